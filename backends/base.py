@@ -1,0 +1,140 @@
+"""What every place that can run a job has to be able to do.
+
+A backend is a translation and nothing more: a `JobSpec` into its provider's own request, its
+provider's answers into a `Status`. It never reads a training parameter, and never polls, sleeps
+or prints; those belong to `orchestrator`.
+
+To add one, write `backends/<name>.py`, end it with `BACKEND = YourClass`, and run
+`pytest tests/test_backends.py -k <name>`: one set of tests judges them all.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from backends.handle import Handle
+from worker.contract import JobSpec
+from worker.params import Params
+
+RequestT = TypeVar("RequestT")
+
+Report = Callable[[str, float | None], None]
+"""Told what `launch` is busy with and the share done, 0 to 1 or none: `("uploading", 0.4)`."""
+
+
+def silent(what: str, done: float | None) -> None:
+    """Be a `Report` nobody reads."""
+
+
+class NoOptions(Params):
+    """Options of a backend that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flavor:
+    """One machine a provider rents out."""
+
+    name: str
+    """The provider's own name."""
+
+    description: str
+    usd_per_hour: float
+    memory_bytes: float
+    """Main memory."""
+
+    accelerator: str | None = None
+    """Model of the GPU, as the provider says it."""
+
+    accelerators: int = 0
+    vram_bytes: float = 0.0
+    """Memory of all GPUs together."""
+
+    cpus: float = 0.0
+    short_names: tuple[str, ...] = ()
+    """What users may write instead, as in `spaces-a100`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A provider's answer about one job's machine; the job's own state is in its events."""
+
+    alive: bool
+    """Whether the worker runs, or still may come to."""
+
+    costing: bool
+    """Whether the provider bills for it now."""
+
+    stage: str
+    """The provider's own word, as in `RUNNING_BUILDING`."""
+
+    detail: str = ""
+    url: str | None = None
+    """The job's page, where there is one."""
+
+
+class Backend(ABC, Generic[RequestT]):
+    """Six verbs and a price list. All but `launch` may be repeated without harm at any time.
+
+    `token` is the user's; a backend that needs none ignores it.
+    """
+
+    name: ClassVar[str]
+    options: ClassVar[type[Params]] = NoOptions
+    """Settings of this backend alone; they become flags of every command that launches."""
+
+    needs_hub: ClassVar[bool]
+    """Whether the machine reads data and writes its model only by way of the Hub."""
+
+    def __init__(self, token: str | None = None) -> None:
+        self.token = token
+
+    @abstractmethod
+    def flavors(self) -> list[Flavor]:
+        """Return what can be rented, cheapest first, at today's prices. May use the network."""
+
+    @abstractmethod
+    def plan(self, job: JobSpec, options: Any) -> RequestT:
+        """Return the request `launch` would send: no network, no clock, no state.
+
+        `--dry-run` prints it and the tests compare it, so its `repr` is written for people. It
+        reads nothing but the program's own files. What this provider cannot do raises
+        `PlanRefused` here, before anything costs money.
+        """
+
+    @abstractmethod
+    def launch(
+        self, request: RequestT, secrets: Mapping[str, str], report: Report = silent
+    ) -> Handle:
+        """Send the request and return once the provider has it. Secrets pass here and nowhere else.
+
+        Idempotent by the job's id: called again after a crash it finds what it made and goes on
+        from there. Money last; whatever fails before that removes what was made and raises
+        `LaunchFailed`.
+        """
+
+    @abstractmethod
+    def find(self, request: RequestT) -> Handle | None:
+        """Return the handle of a launch of this request whose answer was lost; none if none is."""
+
+    @abstractmethod
+    def status(self, handle: Handle) -> Status:
+        """Say how the machine is now. One call, no waiting; raises `JobGone` if it is forgotten."""
+
+    @abstractmethod
+    def logs(self, handle: Handle, *, skip: int = 0, follow: bool = False) -> Iterator[str]:
+        """Yield the worker's lines after the first `skip`, in an order that never changes.
+
+        With `follow`, blocks for more until the machine has stopped. The lines may be gone before
+        the job is: absence ends the iterator and is no error.
+        """
+
+    @abstractmethod
+    def cancel(self, handle: Handle) -> None:
+        """Ask the machine to stop and cost nothing. One that already has is not an error."""
+
+    @abstractmethod
+    def remove(self, handle: Handle) -> None:
+        """Delete whatever `launch` made that could go on costing money or space. May repeat."""

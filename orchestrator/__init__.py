@@ -1,0 +1,1 @@
+"""The laptop: checks, packages, launches, watches, and sees to it that nothing goes on costing."""

@@ -1,0 +1,134 @@
+"""Settings that several tasks share, in the groups users meet them in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import field_validator
+
+from worker.params import Flag, Params
+
+
+class Data(Params):
+    """Data."""
+
+    data_path: Annotated[str, Flag("--data", "--dataset", "-d")]
+    """CSV, JSONL or Parquet file, a folder with train.csv, .jsonl or .parquet, or a Hub dataset."""
+
+    train_split: str = "train"
+    """Split to train on."""
+
+    valid_split: str | None = None
+    """Split to evaluate on, or a share of the training rows to hold out, as in 0.05."""
+
+    max_samples: Annotated[int, Ge(1)] | None = None
+    """Use only so many training rows."""
+
+
+class Optimisation(Params):
+    """Optimisation."""
+
+    epochs: Annotated[float, Gt(0), Flag("--num-train-epochs", "--num-epochs")] = 1
+    """Passes over the training split."""
+
+    max_steps: Annotated[int, Ge(1)] | None = None
+    """Stop after so many optimizer steps, whatever `epochs` says."""
+
+    batch_size: Annotated[int, Ge(1), Flag("--train-batch-size", "-b")] = 1
+    """Rows per device and forward pass."""
+
+    gradient_accumulation: Annotated[
+        int, Ge(1), Flag("--gradient-accumulation-steps", "--accumulate")
+    ] = 1
+    """Forward passes whose gradients are summed before the weights move."""
+
+    lr: Annotated[float, Gt(0), Flag("--learning-rate")] = 3e-5
+    """Peak learning rate."""
+
+    optimizer: Annotated[str, Flag("--optim")] = "adamw_torch"
+    """Optimizer, by its name in transformers."""
+
+    scheduler: Annotated[str, Flag("--lr-scheduler")] = "linear"
+    """Shape of the learning rate after warmup: linear, cosine, constant, …"""
+
+    warmup_ratio: Annotated[float, Ge(0), Le(1)] = 0.1
+    """Share of the steps in which the learning rate rises from 0."""
+
+    weight_decay: Annotated[float, Ge(0)] = 0.0
+    """Weight decay."""
+
+    max_grad_norm: Annotated[float, Gt(0)] = 1.0
+    """Gradients are scaled down to this norm."""
+
+    seed: int = 42
+    """Seed of every random choice the worker makes."""
+
+
+class Lora(Params):
+    """LoRA adapter."""
+
+    peft: Annotated[bool, Flag("--use-peft")] = False
+    """Train a LoRA adapter instead of all the weights."""
+
+    lora_r: Annotated[int, Ge(1), Flag("--lora-rank")] = 16
+    """Rank of the adapter."""
+
+    lora_alpha: Annotated[int, Ge(1)] = 32
+    """Scale of the adapter, before it is divided by the rank."""
+
+    lora_dropout: Annotated[float, Ge(0), Lt(1)] = 0.05
+    """Dropout inside the adapter."""
+
+    target_modules: str = "all-linear"
+    """Layers that get an adapter: names with commas between, or all-linear."""
+
+    merge_adapter: bool = False
+    """Push the whole model with the adapter merged in, instead of the adapter alone."""
+
+
+class Memory(Params):
+    """Precision and memory."""
+
+    mixed_precision: Literal["fp16", "bf16"] | None = None
+    """Precision of the forward pass; none keeps that of the checkpoint where it trains stably."""
+
+    quantization: Annotated[Literal["int4", "int8"] | None, Flag("--quantize")] = None
+    """Load the base model in fewer bits; needs --peft."""
+
+    disable_gradient_checkpointing: Annotated[bool, Flag("--disable-gc")] = False
+    """Keep all activations: faster, more memory."""
+
+    auto_find_batch_size: bool = False
+    """Halve the batch size until it fits in memory."""
+
+
+class Watching(Params):
+    """Logging, evaluation, saving."""
+
+    logging_steps: int = -1
+    """Optimizer steps between reported losses; -1 chooses."""
+
+    eval_strategy: Annotated[Literal["epoch", "steps", "no"], Flag("--evaluation-strategy")] = (
+        "epoch"
+    )
+    """When the validation split is evaluated."""
+
+    save_strategy: Literal["epoch", "steps", "no"] = "epoch"
+    """When a checkpoint is written."""
+
+    save_steps: Annotated[int, Ge(1)] = 500
+    """Optimizer steps between checkpoints when save_strategy is steps."""
+
+    save_total_limit: Annotated[int, Ge(1)] = 1
+    """Checkpoints to keep."""
+
+    log: Literal["none", "wandb", "tensorboard", "trackio"] = "none"
+    """Experiment tracker to report to as well."""
+
+    @field_validator("logging_steps")
+    @classmethod
+    def _chosen_or_positive(cls, value: int) -> int:
+        if value == 0 or value < -1:
+            raise ValueError("must be 1 or more, or -1 to choose")
+        return value

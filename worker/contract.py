@@ -1,0 +1,442 @@
+"""The words the laptop and the rented machine exchange: a `JobSpec` out, `Event`s back.
+
+Standard library and pydantic only. Nothing here knows how a job is launched or trained, and no
+field can hold a secret: tokens travel as an argument of `Backend.launch` and nowhere else.
+
+State is never stored. It is what `fold` makes of the events, on the laptop, on the page and in
+the worker alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+SCHEMA_VERSION = 1
+MARK = "@hubtrain "
+"""What a line of standard output begins with when the rest of it is an event."""
+
+JOB_FILE = "job.json"
+"""The spec's file name beside the worker, on every backend."""
+
+EVENTS_FILE = "events.jsonl"
+"""The job's events, one a line, where the model is and where the job ran."""
+
+
+class State(StrEnum):
+    """Where a job is. The last four are final."""
+
+    CREATED = "created"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+    @property
+    def final(self) -> bool:
+        return self in {State.SUCCEEDED, State.FAILED, State.CANCELLED, State.LOST}
+
+
+class EndReason(StrEnum):
+    """Why a job ended, in the same words for every backend."""
+
+    OK = "ok"
+    OOM = "oom"
+    BAD_DATA = "bad_data"
+    BAD_CONFIG = "bad_config"
+    GATED_MODEL = "gated_model"
+    TOKEN_NO_WRITE = "token_no_write"
+    PUSH_FAILED = "push_failed"
+    BUILD_ERROR = "build_error"
+    DEADLINE = "deadline"
+    COST_CAP = "cost_cap"
+    PREEMPTED = "preempted"
+    HUNG = "hung"
+    USER = "user"
+    WORKER_DIED = "worker_died"
+    PROVIDER = "provider"
+
+    @property
+    def exit_code(self) -> int:
+        """The worker's exit code: 0 for ok, 1 where nothing better is known, else 10 upwards."""
+        if self is EndReason.OK:
+            return 0
+        if self is EndReason.WORKER_DIED:
+            return 1
+        return 9 + list(EndReason).index(self)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class DataRef(_Frozen):
+    """The examples, pinned: a dataset repo at a commit, or a folder of this machine."""
+
+    repo_id: str | None = None
+    """Dataset repo, `owner/name`; none when the data lies in `folder`."""
+
+    revision: str | None = None
+    """Commit of `repo_id`."""
+
+    folder: str | None = None
+    """Absolute path on the machine that trains, for jobs that need no Hub."""
+
+    train: tuple[str, ...] = ()
+    """Files of the training split, relative to the repo or folder."""
+
+    valid: tuple[str, ...] = ()
+    """Files of the validation split; empty when there is none."""
+
+    config: str | None = None
+    """Name of the dataset's configuration, for repos that have several."""
+
+    rows: int | None = None
+    """Training rows, where they have been counted."""
+
+
+class ModelRef(_Frozen):
+    """The model a job starts from, pinned."""
+
+    name: str
+    """Hub id, or an absolute path on the machine that trains."""
+
+    revision: str | None = None
+    """Commit on the Hub; none for a folder."""
+
+
+class PushTarget(_Frozen):
+    """Where the trained model goes."""
+
+    repo_id: str
+    private: bool = True
+    overwrite: bool = False
+    """Whether a repo that already holds a model may be written over."""
+
+
+class Machine(_Frozen):
+    """The rented hardware, as priced when the job was made."""
+
+    backend: str
+    """Backend by name, as in `local` or `spaces`."""
+
+    flavor: str | None = None
+    """The provider's own name of the hardware; none where there is no choice."""
+
+    usd_per_hour: float = 0.0
+
+
+class Limits(_Frozen):
+    """What ends a job that would go on."""
+
+    max_seconds: float | None = None
+    """Longest time from the worker's start, in seconds."""
+
+    max_usd: float | None = None
+    """Most money, at `Machine.usd_per_hour`."""
+
+    hang_seconds: float = 1800.0
+    """Longest silence of the trainer before it counts as hung, in seconds."""
+
+
+class JobSpec(_Frozen):
+    """Everything the worker needs to know, and no secret."""
+
+    schema_version: Literal[1] = 1
+    job_id: str
+    project: str
+    owner: str | None = None
+    """Account that made the job, who may stop it; none for a job without a Hub."""
+
+    task: str
+    params: dict[str, Any]
+    """Settings of the task, as its params class validates them."""
+
+    model: ModelRef
+    data: DataRef
+    push: PushTarget | None = None
+    machine: Machine
+    limits: Limits = Limits()
+    attempt: int = 1
+
+
+class _Event(_Frozen):
+    at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    """When, in UTC, on the machine that says it."""
+
+    seq: int = 0
+    """Place in its source's stream, from 1; 0 until the source has numbered it."""
+
+    source: Literal["laptop", "worker"] = "worker"
+    attempt: int = 1
+
+
+class Created(_Event):
+    """The job is on record; nothing has been asked of any provider."""
+
+    kind: Literal["created"] = "created"
+    job_id: str
+
+
+class Launched(_Event):
+    """The provider has the job."""
+
+    kind: Literal["launched"] = "launched"
+    handle: str
+    url: str | None = None
+    """The page of the running job."""
+
+
+class Started(_Event):
+    """The worker runs; `hardware` and `versions` are as found on the machine."""
+
+    kind: Literal["started"] = "started"
+    job_id: str
+    hardware: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+
+
+class Phase(_Event):
+    """What the worker is busy with when it is not yet, or no longer, stepping."""
+
+    kind: Literal["phase"] = "phase"
+    name: str
+    """A few words for people: `loading model`, `packing`, `pushing`."""
+
+    done: float | None = None
+    """Share done, 0 to 1, where it is known."""
+
+
+class Progress(_Event):
+    """How far training is."""
+
+    kind: Literal["progress"] = "progress"
+    step: int
+    """Optimizer steps done."""
+
+    total_steps: int
+    epoch: float = 0.0
+    tokens: int = 0
+    """Training tokens seen so far."""
+
+    tokens_per_second: float | None = None
+    eta_seconds: float | None = None
+
+
+class Metric(_Event):
+    """Measured values at a step: `loss`, `lr`, `grad_norm`, `valid_loss`, …"""
+
+    kind: Literal["metric"] = "metric"
+    step: int
+    values: dict[str, float]
+
+
+class Checkpoint(_Event):
+    """A state from which training can go on."""
+
+    kind: Literal["checkpoint"] = "checkpoint"
+    step: int
+    where: str
+    """Path on the machine, or `repo@commit` once it is on the Hub."""
+
+
+class Pushed(_Event):
+    """The model is on the Hub."""
+
+    kind: Literal["pushed"] = "pushed"
+    repo_id: str
+    commit: str
+    url: str
+    what: Literal["adapter", "model"] = "model"
+    size_bytes: int = 0
+
+
+class Finished(_Event):
+    """The job did what it was asked."""
+
+    kind: Literal["finished"] = "finished"
+    metrics: dict[str, float] = {}
+    output: str | None = None
+    """Folder of the model on the machine that trained, for jobs that keep it there."""
+
+
+class Failed(_Event):
+    """The job ended without its result."""
+
+    kind: Literal["failed"] = "failed"
+    reason: EndReason
+    message: str
+    """What happened, for the user: a sentence or two."""
+
+    detail: str = ""
+    """The last words of the trainer or the provider."""
+
+
+class Stopped(_Event):
+    """The job was ended on purpose: by its user, a deadline or a money cap."""
+
+    kind: Literal["stopped"] = "stopped"
+    reason: EndReason
+    message: str = ""
+
+
+class Observed(_Event):
+    """What the provider says of the machine; `costing` is what billing hangs on."""
+
+    kind: Literal["observed"] = "observed"
+    stage: str
+    """The provider's own word."""
+
+    alive: bool
+    """Whether the worker can still be running."""
+
+    costing: bool
+    detail: str = ""
+
+
+Event = Annotated[
+    Created
+    | Launched
+    | Started
+    | Phase
+    | Progress
+    | Metric
+    | Checkpoint
+    | Pushed
+    | Finished
+    | Failed
+    | Stopped
+    | Observed,
+    Field(discriminator="kind"),
+]
+
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+ENDINGS = (Finished, Failed, Stopped)
+
+
+def to_line(event: Event) -> str:
+    """Return the event as one line of JSON, without the mark and without a newline."""
+    return event.model_dump_json(exclude_none=True)
+
+
+def from_line(line: str) -> Event | None:
+    """Return the event in a marked or bare JSON line; none if the line is not one.
+
+    A line that is not an event is ordinary output: the trainer's libraries may print anything.
+    """
+    text = line.strip().removeprefix(MARK)
+    if not text.startswith("{"):
+        return None
+    try:
+        return _EVENT.validate_json(text)
+    except ValidationError:
+        return None
+
+
+def marked(event: Event) -> str:
+    """Return the event as a line of standard output."""
+    return MARK + to_line(event)
+
+
+class Story(BaseModel):
+    """What a job's events add up to."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: State = State.CREATED
+    reason: EndReason | None = None
+    message: str = ""
+    detail: str = ""
+    phase: str = ""
+    handle: str | None = None
+    url: str | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    progress: Progress | None = None
+    history: list[Metric] = []
+    last_checkpoint: Checkpoint | None = None
+    pushed: Pushed | None = None
+    output: str | None = None
+    machine: Observed | None = None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The newest value of everything that was measured."""
+        return {name: v for metric in self.history for name, v in metric.values.items()}
+
+    @property
+    def costing(self) -> bool | None:
+        """Whether the provider still bills; none if it has not been asked."""
+        return self.machine.costing if self.machine else None
+
+    def seconds(self, now: datetime) -> float:
+        """Return how long the worker has run, or ran, in seconds."""
+        if self.started_at is None:
+            return 0.0
+        return max(0.0, ((self.ended_at or now) - self.started_at).total_seconds())
+
+    def cost(self, usd_per_hour: float, now: datetime) -> float:
+        """Return what that time costs, in US dollars; the provider rounds to the minute."""
+        return self.seconds(now) / 3600 * usd_per_hour
+
+
+def fold(events: Iterable[Event]) -> Story:
+    """Return what `events` add up to. The worker's own ending outranks what a provider says."""
+    story = Story()
+    for event in events:
+        _apply(story, event)
+    if story.machine and not story.machine.alive and not story.state.final and story.started_at:
+        story.state, story.reason = State.LOST, EndReason.WORKER_DIED
+        story.message = story.message or "The machine is gone and the worker left no last word."
+        story.ended_at = story.machine.at
+    return story
+
+
+def _apply(story: Story, event: Event) -> None:  # noqa: C901 (one arm an event)
+    match event:
+        case Created():
+            story.created_at = event.at
+        case Launched():
+            story.state, story.handle = State.QUEUED, event.handle
+            story.url = event.url or story.url
+        case Started():
+            if not story.state.final:
+                story.state = State.RUNNING
+            story.started_at = story.started_at or event.at
+        case Phase():
+            story.phase = event.name
+        case Progress():
+            story.progress, story.phase = event, ""
+        case Metric():
+            story.history.append(event)
+        case Checkpoint():
+            story.last_checkpoint = event
+        case Pushed():
+            story.pushed = event
+        case Observed():
+            story.machine = event
+        case Finished() | Failed() | Stopped():
+            _end(story, event)
+
+
+def _end(story: Story, event: Finished | Failed | Stopped) -> None:
+    if story.state.final:  # the first ending stands: later ones are echoes of it
+        return
+    story.ended_at = event.at
+    match event:
+        case Finished():
+            story.state, story.reason, story.output = State.SUCCEEDED, EndReason.OK, event.output
+        case Failed():
+            story.state, story.reason = State.FAILED, event.reason
+            story.message, story.detail = event.message, event.detail
+        case Stopped():
+            user = event.reason is EndReason.USER
+            story.state = State.CANCELLED if user else State.FAILED
+            story.reason, story.message = event.reason, event.message

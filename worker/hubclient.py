@@ -1,0 +1,115 @@
+"""The Hub, with a timeout on every call and its refusals in words a user can act on.
+
+Used by the worker, by the backends that live on the Hub and by the laptop; the address is
+`HF_ENDPOINT`, and nothing here knows whether that is the real Hub. `huggingface_hub` is
+imported on use, so that commands that never call the Hub do not pay for it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from worker.contract import EndReason
+from worker.errors import GatedModel, HubError, HubtrainError, HubUnreachable, NotThere, NoWrite
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+CALL_SECONDS = 60.0
+"""Longest silence of the Hub within one call. Uploads stream, so it bounds stalls, not sizes."""
+
+REAL_HUB = "https://huggingface.co"
+
+
+def endpoint() -> str:
+    """Return the Hub's address, without a slash at its end."""
+    return os.environ.get("HF_ENDPOINT", REAL_HUB).rstrip("/")
+
+
+def hub(token: str | None) -> HfApi:
+    """Return a client of the Hub at `HF_ENDPOINT`; with no token it is anonymous.
+
+    The user's own login is not looked up here: whoever calls decides which token is used.
+    """
+    _prepare()
+    from huggingface_hub import HfApi
+
+    return HfApi(endpoint=endpoint(), token=token or False)
+
+
+@cache
+def _prepare() -> None:
+    """Give the client library timeouts, which its POSTs lack, and the right transfer protocol."""
+    if endpoint() != REAL_HUB:
+        # Uploads by Xet have no fallback, and mirrors and private Hubs do not speak it.
+        os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    import httpx2
+    from huggingface_hub import set_client_factory
+    from huggingface_hub.utils._http import default_client_factory
+
+    def client() -> httpx2.Client:
+        made = default_client_factory()
+        made.timeout = httpx2.Timeout(CALL_SECONDS, connect=10.0)
+        return made
+
+    set_client_factory(client)
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Turn what the client library raises inside into a `HubtrainError` that says what to do."""
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        yield
+    except HubtrainError:
+        raise
+    except HfHubHTTPError as error:
+        raise _explain(doing, error) from error
+    except (httpx2.HTTPError, ConnectionError, TimeoutError) as error:
+        raise HubUnreachable(
+            f"{doing}: no answer from {endpoint()} ({type(error).__name__}).",
+            fix="Check the network, then run the same command again; nothing is done twice.",
+        ) from error
+
+
+def _explain(doing: str, error: Exception) -> HubtrainError:
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    assert isinstance(error, HfHubHTTPError)
+    status = error.response.status_code if error.response is not None else 0
+    words = error.server_message or str(error).splitlines()[0]
+    if isinstance(error, GatedRepoError):
+        return GatedModel(f"{doing}: {words}", fix="Accept the terms on the repo's page.")
+    if (
+        isinstance(error, RepositoryNotFoundError | RevisionNotFoundError)
+        or status == HTTPStatus.NOT_FOUND
+    ):
+        return NotThere(f"{doing}: not there, or this token may not see it.", fix="")
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return NoWrite(
+            f"{doing}: the Hub refused this token ({status}: {words}).",
+            fix=f"Make one with write access: {endpoint()}/settings/tokens",
+        )
+    if status == HTTPStatus.PAYMENT_REQUIRED:
+        return HubError(
+            f"{doing}: payment is needed ({words}).", fix=f"{endpoint()}/settings/billing"
+        )
+    if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return HubUnreachable(
+            f"{doing}: the Hub answered {status} and kept doing so ({words}).",
+            fix="Run the same command again later; nothing is done twice.",
+        )
+    return HubError(f"{doing}: {status} {words}", reason=EndReason.PROVIDER)

@@ -1,0 +1,109 @@
+"""How a setting is declared: once, as a typed field with its meaning written under it.
+
+The name is the YAML key. Flags, environment variables, the web form, the reference table and
+the validation are all read off the class by `settings_of`; nothing else lists them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
+
+ENV_PREFIX = "HUBTRAIN_"
+
+
+class Params(BaseModel):
+    """Base of every group of settings: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Flag:
+    """Other spellings of a setting: `Annotated[float, Flag("--learning-rate")]`.
+
+    Dashes and underscores are the same, so each spelling is given once. A spelling also works
+    as a YAML key, without its dashes.
+    """
+
+    def __init__(self, *names: str, off: tuple[str, ...] = ()) -> None:
+        self.names = names
+        self.off = off
+        """Flags that switch a bool off, beside `--no-NAME`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One declared setting, as the surfaces that show it need it."""
+
+    name: str
+    type: Any
+    """The declared type without its `| None` and annotations."""
+
+    default: Any
+    required: bool
+    optional: bool
+    """Whether `none` is a value."""
+
+    help: str
+    group: str
+    aliases: tuple[str, ...]
+    off: tuple[str, ...]
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        return ("--" + self.name.replace("_", "-"), *self.aliases)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every key that means this setting in a file."""
+        long = (a for a in self.aliases if a.startswith("--"))
+        return (self.name, *(a.removeprefix("--").replace("-", "_") for a in long))
+
+    @property
+    def env(self) -> str:
+        return ENV_PREFIX + self.name.upper()
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Values of a `Literal`; empty where anything of the type will do."""
+        return tuple(map(str, get_args(self.type))) if get_origin(self.type) is Literal else ()
+
+
+def settings_of(params: type[Params]) -> list[Setting]:
+    """Return the settings of a class: its own group first, then those it inherits."""
+    # The class that first declared a field names its group, so a task that only changes
+    # a default leaves the setting where users know it.
+    homes = {
+        name: next(c for c in reversed(params.__mro__) if name in inspect.get_annotations(c))
+        for name in params.model_fields
+    }
+    order = sorted(homes, key=lambda name: params.__mro__.index(homes[name]))
+    return [_setting(name, params.model_fields[name], homes[name]) for name in order]
+
+
+def _setting(name: str, field: FieldInfo, home: type) -> Setting:
+    flags = [m for m in field.metadata if isinstance(m, Flag)]
+    plain, optional = _without_none(field.annotation)
+    return Setting(
+        name=name,
+        type=plain,
+        default=field.get_default(call_default_factory=True),
+        required=field.is_required(),
+        optional=optional,
+        help=" ".join((field.description or "").split()),
+        group=(home.__doc__ or home.__name__).splitlines()[0].rstrip("."),
+        aliases=tuple(n for flag in flags for n in flag.names),
+        off=tuple(n for flag in flags for n in flag.off),
+    )
+
+
+def _without_none(annotation: Any) -> tuple[Any, bool]:
+    if get_origin(annotation) not in {Union, UnionType}:
+        return annotation, False
+    rest = [a for a in get_args(annotation) if a is not type(None)]
+    return (rest[0] if len(rest) == 1 else annotation), len(rest) < len(get_args(annotation))

@@ -1,0 +1,107 @@
+"""A kind of training: its name, what users may set, what it needs, and the function that trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from worker.contract import DataRef, Event, ModelRef
+from worker.params import Params
+
+P = TypeVar("P", bound=Params)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a task on this machine."""
+
+    model: ModelRef
+    data: DataRef
+    output: Path
+    """Empty folder that holds the finished model when `train` returns."""
+
+    work: Path
+    """Folder for caches and checkpoints; nothing of it is pushed."""
+
+    emit: Callable[[Event], None]
+    last_checkpoint: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the preflight report."""
+
+    level: str
+    """`ok`, `warn` or `error`."""
+
+    topic: str
+    """What it is about: `data`, `model`, `memory`, …"""
+
+    text: str
+    fix: str = ""
+    """What to type next, where there is something."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataReport:
+    """What a task makes of the examples before anything is rented."""
+
+    findings: tuple[Finding, ...] = ()
+    rows: int = 0
+    """Usable rows of the training split."""
+
+    valid_rows: int = 0
+    tokens: int = 0
+    """Training tokens of one epoch after cutting, estimated where not all rows were read."""
+
+    steps: int = 0
+    """Optimizer steps of the whole training."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What preflight knows of a model without loading it."""
+
+    name: str
+    parameters: int
+    bytes_per_parameter: float = 2.0
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """`config.json` of the model."""
+
+    tokenizer_config: Mapping[str, Any] = field(default_factory=dict)
+    chat_template: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Memory that training takes on one device, in bytes: low, expected, high."""
+
+    low: float
+    expected: float
+    high: float
+    explained: str = ""
+    """What it rests on, in a few words: `LoRA r16, bf16, no checkpointing`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task(Generic[P]):
+    """What the rest of hubtrain knows of a kind of training.
+
+    `inspect` and `footprint` run on laptops without torch; `train` runs in the worker.
+    """
+
+    name: str
+    help: str
+    params: type[P]
+    train: Callable[[P, Run], None]
+    inspect: Callable[..., DataReport]
+    """`inspect(params, splits, facts, tokenizer)`: see `tasks/llm/data.py`."""
+
+    footprint: Callable[[P, ModelFacts], Footprint]
+    flops: Callable[[P, ModelFacts, int], float]
+    """Floating point operations to train on so many tokens."""
+
+    requirements: tuple[str, ...] = ()
+    """Extras of the package that the worker image needs for this task."""

@@ -1,0 +1,23 @@
+"""Kinds of training. Each module or folder here named after one ends with `TASK = Task(...)`."""
+
+from difflib import get_close_matches
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+from worker.task import Task
+
+
+def names() -> list[str]:
+    """Return the tasks there are, importing none of them."""
+    return sorted(m.name for m in iter_modules(__path__))
+
+
+def load(name: str) -> Task[Any]:
+    """Import one task's declaration; raises `ValueError` with the nearest name."""
+    if name not in names():
+        near = get_close_matches(name, names(), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"no task called {name!r}; there are: {', '.join(names())}.{hint}")
+    task: Task[Any] = import_module(f"worker.tasks.{name}").TASK
+    return task

@@ -1,0 +1,1 @@
+"""Language models: causal language modelling and supervised fine-tuning."""

@@ -1,0 +1,78 @@
+"""What users may set of language model training. Declarations only."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from annotated_types import Ge
+from pydantic import field_validator, model_validator
+
+from worker.common import Data, Lora, Memory, Optimisation, Watching
+from worker.params import Flag
+
+AUTO_BLOCK = 1024
+"""Tokens of a packed row when nobody says."""
+
+
+class LlmParams(Data, Optimisation, Lora, Memory, Watching):
+    """Language model."""
+
+    model: Annotated[str, Flag("--base-model", "-m")]
+    """Hub id or folder of the model to start from."""
+
+    trainer: Literal["default", "sft"] = "default"
+    """default learns every token of a text; sft learns answers, from messages or prompts."""
+
+    text_column: str = "text"
+    """Column of the text or of the messages."""
+
+    prompt_text_column: Annotated[str, Flag("--prompt-column")] = "prompt"
+    """Column of the prompt, for rows of prompt and completion."""
+
+    completion_column: str = "completion"
+    """Column of the completion, for rows of prompt and completion."""
+
+    chat_template: Literal["tokenizer", "chatml", "zephyr"] | None = None
+    """How messages become text; none is the tokenizer's own for messages, nothing for text."""
+
+    block_size: int = -1
+    """Tokens of a training row; -1 takes model_max_length."""
+
+    model_max_length: Annotated[int, Ge(8), Flag("--max-len", "--max-length")] = AUTO_BLOCK
+    """Longest sequence the model sees, in tokens; the rest of an example is cut."""
+
+    packing: bool = True
+    """Fill each row with whole examples that cannot see one another."""
+
+    add_eos_token: bool = True
+    """End each text with the end-of-sequence token (default trainer, and plain text in sft)."""
+
+    completion_only_loss: bool = True
+    """Learn only answers where the data has prompts or user turns (sft)."""
+
+    padding: Literal["left", "right"] | None = None
+    """Side that is padded when rows are not packed."""
+
+    use_flash_attention_2: Annotated[bool, Flag("--use-fa2")] = False
+    """Use flash attention 2 where the machine has it."""
+
+    trust_remote_code: bool = False
+    """Run code that comes with the model."""
+
+    @field_validator("block_size")
+    @classmethod
+    def _chosen_or_usable(cls, value: int) -> int:
+        if value != -1 and value < 8:  # noqa: PLR2004
+            raise ValueError("must be 8 or more, or -1 to choose")
+        return value
+
+    @model_validator(mode="after")
+    def _few_bits_need_an_adapter(self) -> Self:
+        if self.quantization and not self.peft:
+            raise ValueError(f"quantization {self.quantization} needs --peft")
+        return self
+
+    @property
+    def row_tokens(self) -> int:
+        """Tokens of a training row."""
+        return self.model_max_length if self.block_size == -1 else self.block_size
