@@ -144,6 +144,9 @@ class Limits(_Frozen):
     hang_seconds: float = 1800.0
     """Longest silence of the trainer before it counts as hung, in seconds."""
 
+    push_seconds: float = 600.0
+    """Longest time the worker goes on trying to push a trained model, in seconds."""
+
 
 class JobSpec(_Frozen):
     """Everything the worker needs to know, and no secret."""
@@ -161,6 +164,9 @@ class JobSpec(_Frozen):
     model: ModelRef
     data: DataRef
     push: PushTarget | None = None
+    output: str | None = None
+    """Folder on the machine that trains where the model stays; none when it is only pushed."""
+
     machine: Machine
     limits: Limits = Limits()
     attempt: int = 1
@@ -200,6 +206,8 @@ class Started(_Event):
     job_id: str
     hardware: dict[str, Any] = {}
     versions: dict[str, str] = {}
+    page: str | None = None
+    """Address of the page where only the worker knows it, without the key that opens it."""
 
 
 class Phase(_Event):
@@ -298,6 +306,8 @@ class Observed(_Event):
 
     costing: bool
     detail: str = ""
+    url: str | None = None
+    """The job's page, where the provider knows it."""
 
 
 Event = Annotated[
@@ -410,6 +420,7 @@ def _apply(story: Story, event: Event) -> None:  # noqa: C901 (one arm an event)
             if not story.state.final:
                 story.state = State.RUNNING
             story.started_at = story.started_at or event.at
+            story.url = story.url or event.page
         case Phase():
             story.phase = event.name
         case Progress():
@@ -421,7 +432,7 @@ def _apply(story: Story, event: Event) -> None:  # noqa: C901 (one arm an event)
         case Pushed():
             story.pushed = event
         case Observed():
-            story.machine = event
+            story.machine, story.url = event, event.url or story.url
         case Finished() | Failed() | Stopped():
             _end(story, event)
 
