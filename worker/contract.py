@@ -402,10 +402,10 @@ def fold(events: Iterable[Event]) -> Story:
     story = Story()
     for event in events:
         _apply(story, event)
-    if story.machine and not story.machine.alive and not story.state.final and story.started_at:
+    if story.machine and not story.machine.alive and not story.state.final:
         story.state, story.reason = State.LOST, EndReason.WORKER_DIED
-        story.message = story.message or "The machine is gone and the worker left no last word."
-        story.ended_at = story.machine.at
+        story.message = f"The machine stopped ({story.machine.stage}) without a last word."
+        story.detail, story.ended_at = story.machine.detail, story.machine.at
     return story
 
 

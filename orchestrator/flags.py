@@ -1,0 +1,110 @@
+"""Settings as command line options: every one of them read off its params class.
+
+Values stay as they were typed, and a flag that was not given leaves no trace, so that layers
+merge as plain dicts and validation has one home. Dashes and underscores mean the same.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import click
+
+from worker.params import Params, Setting, settings_of
+
+METAVARS = {int: "INT", float: "NUMBER", str: "TEXT"}
+
+
+class SettingOption(click.Option):
+    """An option that knows which group of `--help` it belongs to."""
+
+    def __init__(self, *args: Any, group: str, **how: Any) -> None:
+        super().__init__(*args, **how)
+        self.group = group
+
+
+class SettingsCommand(click.Command):
+    """A command whose `--help` shows options in the groups their classes declare."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for option in self.get_params(ctx):
+            row = option.get_help_record(ctx)
+            if row is not None:
+                groups.setdefault(getattr(option, "group", "Command"), []).append(row)
+        for group, rows in groups.items():
+            with formatter.section(group):
+                formatter.write_dl(rows, col_max=34)
+
+
+def options_of(classes: Iterable[type[Params]]) -> list[click.Option]:
+    """Return one option per setting of the classes; a setting several share appears once."""
+    seen: dict[str, click.Option] = {}
+    for params in classes:
+        for setting in settings_of(params):
+            seen.setdefault(setting.name, _option(setting))
+    return list(seen.values())
+
+
+def _option(setting: Setting) -> click.Option:
+    how: dict[str, Any] = {"default": None, "help": _help(setting), "group": setting.group}
+    if setting.type is bool:
+        return SettingOption([setting.name, *_switches(setting)], **how)
+    metavar = f"[{'|'.join(setting.choices)}]" if setting.choices else METAVARS.get(setting.type)
+    return SettingOption([setting.name, *setting.flags], metavar=metavar or "TEXT", **how)
+
+
+def _switches(setting: Setting) -> list[str]:
+    on = [flag for flag in setting.flags if flag.startswith("--")]
+    off = ["--no-" + flag.removeprefix("--") for flag in on] + list(setting.off)
+    on += [on[0]] * (len(off) - len(on))
+    return [f"{yes}/{no}" for yes, no in zip(on, off, strict=True)]
+
+
+def _help(setting: Setting) -> str:
+    if setting.required or setting.default is None:
+        return setting.help
+    default = {True: "on", False: "off"}.get(setting.default, setting.default)
+    if setting.type is not bool:
+        default = setting.default
+    return f"{setting.help} [default: {default}]"
+
+
+def given(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the flags that were really typed."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def normalized(token: str) -> str:
+    """Return an option's name as options are declared: `--lora_r` is `--lora-r`."""
+    return token.replace("_", "-") if token.startswith("-") else token
+
+
+def nearest_option(name: str, command: click.Command) -> str:
+    """Return a sentence with the option that looks most like `name`, or an empty one."""
+    by_flag = {
+        flag: option
+        for option in command.params
+        for flag in (*option.opts, *option.secondary_opts)
+        if flag.startswith("--")
+    }
+    near = get_close_matches(normalized(name), by_flag, n=1)
+    if not near:
+        return ""
+    others = [o for o in by_flag[near[0]].opts if o != near[0] and o.startswith("--")]
+    also = f" (also {', '.join(others)})" if others and near[0] in by_flag[near[0]].opts else ""
+    return f" Did you mean {near[0]}{also}?"
+
+
+def summary(of: Any) -> str:
+    """Return the first line of a docstring: the one home of a command's short help."""
+    return (inspect.getdoc(of) or "").splitlines()[0] if inspect.getdoc(of) else ""
+
+
+def with_options(command: click.Command, options: Sequence[click.Option]) -> click.Command:
+    """Return the command with `options` in front of its own."""
+    command.params = [*options, *command.params]
+    return command
