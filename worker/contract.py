@@ -161,6 +161,9 @@ class JobSpec(_Frozen):
     params: dict[str, Any]
     """Settings of the task, as its params class validates them."""
 
+    extras: tuple[str, ...] = ()
+    """Extras of the package that the task needs (`Task.requirements`); none means one of its name."""
+
     model: ModelRef
     data: DataRef
     push: PushTarget | None = None
