@@ -145,7 +145,7 @@ class Watch:
         return True
 
     def _last_word(self) -> Record:
-        """The machine is gone and no ending was read: look on the Hub, then at the provider's word."""
+        """The machine is gone and no ending was read: look on the Hub, then ask what it died of."""
         for event in archived_events(self.record.spec, self.backend.token):
             self._note(event)
         machine = self.record.story.machine

@@ -1,0 +1,140 @@
+"""One explained end, on every surface: what happened, where the result is, its cost, what to type.
+
+Pure functions from a record to text; `output` prints them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from orchestrator.records import Record
+from orchestrator.words import duration, money, size
+from worker.contract import EndReason, Machine, State, Story
+from worker.hubclient import endpoint
+
+_WHAT = {
+    EndReason.OOM: "out of memory",
+    EndReason.BAD_DATA: "the data is not usable",
+    EndReason.BAD_CONFIG: "a setting does not work",
+    EndReason.GATED_MODEL: "the model is gated",
+    EndReason.TOKEN_NO_WRITE: "the token may not write",
+    EndReason.PUSH_FAILED: "the model could not be pushed",
+    EndReason.BUILD_ERROR: "the machine's image could not be built",
+    EndReason.DEADLINE: "the time was up",
+    EndReason.COST_CAP: "the money was up",
+    EndReason.PREEMPTED: "the machine was taken away",
+    EndReason.HUNG: "the trainer fell silent",
+    EndReason.USER: "you stopped it",
+    EndReason.WORKER_DIED: "the worker died",
+    EndReason.PROVIDER: "the provider failed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """One thing to type next and what it is for."""
+
+    purpose: str
+    command: str
+
+
+def ending(record: Record, now: datetime) -> list[str]:
+    """Return the lines that tell how the job ended, or how it stands if it has not."""
+    story, spec = record.story, record.spec
+    lines = [_headline(story, spec.machine, now)]
+    if story.message and story.state is not State.SUCCEEDED:
+        lines += story.message.splitlines()
+    if story.pushed:
+        pushed = story.pushed
+        kind = f"adapter for {spec.model.name}" if pushed.what == "adapter" else "whole model"
+        lines.append(f"model   {pushed.url}   {kind}, {size(pushed.size_bytes)}")
+    if story.output:
+        lines.append(f"model   {story.output}")
+    if (stopped := _billing(story, spec.machine)) is not None:
+        lines.append(stopped)
+    rows = list(_next_steps(record))
+    width = max((len(row.purpose) for row in rows), default=0)
+    return lines + [f"{row.purpose:<{width}}  {row.command}" for row in rows]
+
+
+def _headline(story: Story, machine: Machine, now: datetime) -> str:
+    took, cost = duration(story.seconds(now)), money(story.cost(machine.usd_per_hour, now))
+    if story.state is State.SUCCEEDED:
+        shown = [f"{k.replace('_', ' ')} {v:.3f}" for k, v in _results(story).items()]
+        return " · ".join([f"Succeeded in {took}", cost, ", ".join(shown)]).rstrip(" ·")
+    if not story.state.final:
+        return f"{story.state.capitalize()} for {took} · {cost}"
+    what = _WHAT.get(story.reason or EndReason.WORKER_DIED, "it ended")
+    step = f" at step {story.progress.step}" if story.progress else ""
+    verb = {State.CANCELLED: "Cancelled", State.LOST: "Lost"}.get(story.state, "Stopped")
+    return f"{verb}: {what}{step} (reason: {story.reason}) after {took} · {cost}"
+
+
+def _results(story: Story) -> dict[str, float]:
+    wanted = ("valid_loss", "perplexity") if "valid_loss" in story.metrics else ("loss",)
+    return {k: story.metrics[k] for k in wanted if k in story.metrics}
+
+
+def _billing(story: Story, machine: Machine) -> str | None:
+    seen = story.machine
+    if seen is None or not machine.usd_per_hour:
+        return None
+    if seen.costing:
+        return f"STILL COSTING {money(machine.usd_per_hour)}/h ({seen.stage}): hubtrain gc"
+    return f"{seen.stage.capitalize()}, billing stopped {seen.at.astimezone():%H:%M:%S} (confirmed)"
+
+
+def _next_steps(record: Record) -> Iterator[Next]:
+    advise = _ADVICE.get(record.story.reason or EndReason.OK, _read_the_log)
+    if record.story.state.final:
+        yield from advise(record)
+
+
+def _try_it(record: Record) -> Iterator[Next]:
+    where = record.story.pushed.repo_id if record.story.pushed else record.story.output
+    if where and record.spec.task == "llm":
+        yield Next("try it", f'hubtrain llm --inference --model {where} --prompt "…"')
+
+
+def _read_the_log(record: Record) -> Iterator[Next]:
+    yield Next("last lines", f"hubtrain logs {record.job_id}")
+
+
+def _smaller(record: Record) -> Iterator[Next]:
+    rows = int(record.spec.params.get("batch_size", 1))
+    if rows > 1:
+        yield Next("smaller batches", f"the same command with --batch-size {rows // 2}")
+    else:
+        yield Next("shorter rows", "the same command with a smaller --model-max-length")
+    yield Next("a bigger machine", "hubtrain backends")
+    yield from _read_the_log(record)
+
+
+def _accept(record: Record) -> Iterator[Next]:
+    yield Next("accept its terms", f"{endpoint()}/{record.spec.model.name}")
+
+
+def _new_token(record: Record) -> Iterator[Next]:
+    yield Next("make a token", f"{endpoint()}/settings/tokens")
+
+
+def _more_time(record: Record) -> Iterator[Next]:
+    yield Next("more time", "the same command with a larger --max-duration or --max-cost")
+    yield from _read_the_log(record)
+
+
+def _nothing(record: Record) -> Iterator[Next]:
+    yield from ()
+
+
+_ADVICE: dict[EndReason, Callable[[Record], Iterator[Next]]] = {
+    EndReason.OK: _try_it,
+    EndReason.OOM: _smaller,
+    EndReason.GATED_MODEL: _accept,
+    EndReason.TOKEN_NO_WRITE: _new_token,
+    EndReason.DEADLINE: _more_time,
+    EndReason.COST_CAP: _more_time,
+    EndReason.USER: _nothing,
+}

@@ -1,0 +1,108 @@
+"""What commands say: to a terminal, to a pipe, or with `--json` to a program.
+
+A `Screen` is the only thing that prints. With `--json` standard output carries one JSON document
+and nothing else. On a terminal long work has progress bars; in a pipe it has a line whenever
+something new happens, and every so often while nothing does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from orchestrator.stages import Bars, Lines, Stages
+from worker.clock import Clock
+from worker.redact import Redactor
+from worker.task import Finding
+
+_SIGNS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "error": "[red]✗[/]"}
+_STATES = {
+    "running": "cyan",
+    "succeeded": "green",
+    "failed": "red",
+    "lost": "red",
+    "cancelled": "yellow",
+}
+
+
+class Screen:
+    """Where a command's words go."""
+
+    def __init__(self, clock: Clock, *, as_json: bool = False, out: IO[str] | None = None) -> None:
+        self.clock = clock
+        self.as_json = as_json
+        self._out = out or sys.stdout
+        self._redact = Redactor(os.environ)
+        self._console = Console(
+            file=self._out, quiet=as_json, highlight=False, soft_wrap=True, emoji=False
+        )
+        self._errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+    def say(self, *lines: str) -> None:
+        """Print lines of plain text, indented as all output is."""
+        for line in lines:
+            self._console.print("  " + escape(self._redact(line)))
+
+    def document(self, document: Any) -> None:
+        """Print the one JSON document of a `--json` command; nothing without `--json`."""
+        if self.as_json:
+            self._out.write(
+                self._redact(json.dumps(document, default=str, ensure_ascii=False)) + "\n"
+            )
+            self._out.flush()
+
+    def findings(self, findings: Iterable[Finding]) -> None:
+        """Print a report: one finding a line, its topic once, what to do next behind it."""
+        rows = list(findings)
+        width = max((len(f.topic) for f in rows), default=0)
+        before = ""
+        for row in rows:
+            repeated = row.level == "ok" and row.topic == before
+            sign, topic = (" ", "") if repeated else (_SIGNS[row.level], row.topic)
+            for text in self._redact(row.text).splitlines():
+                self._console.print(f"  {sign} {escape(topic):<{width}}  {escape(text)}")
+                sign, topic = " ", ""
+            if row.fix:
+                self._console.print(f"    {'':<{width}}  [bold]{escape(self._redact(row.fix))}[/]")
+            before = row.topic
+
+    def error(self, message: str, fix: str = "", *, exit_code: int = 2) -> None:
+        """Print what was wrong to standard error, and as JSON where that is asked for."""
+        self.document({"error": message, "fix": fix, "exit_code": exit_code})
+        for line in self._redact(message).splitlines():
+            self._errors.print(f"  [red]✗[/] {escape(line)}")
+        if fix:
+            self._errors.print(f"    {escape(self._redact(fix))}")
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table without lines."""
+        table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="bold")
+        for column in columns:
+            table.add_column(column, no_wrap=True)
+        for row in rows:
+            styled = [escape(self._redact(cell)) for cell in row]
+            table.add_row(*(_coloured(cell) for cell in styled))
+        self._console.print(table)
+
+    @contextmanager
+    def stages(self) -> Iterator[Stages]:
+        """Show long work as it goes on."""
+        terminal = self._console.is_terminal and not self.as_json
+        stages: Stages = Bars(self._console) if terminal else Lines(self.say, self.clock)
+        try:
+            yield stages
+        finally:
+            stages.close()
+
+
+def _coloured(cell: str) -> str:
+    style = _STATES.get(cell.split(" ", 1)[0])
+    return f"[{style}]{cell}[/]" if style else cell

@@ -1,0 +1,55 @@
+"""Money, time and size as people read them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time: `0.6 s`, `42 s`, `19 min 04 s`, `2 h 05 min`, `3 d 4 h`."""
+    if seconds < 10:  # noqa: PLR2004
+        return f"{seconds:.1f} s"
+    if seconds < _MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE:.0f} min {seconds % _MINUTE:02.0f} s"
+    if seconds < _DAY:
+        return f"{seconds // _HOUR:.0f} h {seconds % _HOUR // _MINUTE:02.0f} min"
+    return f"{seconds // _DAY:.0f} d {seconds % _DAY // _HOUR:.0f} h"
+
+
+def roughly(seconds: float) -> str:
+    """Return a length of time to a minute or so: `42 s`, `9 min`, `2 h 05 min`."""
+    return f"{seconds / _MINUTE:.0f} min" if _MINUTE <= seconds < _HOUR else duration(seconds)
+
+
+def ago(then: datetime, now: datetime) -> str:
+    """Return how long ago it was: `2 h 05 min ago`."""
+    return f"{roughly(max(0.0, (now - then).total_seconds()))} ago"
+
+
+def money(usd: float) -> str:
+    """Return an amount in US dollars: `$0.00`, `$0.32`, `$1,204.50`; less than a cent says so."""
+    return "<$0.01" if 0 < usd < 0.005 else f"${usd:,.2f}"  # noqa: PLR2004
+
+
+def size(count: float) -> str:
+    """Return a number of bytes: `812 B`, `6.1 MB`, `24 GB` (powers of 1000, as disks are sold)."""
+    power = 0
+    while count >= 1000 and power < len(_UNITS) - 1:  # noqa: PLR2004
+        count, power = count / 1000, power + 1
+    digits = 0 if power == 0 or count >= 100 else 1  # noqa: PLR2004
+    return f"{count:.{digits}f} {_UNITS[power]}"
+
+
+def gibibytes(count: float) -> str:
+    """Return memory as machines state it: `24 GB` for 24 GiB."""
+    return f"{count / 2**30:.3g} GB"
+
+
+def count(number: float, noun: str) -> str:
+    """Return `1 row`, `4,812 rows`."""
+    return f"{number:,.0f} {noun}" + ("" if number == 1 else "s")
