@@ -1,0 +1,161 @@
+"""The command `python -m localhub`: who is on this Hub, where it listens, where it keeps things.
+
+With `--json` the one line on stdout is the protocol by which other programs start a Hub.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from localhub.app import application
+from localhub.errors import Refusal
+from localhub.hub import Hub, Options
+from localhub.prices import memory_option
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    made = argparse.ArgumentParser(
+        prog="localhub", description="A Hub on loopback: repos, Spaces and Jobs that really run."
+    )
+    made.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    made.add_argument("--port", type=int, default=0, help="0 takes any free port")
+    made.add_argument("--data", type=Path, help="folder to keep everything in; default: a new one")
+    made.add_argument(
+        "--user",
+        action="append",
+        default=[],
+        metavar="NAME[:ROLE[:PLAN]]",
+        help="a user, what the token may do (write, read, fineGrained), and pro or free",
+    )
+    made.add_argument(
+        "--org",
+        action="append",
+        default=[],
+        metavar="NAME[@PLAN]:USER[=ROLE],…",
+        help="an organisation on a plan (team, free), its members and their roles (admin)",
+    )
+    made.add_argument("--json", action="store_true", help="print one JSON line when ready")
+    made.add_argument("--verbose", action="store_true", help="log every request on stderr")
+    made.add_argument(
+        "--flavor",
+        action="append",
+        default=[],
+        type=memory_option,
+        metavar="NAME:memory=SIZE",
+        help="allow a flavor less memory than it promises, as in cpu-basic:memory=1.5Gi",
+    )
+    sizes = made.add_argument_group("sizes in bytes at which the protocol changes its ways")
+    for name, default in vars(Options()).items():
+        sizes.add_argument("--" + name.replace("_", "-"), type=int, default=default)
+    return made
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a Hub until SIGTERM or SIGINT; return the exit code."""
+    options = parser().parse_args(argv)
+    data = options.data or Path(tempfile.mkdtemp(prefix="localhub-"))
+    listening = socket.create_server((options.host, options.port), backlog=256)
+    endpoint = f"http://{options.host}:{listening.getsockname()[1]}"
+    sizes = Options(**{name: getattr(options, name) for name in vars(Options())})
+    hub = Hub(data.resolve(), endpoint, options=sizes, memory=dict(options.flavor))
+    try:
+        populate(hub, options.user or ["user:write"], options.org)
+    except Refusal as refusal:
+        sys.stderr.write(f"localhub: {refusal.message}\n")
+        return 2
+    serve(hub, listening, as_json=options.json, verbose=options.verbose)
+    return 0
+
+
+def populate(hub: Hub, users: list[str], orgs: list[str]) -> None:
+    """Make the users and organisations of the command line; those there already keep tokens."""
+    for user in users:
+        name, _, rest = user.partition(":")
+        role, _, plan = rest.partition(":")
+        hub.accounts.add(name, plan=plan or "pro")
+        if not hub.accounts.tokens_of(name):
+            hub.accounts.add_token(name, role or "write")
+    for org in orgs:
+        title, _, members = org.partition(":")
+        name, _, plan = title.partition("@")
+        hub.accounts.add(name, kind="org", plan=plan or "team")
+        for member in filter(None, members.split(",")):
+            user, _, role = member.replace("=", ":").partition(":")
+            hub.accounts.set_role(name, user, role or "admin")
+
+
+def ready(hub: Hub) -> dict[str, Any]:
+    """Return what the ready line says."""
+    users = [
+        {
+            "name": user.name,
+            "plan": user.plan,
+            "orgs": hub.accounts.orgs_of(user.name),
+            "role": token.role,
+            "token": token.value,
+        }
+        for user in hub.accounts.users()
+        for token in hub.accounts.tokens_of(user.name)[:1]
+    ]
+    return {
+        "endpoint": hub.endpoint,
+        "pid": os.getpid(),
+        "data": str(hub.data),
+        "admin": hub.admin_token,
+        "users": users,
+    }
+
+
+def announce(hub: Hub, *, as_json: bool) -> None:
+    """Say on stdout that the Hub answers, and to whom."""
+    line = ready(hub)
+    if as_json:
+        sys.stdout.write(json.dumps(line) + "\n")
+    else:
+        people = "".join(
+            f"  {user['name']:12} {user['role']:12} {user['token']}\n" for user in line["users"]
+        )
+        sys.stdout.write(
+            f"A Hub listens on {hub.endpoint} and keeps its data in {hub.data}\n{people}"
+            f"Use it:  export HF_ENDPOINT={hub.endpoint} HF_HUB_DISABLE_XET=1\n"
+        )
+    sys.stdout.flush()
+
+
+class Server(uvicorn.Server):
+    """A server that announces itself once it answers."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub, *, as_json: bool) -> None:
+        super().__init__(config)
+        self.hub = hub
+        self.as_json = as_json
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            announce(self.hub, as_json=self.as_json)
+
+
+def serve(hub: Hub, listening: socket.socket, *, as_json: bool, verbose: bool) -> None:
+    """Serve until a signal comes; open streams get two seconds to end."""
+    config = uvicorn.Config(
+        application(hub),
+        log_level="info" if verbose else "warning",
+        access_log=verbose,
+        proxy_headers=False,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=2,
+    )
+    Server(config, hub, as_json=as_json).run(sockets=[listening])

@@ -1,0 +1,82 @@
+"""Git's own object format: the ids of blobs, trees and commits, exactly as git computes them.
+
+Pure functions over bytes; stores nothing. Trees are lists of `Entry` of one folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+FILE = "100644"
+FOLDER = "40000"
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name in a folder: a file's blob or a folder's tree."""
+
+    mode: str
+    name: str
+    oid: str
+
+    @property
+    def is_folder(self) -> bool:
+        return self.mode == FOLDER
+
+
+@dataclass(frozen=True, slots=True)
+class CommitObject:
+    """A commit before it has an id. `author` is `Name <address>`; times have whole seconds."""
+
+    tree: str
+    parents: tuple[str, ...]
+    author: str
+    when: datetime
+    message: str
+
+
+def object_id(kind: str, data: bytes) -> str:
+    """Return the SHA-1 git gives an object of this kind and content, in hex."""
+    head = f"{kind} {len(data)}\0".encode()
+    return hashlib.sha1(head + data, usedforsecurity=False).hexdigest()
+
+
+def blob_id(data: bytes) -> str:
+    """Return a file's id."""
+    return object_id("blob", data)
+
+
+def pointer(sha256: str, size: int) -> bytes:
+    """Return the small file that stands in git for a large one."""
+    return POINTER.format(sha256=sha256, size=size).encode()
+
+
+def tree_bytes(entries: Iterable[Entry]) -> bytes:
+    """Return a folder as git stores it; git sorts folders as if their names ended in a slash."""
+    ordered = sorted(entries, key=lambda e: (e.name + "/" * e.is_folder).encode())
+    return b"".join(
+        f"{entry.mode} {entry.name}\0".encode() + bytes.fromhex(entry.oid) for entry in ordered
+    )
+
+
+def tree_id(entries: Iterable[Entry]) -> str:
+    """Return a folder's id."""
+    return object_id("tree", tree_bytes(entries))
+
+
+def commit_bytes(commit: CommitObject) -> bytes:
+    """Return a commit as git stores it, in UTC."""
+    who = f"{commit.author} {int(commit.when.timestamp())} +0000"
+    lines = [f"tree {commit.tree}", *(f"parent {parent}" for parent in commit.parents)]
+    lines += [f"author {who}", f"committer {who}", "", commit.message]
+    return "\n".join(lines).encode()
+
+
+def commit_id(commit: CommitObject) -> str:
+    """Return a commit's id."""
+    return object_id("commit", commit_bytes(commit))

@@ -1,0 +1,159 @@
+"""The Hub as its rooms see it: the things they share, and what happens that others react to.
+
+Knows no routes. `localhub.app` makes one, hands it to every room and lets them subscribe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from localhub.accounts import Accounts
+from localhub.content import Content
+from localhub.faults import Faults
+from localhub.repos import Repo, Repos
+from localhub.store import Store
+
+Created = Callable[[Repo, dict[str, Any]], None]
+Committed = Callable[[Repo, str], None]
+Described = Callable[[Repo, dict[str, Any]], None]
+Happened = Callable[[Repo], None]
+Moved = Callable[[Repo, Repo], None]
+
+
+class Clock:
+    """The time, as an argument: tests may hand in another one."""
+
+    def now(self) -> datetime:
+        """Return the time in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds that never run backwards, from any start."""
+        return time.monotonic()
+
+
+@dataclass(frozen=True)
+class Options:
+    """Sizes in bytes at which the protocol changes its ways; tests make them small."""
+
+    lfs_above: int = 10 * 1024 * 1024
+    multipart_above: int = 64 * 1024 * 1024
+    part_size: int = 16 * 1024 * 1024
+    page: int = 1000
+    """Items of a tree in one answer."""
+
+
+class Hub:
+    """What every room is given. The attributes are shared, the `on_…` methods subscribe.
+
+    `endpoint` is the address clients use, without a slash at its end; `loop` is the event
+    loop, set before any room starts (handlers run in worker threads). `memory` has, by flavor, the
+    bytes really allowed where tests want fewer than the flavor promises.
+    """
+
+    loop: asyncio.AbstractEventLoop
+
+    def __init__(
+        self,
+        data: Path,
+        endpoint: str,
+        *,
+        clock: Clock | None = None,
+        options: Options | None = None,
+        memory: Mapping[str, int] | None = None,
+    ) -> None:
+        self.data = data
+        self.endpoint = endpoint.rstrip("/")
+        self.clock = clock or Clock()
+        self.options = options or Options()
+        self.memory = dict(memory or {})
+        self.store = Store(data)
+        self.accounts = Accounts(self.store, self.clock.now)
+        self.content = Content(self.store)
+        self.repos = Repos(self.store, self.content, self.clock.now)
+        self.faults = Faults()
+        self.admin_token = self.secret("admin")
+        self._created: list[Created] = []
+        self._committed: list[Committed] = []
+        self._described: list[Described] = []
+        self._deleted: list[Happened] = []
+        self._changed: list[Happened] = []
+        self._moved: list[Moved] = []
+
+    @property
+    def port(self) -> int:
+        """The port of `endpoint`."""
+        return int(self.endpoint.rsplit(":", 1)[1])
+
+    def secret(self, name: str) -> str:
+        """Return a random value that stays the same for this data folder; made when missing."""
+        path = self.data / f"{name}.secret"
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_hex(16))
+        return path.read_text()
+
+    def on_create(self, react: Created) -> None:
+        """Call `react(repo, body)` when a repo is created, inside its transaction.
+
+        `body` is the JSON of the request. Raising a `Refusal` undoes the creation; processes
+        are started from `store.after_commit`, not here.
+        """
+        self._created.append(react)
+
+    def on_commit(self, react: Committed) -> None:
+        """Call `react(repo, sha)` when the commit `sha` is durable on `main`, from its thread."""
+        self._committed.append(react)
+
+    def on_info(self, react: Described) -> None:
+        """Call `react(repo, info)` to add keys to what `GET /api/{type}s/{id}` answers."""
+        self._described.append(react)
+
+    def on_delete(self, react: Happened) -> None:
+        """Call `react(repo)` when a repo is deleted, inside its transaction, rows still there."""
+        self._deleted.append(react)
+
+    def on_change(self, react: Happened) -> None:
+        """Call `react(repo)` after its visibility or gating changed."""
+        self._changed.append(react)
+
+    def on_move(self, react: Moved) -> None:
+        """Call `react(old, new)` inside the transaction that renames a repo; `id` stays."""
+        self._moved.append(react)
+
+    def created(self, repo: Repo, body: dict[str, Any]) -> None:
+        """Tell the rooms that `repo` is being created."""
+        for react in self._created:
+            react(repo, body)
+
+    def committed(self, repo: Repo, sha: str) -> None:
+        """Tell the rooms of a new commit on main."""
+        for react in self._committed:
+            react(repo, sha)
+
+    def described(self, repo: Repo, info: dict[str, Any]) -> None:
+        """Let the rooms add to the description of `repo`."""
+        for react in self._described:
+            react(repo, info)
+
+    def deleted(self, repo: Repo) -> None:
+        """Tell the rooms that `repo` is being deleted."""
+        for react in self._deleted:
+            react(repo)
+
+    def changed(self, repo: Repo) -> None:
+        """Tell the rooms that settings of `repo` changed."""
+        for react in self._changed:
+            react(repo)
+
+    def moved(self, old: Repo, new: Repo) -> None:
+        """Tell the rooms that `old` is called `new` from now on."""
+        for react in self._moved:
+            react(old, new)
