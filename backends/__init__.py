@@ -1,12 +1,34 @@
-"""Places a job can run. Each module here named after one ends with `BACKEND = ItsClass`."""
+"""Places a job can run. Each module here named after one ends with `BACKEND = ItsClass`.
 
+What users write after `--backend` is read here, from what the classes declare of themselves:
+`local`, `local-cli`, `spaces-a100`. Which machines a provider has, and at what price, only the
+provider knows: see `Backend.flavor`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
 from backends.base import Backend
+from backends.errors import UnknownBackend
+from worker.errors import HubtrainError
 
-_NOT_BACKENDS = {"base", "errors", "handle"}
+_NOT_BACKENDS = {"base", "errors", "handle", "packages"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What `--backend` means: where, and on which machine."""
+
+    backend: type[Backend[Any]]
+    flavor: str | None = None
+    """The provider's own name of the hardware; none where the user named none."""
 
 
 def names() -> list[str]:
@@ -15,8 +37,47 @@ def names() -> list[str]:
 
 
 def load(name: str) -> type[Backend[Any]]:
-    """Import one backend; only now is its client library needed. Raises `ValueError`."""
+    """Import one backend; its client library waits for the first call. Raises `UnknownBackend`."""
     if name not in names():
-        raise ValueError(f"no backend called {name!r}; there are: {', '.join(names())}")
+        raise UnknownBackend(f"There is no backend {name!r}; there are {', '.join(names())}.")
     backend: type[Backend[Any]] = import_module(f"backends.{name}").BACKEND
     return backend
+
+
+def resolve(text: str) -> Place:
+    """Return what users mean by `local`, `local-cli`, `spaces`, `spaces-a10gl`, `spaces-l40sx4`.
+
+    A flavor that is no short name is passed on as it stands, since only the provider can tell
+    whether it has it. Raises `UnknownBackend`, with prices where they can be had.
+    """
+    wanted = text.strip().lower().replace("_", "-")
+    for backend in map(load, names()):
+        for name in (backend.name, *backend.aliases):
+            if wanted == name:
+                return Place(backend)
+            if wanted.startswith(f"{name}-"):
+                flavor = wanted.removeprefix(f"{name}-")
+                return Place(backend, backend.short_names.get(flavor, flavor))
+    raise _unknown(text)
+
+
+def _unknown(text: str) -> UnknownBackend:
+    offers = dict(offer for name in names() for offer in _offers(load(name)))
+    near = get_close_matches(text, offers, n=len(offers), cutoff=0.6)
+    order = [*near, *(name for name in offers if name not in near)]
+    listed = ", ".join(f"{name}{offers[name]}" for name in order)
+    return UnknownBackend(
+        f"There is no backend {text!r}; there are {listed}.",
+        fix=f"Did you mean --backend {near[0]}?" if near else "",
+    )
+
+
+def _offers(backend: type[Backend[Any]]) -> Iterator[tuple[str, str]]:
+    """Yield what can be written after `--backend`, each with its price as far as it is known."""
+    yield from ((name, "") for name in (backend.name, *backend.aliases))
+    yield from ((f"{backend.name}-{short}", "") for short in backend.short_names)
+    with suppress(HubtrainError):
+        for flavor in backend().flavors():
+            price = f" ${flavor.usd_per_hour:.2f}/h"
+            for name in (flavor.name, *flavor.short_names):
+                yield f"{backend.name}-{name}", price

@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
+from backends.errors import UnknownFlavor
 from backends.handle import Handle
+from worker.clock import Clock, SystemClock
 from worker.contract import JobSpec
 from worker.params import Params
 
@@ -75,25 +77,54 @@ class Status:
     """The job's page, where there is one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something of ours that a provider still has, whatever the laptop remembers."""
+
+    handle: Handle
+    job_id: str
+    status: Status
+
+
 class Backend(ABC, Generic[RequestT]):
     """Six verbs and a price list. All but `launch` may be repeated without harm at any time.
 
-    `token` is the user's; a backend that needs none ignores it.
+    `token` is the user's; a backend that needs none ignores it. Only `launch` and a following
+    `logs` let time pass, and both do it by `clock`.
     """
 
     name: ClassVar[str]
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Other names users may write."""
+
+    short_names: ClassVar[Mapping[str, str]] = {}
+    """What users may write for a flavor: `{"a100": "a100-large"}` makes `spaces-a100`."""
+
     options: ClassVar[type[Params]] = NoOptions
     """Settings of this backend alone; they become flags of every command that launches."""
 
     needs_hub: ClassVar[bool]
     """Whether the machine reads data and writes its model only by way of the Hub."""
 
-    def __init__(self, token: str | None = None) -> None:
+    def __init__(self, token: str | None = None, clock: Clock | None = None) -> None:
         self.token = token
+        self.clock = clock or SystemClock()
 
     @abstractmethod
     def flavors(self) -> list[Flavor]:
         """Return what can be rented, cheapest first, at today's prices. May use the network."""
+
+    def flavor(self, name: str) -> Flavor:
+        """Return one of `flavors` by its own name or a short one.
+
+        May use the network. Raises `UnknownFlavor` with the price list, nearest name first.
+        """
+        wanted = self.short_names.get(name, name)
+        offered = self.flavors()
+        for flavor in offered:
+            if flavor.name == wanted:
+                return flavor
+        raise UnknownFlavor(self.name, name, {f.name: f.usd_per_hour for f in offered})
 
     @abstractmethod
     def plan(self, job: JobSpec, options: Any) -> RequestT:
@@ -117,7 +148,10 @@ class Backend(ABC, Generic[RequestT]):
 
     @abstractmethod
     def find(self, request: RequestT) -> Handle | None:
-        """Return the handle of a launch of this request whose answer was lost; none if none is."""
+        """Return the handle of a launch of this request whose answer was lost; none if none is.
+
+        A launch that was cut short is none: calling `launch` again completes it.
+        """
 
     @abstractmethod
     def status(self, handle: Handle) -> Status:
@@ -138,3 +172,15 @@ class Backend(ABC, Generic[RequestT]):
     @abstractmethod
     def remove(self, handle: Handle) -> None:
         """Delete whatever `launch` made that could go on costing money or space. May repeat."""
+
+    def build_logs(self, handle: Handle) -> Iterator[str]:
+        """Yield what the provider wrote while it made the machine; nothing where it makes none."""
+        return iter(())
+
+    def sweep(self, owner: str) -> list[Found]:
+        """Return everything of `owner` made by `launch` that the provider still has.
+
+        One question about all jobs, for `gc`: it needs no record, so it also finds what a
+        laptop that is gone has left. Empty where nothing can be left that costs.
+        """
+        return []

@@ -162,7 +162,7 @@ class JobSpec(_Frozen):
     """Settings of the task, as its params class validates them."""
 
     extras: tuple[str, ...] = ()
-    """Extras of the package that the task needs (`Task.requirements`); none means one of its name."""
+    """Extras of the package that the task needs (`Task.requirements`); none: one of its name."""
 
     model: ModelRef
     data: DataRef
