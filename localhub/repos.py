@@ -40,8 +40,7 @@ LFS_PATTERNS = """
 saved_model/**/* *.tar.* *.tar *.tflite *.tgz *.wasm *.xz *.zip *.zst *tfevents*
 """
 GITATTRIBUTES = "".join(
-    f"{pattern} filter=lfs diff=lfs merge=lfs -text
-" for pattern in LFS_PATTERNS.split()
+    f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in LFS_PATTERNS.split()
 )
 """What the Hub puts into a new repo."""
 
