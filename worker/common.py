@@ -25,6 +25,22 @@ class Data(Params):
     max_samples: Annotated[int, Ge(1)] | None = None
     """Use only so many training rows."""
 
+    @field_validator("valid_split", mode="before")
+    @classmethod
+    def _name_or_share(cls, value: object) -> object:
+        if isinstance(value, float | int) and not 0 < value < 1:
+            raise ValueError("must be the name of a split, or a share between 0 and 1")
+        return str(value) if isinstance(value, float) else value
+
+    @property
+    def valid_share(self) -> float | None:
+        """Share of the training rows to hold out, where `valid_split` is one and not a name."""
+        try:
+            share = float(self.valid_split or "")
+        except ValueError:
+            return None
+        return share if 0 < share < 1 else None
+
 
 class Optimisation(Params):
     """Optimisation."""

@@ -97,9 +97,11 @@ class Task(Generic[P]):
     params: type[P]
     train: Callable[[P, Run], None]
     inspect: Callable[..., DataReport]
-    """`inspect(params, splits, facts, tokenizer)`: see `tasks/llm/data.py`."""
+    """`inspect(params, splits, facts, tokenizer)`: see `worker.splits`, `tasks/llm/report.py`."""
 
-    footprint: Callable[[P, ModelFacts], Footprint]
+    footprint: Callable[..., Footprint]
+    """`footprint(params, facts, memory=None)`: on one device, which has `memory` bytes."""
+
     flops: Callable[[P, ModelFacts, int], float]
     """Floating point operations to train on so many tokens."""
 

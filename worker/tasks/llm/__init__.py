@@ -1,1 +1,27 @@
 """Language models: causal language modelling and supervised fine-tuning."""
+
+from __future__ import annotations
+
+from worker.task import Run, Task
+from worker.tasks.llm.cost import flops, footprint
+from worker.tasks.llm.params import LlmParams
+from worker.tasks.llm.report import inspect
+
+
+def train(params: LlmParams, run: Run) -> None:
+    """Train as `params` say, leaving the model in `run.output`."""
+    from worker.engine.llm import train as train_llm
+
+    train_llm(params, run)
+
+
+TASK = Task(
+    name="llm",
+    help="Train or fine-tune a language model.",
+    params=LlmParams,
+    train=train,
+    inspect=inspect,
+    footprint=footprint,
+    flops=flops,
+    requirements=("llm",),
+)

@@ -1,0 +1,143 @@
+"""What training a decoder costs: memory and arithmetic, from its `config.json` alone.
+
+Memory is parameters + gradients + optimizer states (Rajbhandari et al. 2020, ZeRO, section 3) +
+activations (Korthikanti et al. 2022, "Reducing Activation Recomputation", equation 1, with the
+attention of `sdpa`, which keeps no score matrix) + logits, which the loss holds in 32 bits. The
+tests and `benchmarks/` compare it with what a process really took.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from worker.task import Footprint, ModelFacts
+from worker.tasks.llm.params import LlmParams
+
+FRAMEWORK = 0.6e9
+"""Bytes that torch, the libraries and the data take before any model, on a CPU."""
+
+STATE_BYTES = {
+    "adamw_8bit": 2.0,
+    "adamw_bnb_8bit": 2.0,
+    "paged_adamw_8bit": 2.0,
+    "adafactor": 0.1,
+    "sgd": 0.0,
+    "lion_32bit": 4.0,
+}
+"""Bytes of optimizer state a trained parameter, by optimizer; others keep two 32-bit moments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The sizes of a decoder that cost depends on."""
+
+    hidden: int
+    layers: int
+    inner: int
+    vocabulary: int
+    attention: int
+    """Width of queries, keys and values together."""
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Shape:
+        """Return the sizes in a `config.json`, by any of the names architectures give them."""
+        config = config.get("text_config") or config
+
+        def first(*names: str, default: int) -> int:
+            return int(next((config[n] for n in names if config.get(n)), default))
+
+        hidden = first("hidden_size", "n_embd", "d_model", default=2048)
+        heads = first("num_attention_heads", "n_head", "num_heads", default=16)
+        head = first("head_dim", default=max(1, hidden // heads))
+        groups = first("num_key_value_heads", default=heads)
+        return cls(
+            hidden=hidden,
+            layers=first("num_hidden_layers", "n_layer", "num_layers", default=24),
+            inner=first("intermediate_size", "n_inner", "ffn_dim", default=4 * hidden),
+            vocabulary=first("vocab_size", default=50_000),
+            attention=head * (heads + 2 * groups),
+        )
+
+    @property
+    def adapted(self) -> int:
+        """Sum over the linear layers of their inputs and outputs: a LoRA of rank 1 has as many."""
+        each = 2 * self.hidden + self.attention + self.hidden + 3 * (self.hidden + self.inner)
+        return self.layers * (each + 2 * self.hidden)
+
+
+def trained_parameters(params: LlmParams, facts: ModelFacts) -> int:
+    """Return how many parameters move: all of them, or an adapter's."""
+    return params.lora_r * Shape.of(facts.config).adapted if params.peft else facts.parameters
+
+
+def footprint(params: LlmParams, facts: ModelFacts, memory: float | None = None) -> Footprint:
+    """Return the memory training takes on one device, in bytes.
+
+    Activations are kept where they fit in `memory` and recomputed otherwise, or where `memory` is
+    not given and nobody forbids it: then the answer is the least that training can do with.
+    """
+    kept = _footprint(params, facts, checkpointing=False)
+    if params.disable_gradient_checkpointing or (memory is not None and kept.high <= memory):
+        return kept
+    return _footprint(params, facts, checkpointing=True)
+
+
+def _footprint(params: LlmParams, facts: ModelFacts, *, checkpointing: bool) -> Footprint:
+    shape = Shape.of(facts.config)
+    moving = trained_parameters(params, facts)
+    tokens = params.batch_size * params.row_tokens
+    weights = facts.parameters * _weight_bytes(params, facts)
+    states = moving * (4 + 4 + STATE_BYTES.get(params.optimizer, 8.0)) if params.peft else (
+        moving * (4 + STATE_BYTES.get(params.optimizer, 8.0))
+    )  # fmt: skip
+    activations = tokens * _activation_bytes(shape, checkpointing=checkpointing)
+    logits = tokens * shape.vocabulary * 4 * 3
+    expected = FRAMEWORK + weights + states + activations + logits
+    return Footprint(
+        low=FRAMEWORK + weights + states + 0.6 * (activations + logits),
+        expected=expected,
+        high=1.15 * expected + 0.3 * activations,
+        explained=_explained(params, checkpointing=checkpointing),
+    )
+
+
+def _weight_bytes(params: LlmParams, facts: ModelFacts) -> float:
+    if params.quantization:
+        return {"int4": 0.65, "int8": 1.15}[params.quantization]
+    # All weights are trained in 32 bits: a step of 1e-5 is lost in a weight of 16.
+    return facts.bytes_per_parameter if params.peft else 4.0
+
+
+def _activation_bytes(shape: Shape, *, checkpointing: bool) -> float:
+    """Bytes kept of one token, in 16 bits: 18 hidden-size values a layer and 3 of the inner size.
+
+    Recomputing keeps the layers' inputs, and one layer whole while it is redone.
+    """
+    layer = 2.0 * (10 * shape.hidden + 2 * shape.attention + 4 * shape.inner)
+    if checkpointing:
+        return shape.layers * 2.0 * shape.hidden + layer
+    return shape.layers * layer
+
+
+def _explained(params: LlmParams, *, checkpointing: bool) -> str:
+    bits = {"int4": "4-bit base", "int8": "8-bit base"}.get(params.quantization or "", "")
+    parts = [
+        f"LoRA r{params.lora_r}" if params.peft else "all weights in 32 bits",
+        bits or (params.mixed_precision or ""),
+        "checkpointing" if checkpointing else "no checkpointing needed",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def flops(params: LlmParams, facts: ModelFacts, tokens: int) -> float:
+    """Return the floating point operations to train on so many tokens, attention included.
+
+    6 a parameter and token for all weights, 4 where the base is frozen (Kaplan et al. 2020,
+    section 2.1), a third more where activations are recomputed is left to the measured speed.
+    """
+    shape = Shape.of(facts.config)
+    each = 4 if params.peft else 6
+    scores = each * shape.layers * shape.hidden * params.row_tokens
+    return float(tokens) * (each * facts.parameters + scores)

@@ -1,0 +1,174 @@
+"""What a language model learns from a table of examples; the same for preflight and training.
+
+`read` turns rows into examples, `tokens.encode` into tokens, `packing` into training rows; `report`
+tells what came of it. Needs jinja2 and a `tokenizers.Tokenizer`, and knows neither torch nor where
+the rows come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import Any
+
+import jinja2
+
+from worker.errors import BadConfig, BadData
+from worker.splits import Row, Split, Splits, hold_out
+from worker.tasks.llm.chat import Template, named, own_template, special_tokens
+from worker.tasks.llm.params import LlmParams
+from worker.tasks.llm.rows import Answer, Chat, Layout, Said, Text, layout_of
+from worker.tasks.llm.tokens import Example
+
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+"""Roles any template may be given; others must stand in its source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """How this tokenizer's model is spoken to."""
+
+    template: Template | None
+    eos: str | None
+    """End-of-sequence token, as text."""
+
+
+@dataclass(slots=True)
+class Examples:
+    """The usable examples of a split, and what was noticed on the way."""
+
+    layout: Layout
+    examples: list[Example] = field(default_factory=list)
+    read: int = 0
+    empty: list[int] = field(default_factory=list)
+    """Numbers of the rows left out because they say nothing."""
+
+    duplicates: int = 0
+    lost_turns: int = 0
+    """Assistant turns that cannot be found in the template's text, and are not learned."""
+
+    silent: int = 0
+    """Conversations without an assistant turn."""
+
+
+def speech(
+    params: LlmParams, tokenizer_config: Mapping[str, Any], beside: str | None = None
+) -> Speech:
+    """Return the template and tokens to speak with; `beside` is `chat_template.jinja`."""
+    tokens = special_tokens(tokenizer_config)
+    eos = tokens.get("eos_token")
+    if params.chat_template in {"chatml", "zephyr"}:
+        source: str | None = named(str(params.chat_template))
+    else:
+        source = own_template(tokenizer_config, beside)
+    if source is None:
+        return Speech(None, eos)
+    return Speech(Template(source, tokens, _turn_ends(tokenizer_config, eos)), eos)
+
+
+def _turn_ends(tokenizer_config: Mapping[str, Any], eos: str | None) -> frozenset[str]:
+    added = tokenizer_config.get("added_tokens_decoder") or {}
+    extra = tokenizer_config.get("extra_special_tokens") or {}
+    texts = [str(token.get("content", "")) for token in added.values()]
+    texts += extra.values() if isinstance(extra, Mapping) else map(str, extra)
+    return frozenset(filter(None, [*texts, eos or "", "<|im_end|>"]))
+
+
+def read(
+    split: Split, params: LlmParams, speech: Speech, rows: Iterable[tuple[int, Row]]
+) -> Examples:
+    """Return the examples in `rows` of `split`. Raises `BadData`, naming column, row or role."""
+    numbered = iter(rows)
+    head = list(islice(numbered, 100))
+    layout = layout_of(split.columns, _fullest(head), params, split.source)
+    if layout.kind == "messages" and speech.template is None:
+        raise BadConfig(
+            f'"{layout.columns[0]}" of {split.source} holds conversations, and the tokenizer of '
+            f"{params.model} has no chat template.",
+            fix="--chat-template chatml",
+        )
+    found = Examples(layout)
+    seen: set[int] = set()
+    for line, row in chain(head, numbered):
+        found.read += 1
+        said = layout.read(row, line)
+        if said is None:
+            found.empty.append(line)
+            continue
+        example = _example(said, line, found, params, speech)
+        key = hash(example.text)
+        found.duplicates += key in seen
+        seen.add(key)
+        found.examples.append(example)
+    return found
+
+
+def _fullest(head: Sequence[tuple[int, Row]]) -> Row:
+    rows: Iterable[Row] = (row for _, row in head)
+    return max(rows, key=lambda row: sum(1 for cell in row.values() if cell), default={})
+
+
+def _example(said: Said, line: int, found: Examples, params: LlmParams, speech: Speech) -> Example:
+    only_answers = params.trainer == "sft" and params.completion_only_loss
+    match said:
+        case Text(text):
+            return Example(text, ends=params.add_eos_token)
+        case Answer(prompt, completion):
+            text = prompt + completion
+            learned = ((len(prompt), len(text)),) if only_answers else None
+            return Example(text, learned)
+        case Chat():
+            assert speech.template is not None
+            return _chat(said, line, found, speech.template, only_answers)
+
+
+def _chat(
+    chat: Chat, line: int, found: Examples, template: Template, only_answers: bool
+) -> Example:
+    _check_roles(chat, line, template, found.layout.source)
+    found.silent += not any(message["role"] == "assistant" for message in chat.messages)
+    try:
+        if not only_answers:
+            return Example(template.render(chat.messages), finished=True)
+        text, spans, lost = template.learned(chat.messages)
+    except (jinja2.TemplateError, TypeError, KeyError) as error:
+        roles = ", ".join(str(message["role"]) for message in chat.messages)
+        raise BadData(
+            f"The chat template refuses line {line} of {found.layout.source} "
+            f"(roles {roles}): {error}",
+            fix="Change the row, or choose --chat-template chatml.",
+        ) from error
+    found.lost_turns += lost
+    return Example(text, spans, finished=True)
+
+
+def _check_roles(chat: Chat, line: int, template: Template, source: str) -> None:
+    for message in chat.messages:
+        role = message["role"]
+        if role not in ROLES and f"'{role}'" not in template.source.replace('"', "'"):
+            raise BadData(
+                f'The chat template does not know the role "{role}" in line {line} of {source}; '
+                f"it knows {', '.join(sorted(ROLES))}.",
+                fix="Rename the role, or take the row out.",
+            )
+
+
+def training_split(
+    splits: Splits, params: LlmParams
+) -> tuple[list[tuple[int, Row]], list[tuple[int, Row]]]:
+    """Return the rows to train on and to validate on, both with their numbers.
+
+    A split called `valid` outranks a share to hold out. Rows are taken in order, the first
+    `max_samples` of them.
+    """
+    rows = list(islice(splits["train"].rows, params.max_samples))
+    if "valid" in splits:
+        return rows, list(splits["valid"].rows)
+    if params.valid_share is None:
+        return rows, []
+    held = hold_out(len(rows), params.valid_share, params.seed)
+    return (
+        [row for i, row in enumerate(rows) if i not in held],
+        [row for i, row in enumerate(rows) if i in held],
+    )

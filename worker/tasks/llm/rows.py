@@ -1,0 +1,181 @@
+"""Which columns hold the examples, and what one row of them says.
+
+Recognises `text`, `messages` (also as ShareGPT's `conversations`, or as JSON in a CSV cell), and
+prompt with completion. Everything it refuses is refused in the user's words, with the flag to
+type. It knows no tokens and does not render chats.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from math import isnan
+from typing import Any, Literal
+
+from worker.errors import BadData
+from worker.splits import Row
+from worker.tasks.llm.chat import Message
+from worker.tasks.llm.params import LlmParams
+
+Kind = Literal["text", "messages", "prompt"]
+
+_SHAREGPT_ROLES = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant"}
+_CHAT_COLUMNS = ("messages", "conversations", "conversation")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text to learn whole."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """Turns of a conversation; the assistant's are to be learned."""
+
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A prompt and what follows it, as strings."""
+
+    prompt: str
+    completion: str
+
+
+Said = Text | Chat | Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the examples are in the columns of `source`."""
+
+    kind: Kind
+    columns: tuple[str, ...]
+    source: str
+
+    def read(self, row: Row, line: int) -> Said | None:
+        """Return what the row says, none if it says nothing. Raises `BadData` naming the line."""
+        cells = [_decoded(row.get(column)) for column in self.columns]
+        if any(_is_empty(cell) for cell in cells):
+            return None
+        where = f"line {line} of {self.source}"
+        if self.kind == "text":
+            return Text(_string(cells[0], self.columns[0], where))
+        if self.kind == "messages":
+            return Chat(_messages(cells[0], self.columns[0], where))
+        return self._answer(cells[0], cells[1], where)
+
+    def _answer(self, prompt: Any, completion: Any, where: str) -> Said:
+        if isinstance(prompt, str) and isinstance(completion, str):
+            return Answer(prompt, completion)
+        turns = [("user", prompt, self.columns[0]), ("assistant", completion, self.columns[1])]
+        chats = (
+            ({"role": role, "content": cell},) if isinstance(cell, str)
+            else _messages(cell, column, where)
+            for role, cell, column in turns
+        )  # fmt: skip
+        return Chat(tuple(message for chat in chats for message in chat))
+
+
+def layout_of(columns: Sequence[str], first: Row, params: LlmParams, source: str) -> Layout:
+    """Return where the examples are. Raises `BadData` with the columns there are.
+
+    `first` is a row that is not empty, to tell texts from chats.
+    """
+    default = LlmParams.model_fields["text_column"].default
+    asked = params.text_column
+    if asked in columns:
+        return Layout(_kind(first.get(asked)), (asked,), source)
+    if asked == default:
+        for name in _CHAT_COLUMNS:
+            if name in columns:
+                return Layout("messages", (name,), source)
+        pair = (params.prompt_text_column, params.completion_column)
+        if pair[0] in columns or pair[1] in columns:
+            for name, flag in zip(pair, ("--prompt-column", "--completion-column"), strict=True):
+                if name not in columns:
+                    raise _no_column(name, flag, columns, first, source)
+            return Layout("prompt", pair, source)
+    raise _no_column(asked, "--text-column", columns, first, source)
+
+
+def _no_column(name: str, flag: str, columns: Sequence[str], first: Row, source: str) -> BadData:
+    near = get_close_matches(name, columns, n=1) or [_wordiest(columns, first)]
+    return BadData(
+        f'no column "{name}" in {source}; it has: {", ".join(columns)}. '
+        f'The nearest is "{near[0]}":',
+        fix=f"{flag} {near[0]}",
+    )
+
+
+def _wordiest(columns: Sequence[str], first: Row) -> str:
+    """Return the column that most looks like a text, for lack of a similar name."""
+    return max(columns, key=lambda name: len(first.get(name) or "") if _is_text(first, name) else 0)
+
+
+def _is_text(row: Row, column: str) -> bool:
+    return isinstance(row.get(column), str | list)
+
+
+def _kind(cell: Any) -> Kind:
+    return "text" if isinstance(_decoded(cell), str) or cell is None else "messages"
+
+
+def _decoded(cell: Any) -> Any:
+    """Return messages that a CSV cell holds as JSON; anything else as it is."""
+    if isinstance(cell, str) and cell.lstrip().startswith("[{"):
+        try:
+            found = json.loads(cell)
+        except json.JSONDecodeError:
+            return cell
+        return found if all(_role_of(m) for m in found) else cell
+    return cell
+
+
+def _is_empty(cell: Any) -> bool:
+    if cell is None or (isinstance(cell, float) and isnan(cell)):  # how tables say: nothing here
+        return True
+    return not cell.strip() if isinstance(cell, str) else not cell and cell != 0
+
+
+def _string(cell: Any, column: str, where: str) -> str:
+    if isinstance(cell, str | int | float):
+        return str(cell)
+    raise BadData(f'"{column}" in {where} is {_shown(cell)}, where text is expected.')
+
+
+def _messages(cell: Any, column: str, where: str) -> tuple[Message, ...]:
+    if not isinstance(cell, list | tuple):
+        raise BadData(
+            f'"{column}" in {where} is {_shown(cell)}, where a list of messages is expected.'
+        )
+    return tuple(_message(message, f'"{column}" in {where}') for message in cell)
+
+
+def _message(message: Any, where: str) -> Message:
+    role = _role_of(message)
+    if not role:
+        raise BadData(
+            f"A message of {where} is {_shown(message)}; "
+            'each needs "role" and "content" (or "from" and "value").'
+        )
+    content = message.get("content", message.get("value"))
+    plain = {k: v for k, v in message.items() if k not in {"from", "value"} and v is not None}
+    return {**plain, "role": role, "content": "" if content is None else content}
+
+
+def _role_of(message: Any) -> str:
+    if not isinstance(message, Mapping):
+        return ""
+    role = message.get("role") or message.get("from") or ""
+    return _SHAREGPT_ROLES.get(role, str(role)) if "from" in message else str(role)
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "…"  # noqa: PLR2004

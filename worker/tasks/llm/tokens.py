@@ -1,0 +1,125 @@
+"""Text becomes token ids, and characters to learn become tokens to learn.
+
+The tokenizer is a `tokenizers.Tokenizer`: preflight reads it from the model's `tokenizer.json`,
+training takes the one inside transformers' tokenizer. Both go through `encode`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Protocol
+
+from worker.tasks.llm.chat import Spans
+
+
+class Encoding(Protocol):
+    """Tokens of one text, each with the characters it stands for."""
+
+    @property
+    def ids(self) -> list[int]: ...
+    @property
+    def offsets(self) -> list[tuple[int, int]]: ...
+
+
+class Tokenizer(Protocol):
+    """What is used of `tokenizers.Tokenizer`."""
+
+    def encode_batch(
+        self, input: list[str], is_pretokenized: bool = ..., add_special_tokens: bool = ...
+    ) -> Sequence[Encoding]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text and which of its characters are learned."""
+
+    text: str
+    learned: Spans | None = None
+    """None learns all of it."""
+
+    finished: bool = False
+    """A template has written its special tokens; none are added."""
+
+    ends: bool = True
+    """Whether the end-of-sequence token follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One example in tokens; `learned` has one byte, 0 or 1, for each of `ids`."""
+
+    ids: array[int]
+    learned: bytes
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def cut(self, start: int, end: int) -> Tokens:
+        """Return the tokens from `start` up to `end`."""
+        return Tokens(self.ids[start:end], self.learned[start:end])
+
+
+BATCH = 512
+"""Texts handed to the tokenizer's threads at a time."""
+
+
+def encode(examples: Sequence[Example], tokenizer: Tokenizer, eos: int | None) -> Iterator[Tokens]:
+    """Yield the tokens of each example, in order. `eos` is the end-of-sequence token's id.
+
+    The first token is never learned: nothing stands before it that could predict it.
+    """
+    for start in range(0, len(examples), BATCH):
+        group = examples[start : start + BATCH]
+        found: list[Encoding | None] = [None] * len(group)
+        for finished in (False, True):
+            at = [i for i, example in enumerate(group) if example.finished is finished]
+            if at:
+                texts = [group[i].text for i in at]
+                encodings = tokenizer.encode_batch(texts, add_special_tokens=not finished)
+                for i, encoding in zip(at, encodings, strict=True):
+                    found[i] = encoding
+        for example, one in zip(group, found, strict=True):
+            assert one is not None
+            yield _tokens(example, one, eos)
+
+
+def _tokens(example: Example, encoding: Encoding, eos: int | None) -> Tokens:
+    ids = array("i", encoding.ids)
+    learned = _learned(encoding.offsets, example.learned)
+    if eos is not None and not example.finished:
+        if ids and ids[-1] == eos:
+            del ids[-1], learned[-1]
+        if example.ends:
+            ids.append(eos)
+            learned.append(1)
+    if learned:
+        learned[0] = 0
+    return Tokens(ids, bytes(learned))
+
+
+def _learned(offsets: Sequence[tuple[int, int]], spans: Spans | None) -> bytearray:
+    """Return which tokens share a character with a span; both come in order."""
+    if spans is None:
+        return bytearray(repeat(1, len(offsets)))
+    learned = bytearray(len(offsets))
+    rest = iter(spans)
+    start, end = next(rest, (0, 0))
+    for i, (first, last) in enumerate(offsets):
+        while end <= first and end:
+            start, end = next(rest, (0, 0))
+        learned[i] = first < end and last > start
+    return learned
+
+
+def cut(tokens: Tokens, capacity: int, *, keep_all: bool) -> list[Tokens]:
+    """Return the training pieces of an example, each at most `capacity` tokens.
+
+    With `keep_all` the rest goes on in further pieces, otherwise it is dropped. Pieces in which
+    nothing is learned are left out.
+    """
+    ends = len(tokens) if keep_all else min(len(tokens), capacity)
+    pieces = (tokens.cut(i, min(i + capacity, ends)) for i in range(0, ends, capacity))
+    return [piece for piece in pieces if any(piece.learned[1:])]
