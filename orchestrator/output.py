@@ -51,6 +51,12 @@ class Screen:
         for line in lines:
             self._console.print("  " + escape(self._redact(line)))
 
+    def plain(self, line: str) -> None:
+        """Print a line as it is, secrets aside: a job's output."""
+        if not self.as_json:
+            self._out.write(self._redact(line) + "\n")
+            self._out.flush()
+
     def document(self, document: Any) -> None:
         """Print the one JSON document of a `--json` command; nothing without `--json`."""
         if self.as_json:

@@ -11,12 +11,22 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import platformdirs
 
-from worker.contract import ENDINGS, Created, Event, JobSpec, Story, fold, from_line, to_line
+from worker.contract import (
+    ENDINGS,
+    Created,
+    Event,
+    JobSpec,
+    Launched,
+    Story,
+    fold,
+    from_line,
+    to_line,
+)
 from worker.errors import BadConfig, HubtrainError
 
 _SCHEMA = """
@@ -51,6 +61,10 @@ class Record:
     @property
     def job_id(self) -> str:
         return self.spec.job_id
+
+    def age(self, now: datetime) -> timedelta:
+        """Return how long ago the job was made."""
+        return now - (self.story.created_at or now)
 
     @property
     def ended(self) -> bool:
@@ -107,6 +121,15 @@ class Records:
             db.execute("insert into jobs values (?, ?, ?)", (spec.job_id, fingerprint, text))
             _insert(db, spec.job_id, Created(job_id=spec.job_id, at=now, source="laptop"))
             return _record(db, text)
+
+    def adopt(self, spec: JobSpec, handle: str, now: datetime) -> Record:
+        """Write down a job that another laptop launched, and return it; known jobs stay."""
+        with self._open() as db:
+            row = (spec.job_id, "", spec.model_dump_json())
+            if db.execute("insert or ignore into jobs values (?, ?, ?)", row).rowcount:
+                _insert(db, spec.job_id, Created(job_id=spec.job_id, at=now, source="laptop"))
+                _insert(db, spec.job_id, Launched(handle=handle, at=now, source="laptop"))
+        return self.get(spec.job_id)
 
     def add(self, job_id: str, events: Iterable[Event]) -> list[Event]:
         """Write events down and return those that were new, numbered where they had no number."""

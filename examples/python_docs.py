@@ -1,0 +1,39 @@
+"""Makes `examples/python-docs.jsonl`: the language reference that ships with Python, as a chat.
+
+Each topic of `pydoc_data.topics` becomes a question and its answer. The text is the Python
+documentation's, under the PSF licence; it is read from the interpreter that runs this.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from pydoc_data.topics import topics
+
+HERE = Path(__file__).parent
+
+
+def rows() -> list[dict[str, object]]:
+    """Return one conversation per topic, in the order of their names."""
+    return [
+        {
+            "messages": [
+                {"role": "user", "content": f"What does Python's reference say about {name!r}?"},
+                {"role": "assistant", "content": text.strip()},
+            ]
+        }
+        for name, text in sorted(topics.items())
+    ]
+
+
+def write(path: Path) -> int:
+    """Write the rows as JSON lines and return how many there are."""
+    made = rows()
+    path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in made), "utf-8")
+    return len(made)
+
+
+if __name__ == "__main__":
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "python-docs.jsonl"
+    sys.stdout.write(f"{write(path)} conversations in {path}\n")

@@ -1,0 +1,136 @@
+"""The command line: `hubtrain`, and the same program as `autotrain`.
+
+Each file in `commands/` is a command, and each task is one; nothing lists them. What goes wrong
+ends here, as one message and an exit code: 0 only on success, 2 for what the user can mend before
+anything ran, 1 for what failed, 130 for a detached watch.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+import click
+
+import worker.tasks
+from orchestrator import commands
+from orchestrator.flags import nearest_option, normalized
+from orchestrator.output import Screen
+from worker.clock import SystemClock
+from worker.errors import BadConfig, HubtrainError
+
+MENDABLE, FAILED, DETACHED = 2, 1, 130
+
+
+class Program(click.Group):
+    """Finds its commands on disk."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        own = [m.name for m in iter_modules(commands.__path__)]
+        return sorted([*own, *(name.replace("_", "-") for name in worker.tasks.names())])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        name = cmd_name.replace("-", "_")
+        if name in worker.tasks.names():
+            from orchestrator.train import task_command
+
+            return task_command(worker.tasks.load(name))
+        if any(m.name == name for m in iter_modules(commands.__path__)):
+            command: click.Command = import_module(f"orchestrator.commands.{name}").COMMAND
+            return command
+        return None
+
+
+@click.command(
+    cls=Program,
+    invoke_without_command=True,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": normalized,
+        "max_content_width": 110,
+    },
+)
+@click.option("--config", type=click.Path(path_type=Path), help="YAML file of a job; runs it.")
+@click.version_option(package_name="hubtrain")
+@click.pass_context
+def program(ctx: click.Context, config: Path | None) -> None:
+    """Train models on rented machines from a laptop without a GPU.
+
+    The commands and files of AutoTrain work here too. `hubtrain COMMAND --help` shows the settings.
+    """
+    if config is not None:
+        from orchestrator.train import run_config
+
+        ctx.exit(run_config(config, program))
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main() -> None:
+    """Run the program on `sys.argv` and exit."""
+    _hide_token()
+    screen = Screen(SystemClock(), as_json="--json" in sys.argv)
+    try:
+        code = program.main(prog_name=_name(), standalone_mode=False)
+    except click.UsageError as error:
+        screen.error(_usage(error), exit_code=MENDABLE)
+        code = MENDABLE
+    except HubtrainError as error:
+        code = MENDABLE if isinstance(error, BadConfig) else FAILED
+        screen.error(error.message, error.fix, exit_code=code)
+    except (KeyboardInterrupt, click.Abort):
+        code = DETACHED
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until exit)
+        code = FAILED
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        screen.error(f"the disk is full ({error.filename or 'writing'}).", "Make room, try again.")
+        code = FAILED
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _name() -> str:
+    return Path(sys.argv[0]).stem if sys.argv and "train" in Path(sys.argv[0]).stem else "hubtrain"
+
+
+def _hide_token() -> None:
+    """Move `--token` from the arguments, which every user of the machine can list, to HF_TOKEN."""
+    token, rest = _without_token(sys.argv)
+    if token is None:
+        return
+    os.environ["HF_TOKEN"] = token
+    sys.argv = rest
+    if sys.platform != "win32":  # there the new process would be another one
+        module = ["-m", "orchestrator.cli", *rest[1:]]
+        os.execv(sys.executable, [sys.executable, *module])
+
+
+def _without_token(argv: list[str]) -> tuple[str | None, list[str]]:
+    token, rest, words = None, argv[:1], iter(argv[1:])
+    for word in words:
+        if word == "--token":
+            token = next(words, None)
+        elif word.startswith("--token="):
+            token = word.removeprefix("--token=")
+        else:
+            rest.append(word)
+    return token, rest
+
+
+def _usage(error: click.UsageError) -> str:
+    if isinstance(error, click.NoSuchOption):
+        command = error.ctx.command if error.ctx else program
+        return f"no option {error.option_name}.{nearest_option(error.option_name, command)}"
+    if isinstance(error, click.MissingParameter) or not error.ctx:
+        return error.format_message()
+    return f"{error.format_message()} Try '{error.ctx.command_path} --help'."
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One file a command; each ends with its click command as `COMMAND`."""

@@ -1,0 +1,83 @@
+"""What every command works with: the clock, the screen, the records, and the user's token."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import backends
+from backends.base import Backend
+from backends.handle import Handle
+from orchestrator.output import Screen
+from orchestrator.records import Record, Records, home
+from orchestrator.watch import Watch
+from worker.clock import Clock, SystemClock
+from worker.errors import HubtrainError
+from worker.hubclient import explained, hub
+
+
+@dataclass
+class Desk:
+    """One run of one command."""
+
+    as_json: bool = False
+    clock: Clock = field(default_factory=SystemClock)
+
+    @cached_property
+    def screen(self) -> Screen:
+        return Screen(self.clock, as_json=self.as_json)
+
+    @cached_property
+    def records(self) -> Records:
+        return Records(home())
+
+    @cached_property
+    def token(self) -> str | None:
+        """The Hub token of the environment, or that of `hf auth login`; none is an answer too."""
+        if token := os.environ.get("HF_TOKEN"):
+            return token
+        from huggingface_hub import get_token
+
+        return get_token()
+
+    def accounts(self) -> list[str]:
+        """Return the user's own name and those of their organisations; raises `HubtrainError`."""
+        if self.token is None:
+            return []
+        with explained("asking who you are"):
+            who = hub(self.token).whoami()
+        return [who["name"], *(org["name"] for org in who.get("orgs", []))]
+
+    def record(self, name: str) -> Record:
+        """Return a job by its id, the start of its id, or its handle."""
+        if "://" in name:
+            known = (r for r in self.records.all() if r.story.handle == name)
+            return next(known, None) or self._adopt(Handle.parse(name))
+        return self.records.get(name)
+
+    def backend(self, record: Record) -> Backend[Any]:
+        """Return the backend that has the job."""
+        handle = record.story.handle
+        name = Handle.parse(handle).backend if handle else record.spec.machine.backend
+        return backends.load(name)(self.token)
+
+    def watch(self, record: Record) -> Watch:
+        """Return a watch on the job that tells nobody."""
+        return Watch(record, self.backend(record), self.records, self.clock)
+
+    def refreshed(self, record: Record) -> Record:
+        """Return the job as its provider knows it now; as it was last known if none answers."""
+        story = record.story
+        if story.handle is None or (story.state.final and story.costing is False):
+            return record
+        try:
+            return self.watch(record).refresh()
+        except HubtrainError:
+            return self.records.get(record.job_id)
+
+    def _adopt(self, handle: Handle) -> Record:
+        """Take over a job that another laptop launched."""
+        spec = backends.load(handle.backend)(self.token).recall(handle)
+        return self.records.adopt(spec, str(handle), self.clock.now())

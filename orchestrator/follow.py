@@ -1,0 +1,51 @@
+"""A job watched at the terminal: progress while it runs, one explained end, Ctrl-C to leave it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from orchestrator.desk import Desk
+from orchestrator.ending import ending
+from orchestrator.listing import summary
+from orchestrator.records import Record
+from worker.contract import EndReason
+
+
+def follow(desk: Desk, record: Record, *, lines: bool = False) -> int:
+    """Watch until the end, say how it ended, and return the exit code: 0 only on success."""
+    with desk.screen.stages() as stages:
+        watch = desk.watch(record)
+        watch.on_event = lambda _, known: stages.training(known)
+        if lines:
+            watch.on_line = desk.screen.plain
+        stages.training(record)
+        record = watch.follow()
+    return close(desk, record)
+
+
+def close(desk: Desk, record: Record) -> int:
+    """Say how a job ended and return the exit code."""
+    now = desk.clock.now()
+    desk.screen.say("")
+    desk.screen.say(*ending(record, now))
+    desk.screen.document(summary(record, now))
+    return 0 if record.story.reason is EndReason.OK else 1
+
+
+@contextmanager
+def detachable(desk: Desk, record: Record) -> Iterator[None]:
+    """Turn Ctrl-C into leaving the job as it is, and say how to come back."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        job = record.job_id
+        page = record.story.url
+        desk.screen.say("", f"Left running as {job}. Nothing was stopped.")
+        desk.screen.say(
+            f"watch again   hubtrain logs -f {job}        stop it   hubtrain cancel {job}"
+        )
+        if page:
+            desk.screen.say(f"page          {page}")
+        sys.exit(130)

@@ -1,0 +1,61 @@
+"""Answers a prompt with a trained model: `python -m worker.tasks.llm.generate --model M --prompt P`.
+
+The model may be whole or an adapter, on the Hub or in a folder. One answer, greedy, on the best
+device here; serving is another matter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+SILENT = {"HF_HUB_DISABLE_TELEMETRY": "1", "TRANSFORMERS_VERBOSITY": "error", "TQDM_DISABLE": "1"}
+
+
+def answer(model: str, prompt: str, max_new_tokens: int = 128) -> str:
+    """Return the model's answer to `prompt`, at most `max_new_tokens` tokens long.
+
+    A model with a chat template is asked in a conversation, any other goes on with the text.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    net = AutoModelForCausalLM.from_pretrained(model, dtype="auto", device_map=None).eval()
+    net.to("cuda" if torch.cuda.is_available() else "cpu")
+    if tokenizer.chat_template:
+        turns = [{"role": "user", "content": prompt}]
+        text = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+    else:
+        text = prompt
+    inputs = tokenizer(
+        text, return_tensors="pt", add_special_tokens=not tokenizer.chat_template
+    ).to(net.device)
+    with torch.inference_mode():
+        out = net.generate(
+            **inputs,
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            temperature=None,
+            top_p=None,
+            top_k=None,
+            pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
+        )
+    said: str = tokenizer.decode(out[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    return said.strip()
+
+
+def main() -> None:
+    """Answer on standard output."""
+    parser = argparse.ArgumentParser(prog="python -m worker.tasks.llm.generate")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--prompt", required=True)
+    parser.add_argument("--max-new-tokens", type=int, default=128)
+    asked = parser.parse_args()
+    os.environ.update(SILENT)
+    sys.stdout.write(answer(asked.model, asked.prompt, asked.max_new_tokens) + "\n")
+
+
+if __name__ == "__main__":
+    main()
