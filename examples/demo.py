@@ -28,7 +28,8 @@ BASE = "demo/SmolLM2-135M-Instruct"
 MODEL = "demo/python-docs"
 COMMAND = (
     f"hubtrain llm --train --trainer sft --peft --model {BASE} --data-path {DATA} "
-    "--project-name python-docs --backend spaces-cpu --push-to-hub --username demo --token $HF_TOKEN"
+    "--project-name python-docs --backend spaces-cpu --push-to-hub --username demo "
+    "--token $HF_TOKEN"
 )
 PROMPT = "What does Python's reference say about 'assert'?"
 
