@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from backends.errors import UnknownFlavor
+from backends.errors import JobGone, UnknownFlavor
 from backends.handle import Handle
 from worker.clock import Clock, SystemClock
 from worker.contract import JobSpec
@@ -184,3 +184,7 @@ class Backend(ABC, Generic[RequestT]):
         laptop that is gone has left. Empty where nothing can be left that costs.
         """
         return []
+
+    def recall(self, handle: Handle) -> JobSpec:
+        """Return the spec of a job that another laptop launched; raises `JobGone` if it cannot."""
+        raise JobGone(f"{handle} is not known on this machine.")

@@ -1,0 +1,155 @@
+"""This machine: the worker as a process of its own, which survives whoever started it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TextIO
+
+import platformdirs
+
+import worker
+from backends.base import Backend, Flavor, Report, Status, silent
+from backends.errors import JobGone, LaunchFailed, PlanRefused
+from backends.handle import Handle
+from backends.local.machine import this_machine
+from backends.local.run import RunFolder
+from backends.packages import PACKAGE, missing
+from worker.contract import JOB_FILE, JobSpec
+
+_SOURCES = Path(worker.__file__ or "").parent.parent
+"""Where `worker` is imported from, which the worker's own process has to know too."""
+
+PAGE_KEY = "HUBTRAIN_PAGE_KEY"
+"""Environment of the worker: the word that opens its page."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRequest:
+    """A process: its folder, its command, and the job it finds there."""
+
+    folder: RunFolder
+    command: tuple[str, ...]
+    job: JobSpec
+
+
+class Local(Backend[LocalRequest]):
+    """Detached processes of this user, on this machine."""
+
+    name = "local"
+    aliases: ClassVar[tuple[str, ...]] = ("local-cli",)
+    needs_hub = False
+
+    def flavors(self) -> list[Flavor]:
+        """Return this machine, which costs nothing."""
+        return [this_machine()]
+
+    def plan(self, job: JobSpec, options: Any) -> LocalRequest:
+        """Return the process that runs `job`. Refuses while its libraries are not installed."""
+        extras = job.extras or (job.task,)
+        if lacking := missing(extras):
+            raise PlanRefused(
+                f"Training here needs {', '.join(lacking)}.",
+                fix=f'pip install "{PACKAGE}[{",".join(extras)}]", or rent with --backend spaces-…',
+            )
+        return LocalRequest(_folder(job.job_id), (sys.executable, "-m", "worker"), job)
+
+    def launch(
+        self, request: LocalRequest, secrets: Mapping[str, str], report: Report = silent
+    ) -> Handle:
+        """Start the process, unless this job has been started before."""
+        folder = request.folder
+        folder.path.mkdir(parents=True, exist_ok=True)
+        for _ in range(100):  # a second launch waits here until the first has let the worker go
+            if folder.started:
+                break
+            lock = folder.hold()
+            if lock is not None:
+                with os.fdopen(lock):
+                    self._start(request, secrets, lock)
+                break
+            self.clock.sleep(0.05)
+        else:
+            raise LaunchFailed(f"Something else is busy in {folder.path}.", fix="Try again.")
+        return Handle(self.name, request.job.job_id)
+
+    def _start(self, request: LocalRequest, secrets: Mapping[str, str], lock: int) -> None:
+        folder = request.folder
+        if folder.started:  # by the launch that had the lock before us
+            return
+        key = "".join(self.clock.new_id() for _ in range(4))
+        folder.write(JOB_FILE, request.job.model_dump_json(indent=2))
+        folder.write("page.key", key)
+        path = os.pathsep.join(filter(None, (str(_SOURCES), os.environ.get("PYTHONPATH"))))
+        environ = {**os.environ, **secrets, PAGE_KEY: key, "PYTHONPATH": path}
+        try:
+            folder.start(request.command, environ, lock)
+        except OSError as error:
+            folder.delete()
+            raise LaunchFailed(f"The worker could not be started: {error}.") from error
+
+    def find(self, request: LocalRequest) -> Handle | None:
+        """Return the handle if the process was ever started."""
+        return Handle(self.name, request.job.job_id) if request.folder.started else None
+
+    def status(self, handle: Handle) -> Status:
+        """Say whether the process lives."""
+        alive = _existing(handle).alive
+        return Status(alive=alive, costing=False, stage="running" if alive else "exited")
+
+    def logs(self, handle: Handle, *, skip: int = 0, follow: bool = False) -> Iterator[str]:
+        """Yield the process's standard output and error."""
+        with suppress(FileNotFoundError, JobGone):
+            folder = _existing(handle)
+            with folder.log.open(encoding="utf-8", errors="replace") as log:
+                lines = self._follow(log, folder) if follow else iter(log)
+                yield from (line.rstrip("\r\n") for n, line in enumerate(lines) if n >= skip)
+
+    def _follow(self, log: TextIO, folder: RunFolder) -> Iterator[str]:
+        line, alive = "", True
+        while alive:
+            alive = folder.alive  # asked before reading, so that the last lines are read
+            while piece := log.readline():
+                line += piece
+                if line.endswith("\n"):
+                    yield line
+                    line = ""
+            if alive:
+                self.clock.sleep(0.2)
+        if line:
+            yield line
+
+    def cancel(self, handle: Handle) -> None:
+        """Ask the process to end; it stops its trainer itself."""
+        with suppress(JobGone):
+            _existing(handle).end()
+
+    def remove(self, handle: Handle) -> None:
+        """End the process at once and delete its folder; a model kept elsewhere stays."""
+        with suppress(JobGone):
+            folder = _existing(handle)
+            while folder.alive:
+                folder.end(at_once=True)
+                self.clock.sleep(0.05)
+            folder.delete()
+
+
+def _folder(job_id: str) -> RunFolder:
+    if Path(job_id).name != job_id:
+        raise JobGone(f"{job_id!r} is no job of this machine.")
+    home = os.environ.get("HUBTRAIN_HOME") or platformdirs.user_data_dir(PACKAGE)
+    return RunFolder(Path(home).absolute() / "runs" / job_id)
+
+
+def _existing(handle: Handle) -> RunFolder:
+    folder = _folder(handle.path)
+    if not folder.started:
+        raise JobGone(f"This machine has no job {handle.path}: {folder.path} is not there.")
+    return folder
+
+
+BACKEND = Local

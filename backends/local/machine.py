@@ -1,0 +1,49 @@
+"""The machine at hand, as if it were for rent. GPUs are asked about through their driver."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+
+from backends.base import Flavor
+
+
+def this_machine() -> Flavor:
+    """Return what this machine would be, were it for rent."""
+    gpus = _gpus()
+    return Flavor(
+        name="local",
+        description=f"this machine ({platform.system()} {platform.machine()})",
+        usd_per_hour=0.0,
+        memory_bytes=_memory(),
+        accelerator=gpus[0][0] if gpus else None,
+        accelerators=len(gpus),
+        vram_bytes=sum(memory for _, memory in gpus),
+        cpus=float(os.cpu_count() or 1),
+    )
+
+
+def _memory() -> float:
+    if sys.platform != "win32":
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    with suppress(ImportError):  # comes with what training needs
+        import psutil
+
+        return float(psutil.virtual_memory().total)
+    return 0.0
+
+
+def _gpus() -> list[tuple[str, float]]:
+    """Return the model and memory in bytes of every GPU that the driver tells of."""
+    if not shutil.which("nvidia-smi"):
+        return []
+    asked = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    with suppress(OSError, subprocess.SubprocessError, ValueError):
+        told = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True)
+        rows = (line.rsplit(",", 1) for line in told.stdout.splitlines() if line.strip())
+        return [(name.strip(), float(mebibytes) * 2**20) for name, mebibytes in rows]
+    return []

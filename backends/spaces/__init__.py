@@ -1,0 +1,197 @@
+"""Hugging Face Spaces: a private Docker Space per job, on rented hardware.
+
+The Space is built on free hardware and the paid machine is requested last; the worker inside
+waits until it finds itself on it. Cancelling pauses, since a paused Space costs nothing, keeps
+its logs' place, and only its owner can start it again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from backends.base import Backend, Flavor, Found, Report, Status, silent
+from backends.errors import BackendError, JobGone
+from backends.handle import Handle
+from backends.spaces import logs
+from backends.spaces.launch import Launch, delete, job_of, patiently
+from backends.spaces.request import FREE, JOB_TAG, TAG, SpaceRequest, plan
+from worker.clock import ALPHABET
+from worker.contract import JobSpec
+from worker.errors import NotThere
+from worker.hubclient import endpoint, explained, hub
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import SpaceInfo
+
+_COSTS_NOTHING = {FREE, "zero-a10g"}
+
+_ENDED = {
+    "CONFIG_ERROR",
+    "BUILD_ERROR",
+    "RUNTIME_ERROR",
+    "PAUSED",
+    "STOPPED",
+    "SLEEPING",
+    "DELETING",
+}
+"""Stages from which no worker comes back by itself. One nobody has heard of yet is not among
+them, and neither is NO_APP_FILE, which a Space shows until the Hub has seen its first commit."""
+
+_UNBILLED = _ENDED | {"NO_APP_FILE", "BUILDING"}
+"""Stages that cost nothing on any hardware."""
+
+_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+_UNTAGGED = re.compile(rf"-[{ALPHABET}]{{6}}$")
+"""The end of the name of a Space whose launch was cut short before its tags were sent."""
+
+
+class Spaces(Backend[SpaceRequest]):
+    """A private Docker Space per job, found again by its name, `owner/project-job`."""
+
+    name = "spaces"
+    needs_hub = True
+    short_names: ClassVar[Mapping[str, str]] = {
+        "cpu": FREE,
+        "cpuf": FREE,
+        "t4": "t4-small",
+        "t4s": "t4-small",
+        "t4m": "t4-medium",
+        "a10g": "a10g-small",
+        "a10gs": "a10g-small",
+        "a10gl": "a10g-large",
+        "a100": "a100-large",
+    }
+
+    @property
+    def api(self) -> HfApi:
+        """The Hub, as the owner of the token."""
+        return hub(self.token)
+
+    def flavors(self) -> list[Flavor]:
+        """Return what the Hub rents out for Spaces, cheapest first. Asks the Hub."""
+        with explained("asking for hardware and prices"):
+            offers = patiently(self.clock, self.api.list_spaces_hardware)
+        return sorted((self._flavor(o) for o in offers), key=lambda f: (f.usd_per_hour, f.name))
+
+    def plan(self, job: JobSpec, options: Any) -> SpaceRequest:
+        """Return the Space that runs `job`."""
+        return plan(job)
+
+    def launch(
+        self, request: SpaceRequest, secrets: Mapping[str, str], report: Report = silent
+    ) -> Handle:
+        """Create the Space, send its files, and request its hardware, in this order."""
+        Launch(self.api, request, secrets, self.clock, report).run()
+        return Handle(self.name, request.repo_id)
+
+    def find(self, request: SpaceRequest) -> Handle | None:
+        """Return the Space of a complete launch. Raises `LaunchFailed` if the name is another's."""
+        launch = Launch(self.api, request, {}, self.clock, silent)
+        return Handle(self.name, request.repo_id) if launch.complete() else None
+
+    def status(self, handle: Handle) -> Status:
+        """Ask the Hub once."""
+        try:
+            with explained(f"asking about {handle}"):
+                return _status(self.api.space_info(handle.path))
+        except NotThere as gone:
+            raise JobGone(
+                f"The Hub has no Space {handle.path}, or none that this token may see."
+            ) from gone
+
+    def logs(self, handle: Handle, *, skip: int = 0, follow: bool = False) -> Iterator[str]:
+        """Yield the worker's lines; following survives dropped streams and restarts."""
+        if follow:
+            alive = lambda: self.status(handle).alive  # noqa: E731
+            lines = logs.follow(handle.path, self.token, alive, self.clock)
+        else:
+            lines = logs.read(handle.path, self.token)
+        yield from (line for n, line in enumerate(lines) if n >= skip)
+
+    def build_logs(self, handle: Handle) -> Iterator[str]:
+        """Yield what the build of the image wrote."""
+        return logs.read(handle.path, self.token, build=True)
+
+    def cancel(self, handle: Handle) -> None:
+        """Pause the Space. One that is paused, or gone, costs nothing already."""
+
+        def pause() -> None:
+            with explained(f"pausing {handle.path}"):
+                self.api.pause_space(handle.path)
+
+        try:
+            patiently(self.clock, pause)
+        except NotThere:
+            return
+
+    def remove(self, handle: Handle) -> None:
+        """Delete the Space. Refuses one that hubtrain did not make."""
+        try:
+            job = patiently(self.clock, lambda: job_of(self.api, handle.path))
+        except NotThere:
+            return
+        if job is None:
+            raise BackendError(
+                f"{handle.path} was not made by hubtrain and is left alone.",
+                fix=f"It can be deleted by hand: {endpoint()}/spaces/{handle.path}/settings",
+            )
+        patiently(self.clock, lambda: delete(self.api, handle.path))
+
+    def sweep(self, owner: str) -> list[Found]:
+        """Return every Space of `owner` that was made for a job, finished or cut short."""
+        with explained(f"listing the Spaces of {owner}"):
+            spaces = patiently(
+                self.clock,
+                lambda: list(self.api.list_spaces(author=owner, expand=["tags", "runtime"])),
+            )
+        found = ((space, self._job_of(space)) for space in spaces)
+        return [
+            Found(Handle(self.name, space.id), job, _status(space)) for space, job in found if job
+        ]
+
+    def _job_of(self, space: SpaceInfo) -> str | None:
+        tags = space.tags or []
+        if TAG in tags:
+            return next((t.removeprefix(JOB_TAG) for t in tags if t.startswith(JOB_TAG)), None)
+        return job_of(self.api, space.id) if _UNTAGGED.search(space.id) else None
+
+    def _flavor(self, offer: Any) -> Flavor:
+        minutes = {"minute": 60, "hour": 1, "second": 3600}[offer.unit_label]
+        gpu = offer.accelerator
+        return Flavor(
+            name=offer.name,
+            description=offer.pretty_name,
+            usd_per_hour=round(offer.unit_cost_micro_usd * minutes / 1e6, 4),
+            memory_bytes=_amount(offer.ram),
+            accelerator=gpu.model if gpu else None,
+            accelerators=int(_amount(gpu.quantity)) if gpu else 0,
+            vram_bytes=_amount(gpu.vram) if gpu else 0.0,
+            cpus=_amount(offer.cpu),
+            short_names=tuple(s for s, name in self.short_names.items() if name == offer.name),
+        )
+
+
+def _status(space: SpaceInfo) -> Status:
+    runtime = space.runtime.raw if space.runtime else {}
+    stage = str(runtime.get("stage", "NO_APP_FILE"))
+    hardware = set((runtime.get("hardware") or {}).values()) - {None}
+    return Status(
+        alive=stage not in _ENDED,
+        costing=stage not in _UNBILLED and not hardware <= _COSTS_NOTHING,
+        stage=stage,
+        detail=str(runtime.get("errorMessage") or ""),
+        url=space.host,
+    )
+
+
+def _amount(text: str) -> float:
+    """Return `"15 GB"` as 15e9, `"2 vCPU"` as 2; what is no number is 0."""
+    match = re.match(r"\s*([\d.]+)\s*(\w*)", str(text))
+    return float(match[1]) * _UNITS.get(match[2].upper(), 1.0) if match else 0.0
+
+
+BACKEND = Spaces

@@ -1,0 +1,206 @@
+"""Bring a Space into being exactly once, money last.
+
+Every step looks before it acts, so a launch that was cut short is completed by the next one, and
+an answer that was lost is found by looking and not by asking again. What it does not know: what
+the job is, and who else may be launching it; the name, which holds the job's id, settles that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from backends.base import Report
+from backends.errors import LaunchFailed
+from backends.spaces.request import FREE, JOB_VARIABLE, SpaceRequest
+from worker.clock import Clock
+from worker.errors import HubtrainError, HubUnreachable, NotThere
+from worker.hubclient import explained
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+T = TypeVar("T")
+
+TRIES = 4
+"""How often one question is asked before the Hub counts as unreachable."""
+
+
+@dataclass(slots=True)
+class Launch:
+    """One launch of one request; `made` is whether it brought the Space into being."""
+
+    api: HfApi
+    request: SpaceRequest
+    secrets: Mapping[str, str]
+    clock: Clock
+    report: Report
+    made: bool = False
+
+    def run(self) -> None:
+        """Do what is not done yet. Raises `LaunchFailed` when nothing of it is left.
+
+        A Hub that stops answering raises `HubUnreachable`: what there is then is free, and the
+        same launch completes it.
+        """
+        try:
+            self._run()
+        except BaseException as error:
+            if not self.made:
+                raise
+            self._undo(error)
+            if isinstance(error, HubtrainError):
+                raise LaunchFailed(error.message, fix=error.fix, reason=error.reason) from error
+            raise
+
+    def complete(self) -> bool:
+        """Say whether an earlier launch did all of it."""
+        return self._is_ours() and self._has_files() and self._has_hardware()
+
+    def _run(self) -> None:
+        self.report("creating the Space", None)
+        if not self._is_ours():
+            self._once(self._create, self._is_ours)
+        self.report(f"sending {len(self.request.files)} files", None)
+        if not self._has_files():
+            self._once(self._commit, self._has_files)
+        if not self._has_hardware():
+            self.report(f"requesting {self.request.flavor}", None)
+            self._once(self._rent, self._has_hardware)
+
+    def _once(self, act: Callable[[], None], done: Callable[[], bool]) -> None:
+        """Act; when the answer is lost, look whether it was done before acting again."""
+
+        def step() -> None:
+            try:
+                act()
+            except HubUnreachable:
+                if not done():
+                    raise
+
+        patiently(self.clock, step)
+
+    def _create(self) -> None:
+        from huggingface_hub import SpaceHardware
+
+        request = self.request
+        self.made = True  # from here on there may be something to remove
+        try:
+            with explained(f"creating the Space {request.repo_id}"):
+                self.api.create_repo(
+                    request.repo_id,
+                    repo_type="space",
+                    space_sdk="docker",
+                    private=True,
+                    space_hardware=SpaceHardware(FREE),
+                    space_variables=_pairs(request.variables),
+                    space_secrets=_pairs(self.secrets),
+                )
+        except HubUnreachable:
+            raise
+        except HubtrainError:
+            # Refused, or made by another launch in this very moment: not ours to remove.
+            self.made = False
+            if not self._is_ours():
+                raise
+
+    def _commit(self) -> None:
+        from huggingface_hub import CommitOperationAdd
+
+        with explained(f"sending files to {self.request.repo_id}"):
+            self.api.create_commit(
+                self.request.repo_id,
+                [CommitOperationAdd(f.path, f.content) for f in self.request.files],
+                repo_type="space",
+                commit_message=f"Job {self.request.job_id}",
+            )
+
+    def _rent(self) -> None:
+        request = self.request
+        with explained(f"requesting {request.flavor} for {request.repo_id}"):
+            self.api.request_space_hardware(
+                request.repo_id,
+                request.flavor,  # type: ignore[arg-type]  # the Hub has more than the enum
+                sleep_time=request.sleep_seconds,
+            )
+
+    def _is_ours(self) -> bool:
+        """Look whether the Space is there. Raises `LaunchFailed` if it is not this job's."""
+        try:
+            job = patiently(self.clock, lambda: job_of(self.api, self.request.repo_id))
+        except NotThere:
+            return False
+        if job != self.request.job_id:
+            raise LaunchFailed(
+                f"There is already a Space {self.request.repo_id}, and it is not this job's.",
+                fix="Choose another --project-name.",
+            )
+        return True
+
+    def _has_files(self) -> bool:
+        with explained(f"looking at {self.request.repo_id}"):
+            there = patiently(self.clock, self._blobs)
+        return all(there.get(f.path) == f.blob_id for f in self.request.files)
+
+    def _blobs(self) -> dict[str, str]:
+        from huggingface_hub.hf_api import RepoFile
+
+        with explained(f"looking at {self.request.repo_id}"):
+            tree = self.api.list_repo_tree(self.request.repo_id, repo_type="space", recursive=True)
+            return {f.path: f.blob_id for f in tree if isinstance(f, RepoFile)}
+
+    def _has_hardware(self) -> bool:
+        if self.request.flavor == FREE:
+            return True
+        with explained(f"looking at {self.request.repo_id}"):
+            runtime = patiently(
+                self.clock, lambda: self.api.get_space_runtime(self.request.repo_id)
+            )
+        return self.request.flavor in {runtime.requested_hardware, runtime.hardware}
+
+    def _undo(self, error: BaseException) -> None:
+        """Remove the Space this launch made. One that cannot be removed stays, free, and is named.
+
+        Raises `HubUnreachable`, since then the launch is neither done nor undone.
+        """
+        try:
+            patiently(self.clock, lambda: delete(self.api, self.request.repo_id))
+        except HubtrainError as stuck:
+            raise HubUnreachable(
+                f"{error} The Space {self.request.repo_id} may be left: {stuck.message}",
+                fix="Run the same command again to go on with it, or `hubtrain gc` to remove it.",
+            ) from error
+
+
+def patiently(clock: Clock, ask: Callable[[], T]) -> T:
+    """Return what `ask` returns, asking again at growing intervals while the Hub is silent."""
+    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+    from tenacity.wait import wait_exponential_jitter
+
+    asking: Any = Retrying(
+        stop=stop_after_attempt(TRIES),
+        wait=wait_exponential_jitter(initial=0.5, max=8.0),
+        retry=retry_if_exception_type(HubUnreachable),
+        sleep=clock.sleep,
+        reraise=True,
+    )
+    answer: T = asking(ask)
+    return answer
+
+
+def job_of(api: HfApi, repo_id: str) -> str | None:
+    """Return the job a Space was made for; none if hubtrain did not make it."""
+    with explained(f"looking for the Space {repo_id}"):
+        variable = api.get_space_variables(repo_id).get(JOB_VARIABLE)
+    return variable.value if variable else None
+
+
+def delete(api: HfApi, repo_id: str) -> None:
+    """Delete a Space; one that is not there is deleted already."""
+    with explained(f"removing the Space {repo_id}"):
+        api.delete_repo(repo_id, repo_type="space", missing_ok=True)
+
+
+def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in values.items()]

@@ -1,0 +1,139 @@
+"""The lines of a Space, by server-sent events, across every way a stream can end.
+
+The Hub replays a Space's log from its start on every connection and closes it when it likes. The
+client library stops there; this reader counts what it has seen, connects again, and stops when
+the machine has.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from backends.errors import JobGone
+from worker.clock import Clock
+from worker.errors import HubUnreachable
+from worker.hubclient import endpoint, explained, hub
+
+if TYPE_CHECKING:
+    import httpx2
+
+QUIET_SECONDS = 3.0
+"""Silence after which a log that is not followed counts as read to its end."""
+
+STALL_SECONDS = 45.0
+"""Silence after which a followed stream counts as lost; the Hub says something every 30 s."""
+
+RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Waits before connecting again; the last one repeats."""
+
+_ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE}
+"""Answers of a Space that has no log yet, or no longer."""
+
+
+def read(repo_id: str, token: str | None, *, build: bool = False) -> Iterator[str]:
+    """Yield the lines there are now. None where there is no such log."""
+    for event in _stream(repo_id, token, build=build, follow=False):
+        if event is not None:
+            yield _text(event)
+
+
+def follow(
+    repo_id: str, token: str | None, alive: Callable[[], bool], clock: Clock
+) -> Iterator[str]:
+    """Yield lines as they come, each once, until the machine is not `alive` and all is read."""
+    first: dict[str, Any] | None = None
+    seen, failures, last_round = 0, 0, False
+    while True:
+        at = 0
+        with suppress(HubUnreachable):
+            for event in _stream(repo_id, token, build=False, follow=not last_round):
+                if event is None:  # a sign of life of the Hub, not of the Space
+                    if not _still(alive):
+                        break
+                    continue
+                if at == 0 and event != first:  # a restarted machine begins a new log
+                    first, seen = event, 0
+                at += 1
+                if at > seen:
+                    seen, failures = at, 0
+                    yield _text(event)
+        if last_round:
+            return
+        last_round = not _still(alive)
+        if not last_round:
+            clock.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
+            failures += 1
+
+
+def _still(alive: Callable[[], bool]) -> bool:
+    try:
+        return alive()
+    except HubUnreachable:
+        return True
+    except JobGone:
+        return False
+
+
+def _stream(
+    repo_id: str, token: str | None, *, build: bool, follow: bool
+) -> Iterator[dict[str, Any] | None]:
+    """Yield the events of one connection, and none for each keep-alive of a followed one."""
+    import httpx2
+    from huggingface_hub.utils._headers import build_hf_headers
+    from huggingface_hub.utils._http import get_session
+
+    hub(token)  # timeouts, and the address, are its business
+    kind = "build" if build else "run"
+    stream = get_session().stream(
+        "GET",
+        f"{endpoint()}/api/spaces/{repo_id}/logs/{kind}",
+        headers=build_hf_headers(token=token or False),
+        timeout=httpx2.Timeout(STALL_SECONDS if follow else QUIET_SECONDS, connect=10.0),
+    )
+    doing = f"reading the {kind} log of {repo_id}"
+    with explained(doing), suppress(httpx2.ReadTimeout), stream as response:
+        yield from _events(response, follow)
+
+
+def _events(response: httpx2.Response, follow: bool) -> Iterator[dict[str, Any] | None]:
+    from huggingface_hub.utils._http import hf_raise_for_status
+
+    if response.status_code in _ABSENT:
+        return
+    if response.status_code != HTTPStatus.OK:
+        response.read()
+        hf_raise_for_status(response)
+    asked = _asked_at(response)
+    for line in response.iter_lines():
+        if line.startswith("data: {"):
+            event: dict[str, Any] = json.loads(line.removeprefix("data: "))
+            if not follow and _later(event, asked):
+                return
+            yield event
+        elif line and follow:
+            yield None
+
+
+def _asked_at(response: httpx2.Response) -> datetime:
+    """When the Hub began to answer, by its own clock, which tells to the second."""
+    date = response.headers.get("date")
+    now = parsedate_to_datetime(date) if date else datetime.now(UTC)
+    return now + timedelta(seconds=1)
+
+
+def _later(event: dict[str, Any], moment: datetime) -> bool:
+    try:
+        at = datetime.fromisoformat(str(event.get("timestamp", "")))
+    except ValueError:
+        return False
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)) > moment
+
+
+def _text(event: dict[str, Any]) -> str:
+    return str(event.get("data", "")).rstrip("\r\n")
