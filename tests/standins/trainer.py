@@ -1,0 +1,87 @@
+"""A trainer without a model: `trainer.py OUTPUT what[=value] ...` does each thing in turn."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from worker.contract import EndReason, Failed, Finished, Metric, Phase, Progress, marked
+
+
+def main(output: Path, acts: list[str]) -> None:
+    for act in acts:
+        name, _, value = act.partition("=")
+        _ACTS[name](output, value)
+
+
+def say(event: object) -> None:
+    print(marked(event), flush=True)  # type: ignore[arg-type]
+
+
+def steps(output: Path, value: str) -> None:
+    """Take so many steps, each so many seconds: `steps=3` or `steps=3x0.5`."""
+    count, _, seconds = value.partition("x")
+    say(Phase(name="loading model"))
+    for step in range(1, int(count) + 1):
+        time.sleep(float(seconds or 0))
+        done = Progress(
+            step=step,
+            total_steps=int(count),
+            tokens=step * 100,
+            tokens_per_second=1000.0,
+            eta_seconds=(int(count) - step) * float(seconds or 0),
+        )
+        say(done)
+        say(Metric(step=step, values={"loss": 3.0 / step, "lr": 1e-4 * (1 - step / int(count))}))
+    say(Metric(step=int(count), values={"valid_loss": 1.5}))
+
+
+def model(output: Path, value: str) -> None:
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "config.json").write_text('{"model_type": "llama"}')
+    (output / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}      " + value.encode())
+    (output / "training_args.bin").write_bytes(b"not for anybody")
+
+
+def finish(output: Path, value: str) -> None:
+    say(Finished(metrics={"valid_loss": 1.5}))
+
+
+def fail(output: Path, value: str) -> None:
+    say(Failed(reason=EndReason(value), message="The trainer says why."))
+    sys.exit(EndReason(value).exit_code)
+
+
+def hold(output: Path, value: str) -> None:
+    """Hold so many MiB of memory."""
+    _HELD.append(bytearray(os.urandom(1)) * (int(value) << 20))
+
+
+def spawn(output: Path, value: str) -> None:
+    """Leave a grandchild that outlives this process unless the group is ended."""
+    pid = os.spawnl(os.P_NOWAIT, sys.executable, sys.executable, "-c", "import time;time.sleep(60)")
+    Path(value).write_text(str(pid))
+
+
+_HELD: list[bytearray] = []
+_ACTS = {
+    "steps": steps,
+    "model": model,
+    "finish": finish,
+    "fail": fail,
+    "hold": hold,
+    "spawn": spawn,
+    "print": lambda output, value: print(value, flush=True),
+    "env": lambda output, value: print(f"{value} is {os.environ.get(value)}", flush=True),
+    "sleep": lambda output, value: time.sleep(float(value)),
+    "exit": lambda output, value: sys.exit(int(value)),
+    "raise": lambda output, value: 1 / 0,
+    "kill": lambda output, value: os.kill(os.getpid(), signal.SIGKILL),
+    "deaf": lambda output, value: signal.signal(signal.SIGTERM, signal.SIG_IGN),
+}
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,50 @@
+"""The rented machine's one command, `python -m worker`: run the job in `job.json` to its end.
+
+The exit code is the reason it ended with, see `EndReason.exit_code`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pydantic import ValidationError
+
+from worker.clock import SystemClock
+from worker.contract import EndReason, Failed, JobSpec, marked
+from worker.redact import Redactor
+from worker.supervise.billing import stop_billing
+from worker.supervise.place import Place
+from worker.supervise.supervise import Supervisor
+
+
+def main() -> int:
+    """Run the job and return the exit code."""
+    place = Place(dict(os.environ))
+    try:
+        spec = JobSpec.model_validate_json(place.job_file.read_text(encoding="utf-8"))
+        return Supervisor(spec, place, clock=SystemClock()).run().exit_code
+    except (OSError, ValidationError) as error:
+        return _without_a_job(place, error)
+
+
+def _without_a_job(place: Place, error: Exception) -> int:
+    """Say what is wrong with the spec or the disk, and stop what costs all the same."""
+    redact = Redactor(place.environ)
+    failed = Failed(reason=EndReason.BAD_CONFIG, message=f"{place.job_file} cannot be run: {error}")
+    _say(redact(marked(failed)))
+    stop_billing(
+        place.space_id, place.token, clock=SystemClock(), log=lambda line: _say(redact(line))
+    )
+    return failed.reason.exit_code
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # no thread of a page or a stalled upload may keep a paid machine alive

@@ -1,0 +1,203 @@
+"""What goes with a model: a card for people, `README.md`, and a manifest for programs.
+
+Both are made of the spec and the events alone, so anybody can check them. What the words on the
+card say is in `card.md.jinja`; this file only finds what fills them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from worker import tasks
+from worker.contract import Event, JobSpec, Metric, Started, Story, fold
+from worker.params import settings_of
+
+MANIFEST_SCHEMA = 1
+CURVE_POINTS = 300
+"""Most points of the curve in the manifest."""
+
+CARD_POINTS = 12
+"""Most rows of the curve on the card."""
+
+_CURVES = ("loss", "valid_loss", "lr")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A finished training, for those who describe it."""
+
+    spec: JobSpec
+    events: list[Event]
+    now: datetime
+    license: str | None = None
+    """Licence of the base model, by its Hub name, where it is known."""
+
+    @property
+    def story(self) -> Story:
+        return fold(self.events)
+
+    @property
+    def started(self) -> Started | None:
+        return next((e for e in reversed(self.events) if isinstance(e, Started)), None)
+
+
+def write(account: Account, folder: Path) -> None:
+    """Write card and manifest into the folder of the model."""
+    text = json.dumps(manifest(account), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    (folder / "hubtrain.json").write_text(text, encoding="utf-8")
+    adapter = (folder / "adapter_config.json").exists()
+    (folder / "README.md").write_text(card(account, adapter=adapter), encoding="utf-8")
+
+
+def manifest(account: Account) -> dict[str, Any]:
+    """Return what `hubtrain rerun` and a sceptical reader need to know of the training."""
+    spec, story, started = account.spec, account.story, account.started
+    return {
+        "schema_version": MANIFEST_SCHEMA,
+        "spec": spec.model_dump(mode="json"),
+        "versions": started.versions if started else {},
+        "hardware": started.hardware if started else {},
+        "started_at": story.started_at.isoformat() if story.started_at else None,
+        "trained_at": account.now.isoformat(),
+        "seconds": round(story.seconds(account.now), 1),
+        "cost_usd": round(story.cost(spec.machine.usd_per_hour, account.now), 4),
+        "metrics": {k: v for k, v in story.metrics.items() if math.isfinite(v)},
+        "curve": curve(story.history, CURVE_POINTS),
+    }
+
+
+def curve(history: list[Metric], points: int) -> list[dict[str, float]]:
+    """Return loss, validation loss and learning rate by step, thinned to so many points.
+
+    The first and last points stay, and so does every validation loss: there are few of them.
+    """
+    by_step: dict[int, dict[str, float]] = {}
+    for metric in history:
+        kept = {k: v for k, v in metric.values.items() if k in _CURVES and math.isfinite(v)}
+        if kept:
+            by_step.setdefault(metric.step, {}).update(kept)
+    rows = [{"step": float(step), **values} for step, values in sorted(by_step.items())]
+    every = max(1, math.ceil(len(rows) / points))
+    last = len(rows) - 1
+    return [r for i, r in enumerate(rows) if i % every == 0 or i == last or "valid_loss" in r]
+
+
+def card(account: Account, *, adapter: bool) -> str:
+    """Return the text of the model card."""
+    here = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    spec, story = account.spec, account.story
+    rows = curve(story.history, CARD_POINTS)[-4 * CARD_POINTS :]
+    names = [n for n in _CURVES if any(n in row for row in rows)]
+    return here.get_template("card.md.jinja").render(
+        front_matter=yaml.safe_dump(front_matter(account, adapter=adapter), sort_keys=False),
+        title=spec.project,
+        adapter=adapter,
+        base=spec.model.name,
+        base_url=f"https://huggingface.co/{spec.model.name}",
+        repo_id=spec.push.repo_id if spec.push else spec.output or spec.project,
+        metrics=[(name.replace("_", " "), shown(v)) for name, v in _told(story)],
+        curve_names=[name.replace("_", " ") for name in names],
+        curve=[[f"{row['step']:.0f}", *(shown(row.get(n)) for n in names)] for row in rows],
+        facts=list(_facts(account)),
+        command=command(spec),
+    )
+
+
+def front_matter(account: Account, *, adapter: bool) -> dict[str, Any]:
+    """Return the card's metadata, as the Hub reads it."""
+    spec = account.spec
+    trainer = spec.params.get("trainer")
+    matter: dict[str, Any] = {
+        "base_model": spec.model.name if _on_hub(spec) else None,
+        "base_model_relation": ("adapter" if adapter else "finetune") if _on_hub(spec) else None,
+        "datasets": [data] if (data := _public_data(spec)) else None,
+        "library_name": "peft" if adapter else "transformers",
+        "pipeline_tag": "text-generation" if spec.task == "llm" else None,
+        "license": account.license,
+        "tags": ["hubtrain", spec.task, *([str(trainer)] if trainer else [])],
+    }
+    return {key: value for key, value in matter.items() if value is not None}
+
+
+def command(spec: JobSpec) -> str:
+    """Return the command line that asks for this training once more."""
+    words = ["hubtrain", spec.task, "--train", *_flags(spec)]
+    where = spec.machine.backend + (f"-{spec.machine.flavor}" if spec.machine.flavor else "")
+    words += ["--backend", where, "--project-name", spec.project]
+    return shlex.join([*words, *(["--push-to-hub"] if spec.push else [])])
+
+
+def shown(value: float | None) -> str:
+    """Return a measurement with four significant digits; a dash for none."""
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _flags(spec: JobSpec) -> Iterable[str]:
+    for setting in settings_of(tasks.load(spec.task).params):
+        value = spec.params.get(setting.name, setting.default)
+        if value is None or (value == setting.default and not setting.required):
+            continue
+        flag = setting.flags[0]
+        if isinstance(value, bool):
+            yield flag if value else flag.replace("--", "--no-", 1)
+        else:
+            yield from (flag, str(value))
+
+
+def _told(story: Story) -> Iterable[tuple[str, float]]:
+    """Yield the measurements that tell how good a model is, not how it was trained."""
+    for name, value in sorted(story.metrics.items()):
+        if name not in {"lr", "grad_norm", "epoch"}:
+            yield name, value
+
+
+def _facts(account: Account) -> Iterable[tuple[str, str]]:
+    spec, story, started = account.spec, account.story, account.started
+    yield "task", " ".join(filter(None, (spec.task, str(spec.params.get("trainer") or ""))))
+    yield (
+        "base model",
+        f"`{spec.model.name}`" + (f" at `{spec.model.revision}`" if spec.model.revision else ""),
+    )
+    yield "data", _data_in_words(spec)
+    if story.progress:
+        yield "steps", f"{story.progress.step:,}"
+        yield "tokens", f"{story.progress.tokens:,}"
+    yield "hardware", " ".join(filter(None, (spec.machine.backend, spec.machine.flavor)))
+    yield "took", f"{story.seconds(account.now) / 60:.1f} min"
+    yield "cost", f"${story.cost(spec.machine.usd_per_hour, account.now):.2f}"
+    if started:
+        yield "versions", ", ".join(f"{k} {v}" for k, v in started.versions.items())
+    yield "job", spec.job_id
+
+
+def _data_in_words(spec: JobSpec) -> str:
+    data = spec.data
+    named = _public_data(spec) or Path(str(spec.params.get("data_path") or data.folder or "")).name
+    rows = f", {data.rows:,} rows" if data.rows else ""
+    pinned = f" at `{data.revision}`" if data.revision and named == data.repo_id else ""
+    return f"`{named}`{pinned}{rows}"
+
+
+def _public_data(spec: JobSpec) -> str | None:
+    """Return the dataset's Hub id where users named one; packaged files are nobody's business."""
+    named = spec.params.get("data_path")
+    return spec.data.repo_id if spec.data.repo_id and spec.data.repo_id == named else None
+
+
+def _on_hub(spec: JobSpec) -> bool:
+    return not Path(spec.model.name).is_absolute() and spec.model.name.count("/") <= 1

@@ -1,0 +1,27 @@
+"""The page of a running job: what its owner sees, and nothing for anybody else.
+
+A page that cannot be served never ends a job: without gradio the worker says so and goes on.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from worker.supervise.live import Live
+
+
+class Page(Protocol):
+    """A page that is being served."""
+
+    url: str | None
+    """Its address where only this machine knows it, without the key that opens it."""
+
+    def farewell(self, seconds: float) -> None:
+        """Wait until each open page has drawn the end, at most so long."""
+        ...
+
+
+def serve(live: Live) -> Page | None:
+    """Serve the page from now on, in threads of its own; none if that cannot be."""
+    live.journal.log("No page: gradio is not installed here.")
+    return None

@@ -1,0 +1,61 @@
+"""Waiting for the hardware the job is meant for. It is requested last, when all else stands.
+
+The machine that waits is free, and is replaced by the one that was asked for; so a signal to end
+is what waiting normally comes to, and no ending of the job.
+"""
+
+from __future__ import annotations
+
+from worker.contract import EndReason
+from worker.errors import HubError, HubtrainError
+from worker.hubclient import explained, hub
+from worker.supervise.live import Live
+from worker.supervise.watchdog import in_words
+
+LOOK_SECONDS = 5.0
+GIVE_UP_SECONDS = 1800.0
+SETTLED_SECONDS = 60.0
+"""How long new hardware is mistrusted: the Hub may name it before it replaces this machine."""
+
+
+def wait_for_flavor(live: Live) -> bool:
+    """Return true once this is the right machine, false if asked to go before that.
+
+    Raises `HubtrainError` after `GIVE_UP_SECONDS`.
+    """
+    flavor, clock = live.spec.machine.flavor, live.clock
+    if live.place.space_id is None or flavor in {None, live.place.accelerator}:
+        return True
+    began, since = clock.monotonic(), None
+    while True:
+        current, now = _current(live), clock.monotonic()
+        since = None if current != flavor else now if since is None else since
+        if since is not None and (not live.waiting or now - since >= SETTLED_SECONDS):
+            live.waiting = ""
+            return True
+        if now - began >= GIVE_UP_SECONDS:
+            raise _never_came(flavor, current)
+        live.waiting = f"waiting for {flavor}"
+        live.nap(LOOK_SECONDS)
+        if live.stopped_by:
+            return False
+
+
+def _current(live: Live) -> str | None:
+    space_id, token = live.place.space_id, live.place.token
+    assert space_id is not None
+    try:
+        with explained(f"asking what {space_id} runs on"):
+            hardware = hub(token).get_space_runtime(space_id).hardware
+    except HubError as error:
+        live.journal.log(str(error))
+        return None
+    return str(getattr(hardware, "value", hardware)) if hardware else None
+
+
+def _never_came(flavor: str | None, current: str | None) -> HubtrainError:
+    return HubtrainError(
+        f"{flavor} did not come within {in_words(GIVE_UP_SECONDS)}; this is {current}.",
+        fix="Run the job again later, or on other hardware.",
+        reason=EndReason.PROVIDER,
+    )

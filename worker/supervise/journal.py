@@ -1,0 +1,131 @@
+"""The job's events and last log lines: numbered, stamped, free of secrets, on paper at once.
+
+Every event goes to standard output as a marked line, which each provider's log stream carries,
+and to `events.jsonl`, which is pushed beside the model. It does not know what events mean.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TextIO
+
+from worker.clock import Clock
+from worker.contract import EVENTS_FILE, Event, from_line, marked, to_line
+
+LOG_FILE = "worker.log"
+TAIL_LINES = 2000
+LONGEST_LINE = 8192
+"""Characters of a log line that are kept."""
+
+
+class Journal:
+    """What happened, for all who ask. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Clock,
+        redact: Callable[[str], str],
+        attempt: int = 1,
+        out: TextIO | None = None,
+    ) -> None:
+        self.path = folder / EVENTS_FILE
+        self.log_path = folder / LOG_FILE
+        self.version = 0
+        """Grows with every event and line, so that readers know whether to look again."""
+
+        self._events: list[Event] = list(read_events(self.path))
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._clock, self._redact, self._attempt = clock, redact, attempt
+        self._out = out or sys.stdout
+        self._lock = threading.Lock()
+        # A machine that restarts has forgotten its numbers: beginning at the time of birth, in
+        # milliseconds, no event wears the number of one before the restart.
+        born = int(clock.now().timestamp() * 1000)
+        self._last = max([born, *(e.seq for e in self._events)])
+        self._file = self.path.open("a", encoding="utf-8")
+        self._log = self.log_path.open("a", encoding="utf-8")
+
+    @property
+    def events(self) -> list[Event]:
+        """The events so far, oldest first."""
+        with self._lock:
+            return list(self._events)
+
+    @property
+    def tail(self) -> list[str]:
+        """The last log lines, oldest first."""
+        with self._lock:
+            return list(self._tail)
+
+    def say(self, event: Event) -> Event:
+        """Number and stamp an event, tell it to everyone, and return it as it was told."""
+        with self._lock:
+            told = self._clean(event, self._last + 1)
+            self._last += 1
+            self._events.append(told)
+            self._write(self._file, to_line(told))
+            self._write(self._out, marked(told))
+            self.version += 1
+        return told
+
+    def draft(self, event: Event, ahead: int) -> Event:
+        """Return an event as it will be told when it is `ahead` places from now, telling nobody."""
+        with self._lock:
+            return self._clean(event, self._last + ahead)
+
+    def log(self, line: str) -> str:
+        """Keep and print one line of ordinary output, and return it as it was kept."""
+        text = self._redact(line.rstrip()[:LONGEST_LINE])
+        if from_line(text):  # only this worker speaks in events
+            text = "| " + text
+        with self._lock:
+            self._tail.append(text)
+            self._write(self._log, text)
+            self._write(self._out, text)
+            self.version += 1
+        return text
+
+    def adopt(self, events: Iterable[Event]) -> None:
+        """Take over what an earlier life of this worker told; nobody is told again."""
+        with self._lock:
+            self._events = list(events)
+            self._last = max([self._last, *(e.seq for e in self._events)])
+            self.version += 1
+
+    def close(self) -> None:
+        """Close the files. Nothing may be said afterwards."""
+        with self._lock:
+            self._file.close()
+            self._log.close()
+
+    def _clean(self, event: Event, seq: int) -> Event:
+        about: dict[str, Any] = {"seq": seq, "source": "worker", "attempt": self._attempt}
+        stamped = event.model_copy(update=about)
+        line = to_line(stamped)
+        clean = self._redact(line)
+        return (from_line(clean) if clean != line else None) or stamped
+
+    @staticmethod
+    def _write(to: TextIO, line: str) -> None:
+        # A full disk or a reader that went away must not end the job.
+        try:
+            to.write(line + "\n")
+            to.flush()
+        except (OSError, ValueError):
+            pass
+
+
+def read_events(path: Path) -> Iterable[Event]:
+    """Yield the events of a file; none if there is no such file. A torn last line is skipped."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if event := from_line(line):
+                yield event

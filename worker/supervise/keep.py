@@ -1,0 +1,134 @@
+"""Where a finished model goes, described: to the Hub, or a folder; and the record of any job."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from worker import card
+from worker.contract import (
+    EVENTS_FILE,
+    EndReason,
+    Event,
+    Failed,
+    Finished,
+    Phase,
+    PushTarget,
+    to_line,
+)
+from worker.errors import HubtrainError
+from worker.hubclient import explained, hub
+from worker.supervise.live import Live
+from worker.supervise.patience import patiently
+from worker.supervise.push import (
+    LOG_TAIL_FILE,
+    Parcel,
+    push_model,
+    push_record,
+    record_branch,
+)
+from worker.supervise.watch import Ending
+
+PUSH_REFUSALS = 6
+PUSH_BYTES_PER_SECOND = 2e6
+"""Slowest upload that is waited for."""
+
+RECORD_SECONDS = 60.0
+RECORD_REFUSALS = 3
+
+
+def keep_model(live: Live, finished: Finished) -> Ending:
+    """Put the model where the spec wants it; returns the job's ending, `finished` or a failure."""
+    folder = live.place.model
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return Failed(reason=EndReason.WORKER_DIED, message="The trainer left no model.")
+    story = live.story()
+    finished = finished.model_copy(update={"metrics": {**story.metrics, **finished.metrics}})
+    now = live.clock.now()
+    card.write(card.Account(live.spec, live.journal.events, now, _license(live)), folder)
+    ending: Ending = finished
+    if live.spec.push:
+        ending = _pushed(live, live.spec.push, finished)
+    return _left_on_machine(live, ending)
+
+
+def keep_record(live: Live, target: PushTarget, *, succeeded: bool) -> None:
+    """Commit events and log where the laptop looks for them. Gives up after about a minute."""
+    files = {EVENTS_FILE: _jsonl(live.journal.events)}
+    if not succeeded:
+        files[LOG_TAIL_FILE] = "\n".join(live.journal.tail) + "\n"
+    branch = record_branch(live.spec, succeeded=succeeded)
+
+    def push() -> None:
+        push_record(live.spec, target, live.place.token, branch=branch, files=files)
+
+    try:
+        patiently(
+            live,
+            push,
+            "keeping the record",
+            seconds=RECORD_SECONDS,
+            refusals=RECORD_REFUSALS,
+            longest=RECORD_SECONDS,
+        )
+    except HubtrainError as error:
+        live.journal.log(f"The record could not be kept: {error}")
+
+
+def _pushed(live: Live, target: PushTarget, finished: Finished) -> Ending:
+    live.journal.say(Phase(name="pushing"))
+    # The commit holds its own good end, numbered as if it had been told already: after `Pushed`.
+    events = [*live.journal.events, live.journal.draft(finished, ahead=2)]
+    parcel = Parcel(live.place.model, live.spec, target, _jsonl(events))
+    size = sum(path.stat().st_size for path in parcel.files)
+    try:
+        pushed = patiently(
+            live,
+            lambda: push_model(parcel, live.place.token),
+            "pushing the model",
+            seconds=live.spec.limits.push_seconds,
+            refusals=PUSH_REFUSALS,
+            longest=600 + size / PUSH_BYTES_PER_SECOND,
+        )
+    except HubtrainError as error:
+        return Failed(
+            reason=EndReason.PUSH_FAILED,
+            message=f"The model is trained but could not be pushed: {error} {_lies_where(live)}",
+        )
+    live.journal.say(pushed)
+    return finished
+
+
+def _left_on_machine(live: Live, ending: Ending) -> Ending:
+    """Move the model to the folder the spec names, if it names one."""
+    folder, wanted = live.place.model, live.spec.output
+    if wanted is not None:
+        shutil.copytree(folder, wanted, dirs_exist_ok=True)
+        shutil.rmtree(folder)
+    kept = wanted or (None if live.spec.push else str(folder))
+    return ending.model_copy(update={"output": kept}) if isinstance(ending, Finished) else ending
+
+
+def _lies_where(live: Live) -> str:
+    if live.place.space_id:
+        return "It is lost: a Space keeps nothing once it is paused."
+    return f"It lies in {live.spec.output or live.place.model}."
+
+
+def _license(live: Live) -> str | None:
+    """Return the base model's licence, if the Hub tells it quickly."""
+    name = live.spec.model.name
+    if Path(name).is_absolute():
+        return None
+    try:
+        with explained(f"reading the card of {name}"):
+            info = hub(live.place.token).model_info(name, revision=live.spec.model.revision)
+    except HubtrainError:
+        return None
+    data = info.card_data
+    said = data.get("license") if data else None
+    return said if isinstance(said, str) else None
+
+
+def _jsonl(events: list[Event]) -> str:
+    return "".join(to_line(event) + "\n" for event in events)

@@ -1,0 +1,51 @@
+"""A running job as the page and the supervisor share it: what is known, and the wish to stop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.clock import Clock
+from worker.contract import JobSpec, Story, fold
+from worker.supervise.journal import Journal
+from worker.supervise.machine import Usage
+from worker.supervise.place import Place
+
+SIGNAL = "signal"
+"""Who asks to stop when the machine does."""
+
+
+@dataclass(slots=True)
+class Live:
+    """One job in this process. The events in `journal` are the only source of its state."""
+
+    spec: JobSpec
+    place: Place
+    clock: Clock
+    journal: Journal
+    born: float
+    """When the worker came to life, on the clock's monotonic time; limits count from here."""
+
+    usage: Usage | None = None
+    waiting: str = ""
+    """What is waited for before the job can start."""
+
+    stopped_by: str | None = None
+    """Who asked first: an account, `user`, or `SIGNAL`; none if nobody has."""
+
+    over: bool = False
+    """Whether the ending has been told, so that nothing more will change."""
+
+    def ask_to_stop(self, by: str) -> None:
+        """Note the wish; the supervisor acts on it within a second. May repeat."""
+        self.stopped_by = self.stopped_by or by
+
+    def story(self) -> Story:
+        """Return what the events add up to."""
+        return fold(self.journal.events)
+
+    def nap(self, seconds: float) -> None:
+        """Sleep, but not through a wish to stop that comes meanwhile."""
+        until = self.clock.monotonic() + seconds
+        asked = self.stopped_by
+        while (left := until - self.clock.monotonic()) > 0 and self.stopped_by == asked:
+            self.clock.sleep(min(left, 0.5))

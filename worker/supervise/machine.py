@@ -1,0 +1,146 @@
+"""What the machine is, holds and is allowed, as found on it: facts without a judgement.
+
+No torch: GPUs are asked about through `nvidia-smi`, where there is one.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+_CGROUP = Path("/sys/fs/cgroup")
+_TOLD = ("hubtrain", "torch", "transformers", "trl", "peft", "datasets", "accelerate", "gradio")
+_UNITS = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_QUERY = "name,utilization.gpu,memory.used,memory.total"
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One accelerator as it is now; memory in bytes."""
+
+    name: str
+    busy: float
+    """Share of the time it computes, 0 to 1."""
+
+    used: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the machine is busy with now."""
+
+    cpu: float
+    """Share of all cores, 0 to 1."""
+
+    memory: float
+    """Bytes of main memory in use by this job."""
+
+    memory_limit: float
+    gpus: tuple[Gpu, ...] = ()
+
+
+def usage(held: int) -> Usage:
+    """Return how busy the machine is; `held` is what the trainer holds of its memory, in bytes."""
+    return Usage(psutil.cpu_percent() / 100, held + own_bytes(), memory_limit(), gpus())
+
+
+def own_bytes() -> int:
+    """Return the memory this very process holds, in bytes."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def hardware() -> dict[str, Any]:
+    """Return what this machine is, for the record."""
+    found = gpus()
+    return {
+        "flavor": os.environ.get("ACCELERATOR") or None,
+        "platform": platform.platform(),
+        "cpus": _cpus(),
+        "memory_bytes": memory_limit(),
+        "gpus": [gpu.name for gpu in found],
+        "gpu_memory_bytes": sum(gpu.total for gpu in found),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that decide what training does."""
+    found = {"python": platform.python_version()}
+    for name in _TOLD:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def memory_limit() -> int:
+    """Return the main memory this job may hold, in bytes: the least of what limits it."""
+    stated = parse_bytes(os.environ.get("MEMORY", ""))
+    limits = [stated, _number(_CGROUP / "memory.max"), psutil.virtual_memory().total]
+    return min(limit for limit in limits if limit)
+
+
+def oom_kills() -> int:
+    """Return how many processes of this machine the kernel has killed for their memory so far."""
+    try:
+        text = (_CGROUP / "memory.events").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    found = re.search(r"^oom_kill (\d+)$", text, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """Return the NVIDIA GPUs as they are now; empty where there are none. Takes about 30 ms."""
+    if not shutil.which("nvidia-smi"):
+        return ()
+    command = ["nvidia-smi", f"--query-gpu={_QUERY}", "--format=csv,noheader,nounits"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    rows = [line.split(", ") for line in said.stdout.splitlines()]
+    return tuple(_gpu(*row) for row in rows if len(row) == len(_QUERY.split(",")))
+
+
+def parse_bytes(text: str) -> int | None:
+    """Return the bytes in `16Gi`; none where it is no such size."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]i)?B?", text.strip())
+    return int(float(found[1]) * _UNITS[found[2] or ""]) if found else None
+
+
+def _gpu(name: str, busy: str, used: str, total: str) -> Gpu:
+    return Gpu(name, _float(busy) / 100, _float(used) * 2**20, _float(total) * 2**20)
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:  # `[N/A]` on shared GPUs
+        return 0.0
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):  # `max` means no limit
+        return None
+
+
+def _cpus() -> int:
+    stated = os.environ.get("CPU_CORES", "")
+    if stated.isdigit():
+        return int(stated)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

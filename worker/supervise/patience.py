@@ -1,0 +1,82 @@
+"""Trying again what may work later, for a bounded time, and never hanging on one try."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception
+from tenacity.wait import wait_exponential_jitter
+
+from worker.errors import HubError, HubUnreachable
+from worker.supervise.live import Live
+
+T = TypeVar("T")
+
+
+CALL_SECONDS = 120.0
+"""Longest that one small question to the Hub may take."""
+
+
+def patiently(
+    live: Live,
+    do: Callable[[], T],
+    doing: str,
+    *,
+    seconds: float,
+    refusals: int,
+    longest: float = CALL_SECONDS,
+) -> T:
+    """Return what `do` returns, calling it again while the Hub fails; raises its last `HubError`.
+
+    Silence is met with patience for so many `seconds`; refusals, which seldom change their mind,
+    are tried `refusals` times; one try takes `longest` at most. Once somebody asks to stop,
+    nothing is tried again.
+    """
+    began = live.clock.monotonic()
+    asked = live.stopped_by
+
+    def over(state: RetryCallState) -> bool:
+        error = state.outcome and state.outcome.exception()
+        late = live.clock.monotonic() - began + state.upcoming_sleep > seconds
+        refused = not isinstance(error, HubUnreachable) and state.attempt_number >= refusals
+        return late or refused or live.stopped_by != asked
+
+    def tell(state: RetryCallState) -> None:
+        error = state.outcome and state.outcome.exception()
+        live.journal.log(f"{error} Trying again in {state.upcoming_sleep:.0f} s.")
+
+    result: T = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, HubError)),
+        wait=wait_exponential_jitter(initial=1, max=60, jitter=1),
+        stop=over,
+        sleep=live.nap,
+        before_sleep=tell,
+        reraise=True,
+    )(within, longest, do, doing)
+    return result
+
+
+def within(seconds: float, do: Callable[[], T], doing: str) -> T:
+    """Return what `do` returns, or raise `HubUnreachable` when it takes longer than `seconds`.
+
+    An overlong call is left to itself in a thread that dies with the process.
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(do())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True, name=doing)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not results:
+        raise HubUnreachable(f"{doing}: not done within {seconds:.0f} s.")
+    return results[0]

@@ -1,0 +1,134 @@
+"""What goes to the Hub: the model in one commit, and the record of a job that has none.
+
+Nothing here waits or tries again; `patience` does. A commit whose answer was lost is looked up
+before it is sent once more, so no push happens twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from worker.contract import EVENTS_FILE, JobSpec, Pushed, PushTarget
+from worker.errors import HubError
+from worker.hubclient import endpoint, explained, hub
+from worker.supervise.target import MANIFEST_FILE, MODEL_FILES, branch_of, fetch
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+LOG_TAIL_FILE = "log.txt"
+_NOT_PUSHED = ("checkpoint-*", "training_args.bin", ".*", "*/.*", "*.lock")
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A finished model, its card and its manifest, in one folder, on their way to a repo."""
+
+    folder: Path
+    spec: JobSpec
+    target: PushTarget
+    events: str
+    """Text of `events.jsonl`, with the ending this push makes true."""
+
+    @property
+    def files(self) -> list[Path]:
+        every = (p for p in sorted(self.folder.rglob("*")) if p.is_file())
+        return [p for p in every if not _left_out(p.relative_to(self.folder))]
+
+    @property
+    def manifest(self) -> str:
+        return (self.folder / MANIFEST_FILE).read_text(encoding="utf-8")
+
+    @property
+    def what(self) -> Literal["adapter", "model"]:
+        return "adapter" if (self.folder / "adapter_config.json").exists() else "model"
+
+
+def push_model(parcel: Parcel, token: str | None) -> Pushed:
+    """Commit the model and return where it is; raises `HubError`. May be called again."""
+    api, repo_id = hub(token), parcel.target.repo_id
+    head = _head(api, repo_id, "main")
+    commit = _landed(parcel, head, token) or _commit(api, parcel, head)
+    return Pushed(
+        repo_id=repo_id,
+        commit=commit,
+        url=f"{endpoint()}/{repo_id}",
+        what=parcel.what,
+        size_bytes=sum(p.stat().st_size for p in parcel.files),
+    )
+
+
+def push_record(
+    spec: JobSpec, target: PushTarget, token: str | None, *, branch: str, files: dict[str, str]
+) -> None:
+    """Commit a job's events (and log) to `branch`, made if need be; raises `HubError`."""
+    api = hub(token)
+    if branch != "main":
+        with explained(f"making the branch {branch} of {target.repo_id}"):
+            api.create_branch(target.repo_id, branch=branch, exist_ok=True)
+    operations = [_add(name, text.encode()) for name, text in files.items()]
+    with explained(f"keeping the record of {spec.job_id} in {target.repo_id}"):
+        api.create_commit(
+            target.repo_id,
+            operations,
+            commit_message=f"Record of job {spec.job_id}",
+            revision=branch,
+        )
+
+
+def record_branch(spec: JobSpec, *, succeeded: bool) -> str:
+    """Return where the record of a job belongs: beside its model, or where nothing else is."""
+    return "main" if succeeded else branch_of(spec.job_id)
+
+
+def _commit(api: HfApi, parcel: Parcel, head: str | None) -> str:
+    spec, repo_id = parcel.spec, parcel.target.repo_id
+    operations = [_add(str(p.relative_to(parcel.folder).as_posix()), p) for p in parcel.files]
+    operations.append(_add(EVENTS_FILE, parcel.events.encode()))
+    with explained(f"pushing the model to {repo_id}"):
+        done = api.create_commit(
+            repo_id,
+            [*operations, *_deletions(api, parcel)],
+            commit_message=f"Train {spec.project} ({spec.task}, job {spec.job_id})",
+            parent_commit=head,
+        )
+    if not done.oid:
+        raise HubError(f"pushing the model to {repo_id}: the Hub named no commit.")
+    return str(done.oid)
+
+
+def _landed(parcel: Parcel, head: str | None, token: str | None) -> str | None:
+    """Return the head of main if it already is this very push."""
+    if head is None:
+        return None
+    there = fetch(parcel.target.repo_id, MANIFEST_FILE, head, token)
+    return head if there == parcel.manifest else None
+
+
+def _deletions(api: HfApi, parcel: Parcel) -> list[Any]:
+    """What an overwritten model leaves that the new one does not replace."""
+    from huggingface_hub import CommitOperationDelete
+
+    new = {p.relative_to(parcel.folder).as_posix() for p in parcel.files}
+    there = api.list_repo_files(parcel.target.repo_id)
+    stale = [f for f in there if f not in new and any(fnmatch(f, m) for m in MODEL_FILES)]
+    return [CommitOperationDelete(path) for path in stale]
+
+
+def _head(api: HfApi, repo_id: str, branch: str) -> str | None:
+    with explained(f"looking into {repo_id}"):
+        branches = api.list_repo_refs(repo_id).branches
+    return next((b.target_commit for b in branches if b.name == branch), None)
+
+
+def _add(path: str, content: bytes | Path) -> Any:
+    from huggingface_hub import CommitOperationAdd
+
+    return CommitOperationAdd(path, content)
+
+
+def _left_out(path: Path) -> bool:
+    return any(fnmatch(path.as_posix(), p) or fnmatch(path.parts[0], p) for p in _NOT_PUSHED)

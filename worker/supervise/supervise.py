@@ -1,0 +1,192 @@
+"""The order of things in a worker's life, and the promise that it stops what costs at its end.
+
+Page, earlier life, right hardware, started, repo writable, trained, kept, told, not billed.
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import TypeVar
+
+from worker import page
+from worker.clock import Clock
+from worker.contract import EndReason, Event, Failed, Finished, JobSpec, Phase, Started, Stopped
+from worker.errors import HubError, HubtrainError
+from worker.hubclient import explained, hub
+from worker.redact import Redactor
+from worker.supervise import machine
+from worker.supervise.billing import stop_billing
+from worker.supervise.flavor import wait_for_flavor
+from worker.supervise.journal import Journal
+from worker.supervise.keep import keep_model, keep_record
+from worker.supervise.live import SIGNAL, Live
+from worker.supervise.patience import patiently, within
+from worker.supervise.place import Place
+from worker.supervise.target import earlier_life, ended, prepare
+from worker.supervise.watch import Ending, asked_for, watch
+
+T = TypeVar("T")
+
+HUB_SECONDS = 600.0
+"""How long the Hub may be away when the job begins."""
+
+HUB_REFUSALS = 2
+WHY_SECONDS = 3.0
+FAREWELL_SECONDS = 5.0
+"""How long open pages have to draw the end before the machine goes."""
+
+
+class Replaced(Exception):
+    """This machine makes way for the one the job is meant for: nothing has ended."""
+
+
+class Supervisor:
+    """One life of a worker. `command` is the trainer's; without one it is `worker.run`'s."""
+
+    def __init__(
+        self, spec: JobSpec, place: Place, *, clock: Clock, command: Sequence[str] | None = None
+    ) -> None:
+        place.work.mkdir(parents=True, exist_ok=True)
+        journal = Journal(
+            place.work, clock=clock, redact=Redactor(place.environ), attempt=spec.attempt
+        )
+        self.live = Live(spec, place, clock, journal, born=clock.monotonic())
+        self.command = command or trainer_command(place)
+        self.born_at = clock.now()
+        self.page: page.Page | None = None
+        self.told_before = False
+
+    def run(self) -> EndReason:
+        """Live to the end and return why it came. Blocks; call it from the main thread."""
+        _listen(self.live)
+        ending: Ending | None = None
+        try:
+            self.page = page.serve(self.live)
+            ending = self._life()
+        except Replaced:
+            return EndReason.PREEMPTED  # the machine that comes must find the Space running
+        except Exception as error:  # whatever it was, the machine must not go on
+            ending = self._fault(error)
+        finally:
+            if ending is not None:
+                self._end(ending)
+        return EndReason.OK if isinstance(ending, Finished) else ending.reason
+
+    def _life(self) -> Ending:
+        if earlier := self._earlier_end():
+            return earlier
+        if not wait_for_flavor(self.live):
+            raise Replaced
+        self._start()
+        if target := self.live.spec.push:
+            self._patiently(
+                lambda: prepare(self.live.spec, target, self.live.place.token),
+                f"preparing {target.repo_id}",
+            )
+        self.live.journal.say(Phase(name="starting the trainer"))
+        ending = watch(self.live, self.command)
+        if isinstance(ending, Finished):
+            return keep_model(self.live, ending)
+        return self._by_whom(ending)
+
+    def _earlier_end(self) -> Ending | None:
+        """Return how this attempt ended in an earlier life of this machine, if it did."""
+        events, spec = self.live.journal.events, self.live.spec
+        if not ended(events, spec.attempt) and (target := spec.push):
+            events = self._patiently(
+                lambda: earlier_life(spec, target, self.live.place.token),
+                f"looking for earlier events in {target.repo_id}",
+            )
+        if not ended(events, spec.attempt):
+            return None
+        self.told_before = True
+        self.live.journal.adopt(events)
+        self.live.journal.log("This job has ended before; it is not run again.")
+        return _ending_in(events, spec.attempt)
+
+    def _start(self) -> None:
+        started = Started(
+            at=self.born_at,
+            job_id=self.live.spec.job_id,
+            hardware=machine.hardware(),
+            versions=machine.versions(),
+            page=self.page.url if self.page else None,
+        )
+        self.live.journal.say(started)
+
+    def _patiently(self, ask: Callable[[], T], doing: str) -> T:
+        return patiently(self.live, ask, doing, seconds=HUB_SECONDS, refusals=HUB_REFUSALS)
+
+    def _by_whom(self, ending: Ending) -> Ending:
+        """Tell a pause from outside, which somebody wanted, from a machine that was taken away."""
+        space_id = self.live.place.space_id
+        if space_id is None or ending.kind != "stopped" or ending.reason != EndReason.PREEMPTED:
+            return ending
+        try:
+            with explained(f"asking why {space_id} has to end"):
+                runtime = within(
+                    WHY_SECONDS, lambda: hub(self.live.place.token).get_space_runtime(space_id), ""
+                )
+        except HubError:
+            return ending
+        if str(getattr(runtime.stage, "value", runtime.stage)) != "PAUSED":
+            return ending
+        return Stopped(reason=EndReason.USER, message="The Space was paused.")
+
+    def _fault(self, error: Exception) -> Ending:
+        """Return the ending that an error of the supervisor's own makes."""
+        if self.live.stopped_by:
+            return asked_for(self.live)
+        if isinstance(error, HubtrainError):
+            return Failed(reason=error.reason, message=str(error))
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return Failed(reason=EndReason.WORKER_DIED, message="The machine's disk is full.")
+        return Failed(
+            reason=EndReason.WORKER_DIED,
+            message=f"hubtrain itself failed ({type(error).__name__}: {error}).",
+            detail="".join(traceback.format_exception(error)),
+        )
+
+    def _end(self, ending: Ending) -> None:
+        """Tell the end, show it, and stop what costs, whatever goes wrong with the first two."""
+        live = self.live
+        try:
+            if not self.told_before:
+                live.journal.say(ending)
+                if live.spec.push:
+                    keep_record(live, live.spec.push, succeeded=isinstance(ending, Finished))
+            live.over = True
+            if self.page:
+                self.page.farewell(FAREWELL_SECONDS)
+        except Exception:
+            live.journal.log(traceback.format_exc())
+        finally:
+            stop_billing(
+                live.place.space_id, live.place.token, clock=live.clock, log=live.journal.log
+            )
+
+
+def trainer_command(place: Place) -> list[str]:
+    """Return the command that trains; on several GPUs a launcher will stand before it here."""
+    paths = ["--job", place.job_file, "--output", place.model, "--work", place.work]
+    return [sys.executable, "-m", "worker.run", *map(str, paths)]
+
+
+def _listen(live: Live) -> None:
+    """Take signals to end as wishes to stop."""
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        live.ask_to_stop(SIGNAL if number == signal.SIGTERM else "Ctrl-C")
+
+    signal.signal(signal.SIGTERM, note)
+    signal.signal(signal.SIGINT, note)
+
+
+def _ending_in(events: list[Event], attempt: int) -> Ending:
+    endings = (e for e in events if isinstance(e, Finished | Failed | Stopped))
+    return next(e for e in endings if e.attempt == attempt)

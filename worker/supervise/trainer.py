@@ -1,0 +1,143 @@
+"""The trainer: a child in a process group of its own, whose output comes out line by line.
+
+It knows nothing of events: whoever reads the lines tells them from log. Start it from the main
+thread, because on Linux the child is tied to the life of the thread that made it.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+LINE_BYTES = 1 << 16
+"""A line longer than this comes out in pieces."""
+
+WAITING_LINES = 10_000
+"""Lines that may wait to be read before the child has to wait with its next."""
+
+_LEASH = Path(__file__).with_name("leash.py")
+
+
+class Trainer:
+    """One execution of a command."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:
+        self.peak_bytes = 0
+        """Most memory the group was seen to hold."""
+
+        self._lines: queue.Queue[str] = queue.Queue(WAITING_LINES)
+        self._process = subprocess.Popen(
+            [*_leash(), *command],
+            env=dict(env) if env is not None else None,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        self._reader = threading.Thread(
+            target=self._read, args=(self._process.stdout,), daemon=True, name="trainer-output"
+        )
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit code once the child has ended, negative for a signal; none while it lives."""
+        return self._process.poll()
+
+    def next_line(self, seconds: float) -> str | None:
+        """Return the next line of output, waiting for it at most so long; none if there is none."""
+        try:
+            return self._lines.get(timeout=seconds)
+        except queue.Empty:
+            return None
+
+    @property
+    def silent(self) -> bool:
+        """Whether the child has ended and all it said has been read."""
+        if self.returncode is None:
+            return False
+        self._reader.join(0.5)  # a grandchild may hold the pipe open: do not wait for it
+        return self._lines.empty()
+
+    def measure(self) -> int:
+        """Return the memory the child and its children hold now, in bytes, and note the peak."""
+        try:
+            leader = psutil.Process(self.pid)
+            group = [leader, *leader.children(recursive=True)]
+        except psutil.Error:
+            return 0
+        held = sum(_resident(process) for process in group)
+        self.peak_bytes = max(self.peak_bytes, held)
+        return held
+
+    def end(self, grace_seconds: float = 5.0) -> None:
+        """Ask the group to end, then kill what is left of it. May repeat."""
+        if self.returncode is None and grace_seconds > 0:
+            self._signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(grace_seconds)
+        # The leader may be gone and its data loaders not.
+        self._signal(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
+        self._process.wait()
+        self.peak_bytes = max(self.peak_bytes, _most_ever_held())
+
+    def _signal(self, number: signal.Signals) -> None:
+        try:
+            if sys.platform == "win32":
+                self._process.terminate()
+            else:
+                os.killpg(self.pid, number)  # the group outlives its leader, and so does its id
+        except (ProcessLookupError, PermissionError):
+            pass
+
+    def _read(self, pipe: IO[bytes]) -> None:
+        with pipe:
+            while piece := pipe.readline(LINE_BYTES):
+                # A progress bar draws over itself; only its last word counts.
+                text = piece.decode("utf-8", errors="replace").rstrip("\r\n")
+                self._lines.put(text.rpartition("\r")[2])
+
+
+def _leash() -> list[str]:
+    if sys.platform != "linux":
+        return []
+    return [sys.executable, "-IS", str(_LEASH), str(os.getpid())]
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _most_ever_held() -> int:
+    """Return the largest child's peak as the kernel kept it, which no sampling misses; in bytes."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,165 @@
+"""One execution of the trainer, from its first line to the word on how it ended.
+
+Its events are passed on as they come; its own ending is held back, because a job has only one
+ending and it is not over until the model is where it belongs.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import deque
+from collections.abc import Sequence
+
+from worker.contract import (
+    MARK,
+    Checkpoint,
+    EndReason,
+    Failed,
+    Finished,
+    Metric,
+    Phase,
+    Progress,
+    Stopped,
+    from_line,
+)
+from worker.supervise import machine
+from worker.supervise.live import SIGNAL, Live
+from worker.supervise.trainer import Trainer
+from worker.supervise.watchdog import Vitals, verdict
+
+Ending = Finished | Failed | Stopped
+
+TICK_SECONDS = 0.25
+MEASURE_SECONDS = 3.0
+LAST_WORDS = 20
+"""Lines of output that go with a failure."""
+
+EXIT_SECONDS = 60.0
+"""How long a trainer that has told its ending may take to exit."""
+
+NEARLY = 0.9
+"""Share of the machine's memory above which a killed trainer is taken to have run out of it."""
+
+_KILLED = {-9, 128 + 9}
+"""SIGKILL, as the parent sees it and as a launcher in between reports it."""
+
+
+def watch(live: Live, command: Sequence[str]) -> Ending:
+    """Run the trainer to its end, whatever that is, and say which it was. Leaves no process."""
+    kills = machine.oom_kills()
+    trainer = Trainer(command, env=live.place.for_trainer())
+    over = threading.Event()
+    threading.Thread(target=_measure, args=(live, trainer, over), daemon=True).start()
+    reading = _Reading(live)
+    try:
+        cut_short = reading.until_silent(trainer)
+    finally:
+        over.set()
+        trainer.end()
+        live.usage = None
+    if cut_short or reading.held:
+        return cut_short or reading.verdict(trainer)
+    return _died(trainer, reading.last_words, machine.oom_kills() > kills)
+
+
+class _Reading:
+    """The trainer's output as it comes, and what has been learnt from it."""
+
+    def __init__(self, live: Live) -> None:
+        self.live = live
+        self.held: Finished | Failed | Stopped | None = None
+        self.began = self.last_event = live.clock.monotonic()
+        self.checked = 0.0
+        self._lines: deque[str] = deque(maxlen=LAST_WORDS)
+
+    def until_silent(self, trainer: Trainer) -> Ending | None:
+        """Read to the end; returns the ending of a trainer that has to be cut short."""
+        while not trainer.silent:
+            line = trainer.next_line(TICK_SECONDS)
+            if line is not None:
+                self.take(line)
+            now = self.live.clock.monotonic()
+            if line is None or now - self.checked >= TICK_SECONDS:
+                self.checked = now
+                if ending := self.judge(now):
+                    return ending
+        return None
+
+    def take(self, line: str) -> None:
+        """Pass on an event, hold back an ending, keep everything else as log."""
+        event = from_line(line) if line.startswith(MARK) else None
+        match event:
+            case Phase() | Progress() | Metric() | Checkpoint():
+                self.live.journal.say(event)
+            case Finished() | Failed() | Stopped():
+                self.held = event
+            case _:
+                self._lines.append(self.live.journal.log(line))
+                return
+        self.last_event = self.live.clock.monotonic()
+
+    def judge(self, now: float) -> Ending | None:
+        """Return how the trainer has to be ended now, if it has to be."""
+        if self.live.stopped_by:
+            return self.held if isinstance(self.held, Finished) else asked_for(self.live)
+        if self.held:  # it only has to exit
+            return self.held if now - self.last_event >= EXIT_SECONDS else None
+        vitals = Vitals(now, self.live.born, self.last_event)
+        return verdict(vitals, self.live.spec.limits, self.live.spec.machine.usd_per_hour)
+
+    def verdict(self, trainer: Trainer) -> Ending:
+        """Return the ending the trainer told, whatever its exit was like after that."""
+        assert self.held is not None
+        if isinstance(self.held, Finished) and trainer.returncode:
+            self.live.journal.log(f"The finished trainer left with code {trainer.returncode}.")
+        if isinstance(self.held, Failed) and not self.held.detail:
+            return self.held.model_copy(update={"detail": self.last_words})
+        return self.held
+
+    @property
+    def last_words(self) -> str:
+        """The end of what the trainer printed."""
+        return "\n".join(self._lines)
+
+
+def asked_for(live: Live) -> Stopped:
+    """Return the ending that somebody asked for; a signal is the machine's, or its owner's."""
+    if live.stopped_by == SIGNAL:
+        return Stopped(reason=EndReason.PREEMPTED, message="The machine was taken away.")
+    return Stopped(reason=EndReason.USER, message=f"Stopped by {live.stopped_by}.")
+
+
+def _died(trainer: Trainer, last_words: str, killed_by_kernel: bool) -> Ending:
+    """Return the ending of a trainer that told none."""
+    code = trainer.returncode
+    if code == 0:
+        return Finished()
+    limit, held = machine.memory_limit(), trainer.peak_bytes + machine.own_bytes()
+    if code in _KILLED and (killed_by_kernel or held >= NEARLY * limit):
+        gib = 2**30
+        return Failed(
+            reason=EndReason.OOM,
+            message=f"Out of memory: the trainer held {trainer.peak_bytes / gib:.1f} GB when it was"
+            f" killed, and this machine has {limit / gib:.1f} GB.",
+            detail=last_words,
+        )
+    return Failed(
+        reason=EndReason.WORKER_DIED,
+        message=f"The trainer {_how(code)} without saying why.",
+        detail=last_words,
+    )
+
+
+def _how(code: int | None) -> str:
+    if code is None or code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was killed from outside ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"was killed from outside (signal {-code})"
+
+
+def _measure(live: Live, trainer: Trainer, over: threading.Event) -> None:
+    while not over.wait(MEASURE_SECONDS):
+        live.usage = machine.usage(trainer.measure())

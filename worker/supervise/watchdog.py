@@ -1,0 +1,46 @@
+"""When a job that would go on has to end: a pure function of the clock, without a clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.contract import EndReason, Failed, Limits, Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """How a job stands; all times are seconds on one monotonic clock."""
+
+    now: float
+    started: float
+    last_event: float
+
+
+def verdict(vitals: Vitals, limits: Limits, usd_per_hour: float) -> Failed | Stopped | None:
+    """Return the ending the limits ask for; none while all is well."""
+    elapsed = vitals.now - vitals.started
+    if limits.max_seconds is not None and elapsed >= limits.max_seconds:
+        return Stopped(
+            reason=EndReason.DEADLINE,
+            message=f"The time limit of {in_words(limits.max_seconds)} was reached.",
+        )
+    cost = elapsed / 3600 * usd_per_hour
+    if limits.max_usd is not None and cost >= limits.max_usd and usd_per_hour > 0:
+        return Stopped(
+            reason=EndReason.COST_CAP,
+            message=f"The money limit of ${limits.max_usd:.2f} was reached.",
+        )
+    if vitals.now - vitals.last_event >= limits.hang_seconds:
+        return Failed(
+            reason=EndReason.HUNG,
+            message=f"The trainer said nothing for {in_words(limits.hang_seconds)}.",
+        )
+    return None
+
+
+def in_words(seconds: float) -> str:
+    """Return a duration as people say it: `40 s`, `9 min`, `2 h 05 min`."""
+    if seconds < 60:  # noqa: PLR2004
+        return f"{seconds:.0f} s" if seconds >= 1 or seconds == 0 else f"{seconds:.1f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
