@@ -6,8 +6,7 @@ merge as plain dicts and validation has one home. Dashes and underscores mean th
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
@@ -52,16 +51,13 @@ def options_of(classes: Iterable[type[Params]]) -> list[click.Option]:
 def _option(setting: Setting) -> click.Option:
     how: dict[str, Any] = {"default": None, "help": _help(setting), "group": setting.group}
     if setting.type is bool:
-        return SettingOption([setting.name, *_switches(setting)], **how)
+        on = [flag for flag in setting.flags if flag.startswith("--")]
+        switches = [f"{flag}/--no-{flag.removeprefix('--')}" for flag in on]
+        option = SettingOption([setting.name, *switches], **how)
+        option.secondary_opts += setting.off
+        return option
     metavar = f"[{'|'.join(setting.choices)}]" if setting.choices else METAVARS.get(setting.type)
     return SettingOption([setting.name, *setting.flags], metavar=metavar or "TEXT", **how)
-
-
-def _switches(setting: Setting) -> list[str]:
-    on = [flag for flag in setting.flags if flag.startswith("--")]
-    off = ["--no-" + flag.removeprefix("--") for flag in on] + list(setting.off)
-    on += [on[0]] * (len(off) - len(on))
-    return [f"{yes}/{no}" for yes, no in zip(on, off, strict=True)]
 
 
 def _help(setting: Setting) -> str:
@@ -80,7 +76,7 @@ def given(values: dict[str, Any]) -> dict[str, Any]:
 
 def normalized(token: str) -> str:
     """Return an option's name as options are declared: `--lora_r` is `--lora-r`."""
-    return token.replace("_", "-") if token.startswith("-") else token
+    return token.replace("_", "-")
 
 
 def nearest_option(name: str, command: click.Command) -> str:
@@ -97,14 +93,3 @@ def nearest_option(name: str, command: click.Command) -> str:
     others = [o for o in by_flag[near[0]].opts if o != near[0] and o.startswith("--")]
     also = f" (also {', '.join(others)})" if others and near[0] in by_flag[near[0]].opts else ""
     return f" Did you mean {near[0]}{also}?"
-
-
-def summary(of: Any) -> str:
-    """Return the first line of a docstring: the one home of a command's short help."""
-    return (inspect.getdoc(of) or "").splitlines()[0] if inspect.getdoc(of) else ""
-
-
-def with_options(command: click.Command, options: Sequence[click.Option]) -> click.Command:
-    """Return the command with `options` in front of its own."""
-    command.params = [*options, *command.params]
-    return command

@@ -1,0 +1,155 @@
+"""Records: what is written down stays, once, whoever writes."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from orchestrator.records import Records
+from worker.contract import (
+    DataRef,
+    EndReason,
+    Failed,
+    Finished,
+    JobSpec,
+    Launched,
+    Machine,
+    ModelRef,
+    Observed,
+    Progress,
+    Started,
+    State,
+    Stopped,
+    fold,
+    from_line,
+    marked,
+    to_line,
+)
+from worker.errors import BadConfig, HubtrainError
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def spec(job_id: str) -> JobSpec:
+    return JobSpec(
+        job_id=job_id,
+        project="p",
+        task="llm",
+        params={},
+        model=ModelRef(name="m"),
+        data=DataRef(),
+        machine=Machine(backend="local"),
+    )
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Records:
+    return Records(tmp_path / "home")
+
+
+def test_the_same_order_is_the_same_job_until_it_has_ended(records: Records) -> None:
+    first = records.claim("f", lambda: spec("aaa"), NOW)
+    again = records.claim("f", lambda: spec("bbb"), NOW)
+    assert (first.job_id, again.job_id) == ("aaa", "aaa")
+    records.add("aaa", [Finished(at=NOW, seq=1)])
+    assert records.claim("f", lambda: spec("bbb"), NOW).job_id == "bbb"
+    assert [r.job_id for r in records.all()] == ["bbb", "aaa"]
+
+
+def test_two_that_ask_at_once_get_one_job(records: Records, tmp_path: Path) -> None:
+    ids = iter([f"id{n}" for n in range(16)])
+
+    def claim(_: int) -> str:
+        return Records(tmp_path / "home").claim("f", lambda: spec(next(ids)), NOW).job_id
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(claim, range(16)))) == 1
+
+
+def test_a_worker_event_read_twice_counts_once(records: Records) -> None:
+    records.claim("f", lambda: spec("aaa"), NOW)
+    progress = Progress(step=1, total_steps=2, seq=7, at=NOW)
+    assert records.add("aaa", [progress]) == [progress]
+    assert records.add("aaa", [progress]) == []
+    own = records.add("aaa", [Launched(handle="local://aaa", at=NOW, source="laptop")])
+    assert [e.seq for e in own] == [2], "Created was the laptop's first"
+
+
+def test_jobs_are_found_by_the_start_of_their_id(records: Records) -> None:
+    for job_id in ("abc", "abd", "x"):
+        records.claim(job_id, lambda job_id=job_id: spec(job_id), NOW)  # type: ignore[misc]
+    assert records.get("abc").job_id == "abc"
+    assert records.get("x").job_id == "x"
+    with pytest.raises(BadConfig, match="abc, abd"):
+        records.get("ab")
+    with pytest.raises(BadConfig, match="no job 'q'"):
+        records.get("q")
+    records.remove("abc")
+    records.remove("abc")
+    assert records.get("ab").job_id == "abd"
+
+
+def test_a_process_killed_while_writing_leaves_whole_records(
+    records: Records, tmp_path: Path
+) -> None:
+    code = f"""
+import itertools, os, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from orchestrator.records import Records
+from tests.test_records import spec
+from worker.contract import Progress
+records = Records(Path({str(tmp_path / "home")!r}))
+records.claim("f", lambda: spec("aaa"), datetime.now(UTC))
+print("ready", flush=True)
+for n in itertools.count(1):
+    records.add("aaa", [Progress(step=n, total_steps=n, seq=n)])
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        while len(records.get("aaa").events) < 20:
+            pass
+        child.kill()
+    steps = [e.step for e in records.get("aaa").events if isinstance(e, Progress)]
+    assert steps == list(range(1, len(steps) + 1))
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HubtrainError, match="HUBTRAIN_HOME"):
+        Records(tmp_path / "file" / "home")
+
+
+def test_events_survive_the_wire_and_other_lines_are_not_events() -> None:
+    event = Failed(reason=EndReason.OOM, message="x", at=NOW)
+    assert from_line(marked(event)) == event == from_line(to_line(event) + "\n")
+    for line in ("", "loss 1.2", "{}", '@hubtrain {"kind":"nonsense"}', '{"kind":"failed"}'):
+        assert from_line(line) is None
+
+
+def test_the_first_ending_stands() -> None:
+    story = fold([Stopped(reason=EndReason.USER), Failed(reason=EndReason.HUNG, message="late")])
+    assert (story.state, story.reason) == (State.CANCELLED, EndReason.USER)
+
+
+def test_a_machine_that_is_gone_without_a_word_is_a_lost_job() -> None:
+    gone = Observed(stage="RUNTIME_ERROR", alive=False, costing=False)
+    started = Started(job_id="a")
+    assert fold([started, gone]).state is State.LOST
+    assert fold([started, gone, Finished()]).state is State.SUCCEEDED
+    back = Observed(stage="RUNNING", alive=True, costing=True)
+    assert fold([started, gone, back]).state is State.RUNNING
+    assert fold([started, Finished(), gone]).state is State.SUCCEEDED
+
+
+def test_reasons_have_exit_codes_of_their_own() -> None:
+    codes = [reason.exit_code for reason in EndReason]
+    assert len(set(codes)) == len(codes)
+    assert all(
+        (code == 0) == (reason is EndReason.OK)
+        for code, reason in zip(codes, EndReason, strict=True)
+    )

@@ -1,0 +1,175 @@
+"""Settings in layers, and as flags."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from orchestrator.flags import SettingsCommand, given, nearest_option, normalized, options_of
+from orchestrator.job import JobSettings, seconds
+from orchestrator.settings import (
+    FLAGS,
+    Catalog,
+    Layer,
+    Settings,
+    from_environment,
+    from_file,
+    merge,
+)
+from worker.errors import BadConfig
+from worker.params import settings_of
+from worker.tasks.llm.params import LlmParams
+
+CATALOG = Catalog((JobSettings, LlmParams))
+NEEDED = {"model": "gpt2", "data_path": "rows.jsonl"}
+
+
+def merged(*layers: Layer) -> Settings:
+    return merge(CATALOG, layers)
+
+
+def test_later_layers_win_and_every_value_knows_its_origin() -> None:
+    settings = merged(
+        Layer("job.yml", {**NEEDED, "lr": 1e-3, "epochs": 3}), Layer(FLAGS, {"lr": "5e-5"})
+    )
+    params = settings.of(LlmParams)
+    assert (params.lr, params.epochs) == (5e-5, 3)
+    assert settings.spelled("lr") == "--lr"
+    assert settings.spelled("epochs") == "job.yml: epochs"
+
+
+@pytest.mark.parametrize("key", ["learning_rate", "learning-rate", "lr"])
+def test_every_spelling_of_a_setting_is_the_setting(key: str) -> None:
+    assert merged(Layer("f", {**NEEDED, key: 0.5})).of(LlmParams).lr == 0.5
+
+
+def test_all_unknown_keys_are_named_at_once_with_the_nearest() -> None:
+    with pytest.raises(BadConfig) as caught:
+        merged(Layer("a.yml", {"learning_rat": 1, "epoch": 2}), Layer("b.yml", {"zzzzz": 1}))
+    assert caught.value.message.splitlines() == [
+        "a.yml: no setting 'learning_rat'. Did you mean learning_rate?",
+        "a.yml: no setting 'epoch'. Did you mean epochs?",
+        "b.yml: no setting 'zzzzz'.",
+    ]
+
+
+def test_complaints_name_the_setting_as_it_was_written() -> None:
+    settings = merged(
+        Layer("job.yml", {**NEEDED, "epochs": -1}),
+        from_environment(CATALOG, {"HUBTRAIN_LORA_R": "x", "PATH": "/bin"}),
+        Layer(FLAGS, {"trainer": "sfft"}),
+    )
+    with pytest.raises(BadConfig) as caught:
+        settings.of(LlmParams)
+    assert sorted(caught.value.message.splitlines()) == [
+        "--trainer 'sfft': is not one of default, sft. Did you mean sft?",
+        "HUBTRAIN_LORA_R 'x': Input should be a valid integer, "
+        "unable to parse string as an integer.",
+        "job.yml: epochs -1: Input should be greater than 0.",
+    ]
+
+
+def test_what_is_missing_is_explained() -> None:
+    with pytest.raises(BadConfig, match=r"^--model is needed: Hub id or folder"):
+        merged(Layer(FLAGS, {"data_path": "x"})).of(LlmParams)
+
+
+def test_none_is_a_value_where_a_setting_may_be_none() -> None:
+    values = {**NEEDED, "mixed_precision": "None", "quantization": "none", "chat_template": None}
+    params = merged(Layer("f", values)).of(LlmParams)
+    assert (params.mixed_precision, params.quantization, params.chat_template) == (None, None, None)
+
+
+def test_settings_that_contradict_one_another_are_refused() -> None:
+    with pytest.raises(BadConfig, match="quantization int4 needs --peft"):
+        merged(Layer(FLAGS, {**NEEDED, "quantization": "int4"})).of(LlmParams)
+
+
+def test_autotrain_layout_and_variables(tmp_path: Path) -> None:
+    file = tmp_path / "config.yml"
+    file.write_text(
+        "task: llm-sft\nbase_model: gpt2\nproject_name: x\n"
+        "data:\n  path: ${DATA:-rows.jsonl}\n  column_mapping:\n    text_column: review\n"
+        "params:\n  lr: 1e-4\n  peft: true\nhub:\n  username: ${WHO}\n  push_to_hub: true\n"
+    )
+    layer, task = from_file(file, {"WHO": "ann"})
+    settings = merged(layer)
+    params, job = settings.of(LlmParams), settings.of(JobSettings)
+    assert task == "llm-sft"
+    assert (params.model, params.data_path, params.text_column) == ("gpt2", "rows.jsonl", "review")
+    assert (params.lr, params.peft, job.username, job.push_to_hub) == (1e-4, True, "ann", True)
+    with pytest.raises(BadConfig, match="WHO is not set"):
+        from_file(file, {})
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", "\x00"])
+def test_files_that_are_not_settings_are_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "bad.yml"
+    file.write_text(text)
+    with pytest.raises(BadConfig, match=r"bad\.yml"):
+        from_file(file)
+    with pytest.raises(BadConfig, match="No such file"):
+        from_file(tmp_path / "missing.yml")
+
+
+def parsed(*words: str) -> dict[str, Any]:
+    caught: dict[str, Any] = {}
+    command = SettingsCommand(
+        "llm",
+        params=list(options_of((JobSettings, LlmParams))),
+        callback=lambda **values: caught.update(given(values)),
+        context_settings={"token_normalize_func": normalized},
+    )
+    result = CliRunner().invoke(command, words, standalone_mode=False)
+    if result.exception:
+        raise result.exception
+    return caught
+
+
+def test_absent_flags_leave_no_trace() -> None:
+    assert parsed() == {}
+
+
+@pytest.mark.parametrize("flag", ["--lora-r", "--lora_r", "--lora-rank", "--lora_rank"])
+def test_dashes_and_underscores_and_aliases(flag: str) -> None:
+    assert parsed(flag, "8") == {"lora_r": "8"}
+    assert parsed(f"{flag}=8") == {"lora_r": "8"}
+
+
+def test_every_bool_can_be_switched_off() -> None:
+    bools = [s for s in settings_of(LlmParams) if s.type is bool]
+    assert len(bools) > 5
+    for setting in bools:
+        for flag in setting.flags:
+            assert parsed(flag) == {setting.name: True}
+            assert parsed("--no-" + flag.removeprefix("--")) == {setting.name: False}
+    assert parsed("--public") == {"private": False}
+
+
+def test_a_typo_is_answered_with_the_nearest_option() -> None:
+    with pytest.raises(click.NoSuchOption):
+        parsed("--learning-rat", "1")
+    command = click.Command("llm", params=list(options_of((LlmParams,))))
+    assert nearest_option("--learning-rat", command) == " Did you mean --learning-rate (also --lr)?"
+    assert nearest_option("--qqqqqqqq", command) == ""
+
+
+def test_every_setting_is_explained() -> None:
+    for setting in (*settings_of(LlmParams), *settings_of(JobSettings)):
+        assert setting.help.endswith("."), setting.name
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90m", 5400), ("2h", 7200), ("1.5d", 129600), ("1h30m", 5400), ("60", 60)],
+)
+def test_durations(text: str, expected: float) -> None:
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "soon", "5 fortnights", "h"])
+def test_durations_that_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match="90m"):
+        seconds(text)
