@@ -17,13 +17,16 @@ from typing import Any
 from localhub.accounts import Accounts
 from localhub.content import Content
 from localhub.faults import Faults
+from localhub.machines import Machines
 from localhub.repos import Repo, Repos
+from localhub.spaces.landlord import Landlord
 from localhub.store import Store
 
 Created = Callable[[Repo, dict[str, Any]], None]
 Committed = Callable[[Repo, str], None]
 Described = Callable[[Repo, dict[str, Any]], None]
 Happened = Callable[[Repo], None]
+Pushed = Callable[[Repo, str, str, str], None]
 Moved = Callable[[Repo, Repo], None]
 
 
@@ -73,15 +76,17 @@ class Hub:
         self.endpoint = endpoint.rstrip("/")
         self.clock = clock or Clock()
         self.options = options or Options()
-        self.memory = dict(memory or {})
         self.store = Store(data)
         self.accounts = Accounts(self.store, self.clock.now)
         self.content = Content(self.store)
         self.repos = Repos(self.store, self.content, self.clock.now)
         self.faults = Faults()
+        self.machines = Machines(self.store, data, memory or {})
+        self.spaces = Landlord(self, self.machines)
         self.admin_token = self.secret("admin")
         self._created: list[Created] = []
         self._committed: list[Committed] = []
+        self._pushed: list[Pushed] = []
         self._described: list[Described] = []
         self._deleted: list[Happened] = []
         self._changed: list[Happened] = []
@@ -112,6 +117,10 @@ class Hub:
         """Call `react(repo, sha)` when the commit `sha` is durable on `main`, from its thread."""
         self._committed.append(react)
 
+    def on_push(self, react: Pushed) -> None:
+        """Call `react(repo, ref, old, new)` when any ref moved; `old` and `new` are commits."""
+        self._pushed.append(react)
+
     def on_info(self, react: Described) -> None:
         """Call `react(repo, info)` to add keys to what `GET /api/{type}s/{id}` answers."""
         self._described.append(react)
@@ -137,6 +146,11 @@ class Hub:
         """Tell the rooms of a new commit on main."""
         for react in self._committed:
             react(repo, sha)
+
+    def pushed(self, repo: Repo, ref: str, old: str, new: str) -> None:
+        """Tell the rooms that a ref moved."""
+        for react in self._pushed:
+            react(repo, ref, old, new)
 
     def described(self, repo: Repo, info: dict[str, Any]) -> None:
         """Let the rooms add to the description of `repo`."""

@@ -1,0 +1,74 @@
+"""The machines a Hub rents out, to Spaces and Jobs alike: prices, bills, folders, conditions."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from localhub.meter import Meter
+from localhub.prices import GIB, Flavor, PriceList
+from localhub.processes import GRACE
+from localhub.sse import Log
+from localhub.store import Store
+
+
+@dataclass
+class Conditions:
+    """What tests may change while the Hub runs, at PUT /_local/machines; all in seconds."""
+
+    build_seconds: float = 0.0
+    """How long a build takes beyond what it really does."""
+
+    scheduling_seconds: float = 0.0
+    """How long a Job waits for its machine."""
+
+    grace: float = GRACE
+    """How long a run has to end after SIGTERM."""
+
+    keep_alive: float = 30.0
+    """Silence after which a stream says that it lives."""
+
+
+class Machines:
+    """What `localhub.spaces` and `localhub.jobs` share."""
+
+    def __init__(self, store: Store, folder: Path, memory: Mapping[str, int]) -> None:
+        """Keep runs and logs below `folder`; `memory` has bytes by flavor, where not the usual."""
+        self.store = store
+        self.prices = PriceList(memory)
+        self.meter = Meter(store)
+        self.conditions = Conditions()
+        self.runs = folder / "runs"
+        self.logs = folder / "logs"
+        store.add_schema("CREATE TABLE IF NOT EXISTS debtors (name TEXT PRIMARY KEY)")
+
+    def new_run(self, prefix: str) -> Path:
+        """Return the folder of a new run."""
+        return self.runs / f"{prefix}-{secrets.token_hex(6)}"
+
+    def log(self, name: str) -> Log:
+        """Return a log by name; it need not exist yet."""
+        return Log(self.logs / f"{name}.jsonl")
+
+    def may_pay(self, ns: str) -> bool:
+        """Return whether a namespace has credits or a card; all do until told otherwise."""
+        found = self.store.db().execute("SELECT 1 FROM debtors WHERE name=?", (ns,)).fetchone()
+        return found is None
+
+    def set_may_pay(self, ns: str, able: bool) -> None:
+        """Give a namespace credits, or take them."""
+        with self.store.write() as db:
+            db.execute("DELETE FROM debtors WHERE name=?", (ns,))
+            if not able:
+                db.execute("INSERT INTO debtors VALUES (?)", (ns,))
+
+
+def described(flavor: Flavor) -> dict[str, str]:
+    """Return what a run finds in its environment about its machine."""
+    return {
+        "ACCELERATOR": flavor.name if flavor.accelerator else "none",
+        "CPU_CORES": str(flavor.vcpu),
+        "MEMORY": f"{flavor.memory_limit / GIB:g}Gi",
+    }

@@ -1,0 +1,51 @@
+"""The room of Spaces: repos that run.
+
+`api` is what clients ask for, `landlord` lets the machines, `lease` is one stay on one, `build`
+reads README and Dockerfile, `environment` is what the process finds, `records` what is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from starlette.routing import BaseRoute
+
+from localhub.repos import Repo
+
+if TYPE_CHECKING:
+    from localhub.hub import Hub
+
+
+def routes(hub: Hub) -> list[BaseRoute]:
+    """Return this room's paths, and react to what happens to repos."""
+    from localhub.spaces import api, local
+
+    hub.on_create(lambda repo, body: api.on_create(hub, repo, body))
+    hub.on_commit(lambda repo, _: _committed(hub, repo))
+    hub.on_info(lambda repo, info: api.on_info(hub, repo, info))
+    hub.on_delete(lambda repo: hub.spaces.forget(repo) if repo.type == "space" else None)
+    hub.on_move(lambda old, new: _moved(hub, old, new))
+    return [*api.routes(hub), *local.routes(hub)]
+
+
+def _committed(hub: Hub, repo: Repo) -> None:
+    if repo.type == "space" and hub.spaces.shelf.get(repo.id) is not None:
+        hub.spaces.committed(repo.id)
+
+
+def _moved(hub: Hub, old: Repo, new: Repo) -> None:
+    """Let the bill follow a renamed Space, and the Space itself find its new name."""
+    if new.type == "space" and hub.spaces.shelf.get(new.id) is not None:
+        hub.machines.meter.rename("space", old.full_name, new.full_name)
+        hub.store.after_commit(lambda: hub.spaces.settings_changed(new.id))
+
+
+async def start(hub: Hub) -> None:
+    """Take up the Spaces that were running."""
+    await asyncio.to_thread(hub.spaces.open)
+
+
+async def stop(hub: Hub) -> None:
+    """End all Spaces."""
+    await asyncio.to_thread(hub.spaces.close)

@@ -1,0 +1,113 @@
+"""From a commit to something that can be started: reads README and Dockerfile, lays out files.
+
+No image is made: RUN and COPY are told in the build log and skipped, since the runner of this
+Hub starts plain processes on this machine. What a build would find wrong is still found.
+"""
+
+from __future__ import annotations
+
+import glob
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from localhub.spaces import dockerfile, readme
+from localhub.spaces.records import Stage
+
+NOT_RUN = {"RUN", "COPY", "ADD"}
+
+
+class BuildFailure(Exception):
+    """A Space cannot be started as it is; `stage` is where that leaves it."""
+
+    def __init__(self, stage: Stage, message: str) -> None:
+        super().__init__(message)
+        self.stage = stage
+
+
+@dataclass(frozen=True)
+class Built:
+    """What to start: `environment` and `argv` are the image's own."""
+
+    config: readme.FrontMatter
+    argv: list[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    workdir: str = "/app"
+    """The container's work folder, which on this machine is the run's `app/`."""
+
+    def here(self, app: Path) -> tuple[list[str], dict[str, str]]:
+        """Return argv and environment with paths below `workdir` moved below `app`."""
+
+        def moved(text: str) -> str:
+            if self.workdir == "/" or not text.startswith((self.workdir + "/", self.workdir + ":")):
+                return str(app) if text == self.workdir != "/" else text
+            return str(app) + text.removeprefix(self.workdir)
+
+        environment = {name: moved(value) for name, value in self.environment.items()}
+        return [moved(word) for word in self.argv], environment
+
+
+def configuration(app: Path) -> readme.FrontMatter:
+    """Return what the README in `app` says, or raise `BuildFailure`."""
+    path = app / "README.md"
+    if not path.is_file():
+        raise BuildFailure(Stage.NO_APP_FILE, "")
+    try:
+        return readme.read(path.read_text("utf-8", "replace"))
+    except readme.ConfigError as error:
+        raise BuildFailure(Stage.CONFIG_ERROR, str(error)) from error
+
+
+def build(app: Path, arguments: Mapping[str, str], log: Callable[..., None]) -> Built:
+    """Read the files in `app` and return what to start; the reason of a failure is logged too."""
+    config = configuration(app)
+    make = {"docker": _docker, "gradio": _gradio, "static": _static}.get(config.sdk)
+    if make is None:
+        raise BuildFailure(Stage.CONFIG_ERROR, f"The sdk {config.sdk} is no longer supported")
+    return make(app, config, arguments, log)
+
+
+def _docker(
+    app: Path, config: readme.FrontMatter, arguments: Mapping[str, str], log: Callable[..., None]
+) -> Built:
+    path = app / "Dockerfile"
+    if not path.is_file():
+        raise BuildFailure(Stage.NO_APP_FILE, "")
+    try:
+        image = dockerfile.read(path.read_text("utf-8", "replace"), arguments)
+        _tell(image, app, log)
+    except dockerfile.DockerfileError as error:
+        log(f"ERROR: failed to build: {error}\n")
+        raise BuildFailure(Stage.BUILD_ERROR, f"Job failed with exit code: 1. {error}") from error
+    return Built(config, image.argv, image.environment, image.workdir)
+
+
+def _tell(image: dockerfile.Image, app: Path, log: Callable[..., None]) -> None:
+    """Log each step as a build would, and stop at the first one that could not work."""
+    for step in image.steps:
+        skipped = " (not run: this Hub starts plain processes)" if step.name in NOT_RUN else ""
+        log(f"--> {step}{skipped}\n")
+    for source in image.copied:
+        pattern = source.lstrip("/").removeprefix("./") or "."
+        if not glob.glob(pattern, root_dir=app, include_hidden=True):
+            raise dockerfile.DockerfileError(f'COPY {source}: "/{pattern}": not found')
+    if not image.argv:
+        raise dockerfile.DockerfileError("no command specified")
+
+
+def _gradio(
+    app: Path, config: readme.FrontMatter, arguments: Mapping[str, str], log: Callable[..., None]
+) -> Built:
+    file = config.app_file or "app.py"
+    if not (app / file).is_file():
+        raise BuildFailure(Stage.NO_APP_FILE, "")
+    log("--> gradio as installed on this machine\n")
+    return Built(config, ["python", file])
+
+
+def _static(
+    app: Path, config: readme.FrontMatter, arguments: Mapping[str, str], log: Callable[..., None]
+) -> Built:
+    serve = 'exec "$0" -m http.server --bind 127.0.0.1 "$GRADIO_SERVER_PORT"'
+    return Built(config, ["/bin/sh", "-c", serve, sys.executable])

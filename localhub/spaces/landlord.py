@@ -1,0 +1,175 @@
+"""Lets machines to Spaces: at most one to each, and every change of a Space goes through here.
+
+Each verb decides and records in one transaction of the store and returns at once; leases do the
+work afterwards. Knows no HTTP and asks nobody for permission.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from localhub.machines import Machines
+from localhub.meter import Tenant
+from localhub.processes import Run, found_in
+from localhub.repos import Repo
+from localhub.spaces.lease import Lease, Over
+from localhub.spaces.records import Shelf, Space, Stage
+
+if TYPE_CHECKING:
+    from localhub.hub import Hub
+
+PATIENCE = 30.0
+"""Seconds that the Hub's own end waits for its Spaces to end."""
+
+
+class Landlord:
+    """All Spaces of a Hub, running or not."""
+
+    def __init__(self, hub: Hub, machines: Machines) -> None:
+        self.hub = hub
+        self.machines = machines
+        self.shelf = Shelf(hub.store)
+        self.leases: dict[int, Lease] = {}
+        self._visits: dict[int, float] = {}
+
+    def known(self, repo: int) -> tuple[Space, Repo]:
+        """Return a Space's record and repo, or raise `Over` if it was deleted."""
+        space, found = self.shelf.get(repo), self.hub.repos.by_id(repo)
+        if space is None or found is None:
+            raise Over
+        return space, found
+
+    # verbs
+
+    def change(
+        self, repo: int, *, lease: Lease | None = None, at: datetime | None = None, **changes: Any
+    ) -> Space:
+        """Set fields of a record, let the bill follow, and return the record.
+
+        A change that a `lease` wants to make is refused with `Over` once the lease has ended.
+        """
+        with self.hub.store.write():
+            if lease is not None and lease.ended.is_set():
+                raise Over
+            space, found = self.known(repo)
+            changed = space.model_copy(update=changes)
+            self.shelf.put(changed)
+            rented = changed.flavor if changed.stage.has_machine else None
+            self.machines.meter.follow(
+                Tenant("space", found.full_name, found.ns),
+                self.machines.prices.find(rented, space=True) if rented else None,
+                at,
+            )
+        return changed
+
+    def begin(self, repo: int, *, build: bool) -> Space:
+        """Start a Space afresh, from its files if `build`, ending what it has running."""
+        with self.hub.store.write():
+            space, _ = self.known(repo)
+            stage = Stage.BUILDING if build or space.built is None else Stage.APP_STARTING
+            return self._replace(repo, stage, lets=True)
+
+    def rest(self, repo: int, stage: Stage) -> Space:
+        """Take a Space's machine away."""
+        with self.hub.store.write():
+            return self._replace(repo, stage, lets=False)
+
+    def settings_changed(self, repo: int) -> None:
+        """Restart a Space whose settings changed, unless its owner wants it down."""
+        space, _ = self.known(repo)
+        if space.stage.has_machine or space.stage in {Stage.RUNTIME_ERROR, Stage.SLEEPING}:
+            self.begin(repo, build=False)
+        elif space.stage in {Stage.BUILDING, Stage.BUILD_ERROR}:
+            self.begin(repo, build=True)
+
+    def committed(self, repo: int) -> None:
+        """Build a Space whose files changed, unless its owner wants it down."""
+        space, _ = self.known(repo)
+        if not space.stage.resting:
+            self.begin(repo, build=True)
+
+    def forget(self, repo: Repo) -> None:
+        """End a Space that is being deleted; called inside the transaction that does so."""
+        if self.shelf.get(repo.id) is None:
+            return
+        self.machines.meter.follow(Tenant("space", repo.full_name, repo.ns), None)
+        self.shelf.drop(repo.id)
+        self.hub.store.after_commit(lambda: self._evict(repo.id))
+
+    def _evict(self, repo: int) -> None:
+        lease = self.leases.pop(repo, None)
+        if lease is not None:
+            lease.end()
+        for kind in ("build", "run"):
+            self.machines.log(f"space-{repo}-{kind}").path.unlink(missing_ok=True)
+
+    def _replace(self, repo: int, stage: Stage, *, lets: bool) -> Space:
+        """End the lease there is and, if `lets`, make the next one. In a transaction."""
+        before = self.leases.get(repo)
+        if before is not None:
+            before.end()
+        space = self.change(
+            repo, stage=stage, error=None, run=None, current=None, listens=None, port=None
+        )
+        if lets:
+            lease = self.leases[repo] = Lease(self, repo, before=before)
+            self.hub.store.after_commit(lease.thread.start)
+        return space
+
+    # visitors
+
+    def visited(self, repo: int) -> None:
+        """Note that somebody looked at a Space's page."""
+        self._visits[repo] = time.monotonic()
+
+    def unvisited_too_long(self, repo: int) -> bool:
+        """Return whether a Space should fall asleep."""
+        space = self.shelf.get(repo)
+        if space is None or space.sleeps_after is None:
+            return False
+        return time.monotonic() - self._visits.get(repo, time.monotonic()) > space.sleeps_after
+
+    # the Hub's own life
+
+    def open(self) -> None:
+        """Take up what the Hub before this one left, so that no Space runs twice.
+
+        Runs that live are watched on; those that ended meanwhile are told as they ended.
+        """
+        wanted = {space.run: space for space in self.shelf.all() if space.stage.has_machine}
+        for run in found_in(self.machines.runs):
+            if run.folder.name.startswith("space-") and run.folder.name not in wanted:
+                run.stop(self.machines.conditions.grace)
+        for space in self.shelf.all():
+            if space.stage.moving:
+                self._resume(space)
+        self._sweep(set(wanted))
+
+    def _resume(self, space: Space) -> None:
+        run = Run(self.machines.runs / space.run) if space.run else None
+        if run is None or not run.started():
+            self.begin(space.repo, build=space.stage is Stage.BUILDING)
+            return
+        lease = self.leases[space.repo] = Lease(self, space.repo, before=None, found=run)
+        lease.thread.start()
+
+    def _sweep(self, wanted: set[str | None]) -> None:
+        self.machines.runs.mkdir(parents=True, exist_ok=True)
+        for folder in self.machines.runs.glob("space-*"):
+            if folder.name not in wanted and not Run(folder).alive():
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """End everything that runs, since the Hub ends; it is down until somebody restarts it."""
+        for space in self.shelf.all():
+            if space.stage.has_machine:
+                self.rest(space.repo, Stage.STOPPED)
+        for lease in self.leases.values():
+            lease.end()
+        deadline = time.monotonic() + PATIENCE
+        for lease in self.leases.values():
+            if lease.thread.is_alive():
+                lease.thread.join(max(0.0, deadline - time.monotonic()))

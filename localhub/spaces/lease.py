@@ -1,0 +1,227 @@
+"""One stay of a Space on a machine, from build to end, in a thread of its own.
+
+A lease says in the record how its Space is, until it is ended; then somebody else has already
+said so, and it only clears up. Who makes and ends leases is `localhub.spaces.landlord`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import logging
+import shutil
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from localhub.machines import Machines
+from localhub.processes import Ending, Order, Run, free_port, lay_out, owner_only
+from localhub.repos import Repo
+from localhub.spaces.build import BuildFailure, Built, build
+from localhub.spaces.environment import of_space
+from localhub.spaces.records import Space, Stage
+from localhub.sse import stamp
+
+if TYPE_CHECKING:
+    from localhub.spaces.landlord import Landlord
+
+LOOK = 0.2
+"""Seconds between two looks at a Space."""
+
+STARTUP = "===== Application Startup at "
+TOLD_LINES = 10
+"""Lines of the log that a failed Space's error message repeats."""
+
+
+class Over(Exception):
+    """This lease has been ended."""
+
+
+@dataclass(frozen=True)
+class _Home:
+    """Where a Space is about to run, and what."""
+
+    repo: Repo
+    folder: Path
+    sha: str
+    built: Built
+
+
+class Lease:
+    """A Space's time on a machine. `before` is the lease whose end it waits for."""
+
+    def __init__(
+        self, landlord: Landlord, repo: int, *, before: Lease | None, found: Run | None = None
+    ) -> None:
+        self.landlord = landlord
+        self.machines: Machines = landlord.machines
+        self.repo = repo
+        self.before = before
+        self.found = found
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._live, name=f"space-{repo}", daemon=True)
+
+    def end(self) -> None:
+        """Have everything of it stopped, soon; it says nothing more about its Space."""
+        self.ended.set()
+
+    def _live(self) -> None:
+        if self.before is not None:
+            self.before.thread.join()
+            self.before = None
+        try:
+            self._stay(self.found or self._move_in())
+        except Over:
+            return
+        except BuildFailure as failure:
+            self._fail(failure.stage, str(failure))
+        except Exception as error:
+            logging.getLogger(__name__).exception("space %s", self.repo)
+            self._fail(Stage.RUNTIME_ERROR, f"The Hub could not run it: {error}")
+
+    def _say(self, *, at: datetime | None = None, **changes: Any) -> Space:
+        return self.landlord.change(self.repo, lease=self, at=at, **changes)
+
+    def _fail(self, stage: Stage, error: str, at: datetime | None = None) -> None:
+        try:
+            self._say(at=at, stage=stage, error=error or None, run=None, current=None)
+        except Over:
+            return
+
+    def _pause(self, seconds: float) -> None:
+        if self.ended.wait(seconds):
+            raise Over
+
+    # moving in
+
+    def _move_in(self) -> Run:
+        """Build the Space and start it."""
+        folder = self.machines.new_run(f"space-{self.repo}")
+        try:
+            return self._start(self._build(folder))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _build(self, folder: Path) -> _Home:
+        space, repo = self.landlord.known(self.repo)
+        content = self.landlord.hub.content
+        sha = content.sha(repo.id, "main")
+        lay_out(folder)
+        content.checkout(repo.id, sha, folder / "app")
+        arguments = {name: setting.value for name, setting in space.variables.items()}
+        mark = hashlib.sha256(json.dumps([sha, arguments]).encode()).hexdigest()
+        log = self.machines.log(f"space-{self.repo}-build")
+        if space.built != mark or space.stage is Stage.BUILDING:
+            self._say(stage=Stage.BUILDING, sha=sha)
+            log.write(f"===== Build Queued at {stamp()} / Commit SHA: {sha[:7]} =====\n", "\n")
+            built = build(folder / "app", arguments, log.write)
+            self._pause(self.machines.conditions.build_seconds)
+            log.write("--> DONE\n")
+        else:
+            built = build(folder / "app", arguments, lambda *_: None)
+        self._say(built=mark)
+        return _Home(repo, folder, sha, built)
+
+    def _start(self, home: _Home) -> Run:
+        config = home.built.config
+        space = self._say(
+            stage=Stage.APP_STARTING,
+            run=home.folder.name,
+            sha=home.sha,
+            sdk=config.sdk,
+            app_port=config.app_port,
+            port=free_port(),
+            patience=config.startup_duration_timeout,
+            oauth=["openid", "profile", *config.hf_oauth_scopes] if config.hf_oauth else None,
+        )
+        space = self._say(current=space.flavor)
+        flavor = self.machines.prices.find(space.flavor, space=True)
+        assert flavor is not None
+        log = self.machines.log(f"space-{self.repo}-run")
+        log.write(f"{STARTUP}{stamp()} =====\n", "\n")
+        order = Order(
+            argv=home.built.here(home.folder / "app")[0],
+            environment=of_space(
+                self.landlord.hub,
+                home.repo,
+                space,
+                built=home.built,
+                flavor=flavor,
+                folder=home.folder,
+            ),
+            log=owner_only(log.path),
+            memory=flavor.memory_limit,
+            newline="\n",
+            grace=self.machines.conditions.grace,
+        )
+        return Run.start(home.folder, order)
+
+    # staying
+
+    def _stay(self, run: Run) -> None:
+        """Watch over the run until it ends or the lease does."""
+        try:
+            space, _ = self.landlord.known(self.repo)
+            if space.stage is not Stage.RUNNING and not self._wait_until_it_answers(run, space):
+                return
+            self.landlord.visited(self.repo)
+            while not self._has_ended(run):
+                self._pause(LOOK)
+                if self.landlord.unvisited_too_long(self.repo):
+                    self.landlord.rest(self.repo, Stage.SLEEPING)
+        finally:
+            run.stop(self.machines.conditions.grace)
+            run.discard()
+
+    def _wait_until_it_answers(self, run: Run, space: Space) -> bool:
+        """Return whether it came to answer on its port; if not, the reason has been told."""
+        deadline = time.monotonic() + space.patience
+        while time.monotonic() < deadline:
+            if self._has_ended(run):
+                return False
+            port = run.listening(filter(None, (space.app_port, space.port)))
+            if port is not None and answers(port):
+                self._say(stage=Stage.RUNNING, listens=port, error=None)
+                return True
+            self._pause(LOOK)
+        minutes = space.patience / 60
+        self._fail(
+            Stage.RUNTIME_ERROR,
+            f"Launch timed out, workload was not healthy after {minutes:g} min",
+        )
+        return False
+
+    def _has_ended(self, run: Run) -> bool:
+        if self.ended.is_set():
+            raise Over
+        ending = run.ending()
+        if ending is not None:
+            self._fail(Stage.RUNTIME_ERROR, self._why(ending), ending.at)
+        return ending is not None
+
+    def _why(self, ending: Ending) -> str:
+        reason = ending.reason
+        if not reason:
+            lines = self.machines.log(f"space-{self.repo}-run").lines(last=TOLD_LINES + 2)
+            starts = [place for place, line in enumerate(lines) if line.startswith(STARTUP)]
+            own = lines[starts[-1] + 2 :] if starts else lines
+            reason = "".join(own[-TOLD_LINES:]).strip()
+        return f"Exit code: {ending.code}. Reason: {reason}"
+
+
+def answers(port: int) -> bool:
+    """Return whether something on this machine answers HTTP on a port, whatever it says."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/", headers={"User-Agent": "localhub-health"})
+        connection.getresponse().read(1)
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True

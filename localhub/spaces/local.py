@@ -1,0 +1,48 @@
+"""What only this Hub has: the bills, and the conditions under which its machines run.
+
+`GET /_local/bills` is open to all; `PUT /_local/machines` needs the admin token and takes any
+fields of `Conditions` and `{"credits": {"ann": false}}`, and answers with the conditions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from typing import TYPE_CHECKING
+
+from starlette.routing import BaseRoute, Route
+
+from localhub.call import Answer, Call, endpoint
+from localhub.errors import bad_request, forbidden
+
+if TYPE_CHECKING:
+    from localhub.hub import Hub
+
+
+def routes(hub: Hub) -> list[BaseRoute]:
+    """Return the paths of this room."""
+    return [
+        Route("/_local/bills", endpoint(hub, _bills), methods=["GET"]),
+        Route("/_local/machines", endpoint(hub, _machines), methods=["PUT"]),
+    ]
+
+
+def _bills(call: Call) -> Answer:
+    return call.hub.machines.meter.bills()
+
+
+def _machines(call: Call) -> Answer:
+    sent = call.request.headers.get("x-admin-token", "")
+    if not secrets.compare_digest(sent, call.hub.admin_token):
+        raise forbidden("The admin token is needed")
+    conditions = call.hub.machines.conditions
+    fields = {field.name for field in dataclasses.fields(conditions)}
+    for name, value in call.json().items():
+        if name == "credits":
+            for ns, able in dict(value).items():
+                call.hub.machines.set_may_pay(ns, able)
+        elif name in fields:
+            setattr(conditions, name, float(value))
+        else:
+            raise bad_request(f"No condition is called {name!r}; there are: {sorted(fields)}")
+    return dataclasses.asdict(conditions)

@@ -1,0 +1,131 @@
+"""Logs that are kept for good, and how they are streamed: server-sent events.
+
+A log is a file of one JSON object a line, exactly as it goes over the wire, so that every replay
+is the same in every byte, through reconnects and restarts of the Hub. Knows nothing of who
+writes or reads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from email.utils import formatdate
+from pathlib import Path
+
+from starlette.responses import StreamingResponse
+
+POLL = 0.1
+"""Seconds between two looks at a log that grows."""
+
+KEEP_ALIVE = 30.0
+"""Seconds of silence after which a comment shows that the connection lives."""
+
+
+def stamp(at: datetime | None = None) -> str:
+    """Return a time, now if none is given, as the Hub writes it: `2026-08-22T09:01:02.123Z`."""
+    at = at or datetime.now(UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Log:
+    """A file of events, each `{"timestamp", "data"}`. Several processes may append to it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, *lines: str) -> None:
+        """Append lines, stamped now; each is one write, so that no two of them mix."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            for line in lines:
+                event = {"timestamp": stamp(), "data": line}
+                os.write(descriptor, json.dumps(event).encode() + b"\n")
+        finally:
+            os.close(descriptor)
+
+    def lines(self, last: int | None = None) -> list[str]:
+        """Return what was logged, or only its `last` lines."""
+        events = self._read(0)[0]
+        wanted = events if last is None else events[max(0, len(events) - last) :]
+        return [json.loads(event)["data"] for event in wanted]
+
+    async def follow(
+        self, over: Callable[[], bool], *, last: int | None = None
+    ) -> AsyncIterator[bytes | None]:
+        """Yield every event from the start, or from the `last` ones on, as it comes.
+
+        None means that nothing came for a while. Stops when all is told and `over()` says that
+        nothing more will come.
+        """
+        events, position = self._read(0)
+        pending = events if last is None else events[max(0, len(events) - last) :]
+        while True:
+            for event in pending:
+                yield event
+            ended = over()
+            pending, position = self._read(position)
+            if not pending:
+                if ended:
+                    return
+                yield None
+                await asyncio.sleep(POLL)
+
+    def _read(self, position: int) -> tuple[list[bytes], int]:
+        """Return the complete events after `position`, and where the next one begins."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(position)
+                data = file.read()
+        except FileNotFoundError:
+            return [], position
+        complete = data[: data.rfind(b"\n") + 1]
+        return complete.splitlines(), position + len(complete)
+
+
+class Cut(ConnectionError):
+    """A stream was dropped on purpose."""
+
+
+def event_stream(
+    events: AsyncIterator[bytes | None],
+    *,
+    kind: str = "",
+    keep_alive: float = KEEP_ALIVE,
+    cut_after: int | None = None,
+) -> StreamingResponse:
+    """Return the answer that sends `events` as they come and comments while there are none.
+
+    The `Date` header is what clients tell history from news by. The connection is dropped once
+    `cut_after` events are sent, if that is given.
+    """
+    headers = {
+        "Date": formatdate(usegmt=True),
+        "Cache-Control": "no-cache",
+        "X-Accel-Buffering": "no",
+    }
+    sent = _sent(events, f"event: {kind}\n".encode() if kind else b"", keep_alive, cut_after)
+    return StreamingResponse(sent, media_type="text/event-stream", headers=headers)
+
+
+async def _sent(
+    events: AsyncIterator[bytes | None], kind: bytes, keep_alive: float, cut_after: int | None
+) -> AsyncIterator[bytes]:
+    """Yield what goes over the wire."""
+    spoke = time.monotonic()
+    left = cut_after
+    yield b": connected\n\n"
+    async for event in events:
+        if left == 0:
+            raise Cut("asked for by a fault")
+        if event is not None:
+            left = None if left is None else left - 1
+            yield kind + b"data: " + event + b"\n\n"
+            spoke = time.monotonic()
+        elif time.monotonic() - spoke > keep_alive:
+            yield b": keep-alive\n\n"
+            spoke = time.monotonic()
