@@ -8,12 +8,13 @@ imported on use, so that commands that never call the Hub do not pay for it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from worker.clock import Clock
 from worker.contract import EndReason
 from worker.errors import GatedModel, HubError, HubtrainError, HubUnreachable, NotThere, NoWrite
 
@@ -24,6 +25,11 @@ CALL_SECONDS = 60.0
 """Longest silence of the Hub within one call. Uploads stream, so it bounds stalls, not sizes."""
 
 REAL_HUB = "https://huggingface.co"
+
+TRIES = 4
+"""How often `patiently` asks, over some five seconds."""
+
+T = TypeVar("T")
 
 
 def endpoint() -> str:
@@ -78,6 +84,29 @@ def explained(doing: str) -> Iterator[None]:
             f"{doing}: no answer from {endpoint()} ({type(error).__name__}).",
             fix="Check the network, then run the same command again; nothing is done twice.",
         ) from error
+
+
+def patiently(doing: str, ask: Callable[[], T], clock: Clock) -> T:
+    """Return what `ask` returns, repeated at growing intervals while the Hub does not answer.
+
+    For calls that may be repeated. Raises what `explained` raises.
+    """
+    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+    from tenacity.wait import wait_exponential_jitter
+
+    def once() -> T:
+        with explained(doing):
+            return ask()
+
+    asking: Any = Retrying(
+        stop=stop_after_attempt(TRIES),
+        wait=wait_exponential_jitter(initial=0.5, max=8.0),
+        retry=retry_if_exception_type(HubUnreachable),
+        sleep=clock.sleep,
+        reraise=True,
+    )
+    answer: T = asking(once)
+    return answer
 
 
 def _explain(doing: str, error: Exception) -> HubtrainError:
