@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from backends.errors import JobGone, UnknownFlavor
 from backends.handle import Handle
@@ -21,7 +21,16 @@ from worker.clock import Clock, SystemClock
 from worker.contract import JobSpec
 from worker.params import Params
 
-RequestT = TypeVar("RequestT")
+
+class Request(Protocol):
+    """What a backend would send, as a value: its `repr` is for people, this is for programs."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data, without a secret."""
+        ...
+
+
+RequestT = TypeVar("RequestT", bound=Request)
 
 Report = Callable[[str, float | None], None]
 """Told what `launch` is busy with and the share done, 0 to 1 or none: `("uploading", 0.4)`."""
@@ -87,7 +96,7 @@ class Found:
 
 
 class Backend(ABC, Generic[RequestT]):
-    """Six verbs and a price list. All but `launch` may be repeated without harm at any time.
+    """Six verbs, and what goes with them. All but `launch` may be repeated without harm.
 
     `token` is the user's; a backend that needs none ignores it. Only `launch` and a following
     `logs` let time pass, and both do it by `clock`.
@@ -173,6 +182,13 @@ class Backend(ABC, Generic[RequestT]):
     def remove(self, handle: Handle) -> None:
         """Delete whatever `launch` made that could go on costing money or space. May repeat."""
 
+    @abstractmethod
+    def recall(self, handle: Handle) -> JobSpec:
+        """Return the job as the machine has it, for a laptop that has no record of it.
+
+        Raises `JobGone` where there is none to be read.
+        """
+
     def build_logs(self, handle: Handle) -> Iterator[str]:
         """Yield what the provider wrote while it made the machine; nothing where it makes none."""
         return iter(())
@@ -184,7 +200,3 @@ class Backend(ABC, Generic[RequestT]):
         laptop that is gone has left. Empty where nothing can be left that costs.
         """
         return []
-
-    def recall(self, handle: Handle) -> JobSpec:
-        """Return the spec of a job that another laptop launched; raises `JobGone` if it cannot."""
-        raise JobGone(f"{handle} is not known on this machine.")

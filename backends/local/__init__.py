@@ -7,8 +7,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, TextIO
+from typing import Any, ClassVar
 
 import platformdirs
 
@@ -28,13 +29,21 @@ PAGE_KEY = "HUBTRAIN_PAGE_KEY"
 """Environment of the worker: the word that opens its page."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class LocalRequest:
     """A process: its folder, its command, and the job it finds there."""
 
     folder: RunFolder
     command: tuple[str, ...]
     job: JobSpec
+
+    def __repr__(self) -> str:
+        return f"{' '.join(self.command)}\n  in {self.folder.path}, detached, for nothing"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the same as plain data, for `--json`."""
+        job = self.job.model_dump(mode="json")
+        return {"folder": str(self.folder.path), "command": list(self.command), "job": job}
 
 
 class Local(Backend[LocalRequest]):
@@ -105,23 +114,12 @@ class Local(Backend[LocalRequest]):
         """Yield the process's standard output and error."""
         with suppress(FileNotFoundError, JobGone):
             folder = _existing(handle)
-            with folder.log.open(encoding="utf-8", errors="replace") as log:
-                lines = self._follow(log, folder) if follow else iter(log)
-                yield from (line.rstrip("\r\n") for n, line in enumerate(lines) if n >= skip)
+            lines = folder.new_lines(self.clock) if follow else folder.lines()
+            yield from (line.rstrip("\r\n") for line in islice(lines, skip, None))
 
-    def _follow(self, log: TextIO, folder: RunFolder) -> Iterator[str]:
-        line, alive = "", True
-        while alive:
-            alive = folder.alive  # asked before reading, so that the last lines are read
-            while piece := log.readline():
-                line += piece
-                if line.endswith("\n"):
-                    yield line
-                    line = ""
-            if alive:
-                self.clock.sleep(0.2)
-        if line:
-            yield line
+    def recall(self, handle: Handle) -> JobSpec:
+        """Read the job from its folder."""
+        return JobSpec.model_validate_json((_existing(handle).path / JOB_FILE).read_bytes())
 
     def cancel(self, handle: Handle) -> None:
         """Ask the process to end; it stops its trainer itself."""

@@ -14,11 +14,16 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from worker.clock import Clock
+
+LOOK_SECONDS = 0.2
+"""Wait between two looks at a log that is followed."""
 
 if sys.platform == "win32":
 
@@ -99,6 +104,27 @@ class RunFolder:
         self.write("pid", str(process.pid))
         # A launcher that lives on must take note of the end, or the process stays as a zombie.
         threading.Thread(target=process.wait, daemon=True).start()
+
+    def lines(self) -> Iterator[str]:
+        """Yield what the process has written."""
+        with self.log.open(encoding="utf-8", errors="replace") as log:
+            yield from log
+
+    def new_lines(self, clock: Clock) -> Iterator[str]:
+        """Yield what the process writes until it is gone; the last line may lack its end."""
+        line, alive = "", True
+        with self.log.open(encoding="utf-8", errors="replace") as log:
+            while alive:
+                alive = self.alive  # asked before reading, so that the last lines are read
+                while piece := log.readline():
+                    line += piece
+                    if line.endswith("\n"):
+                        yield line
+                        line = ""
+                if alive:
+                    clock.sleep(LOOK_SECONDS)
+        if line:
+            yield line
 
     def end(self, *, at_once: bool = False) -> None:
         """Ask the process to end, or end it. None there is no error."""

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from backends.base import Backend, Flavor, Found, Report, Status, silent
@@ -18,7 +21,7 @@ from backends.spaces import logs
 from backends.spaces.launch import Launch, delete, job_of, patiently
 from backends.spaces.request import FREE, JOB_TAG, TAG, SpaceRequest, plan
 from worker.clock import ALPHABET
-from worker.contract import JobSpec
+from worker.contract import JOB_FILE, JobSpec
 from worker.errors import NotThere
 from worker.hubclient import endpoint, explained, hub
 
@@ -106,11 +109,23 @@ class Spaces(Backend[SpaceRequest]):
     def logs(self, handle: Handle, *, skip: int = 0, follow: bool = False) -> Iterator[str]:
         """Yield the worker's lines; following survives dropped streams and restarts."""
         if follow:
-            alive = lambda: self.status(handle).alive  # noqa: E731
-            lines = logs.follow(handle.path, self.token, alive, self.clock)
+            lines = logs.follow(
+                handle.path, self.token, lambda: self.status(handle).alive, self.clock
+            )
         else:
             lines = logs.read(handle.path, self.token)
-        yield from (line for n, line in enumerate(lines) if n >= skip)
+        return islice(lines, skip, None)
+
+    def recall(self, handle: Handle) -> JobSpec:
+        """Read the job from the Space's files."""
+        try:
+            with explained(f"reading {handle}"), TemporaryDirectory() as folder:
+                file = self.api.hf_hub_download(
+                    handle.path, JOB_FILE, repo_type="space", local_dir=folder
+                )
+                return JobSpec.model_validate_json(Path(file).read_bytes())
+        except NotThere as gone:
+            raise JobGone(f"The Hub has no job in {handle.path} that can be read.") from gone
 
     def build_logs(self, handle: Handle) -> Iterator[str]:
         """Yield what the build of the image wrote."""
