@@ -1,1 +1,1 @@
-"""Speed, as ratios against a yardstick measured in the same run. `python -m benchmarks [NAME …]`."""
+"""Speed, as ratios to a yardstick measured in the same run: `python -m benchmarks [NAME …]`."""

@@ -1,4 +1,4 @@
-"""Runs every benchmark, or those named; each is a module here with a `main` that prints its line."""
+"""Runs every benchmark, or those named; each is a module here whose `main` prints its lines."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def main() -> None:
         seconds, peak = cost(["-m", "orchestrator.cli", *words])
         print(
             f"laptop: hubtrain {' '.join(words)}: {seconds:.2f} CPU-s, {peak:.0f} MB; "
-            f"ratio {seconds / heavy_seconds:.3f} of its time, {peak / heavy_peak:.3f} of its memory"
+            f"ratio {seconds / heavy_seconds:.3f} in time, {peak / heavy_peak:.3f} in memory"
         )
 
 
