@@ -15,7 +15,7 @@ and subscribes in `routes` to what it reacts to (`hub.on_create`, `on_commit`, `
                      `checkout(repo.id, sha, folder)`, `sha(repo.id, revision)`
     hub.repos        `find(type, "ns/name")`, `by_id`, `list(type)`
     hub.accounts     `caller(request)`, `find(name)`, `caller_of(user)`, `session_user(cookie)`
-    hub.faults       `cut_after(scope)`: events after which this stream is to be dropped
+    hub.faults       `cut_after(scope)`: events after which this stream is to end
     hub.data, hub.clock, hub.endpoint, hub.port, hub.loop, hub.secret(name), hub.options
 
 Handlers are plain functions of one `Call`, wrapped by `localhub.call.endpoint(hub, handler)`:
@@ -40,12 +40,25 @@ from urllib.parse import unquote
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from localhub.faults import broken
 from localhub.hub import Hub
+from localhub.limits import limited
 
 ROOMS = (
+    "localhub.api.admin",
+    "localhub.api.identity",
+    "localhub.api.webhooks",
     "localhub.spaces",
     "localhub.jobs",
     "localhub.oauth",
+    "localhub.api.repos",
+    "localhub.api.files",
+    "localhub.api.revisions",
+    "localhub.api.commits",
+    "localhub.api.lfs",
+    "localhub.api.resolve",
+    "localhub.api.info",
+    "localhub.api.pages",
 )
 
 
@@ -57,7 +70,7 @@ def application(hub: Hub) -> ASGIApp:
         routes=[route for room in rooms for route in room.routes(hub)],
         lifespan=_lifespan(hub, rooms),
     )
-    return by_host(site, _proxy(hub))
+    return broken(limited(by_host(site, _proxy(hub)), hub), hub.faults)
 
 
 def _lifespan(

@@ -6,6 +6,7 @@ function in a worker thread (so it may block on SQLite and disk) and answers ref
 
 from __future__ import annotations
 
+import hmac
 import json
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -17,7 +18,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from localhub.errors import Refusal, bad_request, forbidden, login_needed, repo_not_found
+from localhub.accounts import NOBODY
+from localhub.errors import (
+    Refusal,
+    bad_request,
+    forbidden,
+    invalid_token,
+    login_needed,
+    repo_not_found,
+)
 
 if TYPE_CHECKING:
     from localhub.accounts import Caller
@@ -47,7 +56,7 @@ class Call:
 
     def query(self, name: str, default: str = "") -> str:
         """Return one query parameter."""
-        return self.request.query_params.get(name, default)
+        return str(self.request.query_params.get(name, default))
 
     def flag(self, name: str) -> bool:
         """Return whether a query parameter says yes."""
@@ -102,16 +111,37 @@ class Call:
             raise forbidden(self.caller.why_not_write(repo))
         return repo
 
+    def readable(self) -> Repo:
+        """Return the repo named in the path if the caller may also read its files.
+
+        A gated repo refuses with 403 (401 to nobody) until its terms are accepted.
+        """
+        repo = self.repo()
+        name = self.caller.name
+        if not repo.gated or repo.ns in self.caller.roles:
+            return repo
+        if name is not None and self.hub.repos.accepted(repo, name):
+            return repo
+        status = HTTPStatus.FORBIDDEN if name else HTTPStatus.UNAUTHORIZED
+        known = "you are not in the authorized list" if name else "you must be authenticated"
+        raise Refusal(
+            status,
+            f"Access to {repo.type} {repo.full_name} is restricted and {known}. Visit"
+            f" {self.hub.endpoint}/{repo.page} to ask for access.",
+            code="GatedRepo",
+        )
+
     def _elsewhere(self, old: str, new: str) -> str:
         url = self.request.url
-        path = self.request.scope["raw_path"].decode().replace(old, new, 1)
+        path = str(self.request.scope["raw_path"].decode().replace(old, new, 1))
         return path + (f"?{url.query}" if url.query else "")
 
 
-def endpoint(hub: Hub, handler: Handler) -> Endpoint:
+def endpoint(hub: Hub, handler: Handler, *, admin: bool = False) -> Endpoint:
     """Return a Starlette endpoint that answers with what `handler(call)` returns.
 
-    A dict or list becomes JSON, None an empty 200, a `Refusal` its status and headers.
+    A dict or list becomes JSON, None an empty object, a `Refusal` its status and headers.
+    With `admin` only the admin token opens it, and only from this machine.
     """
 
     incoming = str(hub.store.folder / "incoming")
@@ -122,19 +152,28 @@ def endpoint(hub: Hub, handler: Handler) -> Endpoint:
                 async for piece in request.stream():
                     body.write(piece)
                 body.seek(0)
-                return await run_in_threadpool(_run, hub, handler, request, body)
+                return await run_in_threadpool(_run, hub, handler, request, body, admin)
             except ClientDisconnect:
                 return Response(status_code=HTTPStatus.BAD_REQUEST)
 
     return answer
 
 
-def _run(hub: Hub, handler: Handler, request: Request, body: Any) -> Response:
+def _run(hub: Hub, handler: Handler, request: Request, body: IO[bytes], admin: bool) -> Response:
     try:
-        caller = hub.accounts.caller(request)
+        if admin:
+            _need_admin(hub, request)
+        caller = NOBODY if admin else hub.accounts.caller(request)
         return as_response(handler(Call(hub, request, caller, body)))
     except Refusal as refusal:
         return refusal.response()
+
+
+def _need_admin(hub: Hub, request: Request) -> None:
+    near = request.client is not None and request.client.host in ("127.0.0.1", "::1")
+    said = request.headers.get("authorization", "")
+    if not near or not hmac.compare_digest(said.encode(), f"Bearer {hub.admin_token}".encode()):
+        raise invalid_token()
 
 
 def as_response(answer: Answer) -> Response:

@@ -212,9 +212,27 @@ class Content:
         """Put a small file on disk and return its id."""
         oid = git.blob_id(data)
         self.store.keep_bytes("git", oid, data)
-        with self.store.write() as db:
-            db.execute("INSERT OR IGNORE INTO blobs (oid, size) VALUES (?,?)", (oid, len(data)))
+        self.note_file(oid, len(data))
         return oid
+
+    def note_file(self, oid: str, size: int) -> None:
+        """Record a small file that lies on disk already."""
+        with self.store.write() as db:
+            db.execute("INSERT OR IGNORE INTO blobs (oid, size) VALUES (?,?)", (oid, size))
+
+    def note_large(self, repo: int, sha256: str, size: int) -> None:
+        """Record that a large content on disk was given to a repo."""
+        with self.store.write() as db:
+            db.execute("INSERT OR IGNORE INTO lfs_objects VALUES (?,?,?)", (repo, sha256, size))
+
+    def large_size(self, repo: int, sha256: str) -> int | None:
+        """Return the bytes of a large content this repo was given, None if it never was."""
+        row = (
+            self.store.db()
+            .execute("SELECT size FROM lfs_objects WHERE repo=? AND sha256=?", (repo, sha256))
+            .fetchone()
+        )
+        return row["size"] if row else None
 
     def add_pointer(self, sha256: str, size: int) -> str:
         """Record a large file whose content was uploaded, and return the id of its pointer."""
@@ -225,6 +243,13 @@ class Content:
                 "INSERT OR REPLACE INTO blobs VALUES (?,?,?,?)", (oid, len(data), sha256, size)
             )
         return oid
+
+    def used(self, repo: int) -> int:
+        """Return the bytes of large contents a repo was given, those of old commits too."""
+        row = self.store.db().execute(
+            "SELECT COALESCE(SUM(size), 0) AS used FROM lfs_objects WHERE repo=?", (repo,)
+        )
+        return int(row.fetchone()["used"])
 
     def _blob(self, oid: str) -> Blob:
         row = self.store.db().execute("SELECT * FROM blobs WHERE oid=?", (oid,)).fetchone()

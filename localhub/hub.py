@@ -44,13 +44,15 @@ class Clock:
 
 @dataclass(frozen=True)
 class Options:
-    """Sizes in bytes at which the protocol changes its ways; tests make them small."""
+    """Sizes (bytes) and counts at which the protocol changes its ways; tests make them small."""
 
     lfs_above: int = 10 * 1024 * 1024
     multipart_above: int = 64 * 1024 * 1024
     part_size: int = 16 * 1024 * 1024
     page: int = 1000
-    """Items of a tree in one answer."""
+    """Items of a list in one answer."""
+    api_quota: int = 100_000
+    """Requests to the API, for one user, in five minutes."""
 
 
 class Hub:
