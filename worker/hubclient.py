@@ -58,6 +58,7 @@ def _prepare() -> None:
     import httpx2
     from huggingface_hub import set_client_factory
     from huggingface_hub.utils._http import default_client_factory
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     def client() -> httpx2.Client:
         made = default_client_factory()
@@ -65,6 +66,7 @@ def _prepare() -> None:
         return made
 
     set_client_factory(client)
+    disable_progress_bars()  # ours tell of the whole, not of each file
 
 
 @contextmanager

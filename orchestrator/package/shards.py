@@ -1,4 +1,4 @@
-"""The user's files become Parquet shards, named by what is in them, and go to the Hub once.
+"""The user's files become Parquet shards, named by what is in them.
 
 The same files always give the same bytes: row groups and shards end by decoded size, the writer's
 settings are fixed, and nothing of the clock or the machine is written. The name is a hash of the
@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import tempfile
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -54,6 +55,9 @@ class Package:
     stored_bytes: int
     """Bytes of the shards."""
 
+    remote: DataRef | None = None
+    """The Hub dataset to use in place, which needs no shards."""
+
     @property
     def content(self) -> str:
         """The name of the content: 64 hex digits, the same for the same shards."""
@@ -72,10 +76,22 @@ class _Shard:
 def package(source: Source, params: Data, folder: Path, report: Report = silent) -> Package:
     """Write the shards of `source` below `folder`, replacing what an earlier call left there.
 
-    Raises `BadData` for rows that cannot be read; a full disk is an `OSError`.
+    A dataset of the Hub is used where it is, and nothing is written. Raises `BadData` for rows
+    that cannot be read; a full disk is an `OSError`. Both leave no shards behind.
     """
+    if source.remote is not None:
+        ref = source.remote
+        return Package(folder, {}, ref.train, ref.valid, ref.rows or 0, 0, remote=ref)
     shutil.rmtree(folder / "data", ignore_errors=True)
     (folder / "data").mkdir(parents=True)
+    try:
+        return _packed(source, params, folder, report)
+    except BaseException:
+        shutil.rmtree(folder / "data", ignore_errors=True)
+        raise
+
+
+def _packed(source: Source, params: Data, folder: Path, report: Report) -> Package:
     written: dict[str, list[_Shard]] = {}
     for role, table in source.tables.items():
         limit = params.max_samples if role == "train" else None
@@ -92,10 +108,26 @@ def package(source: Source, params: Data, folder: Path, report: Report = silent)
     )
 
 
-def local_ref(package: Package) -> DataRef:
-    """Return the reference for a job that trains on this machine."""
+def local_ref(package: Package, store: Path) -> DataRef:
+    """Return the reference for a job on this machine, the shards moved to a place of their own.
+
+    That place, below `store`, is named by the content: jobs with the same data share it.
+    """
+    if package.remote is not None:
+        return package.remote
+    home = store / package.content[:16]
+    if not home.exists():
+        store.mkdir(parents=True, exist_ok=True)
+        arriving = Path(tempfile.mkdtemp(prefix=".arriving-", dir=store))
+        shutil.copytree(package.folder / "data", arriving / "data")
+        try:
+            arriving.rename(home)
+        except OSError:  # another process brought the same data first
+            shutil.rmtree(arriving, ignore_errors=True)
+            if not home.exists():
+                raise
     return DataRef(
-        folder=str(package.folder.resolve()),
+        folder=str(home.resolve()),
         train=package.train,
         valid=package.valid,
         rows=package.rows,
