@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from backends.errors import JobGone, UnknownFlavor
+from backends.errors import UnknownFlavor
 from backends.handle import Handle
 from worker.clock import Clock, SystemClock
 from worker.contract import JobSpec
@@ -108,6 +108,9 @@ class Backend(ABC, Generic[RequestT]):
 
     short_names: ClassVar[Mapping[str, str]] = {}
     """What users may write for a flavor: `{"a100": "a100-large"}` makes `spaces-a100`."""
+
+    noun: ClassVar[str] = "Machine"
+    """What people call the thing a job gets."""
 
     options: ClassVar[type[Params]] = NoOptions
     """Settings of this backend alone; they become flags of every command that launches."""

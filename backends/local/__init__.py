@@ -13,16 +13,16 @@ from typing import Any, ClassVar
 
 import platformdirs
 
-import worker
 from backends.base import Backend, Flavor, Report, Status, silent
 from backends.errors import JobGone, LaunchFailed, PlanRefused
 from backends.handle import Handle
 from backends.local.machine import this_machine
 from backends.local.run import RunFolder
 from backends.packages import PACKAGE, missing
+from worker import contract
 from worker.contract import JOB_FILE, JobSpec
 
-_SOURCES = Path(worker.__file__ or "").parent.parent
+_SOURCES = Path(contract.__file__).parent.parent
 """Where `worker` is imported from, which the worker's own process has to know too."""
 
 PAGE_KEY = "HUBTRAIN_PAGE_KEY"

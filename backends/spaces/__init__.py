@@ -56,6 +56,7 @@ class Spaces(Backend[SpaceRequest]):
     """A private Docker Space per job, found again by its name, `owner/project-job`."""
 
     name = "spaces"
+    noun = "Space"
     needs_hub = True
     short_names: ClassVar[Mapping[str, str]] = {
         "cpu": FREE,

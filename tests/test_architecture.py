@@ -1,0 +1,292 @@
+"""The house keeps its shape: who may import whom, what a laptop may load, where lists may be.
+
+What is wrong is said as `file:line: what`, so that a failure reads like a compiler's.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import backends
+import worker.tasks
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("orchestrator", "worker", "backends", "localhub", "space_template")
+HEAVY = {
+    "accelerate",
+    "bitsandbytes",
+    "datasets",
+    "gradio",
+    "pandas",
+    "peft",
+    "torch",
+    "torchvision",
+    "transformers",
+    "trl",
+}
+
+MAY_IMPORT = {
+    "worker.contract": (),
+    "worker.params": (),
+    "worker.clock": (),
+    "worker.errors": ("worker.contract",),
+    "worker.hubclient": ("worker.clock", "worker.contract", "worker.errors"),
+    "worker.task": ("worker.contract", "worker.params"),
+    "worker": ("worker",),
+    "backends": (
+        "backends",
+        "worker.contract",
+        "worker.params",
+        "worker.errors",
+        "worker.hubclient",
+        "worker.clock",
+    ),
+    "orchestrator": ("orchestrator", "backends", "worker"),
+    "localhub": ("localhub",),
+    "space_template": (),
+}
+"""The arrows; the longest name that fits a module rules it."""
+
+NEVER = {
+    "worker.supervise": ("worker.engine",),
+    "orchestrator": ("worker.engine", "worker.supervise", "worker.run"),
+}
+
+POSIX_ONLY = {
+    "os": {"fork", "forkpty", "setsid", "killpg", "getpgid", "setpgid", "geteuid", "getuid"},
+    "signal": {"SIGKILL", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM", "alarm", "setitimer"},
+}
+POSIX_MODULES = {"fcntl", "grp", "pty", "pwd", "resource", "termios", "tty"}
+POSIX_ROOMS = ("backends.local", "backends.slurm", "localhub")
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def within(module: str, room: str) -> bool:
+    return module == room or module.startswith(room + ".")
+
+
+@cache
+def sources(*rooms: str) -> dict[Path, ast.Module]:
+    files = (f for room in rooms for f in sorted((ROOT / room).rglob("*.py")))
+    return {f: ast.parse(f.read_text(encoding="utf-8")) for f in files}
+
+
+def imports(tree: ast.AST, package: str) -> Iterator[tuple[int, str]]:
+    """Yield the line and the full name of everything imported anywhere below `tree`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join((*above, base)).rstrip(".")
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                yield node.lineno, inner if is_module(inner) else base
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def package_of(path: Path) -> str:
+    module = module_of(path)
+    return module if path.name == "__init__.py" else module.rpartition(".")[0]
+
+
+def at(path: Path, line: int, what: str) -> str:
+    return f"{path.relative_to(ROOT)}:{line}: {what}"
+
+
+def top_level(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Yield what runs when the module is imported; type checkers' imports do not."""
+    for node in tree.body:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            yield from node.orelse
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def test_every_import_follows_the_arrows() -> None:
+    wrong = []
+    for path, tree in sources(*ROOMS).items():
+        module = module_of(path)
+        rule = max((r for r in MAY_IMPORT if within(module, r)), key=len)
+        never = [n for room, names in NEVER.items() if within(module, room) for n in names]
+        for line, name in imports(tree, package_of(path)):
+            if name.split(".")[0] not in ROOMS:
+                continue
+            allowed = any(within(name, a) for a in (*MAY_IMPORT[rule], module))
+            if not allowed or any(within(name, n) for n in never):
+                wrong.append(at(path, line, f"{module} must not import {name}"))
+    assert not wrong, "\n".join(wrong)
+
+
+def test_only_a_command_starts_the_local_hub() -> None:
+    """What talks to a Hub must not know which one it talks to."""
+    wrong = [
+        at(path, line, name)
+        for path, tree in sources("orchestrator", "worker", "backends").items()
+        for line, name in imports(tree, package_of(path))
+        if within(name, "localhub")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_heavy_libraries_wait_until_they_are_used() -> None:
+    wrong = []
+    for path, tree in sources(*ROOMS).items():
+        if within(module_of(path), "worker.engine"):
+            continue
+        for node in top_level(tree):
+            for line, name in imports(node, package_of(path)):
+                if name.split(".")[0] in HEAVY or within(name, "worker.engine"):
+                    wrong.append(at(path, line, f"{name} at module level"))
+    # The page is Gradio's and is imported only by the supervisor, on the machine that has it.
+    wrong = [w for w in wrong if not (w.startswith("worker/supervise/") and "gradio" in w)]
+    assert not wrong, "\n".join(wrong)
+
+
+def light_modules() -> list[str]:
+    rented = ("worker.engine", "worker.supervise", "worker.run")
+    named = (module_of(path) for path in sources("orchestrator", "backends", "worker"))
+    return [
+        m for m in named if not any(within(m, r) for r in rented) and not m.endswith("__main__")
+    ]
+
+
+def test_a_laptop_without_torch_can_import_all_it_runs() -> None:
+    code = (
+        "import importlib, json, sys\n"
+        f"for name in {light_modules()!r}: importlib.import_module(name)\n"
+        f"print(json.dumps(sorted({HEAVY!r} & set(sys.modules))))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout) == []
+
+
+def literals(node: ast.AST) -> list[str]:
+    """Return the strings of a list, tuple, set, or of the keys of a dict."""
+    items: list[ast.expr | None] = []
+    if isinstance(node, ast.List | ast.Tuple | ast.Set):
+        items = list(node.elts)
+    elif isinstance(node, ast.Dict):
+        items = list(node.keys)
+    elif isinstance(node, ast.Compare):
+        items = [node.left, *node.comparators]
+    return [i.value for i in items if isinstance(i, ast.Constant) and isinstance(i.value, str)]
+
+
+@pytest.mark.parametrize(
+    ("room", "names"),
+    [("backends", set(backends.names())), ("worker/tasks", set(worker.tasks.names()))],
+    ids=["backends", "tasks"],
+)
+def test_nobody_else_lists_or_asks_for_a_backend_or_task_by_name(
+    room: str, names: set[str]
+) -> None:
+    wrong = [
+        at(path, getattr(node, "lineno", 0), f"{found} outside {room}")
+        for path, tree in sources(*ROOMS).items()
+        if not path.is_relative_to(ROOT / room) and not path.is_relative_to(ROOT / "localhub")
+        for node in ast.walk(tree)
+        if (found := names & set(literals(node)))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def guarded(tree: ast.Module) -> set[ast.AST]:
+    """Return the nodes of functions and statements that ask for the platform first."""
+    if isinstance(tree.body[-1], ast.If) and "'platform'" in ast.dump(tree.body[-1].test):
+        return set(ast.walk(tree))  # a script that does nothing elsewhere
+    units = [*tree.body, *(n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef))]
+    asking = (u for u in units if not isinstance(u, ast.ClassDef) and "'platform'" in ast.dump(u))
+    return {node for unit in asking for node in ast.walk(unit)}
+
+
+def test_posix_calls_stay_where_only_posix_runs() -> None:
+    wrong = []
+    for path, tree in sources(*ROOMS).items():
+        if any(within(module_of(path), room) for room in POSIX_ROOMS):
+            continue
+        safe = guarded(tree)
+        for node in (n for n in ast.walk(tree) if n not in safe):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                if node.attr in POSIX_ONLY.get(node.value.id, ()):
+                    wrong.append(at(path, node.lineno, f"{node.value.id}.{node.attr}"))
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                named = [name for _, name in imports(node, package_of(path))]
+                wrong += [at(path, node.lineno, n) for n in named if n in POSIX_MODULES]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_module_class_and_function_says_what_it_is_for() -> None:
+    wrong = []
+    for path, tree in sources(*ROOMS).items():
+        if not ast.get_docstring(tree):
+            wrong.append(at(path, 1, "module"))
+        for node in tree.body:
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                continue
+            if not node.name.startswith("_") and not ast.get_docstring(node):
+                wrong.append(at(path, node.lineno, node.name))
+    assert not wrong, "\n".join(wrong)
+
+
+def test_tests_replace_nothing_of_what_they_test() -> None:
+    forbidden = {"monkeypatch.setattr", "monkeypatch.delattr", "mock.patch", "mocker.patch"}
+    wrong = []
+    for path, tree in sources("tests").items():
+        used = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute)]
+        wrong += [at(path, n.lineno, t) for n in used if (t := ast.unparse(n)) in forbidden]
+        found = imports(tree, "tests")
+        wrong += [at(path, line, name) for line, name in found if within(name, "unittest.mock")]
+    assert not wrong, "\n".join(wrong)
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [p for name in listed.stdout.split("\0") if name and (p := ROOT / name).is_file()]
+
+
+def test_the_repo_knows_no_machine_and_no_registry() -> None:
+    # Spelled in halves, so that this file does not contain them.
+    halves = [("/wo", "rk/"), ("/ro", "ot/"), ("pythonhosted", r"\.org"), ("pypi", r"\.org/simple")]
+    halves += [("npmjs", r"\.(org|com)"), ("index", "-url"), ("deb", r"\.debian\.org")]
+    forbidden = re.compile("|".join(a + b for a, b in halves))
+    wrong = []
+    for path in tracked():
+        text = path.read_text(encoding="utf-8", errors="ignore")
+        wrong += [
+            at(path, n, found[0])
+            for n, line in enumerate(text.splitlines(), 1)
+            if (found := forbidden.search(line))
+        ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_top_of_the_house_has_no_other_rooms() -> None:
+    top = {p.relative_to(ROOT).parts[0] for p in tracked() if len(p.relative_to(ROOT).parts) > 1}
+    assert top <= {*ROOMS, "tests", "benchmarks", "examples", "docs", ".ci"}
