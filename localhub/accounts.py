@@ -16,6 +16,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from localhub.clock import stamp
 from localhub.errors import bad_request, invalid_token
 from localhub.repos import Repo
 from localhub.store import Store
@@ -188,7 +189,7 @@ class Accounts:
         with self.store.write() as db:
             db.execute(
                 "INSERT INTO tokens VALUES (?,?,?,?,?,?,0)",
-                (*(value, user, name, role), json.dumps(scoped or []), self.now().isoformat()),
+                (*(value, user, name, role), json.dumps(scoped or []), stamp(self.now())),
             )
         made = self.token(value)
         assert made is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -158,4 +159,7 @@ def serve(hub: Hub, listening: socket.socket, *, as_json: bool, verbose: bool) -
         lifespan="on",
         timeout_graceful_shutdown=2,
     )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal it was ended by once more; this end is a good one.
+        signal.signal(number, lambda *_: None)
     Server(config, hub, as_json=as_json).run(sockets=[listening])

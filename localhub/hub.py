@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from localhub.accounts import Accounts
+from localhub.clock import Clock
 from localhub.content import Content
+from localhub.doors import Door
 from localhub.faults import Faults
 from localhub.machines import Machines
 from localhub.repos import Repo, Repos
 from localhub.spaces.landlord import Landlord
 from localhub.store import Store
+
+__all__ = ["Clock", "Hub", "Options"]
 
 Created = Callable[[Repo, dict[str, Any]], None]
 Committed = Callable[[Repo, str], None]
@@ -28,18 +30,6 @@ Described = Callable[[Repo, dict[str, Any]], None]
 Happened = Callable[[Repo], None]
 Pushed = Callable[[Repo, str, str, str], None]
 Moved = Callable[[Repo, Repo], None]
-
-
-class Clock:
-    """The time, as an argument: tests may hand in another one."""
-
-    def now(self) -> datetime:
-        """Return the time in UTC."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Return seconds that never run backwards, from any start."""
-        return time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -83,6 +73,7 @@ class Hub:
         self.content = Content(self.store)
         self.repos = Repos(self.store, self.content, self.clock.now)
         self.faults = Faults()
+        self.doors: list[Callable[[str], Door | None]] = []
         self.machines = Machines(self.store, data, memory or {})
         self.spaces = Landlord(self, self.machines)
         self.admin_token = self.secret("admin")
@@ -98,6 +89,15 @@ class Hub:
     def port(self) -> int:
         """The port of `endpoint`."""
         return int(self.endpoint.rsplit(":", 1)[1])
+
+    @property
+    def storage(self) -> str:
+        """Where large files are sent to and fetched from: the same server by another name.
+
+        As with the real Hub it is another origin, to which clients send no token.
+        """
+        host = self.endpoint.rpartition(":")[0].removeprefix("http://")
+        return f"http://{'127.0.0.1' if host == 'localhost' else 'localhost'}:{self.port}"
 
     def secret(self, name: str) -> str:
         """Return a random value that stays the same for this data folder; made when missing."""

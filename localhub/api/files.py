@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from localhub.api.repos import ONE
 from localhub.call import Answer, Call, endpoint
+from localhub.clock import stamp
 from localhub.content import Commit, Content
 from localhub.errors import entry_not_found
 from localhub.gitobjects import Entry
@@ -100,7 +101,7 @@ def settle(
             waiting.pop(path)["lastCommit"] = {
                 "id": newer.sha,
                 "title": newer.title,
-                "date": newer.created.isoformat(),
+                "date": stamp(newer.created),
             }
 
 

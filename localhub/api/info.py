@@ -20,6 +20,7 @@ from localhub.api.card import front_matter
 from localhub.api.files import paged
 from localhub.api.repos import ONE
 from localhub.call import Answer, Call, endpoint
+from localhub.clock import stamp
 from localhub.content import Blob
 from localhub.hub import Hub
 from localhub.repos import Repo
@@ -129,8 +130,8 @@ BASE: dict[str, Field] = {
     "private": lambda a: a.repo.private,
     "gated": lambda a: a.repo.gated or False,
     "disabled": lambda _: False,
-    "lastModified": lambda a: stamp(a.repo.changed.isoformat()),
-    "createdAt": lambda a: stamp(a.repo.created.isoformat()),
+    "lastModified": lambda a: stamp(a.repo.changed),
+    "createdAt": lambda a: stamp(a.repo.created),
     "downloads": lambda a: a.repo.downloads,
     "likes": lambda _: 0,
     "tags": lambda a: a.tags,
@@ -145,12 +146,6 @@ MODEL: dict[str, Field] = {
     "safetensors": lambda a: a.safetensors,
     "transformersInfo": lambda a: models.transformers_info(a.config, a.pipeline),
 }
-
-
-def stamp(iso: str) -> str:
-    """Return a time as the Hub writes it: milliseconds and a Z."""
-    head, _, fraction = iso.removesuffix("+00:00").partition(".")
-    return f"{head}.{(fraction + '000')[:3]}Z"
 
 
 def fields_of(repo: Repo) -> dict[str, Field]:

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 from localhub.api.files import paged
 from localhub.api.repos import ONE
 from localhub.call import Answer, Call, endpoint
+from localhub.clock import stamp
 from localhub.errors import bad_request, conflict, forbidden, revision_not_found
 from localhub.hub import Hub
 
@@ -60,7 +61,7 @@ def commits(call: Call) -> Answer:
             "title": commit.title,
             "message": commit.body,
             "authors": [{"user": commit.author, "avatar": f"/avatars/{commit.author}.svg"}],
-            "date": commit.created.isoformat(),
+            "date": stamp(commit.created),
             "formatted": {"title": commit.title, "message": commit.body},
         }
         for commit in page

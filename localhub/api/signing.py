@@ -37,7 +37,7 @@ def sign(hub: Hub, method: str, path: str, size: int, *, filename: str = "") -> 
     query = f"size={size}&expires={expires}&signature={signature}"
     if filename:
         query += f"&filename={quote(filename, safe='')}"
-    return f"{hub.endpoint}{path}?{query}"
+    return f"{hub.storage}{path}?{query}"
 
 
 def verified(hub: Hub, request: Request) -> Signed:
