@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,8 @@ class Run:
 
     emit: Callable[[Event], None]
     last_checkpoint: Path | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Once set, `train` writes a checkpoint after the step it is in and returns."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,10 +78,14 @@ def footprint(params: LlmParams, facts: ModelFacts, memory: float | None = None)
     Activations are kept where they fit in `memory` and recomputed otherwise, or where `memory` is
     not given and nobody forbids it: then the answer is the least that training can do with.
     """
-    kept = _footprint(params, facts, checkpointing=False)
-    if params.disable_gradient_checkpointing or (memory is not None and kept.high <= memory):
-        return kept
-    return _footprint(params, facts, checkpointing=True)
+    return _footprint(params, facts, checkpointing=recomputes(params, facts, memory))
+
+
+def recomputes(params: LlmParams, facts: ModelFacts, memory: float | None) -> bool:
+    """Return whether activations are recomputed: not where keeping all fits in `memory` bytes."""
+    if params.disable_gradient_checkpointing:
+        return False
+    return memory is None or _footprint(params, facts, checkpointing=False).high > memory
 
 
 def _footprint(params: LlmParams, facts: ModelFacts, *, checkpointing: bool) -> Footprint:

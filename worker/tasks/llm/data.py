@@ -25,6 +25,10 @@ ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 """Roles any template may be given; others must stand in its source."""
 
 
+TURN_END = "<|im_end|>"
+"""What chatml ends a turn with, where the tokenizer has it as one token."""
+
+
 @dataclass(frozen=True, slots=True)
 class Speech:
     """How this tokenizer's model is spoken to."""
@@ -53,9 +57,12 @@ class Examples:
 
 
 def speech(
-    params: LlmParams, tokenizer_config: Mapping[str, Any], beside: str | None = None
+    params: LlmParams, tokenizer_config: Mapping[str, Any], beside: str | None, tokenizer: Any
 ) -> Speech:
-    """Return the template and tokens to speak with; `beside` is `chat_template.jinja`."""
+    """Return the template and tokens to speak with; `beside` is `chat_template.jinja`.
+
+    `tokenizer` is a `tokenizers.Tokenizer`, or none where there is no `tokenizer.json`.
+    """
     tokens = special_tokens(tokenizer_config)
     eos = tokens.get("eos_token")
     if params.chat_template in {"chatml", "zephyr"}:
@@ -64,15 +71,19 @@ def speech(
         source = own_template(tokenizer_config, beside)
     if source is None:
         return Speech(None, eos)
-    return Speech(Template(source, tokens, _turn_ends(tokenizer_config, eos)), eos)
+    if params.chat_template == "chatml" and eos and _cannot_spell(tokenizer, TURN_END):
+        # The model would have to spell the mark letter by letter, and nothing would stop it there.
+        source = source.replace(f"'{TURN_END}'", "eos_token")
+    return Speech(Template(source, tokens, _turn_ends(tokenizer, eos)), eos)
 
 
-def _turn_ends(tokenizer_config: Mapping[str, Any], eos: str | None) -> frozenset[str]:
-    added = tokenizer_config.get("added_tokens_decoder") or {}
-    extra = tokenizer_config.get("extra_special_tokens") or {}
-    texts = [str(token.get("content", "")) for token in added.values()]
-    texts += extra.values() if isinstance(extra, Mapping) else map(str, extra)
-    return frozenset(filter(None, [*texts, eos or "", "<|im_end|>"]))
+def _cannot_spell(tokenizer: Any, token: str) -> bool:
+    return tokenizer is not None and tokenizer.token_to_id(token) is None
+
+
+def _turn_ends(tokenizer: Any, eos: str | None) -> frozenset[str]:
+    added = tokenizer.get_added_tokens_decoder().values() if tokenizer is not None else ()
+    return frozenset(filter(None, [*(token.content for token in added), eos, TURN_END]))
 
 
 def read(

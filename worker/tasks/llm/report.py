@@ -41,7 +41,7 @@ def inspect(
     `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
     `tokenizer` is a `tokenizers.Tokenizer`, or none where the model has no `tokenizer.json`.
     """
-    how = speech(params, facts.tokenizer_config, facts.chat_template)
+    how = speech(params, facts.tokenizer_config, facts.chat_template, tokenizer)
     train_rows, valid_rows = training_split(splits, params)
     split = splits["train"]
     train = read(split, params, how, train_rows)

@@ -1,0 +1,92 @@
+"""A task's settings as transformers' training arguments."""
+
+from __future__ import annotations
+
+import math
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainingArguments
+
+from worker.common import Lora, Memory, Optimisation, Watching
+from worker.engine import machine
+from worker.errors import BadConfig
+
+REPORTS = 50
+"""Losses reported over a training, about, where nobody says how often."""
+
+EVALUATIONS = 10
+"""Evaluations over a training with eval_strategy steps."""
+
+
+class Settings(Optimisation, Lora, Memory, Watching):
+    """The groups of settings that become training arguments."""
+
+
+def training_arguments(
+    params: Settings | Any,
+    folder: Path,
+    *,
+    steps: int,
+    autocast: str | None,
+    checkpointing: bool,
+    validates: bool,
+    **more: Any,
+) -> TrainingArguments:
+    """Return the arguments of a training of `steps` steps that leaves checkpoints in `folder`.
+
+    `more` outranks what follows from `params`. Raises `BadConfig` where a tracker is missing.
+    """
+    settings: dict[str, Any] = {
+        "output_dir": str(folder),
+        "num_train_epochs": params.epochs,
+        "max_steps": params.max_steps or -1,
+        "per_device_train_batch_size": params.batch_size,
+        "per_device_eval_batch_size": params.batch_size,
+        "gradient_accumulation_steps": params.gradient_accumulation,
+        "auto_find_batch_size": params.auto_find_batch_size,
+        "learning_rate": params.lr,
+        "lr_scheduler_type": params.scheduler,
+        "warmup_steps": math.ceil(steps * params.warmup_ratio),
+        "weight_decay": params.weight_decay,
+        "max_grad_norm": params.max_grad_norm,
+        "optim": _optimizer(params.optimizer),
+        "seed": params.seed,
+        "data_seed": params.seed,
+        "bf16": autocast == "bf16",
+        "fp16": autocast == "fp16",
+        "use_cpu": machine.device() == "cpu",
+        "activation_checkpointing": checkpointing,
+        "activation_checkpointing_kwargs": {"use_reentrant": False} if checkpointing else None,
+        "logging_steps": max(1, min(10, steps // REPORTS))
+        if params.logging_steps == -1
+        else params.logging_steps,
+        "logging_nan_inf_filter": False,
+        "eval_strategy": params.eval_strategy if validates else "no",
+        "eval_steps": max(1, steps // EVALUATIONS),
+        "save_strategy": params.save_strategy,
+        "save_steps": params.save_steps,
+        "save_total_limit": params.save_total_limit,
+        "report_to": trackers(params.log),
+        "include_num_input_tokens_seen": "all",
+        "dataloader_pin_memory": machine.device() == "cuda",
+        "remove_unused_columns": False,
+        "prediction_loss_only": True,
+        "disable_tqdm": True,
+    }
+    return TrainingArguments(**{**settings, **more})
+
+
+def _optimizer(name: str) -> str:
+    """Return the fused twin of plain AdamW: the same arithmetic in one pass over the weights."""
+    return "adamw_torch_fused" if name == "adamw_torch" else name
+
+
+def trackers(log: str) -> list[str]:
+    """Return the trackers to report to. Raises `BadConfig` where one is not installed."""
+    if log == "none":
+        return []
+    if find_spec(log) is None and not (log == "tensorboard" and find_spec("tensorboardX")):
+        raise BadConfig(f"{log} is not installed on this machine.", fix="--log none")
+    return [log]

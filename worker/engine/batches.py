@@ -1,0 +1,106 @@
+"""Training rows as tensors: whole examples side by side that cannot see one another.
+
+Isolation rests on `position_ids` that start again at 0 with each example; transformers builds the
+mask from them (`masking_utils.find_packed_sequence_indices`). It is lost in silence when an
+attention mask is passed as well, so none ever is: padding is one more example of its own.
+`keeps_apart` proves it for the model at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from worker.tasks.llm.tokens import Tokens
+
+IGNORED = -100
+"""Label of a token the loss does not count."""
+
+
+class TrainingRows(Dataset[list[Tokens]]):
+    """Rows of examples: which examples share a row is decided elsewhere."""
+
+    def __init__(self, examples: Sequence[Tokens], rows: Sequence[Sequence[int]]) -> None:
+        self.examples = examples
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: int) -> list[Tokens]:
+        return [self.examples[example] for example in self.rows[i]]
+
+
+@dataclass(frozen=True, slots=True)
+class Collate:
+    """Makes a batch of training rows; tensors are (rows, tokens) and 64 bits wide."""
+
+    pad: int
+    """Id that fills up shorter rows."""
+
+    left: bool = False
+    """Which side is filled up."""
+
+    sparse: bool = False
+    """Whether the model computes logits only where something is learned; single rows only."""
+
+    def __call__(self, rows: Sequence[Sequence[Tokens]]) -> dict[str, Any]:
+        """Return `input_ids`, `position_ids`, `labels`, and what `sparse` needs."""
+        width = max(sum(map(len, row)) for row in rows)
+        made = [self._row(row, width) for row in rows]
+        ids, positions, labels = (torch.stack(column) for column in zip(*made, strict=True))
+        batch = {"input_ids": ids, "position_ids": positions, "labels": labels}
+        return {**batch, **_only_learned(labels)} if self.sparse and len(rows) == 1 else batch
+
+    def _row(self, row: Sequence[Tokens], width: int) -> tuple[torch.Tensor, ...]:
+        parts = [_example(tokens) for tokens in row]
+        gap = width - sum(map(len, row))
+        if gap:
+            filling = (
+                torch.full((gap,), self.pad),
+                torch.arange(gap),
+                torch.full((gap,), IGNORED),
+            )
+            parts.insert(0 if self.left else len(parts), filling)
+        return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+
+
+def _example(tokens: Tokens) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    ids = torch.frombuffer(tokens.ids, dtype=torch.int32).long()
+    learned = torch.frombuffer(bytearray(tokens.learned), dtype=torch.uint8).bool()
+    labels = torch.where(learned, ids, IGNORED)
+    labels[0] = IGNORED  # the token before it belongs to another example
+    return ids, torch.arange(len(ids)), labels
+
+
+def _only_learned(labels: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return which tokens predict a learned one, and the ones they predict."""
+    keep = (labels[0, 1:] != IGNORED).nonzero()[:, 0]
+    return {"logits_to_keep": keep, "shift_labels": labels[:, keep + 1]}
+
+
+@torch.no_grad()
+def keeps_apart(model: Any, vocabulary: int) -> bool:
+    """Whether the model sees an example in a packed row as it sees it alone.
+
+    Three forward passes over sixteen tokens: packed must be nearer to alone than to a row without
+    borders. False for architectures that pay no heed to positions that start again.
+    """
+    device = next(model.parameters()).device
+    ids = (torch.arange(1, 17, device=device) * 7919 % max(2, vocabulary - 1))[None]
+    positions = torch.cat([torch.arange(9), torch.arange(7)]).to(device)[None]
+    training = model.training
+    model.eval()
+    try:
+        packed = model(input_ids=ids, position_ids=positions, use_cache=False).logits[:, 9:]
+        alone = model(input_ids=ids[:, 9:], position_ids=positions[:, 9:], use_cache=False).logits
+        mixed = model(input_ids=ids, use_cache=False).logits[:, 9:]
+    except TypeError:  # the model takes no positions
+        return False
+    finally:
+        model.train(training)
+    return bool((packed - alone).abs().max() < 0.5 * (mixed - alone).abs().max())

@@ -1,0 +1,30 @@
+"""Keeps packages that a training does not use out of its process.
+
+transformers and peft import every optional library they find: bitsandbytes alone costs two
+CPU-seconds and pulls in torch's compiler, for a training that quantizes nothing. Python's own way
+to say that a module is not there is a None in `sys.modules`; their checks respect it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from worker.params import Params
+
+
+def leave_out(packages: Iterable[str]) -> None:
+    """Make `packages` look not installed to this process, except those already imported."""
+    for name in packages:
+        if name not in sys.modules:
+            sys.modules[name] = None  # type: ignore[assignment]
+
+
+def unused(params: Params) -> list[str]:
+    """Return the optional packages that training with `params` has no use for."""
+    optimizer = str(getattr(params, "optimizer", ""))
+    needs_bits = (
+        getattr(params, "quantization", None) or "8bit" in optimizer or "paged" in optimizer
+    )
+    unused = [] if needs_bits else ["bitsandbytes"]
+    return unused if getattr(params, "peft", False) else [*unused, "peft"]

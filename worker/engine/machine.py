@@ -1,0 +1,46 @@
+"""What this machine has: its accelerator, its memory, whether it is fast in bfloat16."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache
+
+import torch
+
+UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+@cache
+def device() -> str:
+    """Return `cuda`, `mps` or `cpu`."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def memory() -> float:
+    """Return the bytes of memory training can have: a GPU's, or this machine's.
+
+    Inside a container `MEMORY`, as the Hub sets it (`15Gi`), outranks what the host has.
+    """
+    if device() == "cuda":
+        return float(torch.cuda.mem_get_info()[0])
+    import psutil
+
+    limits = [float(psutil.virtual_memory().available)]
+    given = re.fullmatch(r"(\d+(?:\.\d+)?)(\w\w)", os.environ.get("MEMORY", ""))
+    if given and given[2] in UNITS:
+        limits.append(float(given[1]) * UNITS[given[2]])
+    return min(limits)
+
+
+@cache
+def fast_bfloat16() -> bool:
+    """Whether products in bfloat16 are faster here than in 32 bits."""
+    if device() == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device() == "mps":
+        return True
+    found = torch.cpu.get_capabilities()
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16") or found.get("bf16"))

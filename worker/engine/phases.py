@@ -1,0 +1,40 @@
+"""Says what the trainer is busy with while it does not step, and that it still lives."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from worker.contract import Event, Phase
+
+BEAT_SECONDS = 20.0
+BUSY_SECONDS = 0.2
+"""CPU time within one beat that shows the process is at work and not stuck."""
+
+
+@contextmanager
+def phase(emit: Callable[[Event], None], name: str) -> Iterator[None]:
+    """Emit a `Phase` now, and again every `BEAT_SECONDS` in which this process did some work.
+
+    A process that waits for nothing stays silent, so that its supervisor can find it hung.
+    """
+    done = threading.Event()
+    beat = threading.Thread(target=_beat, args=(emit, name, done), daemon=True)
+    emit(Phase(name=name))
+    beat.start()
+    try:
+        yield
+    finally:
+        done.set()
+        beat.join()
+
+
+def _beat(emit: Callable[[Event], None], name: str, done: threading.Event) -> None:
+    worked = time.process_time()
+    while not done.wait(BEAT_SECONDS):
+        now = time.process_time()
+        if now - worked >= BUSY_SECONDS:
+            emit(Phase(name=name))
+        worked = now

@@ -1,0 +1,47 @@
+"""The finished model as a folder that others can load: weights, tokenizer, template."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+_MARKS = re.compile(r"\{%-?\s*(?:end)?generation\s*-?%\}")
+"""What our templates tell the trainer and not every program that loads the model understands."""
+
+_OURS_ALONE = ("backend", "is_local", "local_files_only")
+"""Keys transformers 5 adds to a tokenizer's config that say nothing about the tokenizer."""
+
+
+def save_model(model: Any, folder: Path, *, merge: bool) -> None:
+    """Write safetensors to `folder`: an adapter alone, or with `merge` the whole model."""
+    if merge and hasattr(model, "merge_and_unload"):
+        model = model.merge_and_unload()
+    model.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)  # peft's empty card; the supervisor writes one
+
+
+def save_tokenizer(tokenizer: Any, template: str | None, folder: Path) -> None:
+    """Write the tokenizer with the chat template the model was trained on."""
+    if template is not None:
+        tokenizer.chat_template = _MARKS.sub("", template)
+    tokenizer.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if config.get("tokenizer_class") == "TokenizersBackend":  # transformers 4 does not know it
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    for key in _OURS_ALONE:
+        config.pop(key, None)
+    path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def ends_turns(model: Any, token: int | None) -> None:
+    """Let generation stop at `token`, the one that ended what the model learned to say."""
+    config = getattr(model, "generation_config", None)
+    if token is None or config is None:
+        return
+    known = config.eos_token_id
+    ends = [known] if isinstance(known, int) else list(known or [])
+    if token not in ends:
+        config.eos_token_id = [*ends, token]

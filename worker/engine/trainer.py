@@ -1,0 +1,33 @@
+"""transformers' Trainer with a validation loss that counts every token alike."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from transformers import Trainer
+
+from worker.engine.batches import IGNORED
+
+
+class TokenTrainer(Trainer):  # type: ignore[misc]
+    """Trains on batches of token rows; the stock class averages validation over batches."""
+
+    @torch.no_grad()
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Return `eval_loss`, nats a learned token of the validation split, and its perplexity."""
+        model = self.model_wrapped
+        model.eval()
+        sums = torch.zeros(2, dtype=torch.float64)
+        for batch in self.get_eval_dataloader():
+            learned = int((batch["labels"][:, 1:] != IGNORED).sum())
+            loss = float(model(**self._prepare_inputs(batch)).loss) if learned else 0.0
+            sums += torch.tensor([loss * learned, learned], dtype=torch.float64)
+            self.callback_handler.on_prediction_step(self.args, self.state, self.control)
+        total, tokens = self.accelerator.reduce(sums.float().to(self.args.device)).tolist()
+        loss = total / max(1.0, tokens)
+        metrics = {"eval_loss": loss, "eval_perplexity": math.exp(min(loss, 700.0))}
+        self.log(metrics)
+        self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics

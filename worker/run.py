@@ -1,0 +1,143 @@
+"""The trainer's process: `python -m worker.run --job job.json --output DIR --work DIR`.
+
+Reads the job, trains, and prints events as marked lines on standard output, between whatever the
+libraries print. It leaves the model in `--output` and says at most one ending, Failed; that a job
+is finished is for the supervisor to say. The only secret it may find is `HF_TOKEN` in the
+environment. On SIGTERM it writes a checkpoint after the step it is in and exits with 143.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from worker import tasks
+from worker.contract import EndReason, Event, Failed, JobSpec, marked
+from worker.errors import BadConfig, HubtrainError
+from worker.task import Run
+
+QUIET = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "TRL_EXPERIMENTAL_SILENCE": "1",
+    "BITSANDBYTES_NOWELCOME": "1",
+    "TOKENIZERS_PARALLELISM": "true",
+}
+"""Environment that keeps libraries from reporting home, and from asking about it."""
+
+ASKED_TO_STOP = 128 + signal.SIGTERM
+DETAIL_CHARACTERS = 4000
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train the job and return the exit code: 0, or its `EndReason`'s."""
+    asked = _arguments(argv)
+    os.environ.update(QUIET)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: _stop(stop))
+    try:
+        _train(asked, stop)
+    except BaseException as error:
+        if not isinstance(error, Exception | KeyboardInterrupt):
+            raise
+        traceback.print_exc()
+        failed = explain(error)
+        emit(failed)
+        return failed.reason.exit_code
+    return ASKED_TO_STOP if stop.is_set() else EndReason.OK.exit_code
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m worker.run", description=__doc__)
+    parser.add_argument("--job", type=Path, required=True, help="the job's spec, job.json")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the model")
+    parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints")
+    parser.add_argument("--resume", type=Path, help="checkpoint to go on from")
+    return parser.parse_args(argv)
+
+
+def _stop(stop: threading.Event) -> None:
+    if stop.is_set():  # asked twice
+        raise SystemExit(ASKED_TO_STOP)
+    stop.set()
+
+
+_WRITING = threading.Lock()
+
+
+def emit(event: Event) -> None:
+    """Print the event as one marked line, at once."""
+    with _WRITING:
+        sys.stdout.write(marked(event) + "\n")
+        sys.stdout.flush()
+
+
+def _train(asked: argparse.Namespace, stop: threading.Event) -> None:
+    job = JobSpec.model_validate_json(asked.job.read_text(encoding="utf-8"))
+    try:
+        task = tasks.load(job.task)
+        params = task.params.model_validate(job.params)
+    except ValidationError as error:
+        raise BadConfig("; ".join(map(_one_line, error.errors()))) from error
+    except ValueError as error:
+        raise BadConfig(str(error)) from error
+    from worker.engine.lean import leave_out, unused
+
+    leave_out(unused(params))
+    asked.output.mkdir(parents=True, exist_ok=True)
+    asked.work.mkdir(parents=True, exist_ok=True)
+    run = Run(
+        model=job.model,
+        data=job.data,
+        output=asked.output.absolute(),
+        work=asked.work.absolute(),
+        emit=emit,
+        last_checkpoint=asked.resume.absolute() if asked.resume else None,
+        stop=stop,
+    )
+    task.train(params, run)
+
+
+def _one_line(error: Any) -> str:
+    return f"{'.'.join(map(str, error['loc'])) or 'settings'}: {error['msg']}"
+
+
+def explain(error: BaseException) -> Failed:
+    """Return the ending an exception stands for, in words for the user."""
+    detail = "".join(traceback.format_exception(error))[-DETAIL_CHARACTERS:]
+    if isinstance(error, HubtrainError):
+        return Failed(reason=error.reason, message=str(error), detail=detail)
+    if is_out_of_memory(error):
+        return Failed(reason=EndReason.OOM, message=_too_much(error), detail=detail)
+    if isinstance(error, OSError) and error.filename:
+        message = f"{error.strerror or error}: {error.filename}"
+        return Failed(reason=EndReason.PROVIDER, message=message, detail=detail)
+    message = f"The trainer failed: {type(error).__name__}: {error}"
+    return Failed(reason=EndReason.WORKER_DIED, message=message, detail=detail)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on any device."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError | OSError) and any(w in str(error) for w in OUT_OF_MEMORY)
+
+
+def _too_much(error: BaseException) -> str:
+    said = str(error).splitlines()[0] if str(error) else "no more memory"
+    return f"Out of memory: {said}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
