@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from localhub.clock import stamp
 from localhub.prices import Flavor
-from localhub.sse import stamp
 from localhub.store import Store
 
 SCHEMA = """

@@ -13,22 +13,17 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from email.utils import formatdate
 from pathlib import Path
 
 from starlette.responses import StreamingResponse
+
+from localhub.clock import stamp
 
 POLL = 0.1
 """Seconds between two looks at a log that grows."""
 
 KEEP_ALIVE = 30.0
 """Seconds of silence after which a comment shows that the connection lives."""
-
-
-def stamp(at: datetime | None = None) -> str:
-    """Return a time, now if none is given, as the Hub writes it: `2026-08-22T09:01:02.123Z`."""
-    at = at or datetime.now(UTC)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Log:
@@ -43,7 +38,7 @@ class Log:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             for line in lines:
-                event = {"timestamp": stamp(), "data": line}
+                event = {"timestamp": stamp(datetime.now(UTC)), "data": line}
                 os.write(descriptor, json.dumps(event).encode() + b"\n")
         finally:
             os.close(descriptor)
@@ -100,11 +95,10 @@ def event_stream(
 ) -> StreamingResponse:
     """Return the answer that sends `events` as they come and comments while there are none.
 
-    The `Date` header is what clients tell history from news by. The connection is dropped once
-    `cut_after` events are sent, if that is given.
+    Clients tell history from news by the `Date` header, which the server adds. The connection is
+    dropped once `cut_after` events are sent, if that is given.
     """
     headers = {
-        "Date": formatdate(usegmt=True),
         "Cache-Control": "no-cache",
         "X-Accel-Buffering": "no",
     }

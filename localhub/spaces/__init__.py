@@ -1,7 +1,8 @@
 """The room of Spaces: repos that run.
 
 `api` is what clients ask for, `landlord` lets the machines, `lease` is one stay on one, `build`
-reads README and Dockerfile, `environment` is what the process finds, `records` what is kept.
+reads README and Dockerfile, `environment` is what the process finds, `records` what is kept,
+`page` sends browsers to the Space's own address, `local` is what only this Hub has.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ if TYPE_CHECKING:
 
 def routes(hub: Hub) -> list[BaseRoute]:
     """Return this room's paths, and react to what happens to repos."""
-    from localhub.spaces import api, local
+    from localhub.spaces import api, local, page
 
+    hub.doors.append(hub.spaces.door)
     hub.on_create(lambda repo, body: api.on_create(hub, repo, body))
     hub.on_commit(lambda repo, _: _committed(hub, repo))
     hub.on_info(lambda repo, info: api.on_info(hub, repo, info))
     hub.on_delete(lambda repo: hub.spaces.forget(repo) if repo.type == "space" else None)
     hub.on_move(lambda old, new: _moved(hub, old, new))
-    return [*api.routes(hub), *local.routes(hub)]
+    return [*api.routes(hub), *page.routes(hub), *local.routes(hub)]
 
 
 def _committed(hub: Hub, repo: Repo) -> None:

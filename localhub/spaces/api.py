@@ -130,7 +130,9 @@ def _logs(call: Call) -> Answer:
 
     def over() -> bool:
         space = shelf.get(repo.id)
-        return space is None or not space.stage.moving
+        if space is None or kind == "build":
+            return space is None or space.stage is not Stage.BUILDING
+        return not space.stage.moving
 
     return event_stream(
         call.hub.machines.log(f"space-{repo.id}-{kind}").follow(over),

@@ -11,10 +11,12 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from localhub.doors import Door
 from localhub.machines import Machines
 from localhub.meter import Tenant
 from localhub.processes import Run, found_in
 from localhub.repos import Repo
+from localhub.spaces.environment import subdomain as host_part
 from localhub.spaces.lease import Lease, Over
 from localhub.spaces.records import Shelf, Space, Stage
 
@@ -120,6 +122,32 @@ class Landlord:
         return space
 
     # visitors
+
+    def door(self, subdomain: str) -> Door | None:
+        """Return where visitors of a subdomain come in, None if no Space has it."""
+        for repo in self.hub.repos.list("space"):
+            space = self.shelf.get(repo.id) if host_part(repo.full_name) == subdomain else None
+            if space is not None:
+                return self._door(repo, space)
+        return None
+
+    def _door(self, repo: Repo, space: Space) -> Door:
+        return Door(
+            key=f"space-{repo.id}",
+            title=repo.full_name,
+            opens_to=lambda caller: caller.may_read(repo),
+            port=space.listens if space.stage is Stage.RUNNING else None,
+            closed=f"{space.stage.value}. {space.error or ''}".strip(),
+            waits=space.stage.moving or space.stage is Stage.SLEEPING,
+            visited=lambda: self._welcome(repo.id),
+        )
+
+    def _welcome(self, repo: int) -> None:
+        """Note a visit, and wake the Space if it sleeps."""
+        self.visited(repo)
+        space, _ = self.known(repo)
+        if space.stage is Stage.SLEEPING:
+            self.begin(repo, build=False)
 
     def visited(self, repo: int) -> None:
         """Note that somebody looked at a Space's page."""

@@ -18,13 +18,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localhub.clock import stamp
 from localhub.machines import Machines
 from localhub.processes import Ending, Order, Run, free_port, lay_out, owner_only
 from localhub.repos import Repo
 from localhub.spaces.build import BuildFailure, Built, build
 from localhub.spaces.environment import of_space
 from localhub.spaces.records import Space, Stage
-from localhub.sse import stamp
 
 if TYPE_CHECKING:
     from localhub.spaces.landlord import Landlord
@@ -86,6 +86,9 @@ class Lease:
     def _say(self, *, at: datetime | None = None, **changes: Any) -> Space:
         return self.landlord.change(self.repo, lease=self, at=at, **changes)
 
+    def _now(self) -> str:
+        return stamp(self.landlord.hub.clock.now())
+
     def _fail(self, stage: Stage, error: str, at: datetime | None = None) -> None:
         try:
             self._say(at=at, stage=stage, error=error or None, run=None, current=None)
@@ -118,7 +121,7 @@ class Lease:
         log = self.machines.log(f"space-{self.repo}-build")
         if space.built != mark or space.stage is Stage.BUILDING:
             self._say(stage=Stage.BUILDING, sha=sha)
-            log.write(f"===== Build Queued at {stamp()} / Commit SHA: {sha[:7]} =====\n", "\n")
+            log.write(f"===== Build Queued at {self._now()} / Commit SHA: {sha[:7]} =====\n", "\n")
             built = build(folder / "app", arguments, log.write)
             self._pause(self.machines.conditions.build_seconds)
             log.write("--> DONE\n")
@@ -143,7 +146,7 @@ class Lease:
         flavor = self.machines.prices.find(space.flavor, space=True)
         assert flavor is not None
         log = self.machines.log(f"space-{self.repo}-run")
-        log.write(f"{STARTUP}{stamp()} =====\n", "\n")
+        log.write(f"{STARTUP}{self._now()} =====\n", "\n")
         order = Order(
             argv=home.built.here(home.folder / "app")[0],
             environment=of_space(

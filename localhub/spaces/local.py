@@ -7,13 +7,12 @@ fields of `Conditions` and `{"credits": {"ann": false}}`, and answers with the c
 from __future__ import annotations
 
 import dataclasses
-import secrets
 from typing import TYPE_CHECKING
 
 from starlette.routing import BaseRoute, Route
 
 from localhub.call import Answer, Call, endpoint
-from localhub.errors import bad_request, forbidden
+from localhub.errors import bad_request
 
 if TYPE_CHECKING:
     from localhub.hub import Hub
@@ -23,7 +22,7 @@ def routes(hub: Hub) -> list[BaseRoute]:
     """Return the paths of this room."""
     return [
         Route("/_local/bills", endpoint(hub, _bills), methods=["GET"]),
-        Route("/_local/machines", endpoint(hub, _machines), methods=["PUT"]),
+        Route("/_local/machines", endpoint(hub, _machines, admin=True), methods=["PUT"]),
     ]
 
 
@@ -32,9 +31,6 @@ def _bills(call: Call) -> Answer:
 
 
 def _machines(call: Call) -> Answer:
-    sent = call.request.headers.get("x-admin-token", "")
-    if not secrets.compare_digest(sent, call.hub.admin_token):
-        raise forbidden("The admin token is needed")
     conditions = call.hub.machines.conditions
     fields = {field.name for field in dataclasses.fields(conditions)}
     for name, value in call.json().items():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, Field
 
+from localhub.clock import stamp
 from localhub.prices import FREE_FLAVOR
-from localhub.sse import stamp
 from localhub.store import Store
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS spaces (repo INTEGER PRIMARY KEY, record TEXT NOT NULL)"
@@ -54,7 +55,7 @@ class Setting(BaseModel):
 
     value: str
     description: str | None = None
-    updated: str = Field(default_factory=stamp)
+    updated: str = Field(default_factory=lambda: stamp(datetime.now(UTC)))
 
     def shown(self, key: str, *, secret: bool) -> dict[str, Any]:
         """Return what the API tells of it: never the value of a secret."""

@@ -1,0 +1,34 @@
+"""Where a visitor of `<something>.localhost` comes in: which port, and who may.
+
+The rooms that run things hand out doors; `localhub.proxy` and `localhub.entry` know no more of a
+Space or a Job than this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from localhub.accounts import Caller
+
+
+@dataclass(frozen=True)
+class Door:
+    """One address of its own. `key` names it in tickets and stays the same over restarts."""
+
+    key: str
+    title: str
+    """What people call it: `ann/demo`."""
+
+    opens_to: Callable[[Caller], bool]
+    port: int | None
+    """Port on this machine; None while nothing answers there."""
+
+    closed: str = ""
+    """What there is to see instead: the stage, and why."""
+
+    waits: bool = False
+    """Whether it may open by itself."""
+
+    visited: Callable[[], None] = lambda: None
+    """To be called for each visit."""
