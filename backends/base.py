@@ -103,6 +103,9 @@ class Backend(ABC, Generic[RequestT]):
     """
 
     name: ClassVar[str]
+    noun: ClassVar[str] = "Machine"
+    """What people call the thing a job runs on."""
+
     aliases: ClassVar[tuple[str, ...]] = ()
     """Other names users may write."""
 

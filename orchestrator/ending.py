@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+import worker.tasks
 from orchestrator.records import Record
 from orchestrator.words import duration, money, size
 from worker.contract import EndReason, Machine, State, Story
@@ -94,8 +95,9 @@ def _next_steps(record: Record) -> Iterator[Next]:
 
 def _try_it(record: Record) -> Iterator[Next]:
     where = record.story.pushed.repo_id if record.story.pushed else record.story.output
-    if where and record.spec.task == "llm":
-        yield Next("try it", f'hubtrain llm --inference --model {where} --prompt "…"')
+    command = worker.tasks.load(record.spec.task).try_it
+    if where and command:
+        yield Next("try it", command.format(model=where))
 
 
 def _read_the_log(record: Record) -> Iterator[Next]:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
+import backends
 from orchestrator.records import Record
 from orchestrator.words import money, roughly
 from worker.clock import Clock
@@ -116,7 +117,7 @@ def training_note(record: Record, now: datetime) -> str:
 
 
 def _where(record: Record) -> str:
-    return "Space" if record.spec.machine.backend == "spaces" else "Machine"
+    return backends.load(record.spec.machine.backend).noun
 
 
 def _machine(record: Record) -> str:

@@ -110,3 +110,6 @@ class Task(Generic[P]):
 
     requirements: tuple[str, ...] = ()
     """Extras of the package that the worker image needs for this task."""
+
+    try_it: str = ""
+    """Command that shows what a trained `{model}` does, for the end of a job."""

@@ -58,6 +58,7 @@ class Spaces(Backend[SpaceRequest]):
     name = "spaces"
     noun = "Space"
     needs_hub = True
+    noun = "Space"
     short_names: ClassVar[Mapping[str, str]] = {
         "cpu": FREE,
         "cpuf": FREE,

@@ -24,4 +24,5 @@ TASK = Task(
     footprint=footprint,
     flops=flops,
     requirements=("llm",),
+    try_it='hubtrain llm --inference --model {model} --prompt "…"',
 )
