@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from worker.contract import EndReason, Failed, Finished, Metric, Phase, Progress, marked
@@ -67,7 +68,7 @@ def spawn(output: Path, value: str) -> None:
 
 
 _HELD: list[bytearray] = []
-_ACTS = {
+_ACTS: dict[str, Callable[[Path, str], object]] = {
     "steps": steps,
     "model": model,
     "finish": finish,

@@ -5,6 +5,7 @@ A page that cannot be served never ends a job: without gradio the worker says so
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Protocol
 
 from worker.supervise.live import Live
@@ -23,5 +24,13 @@ class Page(Protocol):
 
 def serve(live: Live) -> Page | None:
     """Serve the page from now on, in threads of its own; none if that cannot be."""
-    live.journal.log("No page: gradio is not installed here.")
-    return None
+    if find_spec("gradio") is None:
+        live.journal.log("No page: gradio is not installed here.")
+        return None
+    from worker.page.server import Server
+
+    try:
+        return Server(live)
+    except (OSError, ValueError) as error:
+        live.journal.log(f"No page: {error}")
+        return None

@@ -1,0 +1,110 @@
+"""A line chart as one small piece of SVG: no script, nothing loaded, readable on a phone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+WIDTH, HEIGHT = 480, 190
+LEFT, RIGHT, TOP, BOTTOM = 52, 10, 10, 24
+MOST_POINTS = 160
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Values by step, under a name; one without a name has its chart's."""
+
+    name: str
+    points: list[Point]
+
+
+def chart(title: str, lines: Sequence[Line]) -> str:
+    """Return a figure of `lines` over the steps; one that says so where nothing is measured yet."""
+    kept = [Line(line.name, _finite(line.points)) for line in lines]
+    kept = [line for line in kept if line.points]
+    named = "".join(_legend(i, line) for i, line in enumerate(kept))
+    caption = f"<figcaption>{escape(title)}{named}</figcaption>"
+    if not kept:
+        return f'<figure>{caption}<p class="none">nothing measured yet</p></figure>'
+    return f"<figure>{caption}{_svg(title, kept)}</figure>"
+
+
+def thinned(points: list[Point], most: int = MOST_POINTS) -> list[Point]:
+    """Return at most about so many points; each stands for the mean of its neighbours' values."""
+    every = math.ceil(len(points) / most)
+    if every <= 1:
+        return points
+    groups = (points[i : i + every] for i in range(0, len(points), every))
+    return [(group[-1][0], sum(y for _, y in group) / len(group)) for group in groups]
+
+
+def _svg(title: str, lines: Sequence[Line]) -> str:
+    xs = [x for line in lines for x, _ in line.points]
+    ys = [y for line in lines for _, y in line.points]
+    box = _Box(min(xs), max(xs), *_padded(min(ys), max(ys)))
+    drawn = "".join(box.path(i, thinned(line.points)) for i, line in enumerate(lines))
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
+        f"{box.axes()}{drawn}</svg>"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """Where values lie on the picture."""
+
+    x0: float
+    x1: float
+    y0: float
+    y1: float
+
+    def at(self, x: float, y: float) -> str:
+        across = (x - self.x0) / ((self.x1 - self.x0) or 1)
+        up = (y - self.y0) / (self.y1 - self.y0)
+        px = LEFT + across * (WIDTH - LEFT - RIGHT)
+        return f"{px:.1f},{TOP + (1 - up) * (HEIGHT - TOP - BOTTOM):.1f}"
+
+    def path(self, number: int, points: list[Point]) -> str:
+        places = " ".join(self.at(x, y) for x, y in points)
+        line = f'<polyline class="line{number}" points="{places}"/>'
+        x, y = self.at(*points[-1]).split(",")
+        return f'{line}<circle class="line{number}" cx="{x}" cy="{y}" r="3"/>'
+
+    def axes(self) -> str:
+        rows = []
+        for y in (self.y0, (self.y0 + self.y1) / 2, self.y1):
+            py = self.at(self.x0, y).split(",")[1]
+            rows.append(f'<path d="M{LEFT},{py}H{WIDTH - RIGHT}"/>')
+            rows.append(f'<text x="{LEFT - 6}" y="{py}" dy="4" text-anchor="end">{_said(y)}</text>')
+        ends = ((LEFT, "start", self.x0), (WIDTH - RIGHT, "end", self.x1))
+        rows += [
+            f'<text x="{px}" y="{HEIGHT - 6}" text-anchor="{anchor}">{x:,.0f}</text>'
+            for px, anchor, x in ends
+        ]
+        return "".join(rows)
+
+
+def _legend(number: int, line: Line) -> str:
+    name = f"{escape(line.name)} " if line.name else ""
+    return f'<span class="line{number}">{name}{_said(line.points[-1][1])}</span>'
+
+
+def _padded(low: float, high: float) -> Point:
+    margin = (high - low) * 0.06 or abs(high) * 0.1 or 1.0
+    return (low if low >= 0 and low - margin < 0 else low - margin), high + margin
+
+
+def _said(value: float) -> str:
+    if abs(value) >= 1000:  # noqa: PLR2004
+        return f"{value:,.0f}"
+    if 0 < abs(value) < 0.01:  # noqa: PLR2004
+        return f"{value:.1e}".replace("e-0", "e-")
+    return f"{value:.3g}"
+
+
+def _finite(points: list[Point]) -> list[Point]:
+    return [(x, y) for x, y in points if math.isfinite(y)]

@@ -1,0 +1,115 @@
+"""What stands before every request: strangers get one fixed sentence, viewers get the page.
+
+Gradio's own doors (its API, its files, its queue) lie behind it, so none has to be locked one by
+one. The last page, which needs no server once it is shown, and the whole log are served from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from worker.page.door import STRANGER, Door, KeyDoor, Viewer
+
+VIEWER = "hubtrain.viewer"
+"""Where a request carries who sent it."""
+
+LOGIN = ("/login/huggingface", "/login/callback", "/logout")
+CLOSED = ("/file", "/upload", "/proxy", "/stream", "/component_server", "/monitoring")
+"""Parts of gradio that this page does not use."""
+
+_HEADERS = {
+    # Nothing from elsewhere, on no account: fonts, scripts and pictures all come with the page.
+    "content-security-policy": "default-src 'self' data: blob:; style-src 'self' 'unsafe-inline';"
+    " script-src 'self' 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'self' https://huggingface.co",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
+_TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=False)
+
+
+def template(name: str, **values: Any) -> str:
+    """Return one of this folder's templates, filled."""
+    return _TEMPLATES.get_template(name).render(**values)
+
+
+class Gate:
+    """ASGI middleware; sits inside the session's, which it reads."""
+
+    def __init__(
+        self, app: ASGIApp, *, door: Door, log: Path, end: Callable[[str | None], str | None]
+    ) -> None:
+        self.app, self.door, self.log, self.end = app, door, log, end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what is for strangers or not gradio's, and pass on the rest."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":
+            request = Request(scope)
+            answer = self._answer(request)
+            await (answer or self.app)(scope, receive, _with_headers(send))
+
+    def _answer(self, request: Request) -> Response | None:
+        path = request.url.path
+        if self.door.sign_in and path in LOGIN:
+            return None
+        if isinstance(self.door, KeyDoor) and (key := request.query_params.get("key")):
+            return _let_in(self.door, key)
+        viewer = self._viewer(request)
+        if not viewer.may_look:
+            return self._shut(path)
+        request.scope[VIEWER] = viewer
+        return self._own(request, path)
+
+    def _own(self, request: Request, path: str) -> Response | None:
+        """Return the answer to a viewer where it is not gradio's to give."""
+        if any(part in path for part in CLOSED):
+            return Response(status_code=HTTPStatus.NOT_FOUND)
+        if path == "/log":
+            return FileResponse(self.log, media_type="text/plain; charset=utf-8")
+        if path in {"/", "/end"} and (end := self.end(request.query_params.get("of"))):
+            return HTMLResponse(end)
+        return RedirectResponse("./") if path == "/end" else None
+
+    def _viewer(self, request: Request) -> Viewer:
+        session = request.scope.get("session") or {}
+        return self.door.viewer(request.cookies, session)
+
+    def _shut(self, path: str) -> Response:
+        # The address itself answers well, since the Hub asks there whether the worker lives.
+        status = HTTPStatus.OK if path == "/" else HTTPStatus.UNAUTHORIZED
+        return HTMLResponse(template("door.html.jinja", sign_in=self.door.sign_in), status)
+
+
+def viewer_of(request: Any) -> Viewer:
+    """Return who sent a request that gradio hands to its functions; a stranger if it cannot say."""
+    found = getattr(getattr(request, "request", None), "scope", {}).get(VIEWER)
+    return found if isinstance(found, Viewer) else STRANGER
+
+
+def _let_in(door: KeyDoor, key: str) -> Response:
+    if not door.fits(key):
+        return HTMLResponse(template("door.html.jinja", sign_in=False), HTTPStatus.UNAUTHORIZED)
+    # Away from the address with the key, which browsers remember.
+    answer = RedirectResponse("./", status_code=HTTPStatus.SEE_OTHER)
+    answer.set_cookie(door.cookie, door.proof, httponly=True, samesite="strict")
+    return answer
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            own = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
+            message["headers"] = [*message.get("headers", []), *own]
+        await send(message)
+
+    return sending

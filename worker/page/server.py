@@ -1,0 +1,117 @@
+"""Serving the page from a thread: a socket at once, gradio as soon as it is loaded, then the end.
+
+Nothing here may end the job: what goes wrong is a line in its log.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from typing import Any
+
+from worker.page import view as shown
+from worker.page.door import door_of
+from worker.page.view import View
+from worker.page.visits import Visits
+from worker.supervise.live import Live
+
+ANSWER_SECONDS = 0.5
+"""How long an answer that is on its way may take to leave."""
+
+
+class Server:
+    """The page of one job, served until the process ends."""
+
+    def __init__(self, live: Live) -> None:
+        self.live = live
+        self.url: str | None = None
+        self._visits = Visits()
+        self._socket = _listening(live.place.environ)
+        if live.place.space_id is None:
+            self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
+        threading.Thread(target=self._serve, daemon=True, name="page").start()
+
+    def farewell(self, seconds: float) -> None:
+        """Wait until each open page has drawn the end, at most so long."""
+        until = time.monotonic() + seconds
+        if not self._visits.open:
+            return
+        while self._visits.open and time.monotonic() < until:
+            time.sleep(0.1)
+        time.sleep(ANSWER_SECONDS)
+
+    def look(self) -> View:
+        """Return the job as it is now."""
+        live = self.live
+        return View.of(live.spec, live.journal.events, live.clock.now(), live.usage, live.waiting)
+
+    def end(self, session: str | None) -> str | None:
+        """Return the last page once the job is over; the page that asks is then done."""
+        if not self.live.over:
+            return None
+        self._visits.leave(session)
+        return last_page(self.look(), "\n".join(self.live.journal.tail))
+
+    def _serve(self) -> None:
+        try:
+            self._run()
+        except Exception as error:  # a page is never worth a job
+            self.live.journal.log(f"The page could not be served: {error!r}")
+
+    def _run(self) -> None:
+        os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1")
+        import uvicorn
+
+        config = uvicorn.Config(
+            self._app(),
+            log_config=None,
+            access_log=False,
+            ws="none",
+            forwarded_allow_ips="*",
+            timeout_graceful_shutdown=1,
+        )
+        uvicorn.Server(config).run(sockets=[self._socket])
+
+    def _app(self) -> Any:
+        from fastapi import FastAPI
+
+        from worker.page.blocks import build, mounted
+        from worker.page.gate import Gate
+
+        live = self.live
+        door = door_of(live.place, live.spec.owner, live.spec.job_id)
+        app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+        app.add_middleware(Gate, door=door, log=live.journal.log_path, end=self.end)
+        if door.sign_in:
+            from gradio.oauth import attach_oauth
+
+            attach_oauth(app)
+        return mounted(app, build(live, self._visits, self.look))
+
+
+def last_page(view: View, log: str) -> str:
+    """Return a page that needs no server once it is shown: the end, the curves, the last lines."""
+    from worker.page.blocks import style
+    from worker.page.gate import template
+
+    return template(
+        "end.html.jinja",
+        title=f"{view.spec.project}: {view.story.state}",
+        css=style(),
+        answer=shown.answer(view),
+        curves=shown.curves(view),
+        settings=shown.settings(view.spec),
+        log=log,
+    )
+
+
+def _listening(environ: Any) -> socket.socket:
+    name = environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
+    port = int(environ.get("GRADIO_SERVER_PORT") or 0)
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind((name, port))
+    bound.listen(128)
+    return bound

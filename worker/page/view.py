@@ -1,0 +1,190 @@
+"""A job as it is shown: HTML of its parts, made of a spec and events and of nothing else.
+
+No gradio and no server: the worker's page, its last page and the laptop's app all show the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+
+from worker.contract import Event, JobSpec, Progress, State, Story, fold
+from worker.page.chart import Line, chart
+from worker.supervise.machine import Usage
+from worker.supervise.watchdog import in_words
+
+_WORDS = {
+    State.CREATED: "Starting",
+    State.QUEUED: "Starting",
+    State.RUNNING: "Running",
+    State.SUCCEEDED: "Succeeded",
+    State.FAILED: "Failed",
+    State.CANCELLED: "Stopped",
+    State.LOST: "Lost",
+}
+_GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A job at one moment."""
+
+    spec: JobSpec
+    story: Story
+    speeds: list[tuple[float, float]]
+    """Tokens per second by step."""
+
+    now: datetime
+    usage: Usage | None = None
+    waiting: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        spec: JobSpec,
+        events: list[Event],
+        now: datetime,
+        usage: Usage | None = None,
+        waiting: str = "",
+    ) -> View:
+        """Return what `events` show at the time `now`."""
+        return cls(spec, fold(events), list(_speeds(events)), now, usage, waiting)
+
+    @property
+    def cost(self) -> float:
+        """What the machine has cost so far, in US dollars."""
+        return self.story.cost(self.spec.machine.usd_per_hour, self.now)
+
+
+def answer(view: View) -> str:
+    """Return the first thing to read: how it goes, how far it is, what it cost."""
+    story = view.story
+    reason = f" ({story.reason})" if story.state.final and story.reason not in {None, "ok"} else ""
+    took = in_words(story.seconds(view.now)) if story.started_at else ""
+    joined = (
+        " in " if story.state is State.SUCCEEDED else " after " if story.state.final else " for "
+    )
+    rows = [
+        f"<h1>{escape(view.spec.project)} <small>job {escape(view.spec.job_id)}</small></h1>",
+        f'<p class="state">{_WORDS[story.state]}{escape(reason)}'
+        + (f"<span>{joined}{took}</span>" if took else "")
+        + "</p>",
+        _bar(view),
+        _message(story),
+        _facts(view),
+    ]
+    return f'<section class="answer {story.state}">{"".join(rows)}</section>'
+
+
+def curves(view: View) -> str:
+    """Return loss, learning rate and speed over steps, as small pictures."""
+    history = view.story.history
+
+    def line(name: str, label: str) -> Line:
+        points = [(float(m.step), m.values[name]) for m in history if name in m.values]
+        return Line(label, points)
+
+    charts = [
+        chart("Loss", [line("loss", "training"), line("valid_loss", "validation")]),
+        chart("Learning rate", [line("lr", "")]),
+        chart("Tokens per second", [Line("", view.speeds)]),
+    ]
+    return f'<section class="curves">{"".join(charts)}</section>'
+
+
+def machine(view: View) -> str:
+    """Return how busy the machine is."""
+    usage = view.usage
+    if usage is None:
+        return ""
+    gib = f"{usage.memory / _GIB:.1f} of {usage.memory_limit / _GIB:.0f} GB"
+    rows = [_meter("CPU", usage.cpu, f"{usage.cpu:.0%}")]
+    rows.append(_meter("Memory", usage.memory / max(usage.memory_limit, 1), gib))
+    for gpu in usage.gpus:
+        held = f"{gpu.busy:.0%}, {gpu.used / _GIB:.1f} of {gpu.total / _GIB:.0f} GB"
+        rows.append(_meter(escape(gpu.name), gpu.busy, held))
+    return f'<section class="machine">{"".join(rows)}</section>'
+
+
+def settings(spec: JobSpec) -> str:
+    """Return every setting of the job."""
+    about = {"task": spec.task, "base model": spec.model.name, "revision": spec.model.revision}
+    data = {"data": spec.data.repo_id or spec.data.folder, "commit": spec.data.revision}
+    every = {**about, **data, **spec.params}
+    rows = (
+        f"<tr><th>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>"
+        for k, v in every.items()
+        if v is not None
+    )
+    return f'<table class="settings">{"".join(rows)}</table>'
+
+
+def what_stopping_keeps(view: View) -> str:
+    """Return what is left of the job if it is stopped now, in a sentence or two."""
+    kept = view.story.last_checkpoint
+    model = f"The checkpoint of step {kept.step} stays at {kept.where}." if kept else ""
+    record = "Its events and log are kept"
+    where = f" in {view.spec.push.repo_id}." if view.spec.push else " where it runs."
+    return f"{model or 'No model is kept.'} {record}{where} Nothing costs any more."
+
+
+def _bar(view: View) -> str:
+    story, progress = view.story, view.story.progress
+    if story.state.final or progress is None:
+        return ""
+    share = progress.step / max(progress.total_steps, 1)
+    return f'<div class="bar" role="progressbar"><i style="width:{share:.1%}"></i></div>'
+
+
+def _message(story: Story) -> str:
+    parts = [f"<p>{escape(story.message)}</p>"] if story.message else []
+    if story.detail:
+        parts.append(
+            f"<details open><summary>Last words</summary><pre>{escape(story.detail)}</pre>"
+        )
+        parts.append("</details>")
+    if pushed := story.pushed:
+        size = f"{pushed.size_bytes / 1e6:,.1f} MB"
+        link = f'<a href="{escape(pushed.url)}" target="_blank">{escape(pushed.repo_id)}</a>'
+        parts.append(f'<p class="model">Model: {link}, {pushed.what}, {size}</p>')
+    if story.output:
+        parts.append(f'<p class="model">Model: <code>{escape(story.output)}</code></p>')
+    return "".join(parts)
+
+
+def _facts(view: View) -> str:
+    return (
+        "<dl>" + "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in _told(view)) + "</dl>"
+    )
+
+
+def _told(view: View) -> Iterable[tuple[str, str]]:
+    story, progress, limits = view.story, view.story.progress, view.spec.limits
+    if not story.state.final and (doing := story.phase or view.waiting):
+        yield "Now", escape(doing)
+    if progress:
+        yield "Step", f"{progress.step:,} of {progress.total_steps:,}"
+        if progress.eta_seconds is not None and not story.state.final:
+            yield "Left", in_words(progress.eta_seconds)
+    for name, label in (("loss", "Loss"), ("valid_loss", "Validation loss")):
+        if name in story.metrics:
+            yield label, f"{story.metrics[name]:.4g}"
+    if progress and progress.tokens_per_second and not story.state.final:
+        yield "Speed", f"{progress.tokens_per_second:,.0f} tokens/s"
+    cap = f" of at most ${limits.max_usd:.2f}" if limits.max_usd is not None else ""
+    yield "Cost", f"${view.cost:.2f}{cap}"
+    machine = view.spec.machine
+    yield "Where", escape(" ".join(filter(None, (machine.backend, machine.flavor))))
+
+
+def _meter(name: str, share: float, said: str) -> str:
+    width = min(max(share, 0.0), 1.0)
+    return f'<div><b>{name}</b><div class="bar"><i style="width:{width:.0%}"></i></div>{said}</div>'
+
+
+def _speeds(events: list[Event]) -> Iterable[tuple[float, float]]:
+    for event in events:
+        if isinstance(event, Progress) and event.tokens_per_second:
+            yield float(event.step), event.tokens_per_second

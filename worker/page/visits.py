@@ -1,0 +1,42 @@
+"""Which pages are open, and what each of them shows now. Used from several threads."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+OPEN_SECONDS = 8.0
+"""A page that has not looked for so long is taken to be closed."""
+
+
+@dataclass(slots=True)
+class Visit:
+    """One open page: what it shows now, and when it last looked."""
+
+    seen: float
+    drawn: dict[str, int] = field(default_factory=dict)
+
+
+class Visits:
+    """The pages that are open. Used from gradio's threads and the supervisor's."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Visit] = {}
+
+    def look(self, session: str) -> Visit:
+        """Note that a page looks, and return what it shows."""
+        now = time.monotonic()
+        self._open = {s: v for s, v in self._open.items() if now - v.seen < OPEN_SECONDS}
+        visit = self._open.setdefault(session, Visit(now))
+        visit.seen = now
+        return visit
+
+    def leave(self, session: str | None) -> None:
+        """Note that a page shows its end and will not look again."""
+        self._open.pop(session or "", None)
+
+    @property
+    def open(self) -> bool:
+        """Whether any page still waits for its end."""
+        now = time.monotonic()
+        return any(now - v.seen < OPEN_SECONDS for v in list(self._open.values()))
