@@ -123,7 +123,7 @@ def _events(response: httpx2.Response, follow: bool) -> Iterator[dict[str, Any] 
 def _asked_at(response: httpx2.Response) -> datetime:
     """When the Hub began to answer, by its own clock, which tells to the second."""
     date = response.headers.get("date")
-    now = parsedate_to_datetime(date) if date else datetime.now(UTC)
+    now = parsedate_to_datetime(date).replace(tzinfo=UTC) if date else datetime.now(UTC)
     return now + timedelta(seconds=1)
 
 
