@@ -1,0 +1,142 @@
+"""How long a job takes and what that costs, before it runs: a range, and what the range rests on.
+
+Time is arithmetic divided by the arithmetic a machine sustains, plus the minutes around it:
+starting, fetching the model, pushing the result. Knows no task: the floating point operations
+come from `Task.flops`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from backends.base import Flavor
+from worker.contract import Limits
+
+PEAK = {
+    "T4": 65e12,
+    "L4": 121e12,
+    "A10": 125e12,
+    "A10G": 70e12,
+    "L40S": 362e12,
+    "A100": 312e12,
+    "H100": 989e12,
+    "H200": 989e12,
+    "RTX PRO 6000": 500e12,
+}
+"""Dense 16-bit tensor operations a second with 32-bit sums, one device: NVIDIA's data sheets (for
+the A10G that of the A10G, not of the A10; for the RTX PRO 6000 an eighth of its sparse FP4)."""
+
+UTILISATION = (0.20, 0.35, 0.50)
+"""Share of the peak that fine-tuning sustains: low, expected, high. Public model-FLOP figures for
+one device lie between 0.25 (short rows, small batches) and 0.5 (packed rows, large models);
+recomputed activations, which `Task.flops` leaves out, cost up to a quarter of it."""
+
+UNKNOWN_PEAK = 60e12
+"""For a GPU that is not in the table; the estimate says so."""
+
+CPU_CORE = (4e10, 8e10, 1.4e11)
+"""Operations a second on one core: low, expected, high. Measured: LoRA on a model of 135 M
+parameters, rows of 1,024 tokens, 3.7 s a step on two cores is 8.5e10 a core."""
+
+SCALING = 0.9
+"""Share of another device's speed that is left after the devices have talked."""
+
+NO_BF16 = frozenset({"T4"})
+"""GPUs without bfloat16."""
+
+START_SECONDS = (40.0, 90.0, 240.0)
+"""From a rented machine's billed start to the first step, the model's transfer aside."""
+
+LOCAL_START_SECONDS = (8.0, 20.0, 60.0)
+FETCH_BYTES_A_SECOND = (300e6, 100e6, 30e6)
+PUSH_BYTES_A_SECOND = (100e6, 40e6, 10e6)
+BACKWARD_SHARE = 3.0
+"""A training pass costs as much as so many passes over validation rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A value that is not known yet."""
+
+    low: float
+    expected: float
+    high: float
+
+    def times(self, factor: float) -> Range:
+        return Range(self.low * factor, self.expected * factor, self.high * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a job does, whatever the machine."""
+
+    flops: float
+    fetched_bytes: float = 0.0
+    """Model and data, which the machine downloads first."""
+
+    pushed_bytes: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a job takes on one flavor."""
+
+    minutes: Range
+    usd: Range
+    usd_at_most: float
+    """The high estimate, or what the job's limits cut it off at."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def estimate(work: Work, flavor: Flavor, limits: Limits, *, rented: bool = True) -> Estimate:
+    """Return time and price of `work` on `flavor`; `rented` machines start up and push."""
+    start = START_SECONDS if rented else LOCAL_START_SECONDS
+    seconds = [
+        begin + work.fetched_bytes / fetch + work.flops / speed + work.pushed_bytes / push
+        for begin, fetch, speed, push in zip(
+            start,
+            FETCH_BYTES_A_SECOND,
+            reversed(sustained(flavor)),
+            PUSH_BYTES_A_SECOND,
+            strict=True,
+        )
+    ]
+    hours = Range(*seconds).times(1 / 3600)
+    usd = hours.times(flavor.usd_per_hour)
+    caps = [usd.high]
+    if limits.max_usd is not None:
+        caps.append(limits.max_usd)
+    if limits.max_seconds is not None:
+        caps.append(limits.max_seconds / 3600 * flavor.usd_per_hour)
+    return Estimate(hours.times(60), usd, min(caps))
+
+
+def sustained(flavor: Flavor) -> tuple[float, float, float]:
+    """Return the operations a second a machine keeps up: low, expected, high."""
+    if not flavor.accelerators:
+        cores = max(1.0, flavor.cpus)
+        low, expected, high = (core * cores for core in CPU_CORE)
+        return low, expected, high
+    devices = 1 + SCALING * (flavor.accelerators - 1)
+    peak = PEAK.get(accelerator_of(flavor) or "", UNKNOWN_PEAK) * devices
+    low, expected, high = (share * peak for share in UTILISATION)
+    return low, expected, high
+
+
+def accelerator_of(flavor: Flavor) -> str | None:
+    """Return the name `PEAK` has for the flavor's GPU; none if it has no GPU or an unknown one."""
+    said = (flavor.accelerator or "").upper().replace("-", " ")
+    words = " ".join(re.findall(r"[A-Z0-9]+", said))
+    found = [name for name in PEAK if re.search(rf"\b{name}\b", words)]
+    return max(found, key=len, default=None)
+
+
+def capacity(flavor: Flavor) -> float:
+    """Return the memory one training process has, in bytes: its GPU's, or the machine's."""
+    if flavor.accelerators:
+        return flavor.vram_bytes / flavor.accelerators
+    return flavor.memory_bytes

@@ -1,0 +1,177 @@
+"""The check before anything is rented: free, in seconds, everything wrong at once.
+
+Each part looks at one thing and knows nothing of the others; they run at the same time where they
+do not need each other. What a part raises becomes a finding, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from backends.base import Backend, Flavor
+from orchestrator.estimate import Estimate
+from orchestrator.preflight.account import Account, check_account, check_target, who
+from orchestrator.preflight.data import check_data, measure
+from orchestrator.preflight.lookup import in_folder, is_folder, on_hub
+from orchestrator.preflight.machine import Choice, check_machine
+from orchestrator.preflight.model import BaseModel, Found, check_model
+from orchestrator.preflight.project import check_project
+from orchestrator.preflight.report import Facts, Findings, Report
+from orchestrator.preflight.request import Request
+from orchestrator.reading import Measured, Source, find
+from worker.clock import Clock
+from worker.contract import PushTarget
+from worker.errors import BadConfig, NoWrite
+from worker.hubclient import endpoint
+from worker.task import DataReport
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+__all__ = ["Estimate", "Facts", "Report", "Request", "check"]
+
+
+def check(request: Request, hub: HfApi | None, backend: Backend[Any], clock: Clock) -> Report:
+    """Return what can be known of a job before it costs anything. Raises nothing of the user's."""
+    started = clock.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        checking = _Check(request, hub, backend, clock, pool)
+        facts = checking.run()
+    return Report(
+        findings=checking.findings.in_order(),
+        seconds=clock.monotonic() - started,
+        facts=None if checking.findings.wrong else facts,
+    )
+
+
+@dataclass
+class _Check:
+    """One check: its parts in flight, and what they have found so far."""
+
+    request: Request
+    hub: HfApi | None
+    backend: Backend[Any]
+    clock: Clock
+    pool: ThreadPoolExecutor
+
+    def __post_init__(self) -> None:
+        self.findings = Findings()
+
+    def run(self) -> Facts | None:
+        source = self.pool.submit(self._source)
+        flavors = self.pool.submit(self.backend.flavors)
+        account = self.pool.submit(self._account)
+        model = self.pool.submit(self._model, account)
+        target = self.pool.submit(self._target, account)
+        check_project(self.request, self.backend, self.findings)
+        owner, push = self._account_found(account, target)
+        found_model, of_model = model.result()
+        self.findings.merge(of_model)
+        data = self._data(source, found_model)
+        offered = self.findings.attempt("backend", flavors.result)
+        if found_model is None or data is None or not offered:
+            return None
+        chosen = self._machine(found_model, data, offered)
+        if chosen is None:
+            return None
+        return Facts(
+            source=source.result()[0],
+            model=found_model.ref,
+            flavor=chosen.flavor,
+            estimate=chosen.estimate,
+            data=data,
+            owner=owner,
+            push=push,
+        )
+
+    @property
+    def _needs_account(self) -> bool:
+        return self.backend.needs_hub or self.request.job.push_to_hub
+
+    def _account(self) -> Account | None:
+        if not self._needs_account:
+            return None
+        if self.hub is None or not self.request.token_given:
+            raise NoWrite(
+                f"no Hub token, and {self.backend.name} needs one with write access"
+                if self.backend.needs_hub
+                else "no Hub token, and --push-to-hub needs one with write access",
+                fix=f"`hf auth login`, or set HF_TOKEN; make one at {endpoint()}/settings/tokens",
+            )
+        return who(self.hub, self.clock)
+
+    def _owner(self, account: Account | None) -> str | None:
+        return self.request.owner or (account.name if account else None)
+
+    def _target(self, account: Future[Account | None]) -> Findings:
+        """Look at the model repo, once it is known whose it is."""
+        if account.exception() or self.hub is None:
+            return Findings()
+        known = account.result()
+        push = self.request.job.push_target(self._owner(known)) if known else None
+        if push is None:
+            return Findings()
+        return check_target(self.hub, push.repo_id, push.overwrite, self.clock)
+
+    def _account_found(
+        self, account: Future[Account | None], target: Future[Findings]
+    ) -> tuple[str | None, PushTarget | None]:
+        known = self.findings.attempt("account", account.result)
+        owner = self._owner(known)
+        push = self.request.job.push_target(owner) if owner else None
+        if known is not None and owner is not None:
+            writes = dict.fromkeys([push.repo_id] if push else [])
+            if self.backend.needs_hub:
+                writes[f"{owner}/{self.request.project}"] = None
+            allowed = Findings()
+            check_account(known, owner, tuple(writes), self.backend.name, allowed)
+            self.findings.merge(allowed)
+            if not allowed.wrong:
+                self.findings.merge(target.result())
+        return owner, push
+
+    def _model(self, account: Future[Account | None]) -> tuple[BaseModel | None, Findings]:
+        look = partial(self._look_for_model, account)
+        trusted = bool(getattr(self.request.params, "trust_remote_code", False))
+        return check_model(look, trusted)
+
+    def _look_for_model(self, account: Future[Account | None]) -> Found:
+        name = self.request.params.model
+        if is_folder(name):
+            if self.backend.needs_hub:
+                raise BadConfig(
+                    f"--model {name} is a folder of this machine, which {self.backend.name} cannot "
+                    "read.",
+                    fix=f"hf upload OWNER/NAME {name}, then --model OWNER/NAME",
+                )
+            return in_folder(name)
+        if self.hub is None:
+            raise BadConfig(f"no folder {name}, and the Hub is not asked.")
+        return on_hub(name, partial(_name_of, account), self.hub, self.clock)
+
+    def _source(self) -> tuple[Source, dict[str, Measured]]:
+        source = find(self.request.params, self.hub)
+        return source, measure(source)
+
+    def _data(
+        self, source: Future[tuple[Source, dict[str, Measured]]], model: BaseModel | None
+    ) -> DataReport | None:
+        found = self.findings.attempt("data", source.result)
+        if found is None:
+            return None
+        report, of_data = check_data(self.request.task, self.request.params, *found, model)
+        self.findings.merge(of_data)
+        return report
+
+    def _machine(self, model: BaseModel, data: DataReport, offered: list[Flavor]) -> Choice | None:
+        chosen, of_machine = check_machine(self.request, model, data, offered, self.backend)
+        self.findings.merge(of_machine)
+        return chosen
+
+
+def _name_of(account: Future[Account | None]) -> str | None:
+    known = None if account.exception() else account.result()
+    return known.name if known else None

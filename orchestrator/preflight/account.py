@@ -1,0 +1,152 @@
+"""Who pays and writes, and whether the token and the plan allow what the job does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.preflight.report import Findings
+from worker.clock import Clock
+from worker.errors import NotThere, NoWrite
+from worker.hubclient import endpoint, patiently
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+WRITING_ROLES = frozenset({"admin", "write", "contributor"})
+MAKES_SPACES = frozenset({"spaces"})
+"""Backends that create a Docker Space, for which the Hub asks for a paid plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A place repos can be made in, and what the token's owner is there."""
+
+    name: str
+    paid: bool | None
+    """Whether it has a paid plan; none where the Hub does not say."""
+
+    may_write: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose token it is, and what it may do."""
+
+    name: str
+    token_role: str
+    """`read`, `write` or `fineGrained`; empty where the Hub does not say."""
+
+    scoped: tuple[Mapping[str, Any], ...]
+    """What a fine-grained token may do, and where."""
+
+    namespaces: Mapping[str, Namespace]
+
+    def may_write(self, repo_id: str) -> bool:
+        """Whether a fine-grained token may write this repo; other tokens' roles say it all."""
+        if self.token_role != "fineGrained":
+            return self.token_role != "read"
+        owner = repo_id.split("/", maxsplit=1)[0]
+        return any(
+            scope.get("entity", {}).get("name") in {owner, repo_id}
+            and "repo.write" in scope.get("permissions", ())
+            for scope in self.scoped
+        )
+
+
+def who(hub: HfApi, clock: Clock) -> Account:
+    """Ask whose token this is: one call, since the Hub allows few. Raises `NoWrite`, `HubError`."""
+    try:
+        answer = patiently("asking whose token this is", hub.whoami, clock)
+    except NoWrite as error:
+        raise NoWrite(
+            "the Hub does not accept this token: it is mistyped, expired or revoked.",
+            fix=f"Make one at {endpoint()}/settings/tokens and `hf auth login`, or set HF_TOKEN.",
+        ) from error
+    name = str(answer["name"])
+    token = (answer.get("auth") or {}).get("accessToken") or {}
+    spaces = [Namespace(name, answer.get("isPro"), may_write=True)]
+    spaces += [_organisation(org) for org in answer.get("orgs") or []]
+    return Account(
+        name=name,
+        token_role=str(token.get("role", "")),
+        scoped=tuple((token.get("fineGrained") or {}).get("scoped") or ()),
+        namespaces={space.name: space for space in spaces},
+    )
+
+
+def _organisation(org: Mapping[str, Any]) -> Namespace:
+    says = "isEnterprise" in org or "plan" in org
+    paid = bool(org.get("isEnterprise") or org.get("plan")) if says else None
+    return Namespace(str(org["name"]), paid, org.get("roleInOrg") in WRITING_ROLES)
+
+
+def check_account(
+    account: Account, owner: str, writes: tuple[str, ...], backend: str, findings: Findings
+) -> None:
+    """Find whether `account` may write the repos `writes`, and run `backend` as `owner`."""
+    tokens = f"{endpoint()}/settings/tokens"
+    space = account.namespaces.get(owner)
+    target = writes[0] if writes else owner
+    if space is None or not space.may_write:
+        can = [n for n, other in account.namespaces.items() if other.may_write]
+        what = "is no member of" if space is None else "may only read in"
+        findings.error(
+            "account", f"{account.name} {what} {owner}.", f"--username {can[0]}" if can else ""
+        )
+    elif account.token_role == "read":
+        findings.error(
+            "account",
+            f"this token can read but not write. Make one with write access to {target} at "
+            f"{tokens}",
+        )
+    elif refused := [repo for repo in writes if not account.may_write(repo)]:
+        findings.error(
+            "account",
+            f"this fine-grained token may not write {', '.join(refused)}. Give it write access to "
+            f"the repos of {owner} at {tokens}",
+        )
+    else:
+        _check_plan(account, space, target, backend, findings)
+
+
+def _check_plan(
+    account: Account, space: Namespace, target: str, backend: str, findings: Findings
+) -> None:
+    needs_plan = backend in MAKES_SPACES
+    if needs_plan and space.paid is False:
+        findings.error(
+            "account",
+            f"Docker Spaces need a paid plan, and {space.name} has none: "
+            f"{endpoint()}/{'pro' if space.name == account.name else 'enterprise'}",
+            "--backend jobs-… needs only credit",
+        )
+        return
+    plan = " (PRO)" if account.namespaces[account.name].paid else ""
+    parts = [f"{account.name}{plan}", f"token can write {target}"]
+    parts += ["Docker Spaces allowed"] if needs_plan and space.paid else []
+    findings.ok("account", " · ".join(parts))
+
+
+def check_target(hub: HfApi, repo_id: str, overwrite: bool, clock: Clock) -> Findings:
+    """Find whether the model repo can take the model: absent, empty, or to be written over."""
+    findings = Findings()
+
+    def look() -> None:
+        try:
+            info = patiently(f"looking at {repo_id}", partial(hub.model_info, repo_id), clock)
+        except NotThere:
+            return
+        patiently(f"writing {repo_id}", partial(hub.auth_check, repo_id, write=True), clock)
+        held = [s.rfilename for s in info.siblings or [] if s.rfilename != ".gitattributes"]
+        if held and not overwrite:
+            findings.error(
+                "project",
+                f"{repo_id} already holds {len(held)} files, {held[0]} among them.",
+                "--overwrite, or another --project-name",
+            )
+
+    findings.attempt("account", look)
+    return findings

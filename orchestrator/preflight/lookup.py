@@ -1,0 +1,164 @@
+"""Where the base model lies: a folder of this machine, or a repo on the Hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.preflight.model import SMALL_FILES, Found
+from worker.clock import Clock
+from worker.contract import ModelRef
+from worker.errors import BadConfig, GatedModel, HubError, NotThere
+from worker.hubclient import endpoint, explained, patiently
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import ModelInfo
+
+WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
+LARGEST_HEADER = 100 << 20
+"""Bytes a safetensors header may have, by the format."""
+
+
+def is_folder(name: str) -> bool:
+    """Whether `--model` means this machine: a folder that is there, or a path as no repo has."""
+    return Path(name).expanduser().is_dir() or name.startswith(("/", "./", "../", "~"))
+
+
+def in_folder(name: str) -> Found:
+    """Return the model in a folder. Raises `BadConfig` if there is none."""
+    folder = Path(name).expanduser().resolve()
+    if not folder.is_dir():
+        raise BadConfig(f"no folder {name}.", fix="--model FOLDER, or a model of the Hub")
+    shards = sorted(folder.glob("*.safetensors"))
+    weights = shards or [p for p in folder.iterdir() if p.suffix in WEIGHTS]
+    return Found(
+        ref=ModelRef(name=str(folder)),
+        parameters=_summed([_header(shard) for shard in shards]),
+        stored_bytes=sum(p.stat().st_size for p in weights),
+        files={n: folder / n for n in SMALL_FILES if (folder / n).is_file()},
+        about=("a folder of this machine",),
+    )
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """Return what a safetensors file says of its tensors, without reading them."""
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if not 0 < length <= LARGEST_HEADER:
+            raise BadConfig(f"{path.name} is not a safetensors file, or is cut short.")
+        try:
+            header: dict[str, Any] = json.loads(stream.read(length))
+        except ValueError as error:
+            raise BadConfig(f"{path.name} is not a safetensors file: {error}.") from error
+    return header
+
+
+def _summed(headers: list[dict[str, Any]]) -> dict[str, int]:
+    parameters: dict[str, int] = {}
+    for header in headers:
+        for name, tensor in header.items():
+            if name == "__metadata__":
+                continue
+            count = 1
+            for side in tensor["shape"]:
+                count *= side
+            parameters[tensor["dtype"]] = parameters.get(tensor["dtype"], 0) + count
+    return parameters
+
+
+def on_hub(name: str, user: Callable[[], str | None], hub: HfApi, clock: Clock) -> Found:
+    """Return the model of a repo, pinned. Raises `NotThere`, `GatedModel`, `HubError`.
+
+    `user` says whose token it is, for messages.
+    """
+    try:
+        ask = partial(hub.model_info, name, files_metadata=True)
+        info: ModelInfo = patiently(f"looking for the model {name}", ask, clock)
+    except NotThere as error:
+        raise NotThere(
+            f"no model {name} on the Hub, or none that this token may see.", fix=_near(name, hub)
+        ) from error
+    if info.gated:
+        _check_gate(name, user, hub, clock)
+    sizes = {s.rfilename: s.size or 0 for s in info.siblings or []}
+    return Found(
+        ref=ModelRef(name=info.id, revision=info.sha),
+        parameters=_parameters(info, sizes, hub),
+        stored_bytes=_weights(sizes),
+        files=_fetched(info, sizes, hub, clock),
+        about=(_licence(info), "gated, accepted" if info.gated else "not gated"),
+    )
+
+
+def _check_gate(name: str, user: Callable[[], str | None], hub: HfApi, clock: Clock) -> None:
+    try:
+        patiently(f"opening {name}", partial(hub.auth_check, name), clock)
+    except GatedModel as error:
+        who = user()
+        raise GatedModel(
+            f"{name} is gated and {f'{who} has' if who else 'you have'} not accepted its terms: "
+            f"{endpoint()}/{name}"
+        ) from error
+
+
+def _near(name: str, hub: HfApi) -> str:
+    """Return the model that was probably meant, as a flag; empty where the Hub knows none."""
+    try:
+        with explained("looking for similar names"):
+            alike = [
+                m.id
+                for m in hub.list_models(search=name.rsplit("/", maxsplit=1)[-1][:40], limit=20)
+            ]
+    except HubError:
+        return ""
+    near = get_close_matches(name, alike, n=1) or alike[:1]
+    return f"--model {near[0]}" if near else ""
+
+
+def _weights(sizes: Mapping[str, int]) -> float:
+    """Return the size of the weights in the format that is loaded, the first there is."""
+    at_root = {name: size for name, size in sizes.items() if "/" not in name}
+    for suffix in WEIGHTS:
+        if total := sum(size for name, size in at_root.items() if name.endswith(suffix)):
+            return total
+    return 0.0
+
+
+def _parameters(info: ModelInfo, sizes: Mapping[str, int], hub: HfApi) -> dict[str, int]:
+    """Return parameters by type: as the Hub counted them, else from the files' headers."""
+    if info.safetensors is not None:
+        return dict(info.safetensors.parameters)
+    if not any(name.endswith(".safetensors") and "/" not in name for name in sizes):
+        return {}
+    from huggingface_hub.errors import NotASafetensorsRepoError, SafetensorsParsingError
+
+    try:
+        with explained(f"reading the headers of {info.id}"):
+            found = hub.get_safetensors_metadata(info.id, revision=info.sha)
+    except (NotASafetensorsRepoError, SafetensorsParsingError):
+        return {}
+    return {str(kind): count for kind, count in found.parameter_count.items()}
+
+
+def _fetched(
+    info: ModelInfo, sizes: Mapping[str, int], hub: HfApi, clock: Clock
+) -> dict[str, Path]:
+    def fetch(name: str) -> Path:
+        get = partial(hub.hf_hub_download, info.id, name, revision=info.sha)
+        return Path(patiently(f"reading {info.id}/{name}", get, clock))
+
+    names = [name for name in SMALL_FILES if name in sizes]
+    with ThreadPoolExecutor(len(names) or 1) as pool:
+        return dict(zip(names, pool.map(fetch, names), strict=True))
+
+
+def _licence(info: ModelInfo) -> str:
+    said = info.card_data.get("license") if info.card_data else None
+    tagged = next((t.removeprefix("license:") for t in info.tags or [] if "license:" in t), None)
+    return str(said or tagged or "no licence named")

@@ -1,0 +1,171 @@
+"""The base model, without loading it: pinned commit, size, precision, licence, tokenizer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.preflight.report import Findings
+from worker.contract import ModelRef
+from worker.errors import BadConfig
+from worker.task import ModelFacts
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+WIDTH = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "I64": 8, "I32": 4, "I16": 2}
+"""Bytes of a parameter, by the name safetensors gives its type; all others take one."""
+
+SHOWN = {"F32": "fp32", "F16": "fp16"}
+"""Types as people say them, where that is not the name in small letters."""
+
+SMALL_FILES = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "adapter_config.json",
+)
+"""What is read of a model; never its weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A model as it lies in a repo or a folder."""
+
+    ref: ModelRef
+    parameters: Mapping[str, int]
+    """Number of parameters by type; empty where neither weights nor the Hub tell."""
+
+    stored_bytes: float
+    """Size of the weights."""
+
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """Those of `SMALL_FILES` that are there, on this disk."""
+
+    about: tuple[str, ...] = ()
+    """Licence and gate, as a report says them."""
+
+    def read(self, name: str) -> dict[str, Any]:
+        """Return a JSON file of the model; empty if it is not there. Raises `BadConfig`."""
+        if name not in self.files:
+            return {}
+        try:
+            content: dict[str, Any] = json.loads(self.files[name].read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise BadConfig(f"{name} of {self.ref.name} is not JSON: {error}.") from error
+        return content
+
+
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """What the rest of the check needs of the model."""
+
+    ref: ModelRef
+    facts: ModelFacts
+    stored_bytes: float
+    tokenizer: Tokenizer | None
+
+
+def check_model(
+    look: Callable[[], Found], trust_remote_code: bool
+) -> tuple[BaseModel | None, Findings]:
+    """Return the model that `look` finds, and what there is to say about it."""
+    findings = Findings()
+    found = findings.attempt("model", look)
+    if found is None:
+        return None, findings
+    model = findings.attempt("model", lambda: _described(found, findings))
+    if model is not None:
+        _check_code(found.ref.name, model.facts.config, trust_remote_code, findings)
+        if model.tokenizer is None:
+            findings.warn("model", f"{found.ref.name} has no tokenizer.json: tokens are estimated")
+    return model, findings
+
+
+def _described(found: Found, findings: Findings) -> BaseModel:
+    config = _config(found)
+    parameters, width = _size(found, config)
+    template = found.files.get("chat_template.jinja")
+    facts = ModelFacts(
+        name=found.ref.name,
+        parameters=parameters,
+        bytes_per_parameter=width,
+        config=config,
+        tokenizer_config=found.read("tokenizer_config.json"),
+        chat_template=template.read_text(encoding="utf-8") if template else None,
+    )
+    commit = f" @ {found.ref.revision[:7]}" if found.ref.revision else ""
+    kinds = sorted(found.parameters, key=lambda kind: -found.parameters[kind])
+    kind = SHOWN.get(kinds[0], kinds[0].lower()) if kinds else "precision unknown"
+    size = f"{_people(parameters)} parameters, {kind}"
+    findings.ok("model", " · ".join([f"{found.ref.name}{commit}", size, *found.about]))
+    stored = found.stored_bytes or parameters * width
+    return BaseModel(found.ref, facts, stored, _tokenizer(found))
+
+
+def _config(found: Found) -> dict[str, Any]:
+    name = found.ref.name
+    if "config.json" in found.files:
+        return found.read("config.json")
+    if "adapter_config.json" in found.files:
+        base = found.read("adapter_config.json").get("base_model_name_or_path") or "its base model"
+        raise BadConfig(
+            f"{name} is a LoRA adapter for {base}, not a model to start from.",
+            fix=f"--model {base}, or merge the adapter first",
+        )
+    raise BadConfig(f"{name} has no config.json, so it is no model that transformers can load.")
+
+
+def _size(found: Found, config: Mapping[str, Any]) -> tuple[int, float]:
+    """Return the number of parameters and the bytes of each, as stored."""
+    total = sum(found.parameters.values())
+    if total:
+        stored = sum(n * WIDTH.get(kind, 1) for kind, n in found.parameters.items())
+        return total, stored / total
+    half = str(config.get("dtype") or config.get("torch_dtype")) in {"bfloat16", "float16"}
+    width = 2.0 if half else 4.0
+    if not found.stored_bytes:
+        raise BadConfig(f"{found.ref.name} has no weights: no .safetensors and no .bin file.")
+    return round(found.stored_bytes / width), width
+
+
+def _check_code(name: str, config: Mapping[str, Any], trusted: bool, findings: Findings) -> None:
+    """Find whether the model needs code of its own: not where transformers knows its type."""
+    if trusted or "auto_map" not in config:
+        return
+    transformers = find_spec("transformers")
+    places = transformers.submodule_search_locations if transformers else None
+    if places and (Path(places[0]) / "models" / str(config.get("model_type"))).is_dir():
+        return
+    text = f"{name} brings Python code of its own, which runs on the machine that trains."
+    fix = "--trust-remote-code, once you have read it"
+    if places:
+        findings.error("model", text, fix)
+    else:  # nobody here can tell whether transformers knows this type by itself
+        findings.warn("model", f"{text} It may be needed.", fix)
+
+
+def _tokenizer(found: Found) -> Tokenizer | None:
+    from tokenizers import Tokenizer
+
+    if "tokenizer.json" not in found.files:
+        return None
+    try:
+        tokenizer = Tokenizer.from_file(str(found.files["tokenizer.json"]))
+    except Exception as error:  # the library raises plain Exception
+        raise BadConfig(f"tokenizer.json of {found.ref.name} cannot be read: {error}") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _people(number: float) -> str:
+    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number:.0f}"

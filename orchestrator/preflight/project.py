@@ -1,0 +1,60 @@
+"""What a job may be called: its name becomes repos, so the Hub's rules hold for it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from backends.base import Backend
+from orchestrator.preflight.report import Findings
+from orchestrator.preflight.request import Request
+
+LONGEST = 96
+"""Characters of a repo's name on the Hub."""
+
+SUFFIX = 7
+"""Characters of `-` and a job id, which follow the project's name in the Space's."""
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?")
+
+
+def check_project(request: Request, backend: Backend[Any], findings: Findings) -> None:
+    """Find whether the project's name can be used, and whether the model has a place to go."""
+    if not allowed(request.project):
+        findings.error(
+            "project",
+            f"{request.project!r} cannot be a project's name: letters, digits, '-', '_' and '.', at"
+            f" most {LONGEST - SUFFIX}, no '--' or '..', a letter or digit at both ends.",
+            f"--project-name {cleaned(request.project)}",
+        )
+    target = request.job.push_target(request.owner or "you")
+    if target is None and backend.needs_hub:
+        findings.error(
+            "project",
+            f"a machine of {backend.name} forgets its disk after the job, and the model with it.",
+            "--push-to-hub",
+        )
+    if target is not None and request.job.repo_id and not _is_repo_id(target.repo_id):
+        findings.error("project", f"{target.repo_id!r} is no repo id.", "--repo-id OWNER/NAME")
+
+
+def allowed(name: str) -> bool:
+    """Whether the Hub takes `name` followed by `-` and a job id."""
+    return (
+        bool(_NAME.fullmatch(name))
+        and not re.search(r"--|\.\.|\.git$|\.ipynb$", name)
+        and len(name) <= LONGEST - SUFFIX
+    )
+
+
+def cleaned(name: str) -> str:
+    """Return the allowed name that is nearest to `name`."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
+    single = re.sub(r"-{2,}", "-", re.sub(r"\.{2,}", ".", plain))
+    bare = re.sub(r"\.(git|ipynb)$", "", single.strip("-._"))
+    return bare[: LONGEST - SUFFIX].strip("-._") or "my-model"
+
+
+def _is_repo_id(text: str) -> bool:
+    owner, slash, name = text.partition("/")
+    return bool(slash and _NAME.fullmatch(owner) and _NAME.fullmatch(name)) and len(name) <= LONGEST

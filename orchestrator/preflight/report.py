@@ -1,0 +1,149 @@
+"""What preflight answers: findings for people, facts for the submit that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+from backends.base import Flavor
+from orchestrator.estimate import Estimate
+from orchestrator.reading import Source
+from worker.contract import ModelRef, PushTarget
+from worker.errors import HubtrainError, HubUnreachable
+from worker.task import DataReport, Finding
+
+T = TypeVar("T")
+
+TOPICS = ("account", "project", "model", "data", "memory", "price", "backend")
+"""The order in which findings are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a job that passed is made of."""
+
+    source: Source
+    model: ModelRef
+    flavor: Flavor
+    estimate: Estimate
+    data: DataReport
+    owner: str | None
+    push: PushTarget | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that was found, in display order."""
+
+    findings: tuple[Finding, ...]
+    seconds: float
+    """Time the check took."""
+
+    facts: Facts | None = None
+    """None when something is wrong."""
+
+    @property
+    def ok(self) -> bool:
+        return self.facts is not None
+
+    @property
+    def known(self) -> Facts:
+        """The facts of a job that passed; raises `ValueError` for one that did not."""
+        if self.facts is None:
+            raise ValueError("the check found errors, so there is nothing to go on with")
+        return self.facts
+
+    @property
+    def source(self) -> Source:
+        return self.known.source
+
+    @property
+    def model(self) -> ModelRef:
+        return self.known.model
+
+    @property
+    def flavor(self) -> Flavor:
+        return self.known.flavor
+
+    @property
+    def estimate(self) -> Estimate:
+        return self.known.estimate
+
+    @property
+    def owner(self) -> str | None:
+        return self.known.owner
+
+    @property
+    def push(self) -> PushTarget | None:
+        return self.known.push
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it for `--json`."""
+        document: dict[str, Any] = {
+            "ok": self.ok,
+            "seconds": round(self.seconds, 3),
+            "findings": [asdict(f) for f in self.findings],
+        }
+        if self.facts is not None:
+            document |= {
+                "owner": self.facts.owner,
+                "model": self.facts.model.model_dump(),
+                "data": {
+                    "rows": self.facts.data.rows,
+                    "valid_rows": self.facts.data.valid_rows,
+                    "tokens": self.facts.data.tokens,
+                    "steps": self.facts.data.steps,
+                },
+                "flavor": self.facts.flavor.name,
+                "usd_per_hour": self.facts.flavor.usd_per_hour,
+                "estimate": self.facts.estimate.to_json(),
+            }
+        return document
+
+
+class Findings:
+    """What one part of the check finds. Parts that run at the same time have one each."""
+
+    def __init__(self) -> None:
+        self._found: list[Finding] = []
+        self._unanswered: list[Finding] = []
+
+    def ok(self, topic: str, text: str) -> None:
+        self._found.append(Finding("ok", topic, text))
+
+    def warn(self, topic: str, text: str, fix: str = "") -> None:
+        self._found.append(Finding("warn", topic, text, fix))
+
+    def error(self, topic: str, text: str, fix: str = "") -> None:
+        self._found.append(Finding("error", topic, text, fix))
+
+    def add(self, findings: Iterable[Finding]) -> None:
+        self._found += findings
+
+    def merge(self, part: Findings) -> None:
+        self._found += part._found
+        self._unanswered += part._unanswered
+
+    def attempt(self, topic: str, find: Callable[[], T]) -> T | None:
+        """Return what `find` returns; what it raises becomes a finding, and then none is returned.
+
+        That the Hub does not answer is said once, however many parts asked it.
+        """
+        try:
+            return find()
+        except HubUnreachable as error:
+            self._unanswered.append(Finding("error", topic, error.message, error.fix))
+        except HubtrainError as error:
+            self.error(topic, error.message, error.fix)
+        return None
+
+    @property
+    def wrong(self) -> bool:
+        return any(f.level == "error" for f in (*self._found, *self._unanswered))
+
+    def in_order(self) -> tuple[Finding, ...]:
+        """Return the findings by topic, each topic's as they came."""
+        place = {topic: i for i, topic in enumerate(TOPICS)}
+        found = [*self._found, *self._unanswered[:1]]
+        return tuple(sorted(found, key=lambda f: place.get(f.topic, len(place))))

@@ -1,0 +1,27 @@
+"""What preflight is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.job import JobSettings
+from worker.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A job as its user wants it, settings validated and nothing looked up yet."""
+
+    task: Task[Any]
+    params: Any
+    """Settings of the task: a validated `task.params`."""
+
+    project: str
+    owner: str | None
+    """Namespace that gets the model and pays; none is the token's own."""
+
+    token_given: bool
+    job: JobSettings
+    flavor: str | None = None
+    """Machine by the provider's name or a short one; none is the cheapest that fits."""
