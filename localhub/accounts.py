@@ -108,8 +108,10 @@ class Caller:
 
     def why_not_write(self, repo: Repo) -> str:
         """Return the Hub's words to somebody who may not write."""
-        if self.token_role == "read" and repo.ns in self.roles:
+        if self.token_role == "read":
             return "Forbidden: you must use a write token to upload to a repository."
+        if repo.ns in self.roles:
+            return f"Forbidden: your role or token gives no write access to {repo.full_name}"
         return "Forbidden: pass `create_pr=1` as a query parameter to create a Pull Request"
 
     def _scope(self, repo: Repo, any_of: tuple[str, ...]) -> bool:

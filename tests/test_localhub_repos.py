@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -21,7 +22,6 @@ from huggingface_hub import (
     HfFileSystem,
 )
 from huggingface_hub.errors import (
-    BadRequestError,
     EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
@@ -91,7 +91,7 @@ def test_read_token_creates_and_writes_nothing(shared_hub: HubServer, api: HfApi
     with pytest.raises(HfHubHTTPError) as info:
         bob.auth_check(public, write=True)
     assert info.value.response.status_code == 403
-    with pytest.raises(HfHubHTTPError, match="write token|create_pr"):
+    with pytest.raises(HfHubHTTPError, match="write token"):
         bob.upload_file(path_or_fileobj=b"x", path_in_repo="x", repo_id=public)
 
 
@@ -130,7 +130,7 @@ def test_tokens_stay_and_can_be_revoked(hub_server: Callable[..., HubServer]) ->
 
 @pytest.mark.parametrize("repo_type", ["model", "dataset", "space"])
 def test_repo_of_each_type_from_create_to_delete(api: HfApi, repo_type: str) -> None:
-    more = {"space_sdk": "static"} if repo_type == "space" else {}
+    more: dict[str, Any] = {"space_sdk": "static"} if repo_type == "space" else {}
     name = f"ann/life{next(NUMBERS)}"
     url = api.create_repo(name, repo_type=repo_type, private=True, **more)
     assert (url.repo_id, url.repo_type) == (name, repo_type)
@@ -232,7 +232,7 @@ def test_gate_opens_when_terms_are_accepted(shared_hub: HubServer, api: HfApi) -
             shared_hub.api(user).auth_check(name)
         assert info.value.response.status_code == status
     with pytest.raises(GatedRepoError):
-        bob.get_hf_file_metadata(f"{shared_hub.endpoint}/{name}/resolve/main/config.json")
+        bob.get_hf_file_metadata(url=f"{shared_hub.endpoint}/{name}/resolve/main/config.json")
     with shared_hub.http("bob") as http:
         assert http.post(f"/{name}/ask-access").status_code == 200
     bob.auth_check(name)
@@ -242,14 +242,26 @@ def test_gate_opens_when_terms_are_accepted(shared_hub: HubServer, api: HfApi) -
 # commits
 
 
+def git_tree(git: Callable[..., str], files: dict[str, bytes]) -> str:
+    """Have git make a tree of files and return its id."""
+    lines = []
+    for name in sorted({path.split("/")[0] for path in files}):
+        if name in files:
+            oid = git("hash-object", "-w", "--stdin", data=files[name])
+            lines.append(f"100644 blob {oid}\t{name}\n")
+        else:
+            head = name + "/"
+            below = {p.removeprefix(head): d for p, d in files.items() if p.startswith(head)}
+            lines.append(f"040000 tree {git_tree(git, below)}\t{name}\n")
+    return git("mktree", data="".join(lines).encode())
+
+
 def test_commit_id_is_the_one_git_computes(api: HfApi, repo: str, tmp_path: Path) -> None:
     operations = [
-        CommitOperationAdd("a.txt", b"a\n"),
         CommitOperationAdd("a/b/c.txt", b"c"),
         CommitOperationAdd("a-b/d.txt", b"d"),
         CommitOperationAdd("w.bin", b"large" * 99),
     ]
-    del operations[0]
     made = api.create_commit(
         repo, operations, commit_message="Title\u00e9", commit_description="More\n\nlines"
     )
@@ -268,26 +280,12 @@ def test_commit_id_is_the_one_git_computes(api: HfApi, repo: str, tmp_path: Path
 
     git("init", "-q", "--bare", str(tmp_path / "git"))
 
-    def tree(files: dict[str, bytes]) -> str:
-        lines = []
-        for name in sorted({path.split("/")[0] for path in files}):
-            if name in files:
-                oid = git("hash-object", "-w", "--stdin", data=files[name])
-                lines.append(f"100644 blob {oid}\t{name}")
-            else:
-                head = name + "/"
-                below = {p.removeprefix(head): d for p, d in files.items() if p.startswith(head)}
-                lines.append(f"040000 tree {tree(below)}\t{name}")
-        return git("mktree", data="".join(line + "\n" for line in lines).encode())
-
     with httpx2.Client(headers={"Authorization": f"Bearer {api.token}"}) as http:
         files = {
             path: http.get(f"{api.endpoint}/{repo}/raw/{made.oid}/{path}").content
             for path in api.list_repo_files(repo)
         }
     assert files["w.bin"].startswith(b"version https://git-lfs")
-    for first, second in [(None, None)]:
-        assert first is second
     parent = ""
     for commit in reversed(api.list_repo_commits(repo)):
         stamp = f"{int(commit.created_at.timestamp())} +0000"
@@ -305,7 +303,7 @@ def test_commit_id_is_the_one_git_computes(api: HfApi, repo: str, tmp_path: Path
         )
         message = commit.title + (f"\n\n{commit.message}" if commit.message else "")
         above = ("-p", parent) if parent else ()
-        parent = git("commit-tree", tree(held), *above, data=message.encode(), **who)
+        parent = git("commit-tree", git_tree(git, held), *above, data=message.encode(), **who)
         assert parent == commit.commit_id
     assert parent == made.oid
 
@@ -570,13 +568,13 @@ def test_hf_command_line(shared_hub: HubServer, tmp_path: Path) -> None:
     hf = str(Path(sys.executable).parent / "hf")
     name = f"ann/cli{next(NUMBERS)}"
     (tmp_path / "w.safetensors").write_bytes(b"w" * 3000)
-    run(shared_hub, hf, "repo", "create", name, "--private")
+    run(shared_hub, hf, "repos", "create", name, "--private")
     assert "ann" in run(shared_hub, hf, "auth", "whoami")
     run(shared_hub, hf, "upload", name, str(tmp_path / "w.safetensors"), "d/w.safetensors")
     run(shared_hub, hf, "download", name, "d/w.safetensors", "--local-dir", str(tmp_path / "got"))
     assert (tmp_path / "got" / "d" / "w.safetensors").read_bytes() == b"w" * 3000
-    run(shared_hub, hf, "repo", "tag", "create", name, "v1")
-    run(shared_hub, hf, "repo", "delete", name, "--yes")
+    run(shared_hub, hf, "repos", "tag", "create", name, "v1")
+    run(shared_hub, hf, "repos", "delete", name, "--yes")
 
 
 @pytest.mark.slow
@@ -636,9 +634,8 @@ def test_people_log_in_and_see_their_repos(shared_hub: HubServer, repo: str) -> 
         assert browser.get(f"/{repo}").status_code == 404
 
 
-def test_refusals_say_bad_request(shared_hub: HubServer, api: HfApi) -> None:
-    with pytest.raises(BadRequestError, match="Invalid repo type"), shared_hub.http() as http:
-        from huggingface_hub.utils import hf_raise_for_status
-
+def test_unknown_repo_type_is_a_bad_request(shared_hub: HubServer) -> None:
+    with shared_hub.http() as http:
         answer = http.post("/api/repos/create", json={"name": "x", "type": "thing"})
-        hf_raise_for_status(answer)
+    assert (answer.status_code, answer.json()["error"]) == (400, "Invalid repo type: thing")
+    assert answer.headers["x-error-message"] == "Invalid repo type: thing"

@@ -100,8 +100,8 @@ class Change:
     parent: str | None = None
     files: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Path to git id and size of small files."""
-    large: dict[str, tuple[str, int]] = field(default_factory=dict)
-    """Path to SHA-256 and size of large files."""
+    large: dict[str, tuple[str, int | None]] = field(default_factory=dict)
+    """Path to SHA-256 and size of large files; copies within a repo come without a size."""
     copies: list[tuple[str, str, str]] = field(default_factory=list)
     """Source path, source revision (or ""), target path."""
     deleted: list[str] = field(default_factory=list)
@@ -145,7 +145,8 @@ def read_part(call: Call, change: Change, key: str, value: dict[str, Any]) -> No
     elif key == "file":
         change.files[path] = keep_small(call, path, value)
     elif key == "lfsFile":
-        change.large[path] = str(value["oid"]), int(value["size"])
+        size = value.get("size")
+        change.large[path] = str(value["oid"]), None if size is None else int(size)
     elif key in ("deletedFile", "deletedEntry"):
         change.deleted.append(path)
     elif key == "deletedFolder":
@@ -234,9 +235,9 @@ def changed_files(hub: Hub, repo: Repo, tip: str, change: Change) -> dict[str, s
     for path, (oid, size) in change.files.items():
         hub.content.note_file(oid, size)
         new[path] = oid
-    for path, (sha256, size) in change.large.items():
-        need_uploaded(hub, repo, path, sha256, size)
-        new[path] = hub.content.add_pointer(sha256, size)
+    for path, (sha256, said) in change.large.items():
+        known = uploaded_size(hub, repo, path, sha256, said)
+        new[path] = hub.content.add_pointer(sha256, known)
     for path in new:
         clear_the_way(files, path)
     return files | new
@@ -261,12 +262,14 @@ def source_id(hub: Hub, repo: Repo, rev: str, path: str) -> str:
     return entry.oid
 
 
-def need_uploaded(hub: Hub, repo: Repo, path: str, sha256: str, size: int) -> None:
-    """Refuse a large file whose content this repo was never given."""
-    if hub.content.large_size(repo.id, sha256) != size:
+def uploaded_size(hub: Hub, repo: Repo, path: str, sha256: str, size: int | None) -> int:
+    """Return the bytes of a large file, or refuse it if this repo was never given its content."""
+    known = hub.content.large_size(repo.id, sha256)
+    if known is None or size not in (None, known):
         raise bad_request(
             f"LFS pointer pointed to a file that does not exist: {path} ({sha256}, {size} bytes)"
         )
+    return known
 
 
 def answer_of(hub: Hub, repo: Repo, ref: str, sha: str) -> dict[str, Any]:
