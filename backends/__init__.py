@@ -51,13 +51,14 @@ def resolve(text: str) -> Place:
     whether it has it. Raises `UnknownBackend`, with prices where they can be had.
     """
     wanted = text.strip().lower().replace("_", "-")
-    for backend in map(load, names()):
-        for name in (backend.name, *backend.aliases):
-            if wanted == name:
-                return Place(backend)
-            if wanted.startswith(f"{name}-"):
-                flavor = wanted.removeprefix(f"{name}-")
-                return Place(backend, backend.short_names.get(flavor, flavor))
+    spelled = {name: b for b in map(load, names()) for name in (b.name, *b.aliases)}
+    for name in sorted(spelled, key=len, reverse=True):  # `local-cli` is no flavor of `local`
+        backend = spelled[name]
+        if wanted == name:
+            return Place(backend)
+        if wanted.startswith(f"{name}-"):
+            flavor = wanted.removeprefix(f"{name}-")
+            return Place(backend, backend.short_names.get(flavor, flavor))
     raise _unknown(text)
 
 

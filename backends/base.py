@@ -112,9 +112,6 @@ class Backend(ABC, Generic[RequestT]):
     short_names: ClassVar[Mapping[str, str]] = {}
     """What users may write for a flavor: `{"a100": "a100-large"}` makes `spaces-a100`."""
 
-    noun: ClassVar[str] = "Machine"
-    """What people call the thing a job gets."""
-
     options: ClassVar[type[Params]] = NoOptions
     """Settings of this backend alone; they become flags of every command that launches."""
 

@@ -102,7 +102,7 @@ def patiently(doing: str, ask: Callable[[], T], clock: Clock) -> T:
 
     asking: Any = Retrying(
         stop=stop_after_attempt(TRIES),
-        wait=wait_exponential_jitter(initial=0.5, max=8.0),
+        wait=wait_exponential_jitter(multiplier=0.5, max=8.0),
         retry=retry_if_exception_type(HubUnreachable),
         sleep=clock.sleep,
         reraise=True,

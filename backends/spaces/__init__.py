@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,12 +19,12 @@ from backends.base import Backend, Flavor, Found, Report, Status, silent
 from backends.errors import BackendError, JobGone
 from backends.handle import Handle
 from backends.spaces import logs
-from backends.spaces.launch import Launch, delete, job_of, patiently
+from backends.spaces.launch import Launch, delete, job_of
 from backends.spaces.request import FREE, JOB_TAG, TAG, SpaceRequest, plan
 from worker.clock import ALPHABET
 from worker.contract import JOB_FILE, JobSpec
 from worker.errors import NotThere
-from worker.hubclient import endpoint, explained, hub
+from worker.hubclient import endpoint, explained, hub, patiently
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -56,7 +57,6 @@ class Spaces(Backend[SpaceRequest]):
     """A private Docker Space per job, found again by its name, `owner/project-job`."""
 
     name = "spaces"
-    noun = "Space"
     needs_hub = True
     noun = "Space"
     short_names: ClassVar[Mapping[str, str]] = {
@@ -78,8 +78,9 @@ class Spaces(Backend[SpaceRequest]):
 
     def flavors(self) -> list[Flavor]:
         """Return what the Hub rents out for Spaces, cheapest first. Asks the Hub."""
-        with explained("asking for hardware and prices"):
-            offers = patiently(self.clock, self.api.list_spaces_hardware)
+        offers = patiently(
+            "asking for hardware and prices", self.api.list_spaces_hardware, self.clock
+        )
         return sorted((self._flavor(o) for o in offers), key=lambda f: (f.usd_per_hour, f.name))
 
     def plan(self, job: JobSpec, options: Any) -> SpaceRequest:
@@ -135,20 +136,15 @@ class Spaces(Backend[SpaceRequest]):
 
     def cancel(self, handle: Handle) -> None:
         """Pause the Space. One that is paused, or gone, costs nothing already."""
-
-        def pause() -> None:
-            with explained(f"pausing {handle.path}"):
-                self.api.pause_space(handle.path)
-
-        try:
-            patiently(self.clock, pause)
-        except NotThere:
-            return
+        with suppress(NotThere):
+            patiently(
+                f"pausing {handle.path}", lambda: self.api.pause_space(handle.path), self.clock
+            )
 
     def remove(self, handle: Handle) -> None:
         """Delete the Space. Refuses one that hubtrain did not make."""
         try:
-            job = patiently(self.clock, lambda: job_of(self.api, handle.path))
+            job = job_of(self.api, handle.path, self.clock)
         except NotThere:
             return
         if job is None:
@@ -156,15 +152,15 @@ class Spaces(Backend[SpaceRequest]):
                 f"{handle.path} was not made by hubtrain and is left alone.",
                 fix=f"It can be deleted by hand: {endpoint()}/spaces/{handle.path}/settings",
             )
-        patiently(self.clock, lambda: delete(self.api, handle.path))
+        delete(self.api, handle.path, self.clock)
 
     def sweep(self, owner: str) -> list[Found]:
         """Return every Space of `owner` that was made for a job, finished or cut short."""
-        with explained(f"listing the Spaces of {owner}"):
-            spaces = patiently(
-                self.clock,
-                lambda: list(self.api.list_spaces(author=owner, expand=["tags", "runtime"])),
-            )
+        spaces = patiently(
+            f"listing the Spaces of {owner}",
+            lambda: list(self.api.list_spaces(author=owner, expand=["tags", "runtime"])),
+            self.clock,
+        )
         found = ((space, self._job_of(space)) for space in spaces)
         return [
             Found(Handle(self.name, space.id), job, _status(space)) for space, job in found if job
@@ -174,7 +170,7 @@ class Spaces(Backend[SpaceRequest]):
         tags = space.tags or []
         if TAG in tags:
             return next((t.removeprefix(JOB_TAG) for t in tags if t.startswith(JOB_TAG)), None)
-        return job_of(self.api, space.id) if _UNTAGGED.search(space.id) else None
+        return job_of(self.api, space.id, self.clock) if _UNTAGGED.search(space.id) else None
 
     def _flavor(self, offer: Any) -> Flavor:
         minutes = {"minute": 60, "hour": 1, "second": 3600}[offer.unit_label]

@@ -9,22 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from backends.base import Report
 from backends.errors import LaunchFailed
 from backends.spaces.request import FREE, JOB_VARIABLE, SpaceRequest
 from worker.clock import Clock
 from worker.errors import HubtrainError, HubUnreachable, NotThere
-from worker.hubclient import explained
+from worker.hubclient import explained, patiently
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 T = TypeVar("T")
-
-TRIES = 4
-"""How often one question is asked before the Hub counts as unreachable."""
 
 
 @dataclass(slots=True)
@@ -79,7 +76,7 @@ class Launch:
                 if not done():
                     raise
 
-        patiently(self.clock, step)
+        patiently(f"making {self.request.repo_id}", step, self.clock)
 
     def _create(self) -> None:
         from huggingface_hub import SpaceHardware
@@ -128,7 +125,7 @@ class Launch:
     def _is_ours(self) -> bool:
         """Look whether the Space is there. Raises `LaunchFailed` if it is not this job's."""
         try:
-            job = patiently(self.clock, lambda: job_of(self.api, self.request.repo_id))
+            job = job_of(self.api, self.request.repo_id, self.clock)
         except NotThere:
             return False
         if job != self.request.job_id:
@@ -139,25 +136,23 @@ class Launch:
         return True
 
     def _has_files(self) -> bool:
-        with explained(f"looking at {self.request.repo_id}"):
-            there = patiently(self.clock, self._blobs)
+        there = self._look(self._blobs)
         return all(there.get(f.path) == f.blob_id for f in self.request.files)
 
     def _blobs(self) -> dict[str, str]:
         from huggingface_hub.hf_api import RepoFile
 
-        with explained(f"looking at {self.request.repo_id}"):
-            tree = self.api.list_repo_tree(self.request.repo_id, repo_type="space", recursive=True)
-            return {f.path: f.blob_id for f in tree if isinstance(f, RepoFile)}
+        tree = self.api.list_repo_tree(self.request.repo_id, repo_type="space", recursive=True)
+        return {f.path: f.blob_id for f in tree if isinstance(f, RepoFile)}
 
     def _has_hardware(self) -> bool:
         if self.request.flavor == FREE:
             return True
-        with explained(f"looking at {self.request.repo_id}"):
-            runtime = patiently(
-                self.clock, lambda: self.api.get_space_runtime(self.request.repo_id)
-            )
+        runtime = self._look(lambda: self.api.get_space_runtime(self.request.repo_id))
         return self.request.flavor in {runtime.requested_hardware, runtime.hardware}
+
+    def _look(self, ask: Callable[[], T]) -> T:
+        return patiently(f"looking at {self.request.repo_id}", ask, self.clock)
 
     def _undo(self, error: BaseException) -> None:
         """Remove the Space this launch made. One that cannot be removed stays, free, and is named.
@@ -165,7 +160,7 @@ class Launch:
         Raises `HubUnreachable`, since then the launch is neither done nor undone.
         """
         try:
-            patiently(self.clock, lambda: delete(self.api, self.request.repo_id))
+            delete(self.api, self.request.repo_id, self.clock)
         except HubtrainError as stuck:
             raise HubUnreachable(
                 f"{error} The Space {self.request.repo_id} may be left: {stuck.message}",
@@ -173,33 +168,24 @@ class Launch:
             ) from error
 
 
-def patiently(clock: Clock, ask: Callable[[], T]) -> T:
-    """Return what `ask` returns, asking again at growing intervals while the Hub is silent."""
-    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
-    from tenacity.wait import wait_exponential_jitter
+def job_of(api: HfApi, repo_id: str, clock: Clock) -> str | None:
+    """Return the job a Space was made for; none if hubtrain did not make it.
 
-    asking: Any = Retrying(
-        stop=stop_after_attempt(TRIES),
-        wait=wait_exponential_jitter(initial=0.5, max=8.0),
-        retry=retry_if_exception_type(HubUnreachable),
-        sleep=clock.sleep,
-        reraise=True,
+    Raises `NotThere` if there is no such Space.
+    """
+    variables = patiently(
+        f"looking for the Space {repo_id}", lambda: api.get_space_variables(repo_id), clock
     )
-    answer: T = asking(ask)
-    return answer
+    return variables[JOB_VARIABLE].value if JOB_VARIABLE in variables else None
 
 
-def job_of(api: HfApi, repo_id: str) -> str | None:
-    """Return the job a Space was made for; none if hubtrain did not make it."""
-    with explained(f"looking for the Space {repo_id}"):
-        variable = api.get_space_variables(repo_id).get(JOB_VARIABLE)
-    return variable.value if variable else None
-
-
-def delete(api: HfApi, repo_id: str) -> None:
+def delete(api: HfApi, repo_id: str, clock: Clock) -> None:
     """Delete a Space; one that is not there is deleted already."""
-    with explained(f"removing the Space {repo_id}"):
-        api.delete_repo(repo_id, repo_type="space", missing_ok=True)
+    patiently(
+        f"removing the Space {repo_id}",
+        lambda: api.delete_repo(repo_id, repo_type="space", missing_ok=True),
+        clock,
+    )
 
 
 def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:

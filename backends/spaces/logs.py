@@ -23,7 +23,7 @@ from worker.hubclient import endpoint, explained, hub
 if TYPE_CHECKING:
     import httpx2
 
-QUIET_SECONDS = 3.0
+QUIET_SECONDS = 2.0
 """Silence after which a log that is not followed counts as read to its end."""
 
 STALL_SECONDS = 45.0
