@@ -17,6 +17,7 @@ from localhub.clock import Clock
 from localhub.content import Content
 from localhub.doors import Door
 from localhub.faults import Faults
+from localhub.jobs.dispatcher import Dispatcher
 from localhub.machines import Machines
 from localhub.repos import Repo, Repos
 from localhub.spaces.landlord import Landlord
@@ -76,6 +77,7 @@ class Hub:
         self.doors: list[Callable[[str], Door | None]] = []
         self.machines = Machines(self.store, data, memory or {})
         self.spaces = Landlord(self, self.machines)
+        self.jobs = Dispatcher(self, self.machines)
         self.admin_token = self.secret("admin")
         self._created: list[Created] = []
         self._committed: list[Committed] = []

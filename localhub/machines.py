@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 from localhub.meter import Meter
 from localhub.prices import GIB, Flavor, PriceList
@@ -27,6 +29,9 @@ class Conditions:
     grace: float = GRACE
     """How long a run has to end after SIGTERM."""
 
+    orphan_seconds: float = 300.0
+    """How long a run goes on without a Hub, after which nobody is expected to want it."""
+
     keep_alive: float = 30.0
     """Silence after which a stream says that it lives."""
 
@@ -42,11 +47,34 @@ class Machines:
         self.conditions = Conditions()
         self.runs = folder / "runs"
         self.logs = folder / "logs"
+        self.lock = folder / "hub.lock"
+        self._held: IO[bytes] | None = None
         store.add_schema("CREATE TABLE IF NOT EXISTS debtors (name TEXT PRIMARY KEY)")
+
+    def open(self) -> None:
+        """Hold the lock by which runs know that there is a Hub; RuntimeError if another has it."""
+        self.runs.mkdir(parents=True, exist_ok=True)
+        held = self.lock.open("wb")
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            held.close()
+            raise RuntimeError(f"another Hub uses {self.lock.parent}") from error
+        self._held = held
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        if self._held is not None:
+            self._held.close()
 
     def new_run(self, prefix: str) -> Path:
         """Return the folder of a new run."""
         return self.runs / f"{prefix}-{secrets.token_hex(6)}"
+
+    def patience(self) -> dict[str, Any]:
+        """Return what an `Order` says of its end, by field."""
+        grace, orphan = self.conditions.grace, self.conditions.orphan_seconds
+        return {"grace": grace, "hub_lock": self.lock, "orphan_seconds": orphan}
 
     def log(self, name: str) -> Log:
         """Return a log by name; it need not exist yet."""

@@ -57,6 +57,11 @@ class Order:
     """What each logged line ends with."""
 
     grace: float = GRACE
+    hub_lock: Path | None = None
+    """What the Hub holds locked while it lives."""
+
+    orphan_seconds: float = 300.0
+    """How long the run goes on without a Hub."""
 
 
 class Run:
@@ -80,6 +85,8 @@ class Run:
             "memory": order.memory,
             "newline": order.newline,
             "grace": order.grace,
+            "hub_lock": str(order.hub_lock or ""),
+            "orphan_seconds": order.orphan_seconds,
         }
         (folder / "order.json").write_text(json.dumps(told))
         with (folder / "shim.err").open("wb") as errors:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import signal
@@ -30,7 +31,7 @@ POLL = 0.05
 """Seconds between two looks at the processes."""
 
 MEMORY_EVERY = 5
-"""Looks between two sums of the memory."""
+"""Looks between two sums of the memory and two looks for the Hub."""
 
 KILLED = 128 + signal.SIGKILL
 """Exit code of what SIGKILL ended."""
@@ -55,6 +56,7 @@ class Shim:
         self.order: dict[str, Any] = json.loads((folder / "order.json").read_text())
         self.told_to_stop = threading.Event()
         self.out_of_memory = False
+        self.hub_seen = time.monotonic()
         self.newline: str = self.order["newline"]
 
     def run(self) -> None:
@@ -101,6 +103,7 @@ class Shim:
                 _signal_all(signal.SIGKILL)
             if look % MEMORY_EVERY == 0:
                 self._limit_memory()
+                self._give_up_without_hub()
             time.sleep(POLL)
         raise AssertionError("unreachable")
 
@@ -117,6 +120,14 @@ class Shim:
         self.out_of_memory = True
         with contextlib.suppress(psutil.Error):
             largest.kill()
+
+    def _give_up_without_hub(self) -> None:
+        """End the run once no Hub has held its lock for as long as the order allows."""
+        now = time.monotonic()
+        if not self.order["hub_lock"] or _is_locked(self.order["hub_lock"]):
+            self.hub_seen = now
+        elif now - self.hub_seen > self.order["orphan_seconds"]:
+            self.told_to_stop.set()
 
     def _keep_output(self, stream: IO[bytes]) -> None:
         while line := stream.readline(LONGEST_LINE):
@@ -144,6 +155,18 @@ def _adopt_orphans() -> None:
     """Become the parent of every orphan among the descendants, where the system can do that."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _is_locked(path: str) -> bool:
+    """Return whether somebody holds the lock; a folder that is gone has nobody."""
+    try:
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _descendants() -> list[psutil.Process]:

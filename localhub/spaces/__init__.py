@@ -45,9 +45,11 @@ def _moved(hub: Hub, old: Repo, new: Repo) -> None:
 
 async def start(hub: Hub) -> None:
     """Take up the Spaces that were running."""
+    hub.machines.open()
     await asyncio.to_thread(hub.spaces.open)
 
 
 async def stop(hub: Hub) -> None:
     """End all Spaces."""
     await asyncio.to_thread(hub.spaces.close)
+    hub.machines.close()

@@ -17,6 +17,7 @@ from localhub.spaces.environment import host, subdomain
 from localhub.spaces.readme import SDKS
 from localhub.spaces.records import NEVER, Setting, Space, Stage
 from localhub.sse import event_stream
+from localhub.volumes import checked
 
 if TYPE_CHECKING:
     from localhub.hub import Hub
@@ -82,7 +83,7 @@ def on_create(hub: Hub, repo: Repo, body: dict[str, Any]) -> None:
         sleep_seconds=_checked_sleep(body.get("sleepTimeSeconds"), flavor),
         secrets=_settings(body.get("secrets")),
         variables=_settings(body.get("variables")),
-        volumes=body.get("volumes") or [],
+        volumes=checked(hub, hub.accounts.caller_of(repo.creator), body.get("volumes") or []),
     )
     _check_collision(space)
     hub.spaces.shelf.put(space)
@@ -281,9 +282,7 @@ def _dev_mode(call: Call) -> Answer:
 
 def _set_volumes(call: Call) -> Answer:
     repo, _ = _space(call, write=True)
-    given = call.json().get("volumes", [])
-    if not isinstance(given, list) or any("mountPath" not in volume for volume in given):
-        raise bad_request('"volumes" must be a list of volumes, each with a "mountPath"')
+    given = checked(call.hub, call.caller, call.json().get("volumes", []))
     call.hub.spaces.change(repo.id, volumes=given)
     call.hub.spaces.settings_changed(repo.id)
     return None

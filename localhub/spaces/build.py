@@ -14,6 +14,7 @@ from pathlib import Path
 
 from localhub.spaces import dockerfile, readme
 from localhub.spaces.records import Stage
+from localhub.volumes import relocated
 
 NOT_RUN = {"RUN", "COPY", "ADD"}
 
@@ -38,14 +39,9 @@ class Built:
 
     def here(self, app: Path) -> tuple[list[str], dict[str, str]]:
         """Return argv and environment with paths below `workdir` moved below `app`."""
-
-        def moved(text: str) -> str:
-            if self.workdir == "/" or not text.startswith((self.workdir + "/", self.workdir + ":")):
-                return str(app) if text == self.workdir != "/" else text
-            return str(app) + text.removeprefix(self.workdir)
-
-        environment = {name: moved(value) for name, value in self.environment.items()}
-        return [moved(word) for word in self.argv], environment
+        places = {self.workdir.rstrip("/"): str(app)}
+        environment = {name: relocated(value, places) for name, value in self.environment.items()}
+        return [relocated(word, places) for word in self.argv], environment
 
 
 def configuration(app: Path) -> readme.FrontMatter:

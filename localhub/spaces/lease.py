@@ -25,6 +25,7 @@ from localhub.repos import Repo
 from localhub.spaces.build import BuildFailure, Built, build
 from localhub.spaces.environment import of_space
 from localhub.spaces.records import Space, Stage
+from localhub.volumes import laid_out, relocated
 
 if TYPE_CHECKING:
     from localhub.spaces.landlord import Landlord
@@ -147,20 +148,23 @@ class Lease:
         assert flavor is not None
         log = self.machines.log(f"space-{self.repo}-run")
         log.write(f"{STARTUP}{self._now()} =====\n", "\n")
+        places = laid_out(self.landlord.hub, space.volumes, home.folder / "mnt")
+        environment = of_space(
+            self.landlord.hub,
+            home.repo,
+            space,
+            built=home.built,
+            flavor=flavor,
+            folder=home.folder,
+        )
+        argv, _ = home.built.here(home.folder / "app")
         order = Order(
-            argv=home.built.here(home.folder / "app")[0],
-            environment=of_space(
-                self.landlord.hub,
-                home.repo,
-                space,
-                built=home.built,
-                flavor=flavor,
-                folder=home.folder,
-            ),
+            argv=[relocated(word, places) for word in argv],
+            environment={key: relocated(value, places) for key, value in environment.items()},
             log=owner_only(log.path),
             memory=flavor.memory_limit,
             newline="\n",
-            grace=self.machines.conditions.grace,
+            **self.machines.patience(),
         )
         return Run.start(home.folder, order)
 

@@ -1,6 +1,6 @@
 """What only this Hub has: the bills, and the conditions under which its machines run.
 
-`GET /_local/bills` is open to all; `PUT /_local/machines` needs the admin token and takes any
+Both need the admin token. `GET /_local/bills`; `PUT /_local/machines` takes any
 fields of `Conditions` and `{"credits": {"ann": false}}`, and answers with the conditions.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def routes(hub: Hub) -> list[BaseRoute]:
     """Return the paths of this room."""
     return [
-        Route("/_local/bills", endpoint(hub, _bills), methods=["GET"]),
+        Route("/_local/bills", endpoint(hub, _bills, admin=True), methods=["GET"]),
         Route("/_local/machines", endpoint(hub, _machines, admin=True), methods=["PUT"]),
     ]
 
