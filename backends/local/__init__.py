@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -137,7 +138,7 @@ class Local(Backend[LocalRequest]):
 
 
 def _folder(job_id: str) -> RunFolder:
-    if Path(job_id).name != job_id:
+    if not re.fullmatch(r"\w[\w.-]*", job_id):
         raise JobGone(f"{job_id!r} is no job of this machine.")
     home = os.environ.get("HUBTRAIN_HOME") or platformdirs.user_data_dir(PACKAGE)
     return RunFolder(Path(home).absolute() / "runs" / job_id)

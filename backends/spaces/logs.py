@@ -8,11 +8,13 @@ the machine has.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from backends.errors import JobGone
@@ -47,28 +49,38 @@ def follow(
     repo_id: str, token: str | None, alive: Callable[[], bool], clock: Clock
 ) -> Iterator[str]:
     """Yield lines as they come, each once, until the machine is not `alive` and all is read."""
-    first: dict[str, Any] | None = None
-    seen, failures, last_round = 0, 0, False
+    place = _Place()
     while True:
-        at = 0
-        with suppress(HubUnreachable):
-            for event in _stream(repo_id, token, build=False, follow=not last_round):
-                if event is None:  # a sign of life of the Hub, not of the Space
-                    if not _still(alive):
-                        break
-                    continue
-                if at == 0 and event != first:  # a restarted machine begins a new log
-                    first, seen = event, 0
-                at += 1
-                if at > seen:
-                    seen, failures = at, 0
-                    yield _text(event)
-        if last_round:
-            return
-        last_round = not _still(alive)
-        if not last_round:
-            clock.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
-            failures += 1
+        lasting = _still(alive)  # asked before reading, so that the last lines are read
+        try:
+            events = _stream(repo_id, token, build=False, follow=lasting)
+            yield from place.new_lines(takewhile(lambda e: e is not None or _still(alive), events))
+            if not lasting:
+                return
+        except HubUnreachable:
+            if not lasting and place.idle >= len(RETRY_SECONDS):
+                return
+        clock.sleep(RETRY_SECONDS[min(place.idle, len(RETRY_SECONDS) - 1)])
+        place.idle += 1
+
+
+@dataclass(slots=True)
+class _Place:
+    """How far a log has been read. A log that begins otherwise is a restarted machine's."""
+
+    first: dict[str, Any] | None = None
+    seen: int = 0
+    idle: int = 0
+    """Connections since the last new line."""
+
+    def new_lines(self, events: Iterable[dict[str, Any] | None]) -> Iterator[str]:
+        said = (event for event in events if event is not None)
+        for n, event in enumerate(said, 1):
+            if n == 1 and event != self.first:
+                self.first, self.seen = event, 0
+            if n > self.seen:
+                self.seen, self.idle = n, 0
+                yield _text(event)
 
 
 def _still(alive: Callable[[], bool]) -> bool:
