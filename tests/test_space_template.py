@@ -1,0 +1,177 @@
+"""The files of a Space: what the image copies is there, and the Hub can read the front page."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from backends.packages import WORKER, requirements
+from backends.spaces.request import PAGE_PORT, SpaceRequest, plan
+from worker.contract import DataRef, JobSpec, Machine, ModelRef, PushTarget
+
+ROOT = Path(__file__).parent.parent
+TEMPLATE = ROOT / "space_template"
+
+
+def request_for(**changes: Any) -> SpaceRequest:
+    return plan(
+        JobSpec(
+            **{
+                "job_id": "k4x7qp",
+                "project": "support-bot",
+                "owner": "ann",
+                "task": "llm",
+                "params": {},
+                "model": ModelRef(name="demo/tiny", revision="a" * 40),
+                "data": DataRef(repo_id="ann/data", revision="b" * 40, train=("train.parquet",)),
+                "push": PushTarget(repo_id="ann/support-bot"),
+                "machine": Machine(backend="spaces", flavor="t4-small", usd_per_hour=0.4),
+                **changes,
+            }
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, str]:
+    return {f.path: f.content.decode() for f in request_for().files}
+
+
+def instructions(dockerfile: str) -> list[tuple[str, str]]:
+    joined = dockerfile.replace("\\\n", " ")
+    lines = (line for line in joined.splitlines() if line and not line.startswith("#"))
+    return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in lines)]
+
+
+def front_matter(readme: str) -> dict[str, Any]:
+    _, matter, _ = readme.split("---\n", 2)
+    read: dict[str, Any] = yaml.safe_load(matter)
+    return read
+
+
+def test_the_image_copies_only_what_is_sent(files: dict[str, str]) -> None:
+    copied = [rest for word, rest in instructions(files["Dockerfile"]) if word == "COPY"]
+    for copy in copied:
+        *sources, _ = [word for word in copy.split() if not word.startswith("--")]
+        for source in sources:
+            assert source in files or any(f.startswith(f"{source}/") for f in files), source
+    needed = {"worker", "job.json", "requirements.txt", "constraints.txt"}
+    assert needed <= set(" ".join(copied).split())
+
+
+def test_nothing_in_the_image_belongs_to_root_or_runs_as_root(files: dict[str, str]) -> None:
+    steps = instructions(files["Dockerfile"])
+    assert "--uid 1000" in next(rest for word, rest in steps if word == "RUN")
+    assert ("USER", "user") in steps
+    order = [word for word, _ in steps]
+    assert order.index("USER") < order.index("WORKDIR") < order.index("COPY")
+    assert all("--chown=user" in rest for word, rest in steps if word == "COPY")
+    assert steps[-1] == ("CMD", '["python", "-m", "worker"]')
+
+
+def test_the_port_is_the_same_everywhere(files: dict[str, str]) -> None:
+    assert f"GRADIO_SERVER_PORT={PAGE_PORT}" in files["Dockerfile"]
+    assert ("EXPOSE", str(PAGE_PORT)) in instructions(files["Dockerfile"])
+    assert front_matter(files["README.md"])["app_port"] == PAGE_PORT
+
+
+def test_the_front_page_says_what_the_hub_needs(files: dict[str, str]) -> None:
+    matter = front_matter(files["README.md"])
+    assert matter == {
+        "title": "support-bot (k4x7qp)",
+        "colorFrom": "gray",
+        "colorTo": "yellow",
+        "sdk": "docker",
+        "app_port": PAGE_PORT,
+        "hf_oauth": True,
+        "pinned": False,
+        "startup_duration_timeout": "30m",
+        "suggested_hardware": "t4-small",
+        "tags": ["hubtrain", "hubtrain-job-k4x7qp"],
+        "models": ["demo/tiny"],
+        "datasets": ["ann/data"],
+    }
+
+
+@pytest.mark.parametrize("name", ["no", "1e5", "null", "a_b.c-d"])
+def test_names_that_yaml_would_read_otherwise_stay_names(name: str) -> None:
+    request = request_for(project=name, model=ModelRef(name=name), push=PushTarget(repo_id="a/b"))
+    matter = front_matter(request.readme)
+    assert matter["models"] == [name]
+    assert matter["title"] == f"{name} (k4x7qp)"
+
+
+def test_the_template_itself_is_what_is_sent_but_for_the_front_page(files: dict[str, str]) -> None:
+    for name in ("Dockerfile", "constraints.txt"):
+        assert files[name] == (TEMPLATE / name).read_text()
+
+
+def test_every_requirement_is_pinned_and_none_is_for_developers(files: dict[str, str]) -> None:
+    pins = {
+        canonicalize_name(pin.name): pin.specifier
+        for pin in map(Requirement, (TEMPLATE / "constraints.txt").read_text().splitlines())
+    }
+    needed = [Requirement(line) for line in files["requirements.txt"].splitlines()]
+    names = {canonicalize_name(one.name) for one in needed}
+    assert {"torch", "trl", "gradio", "pydantic", "huggingface-hub"} <= names
+    assert not names & {"pytest", "ruff", "mypy", "hubtrain", "torchvision"}
+    for one in needed:
+        pin = next(iter(pins[canonicalize_name(one.name)]))
+        assert pin.operator == "==" and one.specifier.contains(pin.version), str(one)
+
+
+def test_requirements_are_the_images_and_not_the_laptops() -> None:
+    mac = {**WORKER, "sys_platform": "darwin"}
+    assert "bitsandbytes>=0.50" in requirements(["llm"], WORKER)
+    assert "bitsandbytes>=0.50" not in requirements(["llm"], mac)
+
+
+def test_the_whole_worker_is_sent_and_nothing_else_of_the_house(files: dict[str, str]) -> None:
+    sent = {path for path in files if path.startswith("worker/")}
+    there = {
+        str(f.relative_to(ROOT))
+        for f in (ROOT / "worker").rglob("*")
+        if f.is_file() and "__pycache__" not in f.parts
+    }
+    assert sent == there
+    own = {"Dockerfile", "README.md", "job.json", "requirements.txt", "constraints.txt"}
+    assert set(files) - sent == own
+
+
+def test_what_is_sent_runs_without_the_rest_of_the_house(
+    files: dict[str, str], tmp_path: Path
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    code = (
+        "import sys, worker.contract, worker.tasks\n"
+        "assert worker.contract.__file__.startswith(sys.argv[1])\n"
+        "[worker.tasks.load(name) for name in worker.tasks.names()]\n"
+        "job = worker.contract.JobSpec.model_validate_json(open('job.json').read())\n"
+        "assert not {'orchestrator', 'backends'} & set(sys.modules), 'more than was sent'\n"
+        "print(job.job_id)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.strip() == "k4x7qp"
+
+
+def test_the_job_is_in_the_space_and_no_secret_could_be(files: dict[str, str]) -> None:
+    assert JobSpec.model_validate_json(files["job.json"]).project == "support-bot"
+    assert not any(re.search(r"hf_[A-Za-z0-9]{20}", text) for text in files.values())
