@@ -115,6 +115,9 @@ class Backend(ABC, Generic[RequestT]):
     options: ClassVar[type[Params]] = NoOptions
     """Settings of this backend alone; they become flags of every command that launches."""
 
+    needs_paid_plan: ClassVar[bool] = False
+    """Whether the Hub makes its machines only for accounts with a paid plan."""
+
     needs_hub: ClassVar[bool]
     """Whether the machine reads data and writes its model only by way of the Hub."""
 

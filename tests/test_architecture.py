@@ -184,13 +184,13 @@ def test_a_laptop_without_torch_can_import_all_it_runs() -> None:
 
 
 def literals(node: ast.AST) -> list[str]:
-    """Return the strings of a list, tuple, set, or of the keys of a dict."""
+    """Return the strings of a list, tuple or set, the keys of a dict, what a name is compared to."""
     items: list[ast.expr | None] = []
     if isinstance(node, ast.List | ast.Tuple | ast.Set):
         items = list(node.elts)
     elif isinstance(node, ast.Dict):
         items = list(node.keys)
-    elif isinstance(node, ast.Compare):
+    elif isinstance(node, ast.Compare) and re.search(r"backend|task|name", ast.unparse(node)):
         items = [node.left, *node.comparators]
     return [i.value for i in items if isinstance(i, ast.Constant) and isinstance(i.value, str)]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -40,7 +39,7 @@ from backends.spaces import Spaces, _status
 from backends.spaces.request import SpaceFile, SpaceRequest
 from worker.clock import SystemClock
 from worker.contract import DataRef, JobSpec, Limits, Machine, ModelRef, PushTarget
-from worker.errors import HubtrainError, HubUnreachable
+from worker.errors import HubtrainError, HubUnreachable, NoWrite
 
 STANDIN = Path(__file__).parent / "standins" / "lines.py"
 CANARY = "hf_canaryCanaryCanaryCanaryCanary0123"
@@ -341,7 +340,7 @@ def test_a_local_job_survives_the_process_that_launched_it(
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     command = [sys.executable, "-c", code, spec.model_dump_json(), str(STANDIN)]
-    assert subprocess.run(command, timeout=30, check=False).returncode == -signal.SIGKILL
+    assert subprocess.run(command, timeout=30, check=False).returncode == -9
     local, handle = Local(), Handle("local", spec.job_id)
     try:
         assert local.status(handle).alive
@@ -615,6 +614,17 @@ def test_no_network_is_said_and_makes_nothing(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(HubUnreachable, match="no answer") as failed:
         spaces.launch(request_for(spaces), {"HF_TOKEN": CANARY})
     assert not isinstance(failed.value, LaunchFailed)
+
+
+def test_a_revoked_token_does_not_make_a_job_look_gone(hub: HubServer, spaces: Spaces) -> None:
+    handle = spaces.launch(request_for(spaces), {"HF_TOKEN": CANARY})
+    hub.admin("PUT", "tokens", {"token": spaces.token, "revoked": True})
+    try:
+        with pytest.raises(NoWrite, match="refused this token"):
+            spaces.status(handle)
+    finally:
+        hub.admin("PUT", "tokens", {"token": spaces.token, "revoked": False})
+    assert spaces.status(handle).alive
 
 
 def test_following_survives_streams_that_drop(hub: HubServer, spaces: Spaces) -> None:

@@ -58,6 +58,7 @@ class Spaces(Backend[SpaceRequest]):
 
     name = "spaces"
     needs_hub = True
+    needs_paid_plan = True
     noun = "Space"
     short_names: ClassVar[Mapping[str, str]] = {
         "cpu": FREE,
