@@ -49,6 +49,7 @@ class Journal:
         born = int(clock.now().timestamp() * 1000)
         self._last = max([born, *(e.seq for e in self._events)])
         self._file = self.path.open("a", encoding="utf-8")
+        self._file.write("\n" if _torn(self.path) else "")
         self._log = self.log_path.open("a", encoding="utf-8")
 
     @property
@@ -119,6 +120,12 @@ class Journal:
             to.flush()
         except (OSError, ValueError):
             pass
+
+
+def _torn(path: Path) -> bool:
+    """Whether a file ends within a line, as a killed process leaves it."""
+    text = path.read_bytes()
+    return bool(text) and not text.endswith(b"\n")
 
 
 def read_events(path: Path) -> Iterable[Event]:

@@ -1,0 +1,238 @@
+"""The supervisor on a Hub that refuses, vanishes and forgets: a model gets there, or it is said."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standins.localhub import HubServer
+from test_supervise import Worker, spec
+
+from worker.contract import (
+    EndReason,
+    Failed,
+    Finished,
+    Limits,
+    Machine,
+    Pushed,
+    PushTarget,
+    State,
+    fold,
+    from_line,
+)
+
+pytestmark = pytest.mark.slow
+
+REPO = "ann/support-bot"
+COMMIT = rf"/api/models/{REPO}/commit/main"
+MODEL = ("steps=2", "model=x", "finish")
+
+
+@pytest.fixture
+def hub(hub_server: Any) -> HubServer:
+    """A Hub of the test's own, to be broken at will."""
+    server: HubServer = hub_server("ann:write", "bob:read")
+    return server
+
+
+@pytest.fixture
+def start(tmp_path: Path, hub: HubServer) -> Iterator[Any]:
+    """Start workers that push to the Hub as ann."""
+    workers: list[Worker] = []
+
+    def made(
+        *acts: str, user: str = "ann", space: str | None = None, born: bool = False, **changes: Any
+    ) -> Worker:
+        folder = tmp_path / f"worker{len(workers)}"
+        folder.mkdir()
+        about = {"push": PushTarget(repo_id=REPO), **changes}
+        job = spec(**about)
+        environ = {"SPACE_ID": space} if space else {}
+        if born:
+            environ["ACCELERATOR"] = str(job.machine.flavor)
+        workers.append(Worker(folder, job, *acts, **hub.env(user, **environ)))
+        return workers[-1]
+
+    yield made
+    for worker in workers:
+        worker.close()
+
+
+def files(hub: HubServer, revision: str = "main") -> set[str]:
+    return set(hub.api().list_repo_files(REPO, revision=revision))
+
+
+def read(hub: HubServer, path: str, revision: str = "main") -> str:
+    with hub.http() as http:
+        answer = http.get(f"/{REPO}/resolve/{revision}/{path}", follow_redirects=True)
+        answer.raise_for_status()
+        return str(answer.text)
+
+
+def told(hub: HubServer, revision: str = "main") -> Any:
+    """Return what the events on the Hub add up to."""
+    lines = read(hub, "events.jsonl", revision).splitlines()
+    return fold(e for line in lines if (e := from_line(line)))
+
+
+def test_the_model_its_card_and_its_story_are_on_the_hub(start: Any, hub: HubServer) -> None:
+    worker = start(*MODEL)
+    assert isinstance(worker.ended(), Finished)
+    assert files(hub) >= {"model.safetensors", "README.md", "hubtrain.json", "events.jsonl"}
+    assert "training_args.bin" not in files(hub)
+    assert hub.api().model_info(REPO).private
+    story = told(hub)
+    assert (story.state, story.pushed.repo_id) == (State.SUCCEEDED, REPO)
+    (pushed,) = [e for e in worker.events if isinstance(e, Pushed)]
+    assert "model.safetensors" in files(hub, pushed.commit)
+    assert json.loads(read(hub, "hubtrain.json"))["spec"]["push"]["repo_id"] == REPO
+
+
+@pytest.mark.parametrize("status", [503, 403])
+def test_refused_three_times_then_accepted(start: Any, hub: HubServer, status: int) -> None:
+    hub.fault({"status": status}, method="POST", path=COMMIT, times=3)
+    worker = start(*MODEL)
+    assert isinstance(worker.ended(), Finished)
+    assert worker.output.count("Trying again") == 3
+    assert told(hub).state is State.SUCCEEDED
+
+
+def test_a_push_whose_answer_was_lost_is_not_made_twice(start: Any, hub: HubServer) -> None:
+    hub.fault({"drop": True, "after": True}, method="POST", path=COMMIT)
+    worker = start(*MODEL)
+    assert isinstance(worker.ended(), Finished)
+    titles = [c.title for c in hub.api().list_repo_commits(REPO)]
+    assert len([t for t in titles if t.startswith("Train ")]) == 1
+
+
+def test_a_push_never_accepted_is_said_and_the_model_stays(start: Any, hub: HubServer) -> None:
+    hub.fault({"status": 503}, method="POST", path=COMMIT, times=None)
+    worker = start(*MODEL, limits=Limits(push_seconds=5))
+    ending = worker.ended()
+    assert isinstance(ending, Failed)
+    assert ending.reason is EndReason.PUSH_FAILED
+    assert worker.process.returncode == EndReason.PUSH_FAILED.exit_code
+    kept = worker.work / "model"
+    assert str(kept) in ending.message
+    assert (kept / "model.safetensors").exists()
+    assert told(hub, "hubtrain-k4x").reason is EndReason.PUSH_FAILED
+
+
+def test_a_token_revoked_while_training_is_said(start: Any, hub: HubServer) -> None:
+    worker = start("steps=30x0.1", "model=x", "finish", limits=Limits(push_seconds=5))
+    worker.until("progress")
+    hub.fault({"status": 401}, path=r"^/(api|ann)/", times=None)
+    assert worker.ended().reason is EndReason.PUSH_FAILED
+
+
+def test_a_hub_that_restarts_meanwhile_gets_the_model_all_the_same(
+    start: Any, hub: HubServer
+) -> None:
+    worker = start("steps=10x0.1", "model=x", "finish")
+    worker.until("progress")
+    hub.kill9()
+    for line in worker.process.stdout:
+        worker.lines.append(line)
+        if "Trying again" in line:
+            break
+    hub.restart()
+    assert isinstance(worker.ended(), Finished)
+    assert told(hub).state is State.SUCCEEDED
+
+
+def test_a_token_that_may_not_write_is_refused_before_training(start: Any, hub: HubServer) -> None:
+    hub.api().create_repo(REPO)
+    worker = start(*MODEL, user="bob")
+    assert worker.ended().reason is EndReason.TOKEN_NO_WRITE
+    assert "loading model" not in worker.output
+
+
+def test_a_model_of_somebody_else_is_not_written_over(start: Any, hub: HubServer) -> None:
+    assert isinstance(start(*MODEL).ended(), Finished)
+    worker = start(*MODEL, job_id="c07")
+    ending = worker.ended()
+    assert ending.reason is EndReason.BAD_CONFIG
+    assert "--overwrite" in ending.message
+    assert "loading model" not in worker.output
+
+
+def test_an_overwrite_leaves_nothing_of_the_old_model(start: Any, hub: HubServer) -> None:
+    api = hub.api()
+    api.create_repo(REPO)
+    old = {"path_or_fileobj": b"old", "repo_id": REPO}
+    api.upload_file(path_in_repo="model-00001-of-00002.safetensors", **old)
+    api.upload_file(path_in_repo="LICENSE", **old)
+    worker = start(*MODEL, push=PushTarget(repo_id=REPO, overwrite=True))
+    assert isinstance(worker.ended(), Finished)
+    assert {"LICENSE", "model.safetensors"} <= files(hub)
+    assert "model-00001-of-00002.safetensors" not in files(hub)
+
+
+def test_a_failure_leaves_its_record_on_a_branch_and_main_alone(start: Any, hub: HubServer) -> None:
+    assert start("print=before the end", "raise").ended().reason is EndReason.WORKER_DIED
+    assert "events.jsonl" not in files(hub)
+    assert told(hub, "hubtrain-k4x").reason is EndReason.WORKER_DIED
+    assert "ZeroDivisionError" in read(hub, "log.txt", "hubtrain-k4x")
+
+
+@pytest.mark.parametrize("acts", [MODEL, ("fail=bad_data",)])
+def test_a_machine_that_restarts_does_not_train_again(
+    start: Any, hub: HubServer, acts: tuple[str, ...]
+) -> None:
+    first = start(*acts)
+    first.ended()
+    again = start("steps=600x1")
+    again.process.wait(60)
+    assert again.process.returncode == first.process.returncode
+    assert not again.events
+
+
+SPACE = "ann/support-bot-k4x"
+
+
+def eventually(happens: Callable[[], object], seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def space(hub: HubServer, hardware: str | None = None) -> None:
+    """Make a Space that does nothing, for a worker to take for its own."""
+    hub.api().create_repo(
+        SPACE, repo_type="space", space_sdk="docker", private=True, space_hardware=hardware
+    )
+
+
+@pytest.mark.parametrize("acts", [MODEL, ("raise",), ("kill",)])
+def test_every_ending_pauses_the_space(start: Any, hub: HubServer, acts: Any) -> None:
+    space(hub)
+    worker = start(*acts, space=SPACE)
+    worker.ended()
+    assert hub.api().get_space_runtime(SPACE).stage == "PAUSED"
+
+
+def test_a_space_that_cannot_be_paused_is_moved_to_free_hardware(
+    start: Any, hub: HubServer
+) -> None:
+    space(hub, "t4-small")
+    hub.fault({"status": 500}, path="/pause$", times=None)
+    machine = Machine(backend="spaces", flavor="t4-small")
+    start("raise", space=SPACE, machine=machine, born=True).ended()
+    assert hub.api().get_space_runtime(SPACE).requested_hardware == "cpu-basic"
+
+
+def test_a_machine_that_makes_way_ends_nothing(start: Any, hub: HubServer) -> None:
+    space(hub)
+    machine = Machine(backend="spaces", flavor="t4-small")
+    worker = start(*MODEL, space=SPACE, machine=machine)
+    eventually(lambda: hub.requests(path="/runtime$"))
+    worker.process.terminate()
+    worker.process.wait(30)
+    assert not worker.events
+    assert hub.api().get_space_runtime(SPACE).stage != "PAUSED"
+    assert not hub.api().repo_exists(REPO)

@@ -1,0 +1,405 @@
+"""The supervisor, with real children: every ending, what is told of it, and what is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from worker.contract import (
+    ENDINGS,
+    DataRef,
+    EndReason,
+    Event,
+    Failed,
+    Finished,
+    JobSpec,
+    Limits,
+    Machine,
+    Metric,
+    ModelRef,
+    Phase,
+    Started,
+    State,
+    Stopped,
+    fold,
+    from_line,
+)
+from worker.redact import HIDDEN, Redactor
+from worker.supervise.journal import Journal, read_events
+from worker.supervise.machine import parse_bytes
+from worker.supervise.watchdog import Vitals, in_words, verdict
+
+ROOT = Path(__file__).parent.parent
+
+
+def spec(**changes: Any) -> JobSpec:
+    """Return a job on this machine."""
+    about: dict[str, Any] = {
+        "job_id": "k4x",
+        "project": "support-bot",
+        "task": "llm",
+        "params": {"model": "/models/tiny", "data_path": "chats.jsonl", "trainer": "sft"},
+        "model": ModelRef(name="/models/tiny"),
+        "data": DataRef(folder="/data"),
+        "machine": Machine(backend="local"),
+    }
+    return JobSpec(**{**about, **changes})
+
+
+class Worker:
+    """A worker in a process of its own, whose trainer is a stand-in."""
+
+    def __init__(self, folder: Path, job: JobSpec, *acts: str, **environ: str) -> None:
+        self.work = folder / "work"
+        (folder / "job.json").write_text(job.model_dump_json())
+        env = {
+            **os.environ,
+            "HUBTRAIN_JOB_FILE": str(folder / "job.json"),
+            "HUBTRAIN_WORK": str(self.work),
+            "PYTHONPATH": str(ROOT),
+            **environ,
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.standins.worker", *acts],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=env,
+            cwd=ROOT,
+        )
+        self.lines: list[str] = []
+
+    def until(self, kind: str) -> Event:
+        """Read on until an event of this kind and return it."""
+        for event in self.read():
+            if event.kind == kind:
+                return event
+        raise AssertionError(f"no {kind} event in:\n{''.join(self.lines)}")
+
+    def read(self) -> Iterator[Event]:
+        """Yield the events as they are printed."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if event := from_line(line):
+                yield event
+
+    def ended(self, seconds: float = 60) -> Any:
+        """Wait for the end and return the ending."""
+        for _ in self.read():
+            pass
+        self.process.wait(seconds)
+        endings = [e for e in self.events if isinstance(e, ENDINGS)]
+        assert len(endings) == 1, f"a job has one ending:\n{self.output}"
+        return endings[0]
+
+    @property
+    def events(self) -> list[Event]:
+        return list(read_events(self.work / "events.jsonl"))
+
+    @property
+    def output(self) -> str:
+        return "".join(self.lines)
+
+    def close(self) -> None:
+        """End whatever still runs."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+def gone(pid: int, seconds: float = 5) -> bool:
+    """Whether a process ends within so long; one that nobody has buried yet has ended."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Any]:
+    """Start workers; `start("steps=2", "finish", limits=...)`."""
+    workers: list[Worker] = []
+
+    def made(*acts: str, environ: dict[str, str] | None = None, **changes: Any) -> Worker:
+        workers.append(Worker(tmp_path, spec(**changes), *acts, **(environ or {})))
+        return workers[-1]
+
+    yield made
+    for worker in workers:
+        worker.close()
+
+
+def test_success_leaves_the_model_its_card_and_its_manifest(start: Any, tmp_path: Path) -> None:
+    worker = start("steps=3", "model=x", "finish", output=str(tmp_path / "out"))
+    ending = worker.ended()
+    assert isinstance(ending, Finished)
+    assert ending.output == str(tmp_path / "out")
+    assert worker.process.returncode == 0
+    files = {p.name for p in (tmp_path / "out").iterdir()}
+    assert {"model.safetensors", "README.md", "hubtrain.json"} <= files
+    manifest = json.loads((tmp_path / "out" / "hubtrain.json").read_text())
+    assert manifest["spec"]["job_id"] == "k4x"
+    assert manifest["metrics"]["valid_loss"] == 1.5
+    assert fold(worker.events).state is State.SUCCEEDED
+
+
+def test_events_are_told_once_in_order_and_in_the_file_as_on_the_stream(start: Any) -> None:
+    worker = start("steps=2", "print=just a line", "model=x", "finish")
+    worker.ended()
+    told = [e for line in worker.lines if (e := from_line(line))]
+    assert told == worker.events
+    assert [e.kind for e in told[:3]] == ["started", "phase", "phase"]
+    numbers = [e.seq for e in told]
+    assert numbers == sorted(set(numbers))
+    assert "just a line\n" in worker.lines
+
+
+@pytest.mark.parametrize(
+    ("acts", "reason", "words"),
+    [
+        (["raise"], EndReason.WORKER_DIED, "exit code 1"),
+        (["exit=3"], EndReason.WORKER_DIED, "exit code 3"),
+        (["steps=1", "kill"], EndReason.WORKER_DIED, "SIGKILL"),
+        (["fail=bad_data"], EndReason.BAD_DATA, "The trainer says why."),
+        (["fail=oom"], EndReason.OOM, "The trainer says why."),
+        (["exit=0"], EndReason.WORKER_DIED, "left no model"),
+        (["finish"], EndReason.WORKER_DIED, "left no model"),
+    ],
+)
+def test_failures_say_why(start: Any, acts: list[str], reason: EndReason, words: str) -> None:
+    worker = start(*acts)
+    ending = worker.ended()
+    assert isinstance(ending, Failed)
+    assert (ending.reason, worker.process.returncode) == (reason, reason.exit_code)
+    assert words in ending.message
+
+
+def test_the_last_words_of_the_trainer_go_with_its_failure(start: Any) -> None:
+    worker = start("print=loading", "raise")
+    assert "ZeroDivisionError" in worker.ended().detail
+
+
+def test_a_trainer_that_finished_and_then_crashed_has_finished(start: Any) -> None:
+    worker = start("model=x", "finish", "kill")
+    assert isinstance(worker.ended(), Finished)
+
+
+def test_a_silent_trainer_is_hung_even_if_it_ignores_signals(start: Any) -> None:
+    worker = start("deaf", "steps=1", "sleep=60", limits=Limits(hang_seconds=1.5))
+    began = time.monotonic()
+    ending = worker.ended()
+    assert ending.reason is EndReason.HUNG
+    assert "1.5 s" in ending.message or "2 s" in ending.message
+    assert time.monotonic() - began < 20
+
+
+def test_the_deadline_stops_a_trainer_that_goes_on(start: Any) -> None:
+    ending = start("steps=600x0.1", limits=Limits(max_seconds=1.5)).ended()
+    assert isinstance(ending, Stopped)
+    assert ending.reason is EndReason.DEADLINE
+
+
+def test_the_money_limit_stops_it_too(start: Any) -> None:
+    machine = Machine(backend="local", usd_per_hour=3600.0)
+    ending = start("steps=600x0.1", limits=Limits(max_usd=1.5), machine=machine).ended()
+    assert (ending.kind, ending.reason) == ("stopped", EndReason.COST_CAP)
+
+
+def test_memory_above_the_machines_is_oom(start: Any) -> None:
+    worker = start("steps=1", "hold=700", "kill", environ={"MEMORY": "800Mi"})
+    ending = worker.ended()
+    assert ending.reason is EndReason.OOM
+    assert "0.8 GB" in ending.message
+
+
+def test_sigterm_ends_trainer_and_job_with_words(start: Any) -> None:
+    worker = start("steps=600x0.1")
+    worker.until("progress")
+    worker.process.send_signal(signal.SIGTERM)
+    ending = worker.ended()
+    assert ending.reason is EndReason.PREEMPTED
+    assert worker.process.returncode == EndReason.PREEMPTED.exit_code
+
+
+def test_nothing_outlives_the_job_not_even_grandchildren(start: Any, tmp_path: Path) -> None:
+    worker = start(f"spawn={tmp_path / 'pid'}", "fail=bad_config")
+    worker.ended()
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child to its parent")
+def test_a_killed_supervisor_takes_its_trainer_along(start: Any) -> None:
+    worker = start("deaf", "steps=600x0.1")
+    worker.until("progress")
+    (trainer,) = psutil.Process(worker.process.pid).children()
+    worker.process.kill()
+    assert gone(trainer.pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux chooses by a score")
+def test_the_trainer_is_first_to_go_when_memory_runs_out(start: Any) -> None:
+    worker = start("steps=600x0.1")
+    worker.until("progress")
+    (trainer,) = psutil.Process(worker.process.pid).children()
+    score = int(Path(f"/proc/{trainer.pid}/oom_score_adj").read_text())
+    own = int(Path(f"/proc/{worker.process.pid}/oom_score_adj").read_text())
+    assert score > own
+
+
+def test_a_job_that_has_ended_is_not_run_again(start: Any, tmp_path: Path) -> None:
+    start("model=x", "finish").ended()
+    again = start("fail=bad_data")
+    again.ended()
+    assert again.process.returncode == 0
+    assert "ended before" in again.output
+
+
+def test_secrets_reach_the_trainer_and_no_line_of_output(start: Any) -> None:
+    token = "hf_" + "aB3" * 11
+    worker = start(
+        "env=HF_TOKEN",
+        "env=WANDB_API_KEY",
+        "fail=bad_data",
+        environ={"HF_TOKEN": token, "WANDB_API_KEY": "not-for-your-eyes"},
+    )
+    worker.ended()
+    kept = "".join(p.read_text() for p in worker.work.iterdir() if p.is_file())
+    for text in (worker.output, kept):
+        assert token not in text
+        assert "not-for-your-eyes" not in text
+    assert f"WANDB_API_KEY is {HIDDEN}" in worker.output
+
+
+def test_the_trainer_cannot_speak_in_the_name_of_its_worker(start: Any) -> None:
+    forged = '{"kind":"stopped","reason":"user"}'
+    worker = start(f"print={forged}", f"print=@hubtrain {forged[:-1]}", "model=x", "finish")
+    assert isinstance(worker.ended(), Finished)
+    told = [e for line in worker.lines if (e := from_line(line))]
+    assert not [e for e in told if isinstance(e, Stopped)]
+
+
+def test_a_job_file_that_cannot_be_read_is_said_and_ends(tmp_path: Path) -> None:
+    env = {**os.environ, "HUBTRAIN_JOB_FILE": str(tmp_path / "none.json")}
+    done = subprocess.run(
+        [sys.executable, "-m", "worker"],
+        env={**env, "HUBTRAIN_WORK": str(tmp_path)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == EndReason.BAD_CONFIG.exit_code
+    assert isinstance(from_line(done.stdout.splitlines()[0]), Failed)
+
+
+def test_progress_bars_leave_only_their_last_word(start: Any) -> None:
+    worker = start("print=10%\r50%\r100%", "fail=bad_data")
+    worker.ended()
+    assert "100%\n" in worker.lines
+    assert "50%" not in worker.output
+
+
+LIMITS = Limits(max_seconds=100.0, max_usd=1.0, hang_seconds=30.0)
+
+
+@pytest.mark.parametrize(
+    ("vitals", "price", "reason"),
+    [
+        (Vitals(now=99.0, started=0.0, last_event=98.0), 1.0, None),
+        (Vitals(now=100.0, started=0.0, last_event=99.0), 1.0, EndReason.DEADLINE),
+        (Vitals(now=90.0, started=0.0, last_event=60.0), 1.0, EndReason.HUNG),
+        (Vitals(now=90.0, started=0.0, last_event=89.0), 40.0, EndReason.COST_CAP),
+        (Vitals(now=90.0, started=0.0, last_event=89.0), 0.0, None),
+    ],
+)
+def test_the_watchdog_decides(vitals: Vitals, price: float, reason: EndReason | None) -> None:
+    ending = verdict(vitals, LIMITS, price)
+    assert (ending.reason if ending else None) is reason
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (0.4, "0.4 s"), (40, "40 s"), (540, "9 min"), (7500, "2 h 05 min")],
+)
+def test_durations_in_words(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("16Gi", 16 * 2**30), ("800Mi", 800 * 2**20), ("1024", 1024), ("", None), ("much", None)],
+)
+def test_sizes_of_machines(text: str, size: int | None) -> None:
+    assert parse_bytes(text) == size
+
+
+def test_the_redactor_knows_names_shapes_and_escapes() -> None:
+    environ = {"HF_TOKEN": "tok-123456", "X_SECRET": 'a"b\\c-secret', "HOME": "/root", "A_KEY": "1"}
+    redact = Redactor(environ)
+    assert redact("x tok-123456 y") == f"x {HIDDEN} y"
+    assert redact(json.dumps('a"b\\c-secret')) == f'"{HIDDEN}"'
+    assert redact("hf_" + "z" * 34) == HIDDEN
+    assert redact("from huggingface_hub import hf_hub_download, hf_transfer 1 /root") == (
+        "from huggingface_hub import hf_hub_download, hf_transfer 1 /root"
+    )
+
+
+class Noon:
+    """A clock that stands still until it is told to sleep."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 1, 1, 12, tzinfo=UTC)
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at.timestamp()
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.at += timedelta(seconds=seconds)
+
+    def new_id(self) -> str:
+        return "aaaaaa"
+
+
+def test_a_journal_goes_on_where_its_file_ends_and_never_reuses_a_number(tmp_path: Path) -> None:
+    clock = Noon()
+    with (tmp_path / "out").open("w") as out:
+        first = Journal(tmp_path, clock=clock, redact=str, out=out)
+        before = [first.say(Phase(name=n)).seq for n in "abc"]
+        first.close()
+        with (tmp_path / "events.jsonl").open("a") as file:
+            file.write('{"kind":"phase","na')  # killed in the middle of a line
+        second = Journal(tmp_path, clock=clock, redact=str, out=out)
+        after = second.say(Metric(step=1, values={"loss": 1.0})).seq
+        second.close()
+    assert after > max(before)
+    assert len(list(read_events(tmp_path / "events.jsonl"))) == 4
+
+
+def test_a_draft_has_the_number_it_will_have(tmp_path: Path) -> None:
+    with (tmp_path / "out").open("w") as out:
+        journal = Journal(tmp_path, clock=Noon(), redact=str, out=out, attempt=2)
+        draft = journal.draft(Finished(), ahead=2)
+        journal.say(Started(job_id="k4x"))
+        told = journal.say(Finished(at=draft.at))
+        journal.close()
+    assert (draft.seq, draft.attempt) == (told.seq, 2)
