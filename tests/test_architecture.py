@@ -184,7 +184,7 @@ def test_a_laptop_without_torch_can_import_all_it_runs() -> None:
 
 
 def literals(node: ast.AST) -> list[str]:
-    """Return the strings of a list, tuple or set, the keys of a dict, what a name is compared to."""
+    """Return the strings in a list, tuple or set, in the keys of a dict, or in a comparison."""
     items: list[ast.expr | None] = []
     if isinstance(node, ast.List | ast.Tuple | ast.Set):
         items = list(node.elts)
