@@ -156,6 +156,7 @@ def serve(hub: Hub, listening: socket.socket, *, as_json: bool, verbose: bool) -
         access_log=verbose,
         proxy_headers=False,
         server_header=False,
+        date_header=False,  # uvicorn's own may be seconds old; `limits` says the time
         lifespan="on",
         timeout_graceful_shutdown=2,
     )

@@ -95,7 +95,7 @@ def event_stream(
 ) -> StreamingResponse:
     """Return the answer that sends `events` as they come and comments while there are none.
 
-    Clients tell history from news by the `Date` header, which the server adds. The connection is
+    Clients tell history from news by the `Date` header, which `limits` adds. The connection is
     dropped once `cut_after` events are sent, if that is given.
     """
     headers = {

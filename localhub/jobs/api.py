@@ -202,7 +202,7 @@ def _logs(call: Call) -> Answer:
     jobs, conditions = call.hub.jobs, call.hub.machines.conditions
     return event_stream(
         call.hub.machines.log(f"job-{job.id}").follow(
-            lambda: jobs.known(job.id).stage.final, last=int(tail) if tail else None
+            lambda: jobs.over(job.id), last=int(tail) if tail else None
         ),
         keep_alive=conditions.keep_alive,
         cut_after=call.hub.faults.cut_after(call.request.scope),

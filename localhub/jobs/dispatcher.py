@@ -91,6 +91,11 @@ class Dispatcher:
                 run=None,
             )
 
+    def over(self, job: str) -> bool:
+        """Return whether a Job has ended, to its last word."""
+        shift = self.shifts.get(job)
+        return self.known(job).stage.final and not (shift and shift.thread.is_alive())
+
     # addresses
 
     def urls(self, job: Job) -> list[str]:

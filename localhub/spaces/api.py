@@ -133,7 +133,7 @@ def _logs(call: Call) -> Answer:
         space = shelf.get(repo.id)
         if space is None or kind == "build":
             return space is None or space.stage is not Stage.BUILDING
-        return not space.stage.moving
+        return not space.stage.moving and not call.hub.spaces.at_work(repo.id)
 
     return event_stream(
         call.hub.machines.log(f"space-{repo.id}-{kind}").follow(over),

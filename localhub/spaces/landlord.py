@@ -121,6 +121,11 @@ class Landlord:
             self.hub.store.after_commit(lease.thread.start)
         return space
 
+    def at_work(self, repo: int) -> bool:
+        """Return whether something of a Space still runs, be it on its way to its end."""
+        lease = self.leases.get(repo)
+        return lease is not None and lease.thread.is_alive()
+
     # visitors
 
     def door(self, subdomain: str) -> Door | None:
