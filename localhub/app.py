@@ -58,6 +58,8 @@ ROOMS = (
     "localhub.api.lfs",
     "localhub.api.resolve",
     "localhub.api.info",
+    "localhub.api.storage",
+    "localhub.api.nowhere",
     "localhub.api.pages",
 )
 

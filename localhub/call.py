@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import logging
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 IN_MEMORY = 4 << 20
 """Bytes of a request body kept in memory; what is longer is spooled to disk."""
+
+LOG = logging.getLogger("localhub")
 
 Answer = Response | dict[str, Any] | list[Any] | None
 Handler = Callable[["Call"], Answer]
@@ -167,6 +170,10 @@ def _run(hub: Hub, handler: Handler, request: Request, body: IO[bytes], admin: b
         return as_response(handler(Call(hub, request, caller, body)))
     except Refusal as refusal:
         return refusal.response()
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        # A body of the wrong shape, or a mistake of ours: the traceback tells which.
+        LOG.exception("%s %s", request.method, request.url.path)
+        return bad_request(f"The request makes no sense here: {error!r}").response()
 
 
 def _need_admin(hub: Hub, request: Request) -> None:

@@ -119,6 +119,8 @@ class Content:
 
     def sha(self, repo: int, revision: str) -> str:
         """Return the commit of a branch, tag, full ref or (shortened) id, or refuse with 404."""
+        if revision == "HEAD":
+            revision = "main"
         for name in (revision, f"refs/heads/{revision}", f"refs/tags/{revision}"):
             found = self.ref(repo, name)
             if found:
@@ -174,11 +176,17 @@ class Content:
         when: datetime,
         message: str,
     ) -> str:
-        """Store the commit whose files are `files` (path to blob id) and return its id."""
+        """Store the commit whose files are `files` (path to blob id) and return its id.
+
+        A commit without parents may hold what came from another repo; it is this one's then.
+        """
+        parents = tuple(parents)
         with self.store.write() as db:
+            if not parents:
+                self.hold_large(repo, files.values())
             tree = self._add_tree(files)
             made = git.CommitObject(
-                tree, tuple(parents), f"{author} <{author}@users.noreply.localhub>", when, message
+                tree, parents, f"{author} <{author}@users.noreply.localhub>", when, message
             )
             sha = git.commit_id(made)
             db.execute(
@@ -243,6 +251,38 @@ class Content:
                 "INSERT OR REPLACE INTO blobs VALUES (?,?,?,?)", (oid, len(data), sha256, size)
             )
         return oid
+
+    def large_files(self, repo: int) -> dict[str, int]:
+        """Return SHA-256 and bytes of every large content a repo was given."""
+        rows = self.store.db().execute(
+            "SELECT sha256, size FROM lfs_objects WHERE repo=? ORDER BY rowid", (repo,)
+        )
+        return {row["sha256"]: row["size"] for row in rows}
+
+    def forget_large(self, repo: int, names: Iterable[str]) -> None:
+        """Take large contents from a repo; `sweep` then frees those no other repo has."""
+        with self.store.write() as db:
+            db.executemany(
+                "DELETE FROM lfs_objects WHERE repo=? AND sha256=?", [(repo, one) for one in names]
+            )
+
+    def sweep(self, names: Iterable[str]) -> None:
+        """Free the disk of those large contents that no repo has any more."""
+        # Under the write lock, so that no upload of the same content ends in between.
+        with self.store.write() as db:
+            for name in names:
+                held = db.execute("SELECT 1 FROM lfs_objects WHERE sha256=?", (name,)).fetchone()
+                if held is None:
+                    self.store.content("lfs", name).unlink(missing_ok=True)
+
+    def hold_large(self, repo: int, oids: Iterable[str]) -> None:
+        """Give a repo the large contents behind pointers that another revision or repo has."""
+        with self.store.write() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO lfs_objects SELECT ?, lfs_sha256, lfs_size FROM blobs"
+                " WHERE oid=? AND lfs_sha256 IS NOT NULL",
+                [(repo, oid) for oid in oids],
+            )
 
     def used(self, repo: int) -> int:
         """Return the bytes of large contents a repo was given, those of old commits too."""

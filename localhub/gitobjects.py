@@ -6,6 +6,7 @@ Pure functions over bytes; stores nothing. Trees are lists of `Entry` of one fol
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,10 @@ FILE = "100644"
 FOLDER = "40000"
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n"
+
+POINTER_PATTERN = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/v1\s+oid sha256:([0-9a-f]{64})\s+size (\d+)\s*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,12 @@ def blob_id(data: bytes) -> str:
 def pointer(sha256: str, size: int) -> bytes:
     """Return the small file that stands in git for a large one."""
     return POINTER.format(sha256=sha256, size=size).encode()
+
+
+def read_pointer(data: bytes) -> tuple[str, int] | None:
+    """Return SHA-256 and size of the large file a small one stands for, None if for none."""
+    found = POINTER_PATTERN.fullmatch(data)
+    return (found[1].decode(), int(found[2])) if found else None
 
 
 def tree_bytes(entries: Iterable[Entry]) -> bytes:

@@ -6,6 +6,7 @@ Knows no routes. `localhub.app` makes one, hands it to every room and lets them 
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from localhub.spaces.landlord import Landlord
 from localhub.store import Store
 
 __all__ = ["Clock", "Hub", "Options"]
+
+LOG = logging.getLogger("localhub")
 
 Created = Callable[[Repo, dict[str, Any]], None]
 Committed = Callable[[Repo, str], None]
@@ -147,9 +150,12 @@ class Hub:
             react(repo, body)
 
     def committed(self, repo: Repo, sha: str) -> None:
-        """Tell the rooms of a new commit on main."""
+        """Tell the rooms of a new commit on main; it stands, whatever they make of it."""
         for react in self._committed:
-            react(repo, sha)
+            try:
+                react(repo, sha)
+            except Exception:
+                LOG.exception("after commit %s of %s", sha, repo.full_name)
 
     def pushed(self, repo: Repo, ref: str, old: str, new: str) -> None:
         """Tell the rooms that a ref moved."""

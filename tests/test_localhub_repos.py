@@ -466,24 +466,22 @@ def test_known_hash_of_a_foreign_file_opens_nothing(
     token = shared_hub.admin("POST", "tokens", {"user": "mallory", "role": "write"})["token"]
     mallory = HfApi(endpoint=shared_hub.endpoint, token=token)
     mine = mallory.create_repo(f"mallory/m{next(NUMBERS)}").repo_id
-    lines = [
-        {"key": "header", "value": {"summary": "s"}},
-        {
-            "key": "lfsFile",
-            "value": {
-                "path": "s.bin",
-                "algo": "sha256",
-                "oid": hashlib.sha256(secret).hexdigest(),
-                "size": 3000,
-            },
-        },
-    ]
-    answer = httpx2.post(
-        f"{shared_hub.endpoint}/api/models/{mine}/commit/main",
-        content="\n".join(json.dumps(line) for line in lines),
-        headers={"Authorization": f"Bearer {token}"},
-    )
-    assert answer.status_code == 400
+    oid = hashlib.sha256(secret).hexdigest()
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize 3000\n"
+    header = {"key": "header", "value": {"summary": "s"}}
+    by_name = {"path": "s.bin", "algo": "sha256", "oid": oid, "size": 3000}
+    for line in (
+        {"key": "lfsFile", "value": by_name},
+        {"key": "lfsFile", "value": {"path": "s.bin", "algo": "sha256", "oid": oid}},
+        {"key": "file", "value": {"path": "s.txt", "content": pointer}},
+    ):
+        answer = httpx2.post(
+            f"{shared_hub.endpoint}/api/models/{mine}/commit/main",
+            content=f"{json.dumps(header)}\n{json.dumps(line)}",
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        assert answer.status_code == 400, line
+    assert mallory.list_repo_files(mine) == [".gitattributes"]
 
 
 def test_resolve_speaks_headers_and_ranges(
@@ -632,6 +630,45 @@ def test_people_log_in_and_see_their_repos(shared_hub: HubServer, repo: str) -> 
         assert token not in seen.text and browser.cookies["token"] != token
         browser.get("/logout")
         assert browser.get(f"/{repo}").status_code == 404
+
+
+def test_removed_large_files_free_the_disk(hub_server: Callable[..., HubServer]) -> None:
+    hub = hub_server()
+    api = hub.api()
+    api.create_repo("ann/m")
+
+    def on_disk() -> int:
+        return sum(path.stat().st_size for path in (hub.data / "lfs").rglob("*") if path.is_file())
+
+    for number in range(3):
+        data = os.urandom(1000 + number)
+        api.upload_file(path_or_fileobj=data, path_in_repo="ck.bin", repo_id="ann/m")
+    twin = api.duplicate_repo("ann/m", "ann/twin")
+    assert twin.repo_id == "ann/twin"
+    assert (api.model_info("ann/m").used_storage, on_disk()) == (3003, 3003)
+    files = list(api.list_lfs_files("ann/m"))
+    assert sorted(one.size for one in files) == [1000, 1001, 1002]
+    assert [one.filename for one in files if one.size == 1002] == ["ck.bin"]
+    api.permanently_delete_lfs_files("ann/m", [one for one in files if one.size != 1002])
+    assert (api.model_info("ann/m").used_storage, on_disk()) == (1002, 1002)
+    assert Path(api.hf_hub_download("ann/m", "ck.bin")).read_bytes() == data
+    api.delete_repo("ann/m")
+    assert on_disk() == 1002
+    assert Path(api.hf_hub_download("ann/twin", "ck.bin")).read_bytes() == data
+    api.delete_repo("ann/twin")
+    assert on_disk() == 0
+
+
+@pytest.mark.parametrize("name", ["gpt2", "nobody/nothing"])
+def test_absent_repo_is_absent_in_every_way(shared_hub: HubServer, name: str) -> None:
+    for user in ("ann", None):
+        api = shared_hub.api(user)
+        assert not api.repo_exists(name) and not api.file_exists(name, "config.json")
+        for ask in (api.model_info, api.list_repo_files, api.auth_check):
+            with pytest.raises(RepositoryNotFoundError):
+                ask(name)
+        with pytest.raises(RepositoryNotFoundError):
+            api.hf_hub_download(name, "config.json")
 
 
 def test_unknown_repo_type_is_a_bad_request(shared_hub: HubServer) -> None:

@@ -157,8 +157,9 @@ def admit(hub: Hub, signed: Signed, arrival: Arrival) -> None:
             f"The content does not match: expected {signed.oid} of {signed.size} bytes,"
             f" got {arrival.sha256.hexdigest()} of {arrival.size}"
         )
-    hub.store.keep("lfs", signed.oid, arrival.path)
-    hub.content.note_large(signed.repo, signed.oid, signed.size)
+    with hub.store.write():
+        hub.store.keep("lfs", signed.oid, arrival.path)
+        hub.content.note_large(signed.repo, signed.oid, signed.size)
 
 
 def upload(hub: Hub) -> Endpoint:

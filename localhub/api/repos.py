@@ -22,6 +22,7 @@ def routes(hub: Hub) -> list[BaseRoute]:
         Route("/api/repos/create", endpoint(hub, create), methods=["POST"]),
         Route("/api/repos/delete", endpoint(hub, delete), methods=["DELETE"]),
         Route("/api/repos/move", endpoint(hub, move), methods=["POST"]),
+        Route(ONE + "/duplicate", endpoint(hub, duplicate), methods=["POST"]),
         Route(ONE + "/settings", endpoint(hub, settings), methods=["PUT"]),
         Route(ONE + "/visibility", endpoint(hub, settings), methods=["PUT"]),
         Route(ONE + "/auth-check", endpoint(hub, auth_check)),
@@ -80,9 +81,11 @@ def delete(call: Call) -> Answer:
     call.need_write_token()
     body = call.json()
     repo = named(call, repo_type(body), full_name_of(call, body))
+    large = call.hub.content.large_files(repo.id)
     with call.hub.store.write():
         call.hub.deleted(repo)
         call.hub.repos.delete(repo)
+    call.hub.content.sweep(large)
     return None
 
 
@@ -109,6 +112,33 @@ def move(call: Call) -> Answer:
         renamed = call.hub.repos.rename(repo, target, f"{call.hub.endpoint}/{PREFIX[kind]}{target}")
         call.hub.moved(repo, renamed)
     return PlainTextResponse("OK")
+
+
+def duplicate(call: Call) -> Answer:
+    """Copy a repo's files, as they are on main, into a new repo."""
+    user = call.need_write_token()
+    source = call.readable()
+    body = call.json()
+    target = str(body.get("repository") or "")
+    if not call.caller.may_create(target.partition("/")[0]):
+        raise forbidden(f"You don't have the rights to create a {source.type} as {target}")
+    url = f"{call.hub.endpoint}/{PREFIX[source.type]}{target}"
+    content = call.hub.content
+    with call.hub.store.write():
+        private = bool(is_private(body, source.private))
+        made = call.hub.repos.create(source.type, target, private=private, creator=user, url=url)
+        sha = content.add_commit(
+            made.id,
+            content.ids_at(source.id, content.sha(source.id, "main")),
+            parents=(),
+            author=user,
+            when=call.hub.clock.now(),
+            message=f"Duplicate from {source.full_name}",
+        )
+        content.set_ref(made.id, "refs/heads/main", sha)
+        call.hub.created(made, body)
+    call.hub.committed(made, sha)
+    return {"url": url}
 
 
 def settings(call: Call) -> Answer:
