@@ -1,7 +1,8 @@
 """Makes `examples/python-docs.jsonl`: the language reference that ships with Python, as a chat.
 
-Each topic of `pydoc_data.topics` becomes a question and its answer. The text is the Python
-documentation's, under the PSF licence; it is read from the interpreter that runs this.
+Each topic of `pydoc_data.topics` becomes a question and its answer: the paragraphs it begins with.
+The text is the Python documentation's, under the PSF licence; it is read from the interpreter that
+runs this.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from pathlib import Path
 from pydoc_data.topics import topics
 
 HERE = Path(__file__).parent
+ANSWER_CHARACTERS = 1800
+"""Longest answer: whole paragraphs, so that a model learns to end where a person would."""
 
 
 def rows() -> list[dict[str, object]]:
@@ -20,11 +23,21 @@ def rows() -> list[dict[str, object]]:
         {
             "messages": [
                 {"role": "user", "content": f"What does Python's reference say about {name!r}?"},
-                {"role": "assistant", "content": text.strip()},
+                {"role": "assistant", "content": opening(text)},
             ]
         }
         for name, text in sorted(topics.items())
     ]
+
+
+def opening(text: str, most: int = ANSWER_CHARACTERS) -> str:
+    """Return the paragraphs a text begins with, as many as fit in `most` characters, or the first."""
+    taken = ""
+    for paragraph in text.strip().split("\n\n"):
+        if taken and len(taken) + len(paragraph) > most:
+            break
+        taken += paragraph.rstrip() + "\n\n"
+    return taken.strip()
 
 
 def write(path: Path) -> int:

@@ -60,7 +60,7 @@ _OWN = {option.name for option in COMMAND_OPTIONS}
 
 def task_command(task: Task[Any]) -> click.Command:
     """Return the command that trains this task."""
-    options = [*COMMAND_OPTIONS, *options_of(_classes(task))]
+    options: list[click.Parameter] = [*COMMAND_OPTIONS, *options_of(_classes(task))]
 
     def run(**values: Any) -> int:
         own = {name: values.pop(name) for name in list(values) if name in _OWN}
@@ -206,7 +206,7 @@ def _scratch() -> Path:
 
 
 def _order(asked: Asked, report: Report, data: DataRef) -> Order:
-    push = asked.job.push_target(report.owner)
+    push = report.push
     return Order(
         task=asked.task.name,
         params=asked.params.model_dump(mode="json"),
