@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import SpaceHardware
 from standins.localhub import HubServer
 from test_supervise import Worker, spec
 
@@ -163,9 +164,8 @@ def test_a_model_of_somebody_else_is_not_written_over(start: Any, hub: HubServer
 def test_an_overwrite_leaves_nothing_of_the_old_model(start: Any, hub: HubServer) -> None:
     api = hub.api()
     api.create_repo(REPO)
-    old = {"path_or_fileobj": b"old", "repo_id": REPO}
-    api.upload_file(path_in_repo="model-00001-of-00002.safetensors", **old)
-    api.upload_file(path_in_repo="LICENSE", **old)
+    for name in ("model-00001-of-00002.safetensors", "LICENSE"):
+        api.upload_file(path_or_fileobj=b"old", path_in_repo=name, repo_id=REPO)
     worker = start(*MODEL, push=PushTarget(repo_id=REPO, overwrite=True))
     assert isinstance(worker.ended(), Finished)
     assert {"LICENSE", "model.safetensors"} <= files(hub)
@@ -201,11 +201,9 @@ def eventually(happens: Callable[[], object], seconds: float = 30) -> None:
         time.sleep(0.1)
 
 
-def space(hub: HubServer, hardware: str | None = None) -> None:
+def space(hub: HubServer) -> None:
     """Make a Space that does nothing, for a worker to take for its own."""
-    hub.api().create_repo(
-        SPACE, repo_type="space", space_sdk="docker", private=True, space_hardware=hardware
-    )
+    hub.api().create_repo(SPACE, repo_type="space", space_sdk="docker", private=True)
 
 
 @pytest.mark.parametrize("acts", [MODEL, ("raise",), ("kill",)])
@@ -219,7 +217,8 @@ def test_every_ending_pauses_the_space(start: Any, hub: HubServer, acts: Any) ->
 def test_a_space_that_cannot_be_paused_is_moved_to_free_hardware(
     start: Any, hub: HubServer
 ) -> None:
-    space(hub, "t4-small")
+    space(hub)
+    hub.api().request_space_hardware(SPACE, SpaceHardware.T4_SMALL)
     hub.fault({"status": 500}, path="/pause$", times=None)
     machine = Machine(backend="spaces", flavor="t4-small")
     start("raise", space=SPACE, machine=machine, born=True).ended()

@@ -235,6 +235,14 @@ def test_sigterm_ends_trainer_and_job_with_words(start: Any) -> None:
     assert worker.process.returncode == EndReason.PREEMPTED.exit_code
 
 
+def test_what_a_trainer_writes_down_when_it_is_stopped_is_told(start: Any) -> None:
+    worker = start("checkpoint", "steps=600x0.1", limits=Limits(max_seconds=1.5))
+    assert worker.ended().reason is EndReason.DEADLINE
+    checkpoint = fold(worker.events).last_checkpoint
+    assert checkpoint is not None
+    assert checkpoint.step == 7
+
+
 def test_nothing_outlives_the_job_not_even_grandchildren(start: Any, tmp_path: Path) -> None:
     worker = start(f"spawn={tmp_path / 'pid'}", "fail=bad_config")
     worker.ended()

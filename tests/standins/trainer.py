@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from worker.contract import EndReason, Failed, Finished, Metric, Phase, Progress, marked
+from worker.contract import Checkpoint, EndReason, Failed, Finished, Metric, Phase, Progress, marked
 
 
 def main(output: Path, acts: list[str]) -> None:
@@ -67,6 +67,16 @@ def spawn(output: Path, value: str) -> None:
     Path(value).write_text(str(pid))
 
 
+def checkpoint(output: Path, value: str) -> None:
+    """Write one when asked to end, as the real trainer does."""
+
+    def write(*_: object) -> None:
+        say(Checkpoint(step=7, where="/work/checkpoint-7"))
+        sys.exit(143)
+
+    signal.signal(signal.SIGTERM, write)
+
+
 _HELD: list[bytearray] = []
 _ACTS: dict[str, Callable[[Path, str], object]] = {
     "steps": steps,
@@ -81,6 +91,7 @@ _ACTS: dict[str, Callable[[Path, str], object]] = {
     "exit": lambda output, value: sys.exit(int(value)),
     "raise": lambda output, value: 1 / 0,
     "kill": lambda output, value: os.kill(os.getpid(), signal.SIGKILL),
+    "checkpoint": checkpoint,
     "deaf": lambda output, value: signal.signal(signal.SIGTERM, signal.SIG_IGN),
 }
 

@@ -25,6 +25,9 @@ LINE_BYTES = 1 << 16
 WAITING_LINES = 10_000
 """Lines that may wait to be read before the child has to wait with its next."""
 
+SILENCE_SECONDS = 0.5
+"""How long the output of an ended child may take to come through."""
+
 _LEASH = Path(__file__).with_name("leash.py")
 
 
@@ -69,7 +72,7 @@ class Trainer:
     def next_line(self, seconds: float) -> str | None:
         """Return the next line of output, waiting for it at most so long; none if there is none."""
         try:
-            return self._lines.get(timeout=seconds)
+            return self._lines.get(timeout=seconds) if seconds > 0 else self._lines.get_nowait()
         except queue.Empty:
             return None
 
@@ -78,7 +81,7 @@ class Trainer:
         """Whether the child has ended and all it said has been read."""
         if self.returncode is None:
             return False
-        self._reader.join(0.5)  # a grandchild may hold the pipe open: do not wait for it
+        self._reader.join(SILENCE_SECONDS)  # a grandchild may hold the pipe open for ever
         return self._lines.empty()
 
     def measure(self) -> int:
@@ -101,6 +104,7 @@ class Trainer:
         # The leader may be gone and its data loaders not.
         self._signal(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
         self._process.wait()
+        self._reader.join(SILENCE_SECONDS)
         self.peak_bytes = max(self.peak_bytes, _most_ever_held())
 
     def _signal(self, number: signal.Signals) -> None:

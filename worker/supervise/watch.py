@@ -35,6 +35,12 @@ MEASURE_SECONDS = 3.0
 LAST_WORDS = 20
 """Lines of output that go with a failure."""
 
+GRACE_SECONDS = 20.0
+"""How long a trainer that is stopped may take to write down where it is."""
+
+STUCK_SECONDS = 2.0
+"""The same for one that is hung."""
+
 EXIT_SECONDS = 60.0
 """How long a trainer that has told its ending may take to exit."""
 
@@ -52,14 +58,18 @@ def watch(live: Live, command: Sequence[str]) -> Ending:
     over = threading.Event()
     threading.Thread(target=_measure, args=(live, trainer, over), daemon=True).start()
     reading = _Reading(live)
+    cut_short: Ending | None = None
     try:
         cut_short = reading.until_silent(trainer)
     finally:
         over.set()
-        trainer.end()
+        trainer.end(GRACE_SECONDS if isinstance(cut_short, Stopped) else STUCK_SECONDS)
         live.usage = None
+    reading.rest(trainer)
     if cut_short or reading.held:
         return cut_short or reading.verdict(trainer)
+    if live.stopped_by:  # the signal to end reached the trainer as well
+        return asked_for(live)
     return _died(trainer, reading.last_words, machine.oom_kills() > kills)
 
 
@@ -85,6 +95,11 @@ class _Reading:
                 if ending := self.judge(now):
                     return ending
         return None
+
+    def rest(self, trainer: Trainer) -> None:
+        """Read what the trainer said while it was ended: a checkpoint, perhaps."""
+        while (line := trainer.next_line(0)) is not None:
+            self.take(line)
 
     def take(self, line: str) -> None:
         """Pass on an event, hold back an ending, keep everything else as log."""
