@@ -82,10 +82,6 @@ class Log:
         return complete.splitlines(), position + len(complete)
 
 
-class Cut(ConnectionError):
-    """A stream was dropped on purpose."""
-
-
 def event_stream(
     events: AsyncIterator[bytes | None],
     *,
@@ -95,8 +91,8 @@ def event_stream(
 ) -> StreamingResponse:
     """Return the answer that sends `events` as they come and comments while there are none.
 
-    Clients tell history from news by the `Date` header, which `limits` adds. The connection is
-    dropped once `cut_after` events are sent, if that is given.
+    Clients tell history from news by the `Date` header, which `limits` adds. `cut_after` is
+    how many events are sent before the connection is dropped; `faults` does that at an early end.
     """
     headers = {
         "Cache-Control": "no-cache",
@@ -115,7 +111,7 @@ async def _sent(
     yield b": connected\n\n"
     async for event in events:
         if left == 0:
-            raise Cut("asked for by a fault")
+            return
         if event is not None:
             left = None if left is None else left - 1
             yield kind + b"data: " + event + b"\n\n"
