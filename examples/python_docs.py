@@ -13,7 +13,7 @@ from pathlib import Path
 from pydoc_data.topics import topics
 
 HERE = Path(__file__).parent
-ANSWER_CHARACTERS = 1800
+ANSWER_CHARACTERS = 2300
 """Longest answer: whole paragraphs, so that a model learns to end where a person would."""
 
 
@@ -31,7 +31,7 @@ def rows() -> list[dict[str, object]]:
 
 
 def opening(text: str, most: int = ANSWER_CHARACTERS) -> str:
-    """Return the paragraphs a text begins with, as many as fit in `most` characters, or the first."""
+    """Return the paragraphs a text begins with: one, or as many as fit in `most` characters."""
     taken = ""
     for paragraph in text.strip().split("\n\n"):
         if taken and len(taken) + len(paragraph) > most:
