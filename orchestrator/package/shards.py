@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -93,10 +93,16 @@ def package(source: Source, params: Data, folder: Path, report: Report = silent)
 
 def _packed(source: Source, params: Data, folder: Path, report: Report) -> Package:
     written: dict[str, list[_Shard]] = {}
+    before, total = 0, max(1, source.stored_bytes)
     for role, table in source.tables.items():
+
+        def progress(share: float, table: Table = table, before: int = before) -> None:
+            report("packing", (before + share * table.stored_bytes) / total)
+
         limit = params.max_samples if role == "train" else None
-        progress = partial(report, f"packing {table.name}")
         written[role] = table.settled(partial(_write, table, role, folder, limit, progress))
+        before += table.stored_bytes
+    report("packing", 1.0)
     shards = [shard for group in written.values() for shard in group]
     return Package(
         folder=folder,
@@ -135,7 +141,7 @@ def local_ref(package: Package, store: Path) -> DataRef:
 
 
 def _write(
-    table: Table, role: str, folder: Path, limit: int | None, progress: partial[None]
+    table: Table, role: str, folder: Path, limit: int | None, progress: Callable[[float], None]
 ) -> list[_Shard]:
     """Write one split; shards are encoded in threads while the next rows are read."""
     threads = min(4, os.cpu_count() or 1)
@@ -149,9 +155,7 @@ def _write(
             while len(running) >= threads:
                 done.append(running.popleft().result())
             progress(share)
-        done += [future.result() for future in running]
-    progress(1.0)
-    return done
+        return done + [future.result() for future in running]
 
 
 def _shards(

@@ -55,7 +55,7 @@ def upload(
     found = _look_up(repo_id, hub, clock)
     missing = _missing(package, found)
     if found is not None and not missing:
-        report(f"{repo_id} is there already, nothing is sent", 1.0)
+        report("data is on the Hub already", 1.0)
         return _ref(package, repo_id, found.sha)
     if found is None:
         make = partial(hub.create_repo, repo_id, repo_type="dataset", private=True, exist_ok=True)
@@ -110,16 +110,16 @@ def _send(
     """Send the shards one by one, then commit them all at once; return the commit."""
     from huggingface_hub import CommitOperationAdd
 
-    what = f"uploading to {repo_id} (private)"
+    doing = f"uploading to {repo_id}"
     sizes = [(package.folder / name).stat().st_size for name in names]
     adding: list[CommitOperationAdd] = []
-    report(what, 0.0)
+    report("uploading", 0.0)
     for done, name in enumerate(names):
         shard = CommitOperationAdd(name, package.folder / name)
         send = partial(hub.preupload_lfs_files, repo_id, [shard], repo_type="dataset")
-        patiently(what, send, clock)
+        patiently(doing, send, clock)
         adding.append(shard)
-        report(what, 0.99 * sum(sizes[: done + 1]) / sum(sizes))
+        report("uploading", 0.99 * sum(sizes[: done + 1]) / sum(sizes))
     adding.append(CommitOperationAdd("README.md", _card(package).encode()))
     commit = partial(
         hub.create_commit,
@@ -128,8 +128,8 @@ def _send(
         commit_message=f"{package.rows:,} training rows",
         repo_type="dataset",
     )
-    made = patiently(what, commit, clock)
-    report(what, 1.0)
+    made = patiently(doing, commit, clock)
+    report("uploading", 1.0)
     return str(made.oid)
 
 
