@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Launch:
-    """One launch of one request; `made` is whether it brought the Space into being."""
+    """One launch of one request."""
 
     api: HfApi
     request: SpaceRequest
@@ -34,6 +34,7 @@ class Launch:
     clock: Clock
     report: Report
     made: bool = False
+    """Whether there may be a Space that this launch, and no other, brought into being."""
 
     def run(self) -> None:
         """Do what is not done yet. Raises `LaunchFailed` when nothing of it is left.
@@ -82,7 +83,7 @@ class Launch:
         from huggingface_hub import SpaceHardware
 
         request = self.request
-        self.made = True  # from here on there may be something to remove
+        self.made = True
         try:
             with explained(f"creating the Space {request.repo_id}"):
                 self.api.create_repo(
@@ -129,6 +130,7 @@ class Launch:
         except NotThere:
             return False
         if job != self.request.job_id:
+            self.made = False
             raise LaunchFailed(
                 f"There is already a Space {self.request.repo_id}, and it is not this job's.",
                 fix="Choose another --project-name.",

@@ -8,8 +8,8 @@ the machine has.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -34,7 +34,7 @@ STALL_SECONDS = 45.0
 RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Waits before connecting again; the last one repeats."""
 
-_ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE}
+_ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
 """Answers of a Space that has no log yet, or no longer."""
 
 
@@ -53,8 +53,9 @@ def follow(
     while True:
         lasting = _still(alive)  # asked before reading, so that the last lines are read
         try:
-            events = _stream(repo_id, token, build=False, follow=lasting)
-            yield from place.new_lines(takewhile(lambda e: e is not None or _still(alive), events))
+            with closing(_stream(repo_id, token, build=False, follow=lasting)) as events:
+                said = takewhile(lambda event: event is not None or _still(alive), events)
+                yield from place.new_lines(said)
             if not lasting:
                 return
         except HubUnreachable:
@@ -74,8 +75,7 @@ class _Place:
     """Connections since the last new line."""
 
     def new_lines(self, events: Iterable[dict[str, Any] | None]) -> Iterator[str]:
-        said = (event for event in events if event is not None)
-        for n, event in enumerate(said, 1):
+        for n, event in enumerate((e for e in events if e is not None), 1):
             if n == 1 and event != self.first:
                 self.first, self.seen = event, 0
             if n > self.seen:
@@ -94,7 +94,7 @@ def _still(alive: Callable[[], bool]) -> bool:
 
 def _stream(
     repo_id: str, token: str | None, *, build: bool, follow: bool
-) -> Iterator[dict[str, Any] | None]:
+) -> Generator[dict[str, Any] | None, None, None]:
     """Yield the events of one connection, and none for each keep-alive of a followed one."""
     import httpx2
     from huggingface_hub.utils._headers import build_hf_headers
