@@ -502,6 +502,7 @@ def requests_of_a_launch(hub: HubServer, spaces: Spaces) -> int:
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [{"drop": True}, {"drop": True, "after": True}, {"status": 503}])
 def test_a_lost_answer_anywhere_costs_nothing_twice(
     hub: HubServer, spaces: Spaces, fault: dict[str, Any]
