@@ -1,0 +1,357 @@
+"""The page, in a real browser and over plain HTTP: what it shows, to whom, and when it is over."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import itsdangerous
+import pytest
+from playwright.sync_api import Browser, Page, Request, sync_playwright
+from standins.localhub import HubServer
+from test_supervise import Worker, spec
+
+from worker.contract import (
+    EndReason,
+    Event,
+    Failed,
+    Finished,
+    Limits,
+    Machine,
+    Metric,
+    Progress,
+    Pushed,
+    PushTarget,
+    Started,
+)
+from worker.page.chart import Line, chart, thinned
+from worker.page.door import HubDoor, KeyDoor
+from worker.page.view import View, answer, curves, what_stopping_keeps
+
+ARTIFACTS = Path(__file__).parent / "artifacts"
+KEY = "open-sesame-7x9"
+CHROMIUM = shutil.which("chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real Chromium without a window."""
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Any]:
+    """Start one worker with a page."""
+    workers: list[Worker] = []
+
+    def made(*acts: str, environ: dict[str, str] | None = None, **changes: Any) -> Worker:
+        worker = Worker(tmp_path, spec(**changes), *acts, **(environ or {"HUBTRAIN_PAGE_KEY": KEY}))
+        workers.append(worker)
+        return worker
+
+    yield made
+    for worker in workers:
+        worker.close()
+
+
+def address(worker: Worker) -> str:
+    """Return where the page is, once the worker has told it."""
+    started = worker.until("started")
+    assert isinstance(started, Started)
+    assert started.page is not None
+    return started.page
+
+
+def opened(browser: Browser, url: str, width: int = 400) -> tuple[Page, list[str]]:
+    """Open the page as its user on a phone; returns it and every address it asks for."""
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        asked.append(request.url)
+
+    page.on("request", note)
+    page.goto(f"{url}?key={KEY}")
+    page.wait_for_selector("#answer .bar", timeout=30_000)
+    return page, asked
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_job_is_watched_on_a_phone_to_its_end(browser: Browser, start: Any) -> None:
+    lines = [f"print=line {n}" for n in range(60)]
+    worker = start(*lines, "steps=80x0.15", "model=x", "finish", limits=Limits(max_usd=2.5))
+    url = address(worker)
+    page, asked = opened(browser, url)
+    assert KEY not in page.url
+    assert "Running" in page.inner_text("#answer")
+    assert "of at most $2.50" in page.inner_text("#answer")
+    page.wait_for_selector("#curves polyline.line0")
+    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0, "nothing sticks out of a phone"
+
+    log = page.locator("#log textarea")
+    log.evaluate("e => { e.scrollTop = 0 }")
+    page.fill("#search textarea, #search input", "LINE 5")
+    page.wait_for_function("!document.querySelector('#log textarea').value.includes('line 4')")
+    assert "line 55" in log.input_value()
+    before = page.inner_text("#answer")
+    page.wait_for_function(
+        "before => document.querySelector('#answer').innerText != before", arg=before
+    )
+    assert log.evaluate("e => e.scrollTop") == 0, "the reader keeps their place"
+    assert page.input_value("#search textarea, #search input") == "LINE 5"
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTIFACTS / "page-running.png", full_page=True)
+
+    assert isinstance(worker.ended(), Finished)
+    assert "Succeeded" in page.inner_text("body")
+    time.sleep(4)  # the server is gone, and nothing on the page may mind
+    text = page.inner_text("body")
+    assert "Succeeded" in text
+    assert "onnection" not in text
+    assert page.locator("polyline").count() >= 2
+    page.screenshot(path=ARTIFACTS / "page-end.png", full_page=True)
+    assert {httpx2.URL(u).host for u in asked if u.startswith("http")} == {"127.0.0.1"}
+    page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_stop_asks_once_and_says_what_is_kept(browser: Browser, start: Any) -> None:
+    worker = start("steps=600x0.1")
+    page, _ = opened(browser, address(worker))
+    page.click("#stop")
+    page.wait_for_selector("#stop-no")
+    assert "No model is kept" in page.inner_text("#sure")
+    page.click("#stop-no")
+    page.wait_for_selector("#sure", state="hidden")
+    assert worker.process.poll() is None
+    page.click("#stop")
+    page.click("#stop-yes")
+    assert worker.ended().reason is EndReason.USER
+    assert worker.process.returncode == EndReason.USER.exit_code
+    assert "Stopped (user)" in page.inner_text("body")
+    page.close()
+
+
+STRANGE = [
+    ("GET", "/config"),
+    ("GET", "/log"),
+    ("GET", "/end"),
+    ("GET", "/gradio_api/info"),
+    ("GET", "/gradio_api/startup-events"),
+    ("GET", "/gradio_api/file=/etc/hostname"),
+    ("POST", "/gradio_api/run/predict"),
+    ("POST", "/gradio_api/queue/join"),
+    ("POST", "/gradio_api/upload"),
+    ("GET", "/gradio_api/queue/data?session_hash=x"),
+    ("GET", "/theme.css"),
+]
+
+
+def test_a_stranger_gets_one_sentence_and_nothing_else(start: Any) -> None:
+    worker = start("print=private matters", "steps=600x0.1")
+    url = address(worker)
+    with httpx2.Client(base_url=url, timeout=30) as http:
+        front = http.get("/")
+        assert front.status_code == 200
+        assert "private matters" not in front.text
+        assert "support-bot" not in front.text
+        for method, path in STRANGE:
+            answered = http.request(method, path, json={"fn_index": 2, "data": []})
+            assert answered.status_code == 401, path
+        assert http.get("/", params={"key": "open-sesame-7x8"}).status_code == 401
+        http.cookies.set("hubtrain_k4x", KEY)  # the key is not what the cookie holds
+        assert http.get("/log").status_code == 401
+    with httpx2.Client(base_url=url, timeout=30) as http:
+        answered = http.get("/", params={"key": KEY})
+        assert (answered.status_code, answered.headers["location"]) == (303, "./")
+        assert "private matters" in http.get("/log").text
+        assert http.get("/gradio_api/file=/etc/hostname").status_code == 404
+    assert worker.process.poll() is None
+
+
+def test_a_job_without_a_key_shows_its_page_to_nobody(start: Any) -> None:
+    url = address(start("steps=600x0.1", environ={"HUBTRAIN_PAGE_KEY": ""}))
+    for params in ({}, {"key": ""}, {"key": "None"}):
+        assert httpx2.get(url + "log", params=params, timeout=30).status_code == 401
+
+
+def test_an_address_that_is_taken_ends_no_job(start: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        worker = start("model=x", "finish", environ={"GRADIO_SERVER_PORT": port})
+        assert isinstance(worker.ended(), Finished)
+    assert "No page" in worker.output
+
+
+# On a Space: people are who Hugging Face says they are.
+
+OAUTH_SECRET = "the-oauth-secret-of-this-space"
+SPACE = "ann/support-bot-k4x"
+
+
+def signed_in(name: str, *orgs: dict[str, str], seconds: float = 600) -> dict[str, str]:
+    """Return the cookies of somebody who came back from the Hub's sign-in page."""
+    user = {"preferred_username": name, "name": name, "orgs": list(orgs)}
+    login = {"oauth_info": {"userinfo": user, "expires_at": time.time() + seconds}}
+    secret = hashlib.sha256(f"{OAUTH_SECRET}-v4".encode()).hexdigest()
+    signer = itsdangerous.TimestampSigner(secret)
+    return {"session": signer.sign(base64.b64encode(json.dumps(login).encode())).decode()}
+
+
+@pytest.fixture
+def on_space(start: Any, hub_server: Any) -> Any:
+    """Start a worker that takes itself for a Space; returns it, its address and its Hub."""
+
+    def made(private: bool) -> tuple[Worker, str, HubServer]:
+        hub = hub_server()
+        api = hub.api()
+        api.create_repo(SPACE, repo_type="space", space_sdk="docker", private=private)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        login = {
+            "OAUTH_CLIENT_ID": "id",
+            "OAUTH_CLIENT_SECRET": OAUTH_SECRET,
+            "OAUTH_SCOPES": "openid profile",
+            "OPENID_PROVIDER_URL": hub.endpoint,
+        }
+        environ = hub.env("ann", SPACE_ID=SPACE, SYSTEM="spaces", **login)
+        environ["GRADIO_SERVER_PORT"] = str(port)
+        push = PushTarget(repo_id="ann/support-bot")
+        worker = start("print=private matters", "steps=600x0.1", environ=environ, push=push)
+        worker.until("progress")
+        return worker, f"http://127.0.0.1:{port}", hub
+
+    return made
+
+
+def stop(url: str, cookies: dict[str, str]) -> None:
+    """Press the button behind the button, without a browser."""
+    with httpx2.Client(base_url=url, cookies=cookies, timeout=30) as http:
+        config = http.get("/config").json()
+        for dependency in config["dependencies"]:
+            body = {"fn_index": dependency["id"], "data": [""], "session_hash": "direct"}
+            http.post("/gradio_api/run/predict", json=body)
+            http.post("/gradio_api/queue/join", json=body)
+
+
+@pytest.mark.slow
+def test_on_a_private_space_all_may_look_and_only_the_owner_stops(on_space: Any) -> None:
+    worker, url, _ = on_space(private=True)
+    with httpx2.Client(base_url=url, timeout=60) as http:
+        assert "private matters" in http.get("/log").text
+        assert http.get("/config").status_code == 200
+    for nobody in ({}, signed_in("bob"), signed_in("ann", seconds=-5), {"session": "forged"}):
+        stop(url, nobody)
+    time.sleep(1)
+    assert worker.process.poll() is None
+    stop(url, signed_in("ann"))
+    assert worker.ended().reason is EndReason.USER
+
+
+@pytest.mark.slow
+def test_a_public_space_shows_a_stranger_a_way_to_sign_in(on_space: Any) -> None:
+    worker, url, _ = on_space(private=False)
+    with httpx2.Client(base_url=url, timeout=60, cookies=signed_in("bob")) as http:
+        assert "Sign in with Hugging Face" in http.get("/").text
+        assert http.get("/log").status_code == 401
+        assert http.post("/gradio_api/run/predict", json={"fn_index": 0}).status_code == 401
+    with httpx2.Client(base_url=url, timeout=60, cookies=signed_in("ann")) as http:
+        assert "private matters" in http.get("/log").text
+    assert worker.process.poll() is None
+
+
+LAB = frozenset({"ann", "lab"})
+
+
+@pytest.mark.parametrize(
+    ("user", "looks", "stops"),
+    [
+        ({"preferred_username": "ann"}, True, True),
+        ({"preferred_username": "bob"}, False, False),
+        ({}, False, False),
+        ({"orgs": [{"preferred_username": "lab", "roleInOrg": "write"}]}, True, True),
+        ({"orgs": [{"preferred_username": "lab", "roleInOrg": "admin"}]}, True, True),
+        ({"orgs": [{"preferred_username": "lab", "roleInOrg": "read"}]}, True, False),
+        ({"orgs": [{"preferred_username": "lab"}]}, True, False),
+        ({"orgs": [{"preferred_username": "other", "roleInOrg": "admin"}]}, False, False),
+    ],
+)
+def test_who_may_look_and_who_may_stop(user: dict[str, Any], looks: bool, stops: bool) -> None:
+    door = HubDoor(LAB, sign_in=True, is_private=lambda: False)
+    viewer = door.viewer({}, {"oauth_info": {"userinfo": user}})
+    assert (viewer.may_look, viewer.may_stop) == (looks, stops)
+    private = HubDoor(LAB, sign_in=True, is_private=lambda: True)
+    assert private.viewer({}, {"oauth_info": {"userinfo": user}}).may_look
+
+
+def test_the_key_is_needed_and_the_cookie_is_not_the_key() -> None:
+    door = KeyDoor(KEY, "k4x")
+    assert door.fits(KEY) and not door.fits("") and not door.fits("schlüssel")
+    assert door.viewer({door.cookie: door.proof}, {}).may_stop
+    assert not door.viewer({door.cookie: KEY}, {}).may_look
+    assert not KeyDoor(None, "k4x").viewer({door.cookie: door.proof}, {}).may_look
+
+
+# What is shown, from events alone.
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def view(*events: Event, **changes: Any) -> View:
+    machine = Machine(backend="spaces", flavor="a10g-small", usd_per_hour=1.0)
+    job = spec(machine=machine, limits=Limits(max_usd=0.57), **changes)
+    started = Started(job_id="k4x", at=NOON)
+    return View.of(job, [started, *events], NOON + timedelta(minutes=9))
+
+
+def test_a_running_job_in_words() -> None:
+    text = answer(view(Progress(step=168, total_steps=300, eta_seconds=540.0)))
+    for words in ("Running", "for 9 min", "168 of 300", "$0.15 of at most $0.57", "a10g-small"):
+        assert words in text
+    assert "width:56.0%" in text
+
+
+def test_every_end_says_what_happened_and_why() -> None:
+    oom = Failed(reason=EndReason.OOM, message="Needed <25> GB.", at=NOON + timedelta(minutes=4))
+    text = answer(view(oom))
+    assert "Failed (oom)" in text
+    assert "Needed &lt;25&gt; GB." in text
+    assert "after 4 min" in text
+    pushed = Pushed(repo_id="ann/bot", commit="c", url="https://hf/ann/bot", what="adapter")
+    text = answer(view(pushed, Finished(at=NOON + timedelta(minutes=5))))
+    assert '<a href="https://hf/ann/bot"' in text
+    assert "Succeeded" in text
+
+
+def test_what_stopping_keeps_is_said_before_it_is_done() -> None:
+    assert "No model is kept" in what_stopping_keeps(view())
+
+
+def test_curves_show_both_losses_and_survive_nothing_and_nonsense() -> None:
+    metrics = [Metric(step=n, values={"loss": 3.0 / n, "lr": 1e-4}) for n in range(1, 9)]
+    drawn = curves(view(*metrics, Metric(step=8, values={"valid_loss": 1.0})))
+    assert 'class="line0"' in drawn and 'class="line1"' in drawn
+    assert "nothing measured yet" in curves(view())
+    assert "nothing measured yet" in chart("Loss", [Line("x", [(1.0, float("nan"))])])
+
+
+def test_a_long_curve_is_thinned_and_ends_where_it_ends() -> None:
+    points = [(float(n), 1.0) for n in range(100_000)]
+    short = thinned(points)
+    assert len(short) <= 160
+    assert short[-1] == points[-1]
