@@ -30,7 +30,6 @@ application, and to no room.
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib import import_module
@@ -40,6 +39,7 @@ from urllib.parse import unquote
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from localhub import proxy
 from localhub.faults import broken
 from localhub.hub import Hub
 from localhub.limits import limited
@@ -66,13 +66,12 @@ ROOMS = (
 
 def application(hub: Hub) -> ASGIApp:
     """Return the Hub's application: rooms, Spaces by host name, and faults around both."""
-    found = [import_module(name) for name in ROOMS if importlib.util.find_spec(name)]
-    rooms = [room for room in found if hasattr(room, "routes")]
+    rooms = [import_module(name) for name in ROOMS]
     site = Starlette(
         routes=[route for room in rooms for route in room.routes(hub)],
         lifespan=_lifespan(hub, rooms),
     )
-    return broken(limited(by_host(site, _proxy(hub)), hub), hub.faults)
+    return broken(limited(by_host(site, proxy.application(hub)), hub), hub.faults)
 
 
 def _lifespan(
@@ -92,21 +91,14 @@ def _lifespan(
     return lifespan
 
 
-def _proxy(hub: Hub) -> ASGIApp | None:
-    if importlib.util.find_spec("localhub.proxy") is None:
-        return None
-    made: ASGIApp = import_module("localhub.proxy").application(hub)
-    return made
-
-
-def by_host(site: ASGIApp, proxy: ASGIApp | None) -> ASGIApp:
-    """Return an application that sends `<subdomain>.localhost` to the proxy."""
+def by_host(site: ASGIApp, spaces: ASGIApp) -> ASGIApp:
+    """Return an application that sends `<subdomain>.localhost` to `spaces`."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
             host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").partition(":")[0]
-            if proxy is not None and host.endswith(".localhost"):
-                await proxy(scope, receive, send)
+            if host.endswith(".localhost"):
+                await spaces(scope, receive, send)
                 return
             scope["path"] = _path(scope)
         await site(scope, receive, send)

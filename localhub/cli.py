@@ -65,7 +65,11 @@ def main(argv: list[str] | None = None) -> int:
     """Run a Hub until SIGTERM or SIGINT; return the exit code."""
     options = parser().parse_args(argv)
     data = options.data or Path(tempfile.mkdtemp(prefix="localhub-"))
-    listening = socket.create_server((options.host, options.port), backlog=256)
+    try:
+        listening = listen(options.host, options.port)
+    except OSError as error:
+        sys.stderr.write(f"localhub: cannot listen on {options.host}:{options.port}: {error}\n")
+        return 2
     endpoint = f"http://{options.host}:{listening.getsockname()[1]}"
     sizes = Options(**{name: getattr(options, name) for name in vars(Options())})
     hub = Hub(data.resolve(), endpoint, options=sizes, memory=dict(options.flavor))
@@ -76,6 +80,16 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     serve(hub, listening, as_json=options.json, verbose=options.verbose)
     return 0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 takes any that is free."""
+    # Named as TCP, since asyncio sends small answers at once (TCP_NODELAY) only on such sockets.
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind((host, port))
+    made.listen(256)
+    return made
 
 
 def populate(hub: Hub, users: list[str], orgs: list[str]) -> None:
@@ -159,6 +173,8 @@ def serve(hub: Hub, listening: socket.socket, *, as_json: bool, verbose: bool) -
         date_header=False,  # uvicorn's own may be seconds old; `limits` says the time
         lifespan="on",
         timeout_graceful_shutdown=2,
+        # Longer than clients keep a connection, so that they are the ones to close it.
+        timeout_keep_alive=75,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal it was ended by once more; this end is a good one.

@@ -3,7 +3,7 @@
 `Faults` keeps rules and a log of requests in memory; `broken` wraps the whole application,
 counts matching requests and breaks those a rule names. A rule is JSON:
 
-    {"match": {"method": "POST", "path": "regex", "user": "ann", "host": "regex"},   all optional
+    {"match": {"method": "POST", "path": "regex", "host": "regex"},     all optional
      "nth": 1,            the first matching request that breaks
      "times": 1,          how many break from there on; null for ever
      "fault": one of

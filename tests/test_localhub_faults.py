@@ -95,6 +95,28 @@ def test_answer_breaks_off_in_the_middle(hub: HubServer) -> None:
         assert len(http.get("/ann/m/resolve/main/x.txt").content) == 50_000
 
 
+def test_log_stream_breaks_after_some_events(hub: HubServer) -> None:
+    api = hub.api()
+    code = "for n in range(6): print(n)"
+    job = api.run_job(
+        image="python:3.11", command=["python", "-c", code], flavor="cpu-basic", namespace="ann"
+    )
+    api.wait_for_job(job.id, namespace="ann", timeout=30, poll_interval=0.2)
+    hub.fault({"drop_stream_after": 3}, path=f"/api/jobs/ann/{job.id}/logs")
+    read: list[str] = []
+
+    def follow() -> None:
+        with hub.http() as http, http.stream("GET", f"/api/jobs/ann/{job.id}/logs") as answer:
+            read.extend(line for line in answer.iter_lines() if line.startswith("data: {"))
+
+    with pytest.raises(httpx2.RemoteProtocolError):
+        follow()
+    assert len(read) == 3
+    follow()
+    assert len(read) >= 3 + 6 and read[3:6] == read[:3]
+    assert len(hub.requests(f"/{job.id}/logs")) == 2
+
+
 def test_stock_client_retries_through_a_busy_hub(hub: HubServer) -> None:
     hub.fault({"status": 503}, path=r"/preupload/")
     upload(hub.api(), b"1")

@@ -100,7 +100,7 @@ class About:
     @property
     def tags(self) -> list[str]:
         """The card's tags and what the Hub adds to them."""
-        return models.tags(self.card, self.library, self.pipeline, self.config)
+        return models.tags(self.card, self.files, self.library, self.pipeline, self.config)
 
 
 def siblings(about: About, *, blobs: bool) -> list[dict[str, Any]]:

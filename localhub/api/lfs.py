@@ -7,6 +7,7 @@ are hashed while they arrive; only a content that is what its name says enters t
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 from http import HTTPStatus
@@ -133,6 +134,11 @@ class Arrival:
         self.md5.update(data)
         self.size += len(data)
 
+    def settle(self) -> None:
+        """Wait until the disk has it all."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
 
 async def arrive(request: Request, path: Path, at_most: int) -> Arrival:
     """Write a request's body to `path`; 400 as soon as it is longer than announced."""
@@ -147,6 +153,7 @@ async def arrive(request: Request, path: Path, at_most: int) -> Arrival:
             if arrival.size + len(gathered) > at_most:
                 raise bad_request("The upload is longer than announced")
         await run_in_threadpool(arrival.write, bytes(gathered))
+        await run_in_threadpool(arrival.settle)
     return arrival
 
 
@@ -221,6 +228,7 @@ def complete(call: Call) -> Answer:
         with arrival.file:
             for part in call.json().get("parts") or []:
                 join(folder / str(int(part["partNumber"])), str(part.get("etag")), arrival)
+            arrival.settle()
         admit(call.hub, signed, arrival)
     finally:
         path.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -122,10 +123,15 @@ def transformers_info(config: dict[str, Any], task: str | None) -> dict[str, Any
 
 
 def tags(
-    card: dict[str, Any], lib: str | None, task: str | None, config: dict[str, Any]
+    card: dict[str, Any],
+    names: Iterable[str],
+    lib: str | None,
+    task: str | None,
+    config: dict[str, Any],
 ) -> list[str]:
-    """Return a repo's tags: the card's own, and those its other fields stand for."""
-    found = [lib, "safetensors" if "safetensors" in listed(card, "tags") else None, task]
+    """Return a repo's tags: the card's own, and those its files and other fields stand for."""
+    found = [lib, task]
+    found += ["safetensors"] * any(name.endswith(".safetensors") for name in names)
     found += [config.get("model_type"), *listed(card, "tags")]
     prefixed = {"datasets": "dataset", "license": "license", "base_model": "base_model"}
     for key, prefix in prefixed.items():

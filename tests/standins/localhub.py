@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,13 +76,19 @@ class HubServer:
         self.port = int(self.endpoint.rsplit(":", 1)[1])
         return self
 
-    def end(self, number: int) -> int:
-        """Send a signal, wait for the end, return the exit code."""
+    def stop(self) -> int:
+        """End it as a service manager would; return the exit code."""
+        return self._end(subprocess.Popen.terminate)
+
+    def kill9(self) -> None:
+        """End it as a power cut would."""
+        self._end(subprocess.Popen.kill)
+
+    def _end(self, how: Callable[[subprocess.Popen[str]], None]) -> int:
         if self.process is None:
             return 0
         process, self.process = self.process, None
-        if process.poll() is None:
-            process.send_signal(number)
+        how(process)
         try:
             return process.wait(STOP_SECONDS)
         finally:
@@ -90,14 +96,6 @@ class HubServer:
             process.wait()
             if process.stdout:
                 process.stdout.close()
-
-    def stop(self) -> int:
-        """End it as a service manager would."""
-        return self.end(signal.SIGTERM)
-
-    def kill9(self) -> None:
-        """End it as a power cut would."""
-        self.end(signal.SIGKILL)
 
     def restart(self) -> HubServer:
         """Start it again on the same port and data, after ending it if it still runs."""
