@@ -22,12 +22,15 @@ from orchestrator.estimate import (
 from orchestrator.preflight.model import BaseModel
 from orchestrator.preflight.report import Findings
 from orchestrator.preflight.request import Request
-from orchestrator.words import gibibytes, money, roughly
+from orchestrator.words import money, roughly
 from worker.contract import Limits
 from worker.task import DataReport, Footprint
 
 PATIENCE_MINUTES = 12 * 60
 """A machine that takes longer is not chosen for a user who named none, however cheap it is."""
+
+MUCH_FASTER = 0.6
+"""Share of the time that makes another machine worth naming."""
 
 ADAPTER_BYTES = 100e6
 """What is pushed of an adapter, for the price."""
@@ -67,6 +70,7 @@ def check_machine(
     findings = Findings()
     work = _work(request, model, data)
     limits = request.job.limits()
+    wanted = request.flavor and backend.short_names.get(request.flavor, request.flavor)
     footprint = partial(request.task.footprint, request.params, model.facts)
     all_of_them = [
         Choice(
@@ -75,12 +79,14 @@ def check_machine(
             estimate(work, flavor, limits, rented=backend.needs_hub),
         )
         for flavor in flavors
+        if flavor.name == wanted or not _lent(flavor)
     ]
-    chosen = findings.attempt("backend", lambda: _chosen(request, backend, all_of_them))
+    chosen = findings.attempt("backend", lambda: _chosen(wanted, backend.name, all_of_them))
     if chosen is not None:
         fitting = [c for c in all_of_them if c.safe and c is not chosen]
-        _say_memory(chosen, fitting, backend, findings)
-        _say_price(chosen, fitting, backend, findings, limits)
+        _say_memory(chosen, fitting, backend.name, findings)
+    if chosen is not None and chosen.fits:
+        _say_price(chosen, fitting, findings, limits)
         _check_precision(request.params, chosen.flavor, findings)
     return chosen, findings
 
@@ -109,18 +115,29 @@ def _tokens(params: Any, data: DataReport) -> int:
     return int(data.steps * params.batch_size * params.gradient_accumulation * row)
 
 
-def _chosen(request: Request, backend: Backend[Any], choices: Sequence[Choice]) -> Choice:
-    """Return the choice the user named, or the cheapest in a reasonable time that fits."""
-    if request.flavor is not None:
-        wanted = backend.short_names.get(request.flavor, request.flavor)
-        named = next((c for c in choices if c.flavor.name == wanted), None)
-        if named is None:
-            prices = {c.flavor.name: c.flavor.usd_per_hour for c in choices}
-            raise UnknownFlavor(backend.name, request.flavor, prices)
-        return named
-    fitting = [c for c in choices if c.safe] or [c for c in choices if c.fits] or list(choices)
-    soon = [c for c in fitting if c.estimate.minutes.expected <= PATIENCE_MINUTES]
-    return min(soon or fitting, key=_worth)
+def _lent(flavor: Flavor) -> bool:
+    """Whether its GPU costs nothing because it is lent for moments, not rented for a job."""
+    return bool(flavor.accelerators) and not flavor.usd_per_hour
+
+
+def _chosen(wanted: str | None, backend: str, choices: Sequence[Choice]) -> Choice:
+    """Return the choice the user named, or the best of those that fit."""
+    if wanted is None:
+        fitting = [c for c in choices if c.safe] or [c for c in choices if c.fits] or choices
+        best = _best(fitting)
+        assert best is not None, "every backend has a machine"
+        return best
+    for choice in choices:
+        if choice.flavor.name == wanted:
+            return choice
+    prices = {choice.flavor.name: choice.flavor.usd_per_hour for choice in choices}
+    raise UnknownFlavor(backend, wanted, prices)
+
+
+def _best(choices: Sequence[Choice]) -> Choice | None:
+    """Return the cheapest in a reasonable time; where none is, the cheapest; none of none."""
+    soon = [c for c in choices if c.estimate.minutes.expected <= PATIENCE_MINUTES]
+    return min(soon or choices, key=_worth, default=None)
 
 
 def _worth(choice: Choice) -> tuple[float, float]:
@@ -128,23 +145,23 @@ def _worth(choice: Choice) -> tuple[float, float]:
 
 
 def _say_memory(
-    chosen: Choice, fitting: Sequence[Choice], backend: Backend[Any], findings: Findings
+    chosen: Choice, fitting: Sequence[Choice], backend: str, findings: Findings
 ) -> None:
-    need, there = chosen.footprint, gibibytes(capacity(chosen.flavor))
+    need, there = chosen.footprint, _gb(capacity(chosen.flavor))
     where = chosen.flavor.name
     if not chosen.fits:
-        cheapest = min(fitting, key=_worth, default=None)
+        cheapest = _best(fitting)
         findings.error(
             "memory",
-            f"needs {gibibytes(need.low)} at least ({gibibytes(need.expected)} expected), and "
+            f"needs {_gb(need.low)} at least ({_gb(need.expected)} expected), and "
             f"{where} has {there} · {need.explained}",
-            f"--backend {backend.name}-{cheapest.flavor.name} fits: {_about(cheapest)}"
+            f"--backend {backend}-{cheapest.flavor.name} fits: {_about(cheapest)}"
             if cheapest
             else "a smaller model, --peft, --quantization int4 or a smaller --block-size",
         )
         return
     text = (
-        f"{gibibytes(need.expected)} expected ({gibibytes(need.low)} to {gibibytes(need.high)}) "
+        f"{_gb(need.expected)} expected ({_number(need.low)} to {_number(need.high)}) "
         f"of {there} on {where} · {need.explained}"
     )
     if chosen.safe:
@@ -154,11 +171,7 @@ def _say_memory(
 
 
 def _say_price(
-    chosen: Choice,
-    fitting: Sequence[Choice],
-    backend: Backend[Any],
-    findings: Findings,
-    limits: Limits,
+    chosen: Choice, fitting: Sequence[Choice], findings: Findings, limits: Limits
 ) -> None:
     minutes, usd = chosen.estimate.minutes, chosen.estimate.usd
     time = f"{_time(minutes.expected)} expected ({_time(minutes.low)} to {_time(minutes.high)})"
@@ -187,15 +200,19 @@ def _say_price(
     if chosen.flavor.accelerators and accelerator_of(chosen.flavor) is None:
         guess = f"{UNKNOWN_PEAK / 1e12:.0f} TFLOP/s"
         findings.warn("price", f"{chosen.flavor.accelerator} is not known here: taken for {guess}")
-    _say_alternative(chosen, fitting, backend, findings)
+    _say_alternative(chosen, fitting, findings)
 
 
-def _say_alternative(
-    chosen: Choice, fitting: Sequence[Choice], backend: Backend[Any], findings: Findings
-) -> None:
-    """Name the cheapest other machine in reasonable time, and if that is slower a faster one."""
-    soon = [c for c in fitting if c.estimate.minutes.expected <= PATIENCE_MINUTES]
-    other = min(soon, key=_worth, default=None)
+def _say_alternative(chosen: Choice, fitting: Sequence[Choice], findings: Findings) -> None:
+    """Name the cheapest other machine, or the cheapest that is much faster."""
+    most, soon = chosen.estimate.usd.expected, chosen.estimate.minutes.expected
+    cheaper = [
+        c
+        for c in fitting
+        if c.estimate.usd.expected < most and c.estimate.minutes.expected <= PATIENCE_MINUTES
+    ]
+    faster = [c for c in fitting if c.estimate.minutes.expected <= MUCH_FASTER * soon]
+    other = min(cheaper or faster, key=_worth, default=None)
     if other is not None:
         findings.ok("price", f"{other.flavor.name} would fit too: {_about(other)}")
 
@@ -209,6 +226,14 @@ def _check_precision(params: Any, flavor: Flavor, findings: Findings) -> None:
 
 def _about(choice: Choice) -> str:
     return f"about {_time(choice.estimate.minutes.expected)}, {choice.cost}"
+
+
+def _number(size: float) -> str:
+    return f"{size / 1e9:.3g}"
+
+
+def _gb(size: float) -> str:
+    return f"{_number(size)} GB"
 
 
 def _time(minutes: float) -> str:

@@ -10,7 +10,7 @@ from backends.base import Flavor
 from orchestrator.estimate import Estimate
 from orchestrator.reading import Source
 from worker.contract import ModelRef, PushTarget
-from worker.errors import HubtrainError, HubUnreachable
+from worker.errors import HubtrainError, HubUnreachable, NoWrite
 from worker.task import DataReport, Finding
 
 T = TypeVar("T")
@@ -107,7 +107,7 @@ class Findings:
 
     def __init__(self) -> None:
         self._found: list[Finding] = []
-        self._unanswered: list[Finding] = []
+        self._echoes: list[Finding] = []
 
     def ok(self, topic: str, text: str) -> None:
         self._found.append(Finding("ok", topic, text))
@@ -123,27 +123,28 @@ class Findings:
 
     def merge(self, part: Findings) -> None:
         self._found += part._found
-        self._unanswered += part._unanswered
+        self._echoes += part._echoes
 
     def attempt(self, topic: str, find: Callable[[], T]) -> T | None:
         """Return what `find` returns; what it raises becomes a finding, and then none is returned.
 
-        That the Hub does not answer is said once, however many parts asked it.
+        That the Hub does not answer, or not to this token, is said once, however many parts asked.
         """
         try:
             return find()
-        except HubUnreachable as error:
-            self._unanswered.append(Finding("error", topic, error.message, error.fix))
         except HubtrainError as error:
-            self.error(topic, error.message, error.fix)
+            finding = Finding("error", topic, error.message, error.fix)
+            echo = isinstance(error, HubUnreachable | NoWrite) and topic != "account"
+            (self._echoes if echo else self._found).append(finding)
         return None
 
     @property
     def wrong(self) -> bool:
-        return any(f.level == "error" for f in (*self._found, *self._unanswered))
+        return any(f.level == "error" for f in (*self._found, *self._echoes))
 
     def in_order(self) -> tuple[Finding, ...]:
         """Return the findings by topic, each topic's as they came."""
         place = {topic: i for i, topic in enumerate(TOPICS)}
-        found = [*self._found, *self._unanswered[:1]]
+        told = any(f.topic == "account" and f.level == "error" for f in self._found)
+        found = self._found if told else [*self._found, *self._echoes[:1]]
         return tuple(sorted(found, key=lambda f: place.get(f.topic, len(place))))
