@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from worker import tasks
-from worker.contract import EndReason, Event, Failed, JobSpec, marked
+from worker.contract import EndReason, Event, Failed, JobSpec, Metric, Progress, marked
 from worker.errors import BadConfig, HubtrainError
 from worker.task import Run
 
@@ -46,13 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.update(QUIET)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: _stop(stop))
+    emit = Telling()
     try:
-        _train(asked, stop)
+        _train(asked, emit, stop)
     except BaseException as error:
         if not isinstance(error, Exception | KeyboardInterrupt):
             raise
         traceback.print_exc()
-        failed = explain(error)
+        failed = explain(error, emit.step)
         emit(failed)
         return failed.reason.exit_code
     return ASKED_TO_STOP if stop.is_set() else EndReason.OK.exit_code
@@ -73,17 +74,22 @@ def _stop(stop: threading.Event) -> None:
     stop.set()
 
 
-_WRITING = threading.Lock()
+class Telling:
+    """Prints events as marked lines, at once, and remembers how far training was."""
+
+    def __init__(self) -> None:
+        self.step = 0
+        self._writing = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Progress | Metric):
+            self.step = event.step
+        with self._writing:
+            sys.stdout.write(marked(event) + "\n")
+            sys.stdout.flush()
 
 
-def emit(event: Event) -> None:
-    """Print the event as one marked line, at once."""
-    with _WRITING:
-        sys.stdout.write(marked(event) + "\n")
-        sys.stdout.flush()
-
-
-def _train(asked: argparse.Namespace, stop: threading.Event) -> None:
+def _train(asked: argparse.Namespace, emit: Telling, stop: threading.Event) -> None:
     job = JobSpec.model_validate_json(asked.job.read_text(encoding="utf-8"))
     try:
         task = tasks.load(job.task)
@@ -113,13 +119,13 @@ def _one_line(error: Any) -> str:
     return f"{'.'.join(map(str, error['loc'])) or 'settings'}: {error['msg']}"
 
 
-def explain(error: BaseException) -> Failed:
-    """Return the ending an exception stands for, in words for the user."""
+def explain(error: BaseException, step: int = 0) -> Failed:
+    """Return the ending an exception after `step` steps stands for, in words for the user."""
     detail = "".join(traceback.format_exception(error))[-DETAIL_CHARACTERS:]
     if isinstance(error, HubtrainError):
         return Failed(reason=error.reason, message=str(error), detail=detail)
     if is_out_of_memory(error):
-        return Failed(reason=EndReason.OOM, message=_too_much(error), detail=detail)
+        return Failed(reason=EndReason.OOM, message=_too_much(error, step), detail=detail)
     if isinstance(error, OSError) and error.filename:
         message = f"{error.strerror or error}: {error.filename}"
         return Failed(reason=EndReason.PROVIDER, message=message, detail=detail)
@@ -134,9 +140,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError | OSError) and any(w in str(error) for w in OUT_OF_MEMORY)
 
 
-def _too_much(error: BaseException) -> str:
-    said = str(error).splitlines()[0] if str(error) else "no more memory"
-    return f"Out of memory: {said}"
+def _too_much(error: BaseException, step: int) -> str:
+    """Return what is known: torch says how much it wanted and how much there was."""
+    when = f"at step {step + 1}" if step else "before the first step was done"
+    said = str(error).splitlines()[0] if str(error) else ""
+    return f"Out of memory {when}. {said}".strip()
 
 
 if __name__ == "__main__":

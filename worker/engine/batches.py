@@ -2,7 +2,8 @@
 
 Isolation rests on `position_ids` that start again at 0 with each example; transformers builds the
 mask from them (`masking_utils.find_packed_sequence_indices`). It is lost in silence when an
-attention mask is passed as well, so none ever is: padding is one more example of its own.
+attention mask is passed as well, so none ever is: padding is one more example of its own. It is
+also lost while the model keeps a cache, so `config.use_cache` must be off.
 `keeps_apart` proves it for the model at hand.
 """
 
@@ -96,9 +97,9 @@ def keeps_apart(model: Any, vocabulary: int) -> bool:
     training = model.training
     model.eval()
     try:
-        packed = model(input_ids=ids, position_ids=positions, use_cache=False).logits[:, 9:]
-        alone = model(input_ids=ids[:, 9:], position_ids=positions[:, 9:], use_cache=False).logits
-        mixed = model(input_ids=ids, use_cache=False).logits[:, 9:]
+        packed = model(input_ids=ids, position_ids=positions).logits[:, 9:]
+        alone = model(input_ids=ids[:, 9:], position_ids=positions[:, 9:]).logits
+        mixed = model(input_ids=ids).logits[:, 9:]
     except TypeError:  # the model takes no positions
         return False
     finally:

@@ -79,6 +79,11 @@ def load_model(ref: ModelRef, params: LlmParams) -> tuple[Any, Precision]:
             quantization_config=_quantization(params, chosen),
         )
     model.config.use_cache = False
+    for layer in model.modules():
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            # A forward pass in eval mode would repack the weights for inference, for good: after
+            # the first validation nothing would flow back through them, and nothing would say so.
+            layer.support_avx512bf16_for_cpu = False
     return model, chosen
 
 

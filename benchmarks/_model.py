@@ -1,0 +1,56 @@
+"""A small Llama with a tokenizer and texts of uneven length, made on the spot."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+TEXT = "the model learns what a person wrote and answers as that person would have done it"
+WORDS = TEXT.split(" ")
+
+
+def write_model(folder: Path, *, hidden: int, layers: int, vocabulary: int) -> Path:
+    """Write a Llama with random 16-bit weights and a byte-level tokenizer; return `folder`."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    raw.train_from_iterator(
+        [TEXT] * 3,
+        trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet),
+    )
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw, eos_token=special[0], pad_token=special[0]
+    )
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=hidden,
+        intermediate_size=3 * hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=hidden // 64 or 1,
+        num_key_value_heads=hidden // 64 or 1,
+        max_position_embeddings=4096,
+        pad_token_id=0,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+    return folder
+
+
+def write_data(file: Path, documents: int) -> Path:
+    """Write texts of 5 to 400 words, the short ones more often; return `file`."""
+    chance = random.Random(0)
+    with file.open("w", encoding="utf-8") as out:
+        for _ in range(documents):
+            words = chance.choices(WORDS, k=5 + int(395 * chance.random() ** 3))
+            out.write(json.dumps({"text": " ".join(words)}) + "\n")
+    return file

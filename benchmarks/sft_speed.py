@@ -1,0 +1,179 @@
+"""How fast supervised fine-tuning is: tokens a second against a loop written by hand.
+
+Both train the same model on the same packed rows, in the same precision and with as many threads,
+each in a process of its own; the best of two runs counts. TRL's trainer is there for reference,
+with its defaults and packed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks._model import write_data, write_model
+
+ROW_TOKENS = 512
+DOCUMENTS = 220
+RUNS = 2
+GOAL = 0.85
+
+SETTINGS: dict[str, Any] = {
+    "trainer": "sft",
+    "block_size": ROW_TOKENS,
+    "lr": 1e-4,
+    "save_strategy": "no",
+    "disable_gradient_checkpointing": True,
+}
+
+
+def ours(model: Path, data: Path) -> float:
+    """Return the tokens a second that the worker reports."""
+    from worker.engine.lean import leave_out, unused
+
+    params, run, events = _job(model, data)
+    leave_out(unused(params))
+    from worker.engine.llm import train
+
+    train(params, run)
+    return float([e.tokens_per_second for e in events if e.kind == "progress"][-1])
+
+
+def by_hand(model: Path, data: Path) -> float:
+    """Return the tokens a second of a plain loop over the same rows."""
+    params, run, _ = _job(model, data)
+    sys.modules["bitsandbytes"] = None  # type: ignore[assignment]
+    import torch
+    from transformers import get_linear_schedule_with_warmup
+
+    from worker.engine.batches import Collate, TrainingRows
+    from worker.engine.corpus import tokenized
+    from worker.engine.model import load_model, load_tokenizer
+    from worker.tasks.llm.packing import best_fit
+
+    corpus = tokenized(params, run, load_tokenizer(run.model, params))
+    rows = TrainingRows(corpus.train, best_fit([*map(len, corpus.train)], ROW_TOKENS))
+    net, precision = load_model(run.model, params)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=params.lr, weight_decay=0.0, fused=True)
+    schedule = get_linear_schedule_with_warmup(optimizer, len(rows) // 10, len(rows))
+    collate, seen = Collate(pad=0), 0
+    net.train()
+    order = torch.randperm(len(rows)).tolist()
+    began = time.monotonic()
+    for i in order:
+        batch = collate([rows[i]])
+        with torch.autocast("cpu", precision.products, enabled=precision.autocast is not None):
+            loss = net(**batch).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        seen += batch["input_ids"].numel()
+    return seen / (time.monotonic() - began)
+
+
+def trl(model: Path, data: Path, *, packing: bool) -> float:
+    """Return the tokens a second of TRL's SFTTrainer, padding not counted."""
+    import torch
+    from datasets import load_dataset
+    from trl import SFTConfig, SFTTrainer
+
+    class Clocked(SFTTrainer):  # type: ignore[misc]
+        def _inner_training_loop(self, *args: Any, **kwargs: Any) -> Any:
+            self.began = time.monotonic()
+            result = super()._inner_training_loop(*args, **kwargs)
+            self.seconds = time.monotonic() - self.began
+            return result
+
+    more = {"packing": True, "bf16": True} if packing else {}
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Clocked(
+            model=str(model),
+            args=SFTConfig(
+                output_dir=folder,
+                max_length=ROW_TOKENS,
+                per_device_train_batch_size=1 if packing else 8,
+                num_train_epochs=1,
+                save_strategy="no",
+                report_to=[],
+                use_cpu=not torch.cuda.is_available(),
+                disable_tqdm=True,
+                **more,
+            ),
+            train_dataset=load_dataset("json", data_files=str(data), split="train"),
+        )
+        tokens = sum(map(len, trainer.train_dataset["input_ids"]))
+        trainer.train()
+    return tokens / trainer.seconds
+
+
+CONTESTANTS = {
+    "ours": ours,
+    "by_hand": by_hand,
+    "trl_packed": lambda model, data: trl(model, data, packing=True),
+    "trl_defaults": lambda model, data: trl(model, data, packing=False),
+}
+
+
+def _job(model: Path, data: Path) -> tuple[Any, Any, list[Any]]:
+    from worker.contract import DataRef, ModelRef
+    from worker.task import Run
+    from worker.tasks.llm.params import LlmParams
+
+    events: list[Any] = []
+    folder = Path(tempfile.mkdtemp())
+    run = Run(
+        model=ModelRef(name=str(model)),
+        data=DataRef(folder=str(data.parent), train=(data.name,)),
+        output=folder / "output",
+        work=folder / "work",
+        emit=events.append,
+    )
+    return LlmParams(model=str(model), data_path=str(data), **SETTINGS), run, events
+
+
+def measure(contestant: str, model: Path, data: Path) -> float:
+    """Return the tokens a second of a contestant in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.sft_speed", contestant, str(model), str(data)],
+        env={**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1", "TRL_EXPERIMENTAL_SILENCE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{contestant} failed:\n{done.stderr[-3000:]}")
+    return float(json.loads(done.stdout.splitlines()[-1]))
+
+
+def main() -> None:
+    """Print the ratio to the hand-written loop, and where TRL stands."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = write_model(Path(folder) / "model", hidden=320, layers=8, vocabulary=8192)
+        data = write_data(Path(folder) / "data.jsonl", DOCUMENTS)
+        best = {"ours": 0.0, "by_hand": 0.0}
+        for _ in range(RUNS):
+            for name, speed in best.items():
+                best[name] = max(speed, measure(name, model, data))
+        reference = {n: measure(n, model, data) for n in ("trl_packed", "trl_defaults")}
+    hand = best["by_hand"]
+    print(
+        f"sft speed: {best['ours'] / hand:.2f} of a hand-written packed loop "
+        f"({best['ours']:,.0f} against {hand:,.0f} tokens/s; goal {GOAL}); "
+        f"TRL packed {reference['trl_packed'] / hand:.2f}, "
+        f"TRL defaults {reference['trl_defaults'] / hand:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 1:
+        main()
+    else:
+        print(json.dumps(CONTESTANTS[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))))

@@ -1,0 +1,235 @@
+"""Training for real, on a model small enough to learn its examples by heart in a second."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_llm import EOS, IM_END, chats, job, write_model, write_rows
+
+from worker.contract import Checkpoint, Event, Metric, Phase, Progress
+from worker.errors import BadConfig, BadData
+from worker.splits import hold_out
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarning")]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import torch
+
+    torch.set_num_threads(1)  # two cores, and other tests beside this one
+    return write_model(tmp_path_factory.mktemp("engine") / "model")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_rows(tmp_path_factory.mktemp("rows") / "train.jsonl", chats(40))
+
+
+def trained(model: Path, data: Path, folder: Path, **settings: Any) -> tuple[Path, list[Event]]:
+    from worker.engine.llm import train
+
+    params, run, events = job(model, data, folder, **settings)
+    train(params, run)
+    return run.output, events
+
+
+def losses(events: list[Event], name: str = "loss") -> list[float]:
+    return [e.values[name] for e in events if isinstance(e, Metric) and name in e.values]
+
+
+TEXTS = [{"text": "the quick brown fox jumps over the lazy dog " * (1 + i % 3)} for i in range(30)]
+PAIRS = [{"prompt": f"say {i % 5}: ", "completion": "hello fox " * 5} for i in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings"),
+    [
+        (chats(40), {"trainer": "sft"}),
+        (chats(40), {"trainer": "sft", "chat_template": "zephyr", "peft": True, "lr": 5e-3}),
+        (PAIRS, {"trainer": "sft", "packing": False, "batch_size": 4}),
+        (TEXTS, {"trainer": "default", "batch_size": 2, "gradient_accumulation": 2}),
+    ],
+    ids=["messages", "messages-lora", "pairs", "texts"],
+)
+def test_the_loss_falls_and_the_model_loads(
+    rows: list[dict[str, Any]], settings: dict[str, Any], model: Path, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    data = write_rows(tmp_path / "train.jsonl", rows)
+    output, events = trained(model, data, tmp_path, epochs=6, **settings)
+    seen = losses(events)
+    assert seen[-1] < 0.8 * seen[0]
+    AutoTokenizer.from_pretrained(output)
+    AutoModelForCausalLM.from_pretrained(output)
+    assert isinstance(events[-1], Phase) and events[-1].name == "saved"
+
+
+def test_progress_says_how_far_and_how_fast(model: Path, data: Path, tmp_path: Path) -> None:
+    _, events = trained(model, data, tmp_path, epochs=2, trainer="sft")
+    progress = [e for e in events if isinstance(e, Progress)]
+    assert progress[0].step == 0 and progress[-1].step == progress[-1].total_steps
+    assert progress[-1].tokens > 500 and (progress[-1].tokens_per_second or 0) > 0
+    assert progress[-1].eta_seconds == 0
+    named = {name for e in events if isinstance(e, Metric) for name in e.values}
+    assert named == {"loss", "lr", "grad_norm"}
+
+
+def test_the_same_seed_repeats_and_another_differs(model: Path, data: Path, tmp_path: Path) -> None:
+    runs = [
+        losses(trained(model, data, tmp_path / name, seed=seed, peft=True, max_steps=6)[1])
+        for name, seed in (("a", 7), ("b", 7), ("c", 42))
+    ]
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
+
+
+def test_validation_counts_every_token_alike(model: Path, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    data = write_rows(tmp_path / "train.jsonl", TEXTS)
+    held = write_rows(tmp_path / "valid.jsonl", [{"text": "dog"}, {"text": "the fox " * 9}])
+    output, events = trained(model, data, tmp_path, valid=held, packing=False)
+    tokenizer = AutoTokenizer.from_pretrained(output)
+    net = AutoModelForCausalLM.from_pretrained(output)
+    total, count = 0.0, 0
+    for row in ("dog", "the fox " * 9):
+        ids = torch.tensor([tokenizer(row + EOS).input_ids])
+        with torch.no_grad():
+            total += float(net(input_ids=ids, labels=ids).loss) * (ids.shape[1] - 1)
+        count += ids.shape[1] - 1
+    assert losses(events, "valid_loss")[-1] == pytest.approx(total / count, rel=1e-4)
+    assert losses(events, "valid_perplexity")[-1] == pytest.approx(
+        math.exp(total / count), rel=1e-3
+    )
+
+
+def test_a_share_is_held_out_and_evaluated(model: Path, data: Path, tmp_path: Path) -> None:
+    _, events = trained(model, data, tmp_path, valid_split="0.1", epochs=2, trainer="sft")
+    assert len(losses(events, "valid_loss")) == 2
+    assert len(hold_out(40, 0.1, seed=42)) == 4
+    assert hold_out(40, 0.1, seed=42) == hold_out(40, 0.1, seed=42) != hold_out(40, 0.1, seed=7)
+
+
+def test_resumed_training_goes_on_with_the_same_losses(
+    model: Path, data: Path, tmp_path: Path
+) -> None:
+    from worker.engine.llm import train
+
+    settings = {"trainer": "sft", "peft": True, "logging_steps": 1, "max_steps": 10}
+    whole = losses(trained(model, data, tmp_path / "whole", **settings)[1])
+    how = {**settings, "save_strategy": "steps", "save_steps": 5, "save_total_limit": 9}
+    _, first = trained(model, data, tmp_path / "first", **how)
+    saved = next(e for e in first if isinstance(e, Checkpoint))
+    assert saved.step == 5
+    params, run, events = job(model, data, tmp_path / "second", **settings)
+    train(params, replace(run, last_checkpoint=Path(saved.where)))
+    assert losses(events) == pytest.approx(whole[5:], rel=1e-5)
+    assert next(e.step for e in events if isinstance(e, Progress)) == 5
+
+
+def test_asked_to_stop_it_leaves_a_checkpoint(model: Path, data: Path, tmp_path: Path) -> None:
+    from worker.engine.llm import train
+
+    params, run, events = job(model, data, tmp_path, epochs=50, save_strategy="no")
+    run.stop.set()
+    train(params, run)
+    (saved,) = [e for e in events if isinstance(e, Checkpoint)]
+    assert saved.step == 1 and (Path(saved.where) / "optimizer.pt").exists()
+    assert not (run.output / "model.safetensors").exists()
+
+
+def test_an_adapter_names_its_base_and_a_merged_one_needs_none(
+    model: Path, data: Path, tmp_path: Path
+) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    settings = {"trainer": "sft", "peft": True, "max_steps": 4}
+    adapter, _ = trained(model, data, tmp_path / "adapter", **settings)
+    merged, _ = trained(model, data, tmp_path / "merged", merge_adapter=True, **settings)
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == str(model)
+    assert not (adapter / "model.safetensors").exists()
+    assert not (merged / "adapter_config.json").exists()
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with torch.no_grad():
+        logits = [AutoModelForCausalLM.from_pretrained(f)(ids).logits for f in (adapter, merged)]
+    assert (logits[0] - logits[1]).abs().max() < 1e-4
+
+
+def test_the_tokenizer_loads_anywhere_and_generation_stops(
+    model: Path, data: Path, tmp_path: Path
+) -> None:
+    from transformers import AutoTokenizer, GenerationConfig
+
+    output, _ = trained(model, data, tmp_path, trainer="sft", chat_template="chatml", max_steps=2)
+    config = json.loads((output / "tokenizer_config.json").read_text())
+    assert config["tokenizer_class"] == "PreTrainedTokenizerFast"
+    tokenizer = AutoTokenizer.from_pretrained(output)
+    assert "generation" not in tokenizer.chat_template.replace("add_generation_prompt", "")
+    end = tokenizer.convert_tokens_to_ids(IM_END)
+    assert end in GenerationConfig.from_pretrained(output).eos_token_id
+
+
+def test_bfloat16_checkpoints_train_all_weights_in_32_bits(
+    model: Path, data: Path, tmp_path: Path
+) -> None:
+    import torch
+
+    from worker.engine.model import precision
+
+    full, lora = (job(model, data, tmp_path, peft=peft)[0] for peft in (False, True))
+    assert precision(full, torch.bfloat16).weights == torch.float32
+    assert precision(full, torch.float32).autocast is None
+    assert precision(lora, torch.float32).weights == torch.float32
+    with pytest.raises(BadConfig, match="fp16 needs a GPU"):
+        precision(full.model_copy(update={"mixed_precision": "fp16"}), torch.float32)
+
+
+@pytest.mark.parametrize("bits", ["int4", "int8"])
+def test_a_quantized_base_trains(bits: str, model: Path, data: Path, tmp_path: Path) -> None:
+    settings = {"quantization": bits, "lr": 5e-3, "epochs": 3, "valid_split": "0.1"}
+    output, events = trained(model, data, tmp_path, trainer="sft", peft=True, **settings)
+    seen = losses(events, "valid_loss")
+    assert seen[2] < seen[1] < seen[0] and (output / "adapter_model.safetensors").exists()
+
+
+def test_recomputed_activations_change_nothing(model: Path, data: Path, tmp_path: Path) -> None:
+    import os
+
+    settings = {"trainer": "sft", "max_steps": 3, "logging_steps": 1}
+    kept = losses(trained(model, data, tmp_path / "kept", **settings)[1])
+    os.environ["MEMORY"] = "1Mi"  # nothing fits: activations are recomputed
+    try:
+        redone = losses(trained(model, data, tmp_path / "redone", **settings)[1])
+    finally:
+        del os.environ["MEMORY"]
+    assert redone == pytest.approx(kept, rel=1e-5)
+
+
+def test_a_missing_tracker_is_said_before_anything_is_loaded(
+    model: Path, data: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(BadConfig, match="wandb is not installed"):
+        trained(model, data, tmp_path, log="wandb")
+
+
+def test_a_folder_without_a_model_is_said(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadConfig, match="cannot be loaded"):
+        trained(tmp_path, data, tmp_path)
+
+
+def test_rows_with_nothing_to_learn_are_said(model: Path, tmp_path: Path) -> None:
+    data = write_rows(
+        tmp_path / "train.jsonl", [{"messages": [{"role": "user", "content": "hello"}]}]
+    )
+    with pytest.raises(BadData, match="has anything to learn"):
+        trained(model, data, tmp_path, trainer="sft")
