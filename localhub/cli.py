@@ -55,6 +55,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME:memory=SIZE",
         help="allow a flavor less memory than it promises, as in cpu-basic:memory=1.5Gi",
     )
+    made.add_argument(
+        "--build-seconds",
+        type=float,
+        default=0.0,
+        help="how long a Space's build takes beyond what it really does",
+    )
     sizes = made.add_argument_group("sizes in bytes at which the protocol changes its ways")
     for name, default in vars(Options()).items():
         sizes.add_argument("--" + name.replace("_", "-"), type=int, default=default)
@@ -73,6 +79,7 @@ def main(argv: list[str] | None = None) -> int:
     endpoint = f"http://{options.host}:{listening.getsockname()[1]}"
     sizes = Options(**{name: getattr(options, name) for name in vars(Options())})
     hub = Hub(data.resolve(), endpoint, options=sizes, memory=dict(options.flavor))
+    hub.machines.conditions.build_seconds = options.build_seconds
     try:
         populate(hub, options.user or ["user:write"], options.org)
     except Refusal as refusal:

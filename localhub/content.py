@@ -17,6 +17,7 @@ from pathlib import Path
 
 from localhub import gitobjects as git
 from localhub.errors import revision_not_found
+from localhub.large import LargeFiles
 from localhub.store import Pool, Store
 
 SCHEMA = """
@@ -29,9 +30,6 @@ CREATE TABLE IF NOT EXISTS commits (
 CREATE TABLE IF NOT EXISTS trees (oid TEXT PRIMARY KEY, entries TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS blobs (
     oid TEXT PRIMARY KEY, size INTEGER NOT NULL, lfs_sha256 TEXT, lfs_size INTEGER);
-CREATE TABLE IF NOT EXISTS lfs_objects (
-    repo INTEGER NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL,
-    PRIMARY KEY (repo, sha256));
 """
 
 SHA = re.compile(r"[0-9a-f]{7,40}")
@@ -83,6 +81,7 @@ class Content:
     def __init__(self, store: Store) -> None:
         self.store = store
         store.add_schema(SCHEMA)
+        self.large = LargeFiles(store)
         self.entries = lru_cache(maxsize=4096)(self._entries)
         self.blob = lru_cache(maxsize=65536)(self._blob)
 
@@ -183,7 +182,7 @@ class Content:
         parents = tuple(parents)
         with self.store.write() as db:
             if not parents:
-                self.hold_large(repo, files.values())
+                self.large.hold(repo, files.values())
             tree = self._add_tree(files)
             made = git.CommitObject(
                 tree, parents, f"{author} <{author}@users.noreply.localhub>", when, message
@@ -228,20 +227,6 @@ class Content:
         with self.store.write() as db:
             db.execute("INSERT OR IGNORE INTO blobs (oid, size) VALUES (?,?)", (oid, size))
 
-    def note_large(self, repo: int, sha256: str, size: int) -> None:
-        """Record that a large content on disk was given to a repo."""
-        with self.store.write() as db:
-            db.execute("INSERT OR IGNORE INTO lfs_objects VALUES (?,?,?)", (repo, sha256, size))
-
-    def large_size(self, repo: int, sha256: str) -> int | None:
-        """Return the bytes of a large content this repo was given, None if it never was."""
-        row = (
-            self.store.db()
-            .execute("SELECT size FROM lfs_objects WHERE repo=? AND sha256=?", (repo, sha256))
-            .fetchone()
-        )
-        return row["size"] if row else None
-
     def add_pointer(self, sha256: str, size: int) -> str:
         """Record a large file whose content was uploaded, and return the id of its pointer."""
         data = git.pointer(sha256, size)
@@ -251,45 +236,6 @@ class Content:
                 "INSERT OR REPLACE INTO blobs VALUES (?,?,?,?)", (oid, len(data), sha256, size)
             )
         return oid
-
-    def large_files(self, repo: int) -> dict[str, int]:
-        """Return SHA-256 and bytes of every large content a repo was given."""
-        rows = self.store.db().execute(
-            "SELECT sha256, size FROM lfs_objects WHERE repo=? ORDER BY rowid", (repo,)
-        )
-        return {row["sha256"]: row["size"] for row in rows}
-
-    def forget_large(self, repo: int, names: Iterable[str]) -> None:
-        """Take large contents from a repo; `sweep` then frees those no other repo has."""
-        with self.store.write() as db:
-            db.executemany(
-                "DELETE FROM lfs_objects WHERE repo=? AND sha256=?", [(repo, one) for one in names]
-            )
-
-    def sweep(self, names: Iterable[str]) -> None:
-        """Free the disk of those large contents that no repo has any more."""
-        # Under the write lock, so that no upload of the same content ends in between.
-        with self.store.write() as db:
-            for name in names:
-                held = db.execute("SELECT 1 FROM lfs_objects WHERE sha256=?", (name,)).fetchone()
-                if held is None:
-                    self.store.content("lfs", name).unlink(missing_ok=True)
-
-    def hold_large(self, repo: int, oids: Iterable[str]) -> None:
-        """Give a repo the large contents behind pointers that another revision or repo has."""
-        with self.store.write() as db:
-            db.executemany(
-                "INSERT OR IGNORE INTO lfs_objects SELECT ?, lfs_sha256, lfs_size FROM blobs"
-                " WHERE oid=? AND lfs_sha256 IS NOT NULL",
-                [(repo, oid) for oid in oids],
-            )
-
-    def used(self, repo: int) -> int:
-        """Return the bytes of large contents a repo was given, those of old commits too."""
-        row = self.store.db().execute(
-            "SELECT COALESCE(SUM(size), 0) AS used FROM lfs_objects WHERE repo=?", (repo,)
-        )
-        return int(row.fetchone()["used"])
 
     def _blob(self, oid: str) -> Blob:
         row = self.store.db().execute("SELECT * FROM blobs WHERE oid=?", (oid,)).fetchone()

@@ -273,7 +273,7 @@ def source_id(hub: Hub, repo: Repo, rev: str, path: str) -> str:
 
 def uploaded_size(hub: Hub, repo: Repo, path: str, sha256: str, size: int | None) -> int:
     """Return the bytes of a large file, or refuse it if this repo was never given its content."""
-    known = hub.content.large_size(repo.id, sha256)
+    known = hub.content.large.size(repo.id, sha256)
     if known is None or size not in (None, known):
         raise bad_request(
             f"LFS pointer pointed to a file that does not exist: {path} ({sha256}, {size} bytes)"

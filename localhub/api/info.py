@@ -136,7 +136,7 @@ BASE: dict[str, Field] = {
     "likes": lambda _: 0,
     "tags": lambda a: a.tags,
     "cardData": lambda a: a.card,
-    "usedStorage": lambda a: a.hub.content.used(a.repo.id),
+    "usedStorage": lambda a: a.hub.content.large.used(a.repo.id),
 }
 MODEL: dict[str, Field] = {
     "modelId": lambda a: a.repo.full_name,

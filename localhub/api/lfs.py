@@ -81,7 +81,7 @@ def to_upload(hub: Hub, repo: Repo, oid: str, size: int, in_parts: bool) -> dict
     """Return how one object is to be uploaded."""
     if not SHA256.fullmatch(oid) or size < 0:
         return failed(oid, size, HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid oid or size")
-    if hub.content.large_size(repo.id, oid) == size:
+    if hub.content.large.size(repo.id, oid) == size:
         return {"oid": oid, "size": size}
     base = f"/_storage/{repo.id}/{oid}"
     if in_parts and size > hub.options.multipart_above:
@@ -102,7 +102,7 @@ def to_upload(hub: Hub, repo: Repo, oid: str, size: int, in_parts: bool) -> dict
 
 def to_download(hub: Hub, repo: Repo, oid: str, size: int, _: bool) -> dict[str, Any]:
     """Return how one object is to be downloaded."""
-    if hub.content.large_size(repo.id, oid) is None:
+    if hub.content.large.size(repo.id, oid) is None:
         return failed(oid, size, HTTPStatus.NOT_FOUND, "Object does not exist")
     href = sign(hub, "GET", f"/_storage/{repo.id}/{oid}", size)
     return {"oid": oid, "size": size, "actions": {"download": {"href": href, "header": {}}}}
@@ -112,7 +112,7 @@ def verify(call: Call) -> Answer:
     """Answer whether an object arrived as announced."""
     repo = call.repo()
     body = call.json()
-    if call.hub.content.large_size(repo.id, str(body.get("oid"))) != body.get("size"):
+    if call.hub.content.large.size(repo.id, str(body.get("oid"))) != body.get("size"):
         raise Refusal(HTTPStatus.NOT_FOUND, "Object does not exist, or has another size")
     return None
 
@@ -166,7 +166,7 @@ def admit(hub: Hub, signed: Signed, arrival: Arrival) -> None:
         )
     with hub.store.write():
         hub.store.keep("lfs", signed.oid, arrival.path)
-        hub.content.note_large(signed.repo, signed.oid, signed.size)
+        hub.content.large.note(signed.repo, signed.oid, signed.size)
 
 
 def upload(hub: Hub) -> Endpoint:
@@ -219,7 +219,7 @@ def upload_part(hub: Hub) -> Endpoint:
 def complete(call: Call) -> Answer:
     """Put the parts of an upload together; 400 if one is missing or the whole is wrong."""
     signed = verified(call.hub, call.request)
-    if call.hub.content.large_size(signed.repo, signed.oid) == signed.size:
+    if call.hub.content.large.size(signed.repo, signed.oid) == signed.size:
         return {"success": True}
     folder = parts_of(call.hub, signed)
     path = call.hub.store.incoming()

@@ -81,11 +81,11 @@ def delete(call: Call) -> Answer:
     call.need_write_token()
     body = call.json()
     repo = named(call, repo_type(body), full_name_of(call, body))
-    large = call.hub.content.large_files(repo.id)
+    large = call.hub.content.large.files(repo.id)
     with call.hub.store.write():
         call.hub.deleted(repo)
         call.hub.repos.delete(repo)
-    call.hub.content.sweep(large)
+    call.hub.content.large.sweep(large)
     return None
 
 

@@ -43,7 +43,7 @@ def large_files(call: Call) -> Answer:
         if (blob := call.hub.content.blob(entry.oid)).sha256
     }
     listed: list[dict[str, Any]] = []
-    for sha256, size in call.hub.content.large_files(repo.id).items():
+    for sha256, size in call.hub.content.large.files(repo.id).items():
         path, oid, commit, ref = places.get(sha256, (UNREFERENCED, sha256, None, None))
         pushed = commit.created if commit else repo.created
         one = {"fileOid": sha256, "oid": oid, "filename": path, "size": size, "ref": ref}
@@ -78,9 +78,9 @@ def remove(call: Call) -> Answer:
         if asked.get("rewriteHistory"):
             for ref, commit in list(tips(call.hub, repo)):
                 rewrite(call, repo, ref, commit, set(gone))
-        call.hub.content.forget_large(repo.id, [str(one) for one in gone])
+        call.hub.content.large.forget(repo.id, [str(one) for one in gone])
         call.hub.repos.touch(repo)
-    call.hub.content.sweep([str(one) for one in gone])
+    call.hub.content.large.sweep([str(one) for one in gone])
     return None
 
 

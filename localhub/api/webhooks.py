@@ -136,9 +136,24 @@ def switch(call: Call, *, disabled: bool) -> Answer:
 
 def deliver(hub: Hub, repo: Repo, ref: str, old: str, new: str) -> None:
     """Tell those who watch the repo or its owner, each from a thread of its own."""
-    watched = ({"type": repo.type, "name": repo.full_name}, {"type": "user", "name": repo.ns})
-    also = {"type": "org", "name": repo.ns}
-    payload = {
+    watched = [
+        {"type": repo.type, "name": repo.full_name},
+        {"type": "user", "name": repo.ns},
+        {"type": "org", "name": repo.ns},
+    ]
+    payload = update_of(hub, repo, ref, old, new)
+    for row in hub.store.db().execute("SELECT * FROM webhooks WHERE disabled=0"):
+        hook = json.loads(row["body"])
+        concerned = any(one in hook["watched"] for one in watched)
+        if hook["url"] and concerned and hub.accounts.caller_of(row["user"]).may_read(repo):
+            told = payload | {"webhook": {"id": row["id"], "version": 3}}
+            arguments = (hook["url"], hook["secret"], told)
+            threading.Thread(target=post, args=arguments, daemon=True).start()
+
+
+def update_of(hub: Hub, repo: Repo, ref: str, old: str, new: str) -> dict[str, Any]:
+    """Return what is told of a ref that moved."""
+    return {
         "event": {"action": "update", "scope": "repo.content"},
         "repo": {
             "type": repo.type,
@@ -154,20 +169,7 @@ def deliver(hub: Hub, repo: Repo, ref: str, old: str, new: str) -> None:
             "owner": {"id": repo.ns},
         },
         "updatedRefs": [{"ref": ref, "oldSha": old, "newSha": new}],
-        "webhook": {"id": "", "version": 3},
     }
-    for row in hub.store.db().execute("SELECT * FROM webhooks WHERE disabled=0"):
-        caller = hub.accounts.caller_of(row["user"])
-        hook = json.loads(row["body"])
-        if (
-            hook["url"]
-            and caller.may_read(repo)
-            and any(one in hook["watched"] for one in (*watched, also))
-        ):
-            told = payload | {"webhook": {"id": row["id"], "version": 3}}
-            threading.Thread(
-                target=post, args=(hook["url"], hook["secret"], told), daemon=True
-            ).start()
 
 
 def post(url: str, secret: str | None, payload: dict[str, Any]) -> None:
