@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
-import platformdirs
-
 from backends.base import Backend, Flavor, Report, Status, silent
-from backends.errors import JobGone, LaunchFailed, PlanRefused
+from backends.errors import BackendError, JobGone, LaunchFailed, PlanRefused
 from backends.handle import Handle
 from backends.local.machine import this_machine
+from backends.local.request import LocalRequest
 from backends.local.run import RunFolder
 from backends.packages import PACKAGE, missing
 from worker import contract
@@ -28,23 +25,6 @@ _SOURCES = Path(contract.__file__).parent.parent
 
 PAGE_KEY = "HUBTRAIN_PAGE_KEY"
 """Environment of the worker: the word that opens its page."""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class LocalRequest:
-    """A process: its folder, its command, and the job it finds there."""
-
-    folder: RunFolder
-    command: tuple[str, ...]
-    job: JobSpec
-
-    def __repr__(self) -> str:
-        return f"{' '.join(self.command)}\n  in {self.folder.path}, detached, for nothing"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the same as plain data, for `--json`."""
-        job = self.job.model_dump(mode="json")
-        return {"folder": str(self.folder.path), "command": list(self.command), "job": job}
 
 
 class Local(Backend[LocalRequest]):
@@ -66,7 +46,7 @@ class Local(Backend[LocalRequest]):
                 f"Training here needs {', '.join(lacking)}.",
                 fix=f'pip install "{PACKAGE}[{",".join(extras)}]", or rent with --backend spaces-…',
             )
-        return LocalRequest(_folder(job.job_id), (sys.executable, "-m", "worker"), job)
+        return LocalRequest(RunFolder.of(job.job_id), (sys.executable, "-m", "worker"), job)
 
     def launch(
         self, request: LocalRequest, secrets: Mapping[str, str], report: Report = silent
@@ -84,7 +64,10 @@ class Local(Backend[LocalRequest]):
                 break
             self.clock.sleep(0.05)
         else:
-            raise LaunchFailed(f"Something else is busy in {folder.path}.", fix="Try again.")
+            raise BackendError(
+                f"Another launch of this job is busy in {folder.path}.",
+                fix="Run the same command again; nothing is done twice.",
+            )
         return Handle(self.name, request.job.job_id)
 
     def _start(self, request: LocalRequest, secrets: Mapping[str, str], lock: int) -> None:
@@ -131,21 +114,17 @@ class Local(Backend[LocalRequest]):
         """End the process at once and delete its folder; a model kept elsewhere stays."""
         with suppress(JobGone):
             folder = _existing(handle)
-            while folder.alive:
+            for _ in range(100):
+                if not folder.alive:
+                    folder.delete()
+                    return
                 folder.end(at_once=True)
                 self.clock.sleep(0.05)
-            folder.delete()
-
-
-def _folder(job_id: str) -> RunFolder:
-    if not re.fullmatch(r"\w[\w.-]*", job_id):
-        raise JobGone(f"{job_id!r} is no job of this machine.")
-    home = os.environ.get("HUBTRAIN_HOME") or platformdirs.user_data_dir(PACKAGE)
-    return RunFolder(Path(home).absolute() / "runs" / job_id)
+            raise BackendError(f"The worker in {folder.path} does not end; it has its lock still.")
 
 
 def _existing(handle: Handle) -> RunFolder:
-    folder = _folder(handle.path)
+    folder = RunFolder.of(handle.path)
     if not folder.started:
         raise JobGone(f"This machine has no job {handle.path}: {folder.path} is not there.")
     return folder

@@ -9,6 +9,7 @@ locks to children.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
+from backends.errors import JobGone
+from backends.packages import PACKAGE
 from worker.clock import Clock
 
 LOOK_SECONDS = 0.2
@@ -54,6 +59,14 @@ class RunFolder:
     """`job.json`, `log.txt`, the id of the process in `pid`, and its `lock`."""
 
     path: Path
+
+    @classmethod
+    def of(cls, job_id: str) -> RunFolder:
+        """Return the folder of a job, in `$HUBTRAIN_HOME` or the user's data folder."""
+        if not re.fullmatch(r"\w[\w.-]*", job_id):  # handles are typed by people
+            raise JobGone(f"{job_id!r} is no job of this machine.")
+        home = os.environ.get("HUBTRAIN_HOME") or platformdirs.user_data_dir(PACKAGE)
+        return cls(Path(home).absolute() / "runs" / job_id)
 
     @property
     def log(self) -> Path:
