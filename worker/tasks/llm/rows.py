@@ -99,18 +99,25 @@ def layout_of(columns: Sequence[str], first: Row, params: LlmParams, source: str
         if pair[0] in columns or pair[1] in columns:
             for name, flag in zip(pair, ("--prompt-column", "--completion-column"), strict=True):
                 if name not in columns:
-                    raise _no_column(name, flag, columns, first, source)
+                    raise _no_column(name, flag, columns, first, source, taken=pair)
             return Layout("prompt", pair, source)
     raise _no_column(asked, "--text-column", columns, first, source)
 
 
-def _no_column(name: str, flag: str, columns: Sequence[str], first: Row, source: str) -> BadData:
-    near = get_close_matches(name, columns, n=1) or [_wordiest(columns, first)]
-    return BadData(
-        f'no column "{name}" in {source}; it has: {", ".join(columns)}. '
-        f'The nearest is "{near[0]}":',
-        fix=f"{flag} {near[0]}",
-    )
+def _no_column(
+    name: str,
+    flag: str,
+    columns: Sequence[str],
+    first: Row,
+    source: str,
+    taken: Sequence[str] = (),
+) -> BadData:
+    free = [column for column in columns if column not in taken]
+    said = f'no column "{name}" in {source}; it has: {", ".join(columns)}.'
+    if not free:
+        return BadData(said)
+    near = (get_close_matches(name, free, n=1) or [_wordiest(free, first)])[0]
+    return BadData(f'{said} The nearest is "{near}":', fix=f"{flag} {near}")
 
 
 def _wordiest(columns: Sequence[str], first: Row) -> str:

@@ -1,0 +1,318 @@
+"""What rows say, what of it is learned, and what preflight tells of it; no torch anywhere."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from tiny_llm import EOS, TEMPLATE, chats, tokenizer
+
+from worker import tasks
+from worker.errors import BadConfig, BadData
+from worker.splits import Split, hold_out
+from worker.task import DataReport, ModelFacts
+from worker.tasks.llm.chat import Template, named
+from worker.tasks.llm.data import read, speech
+from worker.tasks.llm.params import LlmParams
+from worker.tasks.llm.report import inspect
+from worker.tasks.llm.tokens import Example, Tokens, cut, encode
+
+RAW = tokenizer().backend_tokenizer
+FACTS = ModelFacts(
+    "m",
+    135_000_000,
+    config={"hidden_size": 576, "num_hidden_layers": 30, "vocab_size": 49152},
+    tokenizer_config={"eos_token": EOS},
+    chat_template=TEMPLATE,
+)
+
+
+def params(**settings: Any) -> LlmParams:
+    return LlmParams(model="m", data_path="x", **{"block_size": 64, **settings})
+
+
+def split(rows: Iterable[dict[str, Any]], source: str = "chats.jsonl", total: int = 0) -> Split:
+    listed = list(rows)
+    columns = tuple(dict.fromkeys(name for row in listed for name in row))
+    return Split(source, columns, enumerate(listed, 1), total or len(listed))
+
+
+def learned(row: dict[str, Any], **settings: Any) -> tuple[str, list[str]]:
+    """Return the text of a row, and the pieces of it that are learned."""
+    (example,) = examples([row], **settings)
+    spans = [(0, len(example.text))] if example.learned is None else example.learned
+    return example.text, [example.text[a:b] for a, b in spans]
+
+
+def examples(rows: list[dict[str, Any]], **settings: Any) -> list[Example]:
+    chosen = params(**{"trainer": "sft", **settings})
+    part = split(rows)
+    how = speech(chosen, FACTS.tokenizer_config, FACTS.chat_template, RAW)
+    return read(part, chosen, how, part.rows).examples
+
+
+def report(rows: list[dict[str, Any]], total: int = 0, **settings: Any) -> DataReport:
+    chosen = params(**{"trainer": "sft", **settings})
+    return inspect(chosen, {"train": split(rows, total=total)}, FACTS, RAW)
+
+
+def told(found: DataReport, level: str = "ok") -> str:
+    return "\n".join(f"{f.text} {f.fix}" for f in found.findings if f.level == level)
+
+
+TURNS = [
+    {"role": "user", "content": "hi"},
+    {"role": "assistant", "content": "hello"},
+    {"role": "user", "content": "more"},
+    {"role": "assistant", "content": "the fox"},
+]
+
+
+@pytest.mark.parametrize("template", [None, "tokenizer", "chatml"])
+def test_assistant_turns_are_learned_with_their_end(template: str | None) -> None:
+    text, said = learned({"messages": TURNS}, chat_template=template)
+    assert said == ["hello<|im_end|>", "the fox<|im_end|>"]
+    assert text.startswith("<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\nhello")
+
+
+def test_zephyr_ends_turns_with_the_tokenizers_own_end() -> None:
+    text, said = learned({"messages": TURNS}, chat_template="zephyr")
+    assert said == [f"hello{EOS}", f"the fox{EOS}"]
+    assert text == (
+        f"<|user|>\nhi{EOS}\n<|assistant|>\nhello{EOS}\n"
+        f"<|user|>\nmore{EOS}\n<|assistant|>\nthe fox{EOS}\n"
+    )
+
+
+def test_chatml_ends_turns_with_a_token_the_tokenizer_has() -> None:
+    plain = tokenizer(im_tokens=False).backend_tokenizer
+    how = speech(params(chat_template="chatml"), {"eos_token": EOS}, None, plain)
+    assert how.template is not None
+    assert how.template.learned(TURNS[:2])[0].endswith(f"hello{EOS}\n")
+
+
+def test_tokens_of_the_answer_are_learned_and_no_others() -> None:
+    (tokens,) = encode(examples([{"messages": TURNS[:2]}]), RAW, eos=0)
+    ids = [token for token, one in zip(tokens.ids, tokens.learned, strict=True) if one]
+    assert RAW.decode(ids, skip_special_tokens=False) == "hello<|im_end|>"
+
+
+def test_the_default_trainer_learns_everything() -> None:
+    text, said = learned({"messages": TURNS}, trainer="default")
+    assert said == [text]
+
+
+@pytest.mark.parametrize("completion", [" the fox", [{"role": "assistant", "content": "the fox"}]])
+def test_completions_are_learned_and_prompts_are_not(completion: Any) -> None:
+    prompt = "say:" if isinstance(completion, str) else [{"role": "user", "content": "say:"}]
+    _, said = learned({"prompt": prompt, "completion": completion})
+    assert said == [" the fox" if isinstance(completion, str) else "the fox<|im_end|>"]
+
+
+@pytest.mark.parametrize(
+    ("add_eos", "ends"), [(True, [EOS]), (False, [])], ids=["with-eos", "without"]
+)
+def test_texts_end_with_the_end_of_text_unless_told_otherwise(
+    add_eos: bool, ends: list[str]
+) -> None:
+    found = examples([{"text": "the fox"}], add_eos_token=add_eos, trainer="default")
+    (tokens,) = encode(found, RAW, eos=0)
+    assert RAW.decode(list(tokens.ids), skip_special_tokens=False) == "the fox" + "".join(ends)
+    assert tokens.learned == bytes([0] + [1] * (len(tokens) - 1))
+
+
+def test_an_end_of_text_in_the_data_is_not_doubled() -> None:
+    (tokens,) = encode(examples([{"text": "the fox" + EOS}]), RAW, eos=0)
+    assert list(tokens.ids).count(0) == 1
+
+
+def test_long_examples_are_cut_and_long_texts_go_on() -> None:
+    (tokens,) = encode([Example("the fox " * 40)], RAW, eos=0)
+    assert [len(p) for p in cut(tokens, 32, keep_all=False)] == [32]
+    assert sum(len(p) for p in cut(tokens, 32, keep_all=True)) == len(tokens)
+
+
+def test_what_is_cut_before_the_answer_is_left_out() -> None:
+    tokens = Tokens(RAW.encode("x").ids * 40, bytes([0] * 35 + [1] * 5))  # type: ignore[arg-type]
+    assert cut(tokens, 32, keep_all=False) == []
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"messages": TURNS},
+        {"messages": json.dumps(TURNS)},
+        {"text": TURNS},
+        {"text": json.dumps(TURNS)},
+        {
+            "conversations": [
+                {"from": {"user": "human", "assistant": "gpt"}[t["role"]], "value": t["content"]}
+                for t in TURNS
+            ]
+        },
+    ],
+    ids=["messages", "json", "text-column", "text-column-json", "sharegpt"],
+)
+def test_conversations_are_recognised(row: dict[str, Any]) -> None:
+    assert learned(row) == learned({"messages": TURNS})
+
+
+def test_a_missing_column_names_those_there_are_and_the_flag() -> None:
+    part = split([{"review": "a good film", "stars": 5, "date": "today"}], "reviews.csv")
+    with pytest.raises(BadData) as error:
+        inspect(params(), {"train": part}, FACTS, RAW)
+    assert str(error.value) == (
+        'no column "text" in reviews.csv; it has: review, stars, date. '
+        'The nearest is "review": --text-column review'
+    )
+
+
+def test_a_misspelt_column_names_the_one_that_was_meant() -> None:
+    part = split([{"body": "a" * 99, "txt": "b"}])
+    with pytest.raises(BadData, match='nearest is "txt": --text-column txt'):
+        inspect(params(), {"train": part}, FACTS, RAW)
+
+
+def test_half_a_pair_names_the_other_half() -> None:
+    with pytest.raises(BadData, match=r'no column "completion".*--completion-column answer'):
+        report([{"prompt": "a", "answer": "b"}])
+
+
+def test_an_unknown_role_names_itself_and_its_line() -> None:
+    strange = {"messages": [{"role": "narrator", "content": "x"}]}
+    with pytest.raises(BadData, match=r'role "narrator" in line 2 of chats.jsonl'):
+        report([{"messages": TURNS}, strange])
+
+
+def test_a_chat_the_template_refuses_names_its_line() -> None:
+    from dataclasses import replace
+
+    strict = "{% if messages[0]['role'] != 'user' %}{{ raise_exception('user first') }}{% endif %}x"
+    part = split([{"messages": TURNS[1:]}])
+    with pytest.raises(BadData, match=r"refuses line 1 .*roles assistant, user.*user first"):
+        inspect(params(), {"train": part}, replace(FACTS, chat_template=strict), RAW)
+
+
+def test_conversations_without_a_template_say_which_to_take() -> None:
+    bare = ModelFacts("m", 10, tokenizer_config={"eos_token": EOS})
+    with pytest.raises(BadConfig, match=r"no chat template\. --chat-template chatml"):
+        inspect(params(), {"train": split([{"messages": TURNS}])}, bare, RAW)
+
+
+def test_turns_that_later_turns_rewrite_are_not_learned() -> None:
+    forgetful = Template(
+        "{% for m in messages %}<{{ m.role }}>"
+        "{% if loop.last or m.role == 'user' %}{{ m.content }}{% else %}…{% endif %}|"
+        "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+    )
+    text, spans, lost = forgetful.learned(TURNS)
+    assert [text[a:b] for a, b in spans] == ["the fox|"]
+    assert lost == 1
+
+
+def test_the_report_says_what_a_person_needs() -> None:
+    rows = [*chats(50), {"messages": []}, chats(1)[0]]
+    found = report(rows, valid_split=0.1, block_size=40)
+    text = told(found)
+    assert "chats.jsonl · 46 conversations · 10% held out for validation (--valid-split)" in text
+    assert "tokens a row: median" in text and "rows (" in text and "cut at 40" in text
+    assert "loss on assistant turns only, end of turn included · template: the tokenizer's" in text
+    assert "1 row is empty and will be left out: line 51" in told(found, "warn")
+    assert "the same as an earlier one" in told(found, "warn")
+    assert found.valid_rows == 5 and found.rows == 46 and found.steps > 5
+
+
+def test_a_sample_is_scaled_up_to_the_whole() -> None:
+    few, all_of_it = report(chats(20), total=2000), report(chats(20))
+    assert few.rows == 2000 and few.steps == pytest.approx(100 * all_of_it.steps, rel=0.02)
+    assert "about 2,000 conversations" in told(few)
+
+
+def test_max_steps_outranks_epochs() -> None:
+    assert report(chats(20), max_steps=7, epochs=3).steps == 7
+
+
+def test_without_a_tokenizer_lengths_are_estimated() -> None:
+    found = inspect(params(), {"train": split(chats(9))}, FACTS, None)
+    assert "estimated from characters" in told(found) and found.steps > 0
+
+
+def test_hold_out_keeps_some_and_never_all() -> None:
+    assert len(hold_out(10, 0.99, 0)) == 9
+    assert len(hold_out(10, 0.001, 0)) == 1
+    assert hold_out(1, 0.5, 0) == frozenset()
+
+
+@pytest.mark.parametrize("value", [0.05, "0.05", "valid"])
+def test_a_split_is_a_name_or_a_share(value: Any) -> None:
+    assert params(valid_split=value).valid_share == (None if value == "valid" else 0.05)
+
+
+@pytest.mark.parametrize("value", [1.5, 0, -0.1])
+def test_a_share_is_below_one(value: float) -> None:
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        params(valid_split=value)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("source", [TEMPLATE, named("chatml"), named("zephyr")])
+@pytest.mark.parametrize("prompt", [False, True])
+def test_chats_read_as_transformers_writes_them(source: str, prompt: bool) -> None:
+    theirs = tokenizer(template=source)
+    ours = Template(source, {"eos_token": EOS})
+    text = theirs.apply_chat_template(TURNS, tokenize=False, add_generation_prompt=prompt)
+    assert ours.render(TURNS, prompt=prompt) == text
+
+
+@pytest.mark.parametrize("source", [named("chatml"), named("zephyr")])
+def test_our_templates_mark_what_transformers_masks(source: str) -> None:
+    theirs = tokenizer(template=source)
+    found = theirs.apply_chat_template(TURNS, return_assistant_tokens_mask=True, return_dict=True)
+    how = Template(source, {"eos_token": EOS})
+    text, spans, _ = how.learned(TURNS)
+    (tokens,) = encode([Example(text, spans, finished=True)], RAW, eos=0)
+    assert list(tokens.learned) == found["assistant_masks"]
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "{{ messages.__class__.__mro__ }}",
+        "{{ namespace(__init__=1) }}",
+        "{{ messages.append({}) }}",
+        "{{ dict.__base__ }}",
+    ],
+)
+def test_templates_are_strangers_and_stay_in_their_sandbox(attack: str) -> None:
+    import jinja2
+
+    try:
+        text = Template(attack).render(TURNS)
+    except jinja2.TemplateError:
+        return
+    assert "class" not in text
+
+
+def test_nothing_heavy_is_imported() -> None:
+    code = (
+        "import sys; from worker import tasks; tasks.load('llm'); "
+        "print([m for m in ('torch', 'transformers', 'datasets', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_memory_grows_with_what_is_trained_and_kept() -> None:
+    task = tasks.load("llm")
+    lora, full = (task.footprint(params(peft=peft), FACTS) for peft in (True, False))
+    assert lora.low < lora.expected < lora.high < full.expected
+    kept = task.footprint(params(peft=True), FACTS, 1e12)
+    assert kept.expected > lora.expected and "no checkpointing" in kept.explained
+    assert task.footprint(params(peft=True), FACTS, 1e9) == lora
+    assert task.flops(params(), FACTS, 1000) > 6 * 135e6 * 1000
