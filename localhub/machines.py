@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import secrets
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ class Conditions:
     grace: float = GRACE
     """How long a run has to end after SIGTERM."""
 
-    orphan_seconds: float = 300.0
+    orphan_seconds: float = 120.0
     """How long a run goes on without a Hub, after which nobody is expected to want it."""
 
     keep_alive: float = 30.0
@@ -56,7 +57,7 @@ class Machines:
         self.runs.mkdir(parents=True, exist_ok=True)
         held = self.lock.open("wb")
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(held)
         except OSError as error:
             held.close()
             raise RuntimeError(f"another Hub uses {self.lock.parent}") from error
@@ -91,6 +92,13 @@ class Machines:
             db.execute("DELETE FROM debtors WHERE name=?", (ns,))
             if not able:
                 db.execute("INSERT INTO debtors VALUES (?)", (ns,))
+
+
+def _take(lock: IO[bytes]) -> None:
+    """Lock a file for as long as it is open, or raise OSError."""
+    if sys.platform == "win32":
+        raise OSError("the local Hub needs POSIX")
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def described(flavor: Flavor) -> dict[str, str]:

@@ -60,7 +60,7 @@ class Order:
     hub_lock: Path | None = None
     """What the Hub holds locked while it lives."""
 
-    orphan_seconds: float = 300.0
+    orphan_seconds: float = 120.0
     """How long the run goes on without a Hub."""
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 HOP_BY_HOP = {
     *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"),
-    *("te", "trailer", "transfer-encoding", "upgrade"),
+    *("expect", "te", "trailer", "transfer-encoding", "upgrade"),
 }
 OF_THE_HANDSHAKE = {"host", "content-length"}
 TIMEOUT = httpx2.Timeout(10.0, read=None, write=None)

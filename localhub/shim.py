@@ -27,10 +27,12 @@ from typing import IO, Any
 
 import psutil
 
-POLL = 0.05
+assert sys.platform != "win32"
+
+POLL = 0.1
 """Seconds between two looks at the processes."""
 
-MEMORY_EVERY = 5
+MEMORY_EVERY = 3
 """Looks between two sums of the memory and two looks for the Hub."""
 
 KILLED = 128 + signal.SIGKILL

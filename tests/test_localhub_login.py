@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import shutil
 import urllib.parse
 from collections.abc import Iterator
 
 import httpx2
 import pytest
+from playwright.sync_api import expect, sync_playwright
 from standins.localhub import HubServer
 from standins.spaces import new_space, wait_for
 
 README = "---\nsdk: docker\nhf_oauth: true\nhf_oauth_scopes: [email]\n---\n"
+CHROMIUM = shutil.which("chromium")
 FORM = "application/x-www-form-urlencoded"
 APP = """
 import gradio as gr
@@ -109,6 +112,28 @@ def test_the_login_button_of_gradio_knows_who_clicks(hub: HubServer, browser: Br
     assert whoami(browser, site) == "nobody"
     browser.open(f"{site}/login/huggingface")
     assert whoami(browser, site).startswith("ann"), "consent is asked for once"
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_a_person_logs_in_to_a_private_space(hub: HubServer) -> None:
+    name = new_space(
+        hub, 'CMD ["python", "login.py"]', files={"README.md": README, "login.py": APP}
+    )
+    wait_for(hub, name, seconds=90)
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = chromium.new_page()
+        page.goto(f"{hub.endpoint}/spaces/{name}")
+        page.fill("input[name=token]", hub.tokens["ann"])
+        page.click("button")
+        expect(page.get_by_role("textbox")).to_have_value("nobody", timeout=30_000)
+        page.click("text=Sign in with Hugging Face")
+        page.click("text=Authorize")
+        told = f"ann at {hub.endpoint}/ann"
+        expect(page.get_by_role("textbox")).to_have_value(told, timeout=30_000)
+        assert page.url == f"http://{name.replace('/', '-')}.localhost:{hub.port}/"
+        chromium.close()
 
 
 def whoami(browser: Browser, site: str) -> str:

@@ -445,6 +445,27 @@ def test_a_space_paused_as_the_hub_dies_stays_paused(hub_server: HubFactory) -> 
     assert gone(pids) and hub.api().get_space_runtime(name).stage == "PAUSED"
 
 
+def test_what_loses_its_guard_is_ended(hub: HubServer) -> None:
+    name = new_space(hub, 'CMD ["python", "app.py", "stray"]')
+    wait_for(hub, name)
+    pids = visit(hub, name, "/pids").json()
+    shim = psutil.Process(pids[0]).parent()
+    assert shim is not None
+    shim.kill()
+    runtime = wait_for(hub, name, "RUNTIME_ERROR")
+    assert "disappeared" in runtime.raw["errorMessage"] and gone(pids)
+
+
+def test_without_a_hub_a_space_ends_by_itself(hub_server: HubFactory) -> None:
+    hub = hub_server()
+    hub.admin("PUT", "machines", {"orphan_seconds": 1})
+    name = new_space(hub)
+    wait_for(hub, name)
+    pids = visit(hub, name, "/pids").json()
+    hub.kill9()
+    assert gone(pids)
+
+
 def test_sigterm_ends_the_hub_and_all_it_runs(hub_server: HubFactory) -> None:
     hub = hub_server()
     name = new_space(hub, 'CMD ["python", "app.py", "stray"]')
