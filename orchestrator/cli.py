@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -127,6 +128,10 @@ def _usage(error: click.UsageError) -> str:
     if isinstance(error, click.NoSuchOption):
         command = error.ctx.command if error.ctx else program
         return f"no option {error.option_name}.{nearest_option(error.option_name, command)}"
+    if isinstance(error, click.NoSuchCommand):
+        names = program.list_commands(click.Context(program))
+        near = get_close_matches(error.command_name, names, n=1)
+        return f"no command {error.command_name}." + (f" Did you mean {near[0]}?" if near else "")
     if isinstance(error, click.MissingParameter) or not error.ctx:
         return error.format_message()
     return f"{error.format_message()} Try '{error.ctx.command_path} --help'."

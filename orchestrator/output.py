@@ -99,6 +99,15 @@ class Screen:
         self._console.print(table)
 
     @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Show on a terminal that something short goes on; it leaves no trace."""
+        if self.as_json or not self._console.is_terminal:
+            yield
+            return
+        with self._console.status(f"  {escape(what)}"):
+            yield
+
+    @contextmanager
     def stages(self) -> Iterator[Stages]:
         """Show long work as it goes on."""
         terminal = self._console.is_terminal and not self.as_json

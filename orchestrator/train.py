@@ -161,8 +161,7 @@ def _asked(task: Task[Any], settings: Settings, desk: Desk) -> Asked:
 
 def _checked(desk: Desk, asked: Asked) -> Report | None:
     """Check the job for free and show the report; none if something must be mended first."""
-    with desk.screen.stages() as stages:
-        stages("checking", None)
+    with desk.screen.waiting("Checking"):
         request = Request(
             task=asked.task,
             params=asked.params,

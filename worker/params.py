@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
@@ -104,6 +104,10 @@ def _setting(name: str, field: FieldInfo, home: type) -> Setting:
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:
     if get_origin(annotation) not in {Union, UnionType}:
-        return annotation, False
-    rest = [a for a in get_args(annotation) if a is not type(None)]
+        return _bare(annotation), False
+    rest = [_bare(a) for a in get_args(annotation) if a is not type(None)]
     return (rest[0] if len(rest) == 1 else annotation), len(rest) < len(get_args(annotation))
+
+
+def _bare(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation

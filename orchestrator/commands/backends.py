@@ -16,8 +16,8 @@ from worker.task import Finding
 
 @click.command("backends")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def COMMAND(as_json: bool) -> None:  # noqa: N802
-    """List backends and flavors with today's prices."""
+def COMMAND(as_json: bool) -> int:  # noqa: N802
+    """List backends and flavors with today's prices. Exits 0 if every provider answered."""
     desk = Desk(as_json)
     found: dict[str, list[Flavor]] = {}
     for name in backends.names():
@@ -28,6 +28,7 @@ def COMMAND(as_json: bool) -> None:  # noqa: N802
     desk.screen.document({name: [asdict(f) for f in flavors] for name, flavors in found.items()})
     rows = [_row(name, flavor) for name, flavors in found.items() for flavor in flavors]
     desk.screen.table(("--backend", "ALSO", "PRICE", "GPU", "GPU MEMORY", "CPUS", "MEMORY"), rows)
+    return 0 if len(found) == len(backends.names()) else 1
 
 
 def _row(backend: str, flavor: Flavor) -> tuple[str, ...]:

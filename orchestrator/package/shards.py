@@ -29,8 +29,11 @@ from orchestrator.reading import Source, Table
 from worker.common import Data
 from worker.contract import DataRef
 
-SHARD_BYTES = 64 << 20
-"""Decoded bytes of a shard. Small enough that some are encoded at once in bounded memory."""
+SHARD_BYTES = 32 << 20
+"""Decoded bytes of a shard. Small, so that some can be encoded at once in bounded memory."""
+
+ENCODERS = 3
+"""Shards that are encoded at the same time, at most; reading keeps no more of them busy."""
 
 GROUP_BYTES = 16 << 20
 """Decoded bytes of a row group."""
@@ -144,7 +147,7 @@ def _write(
     table: Table, role: str, folder: Path, limit: int | None, progress: Callable[[float], None]
 ) -> list[_Shard]:
     """Write one split; shards are encoded in threads while the next rows are read."""
-    threads = min(4, os.cpu_count() or 1)
+    threads = min(ENCODERS, os.cpu_count() or 1)
     running: deque[Future[_Shard]] = deque()
     done: list[_Shard] = []
     schema = table.schema()
@@ -203,6 +206,7 @@ def _encode(batches: list[pa.RecordBatch], schema: pa.Schema, folder: Path, name
         write_statistics=False,
     ) as writer:
         writer.write_table(table, row_group_size=rows_a_group)
+    pa.default_memory_pool().release_unused()
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return _Shard(name, digest, table.num_rows, path.stat().st_size)

@@ -1,0 +1,112 @@
+"""A laptop as tests use it: the real command line in a process of its own, on a local Hub."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from standins.localhub import HubServer
+
+SECONDS = 150.0
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """The JSON document of a `--json` command."""
+        return json.loads(self.out.splitlines()[-1])
+
+
+@dataclass
+class Laptop:
+    """One user's machine: a home folder, a token, and commands."""
+
+    home: Path
+    hub: HubServer
+    user: str = "ann"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return self.hub.env(self.user, HUBTRAIN_HOME=str(self.home), COLUMNS="200")
+
+    def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
+        """Start a command and return its process."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "orchestrator.cli", *words],
+            env=self.environ | more,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.home.parent,
+        )
+
+    def run(self, *words: str, **more: str) -> Said:
+        """Run a command to its end."""
+        process = self.start(*words, **more)
+        try:
+            out, err = process.communicate(timeout=SECONDS)
+        finally:
+            process.kill()
+        return Said(process.returncode, out, err)
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Return the jobs as the records have them, asking nobody."""
+        said = self.run("jobs", "--offline", "--json")
+        assert said.code == 0, said.err
+        found: list[dict[str, Any]] = said.document
+        return found
+
+
+def until(true: Callable[[], Any], seconds: float = 60.0, *, every: float = 0.1) -> Any:
+    """Return the first true answer; fail if none comes in time."""
+    deadline = time.monotonic() + seconds
+    while not (answer := true()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(every)
+    return answer
+
+
+def processes(marker: str) -> dict[int, str]:
+    """Return the command lines, by pid, of the processes that have `marker` in theirs."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if marker in words:
+                found[int(entry.name)] = words
+    return found
+
+
+def trainer_of(job_id: str) -> int | None:
+    """Return the pid of the process that trains a job on this machine, if there is one."""
+    for pid in processes("worker.run"):
+        try:
+            environ = (Path("/proc") / str(pid) / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if f"HUBTRAIN_JOB={job_id}".encode() in environ:
+            return pid
+    return None
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """Send a signal to one process."""
+    os.kill(pid, number)

@@ -1,0 +1,121 @@
+"""The command line's whole output, as people see it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator import reference
+
+ROOT = Path(__file__).parents[1]
+GOLDEN = Path(__file__).parent / "golden"
+REWRITE = "HUBTRAIN_REWRITE_GOLDEN"
+
+
+def run(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUBTRAIN_"))}
+    environ |= {"HUBTRAIN_HOME": str(home), "HF_HOME": str(home), "COLUMNS": "100"}
+    environ |= {"HF_ENDPOINT": "http://127.0.0.1:9", **more}
+    return subprocess.run(
+        [sys.executable, "-m", "orchestrator.cli", *words],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=home,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("help", ["--help"]),
+        ("llm-help", ["llm", "--help"]),
+        ("jobs-help", ["jobs", "--help"]),
+        ("gc-help", ["gc", "--help"]),
+        ("no-jobs", ["jobs"]),
+    ],
+)
+def test_output(tmp_path: Path, name: str, words: list[str]) -> None:
+    """To accept a change: HUBTRAIN_REWRITE_GOLDEN=1 pytest tests/test_cli.py."""
+    done = run(tmp_path, *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    file = GOLDEN / f"{name}.txt"
+    if os.environ.get(REWRITE):
+        file.write_text(done.stdout, encoding="utf-8")
+    assert done.stdout == file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["llm", "--train", "--model", "gpt2", "--learning-rat", "1e-4"],
+            "no option --learning-rat. Did you mean --learning-rate (also --lr)?",
+        ),
+        (["job"], "no command job. Did you mean jobs?"),
+        (["zzz"], "no command zzz."),
+        (["llm"], "say what to do: --train, or --inference"),
+        (["status", "nope"], "no job 'nope' on this machine."),
+        (["status"], "Missing argument 'JOB'."),
+        (["logs", "not-a-handle"], "no job 'not-a-handle' on this machine."),
+        (["--config", "missing.yml"], "cannot read missing.yml: No such file or directory"),
+        (
+            ["llm", "--train", "--model", "m", "--data-path", "d", "--batch-size", "0"],
+            "--batch-size '0': Input should be greater than or equal to 1.",
+        ),
+        (["llm", "--train", "--model", "m", "--data-path", "d"], "--project-name is needed"),
+    ],
+)
+def test_what_cannot_be_understood_is_explained(
+    tmp_path: Path, words: list[str], said: str
+) -> None:
+    done = run(tmp_path, *words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    first = done.stderr.splitlines()[0]
+    assert first.startswith("  ✗ ")
+    assert said in first
+
+
+def test_errors_are_json_where_that_is_asked_for(tmp_path: Path) -> None:
+    done = run(tmp_path, "status", "nope", "--json")
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["error"] == "no job 'nope' on this machine."
+
+
+def test_unknown_yaml_keys_are_errors(tmp_path: Path) -> None:
+    (tmp_path / "job.yml").write_text(
+        "task: llm-sft\nbase_model: m\nproject_name: p\ndata:\n  path: d\nparams:\n  epoch: 3\n"
+    )
+    done = run(tmp_path, "--config", "job.yml")
+    assert done.returncode == 2
+    assert "job.yml: no setting 'epoch'. Did you mean epochs?" in done.stderr
+
+
+def test_no_network_is_said_once_and_creates_nothing(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"text": "a"}\n' * 3)
+    words = ["llm", "--train", "--model", "a/b", "--data-path", "rows.jsonl", "--project-name", "p"]
+    words += ["--backend", "spaces-t4", "--push-to-hub"]
+    done = run(tmp_path, *words, HF_TOKEN="hf_abcdefghijklmnopqrstuv")
+    assert done.returncode == 2
+    assert done.stdout.count("no answer from http://127.0.0.1:9") == 1
+    assert "Nothing was created." in done.stdout
+    assert "hf_abcdefghijklmnopqrstuv" not in done.stdout + done.stderr
+
+
+def test_the_program_is_also_called_autotrain(tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("autotrain")
+    done = subprocess.run([program, "--help"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Usage: autotrain ")
+
+
+def test_the_reference_page_is_what_the_classes_say() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert page == reference.page(), "python -m orchestrator.reference > docs/settings.md"
