@@ -188,8 +188,9 @@ def _skip_to(end: str, lines: Iterator[tuple[int, str]], number: int) -> None:
 
 
 def _words(step: Step) -> list[str]:
+    """Return the words of an instruction without their quotes; `\\$` is left to `expand`."""
     try:
-        return shlex.split(step.rest)
+        return shlex.split(step.rest.replace(r"\$", r"\\$"))
     except ValueError as error:
         raise DockerfileError(f"line {step.line}: {str(error).lower()}") from error
 
