@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         "--org",
         action="append",
         default=[],
-        metavar="NAME[@PLAN]:USER[=ROLE],…",
+        metavar="NAME[@PLAN]:USER[:ROLE],…",
         help="an organisation on a plan (team, free), its members and their roles (admin)",
     )
     made.add_argument("--json", action="store_true", help="print one JSON line when ready")
@@ -112,7 +112,7 @@ def populate(hub: Hub, users: list[str], orgs: list[str]) -> None:
         name, _, plan = title.partition("@")
         hub.accounts.add(name, kind="org", plan=plan or "team")
         for member in filter(None, members.split(",")):
-            user, _, role = member.replace("=", ":").partition(":")
+            user, _, role = member.partition(":")
             hub.accounts.set_role(name, user, role or "admin")
 
 

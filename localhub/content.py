@@ -33,7 +33,6 @@ CREATE TABLE IF NOT EXISTS blobs (
 """
 
 SHA = re.compile(r"[0-9a-f]{7,40}")
-EMPTY_TREE = git.tree_id([])
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ def test_everything_is_there_after_a_restart(hub_server: HubFactory) -> None:
 
 
 def test_ready_line_and_people_text(hub_server: HubFactory, tmp_path: Path) -> None:
-    hub = hub_server("ann:write", "eve:read:free", orgs=("lab@free:ann,eve=read",))
+    hub = hub_server("ann:write", "eve:read:free", orgs=("lab@free:ann,eve:read",))
     assert hub.ready["pid"] == hub.process.pid if hub.process else False
     assert hub.ready["data"] == str(hub.data.resolve())
     assert [(u["name"], u["role"], u["plan"], u["orgs"]) for u in hub.ready["users"]] == [

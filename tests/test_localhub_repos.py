@@ -152,6 +152,8 @@ def test_moved_repo_answers_to_its_old_name(api: HfApi, repo: str) -> None:
     api.move_repo(repo, target)
     assert api.model_info(repo).id == target
     assert Path(api.hf_hub_download(repo, "config.json")).read_bytes() == b"{}"
+    api.upload_file(path_or_fileobj=b"w" * 99, path_in_repo="w.bin", repo_id=repo)
+    assert "w.bin" in api.list_repo_files(target)
     api.create_repo(repo)
     assert api.model_info(repo).id == repo
 
@@ -553,6 +555,10 @@ def test_removed_large_files_free_the_disk(hub_server: Callable[..., HubServer])
     api.permanently_delete_lfs_files("ann/m", [one for one in files if one.size != 1002])
     assert (api.model_info("ann/m").used_storage, on_disk()) == (1002, 1002)
     assert Path(api.hf_hub_download("ann/m", "ck.bin")).read_bytes() == data
+    last = [one for one in files if one.size == 1002]
+    api.permanently_delete_lfs_files("ann/m", last, rewrite_history=False)
+    with pytest.raises(EntryNotFoundError):
+        api.hf_hub_download("ann/m", "ck.bin", force_download=True)
     api.delete_repo("ann/m")
     assert on_disk() == 1002
     assert Path(api.hf_hub_download("ann/twin", "ck.bin")).read_bytes() == data

@@ -32,11 +32,13 @@ def located(call: Call) -> tuple[Repo, str, Blob]:
     sha = content.sha(repo.id, call.param("rev"))
     path = call.param("path")
     entry = content.find(content.commit(repo.id, sha).tree, path)
-    if entry is None or entry.is_folder:
+    blob = content.blob(entry.oid) if entry and not entry.is_folder else None
+    removed = blob and blob.sha256 and content.large.size(repo.id, blob.sha256) is None
+    if blob is None or removed:
         missing = entry_not_found(path)
         missing.headers["X-Repo-Commit"] = sha
         raise missing
-    return repo, sha, content.blob(entry.oid)
+    return repo, sha, blob
 
 
 def resolve(call: Call) -> Answer:
