@@ -1,0 +1,78 @@
+"""Minutes and dollars before a job runs: the arithmetic, its bounds, and what cuts it off."""
+
+from __future__ import annotations
+
+import pytest
+
+from backends.base import Flavor
+from localhub.prices import FLAVORS
+from orchestrator.estimate import (
+    CPU_CORE,
+    PEAK,
+    SCALING,
+    START_SECONDS,
+    UTILISATION,
+    Work,
+    accelerator_of,
+    capacity,
+    estimate,
+    sustained,
+)
+from worker.contract import Limits
+
+A100 = Flavor("a100-large", "A100", 2.5, 142e9, "Nvidia A100", 1, 80e9, 12)
+CPU = Flavor("cpu-basic", "CPU", 0.0, 16e9, cpus=2)
+FREE = Limits()
+
+
+def test_time_is_work_by_speed_and_the_minutes_around_it() -> None:
+    hour = 3600 * UTILISATION[1] * PEAK["A100"]
+    found = estimate(Work(flops=hour, fetched_bytes=1e9, pushed_bytes=4e8), A100, FREE)
+    assert found.minutes.expected == pytest.approx(60 + (START_SECONDS[1] + 10 + 10) / 60)
+    assert found.minutes.low < found.minutes.expected < found.minutes.high
+    assert found.usd.expected == pytest.approx(found.minutes.expected / 60 * 2.5)
+    assert found.usd_at_most == found.usd.high
+
+
+def test_limits_cap_the_most_it_can_cost() -> None:
+    work = Work(flops=1e19)
+    assert estimate(work, A100, Limits(max_usd=3.0)).usd_at_most == 3.0
+    assert estimate(work, A100, Limits(max_seconds=1800)).usd_at_most == pytest.approx(1.25)
+    assert estimate(work, CPU, FREE).usd_at_most == 0
+
+
+def test_this_machine_starts_at_once() -> None:
+    work = Work(flops=1e12)
+    here, there = estimate(work, CPU, FREE, rented=False), estimate(work, CPU, FREE)
+    assert here.minutes.expected < there.minutes.expected
+
+
+def test_more_devices_are_faster_but_not_in_proportion() -> None:
+    four = Flavor("a100x4", "4", 10, 568e9, "Nvidia A100", 4, 320e9)
+    assert sustained(four)[1] == pytest.approx(sustained(A100)[1] * (1 + 3 * SCALING))
+    assert capacity(four) == capacity(A100) == 80e9
+    assert sustained(CPU)[1] == 2 * CPU_CORE[1] and capacity(CPU) == 16e9
+
+
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [
+        ("Nvidia A10G", "A10G"),
+        ("NVIDIA L40S", "L40S"),
+        ("L4", "L4"),
+        ("RTX PRO 6000 Blackwell", "RTX PRO 6000"),
+        ("rtx-pro-6000", "RTX PRO 6000"),
+        ("MI300X", None),
+        (None, None),
+    ],
+)
+def test_accelerators_are_known_by_what_providers_call_them(
+    said: str | None, known: str | None
+) -> None:
+    assert accelerator_of(Flavor("x", "", 1, 1e9, said, 1, 1e9)) == known
+
+
+def test_every_gpu_the_hub_rents_out_is_in_the_table() -> None:
+    gpus = {f.accelerator.model for f in FLAVORS if f.accelerator}
+    unknown = {m for m in gpus if accelerator_of(Flavor("x", "", 1, 1e9, m, 1, 1e9)) is None}
+    assert gpus and not unknown
