@@ -26,5 +26,10 @@ def unused(params: Params) -> list[str]:
     needs_bits = (
         getattr(params, "quantization", None) or "8bit" in optimizer or "paged" in optimizer
     )
-    unused = [] if needs_bits else ["bitsandbytes"]
-    return unused if getattr(params, "peft", False) else [*unused, "peft"]
+    needed = {
+        "bitsandbytes": needs_bits,
+        "peft": getattr(params, "peft", False),
+        # Rows come through pyarrow; only TRL's trainers want them as its datasets.
+        "datasets": getattr(params, "trainer", None) not in {"default", "sft"},
+    }
+    return [name for name, wanted in needed.items() if not wanted]

@@ -9,19 +9,20 @@ from contextlib import contextmanager
 
 from worker.contract import Event, Phase
 
-BEAT_SECONDS = 20.0
-BUSY_SECONDS = 0.2
-"""CPU time within one beat that shows the process is at work and not stuck."""
+BUSY_SHARE = 0.01
+"""Share of a core that shows the process is at work and not stuck."""
 
 
 @contextmanager
-def phase(emit: Callable[[Event], None], name: str) -> Iterator[None]:
-    """Emit a `Phase` now, and again every `BEAT_SECONDS` in which this process did some work.
+def phase(
+    emit: Callable[[Event], None], name: str, *, every_seconds: float = 20.0
+) -> Iterator[None]:
+    """Emit a `Phase` now, and again after every stretch in which this process did some work.
 
     A process that waits for nothing stays silent, so that its supervisor can find it hung.
     """
     done = threading.Event()
-    beat = threading.Thread(target=_beat, args=(emit, name, done), daemon=True)
+    beat = threading.Thread(target=_beat, args=(emit, name, every_seconds, done), daemon=True)
     emit(Phase(name=name))
     beat.start()
     try:
@@ -31,10 +32,12 @@ def phase(emit: Callable[[Event], None], name: str) -> Iterator[None]:
         beat.join()
 
 
-def _beat(emit: Callable[[Event], None], name: str, done: threading.Event) -> None:
+def _beat(
+    emit: Callable[[Event], None], name: str, every_seconds: float, done: threading.Event
+) -> None:
     worked = time.process_time()
-    while not done.wait(BEAT_SECONDS):
+    while not done.wait(every_seconds):
         now = time.process_time()
-        if now - worked >= BUSY_SECONDS:
+        if now - worked >= BUSY_SHARE * every_seconds:
             emit(Phase(name=name))
         worked = now

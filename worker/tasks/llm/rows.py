@@ -110,6 +110,7 @@ def _no_column(
     columns: Sequence[str],
     first: Row,
     source: str,
+    *,
     taken: Sequence[str] = (),
 ) -> BadData:
     free = [column for column in columns if column not in taken]
