@@ -46,6 +46,7 @@ class Order:
     machine: Machine
     limits: Limits
     output: Path | None = None
+    extras: tuple[str, ...] = ()
 
     def spec(self, job_id: str) -> JobSpec:
         """Return the job under its name."""
@@ -61,6 +62,7 @@ class Order:
             machine=self.machine,
             limits=self.limits,
             output=str(self.output) if self.output else None,
+            extras=self.extras,
         )
 
     @property
