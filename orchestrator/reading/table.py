@@ -108,7 +108,7 @@ class Table:
     def rows(self, most_bytes: float = float("inf")) -> Iterator[tuple[int, Row]]:
         """Yield rows with their line in the file, or their place from 1 where lines mean nothing.
 
-        Stops with the batch that brings the decoded data to `most_bytes`.
+        Stops at about `most_bytes` of decoded data.
         """
         done = 0
         while True:
@@ -123,12 +123,15 @@ class Table:
 
     def _rows(self, most_bytes: float) -> Iterator[tuple[int, Row]]:
         numbers = self._numbers()
-        decoded = 0
+        left = most_bytes
         for batch in self.batches(self.schema()):
+            size = batch.nbytes
+            if size > left:
+                batch = batch.slice(0, max(1, int(batch.num_rows * left / size)))  # noqa: PLW2901
             # rows first: zip must not take a number for a row that is in the next batch
             yield from ((n, row) for row, n in zip(batch.to_pylist(), numbers, strict=False))
-            decoded += batch.nbytes
-            if decoded >= most_bytes:
+            left -= size
+            if left <= 0:
                 return
 
     def _numbers(self) -> Iterator[int]:
