@@ -11,10 +11,11 @@ import backends
 from backends.base import Backend
 from backends.handle import Handle
 from orchestrator.output import Screen
-from orchestrator.records import Record, Records, home
+from orchestrator.records import Record, Records
 from orchestrator.watch import Watch
 from worker.clock import Clock, SystemClock
 from worker.errors import HubtrainError
+from worker.home import home
 from worker.hubclient import explained, hub
 
 

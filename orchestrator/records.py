@@ -6,15 +6,12 @@ same worker event read twice counts once, by its source, attempt and number.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-
-import platformdirs
 
 from worker.contract import (
     ENDINGS,
@@ -44,11 +41,6 @@ create table if not exists events (
     primary key (job_id, source, attempt, seq)
 );
 """
-
-
-def home() -> Path:
-    """Return the folder of all that hubtrain keeps: `$HUBTRAIN_HOME` or the user's data folder."""
-    return Path(os.environ.get("HUBTRAIN_HOME") or platformdirs.user_data_dir("hubtrain", False))
 
 
 @dataclass(frozen=True, slots=True)

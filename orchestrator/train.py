@@ -26,7 +26,6 @@ from orchestrator.inference import answer
 from orchestrator.job import JobSettings, project_of
 from orchestrator.listing import summary
 from orchestrator.preflight import Report, Request, check
-from orchestrator.records import home
 from orchestrator.settings import (
     FLAGS,
     Catalog,
@@ -40,6 +39,7 @@ from orchestrator.submit import Order, Submitted, submit
 from orchestrator.words import duration
 from worker.contract import DataRef, Machine
 from worker.errors import BadConfig
+from worker.home import home
 from worker.hubclient import hub
 from worker.task import Finding, Task
 

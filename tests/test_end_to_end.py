@@ -156,7 +156,7 @@ def test_a_trainer_that_is_killed(laptop: Laptop) -> None:
 
 
 def test_a_trainer_that_hangs(laptop: Laptop) -> None:
-    process = laptop.start(*train(*FOREVER, "--hang-minutes", "0.15"))
+    process = laptop.start(*train(*FOREVER, "--hang-minutes", "0.5"))
     pid = trainer_of(running_job(laptop)["job"])
     assert pid is not None
     send(pid, signal.SIGSTOP)

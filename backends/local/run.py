@@ -21,11 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from backends.errors import JobGone
-from backends.packages import PACKAGE
 from worker.clock import Clock
+from worker.home import home
 
 LOOK_SECONDS = 0.2
 """Wait between two looks at a log that is followed."""
@@ -62,11 +60,10 @@ class RunFolder:
 
     @classmethod
     def of(cls, job_id: str) -> RunFolder:
-        """Return the folder of a job, in `$HUBTRAIN_HOME` or the user's data folder."""
+        """Return the folder of a job."""
         if not re.fullmatch(r"\w[\w.-]*", job_id):  # handles are typed by people
             raise JobGone(f"{job_id!r} is no job of this machine.")
-        home = os.environ.get("HUBTRAIN_HOME") or platformdirs.user_data_dir(PACKAGE)
-        return cls(Path(home).absolute() / "runs" / job_id)
+        return cls(home() / "runs" / job_id)
 
     @property
     def log(self) -> Path:

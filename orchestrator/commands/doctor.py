@@ -11,9 +11,9 @@ from importlib.util import find_spec
 import click
 
 from orchestrator.desk import Desk
-from orchestrator.records import home
 from orchestrator.words import size
 from worker.errors import HubtrainError
+from worker.home import home
 from worker.hubclient import endpoint, explained, hub
 from worker.task import Finding
 
