@@ -32,7 +32,7 @@ assert sys.platform != "win32"
 POLL = 0.1
 """Seconds between two looks at the processes."""
 
-MEMORY_EVERY = 3
+MEMORY_EVERY = 5
 """Looks between two sums of the memory and two looks for the Hub."""
 
 KILLED = 128 + signal.SIGKILL

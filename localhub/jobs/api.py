@@ -62,6 +62,15 @@ def may_run(call: Call) -> str:
     return ns
 
 
+def may_see(call: Call) -> str:
+    """Return the namespace of the path if the caller belongs to it, or refuse."""
+    ns = call.param("ns")
+    call.need_user()
+    if ns not in call.caller.roles:
+        raise forbidden(f"Forbidden: you are no member of {ns!r}")
+    return ns
+
+
 def checked_spec(call: Call, body: object) -> Spec:
     """Return what a Job should do, or refuse: 400 if it makes no sense, 402 without credits."""
     spec = _valid(Spec, body)
@@ -139,10 +148,7 @@ def _submit(call: Call) -> Answer:
 
 
 def _list(call: Call) -> Answer:
-    ns = call.param("ns")
-    call.need_user()
-    if ns not in call.caller.roles:
-        raise forbidden(f"Forbidden: you are no member of {ns!r}")
+    ns = may_see(call)
     stages = set(call.request.query_params.getlist("stage"))
     labels = dict(one.split("=", 1) for one in call.request.query_params.getlist("label"))
     found = [

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from localhub.call import Answer, Call, Handler, endpoint
 from localhub.clock import stamp
 from localhub.errors import Refusal, bad_request
-from localhub.jobs.api import checked_spec, may_run, owner, told
+from localhub.jobs.api import checked_spec, may_run, may_see, owner, told
 from localhub.jobs.cron import Schedule
 from localhub.jobs.records import Job, Spec, new_id
 from localhub.store import Store
@@ -170,7 +170,7 @@ def _next(schedule: object) -> dict[str, Any]:
 
 
 def _one(calendar: Calendar, call: Call) -> Scheduled:
-    ns = may_run(call)
+    ns = may_see(call) if call.request.method == "GET" else may_run(call)
     one = calendar.get(call.param("id"))
     if one is None or one.ns != ns:
         raise Refusal(HTTPStatus.NOT_FOUND, "Scheduled job not found")
@@ -191,7 +191,7 @@ def _create(calendar: Calendar, call: Call) -> Answer:
 
 
 def _list(calendar: Calendar, call: Call) -> Answer:
-    ns = may_run(call)
+    ns = may_see(call)
     labels = dict(one.split("=", 1) for one in call.request.query_params.getlist("label"))
     return [
         shown(call.hub, one)

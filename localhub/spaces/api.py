@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute, Route
 
@@ -13,17 +12,16 @@ from localhub.call import Answer, Call, Handler, endpoint
 from localhub.errors import Refusal, bad_request, conflict, forbidden
 from localhub.prices import FREE_FLAVOR
 from localhub.repos import Repo
+from localhub.spaces import settings
 from localhub.spaces.environment import host, subdomain
 from localhub.spaces.readme import SDKS
-from localhub.spaces.records import NEVER, Setting, Space, Stage
+from localhub.spaces.records import NEVER, Space, Stage
 from localhub.sse import event_stream
 from localhub.volumes import checked
 
 if TYPE_CHECKING:
     from localhub.hub import Hub
 
-Kind = Literal["secrets", "variables"]
-KEY = re.compile(r"[a-zA-Z][_a-zA-Z0-9]*")
 NO_SLEEP_TIME = "Cannot change the sleep time for cpu-basic Spaces"
 
 
@@ -34,18 +32,9 @@ def routes(hub: Hub) -> list[BaseRoute]:
         where = f"/api/spaces/{{ns}}/{{name}}/{path}"
         return [Route(where, endpoint(hub, do), methods=[m]) for m, do in methods.items()]
 
-    def settings(kind: Kind) -> list[BaseRoute]:
-        return at(
-            kind,
-            GET=lambda call: _shown(call, kind),
-            POST=lambda call: _set(call, kind),
-            DELETE=lambda call: _unset(call, kind),
-        )
-
     return [
         Route("/api/spaces/hardware", endpoint(hub, _hardware), methods=["GET"]),
-        *settings("secrets"),
-        *settings("variables"),
+        *settings.routes(hub),
         *at("runtime", GET=_runtime),
         *at("hardware", POST=_request_hardware),
         *at("sleeptime", POST=_sleep_time),
@@ -81,11 +70,11 @@ def on_create(hub: Hub, repo: Repo, body: dict[str, Any]) -> None:
         sdk=sdk,
         flavor=flavor,
         sleep_seconds=_checked_sleep(body.get("sleepTimeSeconds"), flavor),
-        secrets=_settings(body.get("secrets")),
-        variables=_settings(body.get("variables")),
+        secrets=settings.read(body.get("secrets")),
+        variables=settings.read(body.get("variables")),
         volumes=checked(hub, hub.accounts.caller_of(repo.creator), body.get("volumes") or []),
     )
-    _check_collision(space)
+    settings.check_collision(space)
     hub.spaces.shelf.put(space)
 
 
@@ -108,17 +97,8 @@ def _hardware(call: Call) -> Answer:
     return call.hub.machines.prices.listed(space=True)
 
 
-def _space(call: Call, *, write: bool) -> tuple[Repo, Space]:
-    """Return the Space of the path, if the caller may see or control it."""
-    repo = call.repo("space", write=write)
-    space = call.hub.spaces.shelf.get(repo.id)
-    if space is None:
-        raise bad_request("This Space was never set up")
-    return repo, space
-
-
 def _runtime(call: Call) -> Answer:
-    return _space(call, write=False)[1].runtime()
+    return settings.space_of(call, write=False)[1].runtime()
 
 
 def _logs(call: Call) -> Answer:
@@ -126,7 +106,9 @@ def _logs(call: Call) -> Answer:
     kind = call.param("kind")
     if kind not in {"build", "run"}:
         raise Refusal(HTTPStatus.NOT_FOUND, f"There is no log called {kind!r}")
-    repo, _ = _space(call, write=True)
+    repo, _ = settings.space_of(call, write=False)
+    if repo.ns not in call.caller.roles:
+        raise forbidden("Forbidden: only members may read the logs of a Space")
     shelf = call.hub.spaces.shelf
 
     def over() -> bool:
@@ -140,68 +122,6 @@ def _logs(call: Call) -> Answer:
         keep_alive=call.hub.machines.conditions.keep_alive,
         cut_after=call.hub.faults.cut_after(call.request.scope),
     )
-
-
-# settings
-
-
-def _setting(given: object) -> tuple[str, Setting]:
-    if not isinstance(given, dict) or not isinstance(given.get("value"), str):
-        raise bad_request('"key" and "value" are required')
-    key = given.get("key")
-    if not isinstance(key, str) or not KEY.fullmatch(key):
-        raise bad_request(f'"key" {key!r} fails to match the required pattern: {KEY.pattern}')
-    return key, Setting(value=given["value"], description=given.get("description"))
-
-
-def _settings(given: object) -> dict[str, Setting]:
-    return dict(_setting(one) for one in given) if isinstance(given, list) else {}
-
-
-def _check_collision(space: Space) -> None:
-    for key in space.secrets.keys() & space.variables.keys():
-        raise bad_request(f"Collision on variables and secrets names: {key}")
-
-
-def _shown(call: Call, kind: Kind) -> Answer:
-    _, space = _space(call, write=True)
-    return _told(space, kind)
-
-
-def _told(space: Space, kind: Kind) -> dict[str, Any]:
-    settings: dict[str, Setting] = getattr(space, kind)
-    secret = kind == "secrets"
-    return {key: setting.shown(key, secret=secret) for key, setting in settings.items()}
-
-
-def _set(call: Call, kind: Kind) -> Answer:
-    key, setting = _setting(call.json())
-    return _change_settings(call, kind, lambda settings: {**settings, key: setting})
-
-
-def _unset(call: Call, kind: Kind) -> Answer:
-    key = call.json().get("key")
-
-    def without(settings: dict[str, Setting]) -> dict[str, Setting]:
-        if key not in settings:
-            raise Refusal(HTTPStatus.NOT_FOUND, f"There is no {key!r} among the {kind}")
-        return {name: setting for name, setting in settings.items() if name != key}
-
-    return _change_settings(call, kind, without)
-
-
-def _change_settings(
-    call: Call, kind: Kind, change: Callable[[dict[str, Setting]], dict[str, Setting]]
-) -> Answer:
-    spaces = call.hub.spaces
-    repo, _ = _space(call, write=True)
-    with call.hub.store.write():
-        space, _ = spaces.known(repo.id)
-        changed: dict[str, Any] = {kind: change(getattr(space, kind))}
-        space = spaces.change(repo.id, **changed)
-        _check_collision(space)
-        spaces.settings_changed(repo.id)
-    return _told(space, kind)
 
 
 # hardware and sleep
@@ -231,7 +151,7 @@ def _checked_sleep(seconds: object, flavor: str) -> int | None:
 
 def _request_hardware(call: Call) -> Answer:
     """Move a Space to other hardware, which restarts it; one that is down stays down."""
-    repo, _ = _space(call, write=True)
+    repo, _ = settings.space_of(call, write=True)
     body = call.json()
     flavor = body.get("flavor")
     _check_hardware(call.hub, repo, flavor)
@@ -247,7 +167,7 @@ def _request_hardware(call: Call) -> Answer:
 
 
 def _sleep_time(call: Call) -> Answer:
-    repo, space = _space(call, write=True)
+    repo, space = settings.space_of(call, write=True)
     seconds = call.json().get("seconds")
     if seconds is None:
         raise bad_request('"seconds" is required')
@@ -259,7 +179,7 @@ def _sleep_time(call: Call) -> Answer:
 
 
 def _verb(call: Call, act: Callable[[Call, Repo], Space]) -> Answer:
-    repo, _ = _space(call, write=True)
+    repo, _ = settings.space_of(call, write=True)
     return act(call, repo).runtime()
 
 
@@ -274,14 +194,14 @@ def _restart(call: Call, repo: Repo) -> Space:
 
 
 def _dev_mode(call: Call) -> Answer:
-    _, space = _space(call, write=True)
+    _, space = settings.space_of(call, write=True)
     if call.json().get("enabled"):
         raise bad_request("Dev mode is not available on this Hub")
     return space.runtime()
 
 
 def _set_volumes(call: Call) -> Answer:
-    repo, _ = _space(call, write=True)
+    repo, _ = settings.space_of(call, write=True)
     given = checked(call.hub, call.caller, call.json().get("volumes", []))
     call.hub.spaces.change(repo.id, volumes=given)
     call.hub.spaces.settings_changed(repo.id)
@@ -290,7 +210,7 @@ def _set_volumes(call: Call) -> Answer:
 
 def _duplicate(call: Call) -> Answer:
     """Copy a Space's files and variables, never its secrets, into a new Space."""
-    source, space = _space(call, write=False)
+    source, space = settings.space_of(call, write=False)
     creator = call.need_write_token()
     body = call.json()
     target = str(body.get("repository", ""))

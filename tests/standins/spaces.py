@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import psutil
 from huggingface_hub import CommitOperationAdd, SpaceRuntime
 
 from standins.localhub import HubServer
@@ -85,3 +86,16 @@ def host(hub: HubServer, name: str) -> str:
 def bill(hub: HubServer, name: str) -> dict[str, Any]:
     """Return the bill of a Space or Job."""
     return next(one for one in hub.admin("GET", "bills") if one["name"] == name)
+
+
+def alive(pid: int) -> bool:
+    """Return whether a process runs."""
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def gone(pids: list[int], seconds: float = 15) -> bool:
+    """Return whether all processes end within some time."""
+    deadline = time.monotonic() + seconds
+    while any(map(alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not any(map(alive, pids))
