@@ -10,7 +10,10 @@ from worker.tasks.llm.report import inspect
 
 def train(params: LlmParams, run: Run) -> None:
     """Train as `params` say, leaving the model in `run.output`."""
-    from worker.engine.llm import train as train_llm
+    from worker.engine.lean import importing
+
+    with importing():
+        from worker.engine.llm import train as train_llm
 
     train_llm(params, run)
 
