@@ -66,7 +66,7 @@ class Optimisation(Params):
     """Optimizer, by its name in transformers."""
 
     scheduler: Annotated[str, Flag("--lr-scheduler")] = "linear"
-    """Shape of the learning rate after warmup: linear, cosine, constant and others of transformers."""
+    """Shape of the learning rate after warmup, as transformers names it: linear, cosine."""
 
     warmup_ratio: Annotated[float, Ge(0), Le(1)] = 0.1
     """Share of the steps in which the learning rate rises from 0."""

@@ -1,4 +1,4 @@
-"""Answers a prompt with a trained model: `python -m worker.tasks.llm.generate --model M --prompt P`.
+"""Answers a prompt with a trained model: `python -m worker.tasks.llm.generate`.
 
 The model may be whole or an adapter, on the Hub or in a folder. One answer, greedy, on the best
 device here; serving is another matter.
