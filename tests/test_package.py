@@ -12,12 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from huggingface_hub import HfApi
+from huggingface_hub import CommitOperationAdd, HfApi
 from standins.localhub import HubServer
 
 from orchestrator.package import Package, local_ref, package, planned_ref, repo_of, upload
 from orchestrator.package.shards import SHARD_BYTES
 from orchestrator.reading import Source, find
+from orchestrator.reading.remote import WHOLE_BYTES
 from worker.clock import SystemClock
 from worker.common import Data
 from worker.errors import BadConfig, BadData, HubtrainError
@@ -272,6 +273,69 @@ def test_the_same_data_is_sent_once(tmp_path: Path, shared_hub: HubServer, api: 
     assert found.remote == first.model_copy(update={"config": "default", "rows": None})
     again = package(found, Data(data_path=str(first.repo_id)), tmp_path / "three")
     assert upload(again, api, "ann") == found.remote, "a dataset of the Hub is used in place"
+
+
+def test_a_dataset_that_workers_cannot_read_is_packed(
+    tmp_path: Path, shared_hub: HubServer, api: HfApi
+) -> None:
+    stock = shared_hub.api()
+    stock.create_repo("ann/marked", repo_type="dataset")
+    stock.create_commit(
+        "ann/marked",
+        [
+            CommitOperationAdd("data/train.csv", CSV.replace(",", ";").encode()),
+            CommitOperationAdd("data/valid.jsonl.gz", gzip.compress(JSONL.encode())),
+        ],
+        commit_message="data",
+        repo_type="dataset",
+    )
+    params = Data(data_path="ann/marked", valid_split="valid")
+    found = find(params, api)
+    assert found.remote is None and "packed anew" in found.notes[0]
+    made = package(found, params, tmp_path / "out")
+    for name in (*made.train, *made.valid):
+        assert pq.read_table(tmp_path / "out" / name).to_pylist() == ROWS
+
+
+def test_a_card_says_which_files_are_which_split(shared_hub: HubServer, api: HfApi) -> None:
+    stock = shared_hub.api()
+    stock.create_repo("ann/several", repo_type="dataset")
+    card = (
+        "---\nconfigs:\n- config_name: en\n  default: true\n  data_files:\n"
+        "  - split: train\n    path: en/*.jsonl\n- config_name: de\n  data_files: de/all.csv\n---\n"
+    )
+    stock.create_commit(
+        "ann/several",
+        [
+            CommitOperationAdd("README.md", card.encode()),
+            CommitOperationAdd("en/a.jsonl", JSONL.encode()),
+            CommitOperationAdd("en/b.jsonl", JSONL.encode()),
+            CommitOperationAdd("de/all.csv", CSV.encode()),
+        ],
+        commit_message="data",
+        repo_type="dataset",
+    )
+    found = find(Data(data_path="ann/several"), api)
+    assert found.remote is not None and found.remote.config == "en"
+    assert found.remote.train == ("en/a.jsonl", "en/b.jsonl")
+    assert "also there: de" in found.notes[0]
+
+
+def test_large_remote_files_are_read_in_parts(
+    tmp_path: Path, shared_hub: HubServer, api: HfApi
+) -> None:
+    line = json.dumps({"text": "z" * 100_000}) + "\n"
+    many = write(tmp_path / "train.jsonl", line * (WHOLE_BYTES // len(line) + 20))
+    stock = shared_hub.api()
+    stock.create_repo("ann/large", repo_type="dataset")
+    stock.upload_file(
+        repo_id="ann/large", repo_type="dataset", path_in_repo="train.jsonl", path_or_fileobj=many
+    )
+    table = find(Data(data_path="ann/large"), api).tables["train"]
+    shared_hub.forget_requests()
+    measured = table.measure(8 << 20)
+    assert not measured.exact and abs(measured.rows - 691) < 20
+    assert not list(tmp_path.rglob("*.incomplete"))
 
 
 def test_an_interrupted_upload_goes_on(tmp_path: Path, shared_hub: HubServer, api: HfApi) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from orchestrator.reading.files import DataFile, by_split, is_data
+from orchestrator.reading.formats import delimiter_of
 from orchestrator.reading.source import Source, source_of
+from orchestrator.reading.table import Table
 from worker.common import Data
 from worker.contract import DataRef
 from worker.errors import BadData
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 WHOLE_BYTES = 64 << 20
 """Files up to this size are downloaded and kept in the Hub's cache; of larger ones, parts."""
+
+IN_PLACE = (".parquet", ".jsonl", ".ndjson", ".csv", ".tsv")
+"""Files that workers read without packing; `worker.engine.splits` opens them."""
 
 
 def find_remote(params: Data, hub: HfApi) -> Source:
@@ -39,7 +45,18 @@ def find_remote(params: Data, hub: HfApi) -> Source:
             fix="Download it in one of these formats and give the file:  --data-path FILE",
         )
     pinned = DataRef(repo_id=info.id, revision=info.sha, config=config)
-    return source_of(name, splits, params, remote=pinned, notes=notes)
+    found = source_of(name, splits, params, remote=pinned, notes=notes)
+    if all(map(_read_by_workers, found.tables.values())):
+        return found
+    return replace(found, remote=None, notes=(*notes, "packed anew, as files of this machine are"))
+
+
+def _read_by_workers(table: Table) -> bool:
+    """Whether the machine that trains can read the files as they are."""
+    names = [file.name.lower() for file in table.files]
+    if not all(name.endswith(IN_PLACE) for name in names):
+        return False
+    return not names[0].endswith(".csv") or delimiter_of(table.files[0]) == ","
 
 
 def _file(hub: HfApi, repo: str, revision: str, name: str, size: int) -> DataFile:

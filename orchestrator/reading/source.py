@@ -1,8 +1,8 @@
 """What `--data-path` names: a file, a folder, a zip, or a dataset on the Hub.
 
 A path that exists wins over a Hub dataset of the same name. Hub datasets are pinned by commit
-and, being data files already, are trained from where they are; only files of this machine are
-packaged.
+and, where workers can read their files as they are, trained from where they are; files of this
+machine are packaged.
 """
 
 from __future__ import annotations
