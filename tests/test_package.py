@@ -335,7 +335,10 @@ def test_large_remote_files_are_read_in_parts(
     shared_hub.forget_requests()
     measured = table.measure(8 << 20)
     assert not measured.exact and abs(measured.rows - 691) < 20
-    assert not list(tmp_path.rglob("*.incomplete"))
+    shared_hub.fault({"status": 403, "message": "no more"}, path="/resolve/", nth=2, times=None)
+    with pytest.raises(HubtrainError, match=r"reading ann/large/train\.jsonl"):
+        table.measure(1e9)
+    shared_hub.clear_faults()
 
 
 def test_an_interrupted_upload_goes_on(tmp_path: Path, shared_hub: HubServer, api: HfApi) -> None:

@@ -74,11 +74,28 @@ def _opener(
     def parts() -> pa.NativeFile:
         from huggingface_hub import HfFileSystem
 
-        with explained(f"reading {repo}/{name}"):
+        doing = f"reading {repo}/{name}"
+        with explained(doing):
             files = HfFileSystem(endpoint=hub.endpoint, token=hub.token)
-            return pa.PythonFile(files.open(f"datasets/{repo}@{revision}/{name}", "rb"), mode="r")
+            opened = files.open(f"datasets/{repo}@{revision}/{name}", "rb")
+        return pa.PythonFile(_Explained(opened, doing), mode="r")
 
     return whole if size <= WHOLE_BYTES else parts
+
+
+class _Explained:
+    """A file whose reads fail in our words."""
+
+    def __init__(self, file: Any, doing: str) -> None:
+        self._file = file
+        self._doing = doing
+
+    def read(self, size: int = -1) -> bytes:
+        with explained(self._doing):
+            return bytes(self._file.read(size))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def _splits(
