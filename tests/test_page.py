@@ -32,8 +32,10 @@ from worker.contract import (
     Pushed,
     PushTarget,
     Started,
+    fold,
 )
 from worker.page.chart import Line, chart, thinned
+from worker.page.digest import Digest
 from worker.page.door import HubDoor, KeyDoor
 from worker.page.view import View, answer, curves, what_stopping_keeps
 
@@ -103,7 +105,12 @@ def test_a_job_is_watched_on_a_phone_to_its_end(browser: Browser, start: Any) ->
     assert wide <= 0, "nothing sticks out of a phone"
 
     log = page.locator("#log textarea")
-    log.evaluate("e => { e.scrollTop = 0 }")
+    log.evaluate("e => { e.scrollTop = 200 }")
+    lines_before = log.input_value()
+    page.wait_for_function(
+        "before => document.querySelector('#log textarea').value != before", arg=lines_before
+    )
+    assert log.evaluate("e => e.scrollTop") == 200, "the reader keeps their place"
     page.fill("#search textarea, #search input", "LINE 5")
     page.wait_for_function("!document.querySelector('#log textarea').value.includes('line 4')")
     assert "line 55" in log.input_value()
@@ -111,7 +118,6 @@ def test_a_job_is_watched_on_a_phone_to_its_end(browser: Browser, start: Any) ->
     page.wait_for_function(
         "before => document.querySelector('#answer').innerText != before", arg=before
     )
-    assert log.evaluate("e => e.scrollTop") == 0, "the reader keeps their place"
     assert page.input_value("#search textarea, #search input") == "LINE 5"
     ARTIFACTS.mkdir(exist_ok=True)
     page.screenshot(path=ARTIFACTS / "page-running.png", full_page=True)
@@ -355,3 +361,21 @@ def test_a_long_curve_is_thinned_and_ends_where_it_ends() -> None:
     short = thinned(points)
     assert len(short) <= 160
     assert short[-1] == points[-1]
+
+
+def test_a_look_at_a_long_job_costs_no_more_than_at_a_short_one() -> None:
+    digest = Digest(most=100)
+    events: list[Event] = [Started(job_id="k4x")]
+    for step in range(1, 5001):
+        events.append(Progress(step=step, total_steps=5000, tokens_per_second=9.0))
+        events.append(Metric(step=step, values={"loss": 1.0}))
+        if step % 1000 == 0:
+            events.append(Metric(step=step, values={"valid_loss": 1.0}))
+        if step % 50 == 0:
+            digest.of(events)
+    short = digest.of(events)
+    assert len(short) < 250
+    assert fold(short).progress == fold(events).progress
+    assert fold(short).metrics == fold(events).metrics
+    assert sum("valid_loss" in e.values for e in short if isinstance(e, Metric)) == 5
+    assert digest.of(events[:3]) == events[:3], "another job's events are another digest"

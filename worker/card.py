@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from worker import tasks
 from worker.contract import Event, JobSpec, Metric, Started, Story, fold
+from worker.hubclient import endpoint
 from worker.params import settings_of
 
 MANIFEST_SCHEMA = 1
@@ -107,8 +108,7 @@ def card(account: Account, *, adapter: bool) -> str:
         front_matter=yaml.safe_dump(front_matter(account, adapter=adapter), sort_keys=False),
         title=spec.project,
         adapter=adapter,
-        base=spec.model.name,
-        base_url=f"https://huggingface.co/{spec.model.name}",
+        base=_linked(spec),
         repo_id=spec.push.repo_id if spec.push else spec.output or spec.project,
         metrics=[(name.replace("_", " "), shown(v)) for name, v in _told(story)],
         curve_names=[name.replace("_", " ") for name in names],
@@ -139,7 +139,9 @@ def command(spec: JobSpec) -> str:
     words = ["hubtrain", spec.task, "--train", *_flags(spec)]
     where = spec.machine.backend + (f"-{spec.machine.flavor}" if spec.machine.flavor else "")
     words += ["--backend", where, "--project-name", spec.project]
-    return shlex.join([*words, *(["--push-to-hub"] if spec.push else [])])
+    if spec.push:
+        words += ["--push-to-hub", "--username", spec.push.repo_id.partition("/")[0]]
+    return shlex.join(words)
 
 
 def shown(value: float | None) -> str:
@@ -197,6 +199,11 @@ def _public_data(spec: JobSpec) -> str | None:
     """Return the dataset's Hub id where users named one; packaged files are nobody's business."""
     named = spec.params.get("data_path")
     return spec.data.repo_id if spec.data.repo_id and spec.data.repo_id == named else None
+
+
+def _linked(spec: JobSpec) -> str:
+    name = spec.model.name
+    return f"[`{name}`]({endpoint()}/{name})" if _on_hub(spec) else f"`{name}`"
 
 
 def _on_hub(spec: JobSpec) -> bool:

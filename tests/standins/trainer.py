@@ -36,6 +36,7 @@ def steps(output: Path, value: str) -> None:
             eta_seconds=(int(count) - step) * float(seconds or 0),
         )
         say(done)
+        print(f"step {step} done", flush=True)
         say(Metric(step=step, values={"loss": 3.0 / step, "lr": 1e-4 * (1 - step / int(count))}))
     say(Metric(step=int(count), values={"valid_loss": 1.5}))
 

@@ -19,6 +19,7 @@ from worker.page.visits import Visit, Visits
 from worker.supervise.live import Live
 
 TICK_SECONDS = 2.0
+IDLE_SECONDS = 1.0
 LOG_LINES = 300
 PARTS = ("answer", "curves", "machine", "log", "stop")
 
@@ -111,6 +112,8 @@ def build(live: Live, visits: Visits, look: Callable[[], View]) -> gr.Blocks:
         stop_button.click(ask, outputs=[sure, words], **quiet)
         yes.click(stop, outputs=[sure], **quiet)
         no.click(lambda: gr.update(visible=False), outputs=[sure], **quiet)
+    # Nothing is queued here, and gradio looks into its queues a thousand times a second each.
+    page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = IDLE_SECONDS
     return page
 
 

@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from worker.page import view as shown
+from worker.page.digest import Digest
 from worker.page.door import door_of
 from worker.page.view import View
 from worker.page.visits import Visits
@@ -28,6 +29,7 @@ class Server:
         self.live = live
         self.url: str | None = None
         self._visits = Visits()
+        self._digest = Digest()
         self._socket = _listening(live.place.environ)
         if live.place.space_id is None:
             self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
@@ -45,7 +47,8 @@ class Server:
     def look(self) -> View:
         """Return the job as it is now."""
         live = self.live
-        return View.of(live.spec, live.journal.events, live.clock.now(), live.usage, live.waiting)
+        events = self._digest.of(live.journal.events)
+        return View.of(live.spec, events, live.clock.now(), live.usage, live.waiting)
 
     def end(self, session: str | None) -> str | None:
         """Return the last page once the job is over; the page that asks is then done."""

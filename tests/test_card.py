@@ -1,0 +1,126 @@
+"""The card and the manifest: made of spec and events alone, readable by people and by the Hub."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import ModelCard
+
+from worker.card import Account, card, command, curve, front_matter, manifest, write
+from worker.contract import (
+    DataRef,
+    Event,
+    JobSpec,
+    Machine,
+    Metric,
+    ModelRef,
+    Progress,
+    PushTarget,
+    Started,
+)
+from worker.tasks.llm.params import LlmParams
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+COMMIT = "70d244c0ffee"
+
+
+def account(*events: Event, **changes: Any) -> Account:
+    params = LlmParams(model="ann/base", data_path="chats.jsonl", trainer="sft", peft=True, lr=1e-4)
+    about: dict[str, Any] = {
+        "job_id": "k4x",
+        "project": "support-bot",
+        "task": "llm",
+        "params": params.model_dump(mode="json"),
+        "model": ModelRef(name="ann/base", revision=COMMIT),
+        "data": DataRef(repo_id="ann/hubtrain-data-3f9c1e", revision="d4ta", rows=4812),
+        "push": PushTarget(repo_id="ann/support-bot"),
+        "machine": Machine(backend="spaces", flavor="a10g-small", usd_per_hour=1.0),
+    }
+    started = Started(job_id="k4x", at=NOON, versions={"torch": "2.13.0"}, hardware={"cpus": 4})
+    spec = JobSpec(**{**about, **changes})
+    return Account(spec, [started, *events], NOON + timedelta(minutes=19), "apache-2.0")
+
+
+EVENTS: list[Event] = [
+    Progress(step=300, total_steps=300, tokens=99_000),
+    *(Metric(step=n, values={"loss": 3.0 / n, "lr": 1e-4}) for n in range(1, 301)),
+    Metric(step=300, values={"valid_loss": 1.081, "perplexity": 2.95}),
+]
+
+
+def test_the_front_matter_is_what_the_hub_reads() -> None:
+    text = card(account(*EVENTS), adapter=True)
+    data = ModelCard(text).data.to_dict()
+    assert data["base_model"] == "ann/base"
+    assert data["library_name"] == "peft"
+    assert data["pipeline_tag"] == "text-generation"
+    assert data["license"] == "apache-2.0"
+    assert data["tags"] == ["hubtrain", "llm", "sft"]
+    assert front_matter(account(), adapter=False)["library_name"] == "transformers"
+
+
+def test_packaged_files_are_nobodys_business_and_named_datasets_are() -> None:
+    assert "datasets" not in front_matter(account(), adapter=True)
+    assert "hubtrain-data" not in card(account(*EVENTS), adapter=True)
+    named = account(
+        params={"data_path": "ann/chats"}, data=DataRef(repo_id="ann/chats", revision="d4ta")
+    )
+    assert front_matter(named, adapter=True)["datasets"] == ["ann/chats"]
+
+
+def test_the_card_says_adapter_or_whole_model_and_how_to_load_it() -> None:
+    adapter = card(account(*EVENTS), adapter=True)
+    assert "LoRA adapter" in adapter
+    assert 'AutoPeftModelForCausalLM.from_pretrained("ann/support-bot")' in adapter
+    whole = card(account(*EVENTS), adapter=False)
+    assert "full model" in whole
+    assert 'AutoModelForCausalLM.from_pretrained("ann/support-bot")' in whole
+
+
+def test_the_card_tells_result_cost_and_curve() -> None:
+    text = card(account(*EVENTS), adapter=True)
+    for words in ("| valid loss | 1.081 |", "$0.32", "19.0 min", "4,812 rows", "99,000", COMMIT):
+        assert words in text
+    assert text.count("\n| 300 |") == 1
+
+
+def test_the_command_on_the_card_asks_for_the_same_training() -> None:
+    words = shlex.split(command(account().spec))
+    assert words[:3] == ["hubtrain", "llm", "--train"]
+    for flag, value in (("--model", "ann/base"), ("--lr", "0.0001"), ("--username", "ann")):
+        assert words[words.index(flag) + 1] == value
+    assert "--peft" in words and "--push-to-hub" in words
+    assert "--batch-size" not in words, "defaults go without saying"
+    packed = LlmParams(model="m", data_path="d", packing=False).model_dump(mode="json")
+    assert "--no-packing" in command(account(params=packed).spec)
+
+
+def test_the_manifest_holds_all_that_a_rerun_needs(tmp_path: Path) -> None:
+    write(account(*EVENTS), tmp_path)
+    told = json.loads((tmp_path / "hubtrain.json").read_text())
+    assert JobSpec.model_validate(told["spec"]) == account().spec
+    assert told["cost_usd"] == round(19 / 60, 4)
+    assert told["versions"] == {"torch": "2.13.0"}
+    assert told["metrics"]["perplexity"] == 2.95
+    assert told["curve"][0] == {"step": 1.0, "loss": 3.0, "lr": 1e-4}
+    assert yaml.safe_load((tmp_path / "README.md").read_text().split("---")[1])["base_model"]
+
+
+def test_a_loss_that_is_no_number_breaks_no_card(tmp_path: Path) -> None:
+    events = [Metric(step=1, values={"loss": float("nan"), "lr": 1e-4})]
+    write(account(*events), tmp_path)
+    assert "loss" not in manifest(account(*events))["metrics"]
+
+
+def test_a_long_curve_keeps_its_ends_and_its_validation() -> None:
+    metrics = [Metric(step=n, values={"loss": 1.0}) for n in range(1, 10_001)]
+    metrics.append(Metric(step=777, values={"valid_loss": 2.0}))
+    rows = curve(metrics, 300)
+    assert len(rows) <= 302
+    assert (rows[0]["step"], rows[-1]["step"]) == (1, 10_000)
+    assert {"step": 777.0, "loss": 1.0, "valid_loss": 2.0} in rows

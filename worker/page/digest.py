@@ -1,0 +1,55 @@
+"""The events of a long job, fewer: what it takes to tell its state and draw its curves.
+
+A job of a million steps is looked at every two seconds, and a look must cost what it costs after
+ten steps. The price: of steps long past, only some are still drawn.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from itertools import count
+
+from worker.contract import Event, Metric, Progress
+
+MOST = 1000
+"""Steps above which every second one goes."""
+
+
+class Digest:
+    """Takes a growing list of events and returns one that does not grow. Safe for threads."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._read = 0
+        self._kept: list[Event] = []
+        self._lock = threading.Lock()
+
+    def of(self, events: list[Event]) -> list[Event]:
+        """Return the digest of `events`, which begin with those of the last time or are others."""
+        with self._lock:
+            if len(events) < self._read or (self._kept and events[0] is not self._kept[0]):
+                self._read, self._kept = 0, []
+            self._kept += events[self._read :]
+            self._read = len(events)
+            while sum(map(_is_step, self._kept)) > 2 * self._most:
+                self._kept = _halved(self._kept)
+            return list(self._kept)
+
+
+def _halved(events: list[Event]) -> list[Event]:
+    """Return all that is no step, every second step, and the last of its kind."""
+    numbers: dict[type, Iterator[int]] = {Progress: count(), Metric: count()}
+    last = {type(event): event for event in events}
+    return [
+        event
+        for event in events
+        if not _is_step(event) or next(numbers[type(event)]) % 2 == 0 or event is last[type(event)]
+    ]
+
+
+def _is_step(event: Event) -> bool:
+    """Whether an event is one of many alike; a validation loss is not."""
+    if isinstance(event, Metric):
+        return "valid_loss" not in event.values
+    return isinstance(event, Progress)
