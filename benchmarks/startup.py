@@ -1,7 +1,8 @@
 """What starting costs: CPU-seconds from process start to the first optimizer step.
 
 The worker's own command on a model of 10 million parameters, against TRL's SFTTrainer on the same
-model and texts in the same run. Read from outside, the moment the first step is reported.
+model and texts in the same run. Read from outside, the moment the first step is reported. Both
+have one thread, since a second one that waits its turn counts as work.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ SFTTrainer(
 
 def cpu_until(command: list[str], first: Callable[[str], bool]) -> float:
     """Return the CPU-seconds `command` has used when a line it prints is the `first` wanted."""
-    environment = {**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
+    quiet = {"HF_HUB_DISABLE_TELEMETRY": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
+    environment = {**os.environ, **quiet, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
