@@ -299,6 +299,11 @@ def test_no_such_model(ask: Callable[..., Report]) -> None:
     assert wrong.fix == "--model ann/small"
 
 
+@pytest.mark.parametrize("name", ["a/b/c", "my model", "..", "./nowhere"])
+def test_a_model_that_cannot_be(ask: Callable[..., Report], name: str) -> None:
+    assert only_error(ask(model=name)).topic == "model"
+
+
 def test_an_adapter_is_not_a_base_model(ask: Callable[..., Report]) -> None:
     wrong = only_error(ask(model="ann/adapter"))
     assert "is a LoRA adapter for ann/small" in wrong.text and "--model ann/small" in wrong.fix

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from worker.clock import Clock
 from worker.contract import EndReason
-from worker.errors import GatedModel, HubError, HubtrainError, HubUnreachable, NotThere, NoWrite
+from worker.errors import (
+    BadConfig,
+    GatedModel,
+    HubError,
+    HubtrainError,
+    HubUnreachable,
+    NotThere,
+    NoWrite,
+)
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -73,15 +81,21 @@ def _prepare() -> None:
 def explained(doing: str) -> Iterator[None]:
     """Turn what the client library raises inside into a `HubtrainError` that says what to do."""
     import httpx2
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+    )
 
     try:
         yield
     except HubtrainError:
         raise
+    except HFValidationError as error:
+        raise BadConfig(f"{doing}: no repo can be called so. {error}") from error
     except HfHubHTTPError as error:
         raise _explain(doing, error) from error
-    except (httpx2.HTTPError, ConnectionError, TimeoutError) as error:
+    except (httpx2.HTTPError, ConnectionError, TimeoutError, LocalEntryNotFoundError) as error:
         raise HubUnreachable(
             f"{doing}: no answer from {endpoint()} ({type(error).__name__}).",
             fix="Check the network, then run the same command again; nothing is done twice.",

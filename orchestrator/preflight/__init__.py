@@ -127,7 +127,8 @@ class _Check:
             if self.backend.needs_hub:
                 writes[f"{owner}/{self.request.project}"] = None
             allowed = Findings()
-            check_account(known, owner, tuple(writes), self.backend.name, allowed)
+            plan = self.backend.needs_paid_plan
+            check_account(known, owner, tuple(writes), allowed, needs_plan=plan)
             self.findings.merge(allowed)
             if not allowed.wrong:
                 self.findings.merge(target.result())

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 WRITING_ROLES = frozenset({"admin", "write", "contributor"})
-MAKES_SPACES = frozenset({"spaces"})
-"""Backends that create a Docker Space, for which the Hub asks for a paid plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +82,12 @@ def _organisation(org: Mapping[str, Any]) -> Namespace:
 
 
 def check_account(
-    account: Account, owner: str, writes: tuple[str, ...], backend: str, findings: Findings
+    account: Account, owner: str, writes: tuple[str, ...], findings: Findings, *, needs_plan: bool
 ) -> None:
-    """Find whether `account` may write the repos `writes`, and run `backend` as `owner`."""
+    """Find whether `account` may write the repos `writes`, and make Docker Spaces of `owner`'s.
+
+    The latter only if the backend `needs_plan`.
+    """
     tokens = f"{endpoint()}/settings/tokens"
     space = account.namespaces.get(owner)
     target = writes[0] if writes else owner
@@ -109,13 +110,12 @@ def check_account(
             f"the repos of {owner} at {tokens}",
         )
     else:
-        _check_plan(account, space, target, backend, findings)
+        _check_plan(account, space, target, findings, needs_plan=needs_plan)
 
 
 def _check_plan(
-    account: Account, space: Namespace, target: str, backend: str, findings: Findings
+    account: Account, space: Namespace, target: str, findings: Findings, *, needs_plan: bool
 ) -> None:
-    needs_plan = backend in MAKES_SPACES
     if needs_plan and space.paid is False:
         findings.error(
             "account",
