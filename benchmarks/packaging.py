@@ -134,6 +134,8 @@ def _weigh(path: Path) -> None:
 
 def _pack_and_weigh(path: Path) -> float:
     """Measure and pack a file as a submit does, and return the peak memory in MB."""
+    if sys.platform == "win32":
+        raise SystemExit("peak memory is measured on Linux and macOS only")
     import resource
 
     from orchestrator.preflight.data import measure
