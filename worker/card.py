@@ -108,6 +108,7 @@ def card(account: Account, *, adapter: bool) -> str:
         front_matter=yaml.safe_dump(front_matter(account, adapter=adapter), sort_keys=False),
         title=spec.project,
         adapter=adapter,
+        auto_class=tasks.load(spec.task).auto_class,
         base=_linked(spec),
         repo_id=spec.push.repo_id if spec.push else spec.output or spec.project,
         metrics=[(name.replace("_", " "), shown(v)) for name, v in _told(story)],
@@ -127,7 +128,7 @@ def front_matter(account: Account, *, adapter: bool) -> dict[str, Any]:
         "base_model_relation": ("adapter" if adapter else "finetune") if _on_hub(spec) else None,
         "datasets": [data] if (data := _public_data(spec)) else None,
         "library_name": "peft" if adapter else "transformers",
-        "pipeline_tag": "text-generation" if spec.task == "llm" else None,
+        "pipeline_tag": tasks.load(spec.task).pipeline_tag,
         "license": account.license,
         "tags": ["hubtrain", spec.task, *([str(trainer)] if trainer else [])],
     }

@@ -111,5 +111,11 @@ class Task(Generic[P]):
     requirements: tuple[str, ...] = ()
     """Extras of the package that the worker image needs for this task."""
 
+    pipeline_tag: str | None = None
+    """What a trained model does, in the Hub's words."""
+
+    auto_class: str = "AutoModel"
+    """Class of transformers that loads one."""
+
     try_it: str = ""
     """Command that shows what a trained `{model}` does, for the end of a job."""

@@ -15,6 +15,7 @@ _PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Tie this process to its parent and become the command. Never returns."""
+    assert sys.platform == "linux"
     parent, command = int(sys.argv[1]), sys.argv[2:]
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before we were tied

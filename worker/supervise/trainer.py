@@ -28,6 +28,7 @@ WAITING_LINES = 10_000
 SILENCE_SECONDS = 0.5
 """How long the output of an ended child may take to come through."""
 
+_KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
 _LEASH = Path(__file__).with_name("leash.py")
 
 
@@ -102,7 +103,7 @@ class Trainer:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(grace_seconds)
         # The leader may be gone and its data loaders not.
-        self._signal(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
+        self._signal(_KILL)
         self._process.wait()
         self._reader.join(SILENCE_SECONDS)
         self.peak_bytes = max(self.peak_bytes, _most_ever_held())

@@ -27,5 +27,7 @@ TASK = Task(
     footprint=footprint,
     flops=flops,
     requirements=("llm",),
+    pipeline_tag="text-generation",
+    auto_class="AutoModelForCausalLM",
     try_it='hubtrain llm --inference --model {model} --prompt "…"',
 )
