@@ -82,7 +82,8 @@ def write_jsonl(folder: Path, megabytes: int) -> Path:
 
 
 def _compare(path: Path) -> None:
-    pack, read = _fastest(lambda: _pack(path)), _fastest(lambda: _read_and_hash(path))
+    times = [(_seconds(_pack, path), _seconds(_read_and_hash, path)) for _ in range(RUNS)]
+    pack, read = (min(column) for column in zip(*times, strict=True))
     size, ratio = path.stat().st_size / 1e6, read / pack
     verdict = "ok" if ratio >= LEAST_RATIO else "TOO SLOW"
     print(
@@ -92,13 +93,10 @@ def _compare(path: Path) -> None:
     )
 
 
-def _fastest(run: Callable[[], object]) -> float:
-    times = []
-    for _ in range(RUNS):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
+def _seconds(run: Callable[[Path], None], path: Path) -> float:
+    start = time.perf_counter()
+    run(path)
+    return time.perf_counter() - start
 
 
 def _pack(path: Path) -> None:
