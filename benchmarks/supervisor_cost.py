@@ -45,7 +45,6 @@ def main() -> None:
 
 def _alternate(process: subprocess.Popen[str], viewer: _Viewer, file: Path) -> tuple[float, float]:
     """Return the median steps per second of windows with the supervisor and without."""
-    assert sys.platform != "win32", "freezing a process takes signals"
     edges: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
     cpu = _cpu_seconds(process.pid)
     for pair in range(PAIRS):
@@ -53,7 +52,7 @@ def _alternate(process: subprocess.Popen[str], viewer: _Viewer, file: Path) -> t
             (viewer.watching.set if awake else viewer.watching.clear)()
             if not awake:
                 viewer.idle.wait(5)
-            process.send_signal(signal.SIGCONT if awake else signal.SIGSTOP)
+            _freeze(process, not awake)
             edges[awake].append(_wait())
     spent = _cpu_seconds(process.pid) - cpu
     share = spent / (PAIRS * WINDOW_SECONDS * (os.cpu_count() or 1))
@@ -63,6 +62,12 @@ def _alternate(process: subprocess.Popen[str], viewer: _Viewer, file: Path) -> t
     ends = [float(line) for line in file.read_text().splitlines()]
     with_, without = ([_rate(ends, *edge) for edge in edges[awake]] for awake in (True, False))
     return statistics.median(with_), statistics.median(without)
+
+
+def _freeze(process: subprocess.Popen[str], frozen: bool) -> None:
+    if sys.platform == "win32":
+        raise OSError("freezing a process takes signals")
+    process.send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)
 
 
 def _wait() -> tuple[float, float]:
@@ -97,8 +102,7 @@ def _worker(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         yield process, _page(process.stdout)
     finally:
         process.terminate()
-        if sys.platform != "win32":
-            process.send_signal(signal.SIGCONT)
+        _freeze(process, False)
         process.wait(60)
 
 

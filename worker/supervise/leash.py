@@ -7,17 +7,16 @@ that costs start-up time: `python leash.py SUPERVISOR_PID COMMAND...`
 
 import ctypes
 import os
-import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
+_SIGKILL = 9
 
 
 def main() -> None:
     """Tie this process to its parent and become the command. Never returns."""
-    assert sys.platform == "linux"
     parent, command = int(sys.argv[1]), sys.argv[2:]
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL)
     if os.getppid() != parent:  # it died before we were tied
         sys.exit(1)
     try:

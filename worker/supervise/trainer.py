@@ -28,7 +28,10 @@ WAITING_LINES = 10_000
 SILENCE_SECONDS = 0.5
 """How long the output of an ended child may take to come through."""
 
-_KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
+if sys.platform == "win32":
+    _KILL = signal.SIGTERM
+else:
+    _KILL = signal.SIGKILL
 _LEASH = Path(__file__).with_name("leash.py")
 
 
