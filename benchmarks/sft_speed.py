@@ -130,7 +130,7 @@ def trl(model: Path, data: Path, *, packing: bool) -> float:
     return tokens / trainer.seconds
 
 
-CONTESTANTS = {
+CONTESTANTS: dict[str, Callable[[Path, Path], float]] = {
     "ours": ours,
     "by_hand": by_hand,
     "trl_packed": lambda model, data: trl(model, data, packing=True),

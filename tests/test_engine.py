@@ -123,7 +123,7 @@ def test_resumed_training_goes_on_with_the_same_losses(
 ) -> None:
     from worker.engine.llm import train
 
-    settings = {"trainer": "sft", "peft": True, "logging_steps": 1, "max_steps": 10}
+    settings: dict[str, Any] = {"peft": True, "logging_steps": 1, "max_steps": 10}
     whole = losses(trained(model, data, tmp_path / "whole", **settings)[1])
     how = {**settings, "save_strategy": "steps", "save_steps": 5, "save_total_limit": 9}
     _, first = trained(model, data, tmp_path / "first", **how)

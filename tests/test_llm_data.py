@@ -137,7 +137,7 @@ def test_long_examples_are_cut_and_long_texts_go_on() -> None:
 
 
 def test_what_is_cut_before_the_answer_is_left_out() -> None:
-    tokens = Tokens(RAW.encode("x").ids * 40, bytes([0] * 35 + [1] * 5))  # type: ignore[arg-type]
+    tokens = Tokens(RAW.encode("x").ids * 40, bytes([0] * 35 + [1] * 5))
     assert cut(tokens, 32, keep_all=False) == []
 
 
