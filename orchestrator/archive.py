@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.contract import EVENTS_FILE, Event, JobSpec, Started, from_line
+from worker.contract import EVENTS_FILE, Event, JobSpec, Pushed, Started, from_line
 from worker.errors import HubError
 from worker.hubclient import explained, hub
 
@@ -22,10 +22,20 @@ def archived_events(spec: JobSpec, token: str | None) -> list[Event]:
 
 
 def _read(repo_id: str, revision: str, token: str | None) -> list[Event]:
+    api = hub(token)
     try:
         with explained(f"events of {repo_id}"):
-            path = hub(token).hf_hub_download(repo_id, EVENTS_FILE, revision=revision)
+            commit = str(api.model_info(repo_id, revision=revision).sha)
+            path = api.hf_hub_download(repo_id, EVENTS_FILE, revision=commit)
     except HubError:
         return []
     with open(path, encoding="utf-8") as lines:
-        return [event for line in lines if (event := from_line(line)) is not None]
+        events = [event for line in lines if (event := from_line(line)) is not None]
+    return [_placed(event, commit) for event in events]
+
+
+def _placed(event: Event, commit: str) -> Event:
+    """A push cannot know its own commit, so its events leave the place open."""
+    if isinstance(event, Pushed) and not event.commit:
+        return event.model_copy(update={"commit": commit})
+    return event

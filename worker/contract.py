@@ -262,7 +262,9 @@ class Pushed(_Event):
 
     kind: Literal["pushed"] = "pushed"
     repo_id: str
-    commit: str
+    commit: str = ""
+    """Commit of the push; empty in the events that are part of it."""
+
     url: str
     what: Literal["adapter", "model"] = "model"
     size_bytes: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from worker import card
@@ -25,7 +26,6 @@ from worker.supervise.push import (
     Parcel,
     push_model,
     push_record,
-    record_branch,
 )
 from worker.supervise.watch import Ending
 
@@ -52,20 +52,16 @@ def keep_model(live: Live, finished: Finished) -> Ending:
     return _left_on_machine(live, ending)
 
 
-def keep_record(live: Live, target: PushTarget, *, succeeded: bool) -> None:
-    """Commit events and log where the laptop looks for them. Gives up after about a minute."""
-    files = {EVENTS_FILE: _jsonl(live.journal.events)}
-    if not succeeded:
-        files[LOG_TAIL_FILE] = "\n".join(live.journal.tail) + "\n"
-    branch = record_branch(live.spec, succeeded=succeeded)
-
-    def push() -> None:
-        push_record(live.spec, target, live.place.token, branch=branch, files=files)
-
+def keep_record(live: Live, target: PushTarget) -> None:
+    """Commit events and log of a job without a model, for the laptop. Gives up after a minute."""
+    files = {
+        EVENTS_FILE: _jsonl(live.journal.events),
+        LOG_TAIL_FILE: "\n".join(live.journal.tail) + "\n",
+    }
     try:
         patiently(
             live,
-            push,
+            lambda: push_record(live.spec, target, live.place.token, files),
             "keeping the record",
             seconds=RECORD_SECONDS,
             refusals=RECORD_REFUSALS,
@@ -77,10 +73,11 @@ def keep_record(live: Live, target: PushTarget, *, succeeded: bool) -> None:
 
 def _pushed(live: Live, target: PushTarget, finished: Finished) -> Ending:
     live.journal.say(Phase(name="pushing"))
-    # The commit holds its own good end, numbered as if it had been told already: after `Pushed`.
-    events = [*live.journal.events, live.journal.draft(finished, ahead=2)]
-    parcel = Parcel(live.place.model, live.spec, target, _jsonl(events))
-    size = sum(path.stat().st_size for path in parcel.files)
+    bare = Parcel(live.place.model, live.spec, target, "")
+    # The commit holds its own good end, numbered as if it had been told already.
+    good: tuple[Event, ...] = (bare.pushed, finished)
+    ahead = [live.journal.draft(event, n) for n, event in enumerate(good, 1)]
+    parcel = replace(bare, events=_jsonl([*live.journal.events, *ahead]))
     try:
         pushed = patiently(
             live,
@@ -88,7 +85,7 @@ def _pushed(live: Live, target: PushTarget, finished: Finished) -> Ending:
             "pushing the model",
             seconds=live.spec.limits.push_seconds,
             refusals=PUSH_REFUSALS,
-            longest=600 + size / PUSH_BYTES_PER_SECOND,
+            longest=600 + bare.pushed.size_bytes / PUSH_BYTES_PER_SECOND,
         )
     except HubtrainError as error:
         return Failed(

@@ -46,29 +46,32 @@ class Parcel:
     def what(self) -> Literal["adapter", "model"]:
         return "adapter" if (self.folder / "adapter_config.json").exists() else "model"
 
+    @property
+    def pushed(self) -> Pushed:
+        """What a push makes true, but for the commit, which nobody can know before."""
+        return Pushed(
+            repo_id=self.target.repo_id,
+            url=f"{endpoint()}/{self.target.repo_id}",
+            what=self.what,
+            size_bytes=sum(p.stat().st_size for p in self.files),
+        )
+
 
 def push_model(parcel: Parcel, token: str | None) -> Pushed:
     """Commit the model and return where it is; raises `HubError`. May be called again."""
     api, repo_id = hub(token), parcel.target.repo_id
     head = _head(api, repo_id, "main")
     commit = _landed(parcel, head, token) or _commit(api, parcel, head)
-    return Pushed(
-        repo_id=repo_id,
-        commit=commit,
-        url=f"{endpoint()}/{repo_id}",
-        what=parcel.what,
-        size_bytes=sum(p.stat().st_size for p in parcel.files),
-    )
+    return parcel.pushed.model_copy(update={"commit": commit})
 
 
 def push_record(
-    spec: JobSpec, target: PushTarget, token: str | None, *, branch: str, files: dict[str, str]
+    spec: JobSpec, target: PushTarget, token: str | None, files: dict[str, str]
 ) -> None:
-    """Commit a job's events (and log) to `branch`, made if need be; raises `HubError`."""
-    api = hub(token)
-    if branch != "main":
-        with explained(f"making the branch {branch} of {target.repo_id}"):
-            api.create_branch(target.repo_id, branch=branch, exist_ok=True)
+    """Commit a job's events and log to a branch of its own; raises `HubError`."""
+    api, branch = hub(token), branch_of(spec.job_id)
+    with explained(f"making the branch {branch} of {target.repo_id}"):
+        api.create_branch(target.repo_id, branch=branch, exist_ok=True)
     operations = [_add(name, text.encode()) for name, text in files.items()]
     with explained(f"keeping the record of {spec.job_id} in {target.repo_id}"):
         api.create_commit(
@@ -77,11 +80,6 @@ def push_record(
             commit_message=f"Record of job {spec.job_id}",
             revision=branch,
         )
-
-
-def record_branch(spec: JobSpec, *, succeeded: bool) -> str:
-    """Return where the record of a job belongs: beside its model, or where nothing else is."""
-    return "main" if succeeded else branch_of(spec.job_id)
 
 
 def _commit(api: HfApi, parcel: Parcel, head: str | None) -> str:

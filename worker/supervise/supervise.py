@@ -158,8 +158,8 @@ class Supervisor:
         try:
             if not self.told_before:
                 live.journal.say(ending)
-                if live.spec.push:
-                    keep_record(live, live.spec.push, succeeded=isinstance(ending, Finished))
+                if live.spec.push and not isinstance(ending, Finished):
+                    keep_record(live, live.spec.push)
             live.over = True
             if self.page:
                 self.page.farewell(FAREWELL_SECONDS)
