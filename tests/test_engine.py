@@ -233,3 +233,15 @@ def test_rows_with_nothing_to_learn_are_said(model: Path, tmp_path: Path) -> Non
     )
     with pytest.raises(BadData, match="has anything to learn"):
         trained(model, data, tmp_path, trainer="sft")
+
+
+def test_names_of_optimizers_and_schedulers_are_those_of_transformers(model: Path) -> None:
+    from transformers.trainer_utils import SchedulerType
+    from transformers.training_args import OptimizerNames
+
+    from worker.common import OPTIMIZERS, SCHEDULERS
+
+    assert {name.value for name in OptimizerNames} >= OPTIMIZERS
+    assert {name.value for name in SchedulerType} >= SCHEDULERS
+    with pytest.raises(ValueError, match="did you mean cosine"):
+        job(model, model, model, scheduler="cosin")

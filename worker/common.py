@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -42,6 +43,24 @@ class Data(Params):
         return share if 0 < share < 1 else None
 
 
+_OPTIMIZERS = """
+adafactor adagrad adalomo adamw_8bit adamw_anyprecision adamw_bnb_8bit adamw_torch adamw_torch_4bit
+adamw_torch_8bit adamw_torch_fused ademamix ademamix_8bit apollo_adamw apollo_adamw_layerwise
+galore_adafactor galore_adafactor_layerwise galore_adamw galore_adamw_8bit
+galore_adamw_8bit_layerwise galore_adamw_layerwise grokadamw lion_32bit lion_8bit lomo
+paged_adamw_32bit paged_adamw_8bit paged_ademamix_32bit paged_ademamix_8bit paged_lion_32bit
+paged_lion_8bit rmsprop rmsprop_bnb rmsprop_bnb_32bit rmsprop_bnb_8bit schedule_free_adamw
+schedule_free_radam schedule_free_sgd sgd stable_adamw
+"""
+_SCHEDULERS = """
+linear cosine cosine_with_restarts polynomial constant constant_with_warmup inverse_sqrt
+cosine_with_min_lr cosine_warmup_with_min_lr warmup_stable_decay
+"""
+OPTIMIZERS = frozenset(_OPTIMIZERS.split())
+SCHEDULERS = frozenset(_SCHEDULERS.split())
+"""Names transformers knows, so that a misspelt one is found before anything is rented."""
+
+
 class Optimisation(Params):
     """Optimisation."""
 
@@ -79,6 +98,24 @@ class Optimisation(Params):
 
     seed: int = 42
     """Seed of every random choice the worker makes."""
+
+    @field_validator("optimizer")
+    @classmethod
+    def _known_optimizer(cls, value: str) -> str:
+        return _known(value, OPTIMIZERS)
+
+    @field_validator("scheduler")
+    @classmethod
+    def _known_scheduler(cls, value: str) -> str:
+        return _known(value, SCHEDULERS)
+
+
+def _known(value: str, names: frozenset[str]) -> str:
+    if value in names:
+        return value
+    near = get_close_matches(value, names, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ValueError(f"must be one of {', '.join(sorted(names))}{hint}")
 
 
 class Lora(Params):
