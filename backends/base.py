@@ -195,6 +195,10 @@ class Backend(ABC, Generic[RequestT]):
         Raises `JobGone` where there is none to be read.
         """
 
+    def page(self, handle: Handle, url: str) -> str:
+        """Return `url`, a job's page, with whatever its owner's browser needs to be let in."""
+        return url
+
     def build_logs(self, handle: Handle) -> Iterator[str]:
         """Yield what the provider wrote while it made the machine; nothing where it makes none."""
         return iter(())

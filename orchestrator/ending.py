@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+import backends
 import worker.tasks
 from orchestrator.records import Record
 from orchestrator.words import duration, money, size
@@ -79,12 +80,16 @@ def _results(story: Story) -> dict[str, float]:
 
 
 def _billing(story: Story, machine: Machine) -> str | None:
-    seen = story.machine
-    if seen is None or not machine.usd_per_hour:
+    """Say what became of a machine that could have cost something; this one never does."""
+    seen, backend = story.machine, backends.load(machine.backend)
+    if seen is None or not backend.needs_hub or not story.state.final:
         return None
     if seen.costing:
         return f"STILL COSTING {money(machine.usd_per_hour)}/h ({seen.stage}): hubtrain gc"
-    return f"{seen.stage.capitalize()}, billing stopped {seen.at.astimezone():%H:%M:%S} (confirmed)"
+    stage = f"{backend.noun} {seen.stage.lower().replace('_', ' ')}"
+    if not machine.usd_per_hour:
+        return f"{stage}, nothing was charged (confirmed)"
+    return f"{stage}, billing stopped {seen.at.astimezone():%H:%M:%S} (confirmed)"
 
 
 def _next_steps(record: Record) -> Iterator[Next]:

@@ -6,18 +6,27 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from backends.handle import Handle
 from orchestrator.desk import Desk
 from orchestrator.ending import ending
 from orchestrator.listing import summary
 from orchestrator.records import Record
-from worker.contract import EndReason
+from worker.contract import EndReason, Event
 
 
 def follow(desk: Desk, record: Record, *, lines: bool = False) -> int:
     """Watch until the end, say how it ended, and return the exit code: 0 only on success."""
     with desk.screen.stages() as stages:
         watch = desk.watch(record)
-        watch.on_event = lambda _, known: stages.training(known)
+        page = page_of(desk, record)
+
+        def show(_: Event, known: Record) -> None:
+            nonlocal page
+            if page is None and (page := page_of(desk, known)):
+                desk.screen.say(f"page         {page}")
+            stages.training(known)
+
+        watch.on_event = show
         if lines:
             watch.on_line = desk.screen.plain
         stages.training(record)
@@ -34,6 +43,14 @@ def close(desk: Desk, record: Record) -> int:
     return 0 if record.story.reason is EndReason.OK else 1
 
 
+def page_of(desk: Desk, record: Record) -> str | None:
+    """Return the address of the job's page as its owner opens it; none while there is none."""
+    story = record.story
+    if story.url is None or story.handle is None:
+        return None
+    return desk.backend(record).page(Handle.parse(story.handle), story.url)
+
+
 @contextmanager
 def detachable(desk: Desk, record: Record) -> Iterator[None]:
     """Turn Ctrl-C into leaving the job as it is, and say how to come back."""
@@ -41,7 +58,7 @@ def detachable(desk: Desk, record: Record) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         job = record.job_id
-        page = record.story.url
+        page = page_of(desk, desk.records.get(job))
         desk.screen.say("", f"Left running as {job}. Nothing was stopped.")
         desk.screen.say(
             f"watch again   hubtrain logs -f {job}        stop it   hubtrain cancel {job}"

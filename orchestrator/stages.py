@@ -80,24 +80,24 @@ class Bars(Stages):
 
 @dataclass
 class Lines(Stages):
-    """The same for a pipe: a line when a stage begins, and now and then within it."""
+    """The same for a pipe: a line when something begins or ends, and now and then within."""
 
     say: Callable[[str], None]
     clock: Clock
-    _stage: str = ""
-    _note: str = ""
+    _seen: tuple[str, str] = ("", "")
     _said: float = field(default=float("-inf"))
+    _over: bool = False
 
     def show(self, what: str, done: float | None, note: str) -> None:
         now = self.clock.monotonic()
-        new = what != self._stage
-        quiet = now - self._said > QUIET_SECONDS
-        ended = done == 1.0 and note != self._note
-        if new or ended or (quiet and note != self._note):
+        over = done == 1.0
+        what_is_new = (what, note if done is None else "")
+        news = what_is_new != self._seen or (over and not self._over)
+        if news or (now - self._said > QUIET_SECONDS and not over):
             share = "" if done is None else f"{done:4.0%}  "
             name = what.capitalize() if what.islower() else what
             self.say(f"{name:<12} {share}{note}".rstrip())
-            self._stage, self._note, self._said = what, note, now
+            self._seen, self._said, self._over = what_is_new, now, over
 
 
 def training_note(record: Record, now: datetime) -> str:

@@ -23,6 +23,7 @@ from worker.contract import JOB_FILE, JobSpec
 _SOURCES = Path(contract.__file__).parent.parent
 """Where `worker` is imported from, which the worker's own process has to know too."""
 
+_KEY_FILE = "page.key"
 PAGE_KEY = "HUBTRAIN_PAGE_KEY"
 """Environment of the worker: the word that opens its page."""
 
@@ -76,7 +77,7 @@ class Local(Backend[LocalRequest]):
             return
         key = "".join(self.clock.new_id() for _ in range(4))
         folder.write(JOB_FILE, request.job.model_dump_json(indent=2))
-        folder.write("page.key", key)
+        folder.write(_KEY_FILE, key)
         path = os.pathsep.join(filter(None, (str(_SOURCES), os.environ.get("PYTHONPATH"))))
         environ = {**os.environ, **secrets, PAGE_KEY: key, "PYTHONPATH": path}
         try:
@@ -100,6 +101,12 @@ class Local(Backend[LocalRequest]):
             folder = _existing(handle)
             lines = folder.new_lines(self.clock) if follow else folder.lines()
             yield from (line.rstrip("\r\n") for line in islice(lines, skip, None))
+
+    def page(self, handle: Handle, url: str) -> str:
+        """Add the job's own key, which only this user can read."""
+        with suppress(OSError, JobGone):
+            return f"{url}?key={(_existing(handle).path / _KEY_FILE).read_text()}"
+        return url
 
     def recall(self, handle: Handle) -> JobSpec:
         """Read the job from its folder."""

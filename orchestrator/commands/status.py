@@ -6,6 +6,7 @@ import click
 
 from orchestrator.desk import Desk
 from orchestrator.ending import ending
+from orchestrator.follow import page_of
 from orchestrator.listing import summary
 from orchestrator.stages import training_note
 
@@ -26,5 +27,7 @@ def COMMAND(job: str, as_json: bool) -> int:  # noqa: N802
     desk.screen.say(f"{record.job_id}  {record.spec.project}  {story.handle or 'not launched'}")
     desk.screen.say(*ending(record, now))
     if not story.state.final:
-        desk.screen.say(*filter(None, (story.phase, training_note(record, now), story.url)))
+        desk.screen.say(
+            *filter(None, (story.phase, training_note(record, now), page_of(desk, record)))
+        )
     return 1 if story.state.final and story.reason not in {"ok", "user"} else 0
