@@ -45,3 +45,27 @@ def shared_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
     server = HubServer(tmp_path_factory.mktemp("hub") / "data").start()
     yield server
     server.stop()
+
+
+NO_SKIPS = "HUBTRAIN_NO_SKIPS"
+"""Environment of CI, where everything a test needs is there: a skipped test is a failure."""
+
+_skipped: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note which tests could not run."""
+    if report.skipped and os.environ.get(NO_SKIPS):
+        _skipped.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run in CI if a test could not run."""
+    if _skipped:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the tests that could not run, where they had to."""
+    for name in _skipped:
+        terminalreporter.write_line(f"HAD TO RUN AND DID NOT: {name}")
