@@ -21,6 +21,7 @@ from standins.localhub import HubServer
 from test_supervise import Worker, spec
 
 from worker.contract import (
+    Checkpoint,
     EndReason,
     Event,
     Failed,
@@ -37,6 +38,7 @@ from worker.contract import (
 from worker.page.chart import Line, chart, thinned
 from worker.page.digest import Digest
 from worker.page.door import HubDoor, KeyDoor
+from worker.page.questions import Membership, Remembered
 from worker.page.view import View, answer, curves, what_stopping_keeps
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
@@ -187,6 +189,8 @@ def test_a_stranger_gets_one_sentence_and_nothing_else(start: Any) -> None:
         assert (answered.status_code, answered.headers["location"]) == (303, "./")
         assert "private matters" in http.get("/log").text
         assert http.get("/gradio_api/file=/etc/hostname").status_code == 404
+        elsewhere = {"Sec-Fetch-Site": "same-site"}  # what another page of this machine sends
+        assert http.post("/gradio_api/run/predict", headers=elsewhere).status_code == 403
     assert worker.process.poll() is None
 
 
@@ -272,8 +276,9 @@ def test_on_a_private_space_all_may_look_and_only_the_owner_stops(on_space: Any)
 @pytest.mark.slow
 def test_a_public_space_shows_a_stranger_a_way_to_sign_in(on_space: Any) -> None:
     worker, url, _ = on_space(private=False)
+    assert "Sign in with Hugging Face" in httpx2.get(url, timeout=60).text
     with httpx2.Client(base_url=url, timeout=60, cookies=signed_in("bob")) as http:
-        assert "Sign in with Hugging Face" in http.get("/").text
+        assert "not bob's" in http.get("/").text
         assert http.get("/log").status_code == 401
         assert http.post("/gradio_api/run/predict", json={"fn_index": 0}).status_code == 401
     with httpx2.Client(base_url=url, timeout=60, cookies=signed_in("ann")) as http:
@@ -295,6 +300,11 @@ LAB = frozenset({"ann", "lab"})
         ({"orgs": [{"preferred_username": "lab", "roleInOrg": "read"}]}, True, False),
         ({"orgs": [{"preferred_username": "lab"}]}, True, False),
         ({"orgs": [{"preferred_username": "other", "roleInOrg": "admin"}]}, False, False),
+        (
+            {"orgs": [{"preferred_username": "x", "name": "lab", "roleInOrg": "admin"}]},
+            False,
+            False,
+        ),
     ],
 )
 def test_who_may_look_and_who_may_stop(user: dict[str, Any], looks: bool, stops: bool) -> None:
@@ -303,6 +313,30 @@ def test_who_may_look_and_who_may_stop(user: dict[str, Any], looks: bool, stops:
     assert (viewer.may_look, viewer.may_stop) == (looks, stops)
     private = HubDoor(LAB, sign_in=True, is_private=lambda: True)
     assert private.viewer({}, {"oauth_info": {"userinfo": user}}).may_look
+
+
+def test_organisations_are_asked_for_where_signing_in_does_not_tell_them() -> None:
+    asked: list[str] = []
+
+    def told(token: str) -> list[Membership]:
+        asked.append(token)
+        return [{"preferred_username": "lab", "roleInOrg": "admin"}]
+
+    nothing: list[Membership] = []
+    ask = Remembered(told, seconds=60, otherwise=nothing)
+    door = HubDoor(LAB, sign_in=True, is_private=lambda: False, organisations=ask)
+    login = {"userinfo": {"preferred_username": "cat"}, "access_token": "cats"}
+    assert door.viewer({}, {"oauth_info": login}).may_stop
+    assert door.viewer({}, {"oauth_info": login}).may_stop
+    assert asked == ["cats"]
+    assert not door.viewer({}, {"oauth_info": {**login, "expires_at": 1.0}}).may_look
+
+
+def test_a_question_without_an_answer_opens_nothing() -> None:
+    def broken(_: str) -> bool:
+        raise OSError("no route to the Hub")
+
+    assert Remembered(broken, seconds=60, otherwise=False)("ann/bot") is False
 
 
 def test_the_key_is_needed_and_the_cookie_is_not_the_key() -> None:
@@ -346,6 +380,10 @@ def test_every_end_says_what_happened_and_why() -> None:
 
 def test_what_stopping_keeps_is_said_before_it_is_done() -> None:
     assert "No model is kept" in what_stopping_keeps(view())
+    lost = view(Checkpoint(step=5, where="/app/work/checkpoint-5"))
+    assert "No model is kept" in what_stopping_keeps(lost), "the disk goes with the machine"
+    on_the_hub = what_stopping_keeps(view(Checkpoint(step=5, where="ann/bot@3f9c1e")))
+    assert "The checkpoint of step 5 stays at ann/bot@3f9c1e." in on_the_hub
 
 
 def test_curves_show_both_losses_and_survive_nothing_and_nonsense() -> None:

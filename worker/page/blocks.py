@@ -21,7 +21,7 @@ from worker.supervise.live import Live
 TICK_SECONDS = 2.0
 IDLE_SECONDS = 1.0
 LOG_LINES = 300
-PARTS = ("answer", "curves", "machine", "log", "stop")
+PARTS = ("answer", "curves", "machine", "log", "stop", "who")
 
 _LEAVE = """
 watch('value', () => {
@@ -45,20 +45,21 @@ setInterval(() => {
 """
 
 
-def build(live: Live, visits: Visits, look: Callable[[], View]) -> gr.Blocks:
-    """Return the page of a job that runs."""
+def build(live: Live, visits: Visits, look: Callable[[], View], sign_in: bool) -> gr.Blocks:
+    """Return the page of a job that runs; `sign_in` where people can say who they are."""
 
     def refresh(search: str, request: gr.Request) -> list[Any]:
         """Return what changed since this page was last drawn, part by part."""
         session = str(request.session_hash)
         visit, view = visits.look(session), look()
-        may_stop = viewer_of(request).may_stop and not live.stopped_by and not live.over
+        viewer, ends = viewer_of(request), bool(live.stopped_by) or live.over
         values = {
             "answer": _answer(live, view, session),
             "curves": _shell(shown.curves(view)),
             "machine": _shell(shown.machine(view)),
             "log": log_tail(live, search),
-            "stop": may_stop,
+            "stop": viewer.may_stop and not ends,
+            "who": _shell(shown.who(viewer.name, viewer.may_stop)) if sign_in and not ends else "",
         }
         return [_update(visit, part, values[part]) for part in PARTS]
 
@@ -83,6 +84,7 @@ def build(live: Live, visits: Visits, look: Callable[[], View]) -> gr.Blocks:
             with gr.Row():
                 yes = gr.Button("Yes, stop it", variant="stop", size="sm", elem_id="stop-yes")
                 no = gr.Button("Let it run", size="sm", elem_id="stop-no")
+        who = gr.HTML(elem_id="who", js_on_load=None)
         curves = gr.HTML(elem_id="curves", js_on_load=None)
         machine = gr.HTML(elem_id="machine", js_on_load=None)
         search = gr.Textbox(
@@ -100,7 +102,7 @@ def build(live: Live, visits: Visits, look: Callable[[], View]) -> gr.Blocks:
         with gr.Accordion("Settings", open=False):
             gr.HTML(_shell(shown.settings(live.spec)), js_on_load=None)
 
-        parts = [answer, curves, machine, log, stop_button]
+        parts = [answer, curves, machine, log, stop_button, who]
         quiet: dict[str, Any] = {
             "queue": False,
             "show_progress": "hidden",
@@ -112,6 +114,7 @@ def build(live: Live, visits: Visits, look: Callable[[], View]) -> gr.Blocks:
         stop_button.click(ask, outputs=[sure, words], **quiet)
         yes.click(stop, outputs=[sure], **quiet)
         no.click(lambda: gr.update(visible=False), outputs=[sure], **quiet)
+    page.space_id = None  # or gradio adds a header to it on a Space, with fonts from elsewhere
     # Nothing is queued here, and gradio looks into its queues a thousand times a second each.
     page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = IDLE_SECONDS
     return page

@@ -2,26 +2,25 @@
 
 On a Space people are who Hugging Face says they are: whoever the Hub lets into a private Space may
 look, and on a public one only the owner's side may. Elsewhere a key in the address, kept in a
-cookie after that, opens everything. Nothing here reads the job.
+cookie after that, opens everything. Nothing here reads the job, and what the Hub has to be asked is
+asked in `worker.page.questions`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from worker.hubclient import hub
+from worker.hubclient import REAL_HUB
+from worker.page.questions import Membership, memberships, privacy
 from worker.supervise.place import Place
 
 WRITERS = frozenset({"admin", "write"})
 """Roles in an organisation that may stop its jobs."""
-
-ASK_AGAIN_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,46 +78,36 @@ class HubDoor:
     """Opens to those whom the Hub knows as the owner's side, and on a private Space to look."""
 
     def __init__(
-        self, owners: frozenset[str], sign_in: bool, is_private: Callable[[], bool]
+        self,
+        owners: frozenset[str],
+        sign_in: bool,
+        is_private: Callable[[], bool],
+        organisations: Callable[[str], list[Membership]] = lambda _: [],
     ) -> None:
         self.sign_in = sign_in
-        self._owners, self._is_private = owners, is_private
+        self._owners, self._is_private, self._organisations = owners, is_private, organisations
 
     def viewer(self, cookies: Mapping[str, str], session: Mapping[str, Any]) -> Viewer:
-        who = _signed_in(session)
+        login = _login(session)
+        who = login.get("userinfo") or {}
         name = who.get("preferred_username")
-        role = "admin" if name in self._owners else _role(who, self._owners)
+        role = "admin" if name in self._owners else self._role(login, who)
         return Viewer(
             name=name,
             may_look=role is not None or self._is_private(),
             may_stop=role in WRITERS,
         )
 
-
-class Privacy:
-    """Whether a Space is private, as the Hub last said; until it has said so, it is not."""
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._private = False
-        self._asked = float("-inf")
-
-    def __call__(self) -> bool:
-        now = time.monotonic()
-        if now - self._asked > ASK_AGAIN_SECONDS:
-            self._asked = now
-            asking = threading.Thread(target=self._ask, daemon=True)
-            asking.start()
-            asking.join(3.0)
-        return self._private
-
-    def _ask(self) -> None:
-        assert self._place.space_id is not None
-        try:
-            info = hub(self._place.token).space_info(self._place.space_id)
-            self._private = bool(info.private)
-        except Exception:  # whatever the Hub's trouble is, the page must not open wider for it
-            self._private = False
+    def _role(self, login: Mapping[str, Any], who: Mapping[str, Any]) -> str | None:
+        """Return somebody's role in an organisation that owns the job, if they have one."""
+        found = who.get("orgs")
+        if found is None and (token := login.get("access_token")):
+            found = self._organisations(token)
+        for membership in found or []:
+            # By the name in addresses: the one on the front page is whatever its owner likes.
+            if membership.get("preferred_username") in self._owners:
+                return str(membership.get("roleInOrg") or "read")
+        return None
 
 
 def door_of(place: Place, owner: str | None, job_id: str) -> Door:
@@ -128,19 +117,11 @@ def door_of(place: Place, owner: str | None, job_id: str) -> Door:
     # A person owns the job, and perhaps an organisation the Space it runs on.
     owners = frozenset(filter(None, (owner, place.space_id.partition("/")[0])))
     sign_in = "OAUTH_CLIENT_ID" in place.environ and place.environ.get("SYSTEM") == "spaces"
-    return HubDoor(owners, sign_in, Privacy(place))
+    provider = place.environ.get("OPENID_PROVIDER_URL", REAL_HUB)
+    return HubDoor(owners, sign_in, privacy(place), memberships(provider))
 
 
-def _signed_in(session: Mapping[str, Any]) -> Mapping[str, Any]:
+def _login(session: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a sign-in that still holds has told; empty without one."""
     login = session.get("oauth_info") or {}
-    if (login.get("expires_at") or float("inf")) < time.time():
-        return {}
-    who = login.get("userinfo")
-    return who if isinstance(who, Mapping) else {}
-
-
-def _role(who: Mapping[str, Any], organisations: frozenset[str]) -> str | None:
-    for membership in who.get("orgs") or []:
-        if organisations & {membership.get("preferred_username"), membership.get("name")}:
-            return str(membership.get("roleInOrg") or "read")
-    return None
+    return login if (login.get("expires_at") or float("inf")) > time.time() else {}

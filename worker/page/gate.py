@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +22,7 @@ from worker.page.door import STRANGER, Door, KeyDoor, Viewer
 VIEWER = "hubtrain.viewer"
 """Where a request carries who sent it."""
 
+SAFE = ("GET", "HEAD", "OPTIONS")
 LOGIN = ("/login/huggingface", "/login/callback", "/logout")
 CLOSED = ("/file", "/upload", "/proxy", "/stream", "/component_server", "/monitoring")
 """Parts of gradio that this page does not use."""
@@ -55,18 +57,20 @@ class Gate:
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
             request = Request(scope)
-            answer = self._answer(request)
+            answer = await run_in_threadpool(self._answer, request)  # it may ask the Hub
             await (answer or self.app)(scope, receive, _with_headers(send))
 
     def _answer(self, request: Request) -> Response | None:
         path = request.url.path
+        if request.method not in SAFE and not _from_here(request):
+            return Response(status_code=HTTPStatus.FORBIDDEN)
         if self.door.sign_in and path in LOGIN:
             return None
         if isinstance(self.door, KeyDoor) and (key := request.query_params.get("key")):
             return _let_in(self.door, key)
         viewer = self._viewer(request)
         if not viewer.may_look:
-            return self._shut(path)
+            return self._shut(path, viewer)
         request.scope[VIEWER] = viewer
         return self._own(request, path)
 
@@ -84,16 +88,22 @@ class Gate:
         session = request.scope.get("session") or {}
         return self.door.viewer(request.cookies, session)
 
-    def _shut(self, path: str) -> Response:
+    def _shut(self, path: str, viewer: Viewer) -> Response:
         # The address itself answers well, since the Hub asks there whether the worker lives.
         status = HTTPStatus.OK if path == "/" else HTTPStatus.UNAUTHORIZED
-        return HTMLResponse(template("door.html.jinja", sign_in=self.door.sign_in), status)
+        words = template("door.html.jinja", sign_in=self.door.sign_in, viewer=viewer.name)
+        return HTMLResponse(words, status)
 
 
 def viewer_of(request: Any) -> Viewer:
     """Return who sent a request that gradio hands to its functions; a stranger if it cannot say."""
     found = getattr(getattr(request, "request", None), "scope", {}).get(VIEWER)
     return found if isinstance(found, Viewer) else STRANGER
+
+
+def _from_here(request: Request) -> bool:
+    """Whether a browser says that this page sent a request, and not another in its name."""
+    return request.headers.get("sec-fetch-site", "none") in {"none", "same-origin"}
 
 
 def _let_in(door: KeyDoor, key: str) -> Response:

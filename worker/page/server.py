@@ -91,7 +91,7 @@ class Server:
             from gradio.oauth import attach_oauth
 
             attach_oauth(app)
-        return mounted(app, build(live, self._visits, self.look))
+        return mounted(app, build(live, self._visits, self.look, door.sign_in))
 
 
 def last_page(view: View, log: str) -> str:

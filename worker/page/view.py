@@ -123,11 +123,23 @@ def settings(spec: JobSpec) -> str:
 
 def what_stopping_keeps(view: View) -> str:
     """Return what is left of the job if it is stopped now, in a sentence or two."""
-    kept = view.story.last_checkpoint
+    last = view.story.last_checkpoint
+    rented = view.spec.machine.flavor is not None  # and its disk goes with it
+    kept = last if last and (not rented or "@" in last.where) else None
     model = f"The checkpoint of step {kept.step} stays at {kept.where}." if kept else ""
     record = "Its events and log are kept"
     where = f" in {view.spec.push.repo_id}." if view.spec.push else " where it runs."
     return f"{model or 'No model is kept.'} {record}{where} Nothing costs any more."
+
+
+def who(name: str | None, may_stop: bool) -> str:
+    """Return who looks, and how to become somebody who may stop the job."""
+    if name is None:
+        sign_in = '<a href="login/huggingface" target="_blank">Sign in with Hugging Face</a>'
+        return f'<p class="who">{sign_in} to stop this job.</p>'
+    lacking = "" if may_stop else ", who may not stop this job"
+    out = '<a href="logout">Sign out</a>'
+    return f'<p class="who">Signed in as {escape(name)}{lacking}. {out}</p>'
 
 
 def _bar(view: View) -> str:

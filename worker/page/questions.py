@@ -1,0 +1,78 @@
+"""What the page asks the Hub about its visitors, and for how long it believes an answer.
+
+A question takes a bounded time, and one that is not answered opens nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Generic, TypeVar
+
+from worker.hubclient import hub
+from worker.supervise.patience import within
+from worker.supervise.place import Place
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+
+ANSWER_SECONDS = 3.0
+PRIVACY_SECONDS = 5.0
+"""How long a page may stay open to strangers after its Space was made public."""
+
+MEMBERSHIP_SECONDS = 60.0
+
+Membership = Mapping[str, Any]
+"""An organisation somebody is in, in the Hub's words: `preferred_username`, `roleInOrg`."""
+
+
+class Remembered(Generic[K, T]):
+    """Answers, asked for again once they are old. Safe for threads, which wait for each other."""
+
+    def __init__(self, ask: Callable[[K], T], *, seconds: float, otherwise: T) -> None:
+        self._ask, self._seconds, self._otherwise = ask, seconds, otherwise
+        self._answers: dict[K, tuple[float, T]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, about: K) -> T:
+        """Return the answer; `otherwise` if it did not come."""
+        with self._lock:
+            now = time.monotonic()
+            self._answers = {k: v for k, v in self._answers.items() if now - v[0] < self._seconds}
+            if about not in self._answers:
+                answer = self._asked(about)
+                self._answers[about] = (time.monotonic(), answer)
+            return self._answers[about][1]
+
+    def _asked(self, about: K) -> T:
+        try:
+            return within(ANSWER_SECONDS, lambda: self._ask(about), "asking the Hub")
+        except Exception:  # whatever the Hub's trouble is, the page must not open wider for it
+            return self._otherwise
+
+
+def privacy(place: Place) -> Callable[[], bool]:
+    """Return what tells whether the Space here is private, which its owner may change any time."""
+    space_id = str(place.space_id)
+    ask: Remembered[str, bool] = Remembered(
+        lambda name: bool(hub(place.token).space_info(name).private),
+        seconds=PRIVACY_SECONDS,
+        otherwise=False,
+    )
+    return lambda: ask(space_id)
+
+
+def memberships(provider: str) -> Callable[[str], list[Membership]]:
+    """Return what tells the organisations of whoever signed in and got an access token."""
+
+    def ask(access_token: str) -> list[Membership]:
+        from huggingface_hub import get_session
+
+        headers = {"Authorization": f"Bearer {access_token}"}
+        told = get_session().get(f"{provider}/oauth/userinfo", headers=headers)
+        told.raise_for_status()
+        return list(told.json().get("orgs") or [])
+
+    nothing: list[Membership] = []
+    return Remembered(ask, seconds=MEMBERSHIP_SECONDS, otherwise=nothing)
