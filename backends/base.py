@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from backends.errors import UnknownFlavor
+from backends.errors import BackendError, UnknownFlavor
 from backends.handle import Handle
 from worker.clock import Clock, SystemClock
-from worker.contract import JobSpec
+from worker.contract import EndReason, JobSpec
 from worker.params import Params
 
 
@@ -38,6 +38,20 @@ Report = Callable[[str, float | None], None]
 
 def silent(what: str, done: float | None) -> None:
     """Be a `Report` nobody reads."""
+
+
+def spec_in(text: bytes | str, where: str) -> JobSpec:
+    """Return the job written down as `text`. Raises `BackendError` if this program cannot read it.
+
+    That happens between versions: the job may be well, so it is not `JobGone`.
+    """
+    try:
+        return JobSpec.model_validate_json(text)
+    except ValueError as error:
+        raise BackendError(
+            f"The job in {where} was written down by another version of hubtrain.",
+            fix="Use that version for it, or a newer one.",
+        ) from error
 
 
 class NoOptions(Params):
@@ -84,6 +98,9 @@ class Status:
     detail: str = ""
     url: str | None = None
     """The job's page, where there is one."""
+
+    reason: EndReason | None = None
+    """Why it is not alive, where the provider says: its image could not be built, say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +175,8 @@ class Backend(ABC, Generic[RequestT]):
 
         Idempotent by the job's id: called again after a crash it finds what it made and goes on
         from there. Money last; whatever fails before that removes what was made and raises
-        `LaunchFailed`.
+        `LaunchFailed`. A provider that stops answering raises `HubUnreachable`: then it is not
+        known what there is, but what there is costs nothing and the same launch completes it.
         """
 
     @abstractmethod
@@ -170,7 +188,11 @@ class Backend(ABC, Generic[RequestT]):
 
     @abstractmethod
     def status(self, handle: Handle) -> Status:
-        """Say how the machine is now. One call, no waiting; raises `JobGone` if it is forgotten."""
+        """Say how the machine is now. One look, no waiting.
+
+        Raises `JobGone` only for a machine that is known to be gone: one that this token may not
+        see raises `NoWrite`.
+        """
 
     @abstractmethod
     def logs(self, handle: Handle, *, skip: int = 0, follow: bool = False) -> Iterator[str]:
@@ -192,7 +214,7 @@ class Backend(ABC, Generic[RequestT]):
     def recall(self, handle: Handle) -> JobSpec:
         """Return the job as the machine has it, for a laptop that has no record of it.
 
-        Raises `JobGone` where there is none to be read.
+        Raises `JobGone` where there is none, and `BackendError` where it cannot be understood.
         """
 
     def page(self, handle: Handle, url: str) -> str:

@@ -26,6 +26,9 @@ JOB_FILE = "job.json"
 EVENTS_FILE = "events.jsonl"
 """The job's events, one a line, where the model is and where the job ran."""
 
+LOG_TAIL_FILE = "log.txt"
+"""The last lines of a job that left no model, beside its events."""
+
 
 class State(StrEnum):
     """Where a job is. The last four are final."""
@@ -136,7 +139,7 @@ class Limits(_Frozen):
     """What ends a job that would go on."""
 
     max_seconds: float | None = None
-    """Longest time from the worker's start, in seconds."""
+    """Longest time from the worker's start, in seconds; a push under way may take ten minutes more."""
 
     max_usd: float | None = None
     """Most money, at `Machine.usd_per_hour`."""
@@ -173,6 +176,11 @@ class JobSpec(_Frozen):
     machine: Machine
     limits: Limits = Limits()
     attempt: int = 1
+
+    @property
+    def branch(self) -> str:
+        """Branch of the model repo for what the job leaves there beside its model."""
+        return f"hubtrain-{self.job_id}"
 
 
 class _Event(_Frozen):
@@ -314,6 +322,9 @@ class Observed(_Event):
     url: str | None = None
     """The job's page, where the provider knows it."""
 
+    reason: EndReason | None = None
+    """Why the machine is not alive, where the provider says."""
+
 
 Event = Annotated[
     Created
@@ -374,6 +385,9 @@ class Story(BaseModel):
     created_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    heard_at: datetime | None = None
+    """When the worker said something last."""
+
     progress: Progress | None = None
     history: list[Metric] = []
     last_checkpoint: Checkpoint | None = None
@@ -403,14 +417,20 @@ class Story(BaseModel):
 
 
 def fold(events: Iterable[Event]) -> Story:
-    """Return what `events` add up to. The worker's own ending outranks what a provider says."""
+    """Return what `events` add up to. The worker's own ending outranks what a provider says.
+
+    A job is lost only as long as nobody tells its end. It counts as over when its worker said
+    something last, since the provider may have been asked days later.
+    """
     story = Story()
     for event in events:
         _apply(story, event)
+        if event.source == "worker":
+            story.heard_at = event.at
     if story.machine and not story.machine.alive and not story.state.final:
         story.state, story.reason = State.LOST, EndReason.WORKER_DIED
         story.message = f"The machine stopped ({story.machine.stage}) without a last word."
-        story.detail, story.ended_at = story.machine.detail, story.machine.at
+        story.detail, story.ended_at = story.machine.detail, story.heard_at or story.machine.at
     return story
 
 
@@ -419,7 +439,9 @@ def _apply(story: Story, event: Event) -> None:  # noqa: C901 (one arm an event)
         case Created():
             story.created_at = event.at
         case Launched():
-            story.state, story.handle = State.QUEUED, event.handle
+            # Two launchers may tell, the second one late.
+            story.state = State.QUEUED if story.state is State.CREATED else story.state
+            story.handle = event.handle
             story.url = event.url or story.url
         case Started():
             if not story.state.final:
@@ -443,12 +465,14 @@ def _apply(story: Story, event: Event) -> None:  # noqa: C901 (one arm an event)
 
 
 def _end(story: Story, event: Finished | Failed | Stopped) -> None:
-    if story.state.final:  # the first ending stands: later ones are echoes of it
+    done = isinstance(event, Finished) and story.state is not State.SUCCEEDED
+    if story.state.final and not done:  # the first ending stands: later ones are echoes of it
         return
     story.ended_at = event.at
     match event:
-        case Finished():
+        case Finished():  # also after a wish to stop that came too late
             story.state, story.reason, story.output = State.SUCCEEDED, EndReason.OK, event.output
+            story.message = story.detail = ""
         case Failed():
             story.state, story.reason = State.FAILED, event.reason
             story.message, story.detail = event.message, event.detail

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
-from backends.base import Backend, Flavor, Report, Status, silent
+from backends.base import Backend, Flavor, Report, Status, silent, spec_in
 from backends.errors import BackendError, JobGone, LaunchFailed, PlanRefused
 from backends.handle import Handle
 from backends.local.machine import this_machine
@@ -110,7 +110,11 @@ class Local(Backend[LocalRequest]):
 
     def recall(self, handle: Handle) -> JobSpec:
         """Read the job from its folder."""
-        return JobSpec.model_validate_json((_existing(handle).path / JOB_FILE).read_bytes())
+        file = _existing(handle).path / JOB_FILE
+        try:
+            return spec_in(file.read_bytes(), str(handle))
+        except FileNotFoundError as error:
+            raise JobGone(f"{file} is not there.") from error
 
     def cancel(self, handle: Handle) -> None:
         """Ask the process to end; it stops its trainer itself."""

@@ -30,7 +30,7 @@ LOOK_SECONDS = 0.2
 
 if sys.platform == "win32":
 
-    def _hold(path: Path) -> int | None:
+    def _hold(path: Path, *, shared: bool = False) -> int | None:
         """Return a descriptor that holds the lock; none if a living process has it."""
         try:
             path.unlink(missing_ok=True)  # Windows refuses while anybody has it open
@@ -41,11 +41,14 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _hold(path: Path) -> int | None:
-        """Return a descriptor that holds the lock; none if a living process has it."""
+    def _hold(path: Path, *, shared: bool = False) -> int | None:
+        """Return a descriptor that holds the lock; none if a living process has it.
+
+        Those who hold it `shared` keep out a worker, not one another.
+        """
         lock = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError:
             os.close(lock)
             return None
@@ -80,7 +83,7 @@ class RunFolder:
         """Whether a living process has the lock."""
         if not (self.path / "lock").exists():
             return False
-        lock = self.hold()
+        lock = _hold(self.path / "lock", shared=True)  # two who ask at once must not see each other
         if lock is not None:
             os.close(lock)
         return lock is None

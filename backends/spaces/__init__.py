@@ -15,15 +15,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from backends.base import Backend, Flavor, Found, Report, Status, silent
+from backends.base import Backend, Flavor, Found, Report, Status, silent, spec_in
 from backends.errors import BackendError, JobGone
 from backends.handle import Handle
 from backends.spaces import logs
 from backends.spaces.launch import Launch, delete, job_of
 from backends.spaces.request import FREE, JOB_TAG, TAG, SpaceRequest, plan
 from worker.clock import ALPHABET
-from worker.contract import JOB_FILE, JobSpec
-from worker.errors import NotThere
+from worker.contract import JOB_FILE, EndReason, JobSpec
+from worker.errors import NotThere, NoWrite
 from worker.hubclient import endpoint, explained, hub, patiently
 
 if TYPE_CHECKING:
@@ -32,15 +32,9 @@ if TYPE_CHECKING:
 
 _COSTS_NOTHING = {FREE, "zero-a10g"}
 
-_ENDED = {
-    "CONFIG_ERROR",
-    "BUILD_ERROR",
-    "RUNTIME_ERROR",
-    "PAUSED",
-    "STOPPED",
-    "SLEEPING",
-    "DELETING",
-}
+_UNBUILT = {"CONFIG_ERROR", "BUILD_ERROR"}
+
+_ENDED = _UNBUILT | {"RUNTIME_ERROR", "PAUSED", "STOPPED", "SLEEPING", "DELETING"}
 """Stages from which no worker comes back by itself. One nobody has heard of yet is not among
 them, and neither is NO_APP_FILE, which a Space shows until the Hub has seen its first commit."""
 
@@ -101,14 +95,29 @@ class Spaces(Backend[SpaceRequest]):
         return Handle(self.name, request.repo_id) if launch.complete() else None
 
     def status(self, handle: Handle) -> Status:
-        """Ask the Hub once."""
+        """Ask the Hub about the Space, and about the token where it shows none."""
         try:
             with explained(f"asking about {handle}"):
                 return _status(self.api.space_info(handle.path))
         except NotThere as gone:
-            raise JobGone(
-                f"The Hub has no Space {handle.path}, or none that this token may see."
-            ) from gone
+            raise self._absent(handle) from gone
+
+    def _absent(self, handle: Handle) -> BackendError | NoWrite:
+        """Tell a Space that is gone from one that this token cannot see."""
+        owner = handle.path.partition("/")[0]
+        if self.token is None:
+            return NoWrite(
+                f"{handle} can only be seen with a token of {owner}.",
+                fix="Set HF_TOKEN, or `hf auth login`.",
+            )
+        with explained("asking whose token this is"):
+            who = self.api.whoami()
+        if owner not in {who["name"], *(org["name"] for org in who.get("orgs", []))}:
+            return NoWrite(
+                f"{who['name']} is not {owner}, and cannot see {handle}.",
+                fix=f"Use a token of {owner}.",
+            )
+        return JobGone(f"The Hub has no Space {handle.path}.")
 
     def logs(self, handle: Handle, *, skip: int = 0, follow: bool = False) -> Iterator[str]:
         """Yield the worker's lines; following survives dropped streams and restarts."""
@@ -127,7 +136,7 @@ class Spaces(Backend[SpaceRequest]):
                 file = self.api.hf_hub_download(
                     handle.path, JOB_FILE, repo_type="space", local_dir=folder
                 )
-                return JobSpec.model_validate_json(Path(file).read_bytes())
+                return spec_in(Path(file).read_bytes(), str(handle))
         except NotThere as gone:
             raise JobGone(f"The Hub has no job in {handle.path} that can be read.") from gone
 
@@ -171,7 +180,12 @@ class Spaces(Backend[SpaceRequest]):
         tags = space.tags or []
         if TAG in tags:
             return next((t.removeprefix(JOB_TAG) for t in tags if t.startswith(JOB_TAG)), None)
-        return job_of(self.api, space.id, self.clock) if _UNTAGGED.search(space.id) else None
+        if not _UNTAGGED.search(space.id):
+            return None
+        try:
+            return job_of(self.api, space.id, self.clock)
+        except NotThere:  # deleted since it was listed
+            return None
 
     def _flavor(self, offer: Any) -> Flavor:
         minutes = {"minute": 60, "hour": 1, "second": 3600}[offer.unit_label]
@@ -199,6 +213,7 @@ def _status(space: SpaceInfo) -> Status:
         stage=stage,
         detail=str(runtime.get("errorMessage") or ""),
         url=space.host,
+        reason=EndReason.BUILD_ERROR if stage in _UNBUILT else None,
     )
 
 

@@ -97,11 +97,11 @@ class Launch:
                 )
         except HubUnreachable:
             raise
-        except HubtrainError:
+        except HubtrainError as error:
             # Refused, or made by another launch in this very moment: not ours to remove.
             self.made = False
             if not self._is_ours():
-                raise
+                raise LaunchFailed(error.message, fix=error.fix, reason=error.reason) from error
 
     def _commit(self) -> None:
         from huggingface_hub import CommitOperationAdd
@@ -165,7 +165,7 @@ class Launch:
             delete(self.api, self.request.repo_id, self.clock)
         except HubtrainError as stuck:
             raise HubUnreachable(
-                f"{error} The Space {self.request.repo_id} may be left: {stuck.message}",
+                f"{error} The Space {self.request.repo_id} may be left: {stuck.message}".strip(),
                 fix="Run the same command again to go on with it, or `hubtrain gc` to remove it.",
             ) from error
 
