@@ -18,7 +18,7 @@ demo: $(READY)  ## the main job on real input, without an account
 	$(BIN)/python examples/demo.py
 
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist worksteal
 
 check: $(READY)  ## ruff, mypy strict, architecture
 	$(BIN)/ruff check .

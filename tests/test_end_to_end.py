@@ -188,7 +188,7 @@ def test_a_push_that_is_never_accepted(laptop: Laptop) -> None:
 
 
 def test_a_hub_that_restarts_in_the_middle(laptop: Laptop) -> None:
-    process = laptop.start(*train("--model-max-length", "64", "--max-steps", "400"))
+    process = laptop.start(*train("--model-max-length", "64", "--max-steps", "120"))
     running_job(laptop)
     laptop.hub.kill9()
     laptop.hub.restart()
