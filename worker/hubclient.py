@@ -100,6 +100,11 @@ def explained(doing: str) -> Iterator[None]:
             f"{doing}: no answer from {endpoint()} ({type(error).__name__}).",
             fix="Check the network, then run the same command again; nothing is done twice.",
         ) from error
+    except RuntimeError as error:  # an upload: large files go elsewhere, and fail in other words
+        raise HubUnreachable(
+            f"{doing}: the upload broke off ({error.__cause__ or error}).",
+            fix="Run the same command again; what has arrived is not sent twice.",
+        ) from error
 
 
 def patiently(doing: str, ask: Callable[[], T], clock: Clock) -> T:

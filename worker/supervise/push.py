@@ -111,7 +111,8 @@ def _deletions(api: HfApi, parcel: Parcel) -> list[Any]:
     from huggingface_hub import CommitOperationDelete
 
     new = {p.relative_to(parcel.folder).as_posix() for p in parcel.files}
-    there = api.list_repo_files(parcel.target.repo_id)
+    with explained(f"looking into {parcel.target.repo_id}"):
+        there = api.list_repo_files(parcel.target.repo_id)
     stale = [f for f in there if f not in new and any(fnmatch(f, m) for m in MODEL_FILES)]
     return [CommitOperationDelete(path) for path in stale]
 
