@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from huggingface_hub import SpaceHardware
 from standins.localhub import HubServer
-from test_supervise import Worker, spec
+from test_supervise import Noon, Worker, spec
 
 from worker.contract import (
     EndReason,
@@ -25,6 +26,12 @@ from worker.contract import (
     fold,
     from_line,
 )
+from worker.errors import HubUnreachable
+from worker.supervise.journal import Journal
+from worker.supervise.keep import PUSH_GRACE
+from worker.supervise.live import Live
+from worker.supervise.patience import patiently
+from worker.supervise.place import Place
 
 pytestmark = pytest.mark.slow
 
@@ -100,6 +107,48 @@ def test_refused_three_times_then_accepted(start: Any, hub: HubServer, status: i
     assert isinstance(worker.ended(), Finished)
     assert worker.output.count("Trying again") == 3
     assert told(hub).state is State.SUCCEEDED
+
+
+def test_an_upload_that_breaks_off_is_tried_again(start: Any, hub: HubServer) -> None:
+    hub.fault({"status": 403}, method="PUT", path="^/_storage/", times=2)
+    worker = start(*MODEL)
+    assert isinstance(worker.ended(), Finished)
+    assert worker.output.count("Trying again") == 2
+
+
+def test_a_look_at_the_old_model_that_fails_is_tried_again(start: Any, hub: HubServer) -> None:
+    tree = rf"/api/models/{REPO}/tree/main"
+    hub.fault({"status": 403}, method="GET", path=tree, nth=2)  # the first is before training
+    worker = start(*MODEL)
+    assert isinstance(worker.ended(), Finished)
+    assert "Trying again" in worker.output
+
+
+class Slept(Noon):
+    """Its time is what was slept, to the last digit."""
+
+    def monotonic(self) -> float:
+        return sum(self.slept)
+
+
+def test_a_push_does_not_outlast_the_limits_by_more_than_its_grace(tmp_path: Path) -> None:
+    clock = Slept()
+    with (tmp_path / "out").open("w") as out:
+        journal = Journal(tmp_path, clock=clock, redact=str, out=out)
+        job = spec(limits=Limits(max_seconds=1000.0, push_seconds=1e6))
+        live = Live(job, Place({}), clock, journal, born=clock.monotonic())
+        clock.sleep(900)
+
+        def refuse() -> None:
+            clock.sleep(7)
+            raise HubUnreachable("not now")
+
+        with pytest.raises(HubUnreachable):
+            patiently(
+                live, refuse, "", seconds=1e6, refusals=9, at_most=live.seconds_left + PUSH_GRACE
+            )
+        journal.close()
+    assert 1000 < clock.monotonic() - live.born <= 1000 + PUSH_GRACE
 
 
 def test_a_push_whose_answer_was_lost_is_not_made_twice(start: Any, hub: HubServer) -> None:
@@ -223,6 +272,16 @@ def test_a_space_that_cannot_be_paused_is_moved_to_free_hardware(
     machine = Machine(backend="spaces", flavor="t4-small")
     start("raise", space=SPACE, machine=machine, born=True).ended()
     assert hub.api().get_space_runtime(SPACE).requested_hardware == "cpu-basic"
+
+
+def test_a_stop_while_the_machine_is_awaited_ends_the_job(start: Any, hub: HubServer) -> None:
+    space(hub)
+    worker = start(*MODEL, space=SPACE, machine=Machine(backend="spaces", flavor="t4-small"))
+    eventually(lambda: hub.requests(path="/runtime$"))
+    worker.process.send_signal(signal.SIGINT)
+    ending = worker.ended()
+    assert (ending.kind, ending.reason) == ("stopped", EndReason.USER)
+    assert hub.api().get_space_runtime(SPACE).stage == "PAUSED"
 
 
 def test_a_machine_that_makes_way_ends_nothing(start: Any, hub: HubServer) -> None:

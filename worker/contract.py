@@ -139,7 +139,7 @@ class Limits(_Frozen):
     """What ends a job that would go on."""
 
     max_seconds: float | None = None
-    """Longest time from the worker's start, in seconds; a push under way may take ten minutes more."""
+    """Longest time from the worker's start, in seconds; a push may take ten minutes more."""
 
     max_usd: float | None = None
     """Most money, at `Machine.usd_per_hour`."""

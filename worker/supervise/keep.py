@@ -33,6 +33,9 @@ PUSH_REFUSALS = 6
 PUSH_BYTES_PER_SECOND = 2e6
 """Slowest upload that is waited for."""
 
+PUSH_GRACE = 600.0
+"""Seconds a push may take beyond the job's limits: a trained model is worth ten minutes."""
+
 RECORD_SECONDS = 60.0
 RECORD_REFUSALS = 3
 
@@ -86,6 +89,7 @@ def _pushed(live: Live, target: PushTarget, finished: Finished) -> Ending:
             seconds=live.spec.limits.push_seconds,
             refusals=PUSH_REFUSALS,
             longest=600 + bare.pushed.size_bytes / PUSH_BYTES_PER_SECOND,
+            at_most=max(0.0, live.seconds_left) + PUSH_GRACE,
         )
     except HubtrainError as error:
         return Failed(

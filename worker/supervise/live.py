@@ -9,6 +9,7 @@ from worker.contract import JobSpec, Story, fold
 from worker.supervise.journal import Journal
 from worker.supervise.machine import Usage
 from worker.supervise.place import Place
+from worker.supervise.watchdog import seconds_left
 
 SIGNAL = "signal"
 """Who asks to stop when the machine does."""
@@ -38,6 +39,12 @@ class Live:
     def ask_to_stop(self, by: str) -> None:
         """Note the wish; the supervisor acts on it within a second. May repeat."""
         self.stopped_by = self.stopped_by or by
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until a limit of the job is reached; infinite where there is none."""
+        elapsed = self.clock.monotonic() - self.born
+        return seconds_left(elapsed, self.spec.limits, self.spec.machine.usd_per_hour)
 
     def story(self) -> Story:
         """Return what the events add up to."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -27,19 +28,25 @@ def patiently(
     seconds: float,
     refusals: int,
     longest: float = CALL_SECONDS,
+    at_most: float = math.inf,
 ) -> T:
     """Return what `do` returns, calling it again while the Hub fails; raises its last `HubError`.
 
     Silence is met with patience for so many `seconds`; refusals, which seldom change their mind,
-    are tried `refusals` times; one try takes `longest` at most. Once somebody asks to stop,
-    nothing is tried again.
+    are tried `refusals` times; one try takes `longest` at most, and all of them `at_most`. Once
+    somebody asks to stop, nothing is tried again.
     """
     began = live.clock.monotonic()
     asked = live.stopped_by
 
+    def once() -> T:
+        left = at_most - (live.clock.monotonic() - began)
+        return within(min(longest, left), do, doing)
+
     def over(state: RetryCallState) -> bool:
         error = state.outcome and state.outcome.exception()
-        late = live.clock.monotonic() - began + state.upcoming_sleep > seconds
+        waited = live.clock.monotonic() - began + state.upcoming_sleep
+        late = waited > min(seconds, at_most)
         refused = not isinstance(error, HubUnreachable) and state.attempt_number >= refusals
         return late or refused or live.stopped_by != asked
 
@@ -54,7 +61,7 @@ def patiently(
         sleep=live.nap,
         before_sleep=tell,
         reraise=True,
-    )(within, longest, do, doing)
+    )(once)
     return result
 
 

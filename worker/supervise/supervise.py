@@ -81,13 +81,18 @@ class Supervisor:
         if earlier := self._earlier_end():
             return earlier
         if not wait_for_flavor(self.live):
-            raise Replaced
+            if self.live.stopped_by == SIGNAL:
+                raise Replaced
+            return asked_for(self.live)
         self._start()
         if target := self.live.spec.push:
             self._patiently(
                 lambda: prepare(self.live.spec, target, self.live.place.token),
                 f"preparing {target.repo_id}",
             )
+        self.live.journal.log(
+            "Training begins at its first step; should this machine restart, it begins there again."
+        )
         self.live.journal.say(Phase(name="starting the trainer"))
         ending = watch(self.live, self.command)
         if isinstance(ending, Finished):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from worker.contract import EndReason, Failed, Limits, Stopped
@@ -36,6 +37,17 @@ def verdict(vitals: Vitals, limits: Limits, usd_per_hour: float) -> Failed | Sto
             message=f"The trainer said nothing for {in_words(limits.hang_seconds)}.",
         )
     return None
+
+
+def seconds_left(elapsed: float, limits: Limits, usd_per_hour: float) -> float:
+    """Return how long a job of this age may go on, by time and by money; below 0 once it is over.
+
+    Infinite where nothing limits it.
+    """
+    ends = [limits.max_seconds] if limits.max_seconds is not None else []
+    if limits.max_usd is not None and usd_per_hour > 0:
+        ends.append(limits.max_usd / usd_per_hour * 3600)
+    return min(ends, default=math.inf) - elapsed
 
 
 def in_words(seconds: float) -> str:
