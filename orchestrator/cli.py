@@ -20,11 +20,12 @@ import click
 import worker.tasks
 from orchestrator import commands
 from orchestrator.flags import nearest_option, normalized
-from orchestrator.output import Screen
+from orchestrator.output import DETACHED, FAILED, MENDABLE, Screen
 from worker.clock import SystemClock
-from worker.errors import BadConfig, HubtrainError
+from worker.contract import EndReason
+from worker.errors import HubtrainError
 
-MENDABLE, FAILED, DETACHED = 2, 1, 130
+_MENDABLE = {EndReason.BAD_CONFIG, EndReason.BAD_DATA}
 
 
 class Program(click.Group):
@@ -37,7 +38,7 @@ class Program(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         name = cmd_name.replace("-", "_")
         if name in worker.tasks.names():
-            from orchestrator.train import task_command
+            from orchestrator.command import task_command
 
             return task_command(worker.tasks.load(name))
         if any(m.name == name for m in iter_modules(commands.__path__)):
@@ -64,7 +65,7 @@ def program(ctx: click.Context, config: Path | None) -> None:
     The commands and files of AutoTrain work here too. `hubtrain COMMAND --help` shows the settings.
     """
     if config is not None:
-        from orchestrator.train import run_config
+        from orchestrator.command import run_config
 
         ctx.exit(run_config(config, program))
     if ctx.invoked_subcommand is None:
@@ -81,7 +82,7 @@ def main() -> None:
         screen.error(_usage(error), exit_code=MENDABLE)
         code = MENDABLE
     except HubtrainError as error:
-        code = MENDABLE if isinstance(error, BadConfig) else FAILED
+        code = MENDABLE if error.reason in _MENDABLE else FAILED
         screen.error(error.message, error.fix, exit_code=code)
     except (KeyboardInterrupt, click.Abort):
         code = DETACHED
@@ -89,9 +90,7 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until exit)
         code = FAILED
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        screen.error(f"the disk is full ({error.filename or 'writing'}).", "Make room, try again.")
+        screen.error(*_trouble(error), exit_code=FAILED)
         code = FAILED
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -122,6 +121,14 @@ def _without_token(argv: list[str]) -> tuple[str | None, list[str]]:
         else:
             rest.append(word)
     return token, rest
+
+
+def _trouble(error: OSError) -> tuple[str, str]:
+    """Say what this machine refused, and what to do."""
+    if error.errno == errno.ENOSPC:
+        return f"the disk is full ({error.filename or 'writing'}).", "Make room, try again."
+    what = f"{error.filename}: " if error.filename else ""
+    return f"{what}{error.strerror or error}.", ""
 
 
 def _usage(error: click.UsageError) -> str:

@@ -1,40 +1,26 @@
-"""The command of a task: its settings as flags, and the way from them to a finished job.
-
-Every task gets the same command; what differs is read off its declaration.
-"""
+"""The way from settings to a finished job: check, pack, record, launch, watch."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
 import backends
 from backends.base import Backend
+from backends.base import Request as PlannedRequest
 from orchestrator import package as packing
 from orchestrator.desk import Desk
-from orchestrator.flags import SettingsCommand, given, options_of
-from orchestrator.follow import detachable, follow
-from orchestrator.inference import answer
+from orchestrator.follow import detachable, follow, unlaunched
 from orchestrator.job import JobSettings, project_of
 from orchestrator.listing import summary
+from orchestrator.output import MENDABLE
 from orchestrator.preflight import Report, Request, check
-from orchestrator.settings import (
-    FLAGS,
-    Catalog,
-    Layer,
-    Settings,
-    from_environment,
-    from_file,
-    merge,
-)
+from orchestrator.settings import Settings
 from orchestrator.submit import Order, Submitted, submit
 from orchestrator.words import duration
 from worker.contract import DataRef, Machine
@@ -42,57 +28,6 @@ from worker.errors import BadConfig
 from worker.home import home
 from worker.hubclient import hub
 from worker.task import Finding, Task
-
-COMMAND_OPTIONS = (
-    click.Option(["--train"], is_flag=True, help="Train a model."),
-    click.Option(["--deploy"], is_flag=True, hidden=True, help="Deploy a model."),
-    click.Option(["--inference"], is_flag=True, help="Answer --prompt with --model."),
-    click.Option(["--prompt"], help="What to answer (--inference)."),
-    click.Option(["--max-new-tokens"], type=int, default=128, help="Longest answer (--inference)."),
-    click.Option(["--config"], type=click.Path(path_type=Path), help="YAML file with settings."),
-    click.Option(["--token"], help="Hub token; better in HF_TOKEN or from `hf auth login`."),
-    click.Option(["--dry-run"], is_flag=True, help="Check, print the plan, create nothing."),
-    click.Option(["--detach"], is_flag=True, help="Launch and leave; do not watch."),
-    click.Option(["--json"], is_flag=True, help="Print one JSON document."),
-)
-_OWN = {option.name for option in COMMAND_OPTIONS}
-
-
-def task_command(task: Task[Any]) -> click.Command:
-    """Return the command that trains this task."""
-    options: list[click.Parameter] = [*COMMAND_OPTIONS, *options_of(_classes(task))]
-
-    def run(**values: Any) -> int:
-        own = {name: values.pop(name) for name in list(values) if name in _OWN}
-        return _run(task, own, given(values))
-
-    return SettingsCommand(task.name, params=options, callback=run, help=task.help)
-
-
-def run_config(path: Path, program: click.Group) -> int:
-    """Run the job of a YAML file, whatever its task: `hubtrain --config FILE`."""
-    _, named = from_file(path)
-    task, extra = _task_of(str(named or ""))
-    return _run(task, {"train": True, "config": path}, extra)
-
-
-def _task_of(name: str) -> tuple[Task[Any], dict[str, Any]]:
-    """Return the task a file means by `llm`, `llm-sft`, `llm:sft`, and what else that says."""
-    import worker.tasks
-
-    wanted = name.replace(":", "-")
-    for known in worker.tasks.names():
-        spelled = known.replace("_", "-")
-        if wanted == spelled:
-            return worker.tasks.load(known), {}
-        if wanted.startswith(spelled + "-"):
-            return worker.tasks.load(known), {"trainer": wanted.removeprefix(spelled + "-")}
-    raise BadConfig(f"the file's task is {name!r}; there are: {', '.join(worker.tasks.names())}")
-
-
-def _classes(task: Task[Any]) -> tuple[Any, ...]:
-    options = tuple(backends.load(name).options for name in backends.names())
-    return (JobSettings, task.params, *options)
 
 
 @dataclass(frozen=True)
@@ -108,37 +43,18 @@ class Asked:
     project: str
 
 
-def _run(task: Task[Any], own: Mapping[str, Any], flags: dict[str, Any]) -> int:
-    desk = Desk(bool(own.get("json")))
-    settings = _settings(task, own.get("config"), flags)
-    if own.get("inference"):
-        return answer(desk, settings.values.get("model"), own)
-    if own.get("deploy"):
-        raise BadConfig("--deploy is not there yet; --train and --inference are")
-    if not own.get("train"):
-        raise BadConfig("say what to do: --train, or --inference")
+def train(desk: Desk, task: Task[Any], settings: Settings, *, dry_run: bool, detach: bool) -> int:
+    """Check, pack, launch and watch a job; returns the exit code."""
     asked = _asked(task, settings, desk)
     report = _checked(desk, asked)
     if report is None:
-        return 2
-    with _packed(desk, asked, report) as package:
-        if own.get("dry_run"):
-            return _show_plan(desk, asked, report, package)
+        return MENDABLE
+    with unlaunched(desk), _packed(desk, asked, report) as package:
+        plan = _plan(asked, report, package)  # what the backend cannot do is refused here
+        if dry_run:
+            return _show(desk, report, plan)
         submitted = _submitted(desk, asked, report, package)
-    return _watched(desk, submitted, detach=bool(own.get("detach")))
-
-
-def _settings(task: Task[Any], config: Path | None, flags: dict[str, Any]) -> Settings:
-    catalog = Catalog(_classes(task))
-    layers: list[Layer] = []
-    if config is not None:
-        layer, named = from_file(config)
-        extra = _task_of(named)[1] if named else {}
-        layers.append(Layer(layer.source, {**extra, **layer.values}))
-        if token := dict(layer.values).get("token"):
-            os.environ.setdefault("HF_TOKEN", str(token))
-    layers += [from_environment(catalog, os.environ), Layer(FLAGS, flags)]
-    return merge(catalog, layers)
+    return _watched(desk, submitted, detach=detach)
 
 
 def _asked(task: Task[Any], settings: Settings, desk: Desk) -> Asked:
@@ -225,10 +141,16 @@ def _order(asked: Asked, report: Report, data: DataRef) -> Order:
     )
 
 
-def _show_plan(desk: Desk, asked: Asked, report: Report, package: packing.Package) -> int:
-    data = packing.planned_ref(package, report.owner)
-    order = _order(asked, report, data)
-    plan = asked.backend.plan(order.spec("xxxxxx"), asked.options)
+def _plan(asked: Asked, report: Report, package: packing.Package) -> PlannedRequest:
+    """Return what would be sent, for a job whose id nobody knows yet. Raises `PlanRefused`."""
+    if asked.backend.needs_hub:
+        data = packing.planned_ref(package, report.owner)
+    else:
+        data = packing.planned_folder(package, home() / "data")
+    return asked.backend.plan(_order(asked, report, data).spec("xxxxxx"), asked.options)
+
+
+def _show(desk: Desk, report: Report, plan: PlannedRequest) -> int:
     desk.screen.say("", "The plan; nothing was created:", *str(plan).splitlines())
     desk.screen.document({**_report_document(report), "plan": plan.to_json()})
     return 0
@@ -237,7 +159,7 @@ def _show_plan(desk: Desk, asked: Asked, report: Report, package: packing.Packag
 def _submitted(desk: Desk, asked: Asked, report: Report, package: packing.Package) -> Submitted:
     with desk.screen.stages() as stages:
         if asked.backend.needs_hub:
-            data = packing.upload(package, hub(desk.token), str(report.owner), stages)
+            data = packing.upload(package, hub(desk.token), str(report.owner), stages, desk.clock)
         else:
             data = packing.local_ref(package, home() / "data")
         order = _order(asked, report, data)
@@ -256,13 +178,8 @@ def _submitted(desk: Desk, asked: Asked, report: Report, package: packing.Packag
 def _watched(desk: Desk, submitted: Submitted, *, detach: bool) -> int:
     record = submitted.record
     if submitted.existed:
-        desk.screen.findings(
-            [
-                Finding(
-                    "warn", "job", f"this very job is already there as {record.job_id}; nothing new"
-                )
-            ]
-        )
+        there = f"this very job is already there as {record.job_id}; nothing new is launched"
+        desk.screen.findings([Finding("warn", "job", there)])
     if detach:
         desk.screen.say(f"Launched as {record.job_id}: {submitted.handle}")
         desk.screen.say(f"watch it   hubtrain logs -f {record.job_id}")
