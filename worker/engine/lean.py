@@ -14,6 +14,9 @@ from contextlib import contextmanager
 
 from worker.params import Params
 
+BITSANDBYTES = ("8bit", "bnb", "paged", "lion", "ademamix")
+"""What the names of its optimizers have in them."""
+
 
 def leave_out(packages: Iterable[str]) -> None:
     """Make `packages` look not installed to this process, except those already imported."""
@@ -39,11 +42,9 @@ def importing() -> Iterator[None]:
 def unused(params: Params) -> list[str]:
     """Return the optional packages that training with `params` has no use for."""
     optimizer = str(getattr(params, "optimizer", ""))
-    needs_bits = (
-        getattr(params, "quantization", None) or "8bit" in optimizer or "paged" in optimizer
-    )
     needed = {
-        "bitsandbytes": needs_bits,
+        "bitsandbytes": getattr(params, "quantization", None)
+        or any(word in optimizer for word in BITSANDBYTES),
         "peft": getattr(params, "peft", False),
         # Rows come through pyarrow; only TRL's trainers want them as its datasets.
         "datasets": getattr(params, "trainer", None) not in {"default", "sft"},
