@@ -202,6 +202,33 @@ def test_a_quantized_base_trains(bits: str, model: Path, data: Path, tmp_path: P
     assert seen[2] < seen[1] < seen[0] and (output / "adapter_model.safetensors").exists()
 
 
+def test_a_quantized_base_is_merged_as_it_was_published(
+    model: Path, data: Path, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    settings = {"quantization": "int4", "peft": True, "merge_adapter": True, "lr": 0.05}
+    output, _ = trained(model, data, tmp_path, trainer="sft", max_steps=3, **settings)
+    assert "quantization_config" not in json.loads((output / "config.json").read_text())
+    whole, base = (AutoModelForCausalLM.from_pretrained(f) for f in (output, model))
+    layers = zip(whole.named_parameters(), base.named_parameters(), strict=True)
+    moved = {name for (name, ours), (_, theirs) in layers if not ours.equal(theirs)}
+    assert moved == {name for name, _ in base.named_parameters() if "_proj" in name}
+
+
+def test_a_model_goes_out_as_it_came_in(model: Path, data: Path, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    half = tmp_path / "half"
+    AutoModelForCausalLM.from_pretrained(model, dtype=torch.bfloat16).save_pretrained(half)
+    AutoTokenizer.from_pretrained(model).save_pretrained(half)
+    output, _ = trained(half, data, tmp_path, trainer="sft", max_steps=1)
+    config = json.loads((output / "config.json").read_text())
+    assert (config["dtype"], config["use_cache"]) == ("bfloat16", True)
+    assert next(AutoModelForCausalLM.from_pretrained(output).parameters()).dtype == torch.bfloat16
+
+
 def test_recomputed_activations_change_nothing(model: Path, data: Path, tmp_path: Path) -> None:
     import os
 
@@ -245,3 +272,18 @@ def test_names_of_optimizers_and_schedulers_are_those_of_transformers(model: Pat
     assert {name.value for name in SchedulerType} >= SCHEDULERS
     with pytest.raises(ValueError, match="did you mean cosine"):
         job(model, model, model, scheduler="cosin")
+
+
+def test_every_optimizer_is_there_and_what_it_needs_is_not_left_out(tmp_path: Path) -> None:
+    import torch
+    from transformers import Trainer, TrainingArguments
+
+    from worker.common import OPTIMIZERS
+    from worker.engine.lean import unused
+
+    for name in sorted(OPTIMIZERS):
+        args = TrainingArguments(str(tmp_path), optim=name, use_cpu=True)
+        made, _ = Trainer.get_optimizer_cls_and_kwargs(args, torch.nn.Linear(2, 2))
+        params = job(tmp_path, tmp_path, tmp_path, optimizer=name)[0]
+        theirs = made.__module__.startswith("bitsandbytes")
+        assert ("bitsandbytes" not in unused(params)) == theirs, name

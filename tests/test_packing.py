@@ -99,6 +99,21 @@ def test_sparse_logits_give_the_same_loss(model: Any) -> None:
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("sparse", [False, True])
+def test_rows_laid_end_to_end_give_the_same_loss(model: Any, sparse: bool) -> None:
+    import torch
+
+    from worker.engine.batches import Collate
+
+    rows = [PARTS, [example(*range(200, 270))], [example(*range(30, 39))]]
+    flat = Collate(pad=0, sparse=sparse, flat=True)(rows)
+    assert flat["input_ids"].shape == (1, sum(len(part) for row in rows for part in row))
+    with torch.no_grad():
+        losses = [float(model(**batch).loss) for batch in (flat, Collate(pad=0)(rows))]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+
+
 def test_nothing_learns_across_a_border() -> None:
     from worker.engine.batches import IGNORED, Collate
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -49,8 +50,13 @@ class Collate:
     sparse: bool = False
     """Whether the model computes logits only where something is learned; single rows only."""
 
+    flat: bool = False
+    """Whether all rows come as one: flash attention heeds positions in single rows only."""
+
     def __call__(self, rows: Sequence[Sequence[Tokens]]) -> dict[str, Any]:
         """Return `input_ids`, `position_ids`, `labels`, and what `sparse` needs."""
+        if self.flat:
+            rows = [list(chain.from_iterable(rows))]
         width = max(sum(map(len, row)) for row in rows)
         made = [self._row(row, width) for row in rows]
         ids, positions, labels = (torch.stack(column) for column in zip(*made, strict=True))

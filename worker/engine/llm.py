@@ -16,7 +16,7 @@ from worker.engine import machine
 from worker.engine.arguments import trackers, training_arguments
 from worker.engine.batches import Collate, TrainingRows, keeps_apart
 from worker.engine.corpus import tokenized
-from worker.engine.model import adapted, load_model, load_tokenizer
+from worker.engine.model import Precision, adapted, load_model, load_tokenizer, merged
 from worker.engine.phases import phase
 from worker.engine.reporting import Report, StopWhenAsked
 from worker.engine.saving import ends_turns, save_model, save_tokenizer
@@ -41,7 +41,7 @@ def train(params: LlmParams, run: Run) -> None:
         corpus = tokenized(params, run, tokenizer)
     with phase(run.emit, "loading model"):
         model, precision = load_model(run.model, params)
-        packed = params.packing and _can_pack(model)
+        packed = params.packing and _can_pack(model, precision)
         checkpointing = _recomputes(params, model)
         if params.peft:
             model = adapted(model, params, run.model)
@@ -68,7 +68,9 @@ def train(params: LlmParams, run: Run) -> None:
         return
     with phase(run.emit, "saving"):
         ends_turns(model, corpus.turn_end)
-        save_model(model, run.output, merge=params.merge_adapter)
+        if params.merge_adapter:
+            model = merged(model, params, run.model, run.work / "adapter")
+        save_model(model, run.output, precision.checkpoint)
         save_tokenizer(tokenizer, corpus.template, run.output)
     run.emit(Phase(name="saved"))
 
@@ -84,9 +86,14 @@ def _steps(params: LlmParams, rows: int) -> int:
     )
 
 
-def _can_pack(model: Any) -> bool:
-    if keeps_apart(model, model.config.get_text_config().vocab_size):
-        return True
+def _can_pack(model: Any, precision: Precision) -> bool:
+    # Flash attention takes 16-bit numbers alone, so the question is asked as training will.
+    mixed = torch.autocast(
+        machine.device(), precision.products, enabled=precision.autocast is not None
+    )
+    with mixed:
+        if keeps_apart(model, model.config.get_text_config().vocab_size):
+            return True
     sys.stderr.write("This model cannot keep packed examples apart: each gets a row of its own.\n")
     return False
 
@@ -97,6 +104,7 @@ def _collate(params: LlmParams, model: Any, tokenizer: Any) -> Collate:
         pad=pad if pad is not None else (tokenizer.eos_token_id or 0),
         left=params.padding == "left",
         sparse=_can_be_sparse(model),
+        flat=model.config._attn_implementation == "flash_attention_2",
     )
 
 
@@ -112,5 +120,5 @@ def _recomputes(params: LlmParams, model: Any) -> bool:
     count = sum(p.numel() for p in model.parameters())
     stored = sum(p.numel() * p.element_size() for p in model.parameters())
     facts = ModelFacts(params.model, count, stored / count, model.config.to_dict())
-    held = torch.cuda.memory_allocated() if machine.device() == "cuda" else 0
+    held = torch.cuda.memory_reserved() if machine.device() == "cuda" else 0
     return recomputes(params, facts, machine.memory() + held)

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,6 +32,9 @@ class Precision:
     weights: torch.dtype
     products: torch.dtype
     """`torch.float32` is no mixed precision."""
+
+    checkpoint: torch.dtype
+    """What the weights came in, and go out in."""
 
     @property
     def autocast(self) -> str | None:
@@ -54,7 +58,7 @@ def precision(params: LlmParams, checkpoint: torch.dtype) -> Precision:
         products = torch.float32
     mixed = products != torch.float32
     weights = products if params.peft and mixed and half else torch.float32
-    return Precision(weights, products)
+    return Precision(weights, products, checkpoint)
 
 
 def load_tokenizer(ref: ModelRef, params: LlmParams) -> Any:
@@ -78,6 +82,8 @@ def load_model(ref: ModelRef, params: LlmParams) -> tuple[Any, Precision]:
             attn_implementation=_attention(params),
             quantization_config=_quantization(params, chosen),
         )
+    if params.quantization is None:  # a quantized model is where it belongs
+        model.to(machine.device())
     model.config.use_cache = False
     for layer in model.modules():
         if hasattr(layer, "support_avx512bf16_for_cpu"):
@@ -135,6 +141,30 @@ def adapted(model: Any, params: LlmParams, ref: ModelRef) -> Any:
             return get_peft_model(model, settings)
     except ValueError as error:
         raise BadConfig(f"No adapter fits: {error}", fix="--target-modules all-linear") from error
+
+
+def merged(model: Any, params: LlmParams, ref: ModelRef, folder: Path) -> Any:
+    """Return the model with its adapter merged in; one without an adapter as it is.
+
+    Merging into a quantized base would round the adapter away and leave a quantized model: the
+    adapter goes to `folder`, and from there into the base as it was published, in main memory.
+    """
+    if not params.peft:
+        return model
+    if params.quantization is None:
+        return model.merge_and_unload()
+    from peft import PeftModel
+
+    model.save_pretrained(folder)
+    with _explained(ref):
+        base = AutoModelForCausalLM.from_pretrained(
+            ref.name,
+            revision=ref.revision,
+            trust_remote_code=params.trust_remote_code,
+            dtype="auto",
+        )
+    base.generation_config = model.generation_config
+    return PeftModel.from_pretrained(base, folder).merge_and_unload()
 
 
 @contextmanager

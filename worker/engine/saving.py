@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import torch
+
 _MARKS = re.compile(r"\{%-?\s*(?:end)?generation\s*-?%\}")
 """What our templates tell the trainer and not every program that loads the model understands."""
 
@@ -14,10 +16,11 @@ _OURS_ALONE = ("backend", "is_local", "local_files_only")
 """Keys transformers 5 adds to a tokenizer's config that say nothing about the tokenizer."""
 
 
-def save_model(model: Any, folder: Path, *, merge: bool) -> None:
-    """Write safetensors to `folder`: an adapter alone, or with `merge` the whole model."""
-    if merge and hasattr(model, "merge_and_unload"):
-        model = model.merge_and_unload()
+def save_model(model: Any, folder: Path, dtype: torch.dtype) -> None:
+    """Write safetensors to `folder`: a whole model in `dtype`, or an adapter alone, in 32 bits."""
+    if not hasattr(model, "peft_config"):
+        model.to(dtype)
+    model.config.use_cache = True  # off only while training
     model.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty card; the supervisor writes one
 
