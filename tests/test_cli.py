@@ -99,6 +99,19 @@ def test_unknown_yaml_keys_are_errors(tmp_path: Path) -> None:
     assert "job.yml: no setting 'epoch'. Did you mean epochs?" in done.stderr
 
 
+def test_a_token_in_a_file_is_used_and_is_no_setting(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"text": "a"}\n' * 3)
+    (tmp_path / "job.yml").write_text(
+        "task: llm-sft\nbase_model: a/b\nproject_name: p\nbackend: spaces-t4\n"
+        "data:\n  path: rows.jsonl\nhub:\n  username: ann\n  token: ${SECRET}\n  push_to_hub: true\n"
+    )
+    done = run(tmp_path, "--config", "job.yml", SECRET="hf_abcdefghijklmnopqrstuv")
+    assert done.returncode == 2
+    assert done.stderr == ""
+    assert "no Hub token" not in done.stdout
+    assert "hf_abcdefghijklmnopqrstuv" not in done.stdout
+
+
 def test_no_network_is_said_once_and_creates_nothing(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"text": "a"}\n' * 3)
     words = ["llm", "--train", "--model", "a/b", "--data-path", "rows.jsonl", "--project-name", "p"]
