@@ -16,7 +16,7 @@ from orchestrator.watch import Watch
 from worker.clock import Clock, SystemClock
 from worker.errors import HubtrainError
 from worker.home import home
-from worker.hubclient import explained, hub
+from worker.hubclient import hub, patiently
 
 
 @dataclass
@@ -47,8 +47,7 @@ class Desk:
         """Return the user's own name and those of their organisations; raises `HubtrainError`."""
         if self.token is None:
             return []
-        with explained("asking who you are"):
-            who = hub(self.token).whoami()
+        who = patiently("asking who you are", hub(self.token).whoami, self.clock)
         return [who["name"], *(org["name"] for org in who.get("orgs", []))]
 
     def record(self, name: str) -> Record:
@@ -62,16 +61,20 @@ class Desk:
         """Return the backend that has the job."""
         handle = record.story.handle
         name = Handle.parse(handle).backend if handle else record.spec.machine.backend
-        return backends.load(name)(self.token)
+        return self.provider(name)
+
+    def provider(self, name: str) -> Backend[Any]:
+        """Return a backend by name, as this user's."""
+        return backends.load(name)(self.token, self.clock)
 
     def watch(self, record: Record) -> Watch:
-        """Return a watch on the job that tells nobody."""
+        """Return a watch on the job, which so far tells nobody."""
         return Watch(record, self.backend(record), self.records, self.clock)
 
     def refreshed(self, record: Record) -> Record:
         """Return the job as its provider knows it now; as it was last known if none answers."""
         story = record.story
-        if story.handle is None or (story.state.final and story.costing is False):
+        if record.ended and (story.handle is None or story.costing is False):
             return record
         try:
             return self.watch(record).refresh()
@@ -80,5 +83,5 @@ class Desk:
 
     def _adopt(self, handle: Handle) -> Record:
         """Take over a job that another laptop launched."""
-        spec = backends.load(handle.backend)(self.token).recall(handle)
+        spec = self.provider(handle.backend).recall(handle)
         return self.records.adopt(spec, str(handle), self.clock.now())

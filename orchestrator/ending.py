@@ -54,7 +54,7 @@ def ending(record: Record, now: datetime) -> list[str]:
         lines.append(f"model   {pushed.url}   {kind}, {size(pushed.size_bytes)}")
     if story.output:
         lines.append(f"model   {story.output}")
-    if (stopped := _billing(story, spec.machine)) is not None:
+    if (stopped := _billing(story, spec.machine, now)) is not None:
         lines.append(stopped)
     rows = list(_next_steps(record))
     width = max((len(row.purpose) for row in rows), default=0)
@@ -67,7 +67,8 @@ def _headline(story: Story, machine: Machine, now: datetime) -> str:
         shown = [f"{k.replace('_', ' ')} {v:.3f}" for k, v in _results(story).items()]
         return " · ".join([f"Succeeded in {took}", cost, ", ".join(shown)]).rstrip(" ·")
     if not story.state.final:
-        return f"{story.state.capitalize()} for {took} · {cost}"
+        since = story.started_at or story.created_at or now
+        return f"{story.state.capitalize()} for {duration((now - since).total_seconds())} · {cost}"
     what = _WHAT.get(story.reason or EndReason.WORKER_DIED, "it ended")
     step = f" at step {story.progress.step}" if story.progress else ""
     verb = {State.CANCELLED: "Cancelled", State.LOST: "Lost"}.get(story.state, "Stopped")
@@ -79,17 +80,20 @@ def _results(story: Story) -> dict[str, float]:
     return {k: story.metrics[k] for k in wanted if k in story.metrics}
 
 
-def _billing(story: Story, machine: Machine) -> str | None:
+def _billing(story: Story, machine: Machine, now: datetime) -> str | None:
     """Say what became of a machine that could have cost something; this one never does."""
     seen, backend = story.machine, backends.load(machine.backend)
-    if seen is None or not backend.needs_hub or not story.state.final:
+    if story.handle is None or not backend.needs_hub or not story.state.final:
         return None
+    if seen is None:
+        return f"{backend.noun} not seen since: hubtrain gc stops it if it is still there"
     if seen.costing:
         return f"STILL COSTING {money(machine.usd_per_hour)}/h ({seen.stage}): hubtrain gc"
     stage = f"{backend.noun} {seen.stage.lower().replace('_', ' ')}"
     if not machine.usd_per_hour:
         return f"{stage}, nothing was charged (confirmed)"
-    return f"{stage}, billing stopped {seen.at.astimezone():%H:%M:%S} (confirmed)"
+    day = "%Y-%m-%d " if seen.at.date() != (story.ended_at or now).date() else ""
+    return f"{stage}, not billed any more (confirmed {seen.at.astimezone():{day}%H:%M:%S})"
 
 
 def _next_steps(record: Record) -> Iterator[Next]:

@@ -10,8 +10,9 @@ from backends.handle import Handle
 from orchestrator.desk import Desk
 from orchestrator.ending import ending
 from orchestrator.listing import summary
+from orchestrator.output import DETACHED
 from orchestrator.records import Record
-from worker.contract import EndReason, Event
+from worker.contract import EndReason
 
 
 def follow(desk: Desk, record: Record, *, lines: bool = False) -> int:
@@ -20,13 +21,13 @@ def follow(desk: Desk, record: Record, *, lines: bool = False) -> int:
         watch = desk.watch(record)
         page = page_of(desk, record)
 
-        def show(_: Event, known: Record) -> None:
+        def show(known: Record) -> None:
             nonlocal page
             if page is None and (page := page_of(desk, known)):
                 desk.screen.say(f"page         {page}")
             stages.training(known)
 
-        watch.on_event = show
+        watch.on_news = show
         if lines:
             watch.on_line = desk.screen.plain
         stages.training(record)
@@ -57,12 +58,33 @@ def detachable(desk: Desk, record: Record) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        job = record.job_id
-        page = page_of(desk, desk.records.get(job))
-        desk.screen.say("", f"Left running as {job}. Nothing was stopped.")
+        record = desk.records.get(record.job_id)
+        if record.story.state.final:
+            close(desk, record)
+        else:
+            _leave(desk, record)
+        sys.exit(DETACHED)
+
+
+def _leave(desk: Desk, record: Record) -> None:
+    job, page = record.job_id, page_of(desk, record)
+    desk.screen.say("", f"Left running as {job}. Nothing was stopped.")
+    desk.screen.say(f"watch again   hubtrain logs -f {job}        stop it   hubtrain cancel {job}")
+    if page:
+        desk.screen.say(f"page          {page}")
+    desk.screen.document(summary(record, desk.clock.now()))
+
+
+@contextmanager
+def unlaunched(desk: Desk) -> Iterator[None]:
+    """Say what Ctrl-C left behind while a job is being sent and launched, and exit."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        desk.screen.say("", "Interrupted before the job was launched.")
         desk.screen.say(
-            f"watch again   hubtrain logs -f {job}        stop it   hubtrain cancel {job}"
+            "go on       the same command: what has been sent is not sent again, nor made twice"
         )
-        if page:
-            desk.screen.say(f"page          {page}")
-        sys.exit(130)
+        desk.screen.say("leave it    hubtrain gc finds and stops whatever is left at a provider")
+        desk.screen.document({"error": "interrupted before the job was launched"})
+        sys.exit(DETACHED)

@@ -2,13 +2,14 @@
 
 The third net behind the worker's own stop and the provider's limits. It needs no record: what a
 laptop that is gone has left is found by what the provider has of ours. A job that runs as it
-should is not garbage, whoever launched it.
+should is not garbage, whoever launched it, and neither is one of which too little is known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import backends
@@ -18,18 +19,22 @@ from backends.handle import Handle
 from orchestrator.archive import archived_events
 from orchestrator.desk import Desk
 from orchestrator.records import Record
-from worker.contract import ENDINGS, JobSpec, fold
+from orchestrator.submit import find_launch
+from orchestrator.words import ago
+from worker.contract import ENDINGS, Event, JobSpec, fold
 from worker.errors import HubtrainError
+
+LATE_SECONDS = 900.0
+"""How much longer than its limits a job may live, to push what it has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """One thing at a provider."""
+    """One machine of ours that lives or costs."""
 
     found: Found
     backend: Backend[Any]
-    spec: JobSpec | None
-    why: str
+    why: str = ""
     """Why nobody needs it, or an empty text if somebody does."""
 
     usd_so_far: float = 0.0
@@ -38,32 +43,64 @@ class Leftover:
     def garbage(self) -> bool:
         return bool(self.why)
 
+    def stop(self) -> Status:
+        """Stop it and return what the provider says then. Raises `HubtrainError`."""
+        self.backend.cancel(self.found.handle)
+        try:
+            return self.backend.status(self.found.handle)
+        except JobGone:
+            return Status(alive=False, costing=False, stage="gone")
 
-def leftovers(desk: Desk, owners: list[str]) -> list[Leftover]:
-    """Return what providers have of ours that lives or costs, garbage and running jobs alike."""
-    seen: dict[str, Leftover] = {}
-    for backend, found in _everything(desk, owners):
-        if str(found.handle) not in seen and (found.status.alive or found.status.costing):
-            seen[str(found.handle)] = _judge(desk, backend, found)
-    return list(seen.values())
+
+@dataclass(slots=True)
+class Sweep:
+    """What was found, by handle, and what could not be asked about."""
+
+    leftovers: dict[str, Leftover] = field(default_factory=dict)
+    unanswered: list[str] = field(default_factory=list)
 
 
-def _everything(desk: Desk, owners: list[str]) -> Iterator[tuple[Backend[Any], Found]]:
-    for record in desk.records.all():
+def sweep(desk: Desk, owners: list[str]) -> Sweep:
+    """Return what providers have of ours that lives or costs, garbage and running jobs alike.
+
+    What cannot be asked about is listed as well, and the rest goes on. Raises nothing for it.
+    """
+    swept = Sweep()
+    known = {record.job_id: record for record in desk.records.all()}
+    for backend, found in _everything(desk, known, owners, swept.unanswered):
+        handle = str(found.handle)
+        if handle in swept.leftovers or not (found.status.alive or found.status.costing):
+            continue
+        try:
+            swept.leftovers[handle] = _judge(desk, backend, found, known.get(found.job_id))
+        except HubtrainError as error:
+            swept.unanswered.append(f"{handle}: {error}")
+    return swept
+
+
+def _everything(
+    desk: Desk, known: Mapping[str, Record], owners: list[str], unanswered: list[str]
+) -> Iterator[tuple[Backend[Any], Found]]:
+    for record in known.values():
         backend = desk.backend(record)
-        if (found := _of_record(record, backend)) is not None:
-            yield backend, found
-    for name in backends.names():
-        backend = backends.load(name)(desk.token)
-        for owner in owners:
-            yield from ((backend, found) for found in backend.sweep(owner))
+        try:
+            if found := _of_record(record, backend):
+                yield backend, found
+        except HubtrainError as error:
+            unanswered.append(f"{record.story.handle or record.job_id}: {error}")
+    for name, owner in ((name, owner) for name in backends.names() for owner in owners):
+        backend = desk.provider(name)
+        try:
+            yield from [(backend, found) for found in backend.sweep(owner)]
+        except HubtrainError as error:
+            unanswered.append(f"{name} of {owner}: {error}")
 
 
 def _of_record(record: Record, backend: Backend[Any]) -> Found | None:
     story = record.story
-    if story.state.final and story.costing is False:
+    if record.ended and story.costing is False:
         return None
-    handle = Handle.parse(story.handle) if story.handle else _unrecorded(record, backend)
+    handle = Handle.parse(story.handle) if story.handle else find_launch(record, backend)
     if handle is None:
         return None
     try:
@@ -72,53 +109,24 @@ def _of_record(record: Record, backend: Backend[Any]) -> Found | None:
         return None
 
 
-def _unrecorded(record: Record, backend: Backend[Any]) -> Handle | None:
-    """Find a launch whose answer never reached the record."""
+def _judge(desk: Desk, backend: Backend[Any], found: Found, record: Record | None) -> Leftover:
     try:
-        return backend.find(backend.plan(record.spec, backend.options()))
-    except HubtrainError:
-        return None
+        spec = record.spec if record else backend.recall(found.handle)
+    except JobGone:
+        return Leftover(found, backend, "its launch was cut short")
+    events = [*(record.events if record else ()), *archived_events(spec, desk.token, desk.clock)]
+    now = desk.clock.now()
+    why, since = _verdict(spec, events, now)
+    hours = (now - since).total_seconds() / 3600
+    return Leftover(found, backend, why, hours * spec.machine.usd_per_hour)
 
 
-def _judge(desk: Desk, backend: Backend[Any], found: Found) -> Leftover:
-    spec = _spec(desk, backend, found)
-    if spec is None:
-        return Leftover(found, backend, None, "its job cannot be read any more")
-    events = list(_known_events(desk, spec))
-    events += archived_events(spec, desk.token)
-    story, now = fold(events), desk.clock.now()
-    spent = story.cost(spec.machine.usd_per_hour, now) if story.started_at else 0.0
+def _verdict(spec: JobSpec, events: list[Event], now: datetime) -> tuple[str, datetime]:
+    """Return why nobody needs the job's machine, if that is so, and since when it works."""
+    story = fold(events)
     ended = next((e for e in events if isinstance(e, ENDINGS)), None)
     if ended:
-        cost = (now - (story.started_at or ended.at)).total_seconds() / 3600
-        spent = cost * spec.machine.usd_per_hour
-        return Leftover(found, backend, spec, f"job finished {ended.at:%Y-%m-%d %H:%M} UTC", spent)
-    limit = spec.limits.max_seconds
-    if limit and story.seconds(now) > limit:
-        return Leftover(found, backend, spec, "job is past its --max-duration", spent)
-    return Leftover(found, backend, spec, "", spent)
-
-
-def _spec(desk: Desk, backend: Backend[Any], found: Found) -> JobSpec | None:
-    known = next((r for r in desk.records.all() if r.job_id == found.job_id), None)
-    if known:
-        return known.spec
-    try:
-        return backend.recall(found.handle)
-    except HubtrainError:
-        return None
-
-
-def _known_events(desk: Desk, spec: JobSpec) -> Iterator[Any]:
-    for record in desk.records.all():
-        if record.job_id == spec.job_id:
-            yield from record.events
-
-
-def stop(leftover: Leftover) -> Status:
-    """Stop it and return what the provider says then."""
-    leftover.backend.cancel(leftover.found.handle)
-    try:
-        return leftover.backend.status(leftover.found.handle)
-    except JobGone:
-        return Status(alive=False, costing=False, stage="gone")
+        return f"its job ended {ago(ended.at, now)}", story.started_at or ended.at
+    if story.seconds(now) > spec.limits.seconds(spec.machine.usd_per_hour) + LATE_SECONDS:
+        return "its job is past its limits", story.started_at or now
+    return "", story.started_at or now

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.records import Record
-from orchestrator.words import duration, money, roughly
+from orchestrator.words import ago, money, roughly
 
 NOTHING = "-"
 
@@ -67,7 +67,7 @@ def _state_words(record: Record, now: datetime) -> str:
     story = record.story
     if story.state.final:
         why = "" if story.reason in {None, "ok", "user"} else f" ({story.reason})"
-        when = f" {roughly((now - story.ended_at).total_seconds())} ago" if story.ended_at else ""
+        when = f" {ago(story.ended_at, now)}" if story.ended_at else ""
         return f"{story.state}{why}{when}"
     since = story.started_at or story.created_at
-    return f"{story.state} {duration((now - since).total_seconds())}" if since else story.state
+    return f"{story.state} {roughly((now - since).total_seconds())}" if since else story.state

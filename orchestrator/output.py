@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import IO, Any
 
 from rich.console import Console
@@ -22,6 +23,9 @@ from orchestrator.stages import Bars, Lines, Stages
 from worker.clock import Clock
 from worker.redact import Redactor
 from worker.task import Finding
+
+MENDABLE, FAILED, DETACHED = 2, 1, 130
+"""Exit codes: what the user can mend before anything ran, what failed, what was left running."""
 
 _SIGNS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "error": "[red]✗[/]"}
 _STATES = {
@@ -52,16 +56,14 @@ class Screen:
             self._console.print("  " + escape(self._redact(line)))
 
     def plain(self, line: str) -> None:
-        """Print a line as it is, secrets aside: a job's output."""
-        if not self.as_json:
-            self._out.write(self._redact(line) + "\n")
-            self._out.flush()
+        """Print a line as it is, secrets aside: a job's output. Bars stay below it."""
+        self._console.out(self._redact(line), highlight=False)
 
     def document(self, document: Any) -> None:
         """Print the one JSON document of a `--json` command; nothing without `--json`."""
         if self.as_json:
             self._out.write(
-                self._redact(json.dumps(document, default=str, ensure_ascii=False)) + "\n"
+                self._redact(json.dumps(document, default=_plain, ensure_ascii=False)) + "\n"
             )
             self._out.flush()
 
@@ -111,11 +113,16 @@ class Screen:
     def stages(self) -> Iterator[Stages]:
         """Show long work as it goes on."""
         terminal = self._console.is_terminal and not self.as_json
-        stages: Stages = Bars(self._console) if terminal else Lines(self.say, self.clock)
+        stages: Stages
+        stages = Bars(self._console, self.clock) if terminal else Lines(self.say, self.clock)
         try:
             yield stages
         finally:
             stages.close()
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _coloured(cell: str) -> str:

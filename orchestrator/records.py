@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
+from backends.base import spec_in
 from worker.contract import (
     ENDINGS,
     Created,
@@ -43,7 +45,7 @@ create table if not exists events (
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Record:
     """One job as this laptop knows it."""
 
@@ -63,37 +65,35 @@ class Record:
         """Whether somebody who knows has said how the job ended."""
         return any(isinstance(event, ENDINGS) for event in self.events)
 
-    @property
+    @cached_property
     def story(self) -> Story:
+        """What the events add up to."""
         return fold(self.events)
 
 
 class Records:
-    """The jobs of this laptop, in `folder/jobs.sqlite`."""
+    """The jobs of this laptop, in `folder/jobs.sqlite`. A disk that fails is a `HubtrainError`."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "jobs.sqlite"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with self._open() as db:
-                db.executescript(_SCHEMA)
-        except (OSError, sqlite3.Error) as error:
-            raise HubtrainError(
-                f"cannot keep records in {folder}: {error}",
-                fix="Make room there, or set HUBTRAIN_HOME to another folder.",
-            ) from error
+        with self._open() as db:
+            db.executescript(_SCHEMA)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        db = sqlite3.connect(self._path, timeout=30.0, isolation_level=None)
         try:
-            db.execute("pragma journal_mode = wal")
-            db.execute("pragma foreign_keys = on")
-            db.execute("begin immediate")
-            yield db
-            db.commit()
-        finally:
-            db.close()
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self._path, timeout=30.0, isolation_level=None)) as db:
+                db.execute("pragma journal_mode = wal")
+                db.execute("pragma foreign_keys = on")
+                db.execute("begin immediate")
+                yield db
+                db.commit()
+        except (OSError, sqlite3.Error) as error:
+            raise HubtrainError(
+                f"cannot keep records in {self._path.parent}: {error}",
+                fix="Make room there, or set HUBTRAIN_HOME to another folder.",
+            ) from error
 
     def claim(self, fingerprint: str, new: Callable[[], JobSpec], now: datetime) -> Record:
         """Return the job asked for in just these words that has not ended, or write down a new one.
@@ -124,19 +124,23 @@ class Records:
         return self.get(spec.job_id)
 
     def add(self, job_id: str, events: Iterable[Event]) -> list[Event]:
-        """Write events down and return those that were new, numbered where they had no number."""
+        """Write events down and return those that were new, numbered where they had no number.
+
+        Raises `BadConfig` if the job has been removed meanwhile.
+        """
         with self._open() as db:
+            if db.execute("select 1 from jobs where job_id = ?", (job_id,)).fetchone() is None:
+                raise _no_such_job(job_id, [])
             return [new for event in events if (new := _insert(db, job_id, event))]
 
     def get(self, job_id: str) -> Record:
         """Return a job by its id or the start of it; raises `BadConfig` if there is no such one."""
         with self._open() as db:
             found = db.execute(
-                "select job_id, spec from jobs where job_id = ?1 or job_id glob ?1 || '*'",
-                (job_id,),
+                "select job_id, spec from jobs where substr(job_id, 1, length(?1)) = ?1", (job_id,)
             ).fetchall()
             exact = [row for row in found if row[0] == job_id] or found
-            if len(exact) != 1:
+            if not job_id or len(exact) != 1:  # an empty name is a mistake, not the start of all
                 raise _no_such_job(job_id, [row[0] for row in found])
             return _record(db, exact[0][1])
 
@@ -167,7 +171,7 @@ def _insert(db: sqlite3.Connection, job_id: str, event: Event) -> Event | None:
 
 
 def _record(db: sqlite3.Connection, spec: str) -> Record:
-    parsed = JobSpec.model_validate_json(spec)
+    parsed = spec_in(spec, "the records")
     lines = db.execute("select line from events where job_id = ? order by rowid", (parsed.job_id,))
     events = (from_line(line) for (line,) in lines)
     return Record(parsed, tuple(e for e in events if e is not None))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from rich.console import Console
 from rich.markup import escape
@@ -22,6 +22,8 @@ QUIET_SECONDS = 15.0
 class Stages:
     """Long work in named stages, one after the other. Calling it is a `Report`."""
 
+    clock: Clock
+
     def __call__(self, what: str, done: float | None) -> None:
         """Say what is going on and the share done, 0 to 1, or none if nobody knows."""
         self.show(what, done, "")
@@ -32,10 +34,9 @@ class Stages:
 
     def training(self, record: Record) -> None:
         """Show how far a job is."""
-        now = datetime.now(UTC)
-        story = record.story
+        now, story = self.clock.now(), record.story
         if story.progress is None or story.phase:
-            self.show(_where(record), None, f"{story.phase or _machine(record)}")
+            self.show(_where(record), None, story.phase or _machine(record))
             return
         done = story.progress.step / max(1, story.progress.total_steps)
         self.show("Training", done, training_note(record, now))
@@ -47,7 +48,8 @@ class Stages:
 class Bars(Stages):
     """Progress bars of a terminal."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, clock: Clock) -> None:
+        self.clock = clock
         self._progress = Progress(
             TextColumn("  {task.description:<12}"),
             BarColumn(20),

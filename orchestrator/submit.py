@@ -109,7 +109,22 @@ def submit(
         raise
     launched = Launched(handle=str(handle), at=clock.now(), source="laptop")
     records.add(record.job_id, [launched])
-    return Submitted(records.get(record.job_id), handle, existed=False)
+    record = records.get(record.job_id)
+    if record.ended:  # somebody cancelled it while it was being launched
+        backend.cancel(handle)
+    return Submitted(record, handle, existed=False)
+
+
+def find_launch(record: Record, backend: Backend[Any]) -> Handle | None:
+    """Return the handle of a launch whose answer never reached the record; none if none is.
+
+    Asks the provider. A job this machine cannot even plan any more has not been launched from it.
+    """
+    try:
+        request = backend.plan(record.spec, backend.options())
+    except (PlanRefused, ValueError):
+        return None
+    return backend.find(request)
 
 
 def _failed(error: HubtrainError, clock: Clock) -> Failed:

@@ -147,7 +147,9 @@ def _plan(asked: Asked, report: Report, package: packing.Package) -> PlannedRequ
         data = packing.planned_ref(package, report.owner)
     else:
         data = packing.planned_folder(package, home() / "data")
-    return asked.backend.plan(_order(asked, report, data).spec("xxxxxx"), asked.options)
+    order = _order(asked, report, data)
+    plan: PlannedRequest = asked.backend.plan(order.spec("xxxxxx"), asked.options)
+    return plan
 
 
 def _show(desk: Desk, report: Report, plan: PlannedRequest) -> int:

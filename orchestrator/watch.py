@@ -1,14 +1,15 @@
 """Following a job: its lines become events on record, its machine is asked about, its end awaited.
 
 The worker's last event decides how a job ended; the provider only says whether the machine lives.
-What the provider has forgotten is read from the Hub, where the worker left its events.
+What the provider has forgotten is read from the Hub, where the worker left its events. A network
+that is away for a while changes nothing: what was not heard is heard later.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,42 +17,46 @@ from backends.base import Backend, Status
 from backends.errors import JobGone
 from backends.handle import Handle
 from orchestrator.archive import archived_events
+from orchestrator.reader import Reader, quietly
 from orchestrator.records import Record, Records
+from orchestrator.submit import find_launch
 from worker.clock import Clock
-from worker.contract import (
-    EndReason,
-    Event,
-    Failed,
-    Observed,
-    Stopped,
-    from_line,
-)
+from worker.contract import EndReason, Event, Failed, Launched, Observed, Stopped, from_line
 from worker.errors import HubtrainError, HubUnreachable
+
+LOOK_SECONDS = 0.25
+"""Wait between two looks at the lines that have come."""
 
 ASK_SECONDS = 2.0
 """First wait between two questions to the provider; it grows while nothing changes."""
 
 ASK_SECONDS_MOST = 30.0
+
 STOP_SECONDS = 90.0
 """Longest wait for the machine to stop by itself after the job's end, before it is stopped."""
 
-_UNBUILT = {"BUILD_ERROR", "CONFIG_ERROR", "NO_APP_FILE"}
+GIVE_UP_SECONDS = 60.0
+"""Longest wait for a machine that was told to stop."""
+
+_LAST_LINES = 20
 
 
 @dataclass(slots=True)
 class Watch:
-    """One job being followed; `on_event` and `on_line` are told what is new."""
+    """One job being followed; `on_news` and `on_line` are told what is new."""
 
     record: Record
     backend: Backend[Any]
     records: Records
     clock: Clock
-    on_event: Callable[[Event, Record], None] = lambda event, record: None
+    on_news: Callable[[Record], None] = lambda record: None
     on_line: Callable[[str], None] = lambda line: None
-    _lines: queue.Queue[str | None] = field(default_factory=queue.Queue)
+    _told: int = field(default=0, init=False)
+    """Lines that `on_line` has been told of: a log that is read again begins at its start."""
 
     @property
     def handle(self) -> Handle:
+        """The launched job. Raises `HubtrainError` if it never was."""
         handle = self.record.story.handle
         if handle is None:
             raise HubtrainError(
@@ -63,63 +68,85 @@ class Watch:
     def follow(self) -> Record:
         """Watch until the job has ended and its machine costs nothing; returns the final record.
 
-        Blocks. An interrupt leaves the job as it is.
+        Blocks, also while the provider cannot be reached. An interrupt leaves the job as it is.
+        Raises `HubtrainError` if the provider refuses to be asked.
         """
-        reader = threading.Thread(target=self._read, args=(self.handle,), daemon=True)
-        reader.start()
-        wait, asked, reading = ASK_SECONDS, 0.0, True
-        while True:
-            if reading:
-                reading = self._drain(0.25)
-            else:
-                self.clock.sleep(min(wait, 1.0))
-            if self.clock.monotonic() - asked >= wait or not reading:
-                changed = self._ask()
-                wait = ASK_SECONDS if changed else min(wait * 1.3, ASK_SECONDS_MOST)
+        handle = self.handle
+        reader, wait, asked = Reader(self.backend, handle), ASK_SECONDS, -math.inf
+        while not self.record.ended:
+            over = reader.over  # asked before reading, so that the last lines are read
+            self._take(reader.new_lines(), reader.count)
+            if self.clock.monotonic() - asked >= (ASK_SECONDS if over else wait):
+                wait = ASK_SECONDS if self._ask() else min(wait * 1.3, ASK_SECONDS_MOST)
                 asked = self.clock.monotonic()
-            if self.record.ended:
-                return self._stop_paying()
-            if self._dead() and not reading:
-                return self._last_word()
+                if over and self._dead() and self._last_word():
+                    break
+                if over:
+                    reader = Reader(self.backend, handle)
+            self.clock.sleep(LOOK_SECONDS)
+        return self._stop_paying()
 
     def refresh(self) -> Record:
-        """Read what there is now, ask once, and return the job; nothing is waited for."""
+        """Ask once, read what there is now, and return the job; nothing is waited for.
+
+        Raises `HubtrainError` if the provider does not answer.
+        """
+        if self.record.story.handle is None:
+            self._find()
         if self.record.story.handle is None:
             return self.record
-        if not self.record.ended:
-            for line in _quietly(self.backend.logs(self.handle)):
-                self._take(line)
-        if self.record.story.costing is not False:
+        if not self.record.ended or self._still_there():
             self._ask()
-        return self.record if self.record.ended or not self._dead() else self._last_word()
+        self._read()
+        if self._dead():
+            self._last_word()
+        return self.record
 
-    def _read(self, handle: Handle) -> None:
-        for line in _quietly(self.backend.logs(handle, follow=True)):
-            self._lines.put(line)
-        self._lines.put(None)
+    def cancel(self) -> Record:
+        """Stop the job for its user; the intent is on record before the provider is asked.
 
-    def _drain(self, seconds: float) -> bool:
-        """Take the lines there are; false once there will be no more."""
-        try:
-            line = self._lines.get(timeout=seconds)
-            while line is not None:
-                self._take(line)
-                line = self._lines.get_nowait()
-        except queue.Empty:
-            return True
-        return False
+        A job that has ended keeps its end; if its machine lives on, that is stopped. Blocks until
+        the machine costs nothing, or does not stop within minutes.
+        """
+        with suppress(HubUnreachable):
+            self.refresh()
+        if not self.record.story.state.final:
+            self._note([Stopped(reason=EndReason.USER, at=self.clock.now(), source="laptop")])
+        if self.record.story.handle and self._still_there():
+            self.backend.cancel(self.handle)
+            self._stop_paying()
+            self._read(again=True)
+        return self.record
 
-    def _take(self, line: str) -> None:
-        event = from_line(line)
-        if event is None:
-            self.on_line(line)
-        else:
-            self._note(event)
+    def _find(self) -> None:
+        """Look for a launch whose answer was lost."""
+        if not self.record.ended and (handle := find_launch(self.record, self.backend)):
+            self._note([Launched(handle=str(handle), at=self.clock.now(), source="laptop")])
 
-    def _note(self, event: Event) -> None:
-        for new in self.records.add(self.record.job_id, [event]):
-            self.record = self.records.get(self.record.job_id)
-            self.on_event(new, self.record)
+    def _read(self, *, again: bool = False) -> None:
+        """Read the lines there are, unless it is known how the job ended."""
+        if again or not self.record.ended:
+            self._take(quietly(self.backend.logs(self.handle)))
+
+    def _take(self, lines: Iterable[str], before: int = 0) -> None:
+        """Note the events in the lines and tell the rest, of which `before` came earlier."""
+        events = []
+        for number, line in enumerate(lines, before + 1):
+            event = from_line(line)
+            if event is not None:
+                events.append(event)
+            elif number > self._told:
+                self.on_line(line)
+            self._told = max(self._told, number)
+        self._note(events)
+
+    def _note(self, events: list[Event]) -> bool:
+        """Write events down; true if any was new."""
+        if not events or not self.records.add(self.record.job_id, events):
+            return False
+        self.record = self.records.get(self.record.job_id)
+        self.on_news(self.record)
+        return True
 
     def _ask(self) -> bool:
         """Ask the provider once; true if its answer is not what it was."""
@@ -135,41 +162,54 @@ class Watch:
             costing=status.costing,
             detail=status.detail,
             url=status.url,
+            reason=status.reason,
             at=self.clock.now(),
             source="laptop",
         )
         last = self.record.story.machine
-        if last and _same(last, seen):
+        return not (last and _same(last, seen)) and self._note([seen])
+
+    def _last_word(self) -> bool:
+        """The machine is gone and no ending was read: look on the Hub, then ask what it died of.
+
+        True once it is known what there is to know, false while the Hub cannot be reached.
+        """
+        if self.record.ended:
+            return True
+        try:
+            self._note(archived_events(self.record.spec, self.backend.token, self.clock))
+        except HubUnreachable:
             return False
-        self._note(seen)
+        machine = self.record.story.machine
+        if machine and machine.reason and not self.record.ended:
+            self._note([self._died(machine, machine.reason)])
         return True
 
-    def _last_word(self) -> Record:
-        """The machine is gone and no ending was read: look on the Hub, then ask what it died of."""
-        for event in archived_events(self.record.spec, self.backend.token):
-            self._note(event)
-        machine = self.record.story.machine
-        if machine and not self.record.ended and machine.stage in _UNBUILT:
-            failed = Failed(
-                reason=EndReason.BUILD_ERROR,
-                message="The machine's image could not be built; nothing was charged for it.",
-                detail=machine.detail,
-                at=self.clock.now(),
-                source="laptop",
-            )
-            self._note(failed)
-        return self.record
+    def _died(self, machine: Observed, reason: EndReason) -> Failed:
+        said = list(quietly(self.backend.build_logs(self.handle)))[-_LAST_LINES:]
+        return Failed(
+            reason=reason,
+            message=machine.detail or f"The machine stopped ({machine.stage}).",
+            detail="\n".join(said),
+            at=self.clock.now(),
+            source="laptop",
+        )
 
     def _stop_paying(self) -> Record:
         """Wait for the worker to stop its machine; stop it from here if it does not."""
-        give_up = self.clock.monotonic() + STOP_SECONDS
-        while self._still_there():
-            if self.clock.monotonic() > give_up:
-                self.backend.cancel(self.handle)
+        began, wait, told = self.clock.monotonic(), LOOK_SECONDS, False
+        with suppress(HubtrainError):  # who may not ask cannot stop it: the record says what it is
+            while self._still_there():
+                waited = self.clock.monotonic() - began
+                if waited > STOP_SECONDS + GIVE_UP_SECONDS:
+                    break
+                if waited > STOP_SECONDS and not told:
+                    self.backend.cancel(self.handle)
+                    told = True
                 self._ask()
-                break
-            self.clock.sleep(0.5)
-            self._ask()
+                if self._still_there():
+                    self.clock.sleep(wait)
+                    wait = min(wait * 1.3, 5.0)
         return self.record
 
     def _dead(self) -> bool:
@@ -179,26 +219,6 @@ class Watch:
     def _still_there(self) -> bool:
         machine = self.record.story.machine
         return machine is None or machine.alive or machine.costing
-
-
-def cancel(record: Record, backend: Backend[Any], records: Records, clock: Clock) -> Record:
-    """Stop a job for its user. The intent is on record before the provider is asked."""
-    if not record.ended:
-        stopped = Stopped(reason=EndReason.USER, at=clock.now(), source="laptop")
-        records.add(record.job_id, [stopped])
-    if record.story.handle:
-        watch = Watch(records.get(record.job_id), backend, records, clock)
-        backend.cancel(watch.handle)
-        return watch._stop_paying()
-    return records.get(record.job_id)
-
-
-def _quietly(lines: Iterator[str]) -> Iterator[str]:
-    """Yield lines until they end or their source cannot be reached."""
-    try:
-        yield from lines
-    except (HubUnreachable, JobGone):
-        return
 
 
 def _same(a: Observed, b: Observed) -> bool:

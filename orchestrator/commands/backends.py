@@ -22,7 +22,7 @@ def COMMAND(as_json: bool) -> int:  # noqa: N802
     found: dict[str, list[Flavor]] = {}
     for name in backends.names():
         try:
-            found[name] = backends.load(name)(desk.token).flavors()
+            found[name] = desk.provider(name).flavors()
         except HubtrainError as error:
             desk.screen.findings([Finding("warn", name, error.message, error.fix)])
     desk.screen.document({name: [asdict(f) for f in flavors] for name, flavors in found.items()})

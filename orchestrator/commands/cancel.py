@@ -7,7 +7,6 @@ import click
 from orchestrator.desk import Desk
 from orchestrator.ending import ending
 from orchestrator.listing import summary
-from orchestrator.watch import cancel
 
 
 @click.command("cancel")
@@ -21,8 +20,7 @@ def COMMAND(jobs: tuple[str, ...], as_json: bool) -> int:  # noqa: N802
     desk = Desk(as_json)
     stopped = []
     for name in jobs:
-        record = desk.record(name)
-        record = cancel(record, desk.backend(record), desk.records, desk.clock)
+        record = desk.watch(desk.record(name)).cancel()
         desk.screen.say(
             f"{record.job_id}  {record.spec.project}", *ending(record, desk.clock.now())
         )

@@ -6,6 +6,7 @@ import importlib.metadata
 import platform
 import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 from importlib.util import find_spec
 
 import click
@@ -27,7 +28,7 @@ def COMMAND(as_json: bool) -> int:  # noqa: N802
     desk = Desk(as_json)
     found = [*_python(), *_local_training(), *_disk(), *_account(desk)]
     desk.screen.findings(found)
-    desk.screen.document([{"level": f.level, "topic": f.topic, "text": f.text} for f in found])
+    desk.screen.document([asdict(finding) for finding in found])
     return 1 if any(f.level == "error" for f in found) else 0
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 from orchestrator.desk import Desk
-from orchestrator.gc import Leftover, leftovers, stop
+from orchestrator.gc import Leftover, sweep
 from orchestrator.words import count, money
+from worker.errors import HubtrainError
+from worker.task import Finding
 
 
 @click.command("gc")
@@ -20,22 +22,27 @@ def COMMAND(yes: bool, delete: bool, owners: tuple[str, ...], as_json: bool) -> 
     Exits 0 if nothing of that kind is left.
     """
     desk = Desk(as_json)
-    found = leftovers(desk, list(owners) or desk.accounts())
+    swept = sweep(desk, list(owners) or desk.accounts())
+    found = list(swept.leftovers.values())
     garbage = [one for one in found if one.garbage]
-    for one in found:
-        if not one.garbage:
-            desk.screen.say(f"Running as it should: {one.found.handle}")
+    running = [str(one.found.handle) for one in found if not one.garbage]
+    desk.screen.findings(Finding("warn", "not asked", text) for text in swept.unanswered)
+    if desk.token is None:
+        text = "without a Hub token only the jobs this machine knows are looked at"
+        desk.screen.findings([Finding("warn", "account", text, "hf auth login")])
+    desk.screen.say(*(f"Running as it should: {handle}" for handle in running))
     desk.screen.say(_headline(garbage), *map(_line, garbage))
-    stopping = bool(garbage) and (yes or (not as_json and click.confirm("  Stop?", default=False)))
-    left = [one for one in garbage if not (stopping and _stopped(desk, one, delete))]
+    agreed = bool(garbage) and (yes or (not as_json and _agreed(desk)))
+    left = [one for one in garbage if not (agreed and _stopped(desk, one, delete))]
     desk.screen.document(
         {
-            "stopped": [str(g.found.handle) for g in garbage if g not in left],
-            "left": [str(g.found.handle) for g in left],
-            "running": [str(one.found.handle) for one in found if not one.garbage],
+            "stopped": [str(one.found.handle) for one in garbage if one not in left],
+            "left": [str(one.found.handle) for one in left],
+            "running": running,
+            "unanswered": swept.unanswered,
         }
     )
-    return 1 if left else 0
+    return 1 if left or swept.unanswered else 0
 
 
 def _headline(garbage: list[Leftover]) -> str:
@@ -50,9 +57,23 @@ def _line(one: Leftover) -> str:
     return f"  {one.found.handle} · {one.found.status.stage} ({costs}{spent}) · {one.why}"
 
 
+def _agreed(desk: Desk) -> bool:
+    """Ask the user; nobody there to answer is a no."""
+    try:
+        return click.confirm("  Stop?", default=False)
+    except click.Abort:
+        desk.screen.say("", "Left as it is; `hubtrain gc --yes` stops it.")
+        return False
+
+
 def _stopped(desk: Desk, one: Leftover, delete: bool) -> bool:
-    status = stop(one)
-    if delete:
-        one.backend.remove(one.found.handle)
+    """Stop one thing; true once it costs nothing. What goes wrong is said, and the rest goes on."""
+    try:
+        status = one.stop()
+        if delete:
+            one.backend.remove(one.found.handle)
+    except HubtrainError as error:
+        desk.screen.findings([Finding("error", "gc", f"{one.found.handle}: {error}")])
+        return False
     desk.screen.say(f"Stopped {one.found.handle} ({status.stage})")
     return not status.costing

@@ -17,13 +17,13 @@ from orchestrator.listing import ROW, row, summary
 def COMMAND(everything: bool, offline: bool, as_json: bool) -> None:  # noqa: N802
     """List jobs: state, progress, loss, cost."""
     desk = Desk(as_json)
-    now = desk.clock.now()
-    records = desk.records.all()
+    records, now = desk.records.all(), desk.clock.now()
     if not everything:
         records = [r for r in records if not r.story.state.final or r.age(now).days < 7]  # noqa: PLR2004
     if not offline and records:
         with ThreadPoolExecutor(8) as pool:
             records = list(pool.map(desk.refreshed, records))
+    now = desk.clock.now()
     desk.screen.document([summary(r, now) for r in records])
     if records:
         desk.screen.table(ROW, (row(r, now) for r in records))

@@ -6,7 +6,6 @@ import click
 
 from backends.handle import Handle
 from orchestrator.desk import Desk
-from orchestrator.watch import cancel
 
 
 @click.command("rm")
@@ -19,13 +18,12 @@ def COMMAND(jobs: tuple[str, ...], force: bool, as_json: bool) -> int:  # noqa: 
     removed = []
     for name in jobs:
         record = desk.refreshed(desk.record(name))
-        backend = desk.backend(record)
         if not record.story.state.final and record.story.handle:
             if not force:
                 raise click.UsageError(f"{record.job_id} still runs; --force stops it first")
-            record = cancel(record, backend, desk.records, desk.clock)
+            record = desk.watch(record).cancel()
         if record.story.handle:
-            backend.remove(Handle.parse(record.story.handle))
+            desk.backend(record).remove(Handle.parse(record.story.handle))
         desk.records.remove(record.job_id)
         desk.screen.say(f"Removed {record.job_id}  {record.spec.project}")
         removed.append(record.job_id)

@@ -122,9 +122,10 @@ def local_ref(package: Package, store: Path) -> DataRef:
 
     That place, below `store`, is named by the content: jobs with the same data share it.
     """
-    if package.remote is not None:
-        return package.remote
-    home = store / package.content[:16]
+    planned = planned_folder(package, store)
+    if planned.folder is None:
+        return planned
+    home = Path(planned.folder)
     if not home.exists():
         store.mkdir(parents=True, exist_ok=True)
         arriving = Path(tempfile.mkdtemp(prefix=".arriving-", dir=store))
@@ -135,8 +136,15 @@ def local_ref(package: Package, store: Path) -> DataRef:
             shutil.rmtree(arriving, ignore_errors=True)
             if not home.exists():
                 raise
+    return planned
+
+
+def planned_folder(package: Package, store: Path) -> DataRef:
+    """Return the reference as `local_ref` makes it, with nothing moved yet."""
+    if package.remote is not None:
+        return package.remote
     return DataRef(
-        folder=str(home.resolve()),
+        folder=str((store / package.content[:16]).resolve()),
         train=package.train,
         valid=package.valid,
         rows=package.rows,
