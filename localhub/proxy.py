@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -66,6 +66,8 @@ async def _pass_http(client: httpx2.AsyncClient, request: Request, door: Door, s
     """Send a request on and the answer back, until either side has enough."""
     try:
         answer = await client.send(_onward(client, request, door), stream=True)
+    except ClientDisconnect:
+        return
     except httpx2.HTTPError:
         await closed(door)(request.scope, request.receive, send)
         return

@@ -78,13 +78,14 @@ def build(live: Live, visits: Visits, look: Callable[[], View], sign_in: bool) -
 
     with gr.Blocks(title=f"{live.spec.project}: hubtrain", analytics_enabled=False) as page:
         answer = gr.HTML(elem_id="answer", js_on_load=_LEAVE)
-        stop_button = gr.Button("Stop…", visible=False, size="sm", elem_id="stop")
-        with gr.Group(visible=False, elem_id="sure") as sure:
+        with gr.Row(elem_id="controls"):
+            stop_button = gr.Button("Stop…", visible=False, size="sm", elem_id="stop")
+            who = gr.HTML(elem_id="who", js_on_load=None)
+        with gr.Column(visible=False, elem_id="sure") as sure:
             words = gr.Markdown()
             with gr.Row():
                 yes = gr.Button("Yes, stop it", variant="stop", size="sm", elem_id="stop-yes")
                 no = gr.Button("Let it run", size="sm", elem_id="stop-no")
-        who = gr.HTML(elem_id="who", js_on_load=None)
         curves = gr.HTML(elem_id="curves", js_on_load=None)
         machine = gr.HTML(elem_id="machine", js_on_load=None)
         search = gr.Textbox(
@@ -92,13 +93,14 @@ def build(live: Live, visits: Visits, look: Callable[[], View], sign_in: bool) -
         )
         log = gr.Textbox(
             show_label=False,
-            lines=14,
+            lines=6,
             max_lines=14,
             interactive=False,
             elem_id="log",
             container=False,
         )
-        gr.HTML(_shell('<a href="log" target="_blank">The whole log</a>'), js_on_load=None)
+        whole_log = '<p class="small"><a href="log" target="_blank">The whole log</a></p>'
+        gr.HTML(_shell(whole_log), js_on_load=None)
         with gr.Accordion("Settings", open=False):
             gr.HTML(_shell(shown.settings(live.spec)), js_on_load=None)
 

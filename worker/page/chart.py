@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 480, 190
-LEFT, RIGHT, TOP, BOTTOM = 52, 10, 10, 24
+LEFT, RIGHT, TOP, BOTTOM = 56, 10, 10, 24
 MOST_POINTS = 160
 
 Point = tuple[float, float]
@@ -79,7 +79,8 @@ class _Box:
         for y in (self.y0, (self.y0 + self.y1) / 2, self.y1):
             py = self.at(self.x0, y).split(",")[1]
             rows.append(f'<path d="M{LEFT},{py}H{WIDTH - RIGHT}"/>')
-            rows.append(f'<text x="{LEFT - 6}" y="{py}" dy="4" text-anchor="end">{_said(y)}</text>')
+            said = _tick(y, self.y1 - self.y0)
+            rows.append(f'<text x="{LEFT - 6}" y="{py}" dy="4" text-anchor="end">{said}</text>')
         ends = ((LEFT, "start", self.x0), (WIDTH - RIGHT, "end", self.x1))
         rows += [
             f'<text x="{px}" y="{HEIGHT - 6}" text-anchor="{anchor}">{x:,.0f}</text>'
@@ -96,6 +97,13 @@ def _legend(number: int, line: Line) -> str:
 def _padded(low: float, high: float) -> Point:
     margin = (high - low) * 0.06 or abs(high) * 0.1 or 1.0
     return (low if low >= 0 and low - margin < 0 else low - margin), high + margin
+
+
+def _tick(value: float, span: float) -> str:
+    """Return a value with the digits that tell it from others on an axis so long."""
+    digits = max(0, 1 - math.floor(math.log10(span)))
+    small = abs(value) < 0.01 and digits > 3  # noqa: PLR2004
+    return _said(value) if small else f"{value:,.{digits}f}"
 
 
 def _said(value: float) -> str:

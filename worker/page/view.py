@@ -136,10 +136,10 @@ def who(name: str | None, may_stop: bool) -> str:
     """Return who looks, and how to become somebody who may stop the job."""
     if name is None:
         sign_in = '<a href="login/huggingface" target="_blank">Sign in with Hugging Face</a>'
-        return f'<p class="who">{sign_in} to stop this job.</p>'
+        return f'<p class="small">{sign_in} to stop this job.</p>'
     lacking = "" if may_stop else ", who may not stop this job"
     out = '<a href="logout">Sign out</a>'
-    return f'<p class="who">Signed in as {escape(name)}{lacking}. {out}</p>'
+    return f'<p class="small">Signed in as {escape(name)}{lacking}. {out}</p>'
 
 
 def _bar(view: View) -> str:
