@@ -7,7 +7,6 @@ anything ran, 1 for what failed, 130 for a detached watch.
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from difflib import get_close_matches
@@ -19,8 +18,9 @@ import click
 
 import worker.tasks
 from orchestrator import commands
-from orchestrator.flags import nearest_option, normalized
+from orchestrator.flags import normalized, unknown_options
 from orchestrator.output import DETACHED, FAILED, MENDABLE, Screen
+from orchestrator.words import on_disk
 from worker.clock import SystemClock
 from worker.contract import EndReason
 from worker.errors import HubtrainError
@@ -90,7 +90,7 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until exit)
         code = FAILED
     except OSError as error:
-        screen.error(*_trouble(error), exit_code=FAILED)
+        screen.error(*on_disk(error), exit_code=FAILED)
         code = FAILED
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -123,18 +123,10 @@ def _without_token(argv: list[str]) -> tuple[str | None, list[str]]:
     return token, rest
 
 
-def _trouble(error: OSError) -> tuple[str, str]:
-    """Say what this machine refused, and what to do."""
-    if error.errno == errno.ENOSPC:
-        return f"the disk is full ({error.filename or 'writing'}).", "Make room, try again."
-    what = f"{error.filename}: " if error.filename else ""
-    return f"{what}{error.strerror or error}.", ""
-
-
 def _usage(error: click.UsageError) -> str:
     if isinstance(error, click.NoSuchOption):
         command = error.ctx.command if error.ctx else program
-        return f"no option {error.option_name}.{nearest_option(error.option_name, command)}"
+        return "\n".join(unknown_options(sys.argv[1:], error.option_name, command))
     if isinstance(error, click.NoSuchCommand):
         names = program.list_commands(click.Context(program))
         near = get_close_matches(error.command_name, names, n=1)

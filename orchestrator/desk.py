@@ -14,7 +14,7 @@ from orchestrator.output import Screen
 from orchestrator.records import Record, Records
 from orchestrator.watch import Watch
 from worker.clock import Clock, SystemClock
-from worker.errors import HubtrainError
+from worker.errors import BadConfig, HubtrainError
 from worker.home import home
 from worker.hubclient import hub, patiently
 
@@ -37,8 +37,8 @@ class Desk:
     @cached_property
     def token(self) -> str | None:
         """The Hub token of the environment, or that of `hf auth login`; none is an answer too."""
-        if token := os.environ.get("HF_TOKEN"):
-            return token
+        if token := os.environ.get("HF_TOKEN", "").strip():
+            return _sendable(token)
         from huggingface_hub import get_token
 
         return get_token()
@@ -85,3 +85,12 @@ class Desk:
         """Take over a job that another laptop launched."""
         spec = self.provider(handle.backend).recall(handle)
         return self.records.adopt(spec, str(handle), self.clock.now())
+
+
+def _sendable(token: str) -> str:
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise BadConfig(
+            "this is no Hub token: it holds a blank, a line break or a letter that none has.",
+            fix="Copy it again, whole and alone; it begins with hf_.",
+        )
+    return token

@@ -79,6 +79,14 @@ def normalized(token: str) -> str:
     return token.replace("_", "-")
 
 
+def unknown_options(words: Iterable[str], first: str, command: click.Command) -> list[str]:
+    """Return a complaint for each option among `words` that `command` lacks, `first` before all."""
+    known = {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
+    typed = (word.split("=")[0] for word in words if word.startswith("--") and word != "--")
+    wrong = dict.fromkeys([first, *(w for w in typed if normalized(w) not in {*known, "--help"})])
+    return [f"no option {name}.{nearest_option(name, command)}" for name in wrong]
+
+
 def nearest_option(name: str, command: click.Command) -> str:
     """Return a sentence with the option that looks most like `name`, or an empty one."""
     by_flag = {

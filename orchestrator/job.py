@@ -13,6 +13,7 @@ from worker.errors import BadConfig
 from worker.params import Flag, Params
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)\s*([dhms]))")
+_LONGEST = 365 * 86400.0
 _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
 
@@ -60,8 +61,8 @@ class LimitSettings(Params):
     @field_validator("max_duration")
     @classmethod
     def _readable(cls, value: str | None) -> str | None:
-        if value is not None:
-            seconds(value)
+        if value is not None and not 0 < seconds(value) <= _LONGEST:
+            raise ValueError("must be longer than nothing and at most a year")
         return value
 
 

@@ -60,6 +60,8 @@ class Catalog:
             name = self.keys.get(str(key).replace("-", "_"))
             if name is None:
                 wrong.append(self._unknown(str(key), layer.source))
+            elif value == "" and self.settings[name].required:
+                continue  # asked for as what it is: missing
             else:
                 found[name] = self._none(name, value)
         if wrong:
@@ -152,6 +154,9 @@ def from_file(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[Laye
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadConfig(f"cannot read {path}: {error.strerror}") from error
+    except yaml.MarkedYAMLError as error:
+        at = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise BadConfig(f"{path}{at} is not YAML: {error.problem}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadConfig(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(loaded, dict):

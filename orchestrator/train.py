@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,12 @@ from orchestrator.follow import detachable, follow, unlaunched
 from orchestrator.job import JobSettings, project_of
 from orchestrator.listing import summary
 from orchestrator.output import MENDABLE
-from orchestrator.preflight import Report, Request, check
+from orchestrator.preflight import Findings, Report, Request, check
 from orchestrator.settings import Settings
 from orchestrator.submit import Order, Submitted, submit
 from orchestrator.words import duration
 from worker.contract import DataRef, Machine
-from worker.errors import BadConfig
+from worker.errors import BadConfig, HubtrainError
 from worker.home import home
 from worker.hubclient import hub
 from worker.task import Finding, Task
@@ -58,21 +59,19 @@ def train(desk: Desk, task: Task[Any], settings: Settings, *, dry_run: bool, det
 
 
 def _asked(task: Task[Any], settings: Settings, desk: Desk) -> Asked:
-    wrong: list[str] = []
-    read: dict[Any, Any] = {}
-    for params in (JobSettings, task.params):
-        try:
-            read[params] = settings.of(params)
-        except BadConfig as error:
-            wrong.append(error.message)
-    if wrong:
-        raise BadConfig("\n".join(wrong))
-    job = read[JobSettings]
-    place = backends.resolve(job.backend)
-    options = settings.of(place.backend.options)
+    """Return the settings, validated; raises `BadConfig` that names all that is wrong."""
+    found = Findings()
+    read = partial(found.attempt, "settings")
+    where = str(settings.values.get("backend", JobSettings.model_fields["backend"].default))
+    job = read(partial(settings.of, JobSettings))
+    params = read(partial(settings.of, task.params))
+    place = read(partial(backends.resolve, where))
+    options = read(partial(settings.of, place.backend.options)) if place else None
+    project = read(partial(project_of, job)) if job else None
+    if job is None or params is None or place is None or options is None or project is None:
+        raise BadConfig("\n".join(f"{f.text} {f.fix}".strip() for f in found.in_order()))
     backend = place.backend(desk.token, desk.clock)
-    project = project_of(job)
-    return Asked(task, read[task.params], job, backend, place.flavor, options, project)
+    return Asked(task, params, job, backend, place.flavor, options, project)
 
 
 def _checked(desk: Desk, asked: Asked) -> Report | None:
@@ -116,7 +115,13 @@ def _packed(desk: Desk, asked: Asked, report: Report) -> Iterator[packing.Packag
 
 def _scratch() -> Path:
     folder = home() / "scratch"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HubtrainError(
+            f"cannot write in {home()}: {error.strerror}.",
+            fix="Make room there, or set HUBTRAIN_HOME to another folder.",
+        ) from error
     return folder
 
 
@@ -159,6 +164,7 @@ def _show(desk: Desk, report: Report, plan: PlannedRequest) -> int:
 
 
 def _submitted(desk: Desk, asked: Asked, report: Report, package: packing.Package) -> Submitted:
+    records = desk.records  # opened before anything is sent: without a record nothing is launched
     with desk.screen.stages() as stages:
         if asked.backend.needs_hub:
             data = packing.upload(package, hub(desk.token), str(report.owner), stages, desk.clock)
@@ -171,7 +177,7 @@ def _submitted(desk: Desk, asked: Asked, report: Report, package: packing.Packag
             asked.backend,
             asked.options,
             secrets,
-            records=desk.records,
+            records=records,
             clock=desk.clock,
             report=stages,
         )

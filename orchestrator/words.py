@@ -1,10 +1,12 @@
-"""Money, time and size as people read them."""
+"""Money, time and size as people read them, and what a disk says."""
 
 from __future__ import annotations
 
+import errno
 from datetime import datetime
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 
 
@@ -53,3 +55,11 @@ def gibibytes(count: float) -> str:
 def count(number: float, noun: str) -> str:
     """Return `1 row`, `4,812 rows`."""
     return f"{number:,.0f} {noun}" + ("" if number == 1 else "s")
+
+
+def on_disk(error: OSError) -> tuple[str, str]:
+    """Return what this machine's disk refused, and what to do about it."""
+    full = error.errno in _FULL
+    what = "the disk is full" if full else error.strerror or str(error)
+    where = f": {error.filename}" if error.filename else ""
+    return f"{what}{where}.", "Make room, then run the same command again." if full else ""

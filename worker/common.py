@@ -10,6 +10,9 @@ from pydantic import field_validator
 
 from worker.params import Flag, Params
 
+MOST = 10**6
+"""Of anything a user counts out: more is a slip of the hand, and overflows further on."""
+
 
 class Data(Params):
     """Data."""
@@ -61,17 +64,17 @@ one that would fail on the rented machine is found before it is rented."""
 class Optimisation(Params):
     """Optimisation."""
 
-    epochs: Annotated[float, Gt(0), Flag("--num-train-epochs", "--num-epochs")] = 1
+    epochs: Annotated[float, Gt(0), Le(MOST), Flag("--num-train-epochs", "--num-epochs")] = 1
     """Passes over the training split."""
 
     max_steps: Annotated[int, Ge(1)] | None = None
     """Stop after so many optimizer steps, whatever `epochs` says."""
 
-    batch_size: Annotated[int, Ge(1), Flag("--train-batch-size", "-b")] = 1
+    batch_size: Annotated[int, Ge(1), Le(MOST), Flag("--train-batch-size", "-b")] = 1
     """Rows per device and forward pass."""
 
     gradient_accumulation: Annotated[
-        int, Ge(1), Flag("--gradient-accumulation-steps", "--accumulate")
+        int, Ge(1), Le(MOST), Flag("--gradient-accumulation-steps", "--accumulate")
     ] = 1
     """Forward passes whose gradients are summed before the weights move."""
 
@@ -93,7 +96,7 @@ class Optimisation(Params):
     max_grad_norm: Annotated[float, Gt(0)] = 1.0
     """Gradients are scaled down to this norm."""
 
-    seed: int = 42
+    seed: Annotated[int, Ge(0), Lt(2**32)] = 42
     """Seed of every random choice the worker makes."""
 
     @field_validator("optimizer")
@@ -121,10 +124,10 @@ class Lora(Params):
     peft: Annotated[bool, Flag("--use-peft")] = False
     """Train a LoRA adapter instead of all the weights."""
 
-    lora_r: Annotated[int, Ge(1), Flag("--lora-rank")] = 16
+    lora_r: Annotated[int, Ge(1), Le(MOST), Flag("--lora-rank")] = 16
     """Rank of the adapter."""
 
-    lora_alpha: Annotated[int, Ge(1)] = 32
+    lora_alpha: Annotated[int, Ge(1), Le(MOST)] = 32
     """Scale of the adapter, before it is divided by the rank."""
 
     lora_dropout: Annotated[float, Ge(0), Lt(1)] = 0.05

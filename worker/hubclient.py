@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from http import HTTPStatus
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from worker.clock import Clock
@@ -27,22 +28,29 @@ from worker.errors import (
 )
 
 if TYPE_CHECKING:
+    import httpx2
     from huggingface_hub import HfApi
 
 CALL_SECONDS = 60.0
 """Longest silence of the Hub within one call. Uploads stream, so it bounds stalls, not sizes."""
+
+READ_SECONDS = 20.0
+"""The same for a call that only reads, which the Hub answers at once or not at all."""
 
 REAL_HUB = "https://huggingface.co"
 
 TRIES = 4
 """How often `patiently` asks, over some five seconds."""
 
+SILENT_TRIES = 2
+"""How often it asks a Hub that takes the call and says nothing, which costs `READ_SECONDS` each."""
+
 T = TypeVar("T")
 
 
 def endpoint() -> str:
     """Return the Hub's address, without a slash at its end."""
-    return os.environ.get("HF_ENDPOINT", REAL_HUB).rstrip("/")
+    return (os.environ.get("HF_ENDPOINT") or REAL_HUB).rstrip("/")
 
 
 def hub(token: str | None) -> HfApi:
@@ -50,6 +58,8 @@ def hub(token: str | None) -> HfApi:
 
     The user's own login is not looked up here: whoever calls decides which token is used.
     """
+    if not endpoint().startswith(("http://", "https://")):
+        raise BadConfig(f"HF_ENDPOINT is {endpoint()!r}, which is no address of a Hub.")
     _prepare()
     from huggingface_hub import HfApi
 
@@ -71,10 +81,19 @@ def _prepare() -> None:
     def client() -> httpx2.Client:
         made = default_client_factory()
         made.timeout = httpx2.Timeout(CALL_SECONDS, connect=10.0)
+        asked = made.event_hooks.get("request", [])
+        made.event_hooks = {**made.event_hooks, "request": [*asked, _hasten]}
         return made
 
     set_client_factory(client)
     disable_progress_bars()  # ours tell of the whole, not of each file
+
+
+def _hasten(request: httpx2.Request) -> None:
+    """Wait less long for what is only read, unless the caller said how long."""
+    patience = request.extensions.get("timeout", {})
+    if request.method in {"GET", "HEAD"} and patience.get("read") == CALL_SECONDS:
+        request.extensions["timeout"] = {**patience, "read": READ_SECONDS}
 
 
 @contextmanager
@@ -95,6 +114,11 @@ def explained(doing: str) -> Iterator[None]:
         raise BadConfig(f"{doing}: no repo can be called so. {error}") from error
     except HfHubHTTPError as error:
         raise _explain(doing, error) from error
+    except JSONDecodeError as error:
+        raise HubUnreachable(
+            f"{doing}: what answers at {endpoint()} is no Hub.",
+            fix="A login page or a proxy may stand between; then run the same command again.",
+        ) from error
     except (httpx2.HTTPError, ConnectionError, TimeoutError, LocalEntryNotFoundError) as error:
         raise HubUnreachable(
             f"{doing}: no answer from {endpoint()} ({type(error).__name__}).",
@@ -112,7 +136,7 @@ def patiently(doing: str, ask: Callable[[], T], clock: Clock) -> T:
 
     For calls that may be repeated. Raises what `explained` raises.
     """
-    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+    from tenacity import Retrying, retry_if_exception_type
     from tenacity.wait import wait_exponential_jitter
 
     def once() -> T:
@@ -120,7 +144,7 @@ def patiently(doing: str, ask: Callable[[], T], clock: Clock) -> T:
             return ask()
 
     asking: Any = Retrying(
-        stop=stop_after_attempt(TRIES),
+        stop=_in_vain,
         wait=wait_exponential_jitter(multiplier=0.5, max=8.0),
         retry=retry_if_exception_type(HubUnreachable),
         sleep=clock.sleep,
@@ -128,6 +152,13 @@ def patiently(doing: str, ask: Callable[[], T], clock: Clock) -> T:
     )
     answer: T = asking(once)
     return answer
+
+
+def _in_vain(state: Any) -> bool:
+    import httpx2
+
+    silent = isinstance(state.outcome.exception().__cause__, httpx2.TimeoutException)
+    return bool(state.attempt_number >= (SILENT_TRIES if silent else TRIES))
 
 
 def _explain(doing: str, error: Exception) -> HubtrainError:

@@ -20,7 +20,9 @@ ENV_PREFIX = "HUBTRAIN_"
 class Params(BaseModel):
     """Base of every group of settings: unknown keys are errors, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class Flag:

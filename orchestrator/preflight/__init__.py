@@ -18,7 +18,7 @@ from orchestrator.preflight.data import check_data, measure
 from orchestrator.preflight.lookup import in_folder, is_folder, on_hub
 from orchestrator.preflight.machine import Choice, check_machine
 from orchestrator.preflight.model import BaseModel, Found, check_model
-from orchestrator.preflight.project import check_project
+from orchestrator.preflight.project import check_project, is_repo_id
 from orchestrator.preflight.report import Facts, Findings, Report
 from orchestrator.preflight.request import Request
 from orchestrator.reading import Measured, Source, find
@@ -31,7 +31,7 @@ from worker.task import DataReport
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-__all__ = ["Estimate", "Facts", "Report", "Request", "check"]
+__all__ = ["Estimate", "Facts", "Findings", "Report", "Request", "check"]
 
 
 def check(request: Request, hub: HfApi | None, backend: Backend[Any], clock: Clock) -> Report:
@@ -112,7 +112,7 @@ class _Check:
             return Findings()
         known = account.result()
         push = self.request.job.push_target(self._owner(known)) if known else None
-        if push is None:
+        if push is None or not is_repo_id(push.repo_id):
             return Findings()
         return check_target(self.hub, push.repo_id, push.overwrite, self.clock)
 
@@ -142,13 +142,14 @@ class _Check:
     def _look_for_model(self, account: Future[Account | None]) -> Found:
         name = self.request.params.model
         if is_folder(name):
+            found = in_folder(name)
             if self.backend.needs_hub:
                 raise BadConfig(
                     f"--model {name} is a folder of this machine, which {self.backend.name} cannot "
                     "read.",
                     fix=f"hf upload OWNER/NAME {name}, then --model OWNER/NAME",
                 )
-            return in_folder(name)
+            return found
         if self.hub is None:
             raise BadConfig(f"no folder {name}, and the Hub is not asked.")
         return on_hub(name, partial(_name_of, account), self.hub, self.clock)

@@ -42,13 +42,16 @@ class Account:
 
     namespaces: Mapping[str, Namespace]
 
+    def opens(self, namespace: str) -> bool:
+        """Whether its owner may make and write repos there."""
+        return namespace in self.namespaces and self.namespaces[namespace].may_write
+
     def may_write(self, repo_id: str) -> bool:
         """Whether a fine-grained token may write this repo; other tokens' roles say it all."""
         if self.token_role != "fineGrained":
             return self.token_role != "read"
-        owner = repo_id.split("/", maxsplit=1)[0]
         return any(
-            scope.get("entity", {}).get("name") in {owner, repo_id}
+            scope.get("entity", {}).get("name") in {_owner_of(repo_id), repo_id}
             and "repo.write" in scope.get("permissions", ())
             for scope in self.scoped
         )
@@ -75,6 +78,18 @@ def who(hub: HfApi, clock: Clock) -> Account:
     )
 
 
+def _owner_of(repo_id: str) -> str:
+    return repo_id.split("/", maxsplit=1)[0]
+
+
+def _refuse_closed(account: Account, closed: list[str], owner: str, findings: Findings) -> None:
+    can = [name for name in account.namespaces if account.opens(name)]
+    for name in closed:
+        what = "may only read in" if name in account.namespaces else "is no member of"
+        flag = f"--username {can[0]}" if name == owner else f"--repo-id {can[0]}/NAME"
+        findings.error("account", f"{account.name} {what} {name}.", flag if can else "")
+
+
 def _organisation(org: Mapping[str, Any]) -> Namespace:
     says = "isEnterprise" in org or "plan" in org
     paid = bool(org.get("isEnterprise") or org.get("plan")) if says else None
@@ -89,14 +104,10 @@ def check_account(
     The latter only if the backend `needs_plan`.
     """
     tokens = f"{endpoint()}/settings/tokens"
-    space = account.namespaces.get(owner)
     target = writes[0] if writes else owner
-    if space is None or not space.may_write:
-        can = [n for n, other in account.namespaces.items() if other.may_write]
-        what = "is no member of" if space is None else "may only read in"
-        findings.error(
-            "account", f"{account.name} {what} {owner}.", f"--username {can[0]}" if can else ""
-        )
+    closed = [n for n in dict.fromkeys([owner, *map(_owner_of, writes)]) if not account.opens(n)]
+    if closed:
+        _refuse_closed(account, closed, owner, findings)
     elif account.token_role == "read":
         findings.error(
             "account",
@@ -110,7 +121,7 @@ def check_account(
             f"the repos of {owner} at {tokens}",
         )
     else:
-        _check_plan(account, space, target, findings, needs_plan=needs_plan)
+        _check_plan(account, account.namespaces[owner], target, findings, needs_plan=needs_plan)
 
 
 def _check_plan(

@@ -34,7 +34,7 @@ def check_project(request: Request, backend: Backend[Any], findings: Findings) -
             f"a machine of {backend.name} forgets its disk after the job, and the model with it.",
             "--push-to-hub",
         )
-    if target is not None and request.job.repo_id and not _is_repo_id(target.repo_id):
+    if target is not None and request.job.repo_id and not is_repo_id(target.repo_id):
         findings.error("project", f"{target.repo_id!r} is no repo id.", "--repo-id OWNER/NAME")
 
 
@@ -55,6 +55,9 @@ def cleaned(name: str) -> str:
     return bare[: LONGEST - SUFFIX].strip("-._") or "my-model"
 
 
-def _is_repo_id(text: str) -> bool:
+def is_repo_id(text: str) -> bool:
+    """Whether the Hub takes `text` as OWNER/NAME."""
+    if re.search(r"--|\.\.|\.git$|\.ipynb$", text):
+        return False
     owner, slash, name = text.partition("/")
     return bool(slash and _NAME.fullmatch(owner) and _NAME.fullmatch(name)) and len(name) <= LONGEST

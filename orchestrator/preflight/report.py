@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from backends.base import Flavor
 from orchestrator.estimate import Estimate
 from orchestrator.reading import Source
+from orchestrator.words import on_disk
 from worker.contract import ModelRef, PushTarget
 from worker.errors import HubtrainError, HubUnreachable, NoWrite
 from worker.task import DataReport, Finding
@@ -132,6 +133,8 @@ class Findings:
         """
         try:
             return find()
+        except OSError as error:
+            self.error(topic, *on_disk(error))
         except HubtrainError as error:
             finding = Finding("error", topic, error.message, error.fix)
             echo = isinstance(error, HubUnreachable | NoWrite) and topic != "account"

@@ -62,6 +62,8 @@ def find_local(params: Data) -> Source:
     path = Path(params.data_path).expanduser()
     if not path.exists():
         raise _not_there(params.data_path, path)
+    if not path.is_dir() and not path.is_file():
+        raise BadData(f"{params.data_path} is neither a file nor a folder.")
     if path.is_dir():
         found = in_folder(path)
         _refuse_nothing(found, f"the folder {params.data_path}")

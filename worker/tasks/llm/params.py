@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from pydantic import field_validator, model_validator
 
-from worker.common import Data, Lora, Memory, Optimisation, Watching
+from worker.common import MOST, Data, Lora, Memory, Optimisation, Watching
 from worker.params import Flag
 
 AUTO_BLOCK = 1024
@@ -38,7 +38,9 @@ class LlmParams(Data, Optimisation, Lora, Memory, Watching):
     block_size: int = -1
     """Tokens of a training row; -1 takes model_max_length."""
 
-    model_max_length: Annotated[int, Ge(8), Flag("--max-len", "--max-length")] = AUTO_BLOCK
+    model_max_length: Annotated[int, Ge(8), Le(MOST), Flag("--max-len", "--max-length")] = (
+        AUTO_BLOCK
+    )
     """Longest sequence the model sees, in tokens; the rest of an example is cut."""
 
     packing: bool = True
@@ -62,8 +64,8 @@ class LlmParams(Data, Optimisation, Lora, Memory, Watching):
     @field_validator("block_size")
     @classmethod
     def _chosen_or_usable(cls, value: int) -> int:
-        if value != -1 and value < 8:  # noqa: PLR2004
-            raise ValueError("must be 8 or more, or -1 to choose")
+        if value != -1 and not 8 <= value <= MOST:  # noqa: PLR2004
+            raise ValueError(f"must be 8 to {MOST:,}, or -1 to choose")
         return value
 
     @model_validator(mode="after")
