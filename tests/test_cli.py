@@ -103,7 +103,8 @@ def test_a_token_in_a_file_is_used_and_is_no_setting(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"text": "a"}\n' * 3)
     (tmp_path / "job.yml").write_text(
         "task: llm-sft\nbase_model: a/b\nproject_name: p\nbackend: spaces-t4\n"
-        "data:\n  path: rows.jsonl\nhub:\n  username: ann\n  token: ${SECRET}\n  push_to_hub: true\n"
+        "data:\n  path: rows.jsonl\n"
+        "hub:\n  username: ann\n  token: ${SECRET}\n  push_to_hub: true\n"
     )
     done = run(tmp_path, "--config", "job.yml", SECRET="hf_abcdefghijklmnopqrstuv")
     assert done.returncode == 2
