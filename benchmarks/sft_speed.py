@@ -70,12 +70,12 @@ def by_hand(model: Path, data: Path) -> float:
 
     from worker.engine.batches import Collate, TrainingRows
     from worker.engine.corpus import tokenized
-    from worker.engine.model import load_model, load_tokenizer
+    from worker.engine.model import load_config, load_model, load_tokenizer
     from worker.tasks.llm.packing import best_fit
 
     corpus = tokenized(params, run, load_tokenizer(run.model, params))
     rows = TrainingRows(corpus.train, best_fit([*map(len, corpus.train)], ROW_TOKENS))
-    net, precision = load_model(run.model, params)
+    net, precision = load_model(run.model, params, load_config(run.model, params))
     optimizer = torch.optim.AdamW(net.parameters(), lr=params.lr, weight_decay=0.0, fused=True)
     schedule = get_linear_schedule_with_warmup(optimizer, len(rows) // 10, len(rows))
     collate, seen = Collate(pad=0), 0

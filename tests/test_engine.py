@@ -262,6 +262,23 @@ def test_rows_with_nothing_to_learn_are_said(model: Path, tmp_path: Path) -> Non
         trained(model, data, tmp_path, trainer="sft")
 
 
+@pytest.mark.parametrize("name", ["chatml", "zephyr"])
+def test_a_template_without_its_marks_writes_the_same_text(name: str) -> None:
+    from worker.engine.saving import without_marks
+    from worker.tasks.llm.chat import Template, named
+
+    loose = (
+        "{% for m in messages %}\n {%- generation %} {{ m.role }} {% endgeneration -%} \n"
+        "{% endfor %}"
+    )
+    for source in (named(name), loose):
+        bare = without_marks(source)
+        assert "generation" not in bare.replace("add_generation_prompt", "")
+        turns = chats(3)[2]["messages"]
+        tokens = {"eos_token": EOS}
+        assert Template(bare, tokens).render(turns) == Template(source, tokens).render(turns)
+
+
 def test_names_of_optimizers_and_schedulers_are_those_of_transformers(model: Path) -> None:
     from transformers.trainer_utils import SchedulerType
     from transformers.training_args import OptimizerNames

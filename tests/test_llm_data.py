@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -113,6 +114,67 @@ def test_completions_are_learned_and_prompts_are_not(completion: Any) -> None:
     assert said == [" the fox" if isinstance(completion, str) else "the fox<|im_end|>"]
 
 
+def test_a_prompt_of_messages_is_not_learned_whoever_speaks_in_it() -> None:
+    _, said = learned({"prompt": TURNS[:3], "completion": TURNS[3:]})
+    assert said == ["the fox<|im_end|>"]
+    _, said = learned({"prompt": TURNS[:3], "completion": TURNS[3:]}, chat_template="chatml")
+    assert said == ["the fox<|im_end|>"]
+
+
+def test_an_end_of_turn_outside_the_templates_marks_is_learned_too() -> None:
+    source = (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n"
+        "{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{% endgeneration %}"
+        "{% else %}{{ m.content }}{% endif %}<|im_end|>\n{% endfor %}"
+    )
+    text, spans, _ = Template(source, ends=frozenset({"<|im_end|>"})).learned(TURNS)
+    assert [text[a:b] for a, b in spans] == ["hello<|im_end|>", "the fox<|im_end|>"]
+
+
+CALL = {"type": "function", "function": {"name": "weather", "arguments": {"city": "Bern"}}}
+TOOL = {
+    "type": "function",
+    "function": {"name": "weather", "description": "Now", "parameters": {"type": "object"}},
+}
+CALLS: list[dict[str, Any]] = [
+    {"role": "user", "content": "weather?"},
+    {"role": "assistant", "content": "", "tool_calls": [CALL]},
+    {"role": "tool", "name": "weather", "content": "sun"},
+    {"role": "assistant", "content": "It shines."},
+]
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("qwen2_5", ['<tool_call>\n{"name": "weather", "arguments": {"city": "Bern"}}', "It sh"]),
+        ("llama3_1", ['{"name": "weather", "parameters": {"city": "Bern"}}', "It shines."]),
+        ("qwen3", ["<think>\n\n</think>\n\nIt shines."]),
+        ("nemotron_3_nano", ["</think>\n<tool_call>\n<function=weather>", "</think>It shines."]),
+    ],
+)
+@pytest.mark.parametrize("packed", [list, json.dumps])
+def test_templates_that_are_out_there_get_tools_and_say_what_is_learned(
+    name: str, said: list[str], packed: Any
+) -> None:
+    source = (files("trl") / "chat_templates" / f"{name}.jinja").read_text()
+    theirs = tokenizer(template=source)
+    row = {"messages": [{**turn, "name": turn.get("name")} for turn in CALLS]}
+    row["tools"] = packed([{**TOOL, "strict": None} if packed is list else TOOL])
+    how = speech(params(), {"eos_token": EOS}, source, RAW)
+    part = split([row])
+    (example,) = read(part, params(trainer="sft"), how, part.rows).examples
+    assert example.text == theirs.apply_chat_template(CALLS, tools=[TOOL], tokenize=False)
+    found = [example.text[a:b] for a, b in example.learned or ()]
+    assert all(text.startswith(start) for text, start in zip(found, said, strict=True))
+
+
+def test_tools_that_are_none_name_their_line() -> None:
+    with pytest.raises(BadData, match=r'"tools" in line 1 of chats.jsonl is'):
+        report([{"messages": TURNS, "tools": "hammer"}])
+
+
 @pytest.mark.parametrize(
     ("add_eos", "ends"), [(True, [EOS]), (False, [])], ids=["with-eos", "without"]
 )
@@ -128,6 +190,12 @@ def test_texts_end_with_the_end_of_text_unless_told_otherwise(
 def test_an_end_of_text_in_the_data_is_not_doubled() -> None:
     (tokens,) = encode(examples([{"text": "the fox" + EOS}]), RAW, eos=0)
     assert list(tokens.ids).count(0) == 1
+
+
+def test_an_end_of_text_in_the_data_stays_where_none_is_to_be_added() -> None:
+    found = examples([{"text": "the fox" + EOS}], add_eos_token=False)
+    (tokens,) = encode(found, RAW, eos=0)
+    assert tokens.ids[-1] == 0 and list(tokens.ids).count(0) == 1
 
 
 def test_long_examples_are_cut_and_long_texts_go_on() -> None:
@@ -230,6 +298,16 @@ def test_a_sample_is_scaled_up_to_the_whole() -> None:
     few, all_of_it = report(chats(20), total=2000), report(chats(20))
     assert few.rows == 2000 and few.steps == pytest.approx(100 * all_of_it.steps, rel=0.02)
     assert "about 2,000 conversations" in told(few)
+
+
+def test_rows_are_no_longer_than_the_model_sees() -> None:
+    from dataclasses import replace
+
+    short = replace(FACTS, config={**FACTS.config, "max_position_embeddings": 32})
+    parts = {"train": split(chats(20))}
+    found = inspect(params(block_size=64, trainer="sft"), parts, short, RAW)
+    assert "of up to 32 tokens" in told(found)
+    assert "m sees 32 tokens at most" in told(found, "warn")
 
 
 def test_max_steps_outranks_epochs() -> None:

@@ -16,7 +16,7 @@ from worker.engine import machine
 from worker.engine.arguments import trackers, training_arguments
 from worker.engine.batches import Collate, TrainingRows, keeps_apart
 from worker.engine.corpus import tokenized
-from worker.engine.model import Precision, adapted, load_model, load_tokenizer, merged
+from worker.engine.model import Precision, adapted, load_config, load_model, load_tokenizer, merged
 from worker.engine.phases import phase
 from worker.engine.reporting import Report, StopWhenAsked
 from worker.engine.saving import ends_turns, save_model, save_tokenizer
@@ -37,10 +37,12 @@ def train(params: LlmParams, run: Run) -> None:
     trackers(params.log)
     set_seed(params.seed)
     with phase(run.emit, "reading data"):
+        config = load_config(run.model, params)
+        params = params.within(config.to_dict())
         tokenizer = load_tokenizer(run.model, params)
         corpus = tokenized(params, run, tokenizer)
     with phase(run.emit, "loading model"):
-        model, precision = load_model(run.model, params)
+        model, precision = load_model(run.model, params, config)
         packed = params.packing and _can_pack(model, precision)
         checkpointing = _recomputes(params, model)
         if params.peft:

@@ -69,11 +69,18 @@ def load_tokenizer(ref: ModelRef, params: LlmParams) -> Any:
         )
 
 
-def load_model(ref: ModelRef, params: LlmParams) -> tuple[Any, Precision]:
+def load_config(ref: ModelRef, params: LlmParams) -> Any:
+    """Return what the model is like. Raises `HubtrainError` where there is none to be had."""
+    with _explained(ref):
+        return AutoConfig.from_pretrained(
+            ref.name, revision=ref.revision, trust_remote_code=params.trust_remote_code
+        )
+
+
+def load_model(ref: ModelRef, params: LlmParams, config: Any) -> tuple[Any, Precision]:
     """Return the model, quantized if asked, and the precision it is to be trained in."""
     shared = {"revision": ref.revision, "trust_remote_code": params.trust_remote_code}
     with _explained(ref):
-        config = AutoConfig.from_pretrained(ref.name, **shared)
         chosen = precision(params, config.dtype or torch.float32)
         model = AutoModelForCausalLM.from_pretrained(
             ref.name,

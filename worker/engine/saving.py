@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-_MARKS = re.compile(r"\{%-?\s*(?:end)?generation\s*-?%\}")
-"""What our templates tell the trainer and not every program that loads the model understands."""
+_MARKS = re.compile(r"(?<=\{%)(-?\s*)(end)?generation(?=\s*-?%\})")
+"""What templates tell the trainer and not every program that loads the model understands."""
 
 _OURS_ALONE = ("backend", "is_local", "local_files_only")
 """Keys transformers 5 adds to a tokenizer's config that say nothing about the tokenizer."""
@@ -28,7 +28,7 @@ def save_model(model: Any, folder: Path, dtype: torch.dtype) -> None:
 def save_tokenizer(tokenizer: Any, template: str | None, folder: Path) -> None:
     """Write the tokenizer with the chat template the model was trained on."""
     if template is not None:
-        tokenizer.chat_template = _MARKS.sub("", template)
+        tokenizer.chat_template = without_marks(template)
     tokenizer.save_pretrained(folder)
     path = folder / "tokenizer_config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
@@ -37,6 +37,11 @@ def save_tokenizer(tokenizer: Any, template: str | None, folder: Path) -> None:
     for key in _OURS_ALONE:
         config.pop(key, None)
     path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def without_marks(template: str) -> str:
+    """Return a template that writes the same text, white space too, without `generation` tags."""
+    return _MARKS.sub(lambda mark: mark[1] + ("endif" if mark[2] else "if true"), template)
 
 
 def ends_turns(model: Any, token: int | None) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
+from os.path import commonprefix
 from typing import Any
 
 import jinja2
@@ -24,6 +25,9 @@ import jinja2.sandbox
 import jinja2.utils
 
 Message = Mapping[str, Any]
+Tools = Sequence[Mapping[str, Any]]
+"""Functions a model may call, described as JSON schemas."""
+
 Spans = tuple[tuple[int, int], ...]
 """Character ranges, from and up to."""
 
@@ -105,41 +109,58 @@ class Template:
     ends: frozenset[str] = frozenset()
     """Tokens that can end a turn; white space behind one is not learned."""
 
-    def render(self, chat: Sequence[Message], *, prompt: bool = False) -> str:
+    def render(self, chat: Sequence[Message], tools: Tools = (), *, prompt: bool = False) -> str:
         """Return the chat as text; with `prompt` it stops where the model is to speak."""
-        return _without_marks(self._marked(chat, prompt=prompt))[0]
+        return _without_marks(self._marked(chat, tools, prompt=prompt))[0]
 
-    def learned(self, chat: Sequence[Message]) -> tuple[str, Spans, int]:
+    def learned(
+        self, chat: Sequence[Message], tools: Tools = (), *, given: int = 0
+    ) -> tuple[str, Spans, int]:
         """Return the text, where the assistant speaks in it, and how many turns were not found.
 
-        The template's own `generation` marks say where, end of turn included. Without them a
-        turn is what rendering it adds to rendering the chat up to it. A turn is not found when
-        the template writes earlier turns differently once later ones follow.
+        The first `given` messages are a prompt, whoever speaks in them. The template's own
+        `generation` marks say where, to which a turn's end is added if they leave it out: who
+        never learns it never stops. Without them a turn is what rendering it adds to rendering
+        the chat up to it. A turn is not found when the template writes earlier turns differently
+        once later ones follow.
         """
-        text, spans = _without_marks(self._marked(chat))
-        if spans or _SAYS_ITSELF.search(self.source):
-            return text, spans, 0
+        text, spans = _without_marks(self._marked(chat, tools))
         turns = [i for i, message in enumerate(chat) if message["role"] == "assistant"]
-        found = [span for i in turns if (span := self._turn(chat, i, text))]
-        return text, tuple(found), len(turns) - len(found)
+        wanted = [i for i in turns if i >= given]
+        if spans or _SAYS_ITSELF.search(self.source):
+            said = spans[len(turns) - len(wanted) :]
+            return text, tuple(self._with_end(text, *span) for span in said), 0
+        found = [span for i in wanted if (span := self._turn(chat, tools, i, text))]
+        return text, tuple(found), len(wanted) - len(found)
 
-    def _turn(self, chat: Sequence[Message], i: int, text: str) -> tuple[int, int] | None:
+    def _with_end(self, text: str, start: int, end: int) -> tuple[int, int]:
+        if text[start:end].rstrip().endswith(tuple(self.ends)):
+            return start, end
+        follows = (token for token in self.ends if text.startswith(token, end))
+        return start, end + len(max(follows, key=len, default=""))
+
+    def _turn(
+        self, chat: Sequence[Message], tools: Tools, i: int, text: str
+    ) -> tuple[int, int] | None:
         try:
-            before = self.render(chat[:i], prompt=True)
-            through = text if i == len(chat) - 1 else self.render(chat[: i + 1])
+            prompted = self.render(chat[:i], tools, prompt=True)
+            through = text if i == len(chat) - 1 else self.render(chat[: i + 1], tools)
+            # Some prompts begin a thought that answers without one do not have.
+            before = commonprefix([prompted, through])  # noqa: RUF071 (of texts, not paths)
+            strays = before != prompted and not before.startswith(self.render(chat[:i], tools))
         except jinja2.TemplateError:
             return None
-        if not (text.startswith(through) and through.startswith(before)):
+        if strays or not text.startswith(through):
             return None
         said = through[len(before) :]
         bare = said.rstrip()
         end = len(bare) if bare.endswith(tuple(self.ends)) else len(said)
         return (len(before), len(before) + end) if end else None
 
-    def _marked(self, chat: Sequence[Message], *, prompt: bool = False) -> str:
+    def _marked(self, chat: Sequence[Message], tools: Tools, *, prompt: bool = False) -> str:
         return _compiled(self.source).render(
             messages=[dict(message) for message in chat],
-            tools=None,
+            tools=list(tools) or None,
             documents=None,
             add_generation_prompt=prompt,
             **self.tokens,

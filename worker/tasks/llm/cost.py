@@ -90,7 +90,7 @@ def recomputes(params: LlmParams, facts: ModelFacts, memory: float | None) -> bo
 
 
 def _footprint(params: LlmParams, facts: ModelFacts, *, checkpointing: bool) -> Footprint:
-    shape = Shape.of(facts.config)
+    params, shape = params.within(facts.config), Shape.of(facts.config)
     moving = trained_parameters(params, facts)
     tokens = params.batch_size * params.row_tokens
     weights = facts.parameters * _weight_bytes(params, facts)

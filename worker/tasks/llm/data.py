@@ -141,8 +141,8 @@ def _chat(
     found.silent += not any(message["role"] == "assistant" for message in chat.messages)
     try:
         if not only_answers:
-            return Example(template.render(chat.messages), finished=True)
-        text, spans, lost = template.learned(chat.messages)
+            return Example(template.render(chat.messages, chat.tools), finished=True)
+        text, spans, lost = template.learned(chat.messages, chat.tools, given=chat.given)
     except (jinja2.TemplateError, TypeError, KeyError) as error:
         roles = ", ".join(str(message["role"]) for message in chat.messages)
         raise BadData(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Le
 from pydantic import field_validator, model_validator
@@ -73,6 +75,14 @@ class LlmParams(Data, Optimisation, Lora, Memory, Watching):
         if self.quantization and not self.peft:
             raise ValueError(f"quantization {self.quantization} needs --peft")
         return self
+
+    def within(self, config: Mapping[str, Any]) -> Self:
+        """Return these settings with rows no longer than a model of this `config.json` can see."""
+        config = config.get("text_config") or config
+        seen = config.get("max_position_embeddings") or config.get("n_positions") or math.inf
+        if self.row_tokens <= seen:
+            return self
+        return self.model_copy(update={"block_size": int(seen)})
 
     @property
     def row_tokens(self) -> int:

@@ -10,7 +10,7 @@ from worker.splits import Split, Splits
 from worker.task import DataReport, Finding, ModelFacts
 from worker.tasks.llm import packing
 from worker.tasks.llm.data import Examples, Speech, read, speech, training_split
-from worker.tasks.llm.params import LlmParams
+from worker.tasks.llm.params import AUTO_BLOCK, LlmParams
 from worker.tasks.llm.tokens import Example, Tokenizer, cut, encode
 
 CHARACTERS_A_TOKEN = 4.0
@@ -41,6 +41,7 @@ def inspect(
     `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
     `tokenizer` is a `tokenizers.Tokenizer`, or none where the model has no `tokenizer.json`.
     """
+    asked, params = params, params.within(facts.config)
     how = speech(params, facts.tokenizer_config, facts.chat_template, tokenizer)
     train_rows, valid_rows = training_split(splits, params)
     split = splits["train"]
@@ -60,6 +61,7 @@ def inspect(
         *_lengths(counts, params, tokenizer),
         _loss(train, params, how),
         *_oddities(train, counts, params),
+        *_shortened(asked, params),
         Finding("ok", "data", _plan(len(rows) * scale, steps, params)),
     ]
     return DataReport(
@@ -177,6 +179,12 @@ def _oddities(train: Examples, counts: Counts, params: LlmParams) -> Iterable[Fi
     if counts.unlearned > train.silent:
         text = f"{_rows(counts.unlearned)} left out: nothing to learn within a training row"
         yield Finding("warn", "data", text, fix="--block-size")
+
+
+def _shortened(asked: LlmParams, params: LlmParams) -> Iterable[Finding]:
+    if asked.row_tokens > params.row_tokens and asked.row_tokens != AUTO_BLOCK:
+        text = f"{params.model} sees {params.row_tokens:,} tokens at most: rows are made that long"
+        yield Finding("warn", "data", text)
 
 
 def _plan(rows: float, steps: int, params: LlmParams) -> str:

@@ -37,6 +37,11 @@ class Chat:
     """Turns of a conversation; the assistant's are to be learned."""
 
     messages: tuple[Message, ...]
+    tools: tuple[Mapping[str, Any], ...] = ()
+    """What the assistant may call, from a column `tools`."""
+
+    given: int = 0
+    """How many messages at the beginning are a prompt, of which nothing is learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +71,23 @@ class Layout:
         where = f"line {line} of {self.source}"
         if self.kind == "text":
             return Text(_string(cells[0], self.columns[0], where))
+        tools = _tools(row.get("tools"), where)
         if self.kind == "messages":
-            return Chat(_messages(cells[0], self.columns[0], where))
-        return self._answer(cells[0], cells[1], where)
+            return Chat(_messages(cells[0], self.columns[0], where), tools)
+        return self._answer(cells[0], cells[1], tools, where)
 
-    def _answer(self, prompt: Any, completion: Any, where: str) -> Said:
+    def _answer(
+        self, prompt: Any, completion: Any, tools: tuple[Mapping[str, Any], ...], where: str
+    ) -> Said:
         if isinstance(prompt, str) and isinstance(completion, str):
             return Answer(prompt, completion)
         turns = [("user", prompt, self.columns[0]), ("assistant", completion, self.columns[1])]
-        chats = (
+        asked, said = (
             ({"role": role, "content": cell},) if isinstance(cell, str)
             else _messages(cell, column, where)
             for role, cell, column in turns
         )  # fmt: skip
-        return Chat(tuple(message for chat in chats for message in chat))
+        return Chat((*asked, *said), tools, given=len(asked))
 
 
 def layout_of(columns: Sequence[str], first: Row, params: LlmParams, source: str) -> Layout:
@@ -165,6 +173,26 @@ def _messages(cell: Any, column: str, where: str) -> tuple[Message, ...]:
     return tuple(_message(message, f'"{column}" in {where}') for message in cell)
 
 
+def _tools(cell: Any, where: str) -> tuple[Mapping[str, Any], ...]:
+    """Return the tools in a cell, which may be JSON. Raises `BadData` if it is something else."""
+    if _is_empty(cell):
+        return ()
+    try:
+        found = json.loads(cell) if isinstance(cell, str) else cell
+    except json.JSONDecodeError:
+        found = cell
+    if not isinstance(found, list) or not all(isinstance(tool, Mapping) for tool in found):
+        raise BadData(f'"tools" in {where} is {_shown(cell)}, where a list of tools is expected.')
+    return tuple(_filled(tool) for tool in found)
+
+
+def _filled(value: Any) -> Any:
+    """Return a value without the empty keys a table gives it because other rows fill them."""
+    if isinstance(value, Mapping):
+        return {key: _filled(one) for key, one in value.items() if one is not None}
+    return [_filled(one) for one in value] if isinstance(value, list | tuple) else value
+
+
 def _message(message: Any, where: str) -> Message:
     role = _role_of(message)
     if not role:
@@ -173,7 +201,7 @@ def _message(message: Any, where: str) -> Message:
             'each needs "role" and "content" (or "from" and "value").'
         )
     content = message.get("content", message.get("value"))
-    plain = {k: v for k, v in message.items() if k not in {"from", "value"} and v is not None}
+    plain = {k: v for k, v in _filled(message).items() if k not in {"from", "value"}}
     return {**plain, "role": role, "content": "" if content is None else content}
 
 

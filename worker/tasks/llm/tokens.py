@@ -90,7 +90,8 @@ def _tokens(example: Example, encoding: Encoding, eos: int | None) -> Tokens:
     ids = array("i", encoding.ids)
     learned = _learned(encoding.offsets, example.learned)
     if eos is not None and not example.finished:
-        if ids and ids[-1] == eos:
+        # With no end wanted, only the tokenizer's own goes, which stands for no characters.
+        if ids and ids[-1] == eos and (example.ends or encoding.offsets[-1] == (0, 0)):
             del ids[-1], learned[-1]
         if example.ends:
             ids.append(eos)
