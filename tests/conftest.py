@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 
-# The stock client reads these once, at import: no test may upload by Xet or call home.
+# The stock client reads these once, at import: no test may upload by Xet, call home, or leave
+# models in the cache of whoever runs it.
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="hubtrain-tests-")
 os.environ["HF_HUB_DISABLE_XET"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
@@ -63,6 +67,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run in CI if a test could not run."""
     if _skipped:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Throw away what the stock client kept."""
+    shutil.rmtree(os.environ["HF_HOME"], ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
