@@ -24,8 +24,8 @@ _WHAT = {
     EndReason.TOKEN_NO_WRITE: "the token may not write",
     EndReason.PUSH_FAILED: "the model could not be pushed",
     EndReason.BUILD_ERROR: "the machine's image could not be built",
-    EndReason.DEADLINE: "the time was up",
-    EndReason.COST_CAP: "the money was up",
+    EndReason.DEADLINE: "the time limit was reached",
+    EndReason.COST_CAP: "the money limit was reached",
     EndReason.PREEMPTED: "the machine was taken away",
     EndReason.HUNG: "the trainer fell silent",
     EndReason.USER: "you stopped it",
@@ -70,6 +70,8 @@ def _headline(story: Story, machine: Machine, now: datetime) -> str:
         since = story.started_at or story.created_at or now
         return f"{story.state.capitalize()} for {duration((now - since).total_seconds())} · {cost}"
     what = _WHAT.get(story.reason or EndReason.WORKER_DIED, "it ended")
+    if story.handle is None:
+        return f"Not launched: {what} (reason: {story.reason})"
     step = f" at step {story.progress.step}" if story.progress else ""
     verb = {State.CANCELLED: "Cancelled", State.LOST: "Lost"}.get(story.state, "Stopped")
     return f"{verb}: {what}{step} (reason: {story.reason}) after {took} · {cost}"
@@ -93,7 +95,7 @@ def _billing(story: Story, machine: Machine, now: datetime) -> str | None:
     if not machine.usd_per_hour:
         return f"{stage}, nothing was charged (confirmed)"
     day = "%Y-%m-%d " if seen.at.date() != (story.ended_at or now).date() else ""
-    return f"{stage}, not billed any more (confirmed {seen.at.astimezone():{day}%H:%M:%S})"
+    return f"{stage}, billing stopped (confirmed {seen.at.astimezone():{day}%H:%M:%S})"
 
 
 def _next_steps(record: Record) -> Iterator[Next]:
@@ -110,7 +112,8 @@ def _try_it(record: Record) -> Iterator[Next]:
 
 
 def _read_the_log(record: Record) -> Iterator[Next]:
-    yield Next("last lines", f"hubtrain logs {record.job_id}")
+    if record.story.handle:
+        yield Next("last lines", f"hubtrain logs {record.job_id}")
 
 
 def _smaller(record: Record) -> Iterator[Next]:
@@ -125,14 +128,30 @@ def _smaller(record: Record) -> Iterator[Next]:
 
 def _accept(record: Record) -> Iterator[Next]:
     yield Next("accept its terms", f"{endpoint()}/{record.spec.model.name}")
+    yield from _again(record)
 
 
 def _new_token(record: Record) -> Iterator[Next]:
     yield Next("make a token", f"{endpoint()}/settings/tokens")
+    yield from _again(record)
 
 
 def _more_time(record: Record) -> Iterator[Next]:
     yield Next("more time", "the same command with a larger --max-duration or --max-cost")
+    yield from _read_the_log(record)
+
+
+def _more_silence(record: Record) -> Iterator[Next]:
+    yield Next("more patience", "the same command with a larger --hang-minutes")
+    yield from _read_the_log(record)
+
+
+def _again(record: Record) -> Iterator[Next]:
+    yield Next("then again", "the same command")
+
+
+def _another_machine(record: Record) -> Iterator[Next]:
+    yield Next("again", "the same command, or with another --backend")
     yield from _read_the_log(record)
 
 
@@ -147,5 +166,8 @@ _ADVICE: dict[EndReason, Callable[[Record], Iterator[Next]]] = {
     EndReason.TOKEN_NO_WRITE: _new_token,
     EndReason.DEADLINE: _more_time,
     EndReason.COST_CAP: _more_time,
+    EndReason.HUNG: _more_silence,
+    EndReason.PREEMPTED: _another_machine,
+    EndReason.PROVIDER: _another_machine,
     EndReason.USER: _nothing,
 }

@@ -53,7 +53,7 @@ class Screen:
     def say(self, *lines: str) -> None:
         """Print lines of plain text, indented as all output is."""
         for line in lines:
-            self._console.print("  " + escape(self._redact(line)))
+            self._console.print(escape(f"  {self._redact(line)}".rstrip()))
 
     def plain(self, line: str) -> None:
         """Print a line as it is, secrets aside: a job's output. Bars stay below it."""

@@ -133,3 +133,34 @@ def test_the_program_is_also_called_autotrain(tmp_path: Path) -> None:
 def test_the_reference_page_is_what_the_classes_say() -> None:
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert page == reference.page(), "python -m orchestrator.reference > docs/settings.md"
+
+
+@pytest.mark.parametrize(
+    ("words", "keys"),
+    [
+        (["jobs"], []),
+        (["doctor"], ["level", "topic", "text", "fix"]),
+        (["gc"], ["stopped", "left", "running", "unanswered"]),
+        (["backends"], ["local"]),
+        (["llm", "--train", "--model", "m"], ["error", "fix", "exit_code"]),
+        (["rm", "nope"], ["error", "fix", "exit_code"]),
+        (["cancel", "nope"], ["error", "fix", "exit_code"]),
+        (["logs", "spaces://"], ["error", "fix", "exit_code"]),
+        (["zzz"], ["error", "fix", "exit_code"]),
+    ],
+)
+def test_every_command_speaks_json(tmp_path: Path, words: list[str], keys: list[str]) -> None:
+    done = run(tmp_path, *words, "--json")
+    (line,) = done.stdout.splitlines()
+    said = json.loads(line)
+    first = said[0] if isinstance(said, list) and said else said
+    assert list(first) == keys
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_may_not_be_written_is_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    done = run(tmp_path, "jobs", HUBTRAIN_HOME=str(tmp_path / "taken" / "home"))
+    assert done.returncode == 1
+    assert done.stderr.startswith("  ✗ cannot keep records in ")
+    assert "Traceback" not in done.stderr

@@ -1,8 +1,10 @@
 """Records: what is written down stays, once, whoever writes."""
 
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -92,6 +94,31 @@ def test_jobs_are_found_by_the_start_of_their_id(records: Records) -> None:
     assert records.get("ab").job_id == "abd"
 
 
+def test_an_empty_name_is_not_the_start_of_the_only_job(records: Records) -> None:
+    records.claim("f", lambda: spec("abc"), NOW)
+    for name in ("", "*", "a*", "[a]bc"):
+        with pytest.raises(BadConfig):
+            records.get(name)
+
+
+def test_events_of_a_job_that_was_removed_meanwhile_are_refused(records: Records) -> None:
+    with pytest.raises(BadConfig, match="no job 'abc'"):
+        records.add("abc", [Finished(seq=1)])
+
+
+def test_a_broken_file_and_a_record_of_another_version_are_said(
+    records: Records, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "home" / "jobs.sqlite")) as db, db:
+        db.execute("insert into jobs values ('new', '', '{\"schema_version\": 2}')")
+    with pytest.raises(HubtrainError, match="another version of hubtrain"):
+        records.all()
+    for file in (tmp_path / "home").iterdir():
+        file.write_bytes(b"no database" * 100)
+    with pytest.raises(HubtrainError, match="cannot keep records"):
+        records.all()
+
+
 def test_a_process_killed_while_writing_leaves_whole_records(
     records: Records, tmp_path: Path
 ) -> None:
@@ -134,6 +161,17 @@ def test_events_survive_the_wire_and_other_lines_are_not_events() -> None:
 def test_the_first_ending_stands() -> None:
     story = fold([Stopped(reason=EndReason.USER), Failed(reason=EndReason.HUNG, message="late")])
     assert (story.state, story.reason) == (State.CANCELLED, EndReason.USER)
+
+
+def test_a_job_that_finished_has_succeeded_although_somebody_wished_to_stop_it() -> None:
+    story = fold([Stopped(reason=EndReason.USER, message="x"), Finished()])
+    assert (story.state, story.reason, story.message) == (State.SUCCEEDED, EndReason.OK, "")
+
+
+def test_a_second_launcher_who_is_late_does_not_put_a_job_back_in_the_queue() -> None:
+    late = Launched(handle="local://a", source="laptop")
+    assert fold([late, Started(job_id="a"), late]).state is State.RUNNING
+    assert fold([late, Stopped(reason=EndReason.USER), late]).state is State.CANCELLED
 
 
 def test_a_machine_that_is_gone_without_a_word_is_a_lost_job() -> None:

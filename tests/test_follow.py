@@ -1,0 +1,82 @@
+"""Ctrl-C at the terminal: what is left, and how to come back to it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from standins.script import START, Hurried
+
+from orchestrator.desk import Desk
+from orchestrator.follow import detachable, unlaunched
+from worker.contract import DataRef, EndReason, Failed, JobSpec, Launched, Machine, ModelRef
+
+SPEC = JobSpec(
+    job_id="k4x7qp",
+    project="p",
+    task="llm",
+    params={},
+    model=ModelRef(name="m"),
+    data=DataRef(),
+    machine=Machine(backend="local"),
+)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path))
+    return tmp_path
+
+
+def desk(*, as_json: bool = False) -> Desk:
+    made = Desk(as_json, Hurried())
+    made.records.claim("f", lambda: SPEC, START)
+    launched = Launched(handle="local://k4x7qp", url="http://page", at=START, source="laptop")
+    made.records.add("k4x7qp", [launched])
+    return made
+
+
+def test_while_a_job_is_sent_it_says_how_to_go_on(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended, unlaunched(desk()):
+        raise KeyboardInterrupt
+    assert ended.value.code == 130
+    assert (
+        capsys.readouterr().out
+        == """
+  Interrupted before the job was launched.
+  go on       the same command: what has been sent is not sent again, nor made twice
+  leave it    hubtrain gc finds and stops whatever is left at a provider
+"""
+    )
+
+
+def test_while_a_job_runs_it_is_left_running(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = desk()
+    with pytest.raises(SystemExit) as ended, detachable(made, made.record("k4x7qp")):
+        raise KeyboardInterrupt
+    assert ended.value.code == 130
+    assert (
+        capsys.readouterr().out
+        == """
+  Left running as k4x7qp. Nothing was stopped.
+  watch again   hubtrain logs -f k4x7qp        stop it   hubtrain cancel k4x7qp
+  page          http://page
+"""
+    )
+
+
+def test_a_job_that_has_ended_is_not_said_to_run(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = desk(as_json=True)
+    seen = made.record("k4x7qp")
+    made.records.add("k4x7qp", [Failed(reason=EndReason.OOM, message="x", at=START, seq=1)])
+    with pytest.raises(SystemExit) as ended, detachable(made, seen):
+        raise KeyboardInterrupt
+    assert ended.value.code == 130
+    assert json.loads(capsys.readouterr().out)["reason"] == "oom"

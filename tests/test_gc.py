@@ -1,0 +1,134 @@
+"""`hubtrain gc` stops what nobody needs, and nothing else, however little it knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standins.script import AWAY, PAUSED, RUNS, START, Far, Hurried, Scripted, told
+
+from backends.base import Backend, Status
+from backends.errors import BackendError
+from backends.local import Local
+from orchestrator.desk import Desk
+from orchestrator.gc import LATE_SECONDS, sweep
+from worker.contract import (
+    DataRef,
+    Event,
+    Finished,
+    JobSpec,
+    Launched,
+    Limits,
+    Machine,
+    ModelRef,
+    Started,
+    from_line,
+)
+from worker.errors import HubtrainError, NoWrite
+
+SPEC = JobSpec(
+    job_id="k4x7qp",
+    project="p",
+    owner="ann",
+    task="llm",
+    params={},
+    model=ModelRef(name="m"),
+    data=DataRef(),
+    machine=Machine(backend="spaces", flavor="t4-small", usd_per_hour=3.6),
+    limits=Limits(max_seconds=3600),
+)
+HANDLE = "spaces://ann/p-k4x7qp"
+
+
+@dataclass
+class Office(Desk):
+    """A desk whose one rented machine is scripted."""
+
+    far: Far | None = None
+
+    def provider(self, name: str) -> Backend[Any]:
+        assert self.far is not None
+        return Scripted(self.far) if name == "spaces" else Local(None, self.clock)
+
+
+@pytest.fixture
+def clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hurried:
+    monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path))
+    return Hurried()
+
+
+def event(line: tuple[float, str]) -> Event:
+    read = from_line(line[1])
+    assert read is not None
+    return read
+
+
+STARTED = event(told(0, Started(job_id="k4x7qp"), 1))
+FINISHED = event(told(60, Finished(), 2))
+
+
+def office(far: Far, *events: Event, record: bool = True) -> Office:
+    desk = Office(clock=far.clock, far=far)
+    if record:
+        desk.records.claim("f", lambda: SPEC, START)
+        desk.records.add("k4x7qp", [Launched(handle=HANDLE, at=START, source="laptop"), *events])
+    return desk
+
+
+def verdict(desk: Office) -> tuple[dict[str, str], list[str]]:
+    swept = sweep(desk, ["ann"])
+    return {handle: one.why for handle, one in swept.leftovers.items()}, swept.unanswered
+
+
+def test_a_job_that_runs_is_left_alone(clock: Hurried) -> None:
+    clock.seconds = 600
+    assert verdict(office(Far(clock, [(0, RUNS)]), STARTED)) == ({HANDLE: ""}, [])
+
+
+def test_a_machine_whose_job_has_ended_is_stopped(clock: Hurried) -> None:
+    clock.seconds = 3660
+    far = Far(clock, [(0, RUNS)])
+    one = sweep(office(far, STARTED, FINISHED), ["ann"]).leftovers[HANDLE]
+    assert one.why == "its job ended 1 h 00 min ago"
+    assert one.usd_so_far == pytest.approx(3.66)
+    far.stops_after = 0.0
+    assert one.stop() == PAUSED
+    assert far.cancelled == [3660]
+
+
+@pytest.mark.parametrize(
+    ("late", "why"), [(LATE_SECONDS - 1, ""), (LATE_SECONDS + 1, "its job is past its limits")]
+)
+def test_a_job_may_push_for_a_while_after_its_limit(clock: Hurried, late: float, why: str) -> None:
+    clock.seconds = 3600 + late
+    assert verdict(office(Far(clock, [(0, RUNS)]), STARTED)) == ({HANDLE: why}, [])
+
+
+def test_what_is_paused_is_no_leftover(clock: Hurried) -> None:
+    assert verdict(office(Far(clock, [(0, PAUSED)]), STARTED)) == ({}, [])
+
+
+def test_a_job_of_another_laptop_that_runs_is_left_alone(clock: Hurried) -> None:
+    far = Far(clock, [(0, RUNS)], spec=SPEC)
+    assert verdict(office(far, record=False)) == ({HANDLE: ""}, [])
+
+
+def test_a_launch_cut_short_on_another_laptop_is_a_leftover(clock: Hurried) -> None:
+    empty = Status(alive=True, costing=False, stage="NO_APP_FILE")
+    far = Far(clock, [(0, empty)])
+    assert verdict(office(far, record=False)) == ({HANDLE: "its launch was cut short"}, [])
+
+
+@pytest.mark.parametrize("error", [AWAY, BackendError("another version")])
+def test_a_job_that_cannot_be_read_is_not_judged(clock: Hurried, error: HubtrainError) -> None:
+    far = Far(clock, [(0, RUNS)], spec=error)
+    assert verdict(office(far, record=False)) == ({}, [f"{HANDLE}: {error}"])
+
+
+def test_who_may_not_ask_is_told_so_and_the_rest_goes_on(clock: Hurried) -> None:
+    far = Far(clock, [(0, NoWrite("bob is not ann."))])
+    found, unanswered = verdict(office(far, STARTED))
+    assert found == {}
+    assert unanswered == [f"{HANDLE}: bob is not ann.", "spaces of ann: bob is not ann."]
