@@ -9,6 +9,7 @@ the worker alike.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -149,6 +150,13 @@ class Limits(_Frozen):
 
     push_seconds: float = 600.0
     """Longest time the worker goes on trying to push a trained model, in seconds."""
+
+    def seconds(self, usd_per_hour: float) -> float:
+        """Return how long a job may run, by time and by money, in seconds; infinite if it may."""
+        ends = [math.inf] if self.max_seconds is None else [self.max_seconds]
+        if self.max_usd is not None and usd_per_hour > 0:
+            ends.append(self.max_usd / usd_per_hour * 3600)
+        return min(ends)
 
 
 class JobSpec(_Frozen):
