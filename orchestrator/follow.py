@@ -30,7 +30,8 @@ def follow(desk: Desk, record: Record, *, lines: bool = False) -> int:
         watch.on_news = show
         if lines:
             watch.on_line = desk.screen.plain
-        stages.training(record)
+        if not record.ended:
+            stages.training(record)
         record = watch.follow()
     return close(desk, record)
 

@@ -27,6 +27,9 @@ from worker.task import Finding
 MENDABLE, FAILED, DETACHED = 2, 1, 130
 """Exit codes: what the user can mend before anything ran, what failed, what was left running."""
 
+_PIPE_WIDTH = 1000
+"""Columns of a pipe: programs read it, so nothing is cut."""
+
 _SIGNS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "error": "[red]✗[/]"}
 _STATES = {
     "running": "cyan",
@@ -46,7 +49,12 @@ class Screen:
         self._out = out or sys.stdout
         self._redact = Redactor(os.environ)
         self._console = Console(
-            file=self._out, quiet=as_json, highlight=False, soft_wrap=True, emoji=False
+            file=self._out,
+            width=None if self._out.isatty() else _PIPE_WIDTH,
+            quiet=as_json,
+            highlight=False,
+            soft_wrap=True,
+            emoji=False,
         )
         self._errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
@@ -91,13 +99,14 @@ class Screen:
             self._errors.print(f"    {escape(self._redact(fix))}")
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table without lines."""
+        """Print a table without lines. A narrow terminal cuts cells, but never the first column."""
+        cells = [[self._redact(cell) for cell in row] for row in rows]
         table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="bold")
-        for column in columns:
-            table.add_column(column, no_wrap=True)
-        for row in rows:
-            styled = [escape(self._redact(cell)) for cell in row]
-            table.add_row(*(_coloured(cell) for cell in styled))
+        for number, column in enumerate(columns):
+            whole = max(len(row[number]) for row in [columns, *cells])
+            table.add_column(column, no_wrap=True, min_width=None if number else whole)
+        for row in cells:
+            table.add_row(*(_coloured(escape(cell)) for cell in row))
         self._console.print(table)
 
     @contextmanager

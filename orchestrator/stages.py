@@ -112,9 +112,10 @@ def training_note(record: Record, now: datetime) -> str:
         parts.append(f"loss {loss:.3f}")
     if progress.tokens_per_second:
         parts.append(f"{progress.tokens_per_second:,.0f} tok/s")
-    if progress.eta_seconds is not None:
+    if progress.eta_seconds:
         parts.append(f"{roughly(progress.eta_seconds)} left")
-    parts.append(money(story.cost(record.spec.machine.usd_per_hour, now)))
+    if price := record.spec.machine.usd_per_hour:
+        parts.append(money(story.cost(price, now)))
     return " · ".join(parts)
 
 

@@ -27,10 +27,10 @@ def COMMAND(job: str, following: bool, events: bool, as_json: bool) -> int:  # n
     desk = Desk(as_json)
     record = desk.record(job)
     with detachable(desk, record):
-        if following and not (events or as_json):
-            return follow(desk, record, lines=True)
-        _print(desk, _lines(desk, record, following), events=events)
-    return 0
+        watching = following and not (events or as_json)
+        if not watching or record.ended:
+            _print(desk, _lines(desk, record, following), events=events)
+        return follow(desk, record, lines=True) if watching else 0
 
 
 def _lines(desk: Desk, record: Record, following: bool) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from worker import card
 from worker.contract import (
     EVENTS_FILE,
+    LOG_TAIL_FILE,
     EndReason,
     Event,
     Failed,
@@ -21,12 +22,7 @@ from worker.errors import HubtrainError
 from worker.hubclient import explained, hub
 from worker.supervise.live import Live
 from worker.supervise.patience import patiently
-from worker.supervise.push import (
-    LOG_TAIL_FILE,
-    Parcel,
-    push_model,
-    push_record,
-)
+from worker.supervise.push import Parcel, push_model, push_record
 from worker.supervise.watch import Ending
 
 PUSH_REFUSALS = 6

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from worker.contract import EVENTS_FILE, JobSpec, Pushed, PushTarget
 from worker.errors import HubError
 from worker.hubclient import endpoint, explained, hub
-from worker.supervise.target import MANIFEST_FILE, MODEL_FILES, branch_of, fetch
+from worker.supervise.target import MANIFEST_FILE, MODEL_FILES, fetch
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-LOG_TAIL_FILE = "log.txt"
 _NOT_PUSHED = ("checkpoint-*", "training_args.bin", ".*", "*/.*", "*.lock")
 
 
@@ -69,7 +68,7 @@ def push_record(
     spec: JobSpec, target: PushTarget, token: str | None, files: dict[str, str]
 ) -> None:
     """Commit a job's events and log to a branch of its own; raises `HubError`."""
-    api, branch = hub(token), branch_of(spec.job_id)
+    api, branch = hub(token), spec.branch
     with explained(f"making the branch {branch} of {target.repo_id}"):
         api.create_branch(target.repo_id, branch=branch, exist_ok=True)
     operations = [_add(name, text.encode()) for name, text in files.items()]

@@ -26,11 +26,6 @@ MODEL_FILES = ("*.safetensors", "*.bin", "*.gguf", "*.index.json", "adapter_conf
 """What makes a repo one that holds a model, and what an overwrite takes out of it."""
 
 
-def branch_of(job_id: str) -> str:
-    """Return the branch of the model repo that tells how a job without success ended."""
-    return f"hubtrain-{job_id}"
-
-
 def prepare(spec: JobSpec, target: PushTarget, token: str | None) -> None:
     """Make the repo if there is none, and raise a `HubtrainError` if the push would be refused."""
     api = hub(token)
@@ -50,7 +45,7 @@ def earlier_life(spec: JobSpec, target: PushTarget, token: str | None) -> list[E
 
     That is how a Space that the Hub restarted knows not to train again.
     """
-    for revision in (branch_of(spec.job_id), "main"):
+    for revision in (spec.branch, "main"):
         text = fetch(target.repo_id, EVENTS_FILE, revision, token)
         events = [e for line in (text or "").splitlines() if (e := from_line(line))]
         ours = any(isinstance(e, Started) and e.job_id == spec.job_id for e in events)

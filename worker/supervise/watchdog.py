@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from worker.contract import EndReason, Failed, Limits, Stopped
@@ -44,10 +43,7 @@ def seconds_left(elapsed: float, limits: Limits, usd_per_hour: float) -> float:
 
     Infinite where nothing limits it.
     """
-    ends = [limits.max_seconds] if limits.max_seconds is not None else []
-    if limits.max_usd is not None and usd_per_hour > 0:
-        ends.append(limits.max_usd / usd_per_hour * 3600)
-    return min(ends, default=math.inf) - elapsed
+    return limits.seconds(usd_per_hour) - elapsed
 
 
 def in_words(seconds: float) -> str:
