@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standins import tiny
 from standins.laptop import Laptop, Said, processes, send, trainer_of, until
 from standins.localhub import HubServer
+from tiny_llm import chats, write_model, write_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 
@@ -24,7 +24,7 @@ FOREVER = ("--epochs", "100000", "--model-max-length", "64")
 
 @pytest.fixture(scope="module")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.model(tmp_path_factory.mktemp("tiny"))
+    return write_model(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def laptop(hub_server: Any, tmp_path: Path, tiny_model: Path) -> Iterator[Laptop
 def _laptop(hub: HubServer, folder: Path, model: Path) -> Iterator[Laptop]:
     hub.api().create_repo(MODEL, exist_ok=True)
     hub.api().upload_folder(repo_id=MODEL, folder_path=model)
-    tiny.chats(folder / "chats.jsonl")
+    write_rows(folder / "chats.jsonl", chats(40))
     yield Laptop(folder / "home", hub)
 
 
@@ -226,7 +226,7 @@ def test_out_of_memory(hub_server: Any, tmp_path: Path, tiny_model: Path) -> Non
     hub = hub_server(options=("--flavor", "cpu-basic:memory=1.0Gi"))
     (laptop,) = _laptop(hub, tmp_path, tiny_model)
     rows = ("--batch-size", "2048", "--model-max-length", "512", "--no-packing", "--epochs", "100")
-    tiny.chats(tmp_path / "chats.jsonl", 5000)
+    write_rows(tmp_path / "chats.jsonl", chats(5000))
     said = laptop.run(*train(*rows))
     assert (said.code, said.document["reason"]) == (1, "oom"), said.out
     assert stage(hub) == "PAUSED"

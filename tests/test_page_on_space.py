@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
-from standins import tiny
 from standins.laptop import Laptop, trainer_of, until
 from standins.localhub import HubServer
+from tiny_llm import chats, write_model, write_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(280)]
 
@@ -124,8 +124,8 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
     users, orgs = ("ann:write", "bob:read", "cat:read"), ("lab:ann,cat:read",)
     hub = HubServer(folder / "data", users, orgs).start()
     hub.api().create_repo(MODEL, private=False)
-    hub.api().upload_folder(repo_id=MODEL, folder_path=tiny.model(folder / "tiny"))
-    tiny.chats(folder / "chats.jsonl")
+    hub.api().upload_folder(repo_id=MODEL, folder_path=write_model(folder / "tiny"))
+    write_rows(folder / "chats.jsonl", chats(40))
     yield Laptop(folder / "home", hub)
     hub.stop()
 
