@@ -94,10 +94,12 @@ def _hub() -> Iterator[dict[str, str]]:
 
 
 def _upload(folder: Path, environ: dict[str, str]) -> None:
-    """Upload with the Hub's own command line, as anybody would."""
+    """Upload with the Hub's own command line, as anybody would; it is heard only if it fails."""
     hf = Path(sys.executable).with_name("hf")
     command = [str(hf), "upload", BASE, str(folder), "--quiet"]
-    subprocess.run(command, env=environ, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr)
 
 
 def _program(words: list[str], environ: dict[str, str]) -> int:

@@ -47,11 +47,6 @@ def size(count: float) -> str:
     return f"{count:.{digits}f} {_UNITS[power]}"
 
 
-def gibibytes(count: float) -> str:
-    """Return memory as machines state it: `24 GB` for 24 GiB."""
-    return f"{count / 2**30:.3g} GB"
-
-
 def count(number: float, noun: str) -> str:
     """Return `1 row`, `4,812 rows`."""
     return f"{number:,.0f} {noun}" + ("" if number == 1 else "s")

@@ -9,7 +9,7 @@ import click
 import backends
 from backends.base import Flavor
 from orchestrator.desk import Desk
-from orchestrator.words import gibibytes, money
+from orchestrator.words import money, size
 from worker.errors import HubtrainError
 from worker.task import Finding
 
@@ -38,7 +38,7 @@ def _row(backend: str, flavor: Flavor) -> tuple[str, ...]:
         " ".join(f"{backend}-{name}" for name in flavor.short_names),
         f"{money(flavor.usd_per_hour)}/h" if flavor.usd_per_hour else "free",
         f"{gpus}{flavor.accelerator}" if flavor.accelerator else "-",
-        gibibytes(flavor.vram_bytes) if flavor.vram_bytes else "-",
+        size(flavor.vram_bytes) if flavor.vram_bytes else "-",
         f"{flavor.cpus:g}",
-        gibibytes(flavor.memory_bytes),
+        size(flavor.memory_bytes),
     )
