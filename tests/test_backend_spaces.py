@@ -25,13 +25,14 @@ from standins.localhub import HubServer
 from backends.base import Status
 from backends.errors import (
     BackendError,
+    JobGone,
     LaunchFailed,
     PlanRefused,
 )
 from backends.handle import Handle
 from backends.spaces import Spaces, _status
 from backends.spaces.request import SpaceRequest
-from worker.contract import DataRef, Machine, ModelRef
+from worker.contract import DataRef, EndReason, Machine, ModelRef
 from worker.errors import HubtrainError, HubUnreachable, NoWrite
 
 
@@ -104,7 +105,23 @@ def test_every_stage_says_whether_it_lives_and_costs(
     runtime = {"stage": stage, "hardware": {"current": None, "requested": hardware}}
     info = SpaceInfo(id="ann/x", runtime=runtime, host="http://x")  # type: ignore[no-untyped-call]
     status = _status(info)
-    assert status == Status(alive, costing, stage, url="http://x")
+    unbuilt = EndReason.BUILD_ERROR if stage in {"CONFIG_ERROR", "BUILD_ERROR"} else None
+    assert status == Status(alive, costing, stage, url="http://x", reason=unbuilt)
+
+
+@pytest.mark.parametrize("user", [None, "bob"])
+def test_a_space_that_a_token_cannot_see_is_not_called_gone(
+    hub: HubServer, spaces: Spaces, user: str | None
+) -> None:
+    handle = spaces.launch(request_for(spaces), {})
+    stranger = Spaces(hub.tokens[user] if user else None, Hasty())
+    with pytest.raises(NoWrite, match="ann"):
+        stranger.status(handle)
+    spaces.remove(handle)
+    with pytest.raises(NoWrite, match="ann"):
+        stranger.status(handle)
+    with pytest.raises(JobGone):
+        spaces.status(handle)
 
 
 @pytest.fixture
