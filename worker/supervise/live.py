@@ -9,7 +9,6 @@ from worker.contract import JobSpec, Story, fold
 from worker.supervise.journal import Journal
 from worker.supervise.machine import Usage
 from worker.supervise.place import Place
-from worker.supervise.watchdog import seconds_left
 
 SIGNAL = "signal"
 """Who asks to stop when the machine does."""
@@ -43,8 +42,8 @@ class Live:
     @property
     def seconds_left(self) -> float:
         """Seconds until a limit of the job is reached; infinite where there is none."""
-        elapsed = self.clock.monotonic() - self.born
-        return seconds_left(elapsed, self.spec.limits, self.spec.machine.usd_per_hour)
+        allowed = self.spec.limits.seconds(self.spec.machine.usd_per_hour)
+        return allowed - (self.clock.monotonic() - self.born)
 
     def story(self) -> Story:
         """Return what the events add up to."""

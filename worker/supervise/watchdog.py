@@ -38,14 +38,6 @@ def verdict(vitals: Vitals, limits: Limits, usd_per_hour: float) -> Failed | Sto
     return None
 
 
-def seconds_left(elapsed: float, limits: Limits, usd_per_hour: float) -> float:
-    """Return how long a job of this age may go on, by time and by money; below 0 once it is over.
-
-    Infinite where nothing limits it.
-    """
-    return limits.seconds(usd_per_hour) - elapsed
-
-
 def in_words(seconds: float) -> str:
     """Return a duration as people say it: `40 s`, `9 min`, `2 h 05 min`."""
     if seconds < 60:  # noqa: PLR2004
