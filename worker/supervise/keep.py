@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import traceback
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from worker.hubclient import explained, hub
 from worker.supervise.live import Live
 from worker.supervise.patience import patiently
 from worker.supervise.push import Parcel, push_model, push_record
+from worker.supervise.target import MANIFEST_FILE
 from worker.supervise.watch import Ending
 
 PUSH_REFUSALS = 6
@@ -43,12 +45,23 @@ def keep_model(live: Live, finished: Finished) -> Ending:
         return Failed(reason=EndReason.WORKER_DIED, message="The trainer left no model.")
     story = live.story()
     finished = finished.model_copy(update={"metrics": {**story.metrics, **finished.metrics}})
-    now = live.clock.now()
-    card.write(card.Account(live.spec, live.journal.events, now, _license(live)), folder)
+    _describe(live, folder)
     ending: Ending = finished
     if live.spec.push:
         ending = _pushed(live, live.spec.push, finished)
     return _left_on_machine(live, ending)
+
+
+def _describe(live: Live, folder: Path) -> None:
+    """Write card and manifest. A model is worth more than its card: no error here ends the job."""
+    try:
+        account = card.Account(live.spec, live.journal.events, live.clock.now(), _license(live))
+        card.write(account, folder)
+    except Exception:
+        live.journal.log(f"The model goes without its card: {traceback.format_exc()}")
+        manifest = folder / MANIFEST_FILE
+        if not manifest.exists():  # by which a push that was made is known again
+            manifest.write_text(f'{{"job_id": "{live.spec.job_id}"}}\n', encoding="utf-8")
 
 
 def keep_record(live: Live, target: PushTarget) -> None:
