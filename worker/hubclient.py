@@ -82,18 +82,20 @@ def _prepare() -> None:
         made = default_client_factory()
         made.timeout = httpx2.Timeout(CALL_SECONDS, connect=10.0)
         asked = made.event_hooks.get("request", [])
-        made.event_hooks = {**made.event_hooks, "request": [*asked, _hasten]}
+        made.event_hooks = {**made.event_hooks, "request": [*asked, _bound]}
         return made
 
     set_client_factory(client)
     disable_progress_bars()  # ours tell of the whole, not of each file
 
 
-def _hasten(request: httpx2.Request) -> None:
-    """Wait less long for what is only read, unless the caller said how long."""
-    patience = request.extensions.get("timeout", {})
-    if request.method in {"GET", "HEAD"} and patience.get("read") == CALL_SECONDS:
-        request.extensions["timeout"] = {**patience, "read": READ_SECONDS}
+def _bound(request: httpx2.Request) -> None:
+    """Give a request the timeouts its caller did not: some calls of the library ask for none."""
+    bounds = dict.fromkeys(("connect", "read", "write", "pool"), CALL_SECONDS)
+    bounds |= {k: v for k, v in request.extensions.get("timeout", {}).items() if v is not None}
+    if request.method in {"GET", "HEAD"} and bounds["read"] == CALL_SECONDS:
+        bounds["read"] = READ_SECONDS
+    request.extensions["timeout"] = bounds
 
 
 @contextmanager
