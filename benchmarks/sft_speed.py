@@ -76,7 +76,7 @@ def by_hand(model: Path, data: Path) -> float:
     corpus = tokenized(params, run, load_tokenizer(run.model, params))
     rows = TrainingRows(corpus.train, best_fit([*map(len, corpus.train)], ROW_TOKENS))
     net, precision = load_model(run.model, params, load_config(run.model, params))
-    optimizer = torch.optim.AdamW(net.parameters(), lr=params.lr, weight_decay=0.0, fused=True)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=params.peak_lr, weight_decay=0.0, fused=True)
     schedule = get_linear_schedule_with_warmup(optimizer, len(rows) // 10, len(rows))
     collate, seen = Collate(pad=0), 0
     net.train()

@@ -57,17 +57,21 @@ class Program(click.Group):
     },
 )
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file of a job; runs it.")
+@click.option("--dry-run", is_flag=True, help="With --config: check, print the plan.")
+@click.option("--detach", is_flag=True, help="With --config: launch and leave.")
+@click.option("--json", "as_json", is_flag=True, help="With --config: print one JSON document.")
 @click.version_option(package_name="hubtrain")
 @click.pass_context
-def program(ctx: click.Context, config: Path | None) -> None:
+def program(ctx: click.Context, /, config: Path | None, **how: bool) -> None:
     """Train models on rented machines from a laptop without a GPU.
 
-    The commands and files of AutoTrain work here too. `hubtrain COMMAND --help` shows the settings.
+    The commands and files of AutoTrain for language models work here too.
+    `hubtrain COMMAND --help` shows the settings.
     """
     if config is not None:
         from orchestrator.command import run_config
 
-        ctx.exit(run_config(config, program))
+        ctx.exit(run_config(config, json=how["as_json"], **how))
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
@@ -131,9 +135,10 @@ def _usage(error: click.UsageError) -> str:
         names = program.list_commands(click.Context(program))
         near = get_close_matches(error.command_name, names, n=1)
         return f"no command {error.command_name}." + (f" Did you mean {near[0]}?" if near else "")
+    said = error.format_message().rstrip(".") + "."
     if isinstance(error, click.MissingParameter) or not error.ctx:
-        return error.format_message()
-    return f"{error.format_message()} Try '{error.ctx.command_path} --help'."
+        return said
+    return f"{said} Try '{error.ctx.command_path} --help'."
 
 
 if __name__ == "__main__":

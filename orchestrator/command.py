@@ -56,11 +56,11 @@ def task_command(task: Task[Any]) -> click.Command:
     return SettingsCommand(task.name, params=options, callback=run, help=task.help)
 
 
-def run_config(path: Path, program: click.Group) -> int:
+def run_config(path: Path, **how: bool) -> int:
     """Run the job of a YAML file, whatever its task: `hubtrain --config FILE`."""
     _, named = from_file(path)
     task, extra = _task_of(str(named or ""))
-    return _run(task, {"train": True, "config": path}, extra)
+    return _run(task, {**how, "train": True, "config": path}, extra)
 
 
 def _task_of(name: str) -> tuple[Task[Any], dict[str, Any]]:

@@ -91,6 +91,8 @@ def _billing(story: Story, machine: Machine, now: datetime) -> str | None:
         return f"{backend.noun} not seen since: hubtrain gc stops it if it is still there"
     if seen.costing:
         return f"STILL COSTING {money(machine.usd_per_hour)}/h ({seen.stage}): hubtrain gc"
+    if seen.alive:  # free, so it may take its time
+        return None
     stage = f"{backend.noun} {seen.stage.lower().replace('_', ' ')}"
     if not machine.usd_per_hour:
         return f"{stage}, nothing was charged (confirmed)"

@@ -142,7 +142,7 @@ def _order(asked: Asked, report: Report, data: DataRef) -> Order:
         ),
         limits=asked.job.limits(),
         output=None if push and asked.backend.needs_hub else Path.cwd() / asked.project,
-        extras=asked.task.requirements,
+        extras=(*asked.task.requirements, *getattr(asked.params, "extras", ())),
     )
 
 

@@ -394,3 +394,10 @@ def test_memory_grows_with_what_is_trained_and_kept() -> None:
     assert kept.expected > lora.expected and "no checkpointing" in kept.explained
     assert task.footprint(params(peft=True), FACTS, 1e9) == lora
     assert task.flops(params(), FACTS, 1000) > 6 * 135e6 * 1000
+
+
+def test_questions_and_answers_under_other_names_are_recognised() -> None:
+    rows = [{"id": "1", "question": "how?", "answer": "so"}]
+    with pytest.raises(BadData) as caught:
+        inspect(params(trainer="sft"), {"train": split(rows, "faq.csv")}, FACTS, RAW)
+    assert caught.value.fix == "--prompt-text-column question --completion-column answer"

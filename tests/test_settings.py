@@ -173,3 +173,15 @@ def test_durations(text: str, expected: float) -> None:
 def test_durations_that_are_none(text: str) -> None:
     with pytest.raises(ValueError, match="90m"):
         seconds(text)
+
+
+def test_an_adapter_learns_faster_unless_told() -> None:
+    def rate(**more: Any) -> float:
+        return LlmParams(**NEEDED, **more).peak_lr
+
+    assert (rate(), rate(peft=True), rate(peft=True, lr=1e-5)) == (3e-5, 2e-4, 1e-5)
+
+
+def test_a_tracker_is_installed_where_the_job_runs() -> None:
+    assert LlmParams(**NEEDED).extras == ()
+    assert LlmParams(**NEEDED, log="wandb").extras == ("wandb",)

@@ -78,8 +78,8 @@ class Optimisation(Params):
     ] = 1
     """Forward passes whose gradients are summed before the weights move."""
 
-    lr: Annotated[float, Gt(0), Flag("--learning-rate")] = 3e-5
-    """Peak learning rate."""
+    lr: Annotated[float | None, Gt(0), Flag("--learning-rate")] = None
+    """Peak learning rate; none takes 3e-5, or 2e-4 for an adapter."""
 
     optimizer: Annotated[str, Flag("--optim")] = "adamw_torch"
     """Optimizer, by its name in transformers."""
@@ -140,6 +140,15 @@ class Lora(Params):
     """Push the whole model with the adapter merged in, instead of the adapter alone."""
 
 
+class Training(Optimisation, Lora):
+    """Training."""
+
+    @property
+    def peak_lr(self) -> float:
+        """The learning rate as it is used. An adapter, begun at zero, bears and needs more."""
+        return self.lr or (2e-4 if self.peft else 3e-5)
+
+
 class Memory(Params):
     """Precision and memory."""
 
@@ -178,6 +187,11 @@ class Watching(Params):
 
     log: Literal["none", "wandb", "tensorboard", "trackio"] = "none"
     """Experiment tracker to report to as well."""
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Extras of the package that these settings need: each tracker has one of its name."""
+        return () if self.log == "none" else (self.log,)
 
     @field_validator("logging_steps")
     @classmethod

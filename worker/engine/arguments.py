@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import TrainingArguments
 
-from worker.common import Lora, Memory, Optimisation, Watching
+from worker.common import Memory, Training, Watching
 from worker.engine import machine
 from worker.errors import BadConfig
 
@@ -20,7 +20,7 @@ EVALUATIONS = 10
 """Evaluations over a training with eval_strategy steps."""
 
 
-class Settings(Optimisation, Lora, Memory, Watching):
+class Settings(Training, Memory, Watching):
     """The groups of settings that become training arguments."""
 
 
@@ -46,7 +46,7 @@ def training_arguments(
         "per_device_eval_batch_size": params.batch_size,
         "gradient_accumulation_steps": params.gradient_accumulation,
         "auto_find_batch_size": params.auto_find_batch_size,
-        "learning_rate": params.lr,
+        "learning_rate": params.peak_lr,
         "lr_scheduler_type": params.scheduler,
         "warmup_steps": math.ceil(steps * params.warmup_ratio),
         "weight_decay": params.weight_decay,

@@ -22,6 +22,15 @@ from worker.tasks.llm.params import LlmParams
 Kind = Literal["text", "messages", "prompt"]
 
 _SHAREGPT_ROLES = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant"}
+_PAIRS = (
+    ("question", "answer"),
+    ("instruction", "output"),
+    ("instruction", "response"),
+    ("prompt", "response"),
+    ("input", "output"),
+)
+"""Usual names of what is asked and what is answered."""
+
 _CHAT_COLUMNS = ("messages", "conversations", "conversation")
 
 
@@ -109,7 +118,22 @@ def layout_of(columns: Sequence[str], first: Row, params: LlmParams, source: str
                 if name not in columns:
                     raise _no_column(name, flag, columns, first, source, taken=pair)
             return Layout("prompt", pair, source)
-    raise _no_column(asked, "--text-column", columns, first, source)
+    raise _known_pair(asked, columns, source) or _no_column(
+        asked, "--text-column", columns, first, source
+    )
+
+
+def _known_pair(asked: str, columns: Sequence[str], source: str) -> BadData | None:
+    """Return what to type for questions and answers under other usual names."""
+    found = next((pair for pair in _PAIRS if set(pair) <= set(columns)), None)
+    if found is None:
+        return None
+    said = f'no column "{asked}" in {source}; it has: {", ".join(columns)}.'
+    prompt, answer = found
+    return BadData(
+        f'{said} It looks like "{prompt}" and "{answer}":',
+        fix=f"--prompt-text-column {prompt} --completion-column {answer}",
+    )
 
 
 def _no_column(
