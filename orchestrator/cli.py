@@ -8,6 +8,7 @@ anything ran, 1 for what failed, 130 for a detached watch.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from difflib import get_close_matches
 from importlib import import_module
@@ -79,6 +80,7 @@ def program(ctx: click.Context, /, config: Path | None, **how: bool) -> None:
 def main() -> None:
     """Run the program on `sys.argv` and exit."""
     _hide_token()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a closed terminal is no other end
     screen = Screen(SystemClock(), as_json="--json" in sys.argv)
     try:
         code = program.main(prog_name=_name(), standalone_mode=False)

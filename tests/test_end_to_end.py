@@ -204,6 +204,12 @@ def test_cancel_and_remove(laptop: Laptop) -> None:
     left = finish(process)
     assert left.code == 130
     assert trainer_of(job["job"]) is not None, "Ctrl-C leaves the job running"
+    watching = laptop.start("logs", "-f", job["job"])
+    assert watching.stdout is not None and watching.stdout.readline()
+    watching.terminate()
+    left = finish(watching)
+    assert left.code == 130 and "Left running" in left.out
+    assert trainer_of(job["job"]) is not None, "so does a signal to end"
     (cancelled,) = laptop.run("cancel", job["job"], "--json").document
     assert (cancelled["state"], cancelled["reason"]) == ("cancelled", "user")
     assert trainer_of(job["job"]) is None
