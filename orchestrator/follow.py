@@ -13,6 +13,7 @@ from orchestrator.listing import summary
 from orchestrator.output import DETACHED
 from orchestrator.records import Record
 from worker.contract import EndReason
+from worker.errors import HubtrainError
 
 
 def follow(desk: Desk, record: Record, *, lines: bool = False) -> int:
@@ -55,9 +56,17 @@ def page_of(desk: Desk, record: Record) -> str | None:
 
 @contextmanager
 def detachable(desk: Desk, record: Record) -> Iterator[None]:
-    """Turn Ctrl-C into leaving the job as it is, and say how to come back."""
+    """Turn Ctrl-C into leaving the job as it is, and say how to come back.
+
+    A watch that fails leaves the job as well: that is said before the error goes on.
+    """
     try:
         yield
+    except HubtrainError:
+        record = desk.records.get(record.job_id)
+        if not record.story.state.final:
+            _leave(desk, record, document=False)
+        raise
     except KeyboardInterrupt:
         record = desk.records.get(record.job_id)
         if record.story.state.final:
@@ -67,13 +76,14 @@ def detachable(desk: Desk, record: Record) -> Iterator[None]:
         sys.exit(DETACHED)
 
 
-def _leave(desk: Desk, record: Record) -> None:
+def _leave(desk: Desk, record: Record, *, document: bool = True) -> None:
     job, page = record.job_id, page_of(desk, record)
     desk.screen.say("", f"Left running as {job}. Nothing was stopped.")
     desk.screen.say(f"watch again   hubtrain logs -f {job}        stop it   hubtrain cancel {job}")
     if page:
         desk.screen.say(f"page          {page}")
-    desk.screen.document(summary(record, desk.clock.now()))
+    if document:
+        desk.screen.document(summary(record, desk.clock.now()))
 
 
 @contextmanager

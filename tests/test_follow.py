@@ -11,6 +11,7 @@ from standins.script import START, Hurried
 from orchestrator.desk import Desk
 from orchestrator.follow import detachable, unlaunched
 from worker.contract import DataRef, EndReason, Failed, JobSpec, Launched, Machine, ModelRef
+from worker.errors import NoWrite
 
 SPEC = JobSpec(
     job_id="k4x7qp",
@@ -80,3 +81,12 @@ def test_a_job_that_has_ended_is_not_said_to_run(
         raise KeyboardInterrupt
     assert ended.value.code == 130
     assert json.loads(capsys.readouterr().out)["reason"] == "oom"
+
+
+def test_a_watch_that_fails_says_that_the_job_goes_on(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = desk()
+    with pytest.raises(NoWrite), detachable(made, made.record("k4x7qp")):
+        raise NoWrite("the Hub refused this token")
+    assert "Left running as k4x7qp. Nothing was stopped." in capsys.readouterr().out
