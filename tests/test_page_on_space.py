@@ -252,7 +252,7 @@ def test_a_stranger_with_an_account(launch: Any, visitor: Any) -> None:
 
     job.laptop.hub.api().update_repo_settings(job.space, repo_type="space", private=False)
     page.goto(job.site)
-    page.wait_for_function("() => fetch('/log').then(answer => answer.status == 401)")
+    until(lambda: page.evaluate("() => fetch('/log').then(answer => answer.status)") == 401, 20)
     page.reload()
     mine = bob.sign_in(page)
     assert "not bob's" in mine.inner_text("body")
