@@ -13,7 +13,7 @@ from pathlib import Path
 from pydoc_data.topics import topics
 
 HERE = Path(__file__).parent
-ANSWER_CHARACTERS = 1800
+ANSWER_CHARACTERS = 2300
 """Longest answer: whole paragraphs, so that a model learns to end where a person would."""
 
 
