@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from backends.errors import BackendError, UnknownFlavor
+from backends.errors import BackendError, JobGone, UnknownFlavor
 from backends.handle import Handle
 from worker.clock import Clock, SystemClock
 from worker.contract import EndReason, JobSpec
@@ -216,6 +216,13 @@ class Backend(ABC, Generic[RequestT]):
 
         Raises `JobGone` where there is none, and `BackendError` where it cannot be understood.
         """
+
+    def look(self, handle: Handle) -> Status:
+        """Return `status`, where one that the provider has forgotten is simply gone."""
+        try:
+            return self.status(handle)
+        except JobGone:
+            return Status(alive=False, costing=False, stage="gone")
 
     def page(self, handle: Handle, url: str) -> str:
         """Return `url`, a job's page, with whatever its owner's browser needs to be let in."""

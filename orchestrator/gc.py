@@ -46,10 +46,7 @@ class Leftover:
     def stop(self) -> Status:
         """Stop it and return what the provider says then. Raises `HubtrainError`."""
         self.backend.cancel(self.found.handle)
-        try:
-            return self.backend.status(self.found.handle)
-        except JobGone:
-            return Status(alive=False, costing=False, stage="gone")
+        return self.backend.look(self.found.handle)
 
 
 @dataclass(slots=True)

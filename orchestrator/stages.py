@@ -62,7 +62,7 @@ class Bars(Stages):
         self._progress.start()
 
     def show(self, what: str, done: float | None, note: str) -> None:
-        name = what.capitalize() if what.islower() else what
+        name = _titled(what)
         if name not in self._tasks:
             self._finish()
             self._tasks[name] = self._progress.add_task(name, total=None, note="")
@@ -97,8 +97,7 @@ class Lines(Stages):
         news = what_is_new != self._seen or (over and not self._over)
         if news or (now - self._said > QUIET_SECONDS and not over):
             share = "" if done is None else f"{done:4.0%}  "
-            name = what.capitalize() if what.islower() else what
-            self.say(f"{name:<12} {share}{note}".rstrip())
+            self.say(f"{_titled(what):<12} {share}{note}".rstrip())
             self._seen, self._said, self._over = what_is_new, now, over
 
 
@@ -117,6 +116,10 @@ def training_note(record: Record, now: datetime) -> str:
     if price := record.spec.machine.usd_per_hour:
         parts.append(money(story.cost(price, now)))
     return " · ".join(parts)
+
+
+def _titled(what: str) -> str:
+    return what.capitalize() if what.islower() else what
 
 
 def _where(record: Record) -> str:

@@ -13,8 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from backends.base import Backend, Status
-from backends.errors import JobGone
+from backends.base import Backend
 from backends.handle import Handle
 from orchestrator.archive import archived_events
 from orchestrator.reader import Reader, quietly
@@ -151,11 +150,9 @@ class Watch:
     def _ask(self) -> bool:
         """Ask the provider once; true if its answer is not what it was."""
         try:
-            status = self.backend.status(self.handle)
+            status = self.backend.look(self.handle)
         except HubUnreachable:
             return False
-        except JobGone:
-            status = Status(alive=False, costing=False, stage="gone")
         seen = Observed(
             stage=status.stage,
             alive=status.alive,

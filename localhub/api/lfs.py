@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import shutil
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -169,15 +170,13 @@ def admit(hub: Hub, signed: Signed, arrival: Arrival) -> None:
         hub.content.large.note(signed.repo, signed.oid, signed.size)
 
 
-def upload(hub: Hub) -> Endpoint:
-    """Return the endpoint that takes an object in one piece."""
+def taking(hub: Hub, take: Callable[[Request, Path], Awaitable[Arrival]]) -> Endpoint:
+    """Return an endpoint that has `take` receive a body into a file, gone again if it stays."""
 
     async def put(request: Request) -> Response:
         path = hub.store.incoming()
         try:
-            signed = verified(hub, request)
-            arrival = await arrive(request, path, signed.size)
-            await run_in_threadpool(admit, hub, signed, arrival)
+            arrival = await take(request, path)
             return Response(headers={"ETag": f'"{arrival.md5.hexdigest()}"'})
         except Refusal as refusal:
             return refusal.response()
@@ -187,6 +186,18 @@ def upload(hub: Hub) -> Endpoint:
             path.unlink(missing_ok=True)
 
     return put
+
+
+def upload(hub: Hub) -> Endpoint:
+    """Return the endpoint that takes an object in one piece."""
+
+    async def take(request: Request, path: Path) -> Arrival:
+        signed = verified(hub, request)
+        arrival = await arrive(request, path, signed.size)
+        await run_in_threadpool(admit, hub, signed, arrival)
+        return arrival
+
+    return taking(hub, take)
 
 
 def parts_of(hub: Hub, signed: Signed) -> Path:
@@ -197,23 +208,15 @@ def parts_of(hub: Hub, signed: Signed) -> Path:
 def upload_part(hub: Hub) -> Endpoint:
     """Return the endpoint that takes one part of an object; sending it again replaces it."""
 
-    async def put(request: Request) -> Response:
-        path = hub.store.incoming()
-        try:
-            signed = verified(hub, request)
-            arrival = await arrive(request, path, hub.options.part_size)
-            folder = parts_of(hub, signed)
-            folder.mkdir(parents=True, exist_ok=True)
-            path.replace(folder / str(request.path_params["part"]))
-            return Response(headers={"ETag": f'"{arrival.md5.hexdigest()}"'})
-        except Refusal as refusal:
-            return refusal.response()
-        except ClientDisconnect:
-            return Response(status_code=HTTPStatus.BAD_REQUEST)
-        finally:
-            path.unlink(missing_ok=True)
+    async def take(request: Request, path: Path) -> Arrival:
+        signed = verified(hub, request)
+        arrival = await arrive(request, path, hub.options.part_size)
+        folder = parts_of(hub, signed)
+        folder.mkdir(parents=True, exist_ok=True)
+        path.replace(folder / str(request.path_params["part"]))
+        return arrival
 
-    return put
+    return taking(hub, take)
 
 
 def complete(call: Call) -> Answer:
