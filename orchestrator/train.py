@@ -138,6 +138,7 @@ def _order(asked: Asked, report: Report, data: DataRef) -> Order:
         machine=Machine(
             backend=asked.backend.name,
             flavor=report.flavor.name,
+            accelerators=report.flavor.accelerators,
             usd_per_hour=report.flavor.usd_per_hour,
         ),
         limits=asked.job.limits(),

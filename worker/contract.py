@@ -133,6 +133,9 @@ class Machine(_Frozen):
     flavor: str | None = None
     """The provider's own name of the hardware; none where there is no choice."""
 
+    accelerators: int = 0
+    """GPUs that are paid for, and so have to be there before anything is trained."""
+
     usd_per_hour: float = 0.0
 
 
