@@ -39,6 +39,8 @@ IN_MEMORY = 4 << 20
 
 LOG = logging.getLogger("localhub")
 
+SAFE = ("GET", "HEAD", "OPTIONS")
+
 Answer = Response | dict[str, Any] | list[Any] | None
 Handler = Callable[["Call"], Answer]
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -140,11 +142,12 @@ class Call:
         return path + (f"?{url.query}" if url.query else "")
 
 
-def endpoint(hub: Hub, handler: Handler, *, admin: bool = False) -> Endpoint:
+def endpoint(hub: Hub, handler: Handler, *, admin: bool = False, form: bool = False) -> Endpoint:
     """Return a Starlette endpoint that answers with what `handler(call)` returns.
 
     A dict or list becomes JSON, None an empty object, a `Refusal` its status and headers.
-    With `admin` only the admin token opens it, and only from this machine.
+    With `admin` only the admin token opens it, and only from this machine. With `form` it takes
+    the forms of the Hub's own pages; from browsers all others take JSON alone.
     """
 
     incoming = str(hub.store.folder / "incoming")
@@ -155,18 +158,24 @@ def endpoint(hub: Hub, handler: Handler, *, admin: bool = False) -> Endpoint:
                 async for piece in request.stream():
                     body.write(piece)
                 body.seek(0)
-                return await run_in_threadpool(_run, hub, handler, request, body, admin)
+                return await run_in_threadpool(
+                    _run, hub, handler, request, body, admin=admin, form=form
+                )
             except ClientDisconnect:
                 return Response(status_code=HTTPStatus.BAD_REQUEST)
 
     return answer
 
 
-def _run(hub: Hub, handler: Handler, request: Request, body: IO[bytes], admin: bool) -> Response:
+def _run(
+    hub: Hub, handler: Handler, request: Request, body: IO[bytes], *, admin: bool, form: bool
+) -> Response:
     try:
         if admin:
             _need_admin(hub, request)
         caller = NOBODY if admin else hub.accounts.caller(request)
+        if request.method not in SAFE and caller.token is None:
+            _need_own_page(hub, request, caller, form=form)
         return as_response(handler(Call(hub, request, caller, body)))
     except Refusal as refusal:
         return refusal.response()
@@ -181,6 +190,18 @@ def _need_admin(hub: Hub, request: Request) -> None:
     said = request.headers.get("authorization", "")
     if not near or not hmac.compare_digest(said.encode(), f"Bearer {hub.admin_token}".encode()):
         raise invalid_token()
+
+
+def _need_own_page(hub: Hub, request: Request, caller: Caller, *, form: bool) -> None:
+    """Refuse what another website sends with a browser's session, which the browser adds itself."""
+    origin = request.headers.get("origin")
+    if caller.name is None and (origin is None or not form):
+        return
+    if origin != hub.endpoint:
+        raise forbidden("With a session cookie this takes requests of the Hub's own pages alone.")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not form and kind != "application/json":
+        raise forbidden("With a session cookie this takes JSON alone.")
 
 
 def as_response(answer: Answer) -> Response:

@@ -24,6 +24,9 @@ class Door:
     port: int | None
     """Port on this machine; None while nothing answers there."""
 
+    pass_key: str = ""
+    """What is shown there with every request that was let in; empty where nobody asks for it."""
+
     closed: str = ""
     """What there is to see instead: the stage, and why."""
 

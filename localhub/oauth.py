@@ -69,14 +69,14 @@ class Desk:
     def routes(self) -> list[BaseRoute]:
         """Return the paths of this room."""
 
-        def at(path: str, handler: Any, *methods: str) -> Route:
-            return Route(path, endpoint(self.hub, handler), methods=list(methods))
+        def at(path: str, handler: Any, *methods: str, form: bool = False) -> Route:
+            return Route(path, endpoint(self.hub, handler, form=form), methods=list(methods))
 
         return [
             at("/.well-known/openid-configuration", self.configuration, "GET"),
             at("/oauth/jwks", self.keys, "GET"),
             at("/oauth/authorize", self.authorize, "GET"),
-            at("/oauth/authorize", self.consent, "POST"),
+            at("/oauth/authorize", self.consent, "POST", form=True),
             Route("/oauth/token", self.token, methods=["POST"]),
             at("/oauth/userinfo", self.userinfo, "GET", "POST"),
         ]

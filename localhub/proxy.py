@@ -31,6 +31,7 @@ HOP_BY_HOP = {
     *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"),
     *("expect", "te", "trailer", "transfer-encoding", "upgrade"),
 }
+PASS_HEADER = "x-space-pass-key"
 OF_THE_HANDSHAKE = {"host", "content-length"}
 TIMEOUT = httpx2.Timeout(10.0, read=None, write=None)
 MESSAGE_LIMIT = 64 << 20
@@ -88,7 +89,7 @@ async def _pass_http(client: httpx2.AsyncClient, request: Request, door: Door, s
 def _onward(client: httpx2.AsyncClient, request: Request, door: Door) -> httpx2.Request:
     path = (request.scope.get("raw_path") or request.scope["path"].encode()).partition(b"?")[0]
     query = request.scope["query_string"]
-    headers = passed_on(request)
+    headers = passed_on(request, door)
     sized = {"content-length", "transfer-encoding"} & set(request.headers)
     made = client.build_request(
         request.method,
@@ -106,12 +107,17 @@ def _onward(client: httpx2.AsyncClient, request: Request, door: Door) -> httpx2.
     return made
 
 
-def passed_on(request: Request | WebSocket) -> Headers:
-    """Return the headers that a Space gets: the visitor's, without what is the Hub's own."""
+def passed_on(request: Request | WebSocket, door: Door) -> Headers:
+    """Return the headers that a Space gets: the visitor's, without what is the Hub's own.
+
+    With them goes the pass key of its door, by which it tells them from requests past the Hub.
+    """
     kept = []
     for raw_name, raw_value in request.headers.raw:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        if name in HOP_BY_HOP or (name == "authorization" and _is_ours(value)):
+        if name in {*HOP_BY_HOP, PASS_HEADER}:
+            continue
+        if name == "authorization" and _is_ours(value):
             continue
         if name == "cookie":
             value = without_our_cookie(value)
@@ -125,6 +131,7 @@ def passed_on(request: Request | WebSocket) -> Headers:
         ("x-forwarded-for", visitor),
         ("x-forwarded-host", host),
         ("x-forwarded-proto", "http"),
+        *([(PASS_HEADER, door.pass_key)] if door.pass_key else []),
     ]
 
 
@@ -167,7 +174,7 @@ async def _pass_websocket(visitor: WebSocket, entry: Entry | Response) -> None:
         return
     headers = [
         (name, value)
-        for name, value in passed_on(visitor)
+        for name, value in passed_on(visitor, entry.door)
         if name not in OF_THE_HANDSHAKE and not name.startswith("sec-websocket-")
     ]
     query = visitor.scope["query_string"].decode("latin-1")

@@ -8,7 +8,7 @@ mount point names the folder instead. A path that a program has in its own text 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from localhub.accounts import Caller
@@ -29,6 +29,9 @@ def checked(hub: Hub, caller: Caller, volumes: object) -> list[dict[str, Any]]:
             raise bad_request("This Hub has no buckets; a volume can be a repo")
         if volume.get("type") not in KINDS or not str(volume.get("mountPath")).startswith("/"):
             raise bad_request('A volume needs a "type", a "source" and an absolute "mountPath"')
+        paths = (str(volume["mountPath"]), str(volume.get("path") or ""))
+        if any(".." in PurePosixPath(path).parts or "\0" in path for path in paths):
+            raise bad_request('"mountPath" and "path" of a volume may not lead outside')
         repo = hub.repos.find(volume["type"], str(volume.get("source")))
         if repo is None or not caller.may_read(repo):
             raise repo_not_found(anonymous=caller.name is None)

@@ -112,3 +112,39 @@ def test_websockets_pass_both_ways(hub: HubServer) -> None:
             return heard
 
     assert asyncio.run(talk()) == ["text", b"bytes"]
+
+
+def test_a_private_spaces_own_port_shows_that_nobody_was_let_in(
+    hub: HubServer, private: str
+) -> None:
+    """What comes by the Hub has the Space's pass key; a visitor cannot bring one."""
+    forged = {"X-Space-Pass-Key": "forged"}
+    key = visit(hub, private, "/env").json()["SPACE_PASS_KEY"]
+    for headers in ({}, forged):
+        seen = visit(hub, private, "/headers", headers=headers).json()
+        shown = [value for name, value in seen.items() if name.lower() == "x-space-pass-key"]
+        assert shown == [key] and len(key) == 64
+
+
+ORIGINS = [None, "null", "http://evil.example", "http://127.0.0.1:9"]
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_a_session_takes_only_what_the_hubs_own_pages_send(
+    hub: HubServer, private: str, origin: str | None
+) -> None:
+    own = {"Origin": hub.endpoint}
+    foreign = {"Origin": origin} if origin else {}
+    settings = f"/api/spaces/{private}/settings"
+    with httpx2.Client(base_url=hub.endpoint) as browser:
+        browser.post("/login", content=f"token={hub.tokens['ann']}", headers=own)
+        for body in ({"json": {"private": False}}, {"content": b'{"private": false}'}):
+            refused = browser.put(settings, headers=foreign, **body)
+            assert refused.status_code == HTTPStatus.FORBIDDEN
+        plain = browser.put(settings, headers=own, content=b'{"private": false}')
+        assert plain.status_code == HTTPStatus.FORBIDDEN, "a form can send this"
+        assert browser.put(settings, headers=own, json={"private": True}).is_success
+        if origin:
+            again = browser.post("/login", content="token=hf_no", headers=foreign)
+            assert again.status_code == HTTPStatus.FORBIDDEN
+    assert hub.api().space_info(private).private

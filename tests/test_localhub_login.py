@@ -74,6 +74,8 @@ class Browser:
                 "Host": parts.netloc,
                 "Content-Type": "application/json" if content.startswith("{") else FORM,
                 "Cookie": "; ".join(f"{name}={value}" for name, value in jar.items()),
+                # Forms and scripts here stand on the pages that they are sent to.
+                **({"Origin": f"http://{parts.netloc}"} if method == "POST" else {}),
             },
             content=content,
         )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import httpx2
 import pytest
@@ -36,7 +36,7 @@ SPACE_ENVIRONMENT = {
     *("PATH", "HOME", "TMPDIR", "LANG", "HF_ENDPOINT", "HF_HUB_DISABLE_XET", "SYSTEM"),
     *("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "ACCELERATOR", "CPU_CORES", "MEMORY"),
     *("SPACE_ID", "SPACE_HOST", "SPACE_AUTHOR_NAME", "SPACE_REPO_NAME", "SPACE_TITLE"),
-    "SPACE_CREATOR_USER_ID",
+    *("SPACE_CREATOR_USER_ID", "SPACE_PASS_KEY"),
 }
 
 
@@ -202,6 +202,27 @@ def test_a_volume_is_a_folder_that_commands_find(hub: HubServer, api: HfApi) -> 
     while "rows" not in "".join(api.fetch_space_logs(name)):
         assert time.monotonic() < deadline
         wait_for(hub, name, "RUNTIME_ERROR")
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [{"mountPath": "/data/../../out"}, {"mountPath": "/..", "path": ""}]
+    + [{"mountPath": "/data", "path": path} for path in ("../../out", "a/../../..")],
+)
+@pytest.mark.parametrize("place", ["spaces", "jobs"])
+def test_a_volume_stays_inside(
+    hub: HubServer, api: HfApi, volume: dict[str, str], place: str
+) -> None:
+    api.create_repo("ann/inside", repo_type="dataset", exist_ok=True)
+    body: dict[str, Any] = {"volumes": [{"type": "dataset", "source": "ann/inside", **volume}]}
+    with hub.http() as http:
+        if place == "spaces":
+            answer = http.put(f"/api/spaces/{new_space(hub)}/volumes", json=body)
+        else:
+            job = {"command": ["true"], "dockerImage": "python", "flavor": "cpu-basic", **body}
+            answer = http.post("/api/jobs/ann", json=job)
+    assert answer.status_code == HTTPStatus.BAD_REQUEST
+    assert "lead outside" in answer.text
 
 
 # endings

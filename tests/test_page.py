@@ -132,7 +132,8 @@ def test_a_job_is_watched_on_a_phone_to_its_end(browser: Browser, start: Any) ->
     assert "onnection" not in text
     assert page.locator("polyline").count() >= 2
     page.screenshot(path=ARTIFACTS / "page-end.png", full_page=True)
-    assert {httpx2.URL(u).host for u in asked if u.startswith("http")} == {"127.0.0.1"}
+    own = {httpx2.URL(url).host, "127.0.0.1"}  # to which the address with the key leads
+    assert {httpx2.URL(u).host for u in asked if u.startswith("http")} <= own
     page.close()
 
 
@@ -155,6 +156,13 @@ def test_stop_asks_once_and_says_what_is_kept(browser: Browser, start: Any) -> N
     page.close()
 
 
+def visitor(url: str, **how: Any) -> httpx2.Client:
+    """Return a client of the page that finds its host name as browsers do: on this machine."""
+    own = httpx2.URL(url)
+    headers = {"Host": own.netloc.decode(), **how.pop("headers", {})}
+    return httpx2.Client(base_url=own.copy_with(host="127.0.0.1"), headers=headers, **how)
+
+
 STRANGE = [
     ("GET", "/config"),
     ("GET", "/log"),
@@ -173,7 +181,7 @@ STRANGE = [
 def test_a_stranger_gets_one_sentence_and_nothing_else(start: Any) -> None:
     worker = start("print=private matters", "steps=600x0.1")
     url = address(worker)
-    with httpx2.Client(base_url=url, timeout=30) as http:
+    with visitor(url, timeout=30) as http:
         front = http.get("/")
         assert front.status_code == 200
         assert "private matters" not in front.text
@@ -184,20 +192,82 @@ def test_a_stranger_gets_one_sentence_and_nothing_else(start: Any) -> None:
         assert http.get("/", params={"key": "open-sesame-7x8"}).status_code == 401
         http.cookies.set("hubtrain_k4x", KEY)  # the key is not what the cookie holds
         assert http.get("/log").status_code == 401
-    with httpx2.Client(base_url=url, timeout=30) as http:
+    with visitor(url, timeout=30) as http:
         answered = http.get("/", params={"key": KEY})
         assert (answered.status_code, answered.headers["location"]) == (303, "./")
         assert "private matters" in http.get("/log").text
         assert http.get("/gradio_api/file=/etc/hostname").status_code == 404
-        elsewhere = {"Sec-Fetch-Site": "same-site"}  # what another page of this machine sends
-        assert http.post("/gradio_api/run/predict", headers=elsewhere).status_code == 403
     assert worker.process.poll() is None
+
+
+OTHER = "http://127.0.0.1:9"
+NAVIGATES = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+def test_another_page_of_this_machine_can_neither_read_nor_press(start: Any) -> None:
+    worker = start("print=private matters", "steps=600x0.1")
+    url = address(worker)
+    with visitor(url, timeout=30) as http:
+        http.get("/", params={"key": KEY})
+        for site in ("same-site", "cross-site"):
+            asks = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"}
+            for method, path in [("POST", "/gradio_api/run/predict"), ("GET", "/log")]:
+                assert http.request(method, path, headers=asks).status_code == 403
+            framed = {**asks, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "embed"}
+            assert http.get("/log", headers=framed).status_code == 403
+            assert http.options("/config", headers={**asks, "Origin": OTHER}).status_code == 403
+            followed = http.get("/log", headers={**asks, **NAVIGATES})
+            assert followed.status_code == 200, "a person may follow a link"
+            assert http.post("/log", headers={**asks, **NAVIGATES}).status_code == 403
+        old = [{"Origin": origin} for origin in (OTHER, "null", "http://evil.example")]
+        for headers in old:  # browsers that do not tell the site
+            assert http.post("/gradio_api/run/predict", headers=headers).status_code == 403
+        own = {"Origin": url.rstrip("/")}
+        assert http.post("/gradio_api/run/predict", headers=own, json={}).status_code != 403
+        for headers in ({}, own, {"Origin": OTHER}):
+            for path in ("/config", "/log", "/gradio_api/info"):
+                answer = http.get(path, headers=headers)
+                assert answer.status_code == 200
+                assert not [name for name in answer.headers if name.startswith("access-control")]
+    assert worker.process.poll() is None
+
+
+def test_the_cookie_of_a_page_serves_no_other_address(start: Any) -> None:
+    worker = start("print=private matters", "steps=600x0.1")
+    url = httpx2.URL(address(worker))
+    assert url.host.startswith("k4x-") and url.host.endswith(".localhost")
+    elsewhere = str(url.copy_with(host="127.0.0.1"))
+    with httpx2.Client(base_url=elsewhere, timeout=30) as http:
+        there = http.get("/log", params={"key": KEY})
+        assert there.status_code == 303
+        assert there.headers["location"] == f"{url}?key={KEY}"
+        assert "set-cookie" not in there.headers
+        own = {"Host": url.netloc.decode()}
+        let_in = http.get("/", params={"key": KEY}, headers=own)
+        assert "domain" not in let_in.headers["set-cookie"].lower()
+        assert "private matters" in http.get("/log", headers=own).text
+        for host in ("127.0.0.1", "localhost", "k4x.localhost", "evil.example"):
+            rebound = {"Host": f"{host}:{url.port}"}
+            assert http.get("/log", headers=rebound).status_code == 401
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_browser_keeps_the_cookie_from_other_servers_here(browser: Browser, start: Any) -> None:
+    page, _ = opened(browser, address(start("steps=600x0.1")))
+    own = httpx2.URL(page.url).host
+    (cookie,) = page.context.cookies()
+    assert cookie["domain"] == own
+    for host in ("127.0.0.1", "localhost", "k4x.localhost"):
+        assert page.context.cookies(f"http://{host}:9/") == []
+    page.close()
 
 
 def test_a_job_without_a_key_shows_its_page_to_nobody(start: Any) -> None:
     url = address(start("steps=600x0.1", environ={"HUBTRAIN_PAGE_KEY": ""}))
     for params in ({}, {"key": ""}, {"key": "None"}):
-        assert httpx2.get(url + "log", params=params, timeout=30).status_code == 401
+        with visitor(url, timeout=30) as http:
+            assert http.get("/log", params=params).status_code == 401
 
 
 def test_an_address_that_is_taken_ends_no_job(start: Any) -> None:
@@ -227,7 +297,7 @@ def signed_in(name: str, *orgs: dict[str, str], seconds: float = 600) -> dict[st
 def on_space(start: Any, hub_server: Any) -> Any:
     """Start a worker that takes itself for a Space; returns it, its address and its Hub."""
 
-    def made(private: bool) -> tuple[Worker, str, HubServer]:
+    def made(private: bool, **more: str) -> tuple[Worker, str, HubServer]:
         hub = hub_server()
         api = hub.api()
         api.create_repo(SPACE, repo_type="space", space_sdk="docker", private=private)
@@ -239,7 +309,7 @@ def on_space(start: Any, hub_server: Any) -> Any:
             "OAUTH_SCOPES": "openid profile",
             "OPENID_PROVIDER_URL": hub.endpoint,
         }
-        environ = hub.env("ann", SPACE_ID=SPACE, SYSTEM="spaces", **login)
+        environ = hub.env("ann", SPACE_ID=SPACE, SYSTEM="spaces", **login, **more)
         environ["GRADIO_SERVER_PORT"] = str(port)
         push = PushTarget(repo_id="ann/support-bot")
         worker = start("print=private matters", "steps=600x0.1", environ=environ, push=push)
@@ -283,6 +353,24 @@ def test_a_public_space_shows_a_stranger_a_way_to_sign_in(on_space: Any) -> None
         assert http.post("/gradio_api/run/predict", json={"fn_index": 0}).status_code == 401
     with httpx2.Client(base_url=url, timeout=60, cookies=signed_in("ann")) as http:
         assert "private matters" in http.get("/log").text
+    assert worker.process.poll() is None
+
+
+@pytest.mark.slow
+def test_a_private_space_shows_nothing_past_the_hub(on_space: Any) -> None:
+    """Its port is open to the whole machine where a Space is a process: the Hub lets people in."""
+    worker, url, _ = on_space(private=True, SPACE_PASS_KEY="what-the-hub-shows")
+    passed = {"X-Space-Pass-Key": "what-the-hub-shows"}
+    with httpx2.Client(base_url=url, timeout=60) as http:
+        assert "private matters" in http.get("/log", headers=passed).text
+        for headers in ({}, {"X-Space-Pass-Key": "guessed"}):
+            front = http.get("/", headers=headers)
+            assert front.status_code == 200 and "support-bot" not in front.text
+            assert http.get("/log", headers=headers).status_code == 401
+            assert http.get("/config", headers=headers).status_code == 401
+    with httpx2.Client(base_url=url, timeout=60, cookies=signed_in("ann")) as http:
+        pressed = http.post("/gradio_api/run/predict", json={"fn_index": 2, "data": [""]})
+        assert pressed.status_code == 401, "not even its owner's session opens it there"
     assert worker.process.poll() is None
 
 

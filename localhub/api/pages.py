@@ -40,8 +40,8 @@ def routes(hub: Hub) -> list[BaseRoute]:
     return [
         Route("/", endpoint(hub, home)),
         Route("/login", endpoint(hub, login_form), methods=["GET"]),
-        Route("/login", endpoint(hub, log_in), methods=["POST"]),
-        Route("/logout", endpoint(hub, log_out), methods=["GET", "POST"]),
+        Route("/login", endpoint(hub, log_in, form=True), methods=["POST"]),
+        Route("/logout", endpoint(hub, log_out, form=True), methods=["GET", "POST"]),
         Route("/{ns}/{name}", endpoint(hub, repo_page)),
         Route("/{kind}/{ns}/{name}", endpoint(hub, repo_page)),
     ]

@@ -38,6 +38,11 @@ def client_secret(hub: Hub, repo: int) -> str:
     return str(_uuid(f"{hub.secret('oauth')}-{repo}"))
 
 
+def pass_key(hub: Hub, repo: int) -> str:
+    """Return what the Hub's proxy shows a Space with every request that it lets in."""
+    return hashlib.sha256(f"pass {hub.secret('oauth')}-{repo}".encode()).hexdigest()
+
+
 def _uuid(text: str) -> str:
     digest = hashlib.sha256(text.encode()).hexdigest()
     return "-".join((digest[:8], digest[8:12], digest[12:16], digest[16:20], digest[20:32]))
@@ -57,6 +62,8 @@ def of_space(
         **_identity(hub, repo, built),
         **(_login(hub, space) if space.oauth is not None else {}),
         "HF_ENDPOINT": hub.endpoint,
+        # A container's port is behind the Hub. A process's is open to the whole machine.
+        "SPACE_PASS_KEY": pass_key(hub, repo.id),
         "GRADIO_SERVER_NAME": "127.0.0.1",
         "GRADIO_SERVER_PORT": str(space.port),
     }

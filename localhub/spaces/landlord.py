@@ -16,6 +16,7 @@ from localhub.machines import Machines
 from localhub.meter import Tenant
 from localhub.processes import Run, found_in
 from localhub.repos import Repo
+from localhub.spaces.environment import pass_key
 from localhub.spaces.environment import subdomain as host_part
 from localhub.spaces.lease import Lease, Over
 from localhub.spaces.records import Shelf, Space, Stage
@@ -142,6 +143,7 @@ class Landlord:
             title=repo.full_name,
             opens_to=lambda caller: caller.may_read(repo),
             port=space.listens if space.stage is Stage.RUNNING else None,
+            pass_key=pass_key(self.hub, repo.id),
             closed=f"{space.stage.value}. {space.error or ''}".strip(),
             waits=space.stage.moving or space.stage is Stage.SLEEPING,
             visited=lambda: self._welcome(repo.id),

@@ -1,5 +1,7 @@
 """What stands before every request: strangers get one fixed sentence, viewers get the page.
 
+First of all it asks whether this page sent the request or another one did in its name.
+
 Gradio's own doors (its API, its files, its queue) lie behind it, so none has to be locked one by
 one. The last page, which needs no server once it is shown, and the whole log are served from here.
 """
@@ -10,6 +12,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader
 from starlette.concurrency import run_in_threadpool
@@ -22,7 +25,10 @@ from worker.page.door import STRANGER, Door, KeyDoor, Viewer
 VIEWER = "hubtrain.viewer"
 """Where a request carries who sent it."""
 
-SAFE = ("GET", "HEAD", "OPTIONS")
+SAFE = ("GET", "HEAD")
+NAVIGATION = ("document", "iframe")
+"""What a browser opens when a person follows a link, or the Hub shows a Space."""
+
 LOGIN = ("/login/huggingface", "/login/callback", "/logout")
 CLOSED = ("/file", "/upload", "/proxy", "/stream", "/component_server", "/monitoring")
 """Parts of gradio that this page does not use."""
@@ -34,6 +40,8 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
+
+_CORS = b"access-control-"
 
 _TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=False)
 
@@ -62,8 +70,10 @@ class Gate:
 
     def _answer(self, request: Request) -> Response | None:
         path = request.url.path
-        if request.method not in SAFE and not _from_here(request):
+        if not _from_here(request):
             return Response(status_code=HTTPStatus.FORBIDDEN)
+        if not self.door.is_address(request.headers):
+            return self._elsewhere(request)
         if self.door.sign_in and path in LOGIN:
             return None
         if isinstance(self.door, KeyDoor) and (key := request.query_params.get("key")):
@@ -73,6 +83,14 @@ class Gate:
             return self._shut(path, viewer)
         request.scope[VIEWER] = viewer
         return self._own(request, path)
+
+    def _elsewhere(self, request: Request) -> Response:
+        """Answer who came by another address: with the page's own, if they have its key."""
+        door, key = self.door, request.query_params.get("key", "")
+        if isinstance(door, KeyDoor) and door.fits(key) and request.method in SAFE:
+            own = request.url.replace(hostname=door.host, path="/")
+            return RedirectResponse(str(own), status_code=HTTPStatus.SEE_OTHER)
+        return self._shut(request.url.path, STRANGER)
 
     def _own(self, request: Request, path: str) -> Response | None:
         """Return the answer to a viewer where it is not gradio's to give."""
@@ -102,8 +120,25 @@ def viewer_of(request: Any) -> Viewer:
 
 
 def _from_here(request: Request) -> bool:
-    """Whether a browser says that this page sent a request, and not another in its name."""
-    return request.headers.get("sec-fetch-site", "none") in {"none", "same-origin"}
+    """Whether this page sent a request, or a person opened it, and not another page in its name.
+
+    Browsers say so in `Sec-Fetch-Site`. Old ones do not, but they name the origin of what is not
+    safe; programs that are no browsers name neither.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is None:
+        return request.method in SAFE or _own_origin(request)
+    if site in {"none", "same-origin"}:
+        return True
+    opened = request.headers.get("sec-fetch-mode") == "navigate"
+    into = request.headers.get("sec-fetch-dest")
+    return request.method in SAFE and opened and into in NAVIGATION
+
+
+def _own_origin(request: Request) -> bool:
+    origin = request.headers.get("origin")
+    hosts = (request.headers.get(name) for name in ("host", "x-forwarded-host"))
+    return origin is None or urlsplit(origin).netloc in set(filter(None, hosts))
 
 
 def _let_in(door: KeyDoor, key: str) -> Response:
@@ -119,7 +154,9 @@ def _with_headers(send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             own = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
-            message["headers"] = [*message.get("headers", []), *own]
+            # Gradio invites other origins of this machine to read its answers; this page does not.
+            kept = [h for h in message.get("headers", []) if not h[0].lower().startswith(_CORS)]
+            message["headers"] = [*kept, *own]
         await send(message)
 
     return sending

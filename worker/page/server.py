@@ -13,7 +13,7 @@ from typing import Any
 
 from worker.page import view as shown
 from worker.page.digest import Digest
-from worker.page.door import door_of
+from worker.page.door import KeyDoor, door_of
 from worker.page.view import View
 from worker.page.visits import Visits
 from worker.supervise.live import Live
@@ -30,9 +30,10 @@ class Server:
         self.url: str | None = None
         self._visits = Visits()
         self._digest = Digest()
+        self._door = door_of(live.place, live.spec.owner, live.spec.job_id)
         self._socket = _listening(live.place.environ)
-        if live.place.space_id is None:
-            self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
+        if isinstance(self._door, KeyDoor):
+            self.url = f"http://{self._door.host}:{self._socket.getsockname()[1]}/"
         threading.Thread(target=self._serve, daemon=True, name="page").start()
 
     def farewell(self, seconds: float) -> None:
@@ -83,8 +84,7 @@ class Server:
         from worker.page.blocks import build, mounted
         from worker.page.gate import Gate
 
-        live = self.live
-        door = door_of(live.place, live.spec.owner, live.spec.job_id)
+        live, door = self.live, self._door
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         app.add_middleware(Gate, door=door, log=live.journal.log_path, end=self.end)
         if door.sign_in:
