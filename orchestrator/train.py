@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from orchestrator.job import JobSettings, project_of
 from orchestrator.listing import summary
 from orchestrator.output import MENDABLE
 from orchestrator.preflight import Findings, Report, Request, check
-from orchestrator.settings import Settings
+from orchestrator.secrets import secrets_of
+from orchestrator.settings import FLAGS, Settings
 from orchestrator.submit import Order, Submitted, submit
 from orchestrator.words import duration
 from worker.contract import DataRef, Machine
@@ -42,6 +43,11 @@ class Asked:
     flavor: str | None
     options: Any
     project: str
+    typed: frozenset[str]
+    """Settings given as flags."""
+
+    secrets: Mapping[str, str] = field(repr=False)
+    """What `launch` hands to the machine, by environment name."""
 
 
 def train(desk: Desk, task: Task[Any], settings: Settings, *, dry_run: bool, detach: bool) -> int:
@@ -71,7 +77,17 @@ def _asked(task: Task[Any], settings: Settings, desk: Desk) -> Asked:
     if job is None or params is None or place is None or options is None or project is None:
         raise BadConfig("\n".join(f"{f.text} {f.fix}".strip() for f in found.in_order()))
     backend = place.backend(desk.token, desk.clock)
-    return Asked(task, params, job, backend, place.flavor, options, project)
+    return Asked(
+        task,
+        params,
+        job,
+        backend,
+        place.flavor,
+        options,
+        project,
+        typed=frozenset(n for n, origin in settings.origins.items() if origin == FLAGS),
+        secrets=secrets_of(params, desk.token),
+    )
 
 
 def _checked(desk: Desk, asked: Asked) -> Report | None:
@@ -84,6 +100,8 @@ def _checked(desk: Desk, asked: Asked) -> Report | None:
             owner=asked.job.username,
             token_given=desk.token is not None,
             job=asked.job,
+            typed=asked.typed,
+            secrets=frozenset(asked.secrets),
             flavor=asked.flavor,
         )
         report = check(request, hub(desk.token), asked.backend, desk.clock)
@@ -172,12 +190,11 @@ def _submitted(desk: Desk, asked: Asked, report: Report, package: packing.Packag
         else:
             data = packing.local_ref(package, home() / "data")
         order = _order(asked, report, data)
-        secrets = {"HF_TOKEN": desk.token} if desk.token else {}
         return submit(
             order,
             asked.backend,
             asked.options,
-            secrets,
+            asked.secrets,
             records=records,
             clock=desk.clock,
             report=stages,

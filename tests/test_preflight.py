@@ -7,83 +7,13 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from standins.localhub import HubServer
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from standins.preflight import CHATS, Asking, errors, model, only_error, said
 
-import backends
-from orchestrator.job import JobSettings
-from orchestrator.preflight import Report, Request, check
 from orchestrator.preflight.project import allowed, cleaned
-from worker.clock import SystemClock
-from worker.hubclient import hub as client
-from worker.task import Finding
-from worker.tasks.llm import TASK
-
-TEMPLATE = (
-    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}</s>"
-    "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
-)
-PARAMETERS = 150_000_000
-CHATS = "".join(
-    json.dumps(
-        {
-            "messages": [
-                {"role": "user", "content": f"What is {i}?"},
-                {"role": "assistant", "content": f"It is the number {i}."},
-            ]
-        }
-    )
-    + "\n"
-    for i in range(40)
-)
-
-
-class Impatient(SystemClock):
-    """A clock on which waiting takes no time."""
-
-    def sleep(self, seconds: float) -> None:
-        pass
-
-
-def tokenizer() -> Tokenizer:
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=300,
-        special_tokens=["</s>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    made.train_from_iterator(["What is it? It is the number."], trainer)
-    return made
-
-
-def model(folder: Path, parameters: int = PARAMETERS, **config: Any) -> Path:
-    """Write a model that says it has so many parameters; its weights are a header and a hole."""
-    folder.mkdir(parents=True)
-    sizes = {
-        "model_type": "llama",
-        "hidden_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 128,
-        "vocab_size": 300,
-    }
-    (folder / "config.json").write_text(json.dumps(sizes | config))
-    tokenizer().save(str(folder / "tokenizer.json"))
-    (folder / "tokenizer_config.json").write_text(
-        json.dumps({"eos_token": "</s>", "chat_template": TEMPLATE})
-    )
-    tensor = {"dtype": "BF16", "shape": [parameters // 1000, 1000], "data_offsets": [0, 0]}
-    header = json.dumps({"weight": tensor}).encode()
-    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -114,60 +44,18 @@ def hub(shared_hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> HubS
 
 
 @pytest.fixture
-def ask(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Report]:
-    """Check a job: `ask(user="ann", backend="spaces", …)`, settings by name."""
+def ask(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asking:
+    """Let somebody with chats and the models of the Hub have a job checked."""
     monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
     data = tmp_path / "chats.jsonl"
     data.write_text(CHATS)
-
-    def asked(
-        *,
-        user: str | None = "ann",
-        backend: str = "spaces",
-        flavor: str | None = "t4-small",
-        project: str = "bot",
-        token: str | None = None,
-        job: dict[str, Any] | None = None,
-        **settings: Any,
-    ) -> Report:
-        token = token or (hub.tokens[user] if user else None)
-        values = {"model": "ann/small", "data_path": str(data), "trainer": "sft", "peft": True}
-        own = {"project_name": project, "push_to_hub": backend == "spaces"} | (job or {})
-        made = JobSettings(**own)
-        request = Request(
-            task=TASK,
-            params=TASK.params(**values | settings),
-            project=project,
-            owner=made.username,
-            token_given=token is not None,
-            job=made,
-            flavor=flavor if backend == "spaces" else None,
-        )
-        clock = Impatient()
-        return check(request, client(token), backends.load(backend)(token, clock), clock)
-
-    return asked
-
-
-def errors(report: Report) -> list[Finding]:
-    return [f for f in report.findings if f.level == "error"]
-
-
-def only_error(report: Report) -> Finding:
-    wrong = errors(report)
-    assert len(wrong) == 1, wrong
-    assert not report.ok
-    return wrong[0]
-
-
-def said(report: Report, topic: str) -> str:
-    return "\n".join(f"{f.text} {f.fix}".strip() for f in report.findings if f.topic == topic)
+    return Asking(hub, data)
 
 
 # what is right
 
 
-def test_a_job_that_is_right_is_described(ask: Callable[..., Report], hub: HubServer) -> None:
+def test_a_job_that_is_right_is_described(ask: Asking, hub: HubServer) -> None:
     hub.forget_requests()
     report = ask(valid_split="0.1")
     assert report.ok, errors(report)
@@ -191,9 +79,7 @@ def test_a_job_that_is_right_is_described(ask: Callable[..., Report], hub: HubSe
     assert not hub.requests(method="POST"), "a check creates nothing"
 
 
-def test_a_local_job_needs_no_token_and_no_hub(
-    ask: Callable[..., Report], hub: HubServer, tmp_path: Path
-) -> None:
+def test_a_local_job_needs_no_token_and_no_hub(ask: Asking, hub: HubServer, tmp_path: Path) -> None:
     folder = model(tmp_path / "mine", parameters=1_000_000)
     hub.forget_requests()
     report = ask(user=None, backend="local", model=str(folder))
@@ -204,16 +90,14 @@ def test_a_local_job_needs_no_token_and_no_hub(
     assert not hub.requests(), "nobody was asked"
 
 
-def test_the_cheapest_machine_that_fits_is_chosen(ask: Callable[..., Report]) -> None:
+def test_the_cheapest_machine_that_fits_is_chosen(ask: Asking) -> None:
     report = ask(flavor=None)
     assert report.ok and report.flavor.usd_per_hour == 0
     report = ask(flavor=None, model="ann/large", quantization="int4")
     assert report.ok and report.flavor.vram_bytes / report.flavor.accelerators > 35e9
 
 
-def test_a_dataset_of_the_hub_is_pinned_and_used_in_place(
-    ask: Callable[..., Report], hub: HubServer
-) -> None:
+def test_a_dataset_of_the_hub_is_pinned_and_used_in_place(ask: Asking, hub: HubServer) -> None:
     api = hub.api()
     api.create_repo("ann/chats", repo_type="dataset")
     for split in ("train", "test"):
@@ -235,7 +119,7 @@ def test_a_dataset_of_the_hub_is_pinned_and_used_in_place(
 # what is wrong, each in one message
 
 
-def test_everything_wrong_is_listed_at_once(ask: Callable[..., Report], tmp_path: Path) -> None:
+def test_everything_wrong_is_listed_at_once(ask: Asking, tmp_path: Path) -> None:
     data = tmp_path / "reviews.csv"
     data.write_text("review,stars\nfine,5\n")
     report = ask(user="bob", project="my bot!", model="ann/gated", data_path=str(data))
@@ -245,83 +129,81 @@ def test_everything_wrong_is_listed_at_once(ask: Callable[..., Report], tmp_path
     assert report.facts is None
 
 
-def test_no_token(ask: Callable[..., Report]) -> None:
+def test_no_token(ask: Asking) -> None:
     wrong = only_error(ask(user=None))
     assert (
         wrong.topic == "account" and "no Hub token" in wrong.text and "hf auth login" in wrong.fix
     )
 
 
-def test_a_token_the_hub_does_not_know(ask: Callable[..., Report]) -> None:
+def test_a_token_the_hub_does_not_know(ask: Asking) -> None:
     wrong = only_error(ask(token="hf_" + "x" * 34))
     assert wrong.topic == "account" and "does not accept this token" in wrong.text
 
 
-def test_a_token_that_can_only_read(ask: Callable[..., Report]) -> None:
+def test_a_token_that_can_only_read(ask: Asking) -> None:
     wrong = only_error(ask(user="bob"))
     assert "can read but not write. Make one with write access to bob/bot" in wrong.text
 
 
-def test_another_ones_namespace(ask: Callable[..., Report]) -> None:
+def test_another_ones_namespace(ask: Asking) -> None:
     wrong = only_error(ask(job={"username": "bob"}))
     assert (wrong.text, wrong.fix) == ("ann is no member of bob.", "--username ann")
 
 
-def test_a_fine_grained_token_without_the_right(ask: Callable[..., Report], hub: HubServer) -> None:
+def test_a_fine_grained_token_without_the_right(ask: Asking, hub: HubServer) -> None:
     scope = {"entity": {"type": "user", "name": "ann"}, "permissions": ["repo.content.read"]}
     made = hub.admin("POST", "tokens", {"user": "ann", "role": "fineGrained", "scoped": [scope]})
     wrong = only_error(ask(token=made["token"]))
     assert "this fine-grained token may not write ann/bot" in wrong.text
 
 
-def test_a_free_account_is_offered_jobs(ask: Callable[..., Report], hub: HubServer) -> None:
+def test_a_free_account_is_offered_jobs(ask: Asking, hub: HubServer) -> None:
     made = hub.admin("POST", "tokens", {"user": "carl", "role": "write"})
     wrong = only_error(ask(token=made["token"]))
     assert "Docker Spaces need a paid plan, and carl has none" in wrong.text
     assert wrong.fix.startswith("--backend jobs-")
 
 
-def test_a_repo_that_holds_a_model_is_not_written_over(ask: Callable[..., Report]) -> None:
+def test_a_repo_that_holds_a_model_is_not_written_over(ask: Asking) -> None:
     wrong = only_error(ask(project="small"))
     assert "ann/small already holds" in wrong.text and "--overwrite" in wrong.fix
     assert ask(project="small", job={"overwrite": True}).ok
 
 
 def test_a_machine_that_forgets_its_disk_needs_a_place_for_the_model(
-    ask: Callable[..., Report],
+    ask: Asking,
 ) -> None:
     assert only_error(ask(job={"push_to_hub": False})).fix == "--push-to-hub"
 
 
-def test_no_such_model(ask: Callable[..., Report]) -> None:
+def test_no_such_model(ask: Asking) -> None:
     wrong = only_error(ask(model="ann/smal"))
     assert wrong.topic == "model" and "no model ann/smal on the Hub" in wrong.text
     assert wrong.fix == "--model ann/small"
 
 
 @pytest.mark.parametrize("name", ["a/b/c", "my model", "..", "./nowhere"])
-def test_a_model_that_cannot_be(ask: Callable[..., Report], name: str) -> None:
+def test_a_model_that_cannot_be(ask: Asking, name: str) -> None:
     assert only_error(ask(model=name)).topic == "model"
 
 
-def test_an_adapter_is_not_a_base_model(ask: Callable[..., Report]) -> None:
+def test_an_adapter_is_not_a_base_model(ask: Asking) -> None:
     wrong = only_error(ask(model="ann/adapter"))
     assert "is a LoRA adapter for ann/small" in wrong.text and "--model ann/small" in wrong.fix
 
 
-def test_code_of_a_models_own_needs_a_yes(ask: Callable[..., Report]) -> None:
+def test_code_of_a_models_own_needs_a_yes(ask: Asking) -> None:
     assert "--trust-remote-code" in only_error(ask(model="ann/coded")).fix
     assert ask(model="ann/coded", trust_remote_code=True).ok
 
 
-def test_a_folder_cannot_be_reached_from_a_space(
-    ask: Callable[..., Report], tmp_path: Path
-) -> None:
+def test_a_folder_cannot_be_reached_from_a_space(ask: Asking, tmp_path: Path) -> None:
     wrong = only_error(ask(model=str(model(tmp_path / "mine"))))
     assert "a folder of this machine" in wrong.text and "hf upload" in wrong.fix
 
 
-def test_broken_and_empty_data(ask: Callable[..., Report], tmp_path: Path) -> None:
+def test_broken_and_empty_data(ask: Asking, tmp_path: Path) -> None:
     data = tmp_path / "rows.jsonl"
     data.write_text(CHATS + '{"messages": ')
     assert "line 41 is not JSON" in only_error(ask(data_path=str(data))).text
@@ -333,37 +215,37 @@ def test_broken_and_empty_data(ask: Callable[..., Report], tmp_path: Path) -> No
     assert "no file or folder" in only_error(ask(data_path=str(tmp_path / "rows.jsnl"))).text
 
 
-def test_a_role_the_template_does_not_know(ask: Callable[..., Report], tmp_path: Path) -> None:
+def test_a_role_the_template_does_not_know(ask: Asking, tmp_path: Path) -> None:
     data = tmp_path / "rows.jsonl"
     data.write_text(CHATS + '{"messages": [{"role": "narrator", "content": "x"}]}\n')
     assert "line 41" in only_error(ask(data_path=str(data))).text
 
 
-def test_a_machine_that_is_too_small_names_one_that_fits(ask: Callable[..., Report]) -> None:
+def test_a_machine_that_is_too_small_names_one_that_fits(ask: Asking) -> None:
     wrong = only_error(ask(model="ann/large", quantization="int4"))
     assert wrong.topic == "memory" and "and t4-small has" in wrong.text
     assert wrong.fix.startswith("--backend spaces-") and "fits: about" in wrong.fix
 
 
-def test_a_flavor_nobody_rents_out(ask: Callable[..., Report]) -> None:
+def test_a_flavor_nobody_rents_out(ask: Asking) -> None:
     wrong = only_error(ask(flavor="t5-small"))
     assert wrong.topic == "backend" and "t4-small" in wrong.text
 
 
-def test_a_cap_below_the_least_cost(ask: Callable[..., Report]) -> None:
+def test_a_cap_below_the_least_cost(ask: Asking) -> None:
     wrong = only_error(ask(job={"max_cost": 0.001}))
     assert wrong.topic == "price" and "--max-cost" in wrong.fix
     assert ask(job={"max_cost": 5.0}).ok
 
 
-def test_a_gpu_without_bfloat16(ask: Callable[..., Report]) -> None:
+def test_a_gpu_without_bfloat16(ask: Asking) -> None:
     assert only_error(ask(mixed_precision="bf16")).fix == "--mixed-precision fp16"
 
 
 # the network
 
 
-def test_a_hub_that_stumbles_is_asked_again(ask: Callable[..., Report], hub: HubServer) -> None:
+def test_a_hub_that_stumbles_is_asked_again(ask: Asking, hub: HubServer) -> None:
     try:
         hub.fault({"status": 503}, path="whoami|/api/models/ann/small", times=3)
         assert ask().ok
@@ -372,7 +254,7 @@ def test_a_hub_that_stumbles_is_asked_again(ask: Callable[..., Report], hub: Hub
 
 
 def test_a_hub_that_does_not_answer_is_said_once(
-    ask: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
+    ask: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -193,6 +193,11 @@ class Watching(Params):
         """Extras of the package that these settings need: each tracker has one of its name."""
         return () if self.log == "none" else (self.log,)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Environment variables the machine that trains needs for these settings."""
+        return ("WANDB_API_KEY",) if self.log == "wandb" else ()
+
     @field_validator("logging_steps")
     @classmethod
     def _chosen_or_positive(cls, value: int) -> int:

@@ -88,6 +88,10 @@ class Footprint:
     """What it rests on, in a few words: `LoRA r16, bf16, no checkpointing`."""
 
 
+def suits_all(facts: ModelFacts) -> None:
+    """Train any model."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task(Generic[P]):
     """What the rest of hubtrain knows of a kind of training.
@@ -107,6 +111,9 @@ class Task(Generic[P]):
 
     flops: Callable[[P, ModelFacts, int], float]
     """Floating point operations to train on so many tokens."""
+
+    suits: Callable[[ModelFacts], None] = suits_all
+    """`suits(facts)` raises `BadConfig` for a model that this task cannot train."""
 
     requirements: tuple[str, ...] = ()
     """Extras of the package that the worker image needs for this task."""

@@ -15,12 +15,14 @@ from backends.base import Backend, Flavor
 from orchestrator.estimate import Estimate
 from orchestrator.preflight.account import Account, check_account, check_target, who
 from orchestrator.preflight.data import check_data, measure
+from orchestrator.preflight.layers import check_layers
 from orchestrator.preflight.lookup import in_folder, is_folder, on_hub
 from orchestrator.preflight.machine import Choice, check_machine
 from orchestrator.preflight.model import BaseModel, Found, check_model
 from orchestrator.preflight.project import check_project, is_repo_id
 from orchestrator.preflight.report import Facts, Findings, Report
 from orchestrator.preflight.request import Request
+from orchestrator.preflight.settings import check_settings
 from orchestrator.reading import Measured, Source, find
 from worker.clock import Clock
 from worker.contract import PushTarget
@@ -67,9 +69,12 @@ class _Check:
         model = self.pool.submit(self._model, account)
         target = self.pool.submit(self._target, account)
         check_project(self.request, self.backend, self.findings)
+        self.findings.merge(check_settings(self.request, self.backend))
         owner, push = self._account_found(account, target)
         found_model, of_model = model.result()
         self.findings.merge(of_model)
+        if found_model is not None:
+            self.findings.merge(check_layers(self.request.params, found_model))
         data = self._data(source, found_model)
         offered = self.findings.attempt("backend", flavors.result)
         if found_model is None or data is None or not offered:
@@ -137,7 +142,7 @@ class _Check:
     def _model(self, account: Future[Account | None]) -> tuple[BaseModel | None, Findings]:
         look = partial(self._look_for_model, account)
         trusted = bool(getattr(self.request.params, "trust_remote_code", False))
-        return check_model(look, trusted)
+        return check_model(look, self.request.task.suits, trusted)
 
     def _look_for_model(self, account: Future[Account | None]) -> Found:
         name = self.request.params.model

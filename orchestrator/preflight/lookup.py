@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo
 
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
+WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 LARGEST_HEADER = 100 << 20
 """Bytes a safetensors header may have, by the format."""
 
@@ -37,11 +39,13 @@ def in_folder(name: str) -> Found:
         raise BadConfig(f"no folder {name}.", fix="--model FOLDER, or a model of the Hub")
     shards = sorted(folder.glob("*.safetensors"))
     weights = shards or [p for p in folder.iterdir() if p.suffix in WEIGHTS]
+    headers = [_header(shard) for shard in shards]
     return Found(
         ref=ModelRef(name=str(folder)),
-        parameters=_summed([_header(shard) for shard in shards]),
+        parameters=_summed(headers),
         stored_bytes=sum(p.stat().st_size for p in weights),
         files={n: folder / n for n in SMALL_FILES if (folder / n).is_file()},
+        tensors=lambda: [name for header in headers for name in header],
         about=("a folder of this machine",),
     )
 
@@ -92,6 +96,7 @@ def on_hub(name: str, user: Callable[[], str | None], hub: HfApi, clock: Clock) 
         parameters=_parameters(info, sizes, hub),
         stored_bytes=_weights(sizes),
         files=_fetched(info, sizes, hub, clock),
+        tensors=partial(_tensors, info, sizes, hub, clock),
         about=(_licence(info), "gated, accepted" if info.gated else "not gated"),
     )
 
@@ -144,6 +149,22 @@ def _parameters(info: ModelInfo, sizes: Mapping[str, int], hub: HfApi) -> dict[s
     except (NotASafetensorsRepoError, SafetensorsParsingError):
         return {}
     return {str(kind): count for kind, count in found.parameter_count.items()}
+
+
+def _tensors(info: ModelInfo, sizes: Mapping[str, int], hub: HfApi, clock: Clock) -> Iterable[str]:
+    """Return the names of the tensors: from the index of the shards, else from the one header."""
+    doing = f"reading the names of the layers of {info.id}"
+    if INDEX in sizes:
+        get = partial(hub.hf_hub_download, info.id, INDEX, revision=info.sha)
+        index = json.loads(Path(patiently(doing, get, clock)).read_text(encoding="utf-8"))
+        return list(index.get("weight_map", ()))
+    if WHOLE in sizes:
+        from huggingface_hub.errors import SafetensorsParsingError
+
+        read = partial(hub.parse_safetensors_file_metadata, info.id, WHOLE, revision=info.sha)
+        with suppress(SafetensorsParsingError):
+            return list(patiently(doing, read, clock).tensors)
+    return ()
 
 
 def _fetched(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -81,13 +82,16 @@ def check_machine(
         for flavor in flavors
         if flavor.name == wanted or not _lent(flavor)
     ]
-    chosen = findings.attempt("backend", lambda: _chosen(wanted, backend.name, all_of_them))
+    able = [c for c in all_of_them if not _unable(request.params, c.flavor, backend)]
+    offered = able if able and wanted is None else all_of_them
+    chosen = findings.attempt("backend", lambda: _chosen(wanted, backend.name, offered))
     if chosen is not None:
-        fitting = [c for c in all_of_them if c.safe and c is not chosen]
+        fitting = [c for c in able if c.safe and c is not chosen]
         _say_memory(chosen, fitting, backend.name, findings)
     if chosen is not None and chosen.fits:
         _say_price(chosen, fitting, findings, limits)
-        _check_precision(request.params, chosen.flavor, findings)
+        if why := _unable(request.params, chosen.flavor, backend):
+            findings.error("backend", *why)
     return chosen, findings
 
 
@@ -217,11 +221,16 @@ def _say_alternative(chosen: Choice, fitting: Sequence[Choice], findings: Findin
         findings.ok("price", f"{other.flavor.name} would fit too: {_about(other)}")
 
 
-def _check_precision(params: Any, flavor: Flavor, findings: Findings) -> None:
-    if getattr(params, "mixed_precision", None) == "bf16" and accelerator_of(flavor) in NO_BF16:
-        findings.error(
-            "backend", f"{flavor.accelerator} has no bfloat16.", "--mixed-precision fp16"
-        )
+def _unable(params: Any, flavor: Flavor, backend: Backend[Any]) -> tuple[str, str] | None:
+    """Return why a machine cannot multiply in the precision asked for, and what to type."""
+    asked = getattr(params, "mixed_precision", None)
+    mac = sys.platform == "darwin" and not backend.needs_hub  # trains on its own GPU, in either
+    if asked == "fp16" and not flavor.accelerators and not mac:
+        where = flavor.name if backend.needs_hub else "this machine"
+        return f"fp16 needs a GPU, and {where} has none.", "--mixed-precision none"
+    if asked == "bf16" and accelerator_of(flavor) in NO_BF16:
+        return f"{flavor.accelerator} has no bfloat16.", "--mixed-precision fp16"
+    return None
 
 
 def _about(choice: Choice) -> str:

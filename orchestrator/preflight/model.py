@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,9 @@ class Found:
     files: Mapping[str, Path] = field(default_factory=dict)
     """Those of `SMALL_FILES` that are there, on this disk."""
 
+    tensors: Callable[[], Iterable[str]] = tuple
+    """Returns the names of the tensors, empty where no file tells; may ask the Hub."""
+
     about: tuple[str, ...] = ()
     """Licence and gate, as a report says them."""
 
@@ -69,18 +73,24 @@ class BaseModel:
     facts: ModelFacts
     stored_bytes: float
     tokenizer: Tokenizer | None
+    tensors: Callable[[], Iterable[str]] = tuple
+    """Returns their names; empty where no file tells."""
 
 
 def check_model(
-    look: Callable[[], Found], trust_remote_code: bool
+    look: Callable[[], Found], suits: Callable[[ModelFacts], None], trust_remote_code: bool
 ) -> tuple[BaseModel | None, Findings]:
-    """Return the model that `look` finds, and what there is to say about it."""
+    """Return the model that `look` finds, and what there is to say about it.
+
+    `suits` raises `BadConfig` for a model that the task cannot train.
+    """
     findings = Findings()
     found = findings.attempt("model", look)
     if found is None:
         return None, findings
     model = findings.attempt("model", lambda: _described(found, findings))
     if model is not None:
+        findings.attempt("model", partial(suits, model.facts))
         _check_code(found.ref.name, model.facts.config, trust_remote_code, findings)
         if model.tokenizer is None:
             findings.warn("model", f"{found.ref.name} has no tokenizer.json: tokens are estimated")
@@ -105,7 +115,7 @@ def _described(found: Found, findings: Findings) -> BaseModel:
     size = f"{_people(parameters)} parameters, {kind}"
     findings.ok("model", " · ".join([f"{found.ref.name}{commit}", size, *found.about]))
     stored = found.stored_bytes or parameters * width
-    return BaseModel(found.ref, facts, stored, _tokenizer(found))
+    return BaseModel(found.ref, facts, stored, _tokenizer(found), found.tensors)
 
 
 def _config(found: Found) -> dict[str, Any]:

@@ -23,5 +23,11 @@ class Request:
 
     token_given: bool
     job: JobSettings
+    typed: frozenset[str] = frozenset()
+    """Settings given as flags, by name; the others come from a file or the environment."""
+
+    secrets: frozenset[str] = frozenset()
+    """Names of what is sent to the machine as a secret."""
+
     flavor: str | None = None
     """Machine by the provider's name or a short one; none is the cheapest that fits."""

@@ -6,6 +6,7 @@ from worker.task import Run, Task
 from worker.tasks.llm.cost import flops, footprint
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.report import inspect
+from worker.tasks.llm.suits import suits
 
 
 def train(params: LlmParams, run: Run) -> None:
@@ -26,6 +27,7 @@ TASK = Task(
     inspect=inspect,
     footprint=footprint,
     flops=flops,
+    suits=suits,
     requirements=("llm",),
     pipeline_tag="text-generation",
     auto_class="AutoModelForCausalLM",

@@ -59,6 +59,8 @@ def inspect(
     findings = [
         _size(train, valid, params, scale),
         *_lengths(counts, params, tokenizer),
+        *_nothing(train, counts, params),
+        *_not_held_out(splits, valid_rows, params),
         _loss(train, params, how),
         *_oddities(train, counts, params),
         *_shortened(asked, params),
@@ -138,6 +140,25 @@ def _lengths(counts: Counts, params: LlmParams, tokenizer: Tokenizer | None) -> 
     yield Finding("ok", "data", text)
 
 
+def _nothing(train: Examples, counts: Counts, params: LlmParams) -> Iterable[Finding]:
+    """Find that there is nothing to learn at all, however many rows there are."""
+    if not counts.lengths:
+        return  # said already
+    only_answers = params.trainer == "sft" and params.completion_only_loss
+    if only_answers and train.silent == len(train.examples):
+        text = "no row has an assistant turn, so there is nothing to learn"
+        yield Finding("error", "data", text, fix="--trainer default learns every token")
+    elif not counts.pieces:
+        text = "no row has anything to learn within a training row: answers begin later than that"
+        yield Finding("error", "data", text, fix="a larger --block-size")
+
+
+def _not_held_out(splits: Splits, valid_rows: object, params: LlmParams) -> Iterable[Finding]:
+    if params.valid_share is not None and "valid" not in splits and not valid_rows:
+        text = f"--valid-split {params.valid_split}: of 1 row none can be held out for validation"
+        yield Finding("error", "data", text, fix="more rows, or leave --valid-split out")
+
+
 def _loss(train: Examples, params: LlmParams, how: Speech) -> Finding:
     chat, answers = train.layout.kind == "messages", train.layout.kind == "prompt"
     if params.trainer == "default" or not params.completion_only_loss or not (chat or answers):
@@ -167,7 +188,7 @@ def _oddities(train: Examples, counts: Counts, params: LlmParams) -> Iterable[Fi
         yield Finding("warn", "data", rows + _shown(train.empty))
     if train.duplicates:
         yield Finding("warn", "data", f"{_rows(train.duplicates)} the same as an earlier one")
-    if train.silent and params.trainer == "sft":
+    if 0 < train.silent < len(train.examples) and params.trainer == "sft":
         text = f"{_rows(train.silent)} without an assistant turn: nothing to learn there"
         yield Finding("warn", "data", text)
     if train.lost_turns:

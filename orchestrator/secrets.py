@@ -1,0 +1,48 @@
+"""What is sent to the machine that trains as a secret: the Hub token, and a tracker's key.
+
+Handed to `launch` and to nothing else. A key comes from the environment, or from where its own
+`login` leaves it; only what the settings of a job need is taken.
+"""
+
+from __future__ import annotations
+
+import netrc
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+WANDB_KEY, WANDB_HOST = "WANDB_API_KEY", "WANDB_BASE_URL"
+WANDB_CLOUD = "https://api.wandb.ai"
+"""Where wandb reports to unless `WANDB_BASE_URL` says otherwise."""
+
+
+def secrets_of(
+    params: Any, token: str | None, environ: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Return what a job with these settings needs and this machine has, by environment name."""
+    found = {"HF_TOKEN": token} if token else {}
+    for name in getattr(params, "secrets", ()):
+        value = environ.get(name, "").strip()
+        if name == WANDB_KEY:
+            found |= _wandb(value, environ)
+        elif value:
+            found[name] = value
+    return found
+
+
+def _wandb(key: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return wandb's key, and the server it is for where that is not wandb's own."""
+    host = environ.get(WANDB_HOST, "").strip()
+    key = key or _logged_in(host or WANDB_CLOUD, environ)
+    found = {WANDB_KEY: key, WANDB_HOST: host}
+    return {name: value for name, value in found.items() if value} if key else {}
+
+
+def _logged_in(url: str, environ: Mapping[str, str]) -> str:
+    """Return the key that `wandb login` wrote down for a server; empty if it did not."""
+    with suppress(OSError, netrc.NetrcParseError):
+        entry = netrc.netrc(environ.get("NETRC")).authenticators(urlsplit(url).hostname or "")
+        return entry[2] or "" if entry else ""
+    return ""

@@ -1,0 +1,221 @@
+"""What would fail or come to nothing on the rented machine is found before anything is rented."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standins.localhub import HubServer
+from standins.preflight import CHATS, Asking, model, only_error, said
+
+from orchestrator.secrets import secrets_of
+from worker.errors import BadConfig
+from worker.task import ModelFacts
+from worker.tasks.llm.params import LlmParams
+from worker.tasks.llm.suits import TEXT_TOO, suits
+
+Q = {"dtype": "BF16", "shape": [64, 64], "data_offsets": [0, 0]}
+
+
+@pytest.fixture(scope="module")
+def hub(shared_hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> HubServer:
+    """A local Hub with a model in one file and one in two."""
+    api = shared_hub.api("ann")
+    folder = tmp_path_factory.mktemp("models")
+    whole, sharded = model(folder / "small"), model(folder / "sharded")
+    names = {f"model.layers.0.self_attn.{n}_proj.weight": "model-1.safetensors" for n in "qkv"}
+    index = {"metadata": {}, "weight_map": {**names, "model.norm.weight": "model-2.safetensors"}}
+    (sharded / "model.safetensors.index.json").write_text(json.dumps(index))
+    header = json.dumps(dict.fromkeys(names, Q)).encode()
+    (whole / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    for repo, path in {"ann/small": whole, "ann/sharded": sharded}.items():
+        api.create_repo(repo)
+        api.upload_folder(repo_id=repo, folder_path=path)
+    return shared_hub
+
+
+@pytest.fixture
+def ask(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asking:
+    """Let somebody with chats have a job checked."""
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    data = tmp_path / "chats.jsonl"
+    data.write_text(CHATS)
+    return Asking(hub, data)
+
+
+def here(ask: Asking, tmp_path: Path, **how: Any) -> Any:
+    """Check a job of this machine that asks no Hub."""
+    if not (folder := tmp_path / "mine").exists():
+        model(folder, 1_000_000)
+    return ask(user=None, backend="local", **{"model": str(folder), **how})
+
+
+# data
+
+
+def test_rows_without_an_assistant_turn_teach_nothing(ask: Asking, tmp_path: Path) -> None:
+    ask.data.write_text('{"messages": [{"role": "user", "content": "anybody there?"}]}\n' * 3)
+    wrong = only_error(here(ask, tmp_path))
+    assert "no row has an assistant turn" in wrong.text
+    assert wrong.fix.startswith("--trainer default")
+    assert here(ask, tmp_path, trainer="default").ok
+    assert here(ask, tmp_path, completion_only_loss=False).ok
+
+
+def test_answers_beyond_the_end_of_a_row_teach_nothing(ask: Asking, tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "why? " * 99}, {"role": "assistant", "content": "so"}]
+    ask.data.write_text(json.dumps({"messages": turns}) + "\n")
+    wrong = only_error(here(ask, tmp_path, block_size=16))
+    assert "nothing to learn" in wrong.text.replace("anything", "nothing")
+    assert "--block-size" in wrong.fix
+
+
+def test_one_row_cannot_be_split(ask: Asking, tmp_path: Path) -> None:
+    ask.data.write_text(CHATS.splitlines()[0] + "\n")
+    wrong = only_error(here(ask, tmp_path, valid_split="0.1"))
+    assert "of 1 row none can be held out" in wrong.text and "leave --valid-split out" in wrong.fix
+    assert here(ask, tmp_path).ok
+
+
+# models
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"architectures": ["T5ForConditionalGeneration"], "is_encoder_decoder": True},
+        {"model_type": "bart", "is_encoder_decoder": True},
+        {"architectures": ["BertForSequenceClassification"], "model_type": "bert"},
+        {"architectures": ["LlamaForSequenceClassification"], "model_type": "llama"},
+        {"architectures": ["RobertaForMaskedLM"], "model_type": "roberta"},
+        {"architectures": ["MistralModel"], "model_type": "mistral"},
+        {"architectures": ["Qwen2VLForConditionalGeneration"], "model_type": "qwen2_vl"},
+        {"model_type": "bert"},
+        {"model_type": "xlm-roberta"},
+        {"model_type": "t5"},
+    ],
+)
+def test_a_model_that_does_not_go_on_with_a_text(config: dict[str, Any]) -> None:
+    with pytest.raises(BadConfig, match="no causal language model") as caught:
+        suits(ModelFacts("ann/x", 1, config=config))
+    assert caught.value.fix.startswith("--model ")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"model_type": "llama"},
+        {"model_type": "something_new"},
+        {"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2"},
+        {"architectures": ["Qwen3ForCausalLM"]},
+        {"architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3"},
+        {"architectures": ["ChatGLMModel"], "auto_map": {"AutoModelForCausalLM": "m.M"}},
+        {"architectures": ["BertLMHeadModel"], "model_type": "bert", "is_decoder": True},
+    ],
+)
+def test_a_model_that_does(config: dict[str, Any]) -> None:
+    suits(ModelFacts("ann/x", 1, config=config))
+
+
+def test_kinds_made_for_pictures_are_those_transformers_loads_for_text() -> None:
+    from transformers.models.auto import modeling_auto as auto
+
+    shown = auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    both = {
+        kind
+        for kind, name in shown.items()
+        if name.endswith("ForConditionalGeneration")
+        and kind in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    }
+    assert both == TEXT_TOO
+
+
+def test_a_classifier_is_refused(ask: Asking, tmp_path: Path) -> None:
+    folder = model(tmp_path / "b", architectures=["BertForSequenceClassification"])
+    wrong = only_error(here(ask, tmp_path, model=str(folder)))
+    assert wrong.topic == "model" and "BertForSequenceClassification" in wrong.text
+
+
+@pytest.mark.parametrize("name", ["ann/small", "ann/sharded"])
+def test_layers_that_are_not_there(ask: Asking, name: str) -> None:
+    wrong = only_error(ask(model=name, target_modules="foo"))
+    assert "--target-modules foo" in wrong.text and "it has q_proj, k_proj, v_proj" in wrong.text
+    assert wrong.fix == "--target-modules all-linear"
+    assert ask(model=name, target_modules="self_attn.q_proj, v_proj").ok
+    half = ask(model=name, target_modules="q_proj,foo")
+    assert half.ok and "only the others get an adapter" in said(half, "settings")
+
+
+def test_layers_of_a_folder(ask: Asking, tmp_path: Path) -> None:
+    header = json.dumps({"h.0.attn.c_attn.weight": Q | {"shape": [1000, 1000]}}).encode()
+    folder = model(tmp_path / "mine")
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    assert "it has c_attn" in only_error(here(ask, tmp_path, target_modules="foo")).text
+    assert here(ask, tmp_path, target_modules="c_attn").ok
+
+
+def test_an_adapter_is_not_pushed_without_its_base(ask: Asking, tmp_path: Path) -> None:
+    folder = model(tmp_path / "mine", 1_000_000)
+    push: dict[str, Any] = {
+        "model": str(folder),
+        "backend": "local",
+        "job": {"push_to_hub": True, "project_name": "bot"},
+    }
+    wrong = only_error(ask(**push))
+    assert "only on this disk" in wrong.text and wrong.fix.startswith("--merge-adapter")
+    assert ask(**push, merge_adapter=True).ok
+    assert ask(**push | {"peft": False}).ok
+
+
+# settings
+
+
+def test_fp16_needs_a_gpu(ask: Asking, tmp_path: Path) -> None:
+    wrong = only_error(ask(flavor="cpu-upgrade", mixed_precision="fp16"))
+    assert "fp16 needs a GPU, and cpu-upgrade has none" in wrong.text
+    assert wrong.fix == "--mixed-precision none"
+    chosen = ask(flavor=None, mixed_precision="fp16")
+    assert chosen.ok and chosen.flavor.accelerators, "the cheapest of those that can"
+
+
+def test_settings_of_an_adapter_that_nobody_trains(ask: Asking, tmp_path: Path) -> None:
+    full = {"peft": False, "lora_r": 8, "lora_alpha": 16}
+    wrong = only_error(here(ask, tmp_path, **full, typed=("lora_r",)))
+    assert "--lora-r would do nothing" in wrong.text and wrong.fix.startswith("--peft")
+    file = here(ask, tmp_path, **full)
+    assert file.ok and "--lora-r, --lora-alpha would do nothing" in said(file, "settings")
+    assert not said(here(ask, tmp_path, peft=False), "settings")
+
+
+def test_a_learning_rate_that_ruins(ask: Asking, tmp_path: Path) -> None:
+    assert "--lr 5 is far above" in said(here(ask, tmp_path, lr=5), "settings")
+    assert "--lr 3e-05" in said(here(ask, tmp_path, lr=0.1, peft=False), "settings")
+    assert not said(here(ask, tmp_path, lr=1e-3), "settings")
+    assert not said(here(ask, tmp_path, lr=0.1, optimizer="sgd"), "settings")
+
+
+def test_a_tracker_needs_its_key(ask: Asking) -> None:
+    wrong = only_error(ask(log="wandb"))
+    assert "WANDB_API_KEY is not set here" in wrong.text
+    assert wrong.fix.startswith("export WANDB_API_KEY=")
+    assert ask(log="wandb", secrets=("WANDB_API_KEY",)).ok
+    assert ask(log="trackio").ok and ask(log="tensorboard").ok
+
+
+def test_a_trackers_key_is_a_secret_of_the_job(tmp_path: Path) -> None:
+    params = LlmParams(model="m", data_path="d", log="wandb")
+    plain = LlmParams(model="m", data_path="d")
+    nowhere = {"NETRC": str(tmp_path / "none")}
+    environ = nowhere | {"WANDB_API_KEY": "canary-key", "WANDB_BASE_URL": "https://w.corp"}
+    assert secrets_of(plain, "hf_x", environ) == {"HF_TOKEN": "hf_x"}
+    assert secrets_of(params, None, nowhere) == {}
+    found = secrets_of(params, "hf_x", environ)
+    assert found == {"HF_TOKEN": "hf_x"} | {k: v for k, v in environ.items() if "WANDB" in k}
+    assert "canary" not in params.model_dump_json()
+    file = tmp_path / "netrc"
+    file.write_text("machine api.wandb.ai login user password canary-login\n")
+    file.chmod(0o600)
+    assert secrets_of(params, None, {"NETRC": str(file)}) == {"WANDB_API_KEY": "canary-login"}
