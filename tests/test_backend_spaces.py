@@ -69,7 +69,8 @@ def test_a_plan_reads_as_the_steps_that_launch_takes() -> None:
         "  1. create the private Space ann/support-bot-k4x7qp on cpu-basic with"
         " HUBTRAIN_JOB=k4x7qp and its secrets",
         f"  2. commit {len(request.files)} files,"
-        f" {sum(len(f.content) for f in request.files) / 1000:.0f} kB",
+        f" {sum(len(f.content) for f in request.files) / 1000:.0f} kB:"
+        f" an image with {request.torch}",
         "  3. request t4-small at $0.40/h, asleep after 1.17 h without a visitor",
     ]
     assert {"Dockerfile", "README.md", "job.json", "worker/__main__.py"} <= {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -13,12 +14,15 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from backends.image import image_files
 from backends.packages import WORKER, requirements
 from backends.spaces.request import PAGE_PORT, SpaceRequest, plan
 from worker.contract import DataRef, JobSpec, Machine, ModelRef, PushTarget
 
 ROOT = Path(__file__).parent.parent
 TEMPLATE = ROOT / "space_template"
+GPU = Machine(backend="spaces", flavor="t4-small", accelerators=1, usd_per_hour=0.4)
+CPU = Machine(backend="spaces", flavor="cpu-basic")
 
 
 def request_for(**changes: Any) -> SpaceRequest:
@@ -33,16 +37,23 @@ def request_for(**changes: Any) -> SpaceRequest:
                 "model": ModelRef(name="demo/tiny", revision="a" * 40),
                 "data": DataRef(repo_id="ann/data", revision="b" * 40, train=("train.parquet",)),
                 "push": PushTarget(repo_id="ann/support-bot"),
-                "machine": Machine(backend="spaces", flavor="t4-small", usd_per_hour=0.4),
+                "machine": GPU,
                 **changes,
             }
         )
     )
 
 
-@pytest.fixture(scope="module")
-def files() -> dict[str, str]:
-    return {f.path: f.content.decode() for f in request_for().files}
+@pytest.fixture(scope="module", params=[GPU, CPU], ids=["gpu", "cpu"])
+def files(request: pytest.FixtureRequest) -> dict[str, str]:
+    return {f.path: f.content.decode() for f in request_for(machine=request.param).files}
+
+
+def pins(text: str) -> dict[str, Requirement]:
+    """Return the requirements in a file by name, without its comments and options."""
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    read = [Requirement(line) for line in lines if line and not line.startswith("-")]
+    return {canonicalize_name(one.name): one for one in read}
 
 
 def instructions(dockerfile: str) -> list[tuple[str, str]]:
@@ -63,7 +74,7 @@ def test_the_image_copies_only_what_is_sent(files: dict[str, str]) -> None:
         *sources, _ = [word for word in copy.split() if not word.startswith("--")]
         for source in sources:
             assert source in files or any(f.startswith(f"{source}/") for f in files), source
-    needed = {"worker", "job.json", "requirements.txt", "constraints.txt"}
+    needed = {"worker", "job.json", "torch.txt", "requirements.txt", "constraints.txt"}
     assert needed <= set(" ".join(copied).split())
 
 
@@ -94,7 +105,7 @@ def test_the_front_page_says_what_the_hub_needs(files: dict[str, str]) -> None:
         "hf_oauth": True,
         "pinned": False,
         "startup_duration_timeout": "30m",
-        "suggested_hardware": "t4-small",
+        "suggested_hardware": json.loads(files["job.json"])["machine"]["flavor"],
         "tags": ["hubtrain", "hubtrain-job-k4x7qp"],
         "models": ["demo/tiny"],
         "datasets": ["ann/data"],
@@ -109,23 +120,57 @@ def test_names_that_yaml_would_read_otherwise_stay_names(name: str) -> None:
     assert matter["title"] == f"{name} (k4x7qp)"
 
 
-def test_the_template_itself_is_what_is_sent_but_for_the_front_page(files: dict[str, str]) -> None:
-    for name in ("Dockerfile", "constraints.txt"):
-        assert files[name] == (TEMPLATE / name).read_text()
+def test_the_template_itself_is_what_is_sent(files: dict[str, str]) -> None:
+    assert files["Dockerfile"] == (TEMPLATE / "Dockerfile").read_text()
+    sent, kept = pins(files["constraints.txt"]), pins((TEMPLATE / "constraints.txt").read_text())
+    assert {**sent, "torch": kept["torch"]} == kept
 
 
 def test_every_requirement_is_pinned_and_none_is_for_developers(files: dict[str, str]) -> None:
-    pins = {
-        canonicalize_name(pin.name): pin.specifier
-        for pin in map(Requirement, (TEMPLATE / "constraints.txt").read_text().splitlines())
-    }
-    needed = [Requirement(line) for line in files["requirements.txt"].splitlines()]
-    names = {canonicalize_name(one.name) for one in needed}
-    assert {"torch", "trl", "gradio", "pydantic", "huggingface-hub"} <= names
-    assert not names & {"pytest", "ruff", "mypy", "hubtrain", "torchvision"}
-    for one in needed:
-        pin = next(iter(pins[canonicalize_name(one.name)]))
+    pinned = pins(files["constraints.txt"])
+    needed = pins(files["requirements.txt"])
+    assert {"torch", "trl", "gradio", "pydantic", "huggingface-hub"} <= set(needed)
+    assert not set(needed) & {"pytest", "ruff", "mypy", "hubtrain", "torchvision"}
+    for name, one in needed.items():
+        pin = next(iter(pinned[name].specifier))
         assert pin.operator == "==" and one.specifier.contains(pin.version), str(one)
+
+
+@pytest.mark.parametrize(("machine", "kind"), [(GPU, "gpu"), (CPU, "cpu")])
+def test_a_machine_gets_the_torch_of_its_kind_and_no_other(machine: Machine, kind: str) -> None:
+    request = request_for(machine=machine)
+    files = {f.path: f.content.decode() for f in request.files}
+    assert files["torch.txt"] == (TEMPLATE / f"torch-{kind}.txt").read_text()
+    torch = pins(files["torch.txt"])["torch"]
+    assert pins(files["constraints.txt"])["torch"] == torch, "nothing can bring another one"
+    assert pins(files["requirements.txt"])["torch"].specifier.contains(
+        next(iter(torch.specifier)).version
+    ), "and it is one that the program works with"
+    assert request.torch == str(torch) == request.to_json()["torch"]
+    assert f"an image with {torch}" in repr(request)
+
+
+def test_the_torch_for_gpus_is_built_for_their_driver_and_comes_from_pypi() -> None:
+    """From 2.11 on PyPI has builds for CUDA 13, which the driver of the GPU machines refuses."""
+    text = (TEMPLATE / "torch-gpu.txt").read_text()
+    assert "index-url" not in text
+    assert str(pins(text)["torch"]) == "torch==2.10.0"
+    assert str(pins((TEMPLATE / "torch-cpu.txt").read_text())["torch"]).endswith("+cpu")
+
+
+def test_torch_is_a_layer_of_its_own_before_the_rest(files: dict[str, str]) -> None:
+    installs = [rest for word, rest in instructions(files["Dockerfile"]) if "pip install" in rest]
+    assert installs == [
+        "pip install --user --no-deps --requirement torch.txt",
+        "pip install --user --requirement requirements.txt --constraint constraints.txt",
+    ]
+
+
+def test_an_image_that_needs_no_torch_has_none() -> None:
+    files = {path: text.decode() for path, text in image_files(["worker"], 1).items()}
+    assert "gradio" in pins(files["requirements.txt"])
+    assert not pins(files["torch.txt"])
+    assert "torch.txt" in files["Dockerfile"], "one Dockerfile serves every task"
 
 
 def test_requirements_are_the_images_and_not_the_laptops() -> None:
@@ -142,7 +187,8 @@ def test_the_whole_worker_is_sent_and_nothing_else_of_the_house(files: dict[str,
         if f.is_file() and "__pycache__" not in f.parts
     }
     assert sent == there
-    own = {"Dockerfile", "README.md", "job.json", "requirements.txt", "constraints.txt"}
+    own = {"Dockerfile", "README.md", "job.json"}
+    own |= {"torch.txt", "requirements.txt", "constraints.txt"}
     assert set(files) - sent == own
 
 

@@ -10,12 +10,11 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from importlib.resources import files as package_files
-from importlib.resources.abc import Traversable
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from backends.errors import PlanRefused
-from backends.packages import WORKER, requirements
+from backends.image import TORCH_FILE, image_files, torch_in
 from worker.contract import JOB_FILE, JobSpec
 
 FREE = "cpu-basic"
@@ -79,16 +78,24 @@ class SpaceRequest:
     @property
     def readme(self) -> str:
         """The Space's front page, with the front matter that configures it."""
-        return next(f.content.decode() for f in self.files if f.path == "README.md")
+        return self._text("README.md")
+
+    @property
+    def torch(self) -> str | None:
+        """The torch its image installs, as in `torch==2.10.0`; none for a task without."""
+        return torch_in(self._text(TORCH_FILE))
+
+    def _text(self, path: str) -> str:
+        return next(f.content.decode() for f in self.files if f.path == path)
 
     @property
     def steps(self) -> tuple[str, ...]:
         """What `launch` does, in order. Whatever fails before the last step leaves nothing."""
-        size = sum(len(f.content) for f in self.files) / 1000
+        size = f"{sum(len(f.content) for f in self.files) / 1000:.0f} kB"
         variables = ", ".join(f"{k}={v}" for k, v in self.variables.items())
         steps = [
             f"create the private Space {self.repo_id} on {FREE} with {variables} and its secrets",
-            f"commit {len(self.files)} files, {size:.0f} kB",
+            f"commit {len(self.files)} files, {size}: an image with {self.torch or 'no torch'}",
         ]
         if self.flavor != FREE:
             asleep = f", asleep after {(self.sleep_seconds or 0) / 3600:.3g} h without a visitor"
@@ -116,6 +123,7 @@ class SpaceRequest:
             "usd_per_hour": self.usd_per_hour,
             "sleep_seconds": self.sleep_seconds,
             "variables": self.variables,
+            "torch": self.torch,
             "steps": list(self.steps),
             "files": [
                 {"path": f.path, "bytes": len(f.content), "sha256": f.sha256} for f in self.files
@@ -173,27 +181,12 @@ def _is_path(name: str) -> bool:
 
 def _files(job: JobSpec) -> list[SpaceFile]:
     template = package_files("space_template")
-    needed = requirements(job.extras or (job.task,), WORKER)
     made = {
-        "README.md": _readme(job, (template / "README.md").read_text("utf-8")),
-        JOB_FILE: job.model_dump_json(indent=2) + "\n",
-        "requirements.txt": "\n".join(needed) + "\n",
-        **{n: (template / n).read_text("utf-8") for n in ("Dockerfile", "constraints.txt")},
+        "README.md": _readme(job, (template / "README.md").read_text("utf-8")).encode(),
+        JOB_FILE: (job.model_dump_json(indent=2) + "\n").encode(),
+        **image_files(job.extras or (job.task,), job.machine.accelerators),
     }
-    worker = _sources(package_files("worker"), "worker")
-    written = (SpaceFile(path, text.encode()) for path, text in made.items())
-    return sorted((*written, *worker), key=lambda f: f.path)
-
-
-def _sources(folder: Traversable, path: str) -> list[SpaceFile]:
-    found: list[SpaceFile] = []
-    for entry in folder.iterdir():
-        inside = f"{path}/{entry.name}"
-        if entry.is_dir() and entry.name != "__pycache__":
-            found += _sources(entry, inside)
-        elif entry.is_file() and not entry.name.endswith((".pyc", ".so", "~")):
-            found.append(SpaceFile(inside, entry.read_bytes()))
-    return found
+    return [SpaceFile(path, made[path]) for path in sorted(made)]
 
 
 def _readme(job: JobSpec, template: str) -> str:
