@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from backends.base import Backend
 from backends.errors import UnknownBackend
 from worker.errors import HubtrainError
+
+if TYPE_CHECKING:
+    from backends.base import Backend
 
 _NOT_BACKENDS = {"base", "errors", "handle", "packages"}
 
@@ -63,6 +64,8 @@ def resolve(text: str) -> Place:
 
 
 def _unknown(text: str) -> UnknownBackend:
+    from difflib import get_close_matches
+
     offers = dict(offer for name in names() for offer in _offers(load(name)))
     near = get_close_matches(text, offers, n=len(offers), cutoff=0.6)
     order = [*near, *(name for name in offers if name not in near)]

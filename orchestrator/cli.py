@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -19,14 +18,8 @@ import click
 
 import worker.tasks
 from orchestrator import commands
+from orchestrator.exits import DETACHED, FAILED, MENDABLE
 from orchestrator.flags import normalized, unknown_options
-from orchestrator.output import DETACHED, FAILED, MENDABLE, Screen
-from orchestrator.words import on_disk
-from worker.clock import SystemClock
-from worker.contract import EndReason
-from worker.errors import HubtrainError
-
-_MENDABLE = {EndReason.BAD_CONFIG, EndReason.BAD_DATA}
 
 
 class Program(click.Group):
@@ -46,6 +39,13 @@ class Program(click.Group):
             command: click.Command = import_module(f"orchestrator.commands.{name}").COMMAND
             return command
         return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them, which takes longer than all the rest."""
+        with formatter.section("Commands"):
+            names = self.list_commands(ctx)
+            room = formatter.width - 6 - max(map(len, names))
+            formatter.write_dl([(name, _summary(name, room)) for name in names])
 
 
 @click.command(
@@ -81,24 +81,47 @@ def main() -> None:
     """Run the program on `sys.argv` and exit."""
     _hide_token()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a closed terminal is no other end
-    screen = Screen(SystemClock(), as_json="--json" in sys.argv)
     try:
         code = program.main(prog_name=_name(), standalone_mode=False)
-    except click.UsageError as error:
-        screen.error(_usage(error), exit_code=MENDABLE)
-        code = MENDABLE
-    except HubtrainError as error:
-        code = MENDABLE if error.reason in _MENDABLE else FAILED
-        screen.error(error.message, error.fix, exit_code=code)
     except (KeyboardInterrupt, click.Abort):
         code = DETACHED
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until exit)
         code = FAILED
-    except OSError as error:
-        screen.error(*on_disk(error), exit_code=FAILED)
-        code = FAILED
+    except Exception as error:
+        code = _told(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _told(error: Exception) -> int:
+    """Say what went wrong, and return the exit code. What nobody expected is raised again."""
+    from orchestrator.output import Screen
+    from orchestrator.words import on_disk
+    from worker.clock import SystemClock
+    from worker.contract import EndReason
+    from worker.errors import HubtrainError
+
+    screen = Screen(SystemClock(), as_json="--json" in sys.argv)
+    match error:
+        case click.UsageError():
+            code, said = MENDABLE, (_usage(error), "")
+        case HubtrainError():
+            mendable = error.reason in {EndReason.BAD_CONFIG, EndReason.BAD_DATA}
+            code, said = MENDABLE if mendable else FAILED, (error.message, error.fix)
+        case OSError():
+            code, said = FAILED, on_disk(error)
+        case _:
+            raise error
+    screen.error(*said, exit_code=code)
+    return code
+
+
+def _summary(command: str, room: int) -> str:
+    from orchestrator.summaries import summary
+
+    name = command.replace("-", "_")
+    home = worker.tasks if name in worker.tasks.names() else commands
+    return click.Command(command, help=summary(f"{home.__name__}.{name}")).get_short_help_str(room)
 
 
 def _name() -> str:
@@ -134,6 +157,8 @@ def _usage(error: click.UsageError) -> str:
         command = error.ctx.command if error.ctx else program
         return "\n".join(unknown_options(sys.argv[1:], error.option_name, command))
     if isinstance(error, click.NoSuchCommand):
+        from difflib import get_close_matches
+
         names = program.list_commands(click.Context(program))
         near = get_close_matches(error.command_name, names, n=1)
         return f"no command {error.command_name}." + (f" Did you mean {near[0]}?" if near else "")

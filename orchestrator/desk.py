@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import backends
-from backends.base import Backend
 from backends.handle import Handle
 from orchestrator.output import Screen
 from orchestrator.records import Record, Records
-from orchestrator.watch import Watch
 from worker.clock import Clock, SystemClock
 from worker.errors import BadConfig, HubtrainError
 from worker.home import home
-from worker.hubclient import hub, patiently
+
+if TYPE_CHECKING:
+    from backends.base import Backend
+    from orchestrator.watch import Watch
 
 
 @dataclass
@@ -47,6 +48,8 @@ class Desk:
         """Return the user's own name and those of their organisations; raises `HubtrainError`."""
         if self.token is None:
             return []
+        from worker.hubclient import hub, patiently
+
         who = patiently("asking who you are", hub(self.token).whoami, self.clock)
         return [who["name"], *(org["name"] for org in who.get("orgs", []))]
 
@@ -69,6 +72,8 @@ class Desk:
 
     def watch(self, record: Record) -> Watch:
         """Return a watch on the job, which so far tells nobody."""
+        from orchestrator.watch import Watch
+
         return Watch(record, self.backend(record), self.records, self.clock)
 
     def refreshed(self, record: Record) -> Record:

@@ -7,12 +7,12 @@ merge as plain dicts and validation has one home. Dashes and underscores mean th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.params import Params, Setting, settings_of
+if TYPE_CHECKING:
+    from worker.params import Params, Setting
 
 METAVARS = {int: "INT", float: "NUMBER", str: "TEXT"}
 
@@ -41,6 +41,8 @@ class SettingsCommand(click.Command):
 
 def options_of(classes: Iterable[type[Params]]) -> list[click.Option]:
     """Return one option per setting of the classes; a setting several share appears once."""
+    from worker.params import settings_of
+
     seen: dict[str, click.Option] = {}
     for params in classes:
         for setting in settings_of(params):
@@ -95,6 +97,8 @@ def nearest_option(name: str, command: click.Command) -> str:
         for flag in (*option.opts, *option.secondary_opts)
         if flag.startswith("--")
     }
+    from difflib import get_close_matches
+
     near = get_close_matches(normalized(name), by_flag, n=1)
     if not near:
         return ""

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from backends.handle import Handle
 from orchestrator.desk import Desk
 from orchestrator.ending import ending
+from orchestrator.exits import DETACHED
 from orchestrator.listing import summary
-from orchestrator.output import DETACHED
 from orchestrator.records import Record
 from worker.contract import EndReason
 from worker.errors import HubtrainError

@@ -13,19 +13,18 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from orchestrator.stages import Bars, Lines, Stages
 from worker.clock import Clock
 from worker.redact import Redactor
-from worker.task import Finding
 
-MENDABLE, FAILED, DETACHED = 2, 1, 130
-"""Exit codes: what the user can mend before anything ran, what failed, what was left running."""
+if TYPE_CHECKING:
+    from orchestrator.stages import Stages
+    from worker.task import Finding
 
 _PIPE_WIDTH = 1000
 """Columns of a pipe: programs read it, so nothing is cut."""
@@ -121,6 +120,8 @@ class Screen:
     @contextmanager
     def stages(self) -> Iterator[Stages]:
         """Show long work as it goes on."""
+        from orchestrator.stages import Bars, Lines
+
         terminal = self._console.is_terminal and not self.as_json
         stages: Stages
         stages = Bars(self._console, self.clock) if terminal else Lines(self.say, self.clock)

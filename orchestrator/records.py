@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from backends.base import spec_in
 from worker.contract import (
     ENDINGS,
     Created,
@@ -171,6 +170,8 @@ def _insert(db: sqlite3.Connection, job_id: str, event: Event) -> Event | None:
 
 
 def _record(db: sqlite3.Connection, spec: str) -> Record:
+    from backends.base import spec_in
+
     parsed = spec_in(spec, "the records")
     lines = db.execute("select line from events where job_id = ? order by rowid", (parsed.job_id,))
     events = (from_line(line) for (line,) in lines)

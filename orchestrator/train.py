@@ -16,10 +16,10 @@ from backends.base import Backend
 from backends.base import Request as PlannedRequest
 from orchestrator import package as packing
 from orchestrator.desk import Desk
+from orchestrator.exits import MENDABLE
 from orchestrator.follow import detachable, follow, unlaunched
 from orchestrator.job import JobSettings, project_of
 from orchestrator.listing import summary
-from orchestrator.output import MENDABLE
 from orchestrator.preflight import Findings, Report, Request, check
 from orchestrator.secrets import secrets_of
 from orchestrator.settings import FLAGS, Settings

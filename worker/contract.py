@@ -77,7 +77,9 @@ class EndReason(StrEnum):
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, defer_build=True
+    )
 
 
 class DataRef(_Frozen):
@@ -353,7 +355,7 @@ Event = Annotated[
     Field(discriminator="kind"),
 ]
 
-_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(defer_build=True))
 ENDINGS = (Finished, Failed, Stopped)
 
 
@@ -384,7 +386,7 @@ def marked(event: Event) -> str:
 class Story(BaseModel):
     """What a job's events add up to."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     state: State = State.CREATED
     reason: EndReason | None = None

@@ -1,11 +1,13 @@
 """Kinds of training. Each module or folder here named after one ends with `TASK = Task(...)`."""
 
-from difflib import get_close_matches
+from __future__ import annotations
+
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from worker.task import Task
+if TYPE_CHECKING:
+    from worker.task import Task
 
 
 def names() -> list[str]:
@@ -16,6 +18,8 @@ def names() -> list[str]:
 def load(name: str) -> Task[Any]:
     """Import one task's declaration; raises `ValueError` with the nearest name."""
     if name not in names():
+        from difflib import get_close_matches
+
         near = get_close_matches(name, names(), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"no task called {name!r}; there are: {', '.join(names())}.{hint}")

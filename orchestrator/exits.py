@@ -1,0 +1,10 @@
+"""The exit codes of the program: 0 only on success."""
+
+FAILED = 1
+"""What was asked for was tried and failed."""
+
+MENDABLE = 2
+"""Something the user can mend, before anything ran."""
+
+DETACHED = 130
+"""The watch was left; the job goes on."""
