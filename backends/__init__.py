@@ -20,7 +20,7 @@ from worker.errors import HubtrainError
 if TYPE_CHECKING:
     from backends.base import Backend
 
-_NOT_BACKENDS = {"base", "errors", "handle", "packages"}
+_NOT_BACKENDS = {"base", "errors", "handle", "image", "packages"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class Hub(Params):
     """Keep the model repo private."""
 
     overwrite: bool = False
-    """Write over a repo that already holds something."""
+    """Write over a repo or folder that already holds something."""
 
 
 class LimitSettings(Params):

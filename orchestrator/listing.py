@@ -52,7 +52,7 @@ def row(record: Record, now: datetime) -> tuple[str, ...]:
         spec.job_id,
         spec.project,
         f"{spec.task} {trainer}" if trainer else spec.task,
-        " ".join(dict.fromkeys(filter(None, (spec.machine.backend, spec.machine.flavor)))),
+        " ".join(spec.machine.words),
         _state_words(record, now),
         step,
         NOTHING if loss is None else f"{loss:.3f}",

@@ -143,6 +143,13 @@ class Records:
                 raise _no_such_job(job_id, [row[0] for row in found])
             return _record(db, exact[0][1])
 
+    def fingerprint(self, job_id: str) -> str | None:
+        """Return what the job was asked for by; none if there is no such job."""
+        with self._open() as db:
+            ask = "select fingerprint from jobs where job_id = ?"
+            row = db.execute(ask, (job_id,)).fetchone()
+            return str(row[0]) if row else None
+
     def all(self) -> list[Record]:
         """Return every job, newest first."""
         with self._open() as db:

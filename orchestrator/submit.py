@@ -46,7 +46,10 @@ class Order:
     machine: Machine
     limits: Limits
     output: Path | None = None
+    overwrite_output: bool = False
     extras: tuple[str, ...] = ()
+    planned_data: DataRef | None = None
+    """The data as it is known before it is sent; the same as `data` where none is given."""
 
     def spec(self, job_id: str) -> JobSpec:
         """Return the job under its name."""
@@ -62,6 +65,7 @@ class Order:
             machine=self.machine,
             limits=self.limits,
             output=str(self.output) if self.output else None,
+            overwrite_output=self.overwrite_output,
             extras=self.extras,
         )
 
@@ -69,6 +73,8 @@ class Order:
     def fingerprint(self) -> str:
         """The same for two orders that ask for the same job: what makes submitting exactly-once."""
         asked = self.spec("").model_dump(mode="json")
+        if self.planned_data is not None:  # a repo named by its content may have any commit
+            asked["data"] = self.planned_data.model_dump(mode="json")
         asked["machine"].pop("usd_per_hour")  # a new price does not make it another job
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +14,7 @@ from typing import Any
 import backends
 from backends.base import Backend
 from backends.base import Request as PlannedRequest
+from orchestrator import again
 from orchestrator import package as packing
 from orchestrator.desk import Desk
 from orchestrator.exits import MENDABLE
@@ -24,7 +25,7 @@ from orchestrator.preflight import Findings, Report, Request, check
 from orchestrator.secrets import secrets_of
 from orchestrator.settings import FLAGS, Settings
 from orchestrator.submit import Order, Submitted, submit
-from orchestrator.words import duration
+from orchestrator.words import count, duration
 from worker.contract import DataRef, Machine
 from worker.errors import BadConfig, HubtrainError
 from worker.home import home
@@ -58,6 +59,12 @@ def train(desk: Desk, task: Task[Any], settings: Settings, *, dry_run: bool, det
         return MENDABLE
     with unlaunched(desk), _packed(desk, asked, report) as package:
         plan = _plan(asked, report, package)  # what the backend cannot do is refused here
+        if report.held:
+            done = again.same(desk, report, _order(asked, report, package))
+            if done is None:
+                return _refused(desk, report.refused(), [h.finding for h in report.held])
+            if done.story.state.final:
+                return again.tell(desk, done)
         if dry_run:
             return _show(desk, report, plan)
         submitted = _submitted(desk, asked, report, package)
@@ -103,17 +110,26 @@ def _checked(desk: Desk, asked: Asked) -> Report | None:
             typed=asked.typed,
             secrets=frozenset(asked.secrets),
             flavor=asked.flavor,
+            output=_output(asked),
         )
         report = check(request, hub(desk.token), asked.backend, desk.clock)
+    if report.held and again.maker(desk, report) is None:
+        report = report.refused()
     desk.screen.say(f"Checked in {duration(report.seconds)}, nothing rented")
-    desk.screen.findings(report.findings)
-    wrong = [f for f in report.findings if f.level == "error"]
-    if wrong:
-        things = "1 thing" if len(wrong) == 1 else f"{len(wrong)} things"
-        desk.screen.say(f"{things} to mend. Nothing was created.")
-        desk.screen.document(_report_document(report))
+    if not report.ok:
+        _refused(desk, report, report.findings)
         return None
+    desk.screen.findings(report.findings)
     return report
+
+
+def _refused(desk: Desk, report: Report, findings: Iterable[Finding]) -> int:
+    """Say what is wrong, of which `findings` are new, and return the exit code."""
+    desk.screen.findings(findings)
+    wrong = sum(f.level == "error" for f in report.findings)
+    desk.screen.say(f"{count(wrong, 'thing')} to mend. Nothing was created.")
+    desk.screen.document(_report_document(report))
+    return MENDABLE
 
 
 def _report_document(report: Report) -> dict[str, Any]:
@@ -143,16 +159,28 @@ def _scratch() -> Path:
     return folder
 
 
-def _order(asked: Asked, report: Report, data: DataRef) -> Order:
-    push = report.push
+def _output(asked: Asked) -> Path | None:
+    """Return the folder of this machine that gets the model; none if it goes to the Hub alone."""
+    return None if asked.backend.needs_hub else Path.cwd() / asked.project
+
+
+def _order(
+    asked: Asked, report: Report, package: packing.Package, data: DataRef | None = None
+) -> Order:
+    """Return the job as asked for; without `data` as it will be once that has been sent."""
+    if asked.backend.needs_hub:
+        planned = packing.planned_ref(package, report.owner)
+    else:
+        planned = packing.planned_folder(package, home() / "data")
     return Order(
         task=asked.task.name,
         params=asked.params.model_dump(mode="json"),
         project=asked.project,
         owner=report.owner,
         model=report.model,
-        data=data,
-        push=push,
+        data=data or planned,
+        planned_data=planned,
+        push=report.push,
         machine=Machine(
             backend=asked.backend.name,
             flavor=report.flavor.name,
@@ -160,18 +188,15 @@ def _order(asked: Asked, report: Report, data: DataRef) -> Order:
             usd_per_hour=report.flavor.usd_per_hour,
         ),
         limits=asked.job.limits(),
-        output=None if push and asked.backend.needs_hub else Path.cwd() / asked.project,
+        output=_output(asked),
+        overwrite_output=asked.job.overwrite and _output(asked) is not None,
         extras=(*asked.task.requirements, *getattr(asked.params, "extras", ())),
     )
 
 
 def _plan(asked: Asked, report: Report, package: packing.Package) -> PlannedRequest:
     """Return what would be sent, for a job whose id nobody knows yet. Raises `PlanRefused`."""
-    if asked.backend.needs_hub:
-        data = packing.planned_ref(package, report.owner)
-    else:
-        data = packing.planned_folder(package, home() / "data")
-    order = _order(asked, report, data)
+    order = _order(asked, report, package)
     plan: PlannedRequest = asked.backend.plan(order.spec("xxxxxx"), asked.options)
     return plan
 
@@ -189,7 +214,7 @@ def _submitted(desk: Desk, asked: Asked, report: Report, package: packing.Packag
             data = packing.upload(package, hub(desk.token), str(report.owner), stages, desk.clock)
         else:
             data = packing.local_ref(package, home() / "data")
-        order = _order(asked, report, data)
+        order = _order(asked, report, package, data)
         return submit(
             order,
             asked.backend,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from datetime import datetime
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -50,6 +51,12 @@ def size(count: float) -> str:
 def count(number: float, noun: str) -> str:
     """Return `1 row`, `4,812 rows`."""
     return f"{number:,.0f} {noun}" + ("" if number == 1 else "s")
+
+
+def already(where: str, names: Sequence[str]) -> str:
+    """Return what is already where something is to go."""
+    among = f", {names[0]} among them" if len(names) > 1 else f": {names[0]}"
+    return f"{where} already holds {count(len(names), 'file')}{among}."
 
 
 def on_disk(error: OSError) -> tuple[str, str]:

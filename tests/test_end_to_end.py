@@ -95,6 +95,17 @@ def test_the_main_job(laptop: Laptop) -> None:
     assert api.model_info("ann/bot").sha == job["commit"]
     _loads(laptop, "ann/bot")
     _no_secret_anywhere(laptop, said)
+    _again_it_is_the_same(laptop, job)
+
+
+def _again_it_is_the_same(laptop: Laptop, job: dict[str, Any]) -> None:
+    """The same command tells the good end; another one does not write over the model."""
+    again = laptop.run(*train(*STEPS, "--valid-split", "0.1"))
+    assert (again.code, again.document["job"]) == (0, job["job"]), again.out
+    assert len(spaces(laptop.hub)) == 1
+    other = laptop.run(*train(*STEPS))
+    assert other.code == 2
+    assert "ann/bot already holds" in str(other.document)
 
 
 def _loads(laptop: Laptop, model: str) -> None:

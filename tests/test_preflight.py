@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from standins.localhub import HubServer
 from standins.preflight import CHATS, Asking, errors, model, only_error, said
 
 from orchestrator.preflight.project import allowed, cleaned
+from worker.output import put
 
 
 @pytest.fixture(scope="module")
@@ -166,9 +168,36 @@ def test_a_free_account_is_offered_jobs(ask: Asking, hub: HubServer) -> None:
 
 
 def test_a_repo_that_holds_a_model_is_not_written_over(ask: Asking) -> None:
-    wrong = only_error(ask(project="small"))
+    wrong = only_error(ask(project="small").refused())
     assert "ann/small already holds" in wrong.text and "--overwrite" in wrong.fix
-    assert ask(project="small", job={"overwrite": True}).ok
+    over = ask(project="small", job={"overwrite": True})
+    assert over.ok and not over.held
+
+
+def test_a_folder_that_holds_something_is_not_written_over(ask: Asking, tmp_path: Path) -> None:
+    base = str(model(tmp_path / "mine", parameters=1_000_000))
+    local = partial(ask, user=None, backend="local", model=base, output=tmp_path / "bot")
+    (tmp_path / "bot").mkdir()
+    assert not local().held, "an empty folder is as good as none"
+    (tmp_path / "bot" / "README.md").write_text("mine")
+    wrong = only_error(local().refused())
+    assert wrong.text == f"{tmp_path / 'bot'} already holds 1 file: README.md."
+    assert wrong.fix == "--overwrite, or another --project-name"
+    assert wrong in local(data_path="nowhere.jsonl").findings, "all that is wrong is said at once"
+    assert not local(job={"overwrite": True}).held
+    (tmp_path / "bot" / "README.md").unlink()
+    put(tmp_path / "mine", tmp_path / "bot", "k4x", overwrite=False)
+    assert [held.job_id for held in local().held] == ["k4x"]
+
+
+def test_a_file_of_the_projects_name_is_refused(ask: Asking, tmp_path: Path) -> None:
+    base = str(model(tmp_path / "mine", parameters=1_000_000))
+    (tmp_path / "bot").write_text("mine")
+    local = partial(ask, user=None, backend="local", model=base, output=tmp_path / "bot")
+    for job in ({}, {"overwrite": True}):
+        wrong = only_error(local(job=job))
+        assert wrong.text == f"{tmp_path / 'bot'} is a file, and the model is a folder."
+        assert wrong.fix == "--project-name bot-model"
 
 
 def test_a_machine_that_forgets_its_disk_needs_a_place_for_the_model(

@@ -21,6 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from worker import tasks
 from worker.contract import Event, JobSpec, Metric, Started, Story, fold
 from worker.hubclient import endpoint
+from worker.output import MANIFEST_FILE
 from worker.params import settings_of
 
 MANIFEST_SCHEMA = 1
@@ -55,7 +56,7 @@ class Account:
 def write(account: Account, folder: Path) -> None:
     """Write card and manifest into the folder of the model."""
     text = json.dumps(manifest(account), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    (folder / "hubtrain.json").write_text(text, encoding="utf-8")
+    (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
     adapter = (folder / "adapter_config.json").exists()
     (folder / "README.md").write_text(card(account, adapter=adapter), encoding="utf-8")
 
@@ -138,8 +139,7 @@ def front_matter(account: Account, *, adapter: bool) -> dict[str, Any]:
 def command(spec: JobSpec) -> str:
     """Return the command line that asks for this training once more."""
     words = ["hubtrain", spec.task, "--train", *_flags(spec)]
-    where = spec.machine.backend + (f"-{spec.machine.flavor}" if spec.machine.flavor else "")
-    words += ["--backend", where, "--project-name", spec.project]
+    words += ["--backend", "-".join(spec.machine.words), "--project-name", spec.project]
     if spec.push:
         words += ["--push-to-hub", "--username", spec.push.repo_id.partition("/")[0]]
     return shlex.join(words)
@@ -180,7 +180,7 @@ def _facts(account: Account) -> Iterable[tuple[str, str]]:
     if story.progress:
         yield "steps", f"{story.progress.step:,}"
         yield "tokens", f"{story.progress.tokens:,}"
-    yield "hardware", " ".join(filter(None, (spec.machine.backend, spec.machine.flavor)))
+    yield "hardware", " ".join(spec.machine.words)
     yield "took", f"{story.seconds(account.now) / 60:.1f} min"
     yield "cost", f"${story.cost(spec.machine.usd_per_hour, account.now):.2f}"
     if started:

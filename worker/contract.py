@@ -140,6 +140,11 @@ class Machine(_Frozen):
 
     usd_per_hour: float = 0.0
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Backend and flavor, without one that says nothing: `local` has no choice of machines."""
+        return tuple(dict.fromkeys(filter(None, (self.backend, self.flavor))))
+
 
 class Limits(_Frozen):
     """What ends a job that would go on."""
@@ -185,6 +190,9 @@ class JobSpec(_Frozen):
     push: PushTarget | None = None
     output: str | None = None
     """Folder on the machine that trains where the model stays; none when it is only pushed."""
+
+    overwrite_output: bool = False
+    """Whether the model may take the place of what `output` already holds."""
 
     machine: Machine
     limits: Limits = Limits()

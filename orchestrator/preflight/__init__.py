@@ -19,8 +19,8 @@ from orchestrator.preflight.layers import check_layers
 from orchestrator.preflight.lookup import in_folder, is_folder, on_hub
 from orchestrator.preflight.machine import Choice, check_machine
 from orchestrator.preflight.model import BaseModel, Found, check_model
-from orchestrator.preflight.project import check_project, is_repo_id
-from orchestrator.preflight.report import Facts, Findings, Report
+from orchestrator.preflight.project import allowed, check_output, check_project, is_repo_id
+from orchestrator.preflight.report import Facts, Findings, Held, Report
 from orchestrator.preflight.request import Request
 from orchestrator.preflight.settings import check_settings
 from orchestrator.reading import Measured, Source, find
@@ -33,7 +33,7 @@ from worker.task import DataReport
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-__all__ = ["Estimate", "Facts", "Findings", "Report", "Request", "check"]
+__all__ = ["Estimate", "Facts", "Findings", "Held", "Report", "Request", "check"]
 
 
 def check(request: Request, hub: HfApi | None, backend: Backend[Any], clock: Clock) -> Report:
@@ -42,11 +42,14 @@ def check(request: Request, hub: HfApi | None, backend: Backend[Any], clock: Clo
     with ThreadPoolExecutor(8) as pool:
         checking = _Check(request, hub, backend, clock, pool)
         facts = checking.run()
-    return Report(
-        findings=checking.findings.in_order(),
+    found = checking.findings
+    report = Report(
+        findings=found.in_order(),
         seconds=clock.monotonic() - started,
-        facts=None if checking.findings.wrong else facts,
+        facts=None if found.wrong else facts,
+        held=tuple(found.held),
     )
+    return report if report.ok else report.refused()
 
 
 @dataclass
@@ -70,6 +73,8 @@ class _Check:
         target = self.pool.submit(self._target, account)
         check_project(self.request, self.backend, self.findings)
         self.findings.merge(check_settings(self.request, self.backend))
+        if self.request.output is not None and allowed(self.request.project):
+            check_output(self.request.output, self.request.job.overwrite, self.findings)
         owner, push = self._account_found(account, target)
         found_model, of_model = model.result()
         self.findings.merge(of_model)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.preflight.report import Findings
+from orchestrator.preflight.report import Findings, Held
+from orchestrator.words import already
 from worker.clock import Clock
 from worker.errors import NotThere, NoWrite
 from worker.hubclient import endpoint, patiently
+from worker.output import MANIFEST_FILE, made_by
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -153,11 +156,12 @@ def check_target(hub: HfApi, repo_id: str, overwrite: bool, clock: Clock) -> Fin
         patiently(f"writing {repo_id}", partial(hub.auth_check, repo_id, write=True), clock)
         held = [s.rfilename for s in info.siblings or [] if s.rfilename != ".gitattributes"]
         if held and not overwrite:
-            findings.error(
-                "project",
-                f"{repo_id} already holds {len(held)} files, {held[0]} among them.",
-                "--overwrite, or another --project-name",
-            )
+            job_id = None
+            if MANIFEST_FILE in held:
+                ask = partial(hub.hf_hub_download, repo_id, MANIFEST_FILE, revision=info.sha)
+                path = Path(patiently(f"reading {MANIFEST_FILE} of {repo_id}", ask, clock))
+                job_id = made_by(path.read_text(encoding="utf-8"))
+            findings.held.append(Held(already(repo_id, held), job_id))
 
     findings.attempt("account", look)
     return findings

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 from backends.base import Backend
-from orchestrator.preflight.report import Findings
+from orchestrator.preflight.report import Findings, Held
 from orchestrator.preflight.request import Request
+from orchestrator.words import already, on_disk
+from worker.output import contents, settle
 
 LONGEST = 96
 """Characters of a repo's name on the Hub."""
@@ -36,6 +40,27 @@ def check_project(request: Request, backend: Backend[Any], findings: Findings) -
         )
     if target is not None and request.job.repo_id and not is_repo_id(target.repo_id):
         findings.error("project", f"{target.repo_id!r} is no repo id.", "--repo-id OWNER/NAME")
+
+
+def check_output(folder: Path, overwrite: bool, findings: Findings) -> None:
+    """Find whether the model can go into `folder`: absent, empty, or to be written over."""
+    settle(folder)
+    try:
+        there = contents(folder)
+    except NotADirectoryError:
+        findings.error(
+            "project",
+            f"{folder} is a file, and the model is a folder.",
+            f"--project-name {cleaned(f'{folder.name}-model')}",
+        )
+        return
+    except OSError as error:
+        findings.error("project", *on_disk(error))
+        return
+    if there is not None and not overwrite:
+        findings.held.append(Held(already(str(folder), there.names), there.job_id))
+    if not os.access(folder.parent, os.W_OK):
+        findings.error("project", f"{folder.parent} may not be written by you.", "cd elsewhere")
 
 
 def allowed(name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from backends.base import Flavor
@@ -18,6 +18,20 @@ T = TypeVar("T")
 
 TOPICS = ("account", "project", "settings", "model", "data", "memory", "price", "backend")
 """The order in which findings are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A place where the model is to go and something is already."""
+
+    text: str
+    job_id: str | None = None
+    """The job that put it there, where that can be told."""
+
+    @property
+    def finding(self) -> Finding:
+        """What is wrong with it, for a job that is not the one that put it there."""
+        return Finding("error", "project", self.text, "--overwrite, or another --project-name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +57,14 @@ class Report:
 
     facts: Facts | None = None
     """None when something is wrong."""
+
+    held: tuple[Held, ...] = ()
+    """Where something is already. That is wrong, unless this very job put it there."""
+
+    def refused(self) -> Report:
+        """Return the report of a job that must not write over what is there."""
+        found = in_order([*self.findings, *(one.finding for one in self.held)])
+        return replace(self, findings=found, facts=None, held=())
 
     @property
     def ok(self) -> bool:
@@ -109,6 +131,7 @@ class Findings:
     def __init__(self) -> None:
         self._found: list[Finding] = []
         self._echoes: list[Finding] = []
+        self.held: list[Held] = []
 
     def ok(self, topic: str, text: str) -> None:
         self._found.append(Finding("ok", topic, text))
@@ -125,6 +148,7 @@ class Findings:
     def merge(self, part: Findings) -> None:
         self._found += part._found
         self._echoes += part._echoes
+        self.held += part.held
 
     def attempt(self, topic: str, find: Callable[[], T]) -> T | None:
         """Return what `find` returns; what it raises becomes a finding, and then none is returned.
@@ -147,7 +171,12 @@ class Findings:
 
     def in_order(self) -> tuple[Finding, ...]:
         """Return the findings by topic, each topic's as they came."""
-        place = {topic: i for i, topic in enumerate(TOPICS)}
         told = any(f.topic == "account" and f.level == "error" for f in self._found)
         found = self._found if told else [*self._found, *self._echoes[:1]]
-        return tuple(sorted(found, key=lambda f: place.get(f.topic, len(place))))
+        return in_order(found)
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return findings by topic, each topic's as they came."""
+    place = {topic: i for i, topic in enumerate(TOPICS)}
+    return tuple(sorted(findings, key=lambda f: place.get(f.topic, len(place))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from orchestrator.job import JobSettings
@@ -31,3 +32,6 @@ class Request:
 
     flavor: str | None = None
     """Machine by the provider's name or a short one; none is the cheapest that fits."""
+
+    output: Path | None = None
+    """Folder of this machine that gets the model; none if it goes to the Hub alone."""

@@ -98,6 +98,7 @@ class Asking:
         job: dict[str, Any] | None = None,
         typed: tuple[str, ...] = (),
         secrets: tuple[str, ...] = (),
+        output: Path | None = None,
         **settings: Any,
     ) -> Report:
         token = token or (self.hub.tokens[user] if user else None)
@@ -114,6 +115,7 @@ class Asking:
             typed=frozenset(typed),
             secrets=frozenset(secrets),
             flavor=flavor if backend == "spaces" else None,
+            output=output,
         )
         clock = Impatient()
         return check(request, client(token), backends.load(backend)(token, clock), clock)

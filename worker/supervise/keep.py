@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from worker import card
+from worker import card, output
 from worker.contract import (
     EVENTS_FILE,
     LOG_TAIL_FILE,
@@ -21,10 +22,10 @@ from worker.contract import (
 )
 from worker.errors import HubtrainError
 from worker.hubclient import explained, hub
+from worker.output import MANIFEST_FILE
 from worker.supervise.live import Live
 from worker.supervise.patience import patiently
 from worker.supervise.push import Parcel, push_model, push_record
-from worker.supervise.target import MANIFEST_FILE
 from worker.supervise.watch import Ending
 
 PUSH_REFUSALS = 6
@@ -103,26 +104,53 @@ def _pushed(live: Live, target: PushTarget, finished: Finished) -> Ending:
     except HubtrainError as error:
         return Failed(
             reason=EndReason.PUSH_FAILED,
-            message=f"The model is trained but could not be pushed: {error} {_lies_where(live)}",
+            message=f"The model is trained but could not be pushed: {error}",
         )
     live.journal.say(pushed)
     return finished
 
 
 def _left_on_machine(live: Live, ending: Ending) -> Ending:
-    """Move the model to the folder the spec names, if it names one."""
+    """Move the model to the folder the spec names, if it names one, and its story with it."""
     folder, wanted = live.place.model, live.spec.output
-    if wanted is not None:
-        shutil.copytree(folder, wanted, dirs_exist_ok=True)
-        shutil.rmtree(folder)
-    kept = wanted or (None if live.spec.push else str(folder))
-    return ending.model_copy(update={"output": kept}) if isinstance(ending, Finished) else ending
+    if live.spec.push and wanted is None:
+        return _located(ending, None, live)
+    ending_there = _told_in(folder, live, _located(ending, Path(wanted or folder), live))
+    if wanted is None or (kept := _moved(live, Path(wanted))) == Path(wanted):
+        return ending_there
+    return _told_in(kept, live, _located(ending, kept, live))
 
 
-def _lies_where(live: Live) -> str:
-    if live.place.space_id:
-        return "It is lost: a Space keeps nothing once it is paused."
-    return f"It lies in {live.spec.output or live.place.model}."
+def _located(ending: Ending, kept: Path | None, live: Live) -> Ending:
+    """Return the ending with the place of the model in it."""
+    if isinstance(ending, Finished):
+        return ending.model_copy(update={"output": str(kept) if kept else None})
+    lost = live.place.space_id and kept is None
+    where = f"It lies in {kept or live.place.model}."
+    said = "It is lost: a Space keeps nothing once it is paused." if lost else where
+    return ending.model_copy(update={"message": f"{ending.message} {said}"})
+
+
+def _told_in(folder: Path, live: Live, ending: Ending) -> Ending:
+    """Write the events beside the model, the ending as it will be told, and return the ending."""
+    told = [*live.journal.events, live.journal.draft(ending, 1)]
+    (folder / EVENTS_FILE).write_text(_jsonl(told), encoding="utf-8")
+    return ending
+
+
+def _moved(live: Live, wanted: Path) -> Path:
+    """Move the model to `wanted` and return where it is: elsewhere rather than nowhere."""
+    spec, model = live.spec, live.place.model
+    try:
+        kept = output.put(model, wanted, spec.job_id, overwrite=spec.overwrite_output)
+    except OSError as error:
+        live.journal.log(f"The model could not be copied to {wanted} ({error}); it is in {model}.")
+        return model
+    shutil.rmtree(model, ignore_errors=True)
+    if kept == Path(os.path.realpath(wanted)):
+        return wanted
+    live.journal.log(f"{wanted} holds something that is not this job's: the model is in {kept}.")
+    return kept
 
 
 def _license(live: Live) -> str | None:

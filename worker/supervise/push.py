@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from worker.contract import EVENTS_FILE, JobSpec, Pushed, PushTarget
 from worker.errors import HubError
 from worker.hubclient import endpoint, explained, hub
-from worker.supervise.target import MANIFEST_FILE, MODEL_FILES, fetch
+from worker.output import MANIFEST_FILE, MODEL_FILES
+from worker.supervise.target import fetch
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

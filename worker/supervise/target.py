@@ -5,7 +5,6 @@ Asked before anything is spent on training, so that a push at the end has no rea
 
 from __future__ import annotations
 
-import json
 from fnmatch import fnmatch
 from http import HTTPStatus
 
@@ -20,10 +19,7 @@ from worker.contract import (
 )
 from worker.errors import BadConfig, NotThere
 from worker.hubclient import endpoint, explained, hub
-
-MANIFEST_FILE = "hubtrain.json"
-MODEL_FILES = ("*.safetensors", "*.bin", "*.gguf", "*.index.json", "adapter_config.json")
-"""What makes a repo one that holds a model, and what an overwrite takes out of it."""
+from worker.output import MANIFEST_FILE, MODEL_FILES, made_by
 
 
 def prepare(spec: JobSpec, target: PushTarget, token: str | None) -> None:
@@ -76,14 +72,6 @@ def fetch(repo_id: str, path: str, revision: str, token: str | None) -> str | No
     except NotThere:
         return None
     return str(answer.text)
-
-
-def made_by(text: str | None) -> str | None:
-    """Return the job that wrote a manifest; none if it is no manifest."""
-    try:
-        return str(json.loads(text or "")["spec"]["job_id"])
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 def _held_by_others(spec: JobSpec, target: PushTarget, token: str | None) -> str:

@@ -1,0 +1,63 @@
+"""A job on this machine with the real command line: what it leaves in the folder, and again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from standins.laptop import Laptop
+from tiny_llm import chats, write_model, write_rows
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
+
+
+@pytest.fixture(scope="module")
+def laptop(shared_hub: Any, tmp_path_factory: pytest.TempPathFactory) -> Laptop:
+    folder = tmp_path_factory.mktemp("laptop")
+    write_model(folder / "tiny")
+    write_rows(folder / "chats.jsonl", chats(20))
+    return Laptop(folder / "home", shared_hub)
+
+
+def train(*more: str) -> tuple[str, ...]:
+    return (
+        *("llm", "--train", "--trainer", "sft", "--peft", "--model", "tiny"),
+        *("--data-path", "chats.jsonl", "--project-name", "bot", "--max-steps", "2"),
+        *("--model-max-length", "64", *more),
+    )
+
+
+def test_a_job_on_this_machine_and_the_same_command_again(laptop: Laptop) -> None:
+    here = laptop.home.parent
+    first = laptop.run(*train("--json"), HF_TOKEN="")
+    assert first.code == 0, first.err + first.out
+    job = first.document
+    assert (job["state"], job["model"]) == ("succeeded", str(here / "bot"))
+    files = {p.name for p in (here / "bot").iterdir()}
+    assert {"adapter_model.safetensors", "README.md", "hubtrain.json", "events.jsonl"} <= files
+    card = (here / "bot" / "README.md").read_text()
+    assert "local-local" not in card and "local local" not in card
+    assert "--backend local --project-name bot" in card
+    assert '"kind":"finished"' in (here / "bot" / "events.jsonl").read_text()
+
+    again = laptop.run(*train("--json"), HF_TOKEN="")
+    assert again.code == 0, again.err
+    assert again.document["job"] == job["job"]
+    told = laptop.run(*train(), HF_TOKEN="")
+    assert f"done as {job['job']}" in told.out and "Succeeded in" in told.out
+    assert "to train again: the same command with --overwrite" in told.out
+
+    other = laptop.run(*train("--lr", "1e-3"), HF_TOKEN="")
+    assert other.code == 2, other.out
+    assert "already holds" in other.out and "--overwrite" in other.out
+    assert len(laptop.jobs()) == 1
+
+
+def test_a_folder_that_is_not_ours_is_left_as_it_is(laptop: Laptop) -> None:
+    mine = laptop.home.parent / "notes" / "README.md"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    said = laptop.run(*train("--project", "notes", "--json"), HF_TOKEN="")
+    assert said.code == 2
+    assert mine.read_text() == "mine"
+    assert [p.name for p in mine.parent.iterdir()] == ["README.md"]
