@@ -7,6 +7,7 @@ provider knows: see `Backend.flavor`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,11 +17,20 @@ from typing import TYPE_CHECKING, Any
 
 from backends.errors import UnknownBackend
 from worker.errors import HubtrainError
+from worker.nearest import nearest
 
 if TYPE_CHECKING:
     from backends.base import Backend
 
 _NOT_BACKENDS = {"base", "errors", "handle", "image", "packages"}
+
+_NOT_YET = {
+    "jobs": "Hugging Face Jobs",
+    "ep": "Inference Endpoints",
+    "nvcf": "NVIDIA Cloud Functions",
+    "dgx": "NVIDIA DGX Cloud",
+}
+"""Places that users of AutoTrain and of the Hub know, by how their names begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +74,18 @@ def resolve(text: str) -> Place:
 
 
 def _unknown(text: str) -> UnknownBackend:
-    from difflib import get_close_matches
-
+    if place := _NOT_YET.get(re.split(r"[-_]", text.strip().lower())[0]):
+        return UnknownBackend(
+            f"{place} ({text}) are not there yet; there are {', '.join(names())}.",
+            fix="hubtrain backends lists machines and prices",
+        )
     offers = dict(offer for name in names() for offer in _offers(load(name)))
-    near = get_close_matches(text, offers, n=len(offers), cutoff=0.6)
-    order = [*near, *(name for name in offers if name not in near)]
-    listed = ", ".join(f"{name}{offers[name]}" for name in order)
+    whole = (f"{name}-{text.strip().lower()}" for name in names())  # `t4` is `spaces-t4`
+    near = next((name for name in whole if name in offers), None) or nearest(text, offers)
+    listed = ", ".join(f"{name}{price}" for name, price in offers.items())
     return UnknownBackend(
         f"There is no backend {text!r}; there are {listed}.",
-        fix=f"Did you mean --backend {near[0]}?" if near else "",
+        fix=f"Did you mean --backend {near}?" if near else "",
     )
 
 
@@ -83,5 +96,6 @@ def _offers(backend: type[Backend[Any]]) -> Iterator[tuple[str, str]]:
     with suppress(HubtrainError):
         for flavor in backend().flavors():
             price = f" ${flavor.usd_per_hour:.2f}/h"
-            for name in (flavor.name, *flavor.short_names):
+            written = (flavor.name, *flavor.short_names)
+            for name in (n for n in written if n != backend.name):
                 yield f"{backend.name}-{name}", price

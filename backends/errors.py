@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 from worker.contract import EndReason
 from worker.errors import HubtrainError
+from worker.nearest import nearest
 
 
 class BackendError(HubtrainError):
@@ -25,10 +25,9 @@ class UnknownFlavor(BackendError):
     reason = EndReason.BAD_CONFIG
 
     def __init__(self, backend: str, flavor: str, prices: Mapping[str, float]) -> None:
-        near = get_close_matches(flavor, prices, n=len(prices), cutoff=0.5)
-        order = [*near, *(name for name in prices if name not in near)]
-        listed = ", ".join(f"{name} ${prices[name]:.2f}/h" for name in order)
-        hint = f"Did you mean --backend {backend}-{near[0]}?" if near else ""
+        near = nearest(flavor, prices)
+        listed = ", ".join(f"{name} ${usd:.2f}/h" for name, usd in prices.items())
+        hint = f"Did you mean --backend {backend}-{near}?" if near else ""
         super().__init__(f"{backend} has no machine {flavor!r}; it has {listed}.", fix=hint)
 
 

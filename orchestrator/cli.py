@@ -23,7 +23,14 @@ from orchestrator.flags import normalized, unknown_options
 
 
 class Program(click.Group):
-    """Finds its commands on disk."""
+    """Finds its commands on disk. `--config FILE` is the command of the file's task."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if (where := _config(args)) is not None:
+            from orchestrator.command import command_of
+
+            args = [command_of(where), "--train", *args]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         own = [m.name for m in iter_modules(commands.__path__)]
@@ -57,22 +64,15 @@ class Program(click.Group):
         "max_content_width": 110,
     },
 )
-@click.option("--config", type=click.Path(path_type=Path), help="YAML file of a job; runs it.")
-@click.option("--dry-run", is_flag=True, help="With --config: check, print the plan.")
-@click.option("--detach", is_flag=True, help="With --config: launch and leave.")
-@click.option("--json", "as_json", is_flag=True, help="With --config: print one JSON document.")
+@click.option("--config", help="YAML file of a job, or its address; runs it. Flags beside it win.")
 @click.version_option(package_name="hubtrain")
 @click.pass_context
-def program(ctx: click.Context, /, config: Path | None, **how: bool) -> None:
+def program(ctx: click.Context, /, config: str | None) -> None:
     """Train models on rented machines from a laptop without a GPU.
 
     The commands and files of AutoTrain for language models work here too.
     `hubtrain COMMAND --help` shows the settings.
     """
-    if config is not None:
-        from orchestrator.command import run_config
-
-        ctx.exit(run_config(config, json=how["as_json"], **how))
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
@@ -124,6 +124,19 @@ def _summary(command: str, room: int) -> str:
     return click.Command(command, help=summary(f"{home.__name__}.{name}")).get_short_help_str(room)
 
 
+def _config(args: list[str]) -> str | None:
+    """Return what follows `--config` where no command comes before it."""
+    if not args or not args[0].startswith("-"):
+        return None
+    words = iter(args)
+    for word in words:
+        if word == "--config":
+            return next(words, None)
+        if word.startswith("--config="):
+            return word.removeprefix("--config=")
+    return None
+
+
 def _name() -> str:
     return Path(sys.argv[0]).stem if sys.argv and "train" in Path(sys.argv[0]).stem else "hubtrain"
 
@@ -157,11 +170,13 @@ def _usage(error: click.UsageError) -> str:
         command = error.ctx.command if error.ctx else program
         return "\n".join(unknown_options(sys.argv[1:], error.option_name, command))
     if isinstance(error, click.NoSuchCommand):
-        from difflib import get_close_matches
+        from orchestrator.autotrain import not_yet
+        from worker.nearest import hint, nearest
 
         names = program.list_commands(click.Context(program))
-        near = get_close_matches(error.command_name, names, n=1)
-        return f"no command {error.command_name}." + (f" Did you mean {near[0]}?" if near else "")
+        if what := not_yet(error.command_name):
+            return f"{error.command_name}: {what} is not there yet."
+        return f"no command {error.command_name}.{hint(nearest(error.command_name, names))}"
     said = error.format_message().rstrip(".") + "."
     if isinstance(error, click.MissingParameter) or not error.ctx:
         return said

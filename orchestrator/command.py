@@ -7,28 +7,23 @@ imported until there is something to do, so that `--help` stays quick.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
 import backends
 import worker.tasks
+from orchestrator.autotrain import not_yet
+from orchestrator.configfile import NAME, TOKEN, read
 from orchestrator.desk import Desk
-from orchestrator.flags import SettingsCommand, given, options_of
+from orchestrator.flags import SettingsCommand, given, hidden, options_of
 from orchestrator.job import JobSettings
-from orchestrator.settings import (
-    FLAGS,
-    Catalog,
-    Layer,
-    Settings,
-    from_environment,
-    from_file,
-    merge,
-)
-from worker.errors import BadConfig
-from worker.task import Task
+from orchestrator.settings import FLAGS, Catalog, Layer, Settings, from_environment, merge
+from orchestrator.words import count, size
+from worker.errors import BadConfig, HubtrainError
+from worker.task import Finding, Task
 
 COMMAND_OPTIONS = (
     click.Option(["--train"], is_flag=True, help="Train a model."),
@@ -36,7 +31,7 @@ COMMAND_OPTIONS = (
     click.Option(["--inference"], is_flag=True, help="Answer --prompt with --model."),
     click.Option(["--prompt"], help="What to answer (--inference)."),
     click.Option(["--max-new-tokens"], type=int, default=128, help="Longest answer (--inference)."),
-    click.Option(["--config"], type=click.Path(path_type=Path), help="YAML file with settings."),
+    click.Option(["--config"], help="YAML file with settings, or the address of one."),
     click.Option(["--token"], help="Hub token; better in HF_TOKEN or from `hf auth login`."),
     click.Option(["--dry-run"], is_flag=True, help="Check, print the plan, create nothing."),
     click.Option(["--detach"], is_flag=True, help="Launch and leave; do not watch."),
@@ -48,6 +43,7 @@ _OWN = {option.name for option in COMMAND_OPTIONS}
 def task_command(task: Task[Any]) -> click.Command:
     """Return the command that trains this task."""
     options: list[click.Parameter] = [*COMMAND_OPTIONS, *options_of(_classes(task))]
+    options += hidden(options_of((task.ignored,)))
 
     def run(**values: Any) -> int:
         own = {name: values.pop(name) for name in list(values) if name in _OWN}
@@ -56,23 +52,28 @@ def task_command(task: Task[Any]) -> click.Command:
     return SettingsCommand(task.name, params=options, callback=run, help=task.help)
 
 
-def run_config(path: Path, **how: bool) -> int:
-    """Run the job of a YAML file, whatever its task: `hubtrain --config FILE`."""
-    _, named = from_file(path)
-    task, extra = _task_of(str(named or ""))
-    return _run(task, {**how, "train": True, "config": path}, extra)
+def command_of(where: str) -> str:
+    """Return the command that runs the job of a YAML file. Raises `BadConfig`."""
+    return _task_of(read(where).task)[0].name.replace("_", "-")
 
 
-def _task_of(name: str) -> tuple[Task[Any], dict[str, Any]]:
+def _task_of(name: str | None) -> tuple[Task[Any], Mapping[str, Any]]:
     """Return the task a file means by `llm`, `llm-sft`, `llm:sft`, and what else that says."""
-    wanted = name.replace(":", "-")
-    for known in worker.tasks.names():
-        spelled = known.replace("_", "-")
+    there = f"there are: {', '.join(worker.tasks.names())}"
+    if name is None:
+        raise BadConfig(f"the file names no task; {there}", fix="task: …  in the file")
+    wanted = re.sub(r"[:_]", "-", name)
+    for task in map(worker.tasks.load, worker.tasks.names()):
+        spelled = task.name.replace("_", "-")
+        if wanted in task.also_called:
+            return task, task.also_called[wanted]
         if wanted == spelled:
-            return worker.tasks.load(known), {}
+            return task, {}
         if wanted.startswith(spelled + "-"):
-            return worker.tasks.load(known), {"trainer": wanted.removeprefix(spelled + "-")}
-    raise BadConfig(f"the file's task is {name!r}; there are: {', '.join(worker.tasks.names())}")
+            return task, {"trainer": wanted.removeprefix(spelled + "-")}
+    if what := not_yet(name):
+        raise BadConfig(f"the file's task is {name!r}: {what} is not there yet; {there}")
+    raise BadConfig(f"the file's task is {name!r}; {there}")
 
 
 def _classes(task: Task[Any]) -> tuple[Any, ...]:
@@ -81,8 +82,8 @@ def _classes(task: Task[Any]) -> tuple[Any, ...]:
 
 
 def _run(task: Task[Any], own: Mapping[str, Any], flags: dict[str, Any]) -> int:
-    settings = _settings(task, own.get("config"), flags)
     desk = Desk(bool(own.get("json")))
+    settings = _settings(task, own.get("config"), flags, desk)
     if own.get("inference"):
         from orchestrator.inference import answer
 
@@ -98,15 +99,41 @@ def _run(task: Task[Any], own: Mapping[str, Any], flags: dict[str, Any]) -> int:
     )
 
 
-def _settings(task: Task[Any], config: Path | None, flags: dict[str, Any]) -> Settings:
-    catalog = Catalog(_classes(task))
-    layers: list[Layer] = []
+def _settings(task: Task[Any], config: str | None, flags: dict[str, Any], desk: Desk) -> Settings:
+    catalog = Catalog(_classes(task), task.ignored)
+    layers = [from_environment(catalog, os.environ), Layer(FLAGS, flags)]
     if config is not None:
-        layer, named = from_file(config)
-        values = dict(layer.values)
-        if token := values.pop("token", None):  # a secret is no setting
-            os.environ.setdefault("HF_TOKEN", str(token))
-        extra = _task_of(named)[1] if named else {}
-        layers.append(Layer(layer.source, {**extra, **values}))
-    layers += [from_environment(catalog, os.environ), Layer(FLAGS, flags)]
+        layers.insert(0, _layer(task, config, desk))
     return merge(catalog, layers)
+
+
+def _layer(task: Task[Any], config: str, desk: Desk) -> Layer:
+    """Return the settings of a file for this task; raises `BadConfig` if it is for another."""
+    file = read(config)
+    if token := file.token():  # a secret is no setting
+        os.environ.setdefault(TOKEN, token)
+    named, extra = _task_of(file.task) if file.task else (task, {})
+    if named is not task:
+        raise BadConfig(f"{file.source} is for {named.name}, and this command for {task.name}")
+    layer = file.layer(os.environ, lambda: _own_name(desk))
+    if file.from_web:
+        read_ = f"{count(len(layer.values), 'setting')} in {size(file.size)} from {config}"
+        desk.screen.findings([Finding("ok", "settings", read_)])
+    return Layer(layer.source, {**extra, **layer.values})
+
+
+def _own_name(desk: Desk) -> str:
+    """Return the user's name on the Hub, which a file's `${HF_USERNAME}` means."""
+    try:
+        names = desk.accounts()
+    except HubtrainError as error:
+        raise BadConfig(
+            f"${{{NAME}}} is your own name on the Hub, which could not be asked: {error.message}",
+            fix=f"export {NAME}=YOUR-NAME",
+        ) from error
+    if not names:
+        raise BadConfig(
+            f"${{{NAME}}} is used, but {NAME} is not set and nobody is logged in.",
+            fix=f"hf auth login, or export {NAME}=YOUR-NAME",
+        )
+    return names[0]

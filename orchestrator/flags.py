@@ -6,7 +6,7 @@ merge as plain dicts and validation has one home. Dashes and underscores mean th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,7 +26,17 @@ class SettingOption(click.Option):
 
 
 class SettingsCommand(click.Command):
-    """A command whose `--help` shows options in the groups their classes declare."""
+    """A command whose `--help` shows options in the groups their classes declare.
+
+    An option that is given under two of its names is refused: one of them was a slip.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if names := _given_twice(self, args):
+            raise click.UsageError(
+                f"{names[0]} and {names[1]} are the same setting; give one of them.", ctx
+            )
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         groups: dict[str, list[tuple[str, str]]] = {}
@@ -48,6 +58,14 @@ def options_of(classes: Iterable[type[Params]]) -> list[click.Option]:
         for setting in settings_of(params):
             seen.setdefault(setting.name, _option(setting))
     return list(seen.values())
+
+
+def hidden(options: Iterable[click.Option]) -> list[click.Option]:
+    """Return the options, taken where they are given and left out of `--help`."""
+    found = list(options)
+    for option in found:
+        option.hidden = True
+    return found
 
 
 def _option(setting: Setting) -> click.Option:
@@ -81,6 +99,26 @@ def normalized(token: str) -> str:
     return token.replace("_", "-")
 
 
+def _given_twice(command: click.Command, args: Sequence[str]) -> tuple[str, str] | None:
+    """Return two names of one option among the words of a command line, if there are such."""
+    options = {flag: o for o in command.params if isinstance(o, click.Option) for flag in o.opts}
+    seen: dict[str | None, str] = {}
+    words = iter(args)
+    for word in words:
+        if word == "--":
+            break
+        long = word.startswith("--")
+        flag = normalized(word.split("=")[0]) if long else word[:2]
+        option = options.get(flag)
+        if option is None:
+            continue
+        if not option.is_flag and ((long and "=" not in word) or word == flag):
+            next(words, None)  # its value
+        if (first := seen.setdefault(option.name, flag)) != flag:
+            return first, flag
+    return None
+
+
 def unknown_options(words: Iterable[str], first: str, command: click.Command) -> list[str]:
     """Return a complaint for each option among `words` that `command` lacks, `first` before all."""
     known = {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
@@ -95,13 +133,14 @@ def nearest_option(name: str, command: click.Command) -> str:
         flag: option
         for option in command.params
         for flag in (*option.opts, *option.secondary_opts)
-        if flag.startswith("--")
+        if flag.startswith("--") and not getattr(option, "hidden", False)
     }
-    from difflib import get_close_matches
+    from orchestrator.autotrain import SYNONYMS
+    from worker.nearest import hint, nearest
 
-    near = get_close_matches(normalized(name), by_flag, n=1)
-    if not near:
+    near = nearest(name, by_flag, SYNONYMS)
+    if near is None:
         return ""
-    others = [o for o in by_flag[near[0]].opts if o != near[0] and o.startswith("--")]
-    also = f" (also {', '.join(others)})" if others and near[0] in by_flag[near[0]].opts else ""
-    return f" Did you mean {near[0]}{also}?"
+    others = [o for o in by_flag[near].opts if o != near and o.startswith("--")]
+    also = f" (also {', '.join(others)})" if others and near in by_flag[near].opts else ""
+    return hint(near + also)

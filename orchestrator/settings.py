@@ -6,26 +6,22 @@ the params classes, and complaints name a setting the way its layer spells it.
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
+from orchestrator.autotrain import SYNONYMS
+from orchestrator.complaints import complaint
 from worker.errors import BadConfig
+from worker.nearest import hint, nearest
 from worker.params import Params, Setting, settings_of
 
 P = TypeVar("P", bound=Params)
 
 FLAGS = "flags"
 ENVIRONMENT = "environment"
-_VARIABLE = re.compile(r"\$\{(\w+)(?::?[-=]([^}]*))?\}")
-_AUTOTRAIN_KEYS = {"base_model": "model", "path": "data_path"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,39 +39,66 @@ class Catalog:
     """All settings a command knows, from several params classes, found by any spelling."""
 
     classes: tuple[type[Params], ...]
+    ignored: type[Params] = Params
+    """Settings that are known and do nothing."""
+
     settings: Mapping[str, Setting] = field(init=False)
     keys: Mapping[str, str] = field(init=False)
     """Every spelling, dashes as underscores → the setting's name."""
 
     def __post_init__(self) -> None:
-        settings = {s.name: s for c in self.classes for s in settings_of(c)}
+        settings = {s.name: s for c in (self.ignored, *self.classes) for s in settings_of(c)}
         object.__setattr__(self, "settings", settings)
         object.__setattr__(self, "keys", {k: s.name for s in settings.values() for k in s.keys})
 
     def named(self, layer: Layer) -> Layer:
-        """Return the layer under the settings' own names; raises `BadConfig` on unknown keys."""
-        found: dict[str, Any] = {}
+        """Return the layer under the settings' own names.
+
+        Raises `BadConfig` that names all unknown keys, and settings said twice in two spellings.
+        """
+        found: dict[str, tuple[str, Any]] = {}
         wrong: list[str] = []
         for key, value in layer.values.items():
             name = self.keys.get(str(key).replace("-", "_"))
             if name is None:
                 wrong.append(self._unknown(str(key), layer.source))
-            elif value == "" and self.settings[name].required:
-                continue  # asked for as what it is: missing
+            elif self._says_nothing(name, value):
+                continue
+            elif name in found and found[name][1] != value:
+                wrong.append(f"{layer.source}: {twice(found[name][0], str(key))}")
             else:
-                found[name] = self._none(name, value)
+                found[name] = (str(key), value)
         if wrong:
             raise BadConfig("\n".join(wrong))
-        return Layer(layer.source, found)
+        return Layer(layer.source, {n: self._meant(n, value) for n, (_, value) in found.items()})
+
+    def notes(self, layer: Layer) -> list[str]:
+        """Return a sentence for each setting of a named layer that does nothing."""
+        known = (self.settings[name] for name in self.ignored.model_fields)
+        return [
+            f"{_spelled(s, layer.source)} is not used: {s.help}"
+            for s in known
+            if str(layer.values.get(s.name)).lower() not in {"none", "false"}
+        ]
 
     def _unknown(self, key: str, source: str) -> str:
-        near = get_close_matches(key.replace("-", "_"), self.keys, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        return f"{source}: no setting {key!r}.{hint}"
+        used = [key for key, name in self.keys.items() if name not in self.ignored.model_fields]
+        return f"{source}: no setting {key!r}.{hint(nearest(key, used, SYNONYMS))}"
 
-    def _none(self, name: str, value: Any) -> Any:
-        said_none = isinstance(value, str) and value.lower() in {"none", "null", ""}
-        return None if said_none and self.settings[name].optional else value
+    def _says_nothing(self, name: str, value: Any) -> bool:
+        setting = self.settings[name]
+        if value == "" and setting.required:
+            return True  # asked for as what it is: missing
+        return value is None and not setting.optional and "none" not in setting.choices
+
+    def _meant(self, name: str, value: Any) -> Any:
+        """Return what a file or a flag means by `None` and, in YAML, by an unquoted `no`."""
+        setting = self.settings[name]
+        if value is None or (isinstance(value, str) and value.lower() in {"none", "null", ""}):
+            if setting.optional:
+                return None
+            return "none" if "none" in setting.choices else value
+        return "no" if value is False and "no" in setting.choices else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +108,8 @@ class Settings:
     catalog: Catalog
     values: Mapping[str, Any]
     origins: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    """What was said and does nothing, a sentence each."""
 
     def of(self, params: type[P]) -> P:
         """Return one class of settings, validated; raises `BadConfig` naming all that is wrong."""
@@ -96,27 +121,25 @@ class Settings:
             raise BadConfig("\n".join(lines)) from error
 
     def _complaint(self, error: Any) -> str:
-        words = str(error["msg"]).removeprefix("Value error, ")
         if not error["loc"]:
-            return words
+            return str(error["msg"]).removeprefix("Value error, ")
         name = str(error["loc"][0])
-        setting = self.catalog.settings[name]
-        if error["type"] == "missing":
-            return f"{setting.flags[0]} is needed: {setting.help}"
-        value = error["input"]
-        near = get_close_matches(str(value), setting.choices, n=1)
-        if setting.choices:
-            words = f"is not one of {', '.join(setting.choices)}"
-        hint = f" Did you mean {near[0]}?" if near else ""
-        return f"{self.spelled(name)} {value!r}: {words}.{hint}"
+        return complaint(error, self.catalog.settings[name], self.spelled(name))
 
     def spelled(self, name: str) -> str:
         """Return the setting's name as the user wrote it, with its file."""
-        origin = self.origins.get(name, FLAGS)
-        setting = self.catalog.settings[name]
-        if origin == FLAGS:
-            return setting.flags[0]
-        return setting.env if origin == ENVIRONMENT else f"{origin}: {name}"
+        return _spelled(self.catalog.settings[name], self.origins.get(name, FLAGS))
+
+
+def _spelled(setting: Setting, source: str) -> str:
+    if source == FLAGS:
+        return setting.flags[0]
+    return setting.env if source == ENVIRONMENT else f"{source}: {setting.name}"
+
+
+def twice(one: str, other: str) -> str:
+    """Return the complaint about a setting that is given under two names."""
+    return f"{one} and {other} are the same setting; give one of them."
 
 
 def merge(catalog: Catalog, layers: Iterable[Layer]) -> Settings:
@@ -124,6 +147,7 @@ def merge(catalog: Catalog, layers: Iterable[Layer]) -> Settings:
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     wrong: list[str] = []
+    notes: list[str] = []
     for layer in layers:
         try:
             named = catalog.named(layer)
@@ -132,57 +156,13 @@ def merge(catalog: Catalog, layers: Iterable[Layer]) -> Settings:
             continue
         values.update(named.values)
         origins.update(dict.fromkeys(named.values, layer.source))
+        notes += catalog.notes(named)
     if wrong:
         raise BadConfig("\n".join(wrong))
-    return Settings(catalog, values, origins)
+    return Settings(catalog, values, origins, tuple(notes))
 
 
 def from_environment(catalog: Catalog, environ: Mapping[str, str]) -> Layer:
     """Return what `HUBTRAIN_<NAME>` variables set; others are none of our business."""
     found = {s.name: environ[s.env] for s in catalog.settings.values() if s.env in environ}
     return Layer(ENVIRONMENT, found)
-
-
-def from_file(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[Layer, str | None]:
-    """Return a YAML file's settings and the task it names, if it does.
-
-    Both a flat mapping and AutoTrain's layout (`data:`, `params:`, `hub:` blocks with
-    `column_mapping`) are read; `${VAR}`, `${VAR:-default}` and `${VAR:=default}` work anywhere.
-    Raises `BadConfig`.
-    """
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadConfig(f"cannot read {path}: {error.strerror}") from error
-    except yaml.MarkedYAMLError as error:
-        at = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise BadConfig(f"{path}{at} is not YAML: {error.problem}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadConfig(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(loaded, dict):
-        raise BadConfig(f"{path} must hold settings as `name: value` lines")
-    flat = _expand(_flatten(loaded), environ, path.name)
-    task = flat.pop("task", None)
-    return Layer(path.name, flat), task
-
-
-def _flatten(loaded: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in loaded.items():
-        if isinstance(value, dict):
-            flat.update(_flatten(value))
-        else:
-            flat[_AUTOTRAIN_KEYS.get(key, key)] = value
-    return flat
-
-
-def _expand(flat: dict[str, Any], environ: Mapping[str, str], source: str) -> dict[str, Any]:
-    def one(match: re.Match[str]) -> str:
-        name, default = match.groups()
-        if name in environ:
-            return environ[name]
-        if default is None:
-            raise BadConfig(f"{source}: {match[0]} is used but {name} is not set")
-        return default.strip("\"'")
-
-    return {k: _VARIABLE.sub(one, v) if isinstance(v, str) else v for k, v in flat.items()}

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,8 @@ class Asked:
 
     secrets: Mapping[str, str] = field(repr=False)
     """What `launch` hands to the machine, by environment name."""
+    notes: tuple[Finding, ...] = ()
+    """What was said and does nothing."""
 
 
 def train(desk: Desk, task: Task[Any], settings: Settings, *, dry_run: bool, detach: bool) -> int:
@@ -94,6 +96,7 @@ def _asked(task: Task[Any], settings: Settings, desk: Desk) -> Asked:
         project,
         typed=frozenset(n for n, origin in settings.origins.items() if origin == FLAGS),
         secrets=secrets_of(params, desk.token),
+        notes=tuple(Finding("warn", "settings", note) for note in settings.notes),
     )
 
 
@@ -113,6 +116,7 @@ def _checked(desk: Desk, asked: Asked) -> Report | None:
             output=_output(asked),
         )
         report = check(request, hub(desk.token), asked.backend, desk.clock)
+        report = replace(report, findings=(*asked.notes, *report.findings))
     if report.held and again.maker(desk, report) is None:
         report = report.refused()
     desk.screen.say(f"Checked in {duration(report.seconds)}, nothing rented")

@@ -195,5 +195,21 @@ def test_an_unknown_backend_is_answered_without_a_network(monkeypatch: pytest.Mo
 
 def test_an_unknown_flavor_names_the_nearest(hub: HubServer) -> None:
     with pytest.raises(UnknownFlavor) as refused:
-        Spaces().flavor("a10g-big")
-    assert refused.value.fix.startswith("Did you mean --backend spaces-a10g-")
+        Spaces().flavor("a10g-larg")
+    assert refused.value.fix == "Did you mean --backend spaces-a10g-large?"
+
+
+def test_an_unknown_gpu_is_answered_with_the_list_alone(hub: HubServer) -> None:
+    with pytest.raises(UnknownFlavor) as refused:
+        Spaces().flavor("h100")
+    assert "no machine 'h100'; it has cpu-basic $0.00/h" in refused.value.message
+    assert "a100-large $2.50/h" in refused.value.message
+    assert refused.value.fix == ""
+
+
+def test_a_machine_without_its_place_is_guessed(hub: HubServer) -> None:
+    with pytest.raises(UnknownBackend) as refused:
+        backends.resolve("t4")
+    assert refused.value.fix == "Did you mean --backend spaces-t4?"
+    with pytest.raises(UnknownBackend, match=r"Inference Endpoints .* not there yet"):
+        backends.resolve("ep-aws-useast1-m")

@@ -52,6 +52,9 @@ def test_output(tmp_path: Path, name: str, words: list[str]) -> None:
     assert done.stdout == file.read_text(encoding="utf-8")
 
 
+TRAIN = ("llm", "--train", "--model", "m", "--data-path", "d", "--project-name", "p")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -61,6 +64,15 @@ def test_output(tmp_path: Path, name: str, words: list[str]) -> None:
         ),
         (["job"], "no command job. Did you mean jobs?"),
         (["zzz"], "no command zzz."),
+        (["app"], "app: the web app is not there yet."),
+        (["text_classification"], "text-classification: text classification is not there yet."),
+        (
+            [*TRAIN, "--lr", "1e-4", "--learning-rate=2e-4"],
+            "--lr and --learning-rate are the same setting; give one of them.",
+        ),
+        ([*TRAIN, "-m", "b"], "--model and -m are the same setting"),
+        ([*TRAIN, "--trainer", "dpo"], "--trainer 'dpo' is not there yet; there are default, sft."),
+        ([*TRAIN, "--backend", "nvcf-h100x1"], "NVIDIA Cloud Functions"),
         (["llm"], "say what to do: --train, or --inference"),
         (["status", "nope"], "no job 'nope' on this machine."),
         (["status"], "Missing argument 'JOB'."),
@@ -68,7 +80,7 @@ def test_output(tmp_path: Path, name: str, words: list[str]) -> None:
         (["--config", "missing.yml"], "cannot read missing.yml: No such file or directory"),
         (
             ["llm", "--train", "--model", "m", "--data-path", "d", "--batch-size", "0"],
-            "--batch-size '0': Input should be greater than or equal to 1.",
+            "--batch-size 0: must be 1 or more.",
         ),
         (["llm", "--train", "--model", "m", "--data-path", "d"], "--project-name is needed"),
     ],

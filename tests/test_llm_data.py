@@ -235,7 +235,7 @@ def test_a_missing_column_names_those_there_are_and_the_flag() -> None:
         inspect(params(), {"train": part}, FACTS, RAW)
     assert str(error.value) == (
         'no column "text" in reviews.csv; it has: review, stars, date. '
-        'The nearest is "review": --text-column review'
+        'The longest text is in "review": --text-column review'
     )
 
 
@@ -243,6 +243,38 @@ def test_a_misspelt_column_names_the_one_that_was_meant() -> None:
     part = split([{"body": "a" * 99, "txt": "b"}])
     with pytest.raises(BadData, match='nearest is "txt": --text-column txt'):
         inspect(params(), {"train": part}, FACTS, RAW)
+
+
+ALPACA = {"instruction": "Add.", "input": "1 and 2", "output": "3"}
+
+
+@pytest.mark.parametrize(
+    ("row", "asked"),
+    [
+        (ALPACA, "Add.\n\n1 and 2"),
+        ({**ALPACA, "input": ""}, "Add."),
+        ({**ALPACA, "input": None}, "Add."),
+        ({"instruction": "Add.", "output": "3"}, "Add."),
+        ({"instruction": "Add.", "context": "1 and 2", "response": "3"}, "Add.\n\n1 and 2"),
+    ],
+)
+def test_instructions_are_turns_and_what_they_are_about_is_kept(
+    row: dict[str, Any], asked: str
+) -> None:
+    text, said = learned(row)
+    assert text.startswith(f"<|im_start|>user\n{asked}<|im_end|>\n<|im_start|>assistant\n3")
+    assert said == ["3<|im_end|>"]
+
+
+def test_the_input_of_an_instruction_is_kept_where_columns_are_named() -> None:
+    named = {"prompt_text_column": "instruction", "completion_column": "output"}
+    assert learned(ALPACA, **named) == ("Add.\n\n1 and 23", ["3"])
+
+
+def test_instructions_without_a_template_say_what_to_type() -> None:
+    chosen, part = params(trainer="sft"), split([ALPACA])
+    with pytest.raises(BadConfig, match=r"holds instructions.*--chat-template chatml"):
+        read(part, chosen, speech(chosen, {}, None, RAW), part.rows)
 
 
 def test_half_a_pair_names_the_other_half() -> None:

@@ -179,12 +179,20 @@ def test_a_missing_file_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="no file or folder") as caught:
         source(tmp_path / "review.csv")
     assert caught.value.fix.endswith("reviews.csv")
+    with pytest.raises(BadData, match="no file or folder") as caught:
+        source(tmp_path / "reviews.jsonl")
+    assert caught.value.fix.endswith("reviews.csv")
+    with pytest.raises(BadData, match="no file or folder") as caught:
+        source(tmp_path / "sales.csv")
+    assert caught.value.fix == ""
 
 
 def test_splits_that_are_not_there_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "d/train.csv", CSV)
-    with pytest.raises(BadConfig, match="no split 'dev' in d; it has: train"):
+    with pytest.raises(BadConfig, match="no split 'dev' in d; it has: train") as caught:
         source(tmp_path / "d", valid_split="dev")
+    assert "--valid-split train" not in caught.value.fix
+    assert "--valid-split 0.05" in caught.value.fix
     with pytest.raises(BadConfig, match="is one file and has no split 'dev'"):
         source(tmp_path / "d/train.csv", valid_split="dev")
     with pytest.raises(BadData, match="holds no data"):

@@ -7,22 +7,15 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from orchestrator.configfile import read
 from orchestrator.flags import SettingsCommand, given, nearest_option, normalized, options_of
 from orchestrator.job import JobSettings, seconds
-from orchestrator.settings import (
-    FLAGS,
-    Catalog,
-    Layer,
-    Settings,
-    from_environment,
-    from_file,
-    merge,
-)
+from orchestrator.settings import FLAGS, Catalog, Layer, Settings, from_environment, merge
 from worker.errors import BadConfig
 from worker.params import settings_of
-from worker.tasks.llm.params import LlmParams
+from worker.tasks.llm.params import Ignored, LlmParams
 
-CATALOG = Catalog((JobSettings, LlmParams))
+CATALOG = Catalog((JobSettings, LlmParams), Ignored)
 NEEDED = {"model": "gpt2", "data_path": "rows.jsonl"}
 
 
@@ -45,6 +38,41 @@ def test_every_spelling_of_a_setting_is_the_setting(key: str) -> None:
     assert merged(Layer("f", {**NEEDED, key: 0.5})).of(LlmParams).lr == 0.5
 
 
+def test_a_setting_said_twice_names_both_spellings() -> None:
+    layer = Layer("job.yml", {**NEEDED, "lr": 1e-4, "learning_rate": 2e-4})
+    with pytest.raises(BadConfig, match=r"^job.yml: lr and learning_rate are the same setting"):
+        merged(layer)
+    same = Layer("f", {**NEEDED, "lr": 1e-4, "learning_rate": 1e-4})
+    assert merged(same).of(LlmParams).lr == 1e-4
+
+
+def test_what_another_trainer_has_is_noted_and_not_refused() -> None:
+    values = {**NEEDED, "max-prompt-length": 128, "unsloth": True, "dpo_beta": None}
+    settings = merged(Layer("job.yml", values), Layer(FLAGS, {"dpo_beta": "0.1"}))
+    assert settings.of(LlmParams).model_max_length == 1024
+    assert [note.split(":", 1)[0] for note in settings.notes[:2]] == ["job.yml", "job.yml"]
+    assert [note.split(" is not used")[0] for note in settings.notes] == [
+        "job.yml: max_prompt_length",
+        "job.yml: unsloth",
+        "--dpo-beta",
+    ]
+
+
+@pytest.mark.parametrize("key", ["dpo_bet", "max_promt_length", "detach_all", "h100"])
+def test_advice_is_not_something_else(key: str) -> None:
+    with pytest.raises(BadConfig, match=r"no setting '[a-z0-9_]*'.$"):
+        merged(Layer("f", {**NEEDED, key: 1}))
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [("per_device_train_batch_size", "batch_size"), ("max_seq_length", "model_max_length")],
+)
+def test_what_others_call_a_setting_is_answered_with_ours(key: str, meant: str) -> None:
+    with pytest.raises(BadConfig, match=f"Did you mean {meant}"):
+        merged(Layer("f", {**NEEDED, key: 1}))
+
+
 def test_all_unknown_keys_are_named_at_once_with_the_nearest() -> None:
     with pytest.raises(BadConfig) as caught:
         merged(Layer("a.yml", {"learning_rat": 1, "epoch": 2}), Layer("b.yml", {"zzzzz": 1}))
@@ -65,9 +93,8 @@ def test_complaints_name_the_setting_as_it_was_written() -> None:
         settings.of(LlmParams)
     assert sorted(caught.value.message.splitlines()) == [
         "--trainer 'sfft': is not one of default, sft. Did you mean sft?",
-        "HUBTRAIN_LORA_R 'x': Input should be a valid integer, "
-        "unable to parse string as an integer.",
-        "job.yml: epochs -1: Input should be greater than 0.",
+        "HUBTRAIN_LORA_R x: must be a whole number.",
+        "job.yml: epochs -1: must be more than 0.",
     ]
 
 
@@ -94,14 +121,14 @@ def test_autotrain_layout_and_variables(tmp_path: Path) -> None:
         "data:\n  path: ${DATA:-rows.jsonl}\n  column_mapping:\n    text_column: review\n"
         "params:\n  lr: 1e-4\n  peft: true\nhub:\n  username: ${WHO}\n  push_to_hub: true\n"
     )
-    layer, task = from_file(file, {"WHO": "ann"})
-    settings = merged(layer)
+    found = read(str(file))
+    settings = merged(found.layer({"WHO": "ann"}))
     params, job = settings.of(LlmParams), settings.of(JobSettings)
-    assert task == "llm-sft"
+    assert found.task == "llm-sft"
     assert (params.model, params.data_path, params.text_column) == ("gpt2", "rows.jsonl", "review")
     assert (params.lr, params.peft, job.username, job.push_to_hub) == (1e-4, True, "ann", True)
     with pytest.raises(BadConfig, match="WHO is not set"):
-        from_file(file, {})
+        found.layer({})
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", "\x00"])
@@ -109,9 +136,9 @@ def test_files_that_are_not_settings_are_refused(tmp_path: Path, text: str) -> N
     file = tmp_path / "bad.yml"
     file.write_text(text)
     with pytest.raises(BadConfig, match=r"bad\.yml"):
-        from_file(file)
+        read(str(file))
     with pytest.raises(BadConfig, match="No such file"):
-        from_file(tmp_path / "missing.yml")
+        read(str(tmp_path / "missing.yml"))
 
 
 def parsed(*words: str) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import field_validator
 
+from worker.nearest import nearest
 from worker.params import Flag, Params
 
 MOST = 10**6
@@ -113,8 +113,8 @@ class Optimisation(Params):
 def _known(value: str, names: frozenset[str]) -> str:
     if value in names:
         return value
-    near = get_close_matches(value, names, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    near = nearest(value, sorted(names))
+    hint = f"; did you mean {near}?" if near else ""
     raise ValueError(f"must be one of {', '.join(sorted(names))}{hint}")
 
 

@@ -38,6 +38,13 @@ class Flag:
         """Flags that switch a bool off, beside `--no-NAME`."""
 
 
+class NotYet:
+    """Values that users know from elsewhere and that are not there yet; complaints say so."""
+
+    def __init__(self, *values: str) -> None:
+        self.values = values
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One declared setting, as the surfaces that show it need it."""
@@ -55,6 +62,7 @@ class Setting:
     group: str
     aliases: tuple[str, ...]
     off: tuple[str, ...]
+    not_yet: tuple[str, ...] = ()
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -101,6 +109,7 @@ def _setting(name: str, field: FieldInfo, home: type) -> Setting:
         group=(home.__doc__ or home.__name__).splitlines()[0].rstrip("."),
         aliases=tuple(n for flag in flags for n in flag.names),
         off=tuple(n for flag in flags for n in flag.off),
+        not_yet=tuple(v for m in field.metadata if isinstance(m, NotYet) for v in m.values),
     )
 
 

@@ -114,6 +114,12 @@ class Task(Generic[P]):
 
     suits: Callable[[ModelFacts], None] = suits_all
     """`suits(facts)` raises `BadConfig` for a model that this task cannot train."""
+    ignored: type[Params] = Params
+    """Settings that AutoTrain had for this task and that mean nothing here: they are read, named in
+    a note, and not used."""
+
+    also_called: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Other names a file may give the task, with dashes, and the settings that go with each."""
 
     requirements: tuple[str, ...] = ()
     """Extras of the package that the worker image needs for this task."""

@@ -32,7 +32,7 @@ class Local(Backend[LocalRequest]):
     """Detached processes of this user, on this machine."""
 
     name = "local"
-    aliases: ClassVar[tuple[str, ...]] = ("local-cli",)
+    aliases: ClassVar[tuple[str, ...]] = ("local-cli", "local-ui")
     needs_hub = False
 
     def flavors(self) -> list[Flavor]:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from worker.clock import Clock
 from worker.contract import ModelRef
 from worker.errors import BadConfig, GatedModel, HubError, NotThere
 from worker.hubclient import endpoint, explained, patiently
+from worker.nearest import nearest
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -122,8 +122,13 @@ def _near(name: str, hub: HfApi) -> str:
             ]
     except HubError:
         return ""
-    near = get_close_matches(name, alike, n=1) or alike[:1]
-    return f"--model {near[0]}" if near else ""
+    same = (one for one in alike if _bare(one) == _bare(name))
+    near = nearest(name, alike) or next(same, None)
+    return f"--model {near}" if near else ""
+
+
+def _bare(name: str) -> str:
+    return name.rsplit("/", maxsplit=1)[-1].lower()
 
 
 def _weights(sizes: Mapping[str, int]) -> float:

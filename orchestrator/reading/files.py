@@ -10,13 +10,13 @@ import re
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from worker.errors import BadConfig, BadData
+from worker.nearest import nearest
 
 SUFFIXES = {
     ".csv": "csv",
@@ -137,10 +137,11 @@ def choose(splits: dict[str, list[DataFile]], wanted: str, flag: str, where: str
     """
     files = splits.get(wanted) or splits.get(split_of(wanted) or "")
     if not files:
-        near = get_close_matches(wanted, splits, n=1)
+        near = nearest(wanted, splits)
+        held = "--valid-split 0.05 holds out a share of the training rows"
         raise BadConfig(
             f"no split {wanted!r} in {where}; it has: {', '.join(sorted(splits))}.",
-            fix=f"{flag} {near[0] if near else min(splits)}",
+            fix=f"{flag} {near}" if near else held if flag == "--valid-split" else "",
         )
     formats = sorted({f.format or "" for f in files})
     if len(formats) > 1:

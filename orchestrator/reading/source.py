@@ -11,14 +11,14 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from orchestrator.reading.files import DataFile, by_split, choose, in_folder, in_zip, on_disk
 from orchestrator.reading.table import Table
 from worker.common import Data
 from worker.contract import DataRef
 from worker.errors import BadConfig, BadData
+from worker.nearest import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +107,12 @@ def _called(name: str, files: list[DataFile], role: str) -> str:
 
 def _not_there(said: str, path: Path) -> BadData:
     here = path.parent if path.parent.is_dir() else Path()
-    near = get_close_matches(path.name, os.listdir(here), n=1)
+    there = sorted(os.listdir(here))
+    stems = {PurePath(name).stem: name for name in reversed(there)}
+    near = nearest(path.name, there) or stems.get(path.stem)
     return BadData(
         f"no file or folder {said}.",
-        fix=f"--data-path {here / near[0]}" if near else "",
+        fix=f"--data-path {here / near}" if near else "",
     )
 
 

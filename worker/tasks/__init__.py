@@ -18,10 +18,9 @@ def names() -> list[str]:
 def load(name: str) -> Task[Any]:
     """Import one task's declaration; raises `ValueError` with the nearest name."""
     if name not in names():
-        from difflib import get_close_matches
+        from worker.nearest import hint, nearest
 
-        near = get_close_matches(name, names(), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"no task called {name!r}; there are: {', '.join(names())}.{hint}")
+        near = hint(nearest(name, names()))
+        raise ValueError(f"no task called {name!r}; there are: {', '.join(names())}.{near}")
     task: Task[Any] = import_module(f"worker.tasks.{name}").TASK
     return task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from worker.task import Run, Task
 from worker.tasks.llm.cost import flops, footprint
-from worker.tasks.llm.params import LlmParams
+from worker.tasks.llm.params import Ignored, LlmParams
 from worker.tasks.llm.report import inspect
 from worker.tasks.llm.suits import suits
 
@@ -24,6 +24,8 @@ TASK = Task(
     help="Train or fine-tune a language model.",
     params=LlmParams,
     train=train,
+    ignored=Ignored,
+    also_called={"lm-training": {}, "llm-generic": {"trainer": "default"}},
     inspect=inspect,
     footprint=footprint,
     flops=flops,

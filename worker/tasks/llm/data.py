@@ -93,9 +93,10 @@ def read(
     numbered = iter(rows)
     head = list(islice(numbered, 100))
     layout = layout_of(split.columns, _fullest(head), params, split.source)
-    if layout.kind == "messages" and speech.template is None:
+    if layout.kind in {"messages", "instruction"} and speech.template is None:
+        what = "conversations" if layout.kind == "messages" else "instructions"
         raise BadConfig(
-            f'"{layout.columns[0]}" of {split.source} holds conversations, and the tokenizer of '
+            f'"{layout.columns[0]}" of {split.source} holds {what}, and the tokenizer of '
             f"{params.model} has no chat template.",
             fix="--chat-template chatml",
         )

@@ -10,7 +10,7 @@ from annotated_types import Ge, Le
 from pydantic import field_validator, model_validator
 
 from worker.common import MOST, Data, Memory, Training, Watching
-from worker.params import Flag
+from worker.params import Flag, NotYet, Params
 
 AUTO_BLOCK = 1024
 """Tokens of a packed row when nobody says."""
@@ -22,7 +22,9 @@ class LlmParams(Data, Training, Memory, Watching):
     model: Annotated[str, Flag("--base-model", "-m")]
     """Hub id or folder of the model to start from."""
 
-    trainer: Literal["default", "sft"] = "default"
+    trainer: Annotated[
+        Literal["default", "sft"], NotYet("dpo", "orpo", "reward", "kto", "grpo", "ppo")
+    ] = "default"
     """default learns every token of a text; sft learns answers, from messages or prompts."""
 
     text_column: str = "text"
@@ -88,3 +90,28 @@ class LlmParams(Data, Training, Memory, Watching):
     def row_tokens(self) -> int:
         """Tokens of a training row."""
         return self.model_max_length if self.block_size == -1 else self.block_size
+
+
+class Ignored(Params):
+    """Read and not used."""
+
+    rejected_text_column: str | None = None
+    """Only the trainers dpo, orpo and reward, which are not there yet, have rejected texts."""
+
+    max_prompt_length: int | None = None
+    """Only the trainers dpo and orpo, which are not there yet, cut prompts by themselves."""
+
+    max_completion_length: int | None = None
+    """Only the trainers dpo and orpo, which are not there yet, cut answers by themselves."""
+
+    dpo_beta: float | None = None
+    """Only the trainer dpo, which is not there yet, has a beta."""
+
+    model_ref: str | None = None
+    """Only the trainer dpo, which is not there yet, has a reference model."""
+
+    unsloth: bool = False
+    """hubtrain trains with its own loop, and the result is the same."""
+
+    distributed_backend: str | None = None
+    """Training on several GPUs is not there yet."""

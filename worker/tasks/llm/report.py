@@ -106,7 +106,12 @@ def token_id(tokenizer: Any, token: str | None) -> int | None:
 
 
 def _size(train: Examples, valid: Examples | None, params: LlmParams, scale: float) -> Finding:
-    what = {"messages": "conversations", "prompt": "prompts with completions", "text": "texts"}
+    what = {
+        "messages": "conversations",
+        "prompt": "prompts with completions",
+        "instruction": "instructions with answers",
+        "text": "texts",
+    }
     known = "" if scale == 1 else "about "
     parts = [
         train.layout.source,
@@ -160,7 +165,8 @@ def _not_held_out(splits: Splits, valid_rows: object, params: LlmParams) -> Iter
 
 
 def _loss(train: Examples, params: LlmParams, how: Speech) -> Finding:
-    chat, answers = train.layout.kind == "messages", train.layout.kind == "prompt"
+    chat = train.layout.kind in {"messages", "instruction"}
+    answers = train.layout.kind == "prompt"
     if params.trainer == "default" or not params.completion_only_loss or not (chat or answers):
         text = "loss on all tokens"
     elif chat:

@@ -1,8 +1,9 @@
 """Which columns hold the examples, and what one row of them says.
 
 Recognises `text`, `messages` (also as ShareGPT's `conversations`, or as JSON in a CSV cell), and
-prompt with completion. Everything it refuses is refused in the user's words, with the flag to
-type. It knows no tokens and does not render chats.
+prompt with completion, and instructions as in Alpaca and Dolly, what they are about included.
+Everything it refuses is refused in the user's words, with the flag to type. It knows no tokens and
+does not render chats.
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from math import isnan
 from typing import Any, Literal
 
 from worker.errors import BadData
+from worker.nearest import nearest
 from worker.splits import Row
 from worker.tasks.llm.chat import Message
 from worker.tasks.llm.params import LlmParams
 
-Kind = Literal["text", "messages", "prompt"]
+Kind = Literal["text", "messages", "prompt", "instruction"]
 
 _SHAREGPT_ROLES = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant"}
 _PAIRS = (
@@ -30,6 +31,9 @@ _PAIRS = (
     ("input", "output"),
 )
 """Usual names of what is asked and what is answered."""
+
+_INSTRUCTIONS = (("instruction", "input", "output"), ("instruction", "context", "response"))
+"""Columns of Alpaca and of Dolly: what to do, with what (which may be empty), and the answer."""
 
 _CHAT_COLUMNS = ("messages", "conversations", "conversation")
 
@@ -71,6 +75,8 @@ class Layout:
     kind: Kind
     columns: tuple[str, ...]
     source: str
+    context: str | None = None
+    """Column of what an instruction is about; a row may leave it empty."""
 
     def read(self, row: Row, line: int) -> Said | None:
         """Return what the row says, none if it says nothing. Raises `BadData` naming the line."""
@@ -83,7 +89,17 @@ class Layout:
         tools = _tools(row.get("tools"), where)
         if self.kind == "messages":
             return Chat(_messages(cells[0], self.columns[0], where), tools)
-        return self._answer(cells[0], cells[1], tools, where)
+        prompt, answer = self._with_context(cells[0], row, where), cells[1]
+        if self.kind == "instruction":
+            answer = [{"role": "assistant", "content": _string(answer, self.columns[1], where)}]
+        return self._answer(prompt, answer, tools, where)
+
+    def _with_context(self, prompt: Any, row: Row, where: str) -> Any:
+        """Return the prompt, and below it what it is about."""
+        cell = row.get(self.context) if self.context else None
+        if _is_empty(cell) or not isinstance(prompt, str):
+            return prompt
+        return f"{prompt}\n\n{_string(cell, str(self.context), where)}"
 
     def _answer(
         self, prompt: Any, completion: Any, tools: tuple[Mapping[str, Any], ...], where: str
@@ -117,10 +133,20 @@ def layout_of(columns: Sequence[str], first: Row, params: LlmParams, source: str
             for name, flag in zip(pair, ("--prompt-column", "--completion-column"), strict=True):
                 if name not in columns:
                     raise _no_column(name, flag, columns, first, source, taken=pair)
-            return Layout("prompt", pair, source)
+            return Layout("prompt", pair, source, _context(pair[0], columns, pair))
+        for task, about, answer in _INSTRUCTIONS:
+            if task in columns and answer in columns:
+                context = about if about in columns else None
+                return Layout("instruction", (task, answer), source, context)
     raise _known_pair(asked, columns, source) or _no_column(
         asked, "--text-column", columns, first, source
     )
+
+
+def _context(prompt: str, columns: Sequence[str], taken: Sequence[str]) -> str | None:
+    """Return the column that belongs to the prompts of a column, where there is one."""
+    about = (about for task, about, _ in _INSTRUCTIONS if task == prompt)
+    return next((name for name in about if name in columns and name not in taken), None)
 
 
 def _known_pair(asked: str, columns: Sequence[str], source: str) -> BadData | None:
@@ -147,19 +173,12 @@ def _no_column(
 ) -> BadData:
     free = [column for column in columns if column not in taken]
     said = f'no column "{name}" in {source}; it has: {", ".join(columns)}.'
-    if not free:
-        return BadData(said)
-    near = (get_close_matches(name, free, n=1) or [_wordiest(free, first)])[0]
-    return BadData(f'{said} The nearest is "{near}":', fix=f"{flag} {near}")
-
-
-def _wordiest(columns: Sequence[str], first: Row) -> str:
-    """Return the column that most looks like a text, for lack of a similar name."""
-    return max(columns, key=lambda name: len(first.get(name) or "") if _is_text(first, name) else 0)
-
-
-def _is_text(row: Row, column: str) -> bool:
-    return isinstance(row.get(column), str | list)
+    if near := nearest(name, free):
+        return BadData(f'{said} The nearest is "{near}":', fix=f"{flag} {near}")
+    if texts := [column for column in free if isinstance(first.get(column), str | list)]:
+        longest = max(texts, key=lambda column: len(first[column]))
+        return BadData(f'{said} The longest text is in "{longest}":', fix=f"{flag} {longest}")
+    return BadData(said)
 
 
 def _kind(cell: Any) -> Kind:

@@ -1,0 +1,82 @@
+"""Names that users bring along from AutoTrain and TRL, and what they mean here.
+
+What AutoTrain had and hubtrain does not have yet is told as that, and never answered with
+something else that happens to be spelled alike. What one task has not got, its declaration says.
+"""
+
+from __future__ import annotations
+
+SYNONYMS = {
+    "4bit": "int4",
+    "8bit": "int8",
+    "int-4": "int4",
+    "int-8": "int8",
+    "bfloat16": "bf16",
+    "float16": "fp16",
+    "half": "fp16",
+    "generic": "default",
+    "clm": "default",
+    "tb": "tensorboard",
+    "per-device-train-batch-size": "batch_size",
+    "max-seq-length": "model_max_length",
+    "max-grad-clip": "max_grad_norm",
+    "lr-scheduler-type": "scheduler",
+    "num-epochs": "epochs",
+    "report-to": "log",
+    "output-dir": "project_name",
+    "hub-model-id": "repo_id",
+    "use-int4": "quantization",
+    "use-int8": "quantization",
+    "load-in-4bit": "quantization",
+    "load-in-8bit": "quantization",
+    "fp16": "mixed_precision",
+    "bf16": "mixed_precision",
+    "use-fp16": "mixed_precision",
+    "use-bf16": "mixed_precision",
+    "lora-target-modules": "target_modules",
+}
+"""Other words for a setting or a value, with dashes, and what it is called here."""
+
+NOT_YET = {
+    "app": "the web app",
+    "api": "the web API",
+    "setup": "setting up a machine",
+    "tools": "merging and converting adapters",
+    "spacerunner": "running any script on a Space",
+    "text-classification": "text classification",
+    "text-binary-classification": "text classification",
+    "text-multi-class-classification": "text classification",
+    "text-regression": "text regression",
+    "text-single-column-regression": "text regression",
+    "token-classification": "token classification",
+    "text-token-classification": "token classification",
+    "seq2seq": "sequence to sequence",
+    "extractive-qa": "extractive question answering",
+    "ext-qa": "extractive question answering",
+    "extractive-question-answering": "extractive question answering",
+    "text-extractive-question-answering": "extractive question answering",
+    "sentence-transformers": "sentence transformers",
+    "st": "sentence transformers",
+    "image-classification": "image classification",
+    "image-binary-classification": "image classification",
+    "image-multi-class-classification": "image classification",
+    "image-regression": "image regression",
+    "image-single-column-regression": "image regression",
+    "image-scoring": "image regression",
+    "object-detection": "object detection",
+    "image-object-detection": "object detection",
+    "vlm": "vision language models",
+    "tabular": "tables",
+    "dreambooth": "DreamBooth",
+}
+"""Commands of AutoTrain, and what its files call a task."""
+
+
+def not_yet(name: str) -> str | None:
+    """Return what AutoTrain did under this command or task; none if it is nothing of the kind.
+
+    What follows a colon, as in `st:pair`, is the variant of a task.
+    """
+    wanted = name.split(":", maxsplit=1)[0].replace("_", "-")
+    stems = (stem for stem in NOT_YET if wanted == stem or wanted.startswith(f"{stem}-"))
+    return next((NOT_YET[stem] for stem in stems), None)
