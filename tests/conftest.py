@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from services.browser import NAMED, NO_SKIPS
+from services.browser import found as browser_found
 from standins.localhub import ORGS, USERS, HubServer
 
 HubFactory = Callable[..., HubServer]
@@ -51,16 +53,33 @@ def shared_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
     server.stop()
 
 
-NO_SKIPS = "HUBTRAIN_NO_SKIPS"
-"""Environment of CI, where everything a test needs is there: a skipped test is a failure."""
+LACKING = "is not on this machine"
 
 _skipped: list[str] = []
+_lacking: dict[str, list[str]] = {}
+"""What this machine lacks, and the tests that could not run without it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out the tests that need a browser or a program where there is none."""
+    for item in items:
+        needs = [str(mark.args[0]) for mark in item.iter_markers("program")]
+        missing = [name for name in needs if shutil.which(name) is None]
+        if item.get_closest_marker("browser") and browser_found() is None:
+            missing.append("a browser")
+        if missing:
+            item.add_marker(pytest.mark.skip(reason=f"{missing[0]} {LACKING}"))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Note which tests could not run."""
-    if report.skipped and os.environ.get(NO_SKIPS):
+    if not report.skipped:
+        return
+    if os.environ.get(NO_SKIPS):
         _skipped.append(report.nodeid)
+    why = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+    if why.endswith(LACKING):
+        _lacking.setdefault(why.removeprefix("Skipped: "), []).append(report.nodeid)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -75,6 +94,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name the tests that could not run, where they had to."""
+    """Name the tests that could not run, and what they lack."""
+    for what, names in _lacking.items():
+        terminalreporter.section(f"Not run, because {what}")
+        for name in names:
+            terminalreporter.write_line(f"  {name}")
+    if _lacking:
+        terminalreporter.write_line(
+            "All other tests ran. To run these too, install what they need;"
+            f" a browser can also be named: {NAMED}=/path/to/chrome make test"
+        )
     for name in _skipped:
         terminalreporter.write_line(f"HAD TO RUN AND DID NOT: {name}")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-import shutil
 import urllib.parse
 from collections.abc import Iterator
 
 import httpx2
 import pytest
 from playwright.sync_api import expect, sync_playwright
+from services.browser import found as browser_found
 from standins.localhub import HubServer
 from standins.spaces import new_space, wait_for
 
 README = "---\nsdk: docker\nhf_oauth: true\nhf_oauth_scopes: [email]\n---\n"
-CHROMIUM = shutil.which("chromium")
 FORM = "application/x-www-form-urlencoded"
 APP = """
 import gradio as gr
@@ -124,7 +123,7 @@ def test_a_person_logs_in_to_a_private_space(hub: HubServer) -> None:
     )
     wait_for(hub, name, seconds=90)
     with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        chromium = play.chromium.launch(executable_path=browser_found(), args=["--no-sandbox"])
         page = chromium.new_page()
         page.goto(f"{hub.endpoint}/spaces/{name}")
         page.fill("input[name=token]", hub.tokens["ann"])

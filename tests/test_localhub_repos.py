@@ -247,6 +247,7 @@ def git_tree(git: Callable[..., str], files: dict[str, bytes]) -> str:
     return git("mktree", data="".join(lines).encode())
 
 
+@pytest.mark.program("git")
 def test_commit_id_is_the_one_git_computes(api: HfApi, repo: str, tmp_path: Path) -> None:
     operations = [
         CommitOperationAdd("a/b/c.txt", b"c"),
@@ -475,6 +476,7 @@ def test_known_hash_of_a_foreign_file_opens_nothing(
     assert mallory.list_repo_files(mine) == [".gitattributes"]
 
 
+@pytest.mark.program("curl")
 def test_resolve_speaks_headers_and_ranges(
     shared_hub: HubServer, api: HfApi, repo: str, tmp_path: Path
 ) -> None:

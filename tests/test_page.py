@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import httpx2
 import itsdangerous
 import pytest
 from playwright.sync_api import Browser, Page, Request, sync_playwright
+from services.browser import found as browser_found
 from standins.localhub import HubServer
 from test_supervise import Worker, spec
 
@@ -43,14 +43,13 @@ from worker.page.view import View, answer, curves, what_stopping_keeps
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 KEY = "open-sesame-7x9"
-CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A real Chromium without a window."""
     with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        made = playwright.chromium.launch(executable_path=browser_found(), args=["--no-sandbox"])
         yield made
         made.close()
 

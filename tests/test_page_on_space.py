@@ -6,7 +6,6 @@ asked of the page that a browser could not ask.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from services.browser import found as browser_found
 from standins.laptop import Laptop, trainer_of, until
 from standins.localhub import HubServer
 from tiny_llm import chats, write_model, write_rows
@@ -22,7 +22,6 @@ from tiny_llm import chats, write_model, write_rows
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(280)]
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
-CHROMIUM = shutil.which("chromium")
 MODEL = "ann/tiny"
 START_MS = 100_000
 
@@ -133,7 +132,7 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        made = playwright.chromium.launch(executable_path=browser_found(), args=["--no-sandbox"])
         yield made
         made.close()
 

@@ -1,0 +1,1 @@
+"""What tests need from the machine they run on."""
