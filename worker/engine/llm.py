@@ -43,12 +43,12 @@ def train(params: LlmParams, run: Run) -> None:
         corpus = tokenized(params, run, tokenizer)
     with phase(run.emit, "loading model"):
         model, precision = load_model(run.model, params, config)
-        packed = params.packing and _can_pack(model, precision)
+        params = _possible(params, model, precision)
         checkpointing = _recomputes(params, model)
         if params.peft:
             model = adapted(model, params, run.model)
-    rows = _rows(corpus.train, params, packed)
-    valid = _rows(corpus.valid, params, packed)
+    rows = _rows(corpus.train, params)
+    valid = _rows(corpus.valid, params)
     trainer = TokenTrainer(
         model=model,
         args=training_arguments(
@@ -77,9 +77,9 @@ def train(params: LlmParams, run: Run) -> None:
     run.emit(Phase(name="saved"))
 
 
-def _rows(examples: Sequence[Tokens], params: LlmParams, packed: bool) -> TrainingRows:
+def _rows(examples: Sequence[Tokens], params: LlmParams) -> TrainingRows:
     lengths = [len(tokens) for tokens in examples]
-    return TrainingRows(examples, packing.training_rows(lengths, params.row_tokens, packed))
+    return TrainingRows(examples, packing.training_rows(lengths, params.row_tokens, params.packing))
 
 
 def _steps(params: LlmParams, rows: int) -> int:
@@ -88,16 +88,28 @@ def _steps(params: LlmParams, rows: int) -> int:
     )
 
 
-def _can_pack(model: Any, precision: Precision) -> bool:
+def _possible(params: LlmParams, model: Any, precision: Precision) -> LlmParams:
+    """Return the settings without what this model cannot do: see where an example begins.
+
+    Such a model sees whatever stands before an example: others in a packed row, padding on the
+    left. Padding on the right trains the same and is seen by nothing that counts.
+    """
+    if not params.packing and params.padding != "left":
+        return params
     # Flash attention takes 16-bit numbers alone, so the question is asked as training will.
     mixed = torch.autocast(
         machine.device(), precision.products, enabled=precision.autocast is not None
     )
     with mixed:
         if keeps_apart(model, model.config.get_text_config().vocab_size):
-            return True
-    sys.stderr.write("This model cannot keep packed examples apart: each gets a row of its own.\n")
-    return False
+            return params
+    if params.packing:
+        sys.stderr.write("This model cannot keep packed examples apart: each gets its own row.\n")
+    if params.padding == "left":
+        sys.stderr.write(
+            "This model would see padding on the left: rows are padded on the right.\n"
+        )
+    return params.model_copy(update={"packing": False, "padding": "right"})
 
 
 def _collate(params: LlmParams, model: Any, tokenizer: Any) -> Collate:
