@@ -346,6 +346,23 @@ def test_max_steps_outranks_epochs() -> None:
     assert report(chats(20), max_steps=7, epochs=3).steps == 7
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "only 1 optimizer step: a model hardly learns in so few --epochs 10"),
+        ({"epochs": 3}, "only 3 optimizer steps: a model hardly learns in so few --epochs 10"),
+        (
+            {"max_steps": 4},
+            "only 4 optimizer steps: a model hardly learns in so few --max-steps 10",
+        ),
+        ({"epochs": 10}, None),
+    ],
+)
+def test_few_steps_are_said(settings: dict[str, Any], said: str | None) -> None:
+    warned = told(report(chats(8), gradient_accumulation=64, **settings), "warn")
+    assert said in warned if said else "optimizer step" not in warned
+
+
 def test_without_a_tokenizer_lengths_are_estimated() -> None:
     found = inspect(params(), {"train": split(chats(9))}, FACTS, None)
     assert "estimated from characters" in told(found) and found.steps > 0

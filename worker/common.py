@@ -85,10 +85,12 @@ class Optimisation(Params):
     """Optimizer, by its name in transformers."""
 
     scheduler: Annotated[str, Flag("--lr-scheduler")] = "linear"
-    """Shape of the learning rate after warmup, as transformers names it: linear, cosine."""
+    """Shape of the learning rate after warmup, as transformers names it: linear, cosine. Those with
+    min_lr fall to a tenth of the peak; warmup_stable_decay falls over the last fifth of the steps.
+    """
 
     warmup_ratio: Annotated[float, Ge(0), Le(1)] = 0.1
-    """Share of the steps in which the learning rate rises from 0."""
+    """Share of the steps in which the learning rate rises from 0; none where that is one step."""
 
     weight_decay: Annotated[float, Ge(0)] = 0.0
     """Weight decay."""

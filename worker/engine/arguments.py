@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from transformers import TrainingArguments
 
 from worker.common import Memory, Training, Watching
 from worker.engine import machine
+from worker.engine.schedule import scheduler_arguments, warmup_steps
 from worker.errors import BadConfig
 
 REPORTS = 50
@@ -48,7 +48,8 @@ def training_arguments(
         "auto_find_batch_size": params.auto_find_batch_size,
         "learning_rate": params.peak_lr,
         "lr_scheduler_type": params.scheduler,
-        "warmup_steps": math.ceil(steps * params.warmup_ratio),
+        "lr_scheduler_kwargs": scheduler_arguments(params.scheduler, steps),
+        "warmup_steps": warmup_steps(steps, params.warmup_ratio),
         "weight_decay": params.weight_decay,
         "max_grad_norm": params.max_grad_norm,
         "optim": _optimizer(params.optimizer),

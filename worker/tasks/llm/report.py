@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,9 @@ CHARACTERS_A_TOKEN = 4.0
 
 SHOWN_LINES = 5
 """Line numbers named in a finding before it says how many more there are."""
+
+FEW_STEPS = 10
+"""Optimizer steps below which the user is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ def inspect(
         *_oddities(train, counts, params),
         *_shortened(asked, params),
         Finding("ok", "data", _plan(len(rows) * scale, steps, params)),
+        *_few_steps(steps, params),
     ]
     return DataReport(
         findings=tuple(findings),
@@ -222,6 +227,17 @@ def _plan(rows: float, steps: int, params: LlmParams) -> str:
         f"{round(rows):,} {packed} of up to {params.row_tokens:,} tokens · "
         f"{epochs}, {batch} a step: {steps:,} steps"
     )
+
+
+def _few_steps(steps: int, params: LlmParams) -> Iterable[Finding]:
+    if steps >= FEW_STEPS:
+        return
+    text = f"only {steps} optimizer step{'s' * (steps != 1)}: a model hardly learns in so few"
+    if params.max_steps is None:
+        epochs = math.ceil(params.epochs * FEW_STEPS / steps)
+        yield Finding("warn", "data", text, fix=f"--epochs {epochs}")
+    else:
+        yield Finding("warn", "data", text, fix=f"--max-steps {FEW_STEPS}")
 
 
 def _rows(n: int) -> str:
