@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 LAPTOP := orchestrator worker backends space_template
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check image-check bench clean
 
 SAME   := make $(or $(firstword $(MAKECMDGOALS)),demo)
 OLD    := is older than Python 3.11. Name another: $(SAME) PYTHON=python3.12
@@ -37,6 +37,9 @@ check: $(READY)  ## ruff, mypy strict, architecture
 	$(BIN)/mypy --platform darwin $(LAPTOP)
 	$(BIN)/mypy --platform win32 $(LAPTOP)
 	$(BIN)/pytest -q tests/test_architecture.py
+
+image-check: $(READY)  ## what a rented GPU's image would install: installed anew, and trains
+	@$(BIN)/python tests/image_check.py
 
 bench: $(READY)  ## speed, as ratios
 	@$(BIN)/python -m benchmarks
