@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from worker.engine.splits import load
 from worker.errors import BadConfig, BadData
-from worker.splits import Row, Split
 from worker.task import Run
-from worker.tasks.llm.data import Speech, read, speech, training_split
+from worker.tasks.llm.data import Examples, Speech, read, speech, training_split
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.report import token_id
 from worker.tasks.llm.tokens import Tokens, cut, encode
@@ -26,8 +24,8 @@ class Corpus:
     template: str | None
     """The chat template they were written with."""
 
-    turn_end: int | None
-    """The token conversations end with."""
+    turn_end: str | None
+    """The token that ends the assistant's turns, in conversations."""
 
 
 def tokenized(params: LlmParams, run: Run, tokenizer: Any) -> Corpus:
@@ -41,41 +39,22 @@ def tokenized(params: LlmParams, run: Run, tokenizer: Any) -> Corpus:
     splits = load(run.data)
     train_rows, valid_rows = training_split(splits, params)
     train_split = splits["train"]
-    train, chats = _tokens(train_split, train_rows, params, how, backend)
-    valid, _ = _tokens(splits.get("valid", train_split), valid_rows, params, how, backend)
-    if not train:
+    train = read(train_split, params, how, train_rows)
+    pieces = list(_pieces(train, params, how, backend))
+    valid = read(splits.get("valid", train_split), params, how, valid_rows) if valid_rows else None
+    if not pieces:
         raise BadData(f"No row of {train_split.source} has anything to learn.")
     return Corpus(
-        train,
-        valid,
-        template=how.template.source if chats and how.template else None,
-        turn_end=_turn_end(train) if chats else None,
+        pieces,
+        list(_pieces(valid, params, how, backend)) if valid else [],
+        template=how.template.source if train.ends and how.template else None,
+        turn_end=train.turn_end,
     )
 
 
-def _turn_end(examples: Sequence[Tokens]) -> int:
-    """Return the token that most often is the last one learned."""
-    last = Counter(tokens.ids[tokens.learned.rindex(1)] for tokens in examples)
-    return last.most_common(1)[0][0]
-
-
-def _tokens(
-    split: Split,
-    rows: Sequence[tuple[int, Row]],
-    params: LlmParams,
-    how: Speech,
-    backend: Any,
-) -> tuple[list[Tokens], bool]:
-    """Return the training pieces of `rows`, and whether they are conversations."""
-    if not rows:
-        return [], False
-    found = read(split, params, how, rows)
-    encoded = encode(found.examples, backend, token_id(backend, how.eos))
-    return list(_pieces(encoded, params)), found.layout.kind == "messages"
-
-
-def _pieces(encoded: Iterable[Tokens], params: LlmParams) -> Iterable[Tokens]:
-    for tokens in encoded:
+def _pieces(found: Examples, params: LlmParams, how: Speech, backend: Any) -> Iterable[Tokens]:
+    """Yield the training pieces of examples."""
+    for tokens in encode(found.examples, backend, token_id(backend, how.eos)):
         yield from cut(tokens, params.row_tokens, keep_all=params.trainer == "default")
 
 

@@ -69,7 +69,7 @@ def train(params: LlmParams, run: Run) -> None:
     if run.stop.is_set():
         return
     with phase(run.emit, "saving"):
-        ends_turns(model, corpus.turn_end)
+        ends_turns(model, tokenizer, corpus.turn_end, corpus.template)
         if params.merge_adapter:
             model = merged(model, params, run.model, run.work / "adapter")
         save_model(model, run.output, precision.checkpoint)

@@ -17,11 +17,17 @@ _OURS_ALONE = ("backend", "is_local", "local_files_only")
 
 
 def save_model(model: Any, folder: Path, dtype: torch.dtype) -> None:
-    """Write safetensors to `folder`: a whole model in `dtype`, or an adapter alone, in 32 bits."""
-    if not hasattr(model, "peft_config"):
+    """Write safetensors and how to generate to `folder`.
+
+    A whole model goes out in `dtype`, an adapter alone, in 32 bits.
+    """
+    adapter = hasattr(model, "peft_config")
+    if not adapter:
         model.to(dtype)
     model.config.use_cache = True  # off only while training
     model.save_pretrained(folder)
+    if adapter and (config := getattr(model, "generation_config", None)) is not None:
+        config.save_pretrained(folder)  # peft leaves it out, and with it where answers end
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty card; the supervisor writes one
 
 
@@ -44,12 +50,22 @@ def without_marks(template: str) -> str:
     return _MARKS.sub(lambda mark: mark[1] + ("endif" if mark[2] else "if true"), template)
 
 
-def ends_turns(model: Any, token: int | None) -> None:
-    """Let generation stop at `token`, the one that ended what the model learned to say."""
+def ends_turns(model: Any, tokenizer: Any, end: str | None, template: str | None) -> None:
+    """Let generation stop at `end`, the token that ends what the model learned to say.
+
+    Where the model did not stop there before, it also becomes the tokenizer's end of text: an
+    adapter is loaded with its base model's generation config, and those who write
+    `eos_token_id=tokenizer.eos_token_id` then get it right. A template that writes the end of
+    text itself keeps the one it was trained with.
+    """
     config = getattr(model, "generation_config", None)
-    if token is None or config is None:
+    token = tokenizer.convert_tokens_to_ids(end) if end else None
+    if end is None or config is None or token in {None, tokenizer.unk_token_id}:
         return
     known = config.eos_token_id
     ends = [known] if isinstance(known, int) else list(known or [])
-    if token not in ends:
-        config.eos_token_id = [*ends, token]
+    if token in ends:
+        return
+    config.eos_token_id = [*ends, token]
+    if "eos_token" not in (template or ""):
+        tokenizer.eos_token = end

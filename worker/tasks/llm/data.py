@@ -7,23 +7,26 @@ the rows come from.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
-
-import jinja2
 
 from worker.errors import BadConfig, BadData
 from worker.splits import Row, Split, Splits, hold_out
 from worker.tasks.llm.chat import Template, named, own_template, special_tokens
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.rows import Answer, Chat, Layout, Said, Text, layout_of
+from worker.tasks.llm.sandbox import FAULTS
 from worker.tasks.llm.tokens import Example
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 """Roles any template may be given; others must stand in its source."""
 
+
+TELLING = 50
+"""Conversations that are asked how the assistant's turns end."""
 
 TURN_END = "<|im_end|>"
 """What chatml ends a turn with, where the tokenizer has it as one token."""
@@ -55,6 +58,14 @@ class Examples:
     silent: int = 0
     """Conversations without an assistant turn."""
 
+    ends: Counter[str | None] = field(default_factory=Counter)
+    """What ends the assistant's last turn in the first conversations; none where nothing does."""
+
+    @property
+    def turn_end(self) -> str | None:
+        """The special token that ends what the assistant says."""
+        return max(self.ends, key=lambda end: self.ends[end], default=None)
+
 
 def speech(
     params: LlmParams, tokenizer_config: Mapping[str, Any], beside: str | None, tokenizer: Any
@@ -74,16 +85,22 @@ def speech(
     if params.chat_template == "chatml" and eos and _cannot_spell(tokenizer, TURN_END):
         # The model would have to spell the mark letter by letter, and nothing would stop it there.
         source = source.replace(f"'{TURN_END}'", "eos_token")
-    return Speech(Template(source, tokens, _turn_ends(tokenizer, eos)), eos)
+    return Speech(Template(source, tokens, _turn_ends(tokenizer, tokens)), eos)
 
 
 def _cannot_spell(tokenizer: Any, token: str) -> bool:
     return tokenizer is not None and tokenizer.token_to_id(token) is None
 
 
-def _turn_ends(tokenizer: Any, eos: str | None) -> frozenset[str]:
+def _turn_ends(tokenizer: Any, tokens: Mapping[str, str]) -> frozenset[str]:
+    """Return the tokens that may end a turn: special ones, and those spelled like them.
+
+    A tag such as `</tool_call>` is a token of many models too, but the turn goes on behind it.
+    """
     added = tokenizer.get_added_tokens_decoder().values() if tokenizer is not None else ()
-    return frozenset(filter(None, [*(token.content for token in added), eos, TURN_END]))
+    special = {token.content for token in added if token.special or "|>" in token.content}
+    eos, begins = tokens.get("eos_token"), tokens.get("bos_token")
+    return frozenset(filter(None, special - {begins} | {eos, TURN_END}))
 
 
 def read(
@@ -93,13 +110,6 @@ def read(
     numbered = iter(rows)
     head = list(islice(numbered, 100))
     layout = layout_of(split.columns, _fullest(head), params, split.source)
-    if layout.kind in {"messages", "instruction"} and speech.template is None:
-        what = "conversations" if layout.kind == "messages" else "instructions"
-        raise BadConfig(
-            f'"{layout.columns[0]}" of {split.source} holds {what}, and the tokenizer of '
-            f"{params.model} has no chat template.",
-            fix="--chat-template chatml",
-        )
     found = Examples(layout)
     seen: set[int] = set()
     for line, row in chain(head, numbered):
@@ -114,6 +124,15 @@ def read(
         seen.add(key)
         found.examples.append(example)
     return found
+
+
+def _no_template(layout: Layout, params: LlmParams) -> BadConfig:
+    what = "instructions" if layout.kind == "instruction" else "conversations"
+    return BadConfig(
+        f'"{layout.columns[0]}" of {layout.source} holds {what}, and the tokenizer of '
+        f"{params.model} has no chat template.",
+        fix="--chat-template chatml",
+    )
 
 
 def _fullest(head: Sequence[tuple[int, Row]]) -> Row:
@@ -131,7 +150,8 @@ def _example(said: Said, line: int, found: Examples, params: LlmParams, speech: 
             learned = ((len(prompt), len(text)),) if only_answers else None
             return Example(text, learned)
         case Chat():
-            assert speech.template is not None
+            if speech.template is None:
+                raise _no_template(found.layout, params)
             return _chat(said, line, found, speech.template, only_answers)
 
 
@@ -141,10 +161,12 @@ def _chat(
     _check_roles(chat, line, template, found.layout.source)
     found.silent += not any(message["role"] == "assistant" for message in chat.messages)
     try:
+        if found.ends.total() < TELLING:
+            found.ends[template.end_of(chat.messages, chat.tools)] += 1
         if not only_answers:
             return Example(template.render(chat.messages, chat.tools), finished=True)
         text, spans, lost = template.learned(chat.messages, chat.tools, given=chat.given)
-    except (jinja2.TemplateError, TypeError, KeyError) as error:
+    except FAULTS as error:
         roles = ", ".join(str(message["role"]) for message in chat.messages)
         raise BadData(
             f"The chat template refuses line {line} of {found.layout.source} "

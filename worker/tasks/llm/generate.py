@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import suppress
 
 SILENT = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -27,11 +28,13 @@ def answer(model: str, prompt: str, max_new_tokens: int = 128) -> str:
 
     leave_out(["bitsandbytes", "datasets"])  # an answer needs neither, and both are slow to start
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
     tokenizer = AutoTokenizer.from_pretrained(model)
     net = AutoModelForCausalLM.from_pretrained(model, dtype="auto", device_map=None).eval()
     net.to("cuda" if torch.cuda.is_available() else "cpu")
+    with suppress(OSError):  # transformers takes an adapter's from its base model
+        net.generation_config = GenerationConfig.from_pretrained(model)
     if tokenizer.chat_template:
         turns = [{"role": "user", "content": prompt}]
         text = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)

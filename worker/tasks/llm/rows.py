@@ -213,7 +213,8 @@ def _messages(cell: Any, column: str, where: str) -> tuple[Message, ...]:
         raise BadData(
             f'"{column}" in {where} is {_shown(cell)}, where a list of messages is expected.'
         )
-    return tuple(_message(message, f'"{column}" in {where}') for message in cell)
+    filled = _filled_by_a_table(cell)
+    return tuple(_message(message, filled, f'"{column}" in {where}') for message in cell)
 
 
 def _tools(cell: Any, where: str) -> tuple[Mapping[str, Any], ...]:
@@ -236,7 +237,15 @@ def _filled(value: Any) -> Any:
     return [_filled(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def _message(message: Any, where: str) -> Message:
+def _filled_by_a_table(messages: Sequence[Any]) -> bool:
+    """Whether all have the same keys, as in a table, where what a row lacks is none.
+
+    Written by hand, the arguments of a call may be none, and other messages have no calls.
+    """
+    return len({frozenset(one) for one in messages if isinstance(one, Mapping)}) == 1
+
+
+def _message(message: Any, filled: bool, where: str) -> Message:
     role = _role_of(message)
     if not role:
         raise BadData(
@@ -244,8 +253,9 @@ def _message(message: Any, where: str) -> Message:
             'each needs "role" and "content" (or "from" and "value").'
         )
     content = message.get("content", message.get("value"))
-    plain = {k: v for k, v in _filled(message).items() if k not in {"from", "value"}}
-    return {**plain, "role": role, "content": "" if content is None else content}
+    cells = {k: v for k, v in message.items() if k not in {"from", "value"} and v is not None}
+    said = {**cells, "content": "" if content is None else content}
+    return {**(_filled(said) if filled else said), "role": role}
 
 
 def _role_of(message: Any) -> str:
