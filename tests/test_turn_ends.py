@@ -92,7 +92,13 @@ def test_an_adapter_answers_and_stops(model: Path, tmp_path: Path) -> None:
 
     from worker.tasks.llm.generate import answer
 
-    settings = {"trainer": "sft", "peft": True, "lora_r": 32, "lr": 3e-2, "max_steps": 60}
+    settings: dict[str, Any] = {
+        "trainer": "sft",
+        "peft": True,
+        "lora_r": 32,
+        "lr": 3e-2,
+        "max_steps": 60,
+    }
     output = trained(model, tmp_path, chat_template="chatml", **settings)
     tokenizer = AutoTokenizer.from_pretrained(output)
     prompt = tokenizer.apply_chat_template(
