@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from orchestrator.records import Record, Records
 from worker.clock import Clock, SystemClock
 from worker.errors import BadConfig, HubtrainError
 from worker.home import home
+from worker.hubclient import endpoint
 
 if TYPE_CHECKING:
     from backends.base import Backend
@@ -54,7 +55,7 @@ class Desk:
         return [who["name"], *(org["name"] for org in who.get("orgs", []))]
 
     def record(self, name: str) -> Record:
-        """Return a job by its id, the start of its id, or its handle."""
+        """Return a job by its id, the start of its id, its project, `latest`, or its handle."""
         if "://" in name:
             known = (r for r in self.records.all() if r.story.handle == name)
             return next(known, None) or self._adopt(Handle.parse(name))
@@ -71,20 +72,36 @@ class Desk:
         return backends.load(name)(self.token, self.clock)
 
     def watch(self, record: Record) -> Watch:
-        """Return a watch on the job, which so far tells nobody."""
+        """Return a watch on the job, which so far tells nobody. Raises `HubtrainError`."""
         from orchestrator.watch import Watch
 
+        if other := self.elsewhere(record):
+            raise HubtrainError(
+                f"{record.job_id} is a job of {other}, and this is {endpoint()}.",
+                fix=f"Set HF_ENDPOINT={other}, then type the same command.",
+            )
         return Watch(record, self.backend(record), self.records, self.clock)
 
     def refreshed(self, record: Record) -> Record:
-        """Return the job as its provider knows it now; as it was last known if none answers."""
-        story = record.story
-        if record.ended and (story.handle is None or story.costing is False):
+        """Return the job as its provider knows it now.
+
+        As it was last known if none answers; `unanswered` then says why.
+        """
+        if record.settled:
             return record
         try:
-            return self.watch(record).refresh()
-        except HubtrainError:
-            return self.records.get(record.job_id)
+            watch = self.watch(record)
+            known, problem = watch.refresh(), watch.problem
+        except HubtrainError as error:
+            known, problem = self.records.get(record.job_id), error
+        known = self.records.get(known.job_id)
+        return replace(known, unanswered=problem.message) if problem else known
+
+    def elsewhere(self, record: Record) -> str:
+        """Return the Hub that has the job where that is not the one of here; else nothing."""
+        if record.hub in {"", endpoint()}:
+            return ""
+        return record.hub if backends.load(record.spec.machine.backend).needs_hub else ""
 
     def _adopt(self, handle: Handle) -> Record:
         """Take over a job that another laptop launched."""

@@ -23,6 +23,7 @@ from orchestrator.submit import find_launch
 from orchestrator.words import ago
 from worker.contract import ENDINGS, Event, JobSpec, fold
 from worker.errors import HubtrainError
+from worker.hubclient import endpoint
 
 LATE_SECONDS = 900.0
 """How much longer than its limits a job may live, to push what it has."""
@@ -60,10 +61,15 @@ class Sweep:
 def sweep(desk: Desk, owners: list[str]) -> Sweep:
     """Return what providers have of ours that lives or costs, garbage and running jobs alike.
 
+    Without `owners` the accounts of the token are looked at.
     What cannot be asked about is listed as well, and the rest goes on. Raises nothing for it.
     """
     swept = Sweep()
     known = {record.job_id: record for record in desk.records.all()}
+    try:
+        owners = owners or desk.accounts()
+    except HubtrainError as error:
+        swept.unanswered.append(f"{endpoint()}: {error}")
     for backend, found in _everything(desk, known, owners, swept.unanswered):
         handle = str(found.handle)
         if handle in swept.leftovers or not (found.status.alive or found.status.costing):
@@ -80,6 +86,11 @@ def _everything(
 ) -> Iterator[tuple[Backend[Any], Found]]:
     for record in known.values():
         backend = desk.backend(record)
+        other = "" if record.settled else desk.elsewhere(record)
+        if other:
+            where = record.story.handle or record.job_id
+            unanswered.append(f"{where} is of {other}: HF_ENDPOINT={other} hubtrain gc asks there")
+            continue
         try:
             if found := _of_record(record, backend):
                 yield backend, found
@@ -95,7 +106,7 @@ def _everything(
 
 def _of_record(record: Record, backend: Backend[Any]) -> Found | None:
     story = record.story
-    if record.ended and story.costing is False:
+    if record.settled:
         return None
     handle = Handle.parse(story.handle) if story.handle else find_launch(record, backend)
     if handle is None:
@@ -124,6 +135,8 @@ def _verdict(spec: JobSpec, events: list[Event], now: datetime) -> tuple[str, da
     ended = next((e for e in events if isinstance(e, ENDINGS)), None)
     if ended:
         return f"its job ended {ago(ended.at, now)}", story.started_at or ended.at
+    if story.cancel_asked_at:
+        return f"you cancelled it {ago(story.cancel_asked_at, now)}", story.started_at or now
     if story.seconds(now) > spec.limits.seconds(spec.machine.usd_per_hour) + LATE_SECONDS:
         return "its job is past its limits", story.started_at or now
     return "", story.started_at or now

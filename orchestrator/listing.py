@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from orchestrator.records import Record
-from orchestrator.words import ago, money, roughly
+from orchestrator.words import ago, clock_time, money, roughly
 
 NOTHING = "-"
 
 
 def summary(record: Record, now: datetime) -> dict[str, Any]:
     """Return a job as `--json` shows it, with the same keys in every command."""
+    now = record.known_at(now)
     story, spec = record.story, record.spec
     return {
         "job": spec.job_id,
@@ -36,6 +38,11 @@ def summary(record: Record, now: datetime) -> dict[str, Any]:
         "seconds": round(story.seconds(now), 1),
         "costing": story.costing,
         "stage": story.machine.stage if story.machine else None,
+        "usd_per_hour": spec.machine.usd_per_hour,
+        "cancel_asked_at": story.cancel_asked_at,
+        "hub": record.hub,
+        "as_of": record.as_of,
+        "unanswered": record.unanswered or None,
         "created_at": story.created_at,
         "started_at": story.started_at,
         "ended_at": story.ended_at,
@@ -44,6 +51,7 @@ def summary(record: Record, now: datetime) -> dict[str, Any]:
 
 def row(record: Record, now: datetime) -> tuple[str, ...]:
     """Return a job as `hubtrain jobs` shows it."""
+    known = record.known_at(now)
     story, spec = record.story, record.spec
     loss = story.metrics.get("loss")
     step = f"{story.progress.step}/{story.progress.total_steps}" if story.progress else NOTHING
@@ -56,14 +64,49 @@ def row(record: Record, now: datetime) -> tuple[str, ...]:
         _state_words(record, now),
         step,
         NOTHING if loss is None else f"{loss:.3f}",
-        money(story.cost(spec.machine.usd_per_hour, now)) if spec.machine.usd_per_hour else NOTHING,
+        money(story.cost(spec.machine.usd_per_hour, known))
+        if spec.machine.usd_per_hour
+        else NOTHING,
     )
 
 
 ROW = ("JOB", "PROJECT", "TASK", "WHERE", "STATE", "STEP", "LOSS", "COST")
 
 
+def unconfirmed(record: Record, now: datetime) -> str:
+    """Return since when what is known of a job is not confirmed, and why; empty if it is."""
+    if not record.unanswered:
+        return ""
+    since = record.as_of
+    return f"as of {clock_time(since, now) if since else 'its making'}; {record.unanswered}"
+
+
+def costs(records: Sequence[Record]) -> str:
+    """Return which jobs cost something now, and how much an hour; empty if none is known to."""
+    costing = [r for r in records if r.story.costing]
+    if not costing:
+        return ""
+    hourly = sum(r.spec.machine.usd_per_hour for r in costing)
+    named = ", ".join(
+        f"{r.job_id} {money(r.spec.machine.usd_per_hour)}/h{_although_over(r)}" for r in costing
+    )
+    return f"Costing now: {named}" + (f" · {money(hourly)}/h in all" if len(costing) > 1 else "")
+
+
+def _although_over(record: Record) -> str:
+    return " although it has ended (hubtrain gc stops it)" if record.story.state.final else ""
+
+
 def _state_words(record: Record, now: datetime) -> str:
+    words = _plain_state(record, record.known_at(now))
+    if record.story.cancel_asked_at and not record.story.state.final:
+        words += ", to be cancelled"
+    if record.unanswered and record.as_of:
+        words += f" (as of {clock_time(record.as_of, now)})"
+    return words
+
+
+def _plain_state(record: Record, now: datetime) -> str:
     story = record.story
     if story.state.final:
         why = "" if story.reason in {None, "ok", "user"} else f" ({story.reason})"

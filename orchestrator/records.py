@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -26,12 +26,15 @@ from worker.contract import (
     to_line,
 )
 from worker.errors import BadConfig, HubtrainError
+from worker.hubclient import endpoint
 
 _SCHEMA = """
 create table if not exists jobs (
     job_id text primary key,
     fingerprint text not null,
-    spec text not null
+    spec text not null,
+    hub text not null default '',
+    asked_at text
 );
 create table if not exists events (
     job_id text not null references jobs (job_id) on delete cascade,
@@ -44,12 +47,33 @@ create table if not exists events (
 """
 
 
+_ADDED = {"hub": "text not null default ''", "asked_at": "text"}
+"""Columns that a file written by an earlier version lacks."""
+
+LATEST = "latest"
+"""What users may write for the job that was made last."""
+
+_NAMED = (
+    f"?1 = '{LATEST}' or substr(job_id, 1, length(?1)) = ?1 or json_extract(spec, '$.project') = ?1"
+)
+
+_JOBS = "select spec, hub, asked_at from jobs"
+
+
 @dataclass(frozen=True)
 class Record:
     """One job as this laptop knows it."""
 
     spec: JobSpec
     events: tuple[Event, ...]
+    hub: str = ""
+    """Address of the Hub it was made for; empty where an earlier version did not note it."""
+
+    asked_at: datetime | None = None
+    """When its provider answered last."""
+
+    unanswered: str = ""
+    """Why its provider could not be asked just now; empty if it was, or did not need to be."""
 
     @property
     def job_id(self) -> str:
@@ -58,6 +82,20 @@ class Record:
     def age(self, now: datetime) -> timedelta:
         """Return how long ago the job was made."""
         return now - (self.story.created_at or now)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more can be learnt of it: it has ended, and costs nothing any more."""
+        return self.ended and (self.story.handle is None or self.story.costing is False)
+
+    @property
+    def as_of(self) -> datetime | None:
+        """Since when what is known of it has not been confirmed."""
+        return self.asked_at or max((event.at for event in self.events), default=None)
+
+    def known_at(self, now: datetime) -> datetime:
+        """Return the time for which it is true what the record says."""
+        return (self.as_of or now) if self.unanswered else now
 
     @property
     def ended(self) -> bool:
@@ -77,6 +115,10 @@ class Records:
         self._path = folder / "jobs.sqlite"
         with self._open() as db:
             db.executescript(_SCHEMA)
+            there = {row[1] for row in db.execute("pragma table_info(jobs)")}
+            for name in sorted(_ADDED.keys() - there):
+                with suppress(sqlite3.OperationalError):  # another process added it just now
+                    db.execute(f"alter table jobs add column {name} {_ADDED[name]}")
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -102,22 +144,21 @@ class Records:
         """
         with self._open() as db:
             rows = db.execute(
-                "select spec from jobs where fingerprint = ? order by rowid desc", (fingerprint,)
+                f"{_JOBS} where fingerprint = ? order by rowid desc", (fingerprint,)
             ).fetchall()
-            for (text,) in rows:
-                if not (record := _record(db, text)).story.state.final:
-                    return record
+            for row in rows:
+                known = _record(db, *row)
+                if not known.story.state.final and known.hub in {"", endpoint()}:
+                    return known
             spec = new()
-            text = spec.model_dump_json()
-            db.execute("insert into jobs values (?, ?, ?)", (spec.job_id, fingerprint, text))
+            _insert_job(db, spec, fingerprint)
             _insert(db, spec.job_id, Created(job_id=spec.job_id, at=now, source="laptop"))
-            return _record(db, text)
+            return _record(db, spec.model_dump_json(), endpoint(), None)
 
     def adopt(self, spec: JobSpec, handle: str, now: datetime) -> Record:
         """Write down a job that another laptop launched, and return it; known jobs stay."""
         with self._open() as db:
-            row = (spec.job_id, "", spec.model_dump_json())
-            if db.execute("insert or ignore into jobs values (?, ?, ?)", row).rowcount:
+            if _insert_job(db, spec, ""):
                 _insert(db, spec.job_id, Created(job_id=spec.job_id, at=now, source="laptop"))
                 _insert(db, spec.job_id, Launched(handle=handle, at=now, source="laptop"))
         return self.get(spec.job_id)
@@ -133,15 +174,27 @@ class Records:
             return [new for event in events if (new := _insert(db, job_id, event))]
 
     def get(self, job_id: str) -> Record:
-        """Return a job by its id or the start of it; raises `BadConfig` if there is no such one."""
+        """Return a job by its id, the start of it, its project's name, or as `latest`.
+
+        Raises `BadConfig` if there is no such one, or several.
+        """
         with self._open() as db:
             found = db.execute(
-                "select job_id, spec from jobs where substr(job_id, 1, length(?1)) = ?1", (job_id,)
+                f"select job_id from jobs where {_NAMED} order by rowid desc", (job_id,)
             ).fetchall()
-            exact = [row for row in found if row[0] == job_id] or found
-            if not job_id or len(exact) != 1:  # an empty name is a mistake, not the start of all
-                raise _no_such_job(job_id, [row[0] for row in found])
-            return _record(db, exact[0][1])
+            ids = [str(row[0]) for row in found]
+            ids = [known for known in ids if known == job_id] or ids
+            if job_id == LATEST:
+                ids = ids[:1]
+            if not job_id or len(ids) != 1:  # an empty name is a mistake, not the start of all
+                raise _no_such_job(job_id, ids)
+            return _record(db, *db.execute(f"{_JOBS} where job_id = ?", ids).fetchone())
+
+    def asked(self, job_id: str, now: datetime) -> None:
+        """Note that the job's provider has answered."""
+        with self._open() as db:
+            row = (now.isoformat(), job_id)
+            db.execute("update jobs set asked_at = ? where job_id = ?", row)
 
     def fingerprint(self, job_id: str) -> str | None:
         """Return what the job was asked for by; none if there is no such job."""
@@ -153,8 +206,8 @@ class Records:
     def all(self) -> list[Record]:
         """Return every job, newest first."""
         with self._open() as db:
-            rows = db.execute("select spec from jobs order by rowid desc").fetchall()
-            return [_record(db, spec) for (spec,) in rows]
+            rows = db.execute(f"{_JOBS} order by rowid desc").fetchall()
+            return [_record(db, *row) for row in rows]
 
     def remove(self, job_id: str) -> None:
         """Forget the job. One that is not there is not an error."""
@@ -176,16 +229,27 @@ def _insert(db: sqlite3.Connection, job_id: str, event: Event) -> Event | None:
     return event if done.rowcount else None
 
 
-def _record(db: sqlite3.Connection, spec: str) -> Record:
+def _insert_job(db: sqlite3.Connection, spec: JobSpec, fingerprint: str) -> bool:
+    """Write a job down and return whether it was new."""
+    row = (spec.job_id, fingerprint, spec.model_dump_json(), endpoint())
+    ask = "insert or ignore into jobs (job_id, fingerprint, spec, hub) values (?, ?, ?, ?)"
+    return bool(db.execute(ask, row).rowcount)
+
+
+def _record(db: sqlite3.Connection, spec: str, hub: str, asked_at: str | None) -> Record:
     from backends.base import spec_in
 
     parsed = spec_in(spec, "the records")
     lines = db.execute("select line from events where job_id = ? order by rowid", (parsed.job_id,))
     events = (from_line(line) for (line,) in lines)
-    return Record(parsed, tuple(e for e in events if e is not None))
+    asked = datetime.fromisoformat(asked_at) if asked_at else None
+    return Record(parsed, tuple(e for e in events if e is not None), hub, asked)
 
 
 def _no_such_job(job_id: str, several: list[str]) -> BadConfig:
     if several:
-        return BadConfig(f"{job_id!r} could be {', '.join(several)}.", fix="Type more of it.")
+        return BadConfig(
+            f"{job_id!r} could be {', '.join(several)}.",
+            fix="Type one of these; `hubtrain jobs` shows them.",
+        )
     return BadConfig(f"no job {job_id!r} on this machine.", fix="hubtrain jobs lists them.")

@@ -116,7 +116,7 @@ def submit(
     launched = Launched(handle=str(handle), at=clock.now(), source="laptop")
     records.add(record.job_id, [launched])
     record = records.get(record.job_id)
-    if record.ended:  # somebody cancelled it while it was being launched
+    if record.ended or record.story.cancel_asked_at:  # while it was being launched
         backend.cancel(handle)
     return Submitted(record, handle, existed=False)
 

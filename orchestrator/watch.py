@@ -20,7 +20,16 @@ from orchestrator.reader import Reader, quietly
 from orchestrator.records import Record, Records
 from orchestrator.submit import find_launch
 from worker.clock import Clock
-from worker.contract import EndReason, Event, Failed, Launched, Observed, Stopped, from_line
+from worker.contract import (
+    CancelAsked,
+    EndReason,
+    Event,
+    Failed,
+    Launched,
+    Observed,
+    Stopped,
+    from_line,
+)
 from worker.errors import HubtrainError, HubUnreachable
 
 LOOK_SECONDS = 0.25
@@ -50,6 +59,9 @@ class Watch:
     clock: Clock
     on_news: Callable[[Record], None] = lambda record: None
     on_line: Callable[[str], None] = lambda line: None
+    problem: HubtrainError | None = field(default=None, init=False)
+    """Why the last question had no answer; none if it had one."""
+
     _told: int = field(default=0, init=False)
     """Lines that `on_line` has been told of: a log that is read again begins at its start."""
 
@@ -88,8 +100,10 @@ class Watch:
     def refresh(self) -> Record:
         """Ask once, read what there is now, and return the job; nothing is waited for.
 
-        Raises `HubtrainError` if the provider does not answer.
+        What does not answer is in `problem`, and the job is as it was last known. Raises
+        `HubtrainError` if the provider refuses to be asked.
         """
+        self.problem = None
         if self.record.story.handle is None:
             self._find()
         if self.record.story.handle is None:
@@ -102,20 +116,37 @@ class Watch:
         return self.record
 
     def cancel(self) -> Record:
-        """Stop the job for its user; the intent is on record before the provider is asked.
+        """Stop the job for its user; the wish is on record before the provider is asked.
 
-        A job that has ended keeps its end; if its machine lives on, that is stopped. Blocks until
-        the machine costs nothing, or does not stop within minutes.
+        That it has stopped is recorded once it is known, and what keeps it from being known is in
+        `problem`. A job that has ended keeps its end; if its machine lives on, that is stopped.
+        Blocks until the machine costs nothing, or does not stop within minutes.
         """
-        with suppress(HubUnreachable):
+        try:
             self.refresh()
+        except HubtrainError as error:
+            self.problem = error
         if not self.record.story.state.final:
-            self._note([Stopped(reason=EndReason.USER, at=self.clock.now(), source="laptop")])
-        if self.record.story.handle and self._still_there():
+            self._note([CancelAsked(at=self.clock.now(), source="laptop")])
+        if self.record.story.handle is None:
+            if self.problem is None and not self.record.ended:  # nothing was ever launched
+                self._note([self._stopped()])
+        elif self._still_there():
+            self._stop()
+        return self.record
+
+    def _stop(self) -> None:
+        try:
             self.backend.cancel(self.handle)
             self._stop_paying()
             self._read(again=True)
-        return self.record
+            if self._dead():
+                self._last_word()
+        except HubtrainError as error:
+            self.problem = error
+
+    def _stopped(self) -> Stopped:
+        return Stopped(reason=EndReason.USER, at=self.clock.now(), source="laptop")
 
     def _find(self) -> None:
         """Look for a launch whose answer was lost."""
@@ -151,8 +182,11 @@ class Watch:
         """Ask the provider once; true if its answer is not what it was."""
         try:
             status = self.backend.look(self.handle)
-        except HubUnreachable:
+        except HubUnreachable as error:
+            self.problem = error
             return False
+        self.problem = None
+        self.records.asked(self.record.job_id, self.clock.now())
         seen = Observed(
             stage=status.stage,
             alive=status.alive,
@@ -175,11 +209,14 @@ class Watch:
             return True
         try:
             self._note(archived_events(self.record.spec, self.backend.token, self.clock))
-        except HubUnreachable:
+        except HubUnreachable as error:
+            self.problem = error
             return False
         machine = self.record.story.machine
         if machine and machine.reason and not self.record.ended:
             self._note([self._died(machine, machine.reason)])
+        if self.record.story.cancel_asked_at and not self.record.ended:
+            self._note([self._stopped()])
         return True
 
     def _died(self, machine: Observed, reason: EndReason) -> Failed:

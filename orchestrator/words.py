@@ -34,6 +34,13 @@ def ago(then: datetime, now: datetime) -> str:
     return f"{roughly(max(0.0, (now - then).total_seconds()))} ago"
 
 
+def clock_time(then: datetime, now: datetime) -> str:
+    """Return a time of day as its reader's clock shows it, with the date if it is another day."""
+    there = then.astimezone()
+    day = "" if there.date() == now.astimezone().date() else "%Y-%m-%d "
+    return f"{there:{day}%H:%M}"
+
+
 def money(usd: float) -> str:
     """Return an amount in US dollars: `$0.00`, `$0.32`, `$1,204.50`; less than a cent says so."""
     return "<$0.01" if 0 < usd < 0.005 else f"${usd:,.2f}"  # noqa: PLR2004

@@ -328,6 +328,12 @@ class Stopped(_Event):
     message: str = ""
 
 
+class CancelAsked(_Event):
+    """Somebody wishes the job to end. Whether it does is for others to tell."""
+
+    kind: Literal["cancel_asked"] = "cancel_asked"
+
+
 class Observed(_Event):
     """What the provider says of the machine; `costing` is what billing hangs on."""
 
@@ -359,6 +365,7 @@ Event = Annotated[
     | Finished
     | Failed
     | Stopped
+    | CancelAsked
     | Observed,
     Field(discriminator="kind"),
 ]
@@ -415,6 +422,8 @@ class Story(BaseModel):
     pushed: Pushed | None = None
     output: str | None = None
     machine: Observed | None = None
+    cancel_asked_at: datetime | None = None
+    """When its user wished it to end, whatever came of that."""
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -452,6 +461,8 @@ def fold(events: Iterable[Event]) -> Story:
         story.state, story.reason = State.LOST, EndReason.WORKER_DIED
         story.message = f"The machine stopped ({story.machine.stage}) without a last word."
         story.detail, story.ended_at = story.machine.detail, story.heard_at or story.machine.at
+        if story.cancel_asked_at:
+            story.state, story.reason, story.message = State.CANCELLED, EndReason.USER, ""
     return story
 
 
@@ -479,6 +490,8 @@ def _apply(story: Story, event: Event) -> None:  # noqa: C901 (one arm an event)
             story.last_checkpoint = event
         case Pushed():
             story.pushed = event
+        case CancelAsked():
+            story.cancel_asked_at = story.cancel_asked_at or event.at
         case Observed():
             story.machine, story.url = event, event.url or story.url
         case Finished() | Failed() | Stopped():
@@ -498,6 +511,9 @@ def _end(story: Story, event: Finished | Failed | Stopped) -> None:
             story.state, story.reason = State.FAILED, event.reason
             story.message, story.detail = event.message, event.detail
         case Stopped():
-            user = event.reason is EndReason.USER
+            # A worker whose machine is stopped from outside cannot tell who wished it.
+            wished = story.cancel_asked_at and event.reason is EndReason.PREEMPTED
+            reason = EndReason.USER if wished else event.reason
+            user = reason is EndReason.USER
             story.state = State.CANCELLED if user else State.FAILED
-            story.reason, story.message = event.reason, event.message
+            story.reason, story.message = reason, "" if wished else event.message

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from orchestrator.desk import Desk
 from orchestrator.ending import ending
-from orchestrator.listing import summary
+from orchestrator.exits import FAILED
+from orchestrator.listing import summary, unconfirmed
+from orchestrator.records import Record
+from worker.task import Finding
 
 
 @click.command("cancel")
@@ -15,16 +20,35 @@ from orchestrator.listing import summary
 def COMMAND(jobs: tuple[str, ...], as_json: bool) -> int:  # noqa: N802
     """Stop jobs and their machines; one that has ended is left as it is.
 
-    Exits 0 once nothing of them costs any more.
+    The wish is noted first; that a job is cancelled is said once it is known. Exits 0 if all of
+    them have ended and cost nothing.
     """
     desk = Desk(as_json)
-    stopped = []
-    for name in jobs:
-        record = desk.watch(desk.record(name)).cancel()
-        desk.screen.say(
-            f"{record.job_id}  {record.spec.project}", *ending(record, desk.clock.now())
-        )
-        stopped.append(record)
+    watches = [desk.watch(record) for record in [desk.record(name) for name in jobs]]
+    asked = []
+    for watch in watches:
+        record, problem = watch.cancel(), watch.problem
+        record = replace(record, unanswered=problem.message) if problem else record
+        _tell(desk, record)
+        asked.append(record)
     now = desk.clock.now()
-    desk.screen.document([summary(r, now) for r in stopped])
-    return 1 if any(r.story.costing for r in stopped) else 0
+    desk.screen.document([summary(r, now) for r in asked])
+    return 0 if all(map(_over, asked)) else FAILED
+
+
+def _over(record: Record) -> bool:
+    story = record.story
+    return story.state.final and not record.unanswered and not (story.handle and story.costing)
+
+
+def _tell(desk: Desk, record: Record) -> None:
+    now = desk.clock.now()
+    desk.screen.say(
+        f"{record.job_id}  {record.spec.project}", *ending(record, record.known_at(now))
+    )
+    if record.unanswered:
+        desk.screen.findings([Finding("warn", "not asked", unconfirmed(record, now))])
+    if not record.story.state.final:
+        text = "it is not known to have stopped; that you want it to is noted"
+        fix = f"hubtrain cancel {record.job_id}"
+        desk.screen.findings([Finding("warn", "cancel", text, fix)])

@@ -19,10 +19,10 @@ from worker.task import Finding
 def COMMAND(yes: bool, delete: bool, owners: tuple[str, ...], as_json: bool) -> int:  # noqa: N802
     """Find machines that live on after their job, by record and by tag, and stop them.
 
-    Exits 0 if nothing of that kind is left.
+    Exits 0 if nothing of that kind is left, and everything could be asked.
     """
     desk = Desk(as_json)
-    swept = sweep(desk, list(owners) or desk.accounts())
+    swept = sweep(desk, list(owners))
     found = list(swept.leftovers.values())
     garbage = [one for one in found if one.garbage]
     running = [str(one.found.handle) for one in found if not one.garbage]
@@ -31,7 +31,7 @@ def COMMAND(yes: bool, delete: bool, owners: tuple[str, ...], as_json: bool) -> 
         text = "without a Hub token only the jobs this machine knows are looked at"
         desk.screen.findings([Finding("warn", "account", text, "hf auth login")])
     desk.screen.say(*(f"Running as it should: {handle}" for handle in running))
-    desk.screen.say(_headline(garbage), *map(_line, garbage))
+    desk.screen.say(_headline(desk, garbage, swept.unanswered), *map(_line, garbage))
     agreed = bool(garbage) and (yes or (not as_json and _agreed(desk)))
     left = [one for one in garbage if not (agreed and _stopped(desk, one, delete))]
     desk.screen.document(
@@ -45,9 +45,12 @@ def COMMAND(yes: bool, delete: bool, owners: tuple[str, ...], as_json: bool) -> 
     return 1 if left or swept.unanswered else 0
 
 
-def _headline(garbage: list[Leftover]) -> str:
+def _headline(desk: Desk, garbage: list[Leftover], unanswered: list[str]) -> str:
+    if not garbage and unanswered:
+        return "Nothing was found, but not everything could be asked."
     if not garbage:
-        return "Nothing is left over."
+        known = "" if desk.token else " of the jobs this machine knows"
+        return f"Nothing is left over{known}."
     return f"{count(len(garbage), 'machine')} without a job:"
 
 

@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 import click
 
 from orchestrator.desk import Desk
-from orchestrator.listing import ROW, row, summary
+from orchestrator.exits import FAILED
+from orchestrator.listing import ROW, costs, row, summary
+from orchestrator.records import Record
+from worker.task import Finding
+
+_DAYS = 7
 
 
 @click.command("jobs")
 @click.option("--all", "-a", "everything", is_flag=True, help="Also those of more than a week ago.")
 @click.option("--offline", is_flag=True, help="Ask no provider; show what was known last.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def COMMAND(everything: bool, offline: bool, as_json: bool) -> None:  # noqa: N802
-    """List jobs: state, progress, loss, cost."""
+def COMMAND(everything: bool, offline: bool, as_json: bool) -> int:  # noqa: N802
+    """List jobs: state, progress, loss, cost, and what costs now.
+
+    Exits 0 if all that is shown is as of now, or --offline asked for no more.
+    """
     desk = Desk(as_json)
     records, now = desk.records.all(), desk.clock.now()
     if not everything:
-        records = [r for r in records if not r.story.state.final or r.age(now).days < 7]  # noqa: PLR2004
+        records = [r for r in records if not r.settled or r.age(now).days < _DAYS]
     if not offline and records:
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(8) as pool:
             records = list(pool.map(desk.refreshed, records))
-    now = desk.clock.now()
+    _show(desk, records, desk.clock.now(), offline=offline)
+    return FAILED if any(r.unanswered for r in records) else 0
+
+
+def _show(desk: Desk, records: list[Record], now: datetime, *, offline: bool) -> None:
     desk.screen.document([summary(r, now) for r in records])
-    if records:
-        desk.screen.table(ROW, (row(r, now) for r in records))
-    else:
+    if not records:
         desk.screen.say("No jobs yet. Start one with `hubtrain llm --train …`.")
+        return
+    desk.screen.table(ROW, (row(r, now) for r in records))
+    reasons = dict.fromkeys(r.unanswered for r in records if r.unanswered)
+    if costing := costs(records):
+        desk.screen.say(costing)
+    elif not reasons and not offline:
+        desk.screen.say("Nothing costs now.")
+    for reason in reasons:
+        jobs = ", ".join(r.job_id for r in records if r.unanswered == reason)
+        desk.screen.findings([Finding("warn", "not asked", f"{jobs}: {reason}")])

@@ -6,9 +6,12 @@ import click
 
 from orchestrator.desk import Desk
 from orchestrator.ending import ending
+from orchestrator.exits import FAILED
 from orchestrator.follow import page_of
-from orchestrator.listing import summary
+from orchestrator.listing import summary, unconfirmed
 from orchestrator.stages import training_note
+from orchestrator.words import clock_time
+from worker.task import Finding
 
 
 @click.command("status")
@@ -17,17 +20,23 @@ from orchestrator.stages import training_note
 def COMMAND(job: str, as_json: bool) -> int:  # noqa: N802
     """Say how a job is, or how it ended and why.
 
-    JOB is the job's id, the start of it, or its handle. Exits 0 unless the job failed.
+    JOB is the job's id, the start of it, its project's name, `latest`, or its handle. Exits 0
+    unless the job failed or could not be asked.
     """
     desk = Desk(as_json)
     record = desk.refreshed(desk.record(job))
     now = desk.clock.now()
-    story = record.story
+    known, story = record.known_at(now), record.story
     desk.screen.document(summary(record, now))
     desk.screen.say(f"{record.job_id}  {record.spec.project}  {story.handle or 'not launched'}")
-    desk.screen.say(*ending(record, now))
+    desk.screen.say(*ending(record, known))
+    if story.cancel_asked_at and not story.state.final:
+        desk.screen.say(f"to be cancelled since {clock_time(story.cancel_asked_at, now)}")
     if not story.state.final:
         desk.screen.say(
-            *filter(None, (story.phase, training_note(record, now), page_of(desk, record)))
+            *filter(None, (story.phase, training_note(record, known), page_of(desk, record)))
         )
-    return 1 if story.state.final and story.reason not in {"ok", "user"} else 0
+    if record.unanswered:
+        desk.screen.findings([Finding("warn", "not asked", unconfirmed(record, now))])
+        return FAILED
+    return FAILED if story.state.final and story.reason not in {"ok", "user"} else 0

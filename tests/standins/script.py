@@ -54,6 +54,9 @@ class Far:
     build: Sequence[str] = ()
     spec: JobSpec | HubtrainError | None = None
     stops_after: float | None = 1.0
+    refuses: HubtrainError | None = None
+    """What it says to whoever wants to stop it."""
+
     cancelled: list[float] = field(default_factory=list)
     removed: int = 0
     connections: int = 0
@@ -113,6 +116,8 @@ class Scripted(Backend[Any]):
         return iter(self.far.build)
 
     def cancel(self, handle: Handle) -> None:
+        if self.far.refuses:
+            raise self.far.refuses
         self.far.cancelled.append(self.far.clock.seconds)
 
     def remove(self, handle: Handle) -> None:
