@@ -228,7 +228,28 @@ def test_an_end_of_text_in_the_data_stays_where_none_is_to_be_added() -> None:
 def test_long_examples_are_cut_and_long_texts_go_on() -> None:
     (tokens,) = encode([Example("the fox " * 40)], RAW, eos=0)
     assert [len(p) for p in cut(tokens, 32, keep_all=False)] == [32]
-    assert sum(len(p) for p in cut(tokens, 32, keep_all=True)) == len(tokens)
+    pieces = cut(tokens, 32, keep_all=True)
+    assert max(map(len, pieces)) == 32
+    learned = [token for piece in pieces for token in piece.ids[1:]]
+    assert [tokens.ids[0], *learned] == list(tokens.ids)
+
+
+def test_a_text_of_one_token_too_many_keeps_its_end() -> None:
+    (tokens,) = encode([Example("x" * 32)], RAW, eos=0)
+    assert len(tokens) == 33
+    assert [list(p.ids) for p in cut(tokens, 32, keep_all=True)][1:] == [list(tokens.ids[-2:])]
+
+
+@pytest.mark.parametrize("completion", [" the fox ", " the fox  "])
+@pytest.mark.parametrize("trims", [False, True])
+def test_white_space_at_the_end_of_a_completion_is_learned(completion: str, trims: bool) -> None:
+    from tokenizers import processors
+
+    raw = tokenizer().backend_tokenizer
+    raw.post_processor = processors.ByteLevel(trim_offsets=trims)
+    (tokens,) = encode(examples([{"prompt": "say:", "completion": completion}]), raw, eos=0)
+    said = [token for token, learned in zip(tokens.ids, tokens.learned, strict=True) if learned]
+    assert raw.decode(said, skip_special_tokens=False) == completion + EOS
 
 
 def test_what_is_cut_before_the_answer_is_left_out() -> None:
@@ -356,6 +377,27 @@ def test_rows_are_no_longer_than_the_model_sees() -> None:
     found = inspect(params(block_size=64, trainer="sft"), parts, short, RAW)
     assert "of up to 32 tokens" in told(found)
     assert "m sees 32 tokens at most" in told(found, "warn")
+
+
+@pytest.mark.parametrize(
+    ("row", "what"),
+    [({"text": "the fox"}, "texts"), ({"prompt": "a", "completion": "b"}, "prompts and compl")],
+)
+def test_a_chat_template_that_nothing_is_written_with_is_told(row: Any, what: str) -> None:
+    told_of = f"--chat-template zephyr is not used: chats.jsonl has {what}"
+    assert told_of in told(report([row] * 20, chat_template="zephyr"), "warn")
+    assert "is not used" not in told(report([row] * 20), "warn")
+    assert "is not used" not in told(report(chats(20), chat_template="zephyr"), "warn")
+
+
+def test_a_template_whose_turns_nothing_ends_is_told() -> None:
+    from dataclasses import replace
+
+    plain = "{% for m in messages %}### {{ m.role }}\n{{ m.content }}\n{% endfor %}"
+    parts = {"train": split(chats(20))}
+    found = inspect(params(trainer="sft"), parts, replace(FACTS, chat_template=plain), RAW)
+    assert "the model does not learn to stop --chat-template chatml" in told(found, "warn")
+    assert "learn to stop" not in told(report(chats(20)), "warn")
 
 
 def test_max_steps_outranks_epochs() -> None:

@@ -67,6 +67,7 @@ def inspect(
         *_not_held_out(splits, valid_rows, params),
         _loss(train, params, how),
         *_oddities(train, counts, params),
+        *_unused(train, params),
         *_shortened(asked, params),
         Finding("ok", "data", _plan(len(rows) * scale, steps, params)),
         *_few_steps(steps, params),
@@ -204,13 +205,26 @@ def _oddities(train: Examples, counts: Counts, params: LlmParams) -> Iterable[Fi
         yield Finding("warn", "data", text)
     if train.lost_turns:
         text = (
-            f"{train.lost_turns:,} assistant turns are not learned: the template writes earlier "
-            "turns differently once later ones follow"
+            f"{train.lost_turns:,} assistant turns are not learned: they cannot be told from "
+            "the rest of what the template writes"
         )
+        yield Finding("warn", "data", text, fix="--chat-template chatml")
+    if train.ends and train.turn_end is None and len(train.examples) > train.silent:
+        text = "no special token ends the assistant's turns: the model does not learn to stop"
         yield Finding("warn", "data", text, fix="--chat-template chatml")
     if counts.unlearned > train.silent:
         text = f"{_rows(counts.unlearned)} left out: nothing to learn within a training row"
         yield Finding("warn", "data", text, fix="--block-size")
+
+
+def _unused(train: Examples, params: LlmParams) -> Iterable[Finding]:
+    if params.chat_template and train.examples and not train.ends:
+        what = "prompts and completions" if train.layout.kind == "prompt" else "texts"
+        text = (
+            f"--chat-template {params.chat_template} is not used: {train.layout.source} has {what} "
+            "and no messages"
+        )
+        yield Finding("warn", "data", text, fix="--text-column with a column of messages")
 
 
 def _shortened(asked: LlmParams, params: LlmParams) -> Iterable[Finding]:

@@ -109,18 +109,23 @@ def _learned(offsets: Sequence[tuple[int, int]], spans: Spans | None) -> bytearr
     rest = iter(spans)
     start, end = next(rest, (0, 0))
     for i, (first, last) in enumerate(offsets):
-        while end <= first and end:
+        # Where a tokenizer trims white space off, a token of nothing else is of no width behind it.
+        begins = first - 1 if first == last and first else first
+        while end <= begins and end:
             start, end = next(rest, (0, 0))
-        learned[i] = first < end and last > start
+        learned[i] = begins < end and last > start
     return learned
 
 
 def cut(tokens: Tokens, capacity: int, *, keep_all: bool) -> list[Tokens]:
     """Return the training pieces of an example, each at most `capacity` tokens.
 
-    With `keep_all` the rest goes on in further pieces, otherwise it is dropped. Pieces in which
+    With `keep_all` the rest goes on in further pieces, otherwise it is dropped. A piece begins
+    with the last token of the one before, from which its own first is learned. Pieces in which
     nothing is learned are left out.
     """
-    ends = len(tokens) if keep_all else min(len(tokens), capacity)
-    pieces = (tokens.cut(i, min(i + capacity, ends)) for i in range(0, ends, capacity))
+    if not keep_all or len(tokens) <= capacity:
+        pieces = [tokens.cut(0, capacity)]
+    else:
+        pieces = [tokens.cut(i, i + capacity) for i in range(0, len(tokens) - 1, capacity - 1)]
     return [piece for piece in pieces if any(piece.learned[1:])]
