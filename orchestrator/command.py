@@ -87,7 +87,7 @@ def _run(task: Task[Any], own: Mapping[str, Any], flags: dict[str, Any]) -> int:
     if own.get("inference"):
         from orchestrator.inference import answer
 
-        return answer(desk, settings.values.get("model"), own)
+        return answer(desk, task, settings, own)
     if own.get("deploy"):
         raise BadConfig("--deploy is not there yet; --train and --inference are")
     if not own.get("train"):

@@ -16,7 +16,7 @@ from orchestrator.estimate import Estimate
 from orchestrator.preflight.account import Account, check_account, check_target, who
 from orchestrator.preflight.data import check_data, measure
 from orchestrator.preflight.layers import check_layers
-from orchestrator.preflight.lookup import in_folder, is_folder, on_hub
+from orchestrator.preflight.lookup import find_model, is_folder
 from orchestrator.preflight.machine import Choice, check_machine
 from orchestrator.preflight.model import BaseModel, Found, check_model
 from orchestrator.preflight.project import allowed, check_output, check_project, is_repo_id
@@ -151,18 +151,14 @@ class _Check:
 
     def _look_for_model(self, account: Future[Account | None]) -> Found:
         name = self.request.params.model
-        if is_folder(name):
-            found = in_folder(name)
-            if self.backend.needs_hub:
-                raise BadConfig(
-                    f"--model {name} is a folder of this machine, which {self.backend.name} cannot "
-                    "read.",
-                    fix=f"hf upload OWNER/NAME {name}, then --model OWNER/NAME",
-                )
-            return found
-        if self.hub is None:
-            raise BadConfig(f"no folder {name}, and the Hub is not asked.")
-        return on_hub(name, partial(_name_of, account), self.hub, self.clock)
+        found = find_model(name, partial(_name_of, account), self.hub, self.clock)
+        if is_folder(name) and self.backend.needs_hub:
+            raise BadConfig(
+                f"--model {name} is a folder of this machine, which {self.backend.name} cannot "
+                "read.",
+                fix=f"hf upload OWNER/NAME {name}, then --model OWNER/NAME",
+            )
+        return found
 
     def _source(self) -> tuple[Source, dict[str, Measured]]:
         source = find(self.request.params, self.hub)

@@ -32,6 +32,15 @@ def is_folder(name: str) -> bool:
     return Path(name).expanduser().is_dir() or name.startswith(("/", "./", "../", "~"))
 
 
+def find_model(name: str, user: Callable[[], str | None], hub: HfApi | None, clock: Clock) -> Found:
+    """Return the model that `--model` names, wherever it is."""
+    if is_folder(name):
+        return in_folder(name)
+    if hub is None:
+        raise BadConfig(f"no folder {name}, and the Hub is not asked.")
+    return on_hub(name, user, hub, clock)
+
+
 def in_folder(name: str) -> Found:
     """Return the model in a folder. Raises `BadConfig` if there is none."""
     folder = Path(name).expanduser().resolve()

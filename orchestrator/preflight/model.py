@@ -54,6 +54,13 @@ class Found:
     about: tuple[str, ...] = ()
     """Licence and gate, as a report says them."""
 
+    @property
+    def adapter_of(self) -> str | None:
+        """The base model of a LoRA adapter, empty if it names none; none for a whole model."""
+        if "config.json" in self.files or "adapter_config.json" not in self.files:
+            return None
+        return str(self.read("adapter_config.json").get("base_model_name_or_path") or "")
+
     def read(self, name: str) -> dict[str, Any]:
         """Return a JSON file of the model; empty if it is not there. Raises `BadConfig`."""
         if name not in self.files:
@@ -122,8 +129,8 @@ def _config(found: Found) -> dict[str, Any]:
     name = found.ref.name
     if "config.json" in found.files:
         return found.read("config.json")
-    if "adapter_config.json" in found.files:
-        base = found.read("adapter_config.json").get("base_model_name_or_path") or "its base model"
+    if found.adapter_of is not None:
+        base = found.adapter_of or "its base model"
         raise BadConfig(
             f"{name} is a LoRA adapter for {base}, not a model to start from.",
             fix=f"--model {base}, or merge the adapter first",

@@ -20,6 +20,14 @@ from worker.errors import BadData
 LARGEST_ARRAY = 512 << 20
 """Bytes of a JSON array that is read whole."""
 
+TO_UTF8 = "Save it as UTF-8."
+
+_WIDE = {
+    "UTF-32": (b"\xff\xfe\0\0", b"\0\0\xfe\xff"),
+    "UTF-16": (b"\xff\xfe", b"\xfe\xff"),
+}
+"""What such files begin with; the longer first."""
+
 LARGEST_FIELD = 1 << 28
 """Characters of one CSV field; more is a quote that never closes."""
 
@@ -81,18 +89,28 @@ def unclosed_quote(file: DataFile, delimiter: str) -> BadData | None:
 
 def encoding_fault(file: DataFile) -> BadData | None:
     """Return the first line that is not UTF-8; none if all of them are."""
+    if fault := wide_characters(file):
+        return fault
     with file.open() as stream:
         for number, line in enumerate(io.BufferedReader(stream), 1):
-            if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
-                return BadData(f"{file.name} is UTF-16.", fix="Save it as UTF-8.")
             try:
                 line.decode()
             except UnicodeDecodeError as error:
                 return BadData(
                     f"{file.name} line {number} is not UTF-8 "
                     f"(byte 0x{line[error.start]:02x} at {error.start + 1}).",
-                    fix="Save it as UTF-8.",
+                    fix=TO_UTF8,
                 )
+    return None
+
+
+def wide_characters(file: DataFile) -> BadData | None:
+    """Return that a file has several bytes for every letter, as Windows saves "Unicode" text."""
+    with file.open() as stream:
+        head = stream.read(4096)
+    marked = [name for name, mark in _WIDE.items() if head.startswith(mark)]
+    if marked or b"\0" in head:  # no text of UTF-8 has a zero in it
+        return BadData(f"{file.name} is {marked[0] if marked else 'UTF-16'}.", fix=TO_UTF8)
     return None
 
 

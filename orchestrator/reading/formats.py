@@ -18,7 +18,14 @@ import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
-from orchestrator.reading.diagnose import csv_fault, json_fault, rows_of_array
+from orchestrator.reading.diagnose import (
+    TO_UTF8,
+    csv_fault,
+    encoding_fault,
+    json_fault,
+    rows_of_array,
+    wide_characters,
+)
 from orchestrator.reading.files import DataFile
 from worker.errors import BadData
 
@@ -63,6 +70,8 @@ def open_rows(file: DataFile, shape: Shape) -> pa.RecordBatchReader:
         return openers[file.format](file, shape)
     except (pa.ArrowException, OSError) as error:
         raise _next(file, shape, error) from error
+    except UnicodeDecodeError as error:  # a column's name
+        raise _not_text(file, error) from error
 
 
 def batches(file: DataFile, shape: Shape) -> Iterator[pa.RecordBatch]:
@@ -72,6 +81,12 @@ def batches(file: DataFile, shape: Shape) -> Iterator[pa.RecordBatch]:
         yield from reader
     except (pa.ArrowException, OSError) as error:
         raise _next(file, shape, error) from error
+    except UnicodeDecodeError as error:
+        raise _not_text(file, error) from error
+
+
+def _not_text(file: DataFile, error: UnicodeDecodeError) -> BadData:
+    return encoding_fault(file) or BadData(f"{file.name} is not UTF-8: {error}.", fix=TO_UTF8)
 
 
 def delimiter_of(file: DataFile) -> str:
@@ -90,6 +105,8 @@ def delimiter_of(file: DataFile) -> str:
 
 
 def _csv(file: DataFile, shape: Shape) -> pa.RecordBatchReader:
+    if fault := wide_characters(file):
+        raise fault
     delimiter = delimiter_of(file)
 
     def reader(types: pa.Schema | None) -> pa.RecordBatchReader:

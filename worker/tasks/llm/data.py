@@ -18,7 +18,6 @@ from worker.splits import Row, Split, Splits, hold_out
 from worker.tasks.llm.chat import Template, named, own_template, special_tokens
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.rows import Answer, Chat, Layout, Said, Text, layout_of
-from worker.tasks.llm.sandbox import FAULTS
 from worker.tasks.llm.tokens import Example
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
@@ -166,11 +165,11 @@ def _chat(
         if not only_answers:
             return Example(template.render(chat.messages, chat.tools), finished=True)
         text, spans, lost = template.learned(chat.messages, chat.tools, given=chat.given)
-    except FAULTS as error:
+    except Exception as error:  # a template is a stranger's program and may raise anything
         roles = ", ".join(str(message["role"]) for message in chat.messages)
         raise BadData(
             f"The chat template refuses line {line} of {found.layout.source} "
-            f"(roles {roles}): {error}",
+            f"(roles {roles}): {str(error) or type(error).__name__}",
             fix="Change the row, or choose --chat-template chatml.",
         ) from error
     found.lost_turns += lost

@@ -19,7 +19,9 @@ SILENT = {
 }
 
 
-def answer(model: str, prompt: str, max_new_tokens: int = 128) -> str:
+def answer(
+    model: str, prompt: str, max_new_tokens: int = 128, *, trust_remote_code: bool = False
+) -> str:
     """Return the model's answer to `prompt`, at most `max_new_tokens` tokens long.
 
     A model with a chat template is asked in a conversation, any other goes on with the text.
@@ -30,8 +32,9 @@ def answer(model: str, prompt: str, max_new_tokens: int = 128) -> str:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-    tokenizer = AutoTokenizer.from_pretrained(model)
-    net = AutoModelForCausalLM.from_pretrained(model, dtype="auto", device_map=None).eval()
+    code = {"trust_remote_code": trust_remote_code}
+    tokenizer = AutoTokenizer.from_pretrained(model, **code)
+    net = AutoModelForCausalLM.from_pretrained(model, dtype="auto", device_map=None, **code).eval()
     net.to("cuda" if torch.cuda.is_available() else "cpu")
     with suppress(OSError):  # transformers takes an adapter's from its base model
         net.generation_config = GenerationConfig.from_pretrained(model)
@@ -63,9 +66,16 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--prompt", required=True)
     parser.add_argument("--max-new-tokens", type=int, default=128)
+    parser.add_argument("--trust-remote-code", action="store_true")
     asked = parser.parse_args()
     os.environ.update(SILENT)
-    sys.stdout.write(answer(asked.model, asked.prompt, asked.max_new_tokens) + "\n")
+    said = answer(
+        asked.model,
+        asked.prompt,
+        asked.max_new_tokens,
+        trust_remote_code=asked.trust_remote_code,
+    )
+    sys.stdout.write(said + "\n")
 
 
 if __name__ == "__main__":
