@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
@@ -109,13 +109,16 @@ class Screen:
         self._console.print(table)
 
     @contextmanager
-    def waiting(self, what: str) -> Iterator[None]:
-        """Show on a terminal that something short goes on; it leaves no trace."""
+    def waiting(self, what: str) -> Iterator[Callable[[str], None]]:
+        """Show on a terminal that something short goes on; it leaves no trace.
+
+        Yields what to tell, from any thread, which part of it goes on now.
+        """
         if self.as_json or not self._console.is_terminal:
-            yield
+            yield lambda now: None
             return
-        with self._console.status(f"  {escape(what)}"):
-            yield
+        with self._console.status(f"  {escape(what)}") as status:
+            yield lambda now: status.update(escape(self._clean(f"  {what}: {now}")))
 
     @contextmanager
     def stages(self) -> Iterator[Stages]:

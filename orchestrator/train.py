@@ -102,7 +102,7 @@ def _asked(task: Task[Any], settings: Settings, desk: Desk) -> Asked:
 
 def _checked(desk: Desk, asked: Asked) -> Report | None:
     """Check the job for free and show the report; none if something must be mended first."""
-    with desk.screen.waiting("Checking"):
+    with desk.screen.waiting("Checking") as tell:
         request = Request(
             task=asked.task,
             params=asked.params,
@@ -115,7 +115,7 @@ def _checked(desk: Desk, asked: Asked) -> Report | None:
             flavor=asked.flavor,
             output=_output(asked),
         )
-        report = check(request, hub(desk.token), asked.backend, desk.clock)
+        report = check(request, hub(desk.token), asked.backend, desk.clock, tell=tell)
         report = replace(report, findings=(*asked.notes, *report.findings))
     if report.held and again.maker(desk, report) is None:
         report = report.refused()

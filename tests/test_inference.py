@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ ASK = ("llm", "--inference", "--prompt", "hello", "--model")
 
 
 @pytest.fixture(scope="module")
-def hub(shared_hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
+def hub(shared_hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> HubServer:
     """A Hub with models that cannot be asked."""
     api, folder = shared_hub.api("ann"), tmp_path_factory.mktemp("models")
     made = {
@@ -33,7 +32,7 @@ def hub(shared_hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
         api.create_repo(f"ann/{name}")
         api.upload_folder(repo_id=f"ann/{name}", folder_path=path)
     api.update_repo_settings("ann/gated", gated="manual")
-    yield shared_hub
+    return shared_hub
 
 
 def refused(said: Said, *words: str) -> None:

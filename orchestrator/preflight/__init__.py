@@ -6,6 +6,7 @@ do not need each other. What a part raises becomes a finding, and the rest goes 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,8 @@ from backends.base import Backend, Flavor
 from orchestrator.estimate import Estimate
 from orchestrator.preflight.account import Account, check_account, check_target, who
 from orchestrator.preflight.data import check_data, measure
+from orchestrator.preflight.doing import Doing, unheard
+from orchestrator.preflight.inspecting import Inspector, Share
 from orchestrator.preflight.layers import check_layers
 from orchestrator.preflight.lookup import find_model, is_folder
 from orchestrator.preflight.machine import Choice, check_machine
@@ -36,11 +39,22 @@ if TYPE_CHECKING:
 __all__ = ["Estimate", "Facts", "Findings", "Held", "Report", "Request", "check"]
 
 
-def check(request: Request, hub: HfApi | None, backend: Backend[Any], clock: Clock) -> Report:
-    """Return what can be known of a job before it costs anything. Raises nothing of the user's."""
+def check(
+    request: Request,
+    hub: HfApi | None,
+    backend: Backend[Any],
+    clock: Clock,
+    share: Share = Share(),  # noqa: B008 (frozen)
+    tell: Callable[[str], None] = unheard,
+) -> Report:
+    """Return what can be known of a job before it costs anything. Raises nothing of the user's.
+
+    `share` is what a look at the examples may take of this machine; `tell` is told, from several
+    threads, what is going on.
+    """
     started = clock.monotonic()
-    with ThreadPoolExecutor(8) as pool:
-        checking = _Check(request, hub, backend, clock, pool)
+    with Inspector(request.task.name, share) as inspector, ThreadPoolExecutor(8) as pool:
+        checking = _Check(request, hub, backend, clock, pool, inspector, Doing(tell))
         facts = checking.run()
     found = checking.findings
     report = Report(
@@ -61,6 +75,8 @@ class _Check:
     backend: Backend[Any]
     clock: Clock
     pool: ThreadPoolExecutor
+    inspector: Inspector
+    doing: Doing
 
     def __post_init__(self) -> None:
         self.findings = Findings()
@@ -111,7 +127,8 @@ class _Check:
                 else "no Hub token, and --push-to-hub needs one with write access",
                 fix=f"`hf auth login`, or set HF_TOKEN; make one at {endpoint()}/settings/tokens",
             )
-        return who(self.hub, self.clock)
+        with self.doing("account"):
+            return who(self.hub, self.clock)
 
     def _owner(self, account: Account | None) -> str | None:
         return self.request.owner or (account.name if account else None)
@@ -147,7 +164,8 @@ class _Check:
     def _model(self, account: Future[Account | None]) -> tuple[BaseModel | None, Findings]:
         look = partial(self._look_for_model, account)
         trusted = bool(getattr(self.request.params, "trust_remote_code", False))
-        return check_model(look, self.request.task.suits, trusted)
+        with self.doing(f"model {self.request.params.model}"):
+            return check_model(look, self.request.task.suits, trusted)
 
     def _look_for_model(self, account: Future[Account | None]) -> Found:
         name = self.request.params.model
@@ -161,8 +179,9 @@ class _Check:
         return found
 
     def _source(self) -> tuple[Source, dict[str, Measured]]:
-        source = find(self.request.params, self.hub)
-        return source, measure(source)
+        with self.doing(f"rows of {self.request.params.data_path}"):
+            source = find(self.request.params, self.hub)
+            return source, measure(source)
 
     def _data(
         self, source: Future[tuple[Source, dict[str, Measured]]], model: BaseModel | None
@@ -170,7 +189,8 @@ class _Check:
         found = self.findings.attempt("data", source.result)
         if found is None:
             return None
-        report, of_data = check_data(self.request.task, self.request.params, *found, model)
+        with self.doing("lengths in tokens"):
+            report, of_data = check_data(self.inspector, self.request.params, *found, model)
         self.findings.merge(of_data)
         return report
 

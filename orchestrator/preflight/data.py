@@ -6,12 +6,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from orchestrator.preflight.inspecting import Inspector
 from orchestrator.preflight.model import BaseModel
 from orchestrator.preflight.report import Findings
 from orchestrator.reading import Measured, Source
 from worker.errors import BadData
 from worker.splits import Split
-from worker.task import DataReport, Finding, ModelFacts, Task
+from worker.task import DataReport, Finding, ModelFacts
 
 MEASURED_BYTES = 256 << 20
 """Decoded bytes of a local split that are read to count its rows and find broken ones."""
@@ -38,7 +39,7 @@ def measure(source: Source) -> dict[str, Measured]:
 
 
 def check_data(
-    task: Task[Any],
+    inspector: Inspector,
     params: Any,
     source: Source,
     measured: dict[str, Measured],
@@ -50,8 +51,8 @@ def check_data(
     """
     findings = Findings()
     facts = model.facts if model else ModelFacts(params.model, 0, chat_template=PLAIN)
-    tokenizer = model.tokenizer if model else None
-    look = partial(task.inspect, params, _splits(source, measured), facts, tokenizer)
+    tokenizer = str(model.tokenizer) if model and model.tokenizer else None
+    look = partial(inspector.inspect, params, _splits(source, measured), facts, tokenizer)
     report: DataReport | None = findings.attempt("data", look)
     if report is None:
         return None, findings

@@ -8,15 +8,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestrator.preflight.report import Findings
 from worker.contract import ModelRef
 from worker.errors import BadConfig
 from worker.task import ModelFacts
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 WIDTH = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "I64": 8, "I32": 4, "I16": 2}
 """Bytes of a parameter, by the name safetensors gives its type; all others take one."""
@@ -79,7 +76,9 @@ class BaseModel:
     ref: ModelRef
     facts: ModelFacts
     stored_bytes: float
-    tokenizer: Tokenizer | None
+    tokenizer: Path | None
+    """Its `tokenizer.json`."""
+
     tensors: Callable[[], Iterable[str]] = tuple
     """Returns their names; empty where no file tells."""
 
@@ -122,7 +121,7 @@ def _described(found: Found, findings: Findings) -> BaseModel:
     size = f"{_people(parameters)} parameters, {kind}"
     findings.ok("model", " · ".join([f"{found.ref.name}{commit}", size, *found.about]))
     stored = found.stored_bytes or parameters * width
-    return BaseModel(found.ref, facts, stored, _tokenizer(found), found.tensors)
+    return BaseModel(found.ref, facts, stored, found.files.get("tokenizer.json"), found.tensors)
 
 
 def _config(found: Found) -> dict[str, Any]:
@@ -165,20 +164,6 @@ def _check_code(name: str, config: Mapping[str, Any], trusted: bool, findings: F
         findings.error("model", text, fix)
     else:  # nobody here can tell whether transformers knows this type by itself
         findings.warn("model", f"{text} It may be needed.", fix)
-
-
-def _tokenizer(found: Found) -> Tokenizer | None:
-    from tokenizers import Tokenizer
-
-    if "tokenizer.json" not in found.files:
-        return None
-    try:
-        tokenizer = Tokenizer.from_file(str(found.files["tokenizer.json"]))
-    except Exception as error:  # the library raises plain Exception
-        raise BadConfig(f"tokenizer.json of {found.ref.name} cannot be read: {error}") from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
 
 
 def _people(number: float) -> str:

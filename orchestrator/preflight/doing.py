@@ -1,0 +1,33 @@
+"""What a check is busy with, told whenever that changes: some parts take long, and at one time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+
+class Doing:
+    """The parts in flight. As a context it is one of them: `with doing("reading the rows"):`."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._now: list[str] = []
+        self._lock = Lock()
+
+    @contextmanager
+    def __call__(self, what: str) -> Iterator[None]:
+        """Tell that `what` goes on, until the context is left."""
+        with self._lock:
+            self._now.append(what)
+            self._tell(", ".join(self._now))
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._now.remove(what)
+                self._tell(", ".join(self._now))
+
+
+def unheard(now: str) -> None:
+    """Be told by a check that nobody watches."""

@@ -1,0 +1,105 @@
+"""A task's look at the examples, taken in a process that cannot take the laptop with it.
+
+See `worker.inspecting`, which is that process. It is started before there is anything to ask, so
+that it is ready by then, and it knows no secret.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from orchestrator.words import duration, size
+from worker.errors import BadConfig, BadData, HubtrainError
+from worker.inspecting import Question
+from worker.splits import Split
+from worker.task import DataReport, Finding, ModelFacts
+
+_HANDED_ON = """
+PATH PYTHONPATH PYTHONHOME LD_LIBRARY_PATH SYSTEMROOT TEMP TMP TMPDIR LANG LC_ALL
+"""
+HANDED_ON = frozenset(_HANDED_ON.split())
+"""What the process gets of the environment."""
+
+_KINDS: dict[str, type[HubtrainError]] = {kind.__name__: kind for kind in (BadData, BadConfig)}
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a look may take."""
+
+    seconds: float = 60.0
+    """Ten times what the most data that is shown takes on two cores."""
+
+    memory: int = 2 << 30
+
+
+class Inspector:
+    """The process: a context that ends it. It answers one question."""
+
+    def __init__(self, task: str, share: Share) -> None:
+        self._task, self._share = task, share
+        self._process: subprocess.Popen[bytes]
+
+    def __enter__(self) -> Inspector:
+        environ = {k: v for k, v in os.environ.items() if k.upper() in HANDED_ON}
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "worker.inspecting", self._task],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environ,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def inspect(
+        self,
+        params: Any,
+        splits: Mapping[str, Split],
+        facts: ModelFacts,
+        tokenizer: str | None,
+    ) -> DataReport:
+        """Return what the task makes of the examples. Raises `BadData`, `BadConfig`."""
+        listed = {role: replace(split, rows=list(split.rows)) for role, split in splits.items()}
+        memory = self._share.memory
+        question = Question(params.model_dump(exclude_unset=True), listed, facts, tokenizer, memory)
+        try:
+            said, trouble = self._process.communicate(pickle.dumps(question), self._share.seconds)
+        except subprocess.TimeoutExpired as late:
+            raise self._too_much(facts, duration(self._share.seconds), "run on") from late
+        return self._understood(said, trouble, facts)
+
+    def _understood(self, said: bytes, trouble: bytes, facts: ModelFacts) -> DataReport:
+        try:
+            told: dict[str, Any] = json.loads(said)
+        except ValueError:
+            if self._process.returncode < 0 or b"memory" in trouble:  # refused inside a library
+                told = {"memory": True}
+            else:
+                last = trouble.decode(errors="replace").strip().splitlines()[-1:]
+                raise HubtrainError(f"The examples could not be looked at: {last}") from None
+        if told.get("memory"):
+            raise self._too_much(facts, f"{size(self._share.memory)} of memory", "grow on")
+        if "error" in told:
+            raise _KINDS.get(told["error"], HubtrainError)(told["message"], fix=told["fix"])
+        found = told["report"]
+        findings = tuple(Finding(**finding) for finding in found.pop("findings"))
+        return DataReport(findings=findings, **found)
+
+    @staticmethod
+    def _too_much(facts: ModelFacts, share: str, goes_on: str) -> BadData:
+        return BadData(
+            f"a first look at the examples took more than {share} and was stopped: the chat "
+            f"template of {facts.name} would {goes_on}, or the rows are too large for it.",
+            fix="--chat-template chatml, another model, or smaller rows",
+        )

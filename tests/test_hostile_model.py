@@ -1,0 +1,91 @@
+"""A model or data from strangers cannot hang, fill or fool the laptop that looks at it."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standins.preflight import CHATS, Impatient, errors, model, only_error, said
+
+import backends
+from orchestrator.job import JobSettings
+from orchestrator.preflight import Report, Request, check
+from orchestrator.preflight.inspecting import Share
+from worker.tasks.llm import TASK
+
+LOOP = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+SWELL = "{% set ns = namespace(x='x' * 1000000) %}" + "{% set ns.x = ns.x ~ ns.x %}" * 14
+
+
+def looked(tmp_path: Path, template: str, share: Share | None = None, **how: Any) -> Report:
+    """Check a job of this machine whose model has this chat template."""
+    folder = tmp_path / "mine"
+    if not folder.exists():
+        model(folder, 1_000_000)
+    (folder / "chat_template.jinja").write_text(template)
+    data = tmp_path / "chats.jsonl"
+    if not data.exists():
+        data.write_text(CHATS)
+    settings = {"model": str(folder), "data_path": str(data), "trainer": "sft", "peft": True}
+    request = Request(
+        task=TASK,
+        params=TASK.params(**settings | how),
+        project="bot",
+        owner=None,
+        token_given=False,
+        job=JobSettings(project_name="bot"),
+    )
+    clock = Impatient()
+    backend = backends.load("local")(None, clock)
+    return check(request, None, backend, clock, share or Share())
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ messages | tojson(cls=dict) }}",
+        "{{ 1 / 0 }}",
+        "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
+        "{{ messages | tojson(indent=-999999999999999999999) }}",
+        "{{ raise_exception('no' * 100000) }}",
+    ],
+)
+def test_whatever_a_template_raises_is_said_in_words(tmp_path: Path, template: str) -> None:
+    wrong = only_error(looked(tmp_path, template))
+    assert wrong.text.startswith("The chat template refuses line 1 of chats.jsonl")
+    assert len(wrong.text) <= 2000 and "--chat-template chatml" in wrong.fix
+
+
+def test_a_template_that_never_ends_is_stopped(tmp_path: Path) -> None:
+    began = time.monotonic()
+    wrong = only_error(looked(tmp_path, LOOP, Share(seconds=5)))
+    assert time.monotonic() - began < 20
+    assert "took more than 5.0 s and was stopped" in wrong.text
+    assert "--chat-template chatml" in wrong.fix
+
+
+def test_a_template_that_swells_gets_no_more_than_its_share(tmp_path: Path) -> None:
+    wrong = only_error(looked(tmp_path, SWELL, Share(memory=1 << 30)))
+    assert "took more than 1.1 GB of memory and was stopped" in wrong.text
+
+
+def test_a_tokenizer_that_is_none_is_said(tmp_path: Path) -> None:
+    model(tmp_path / "mine", 1_000_000)
+    (tmp_path / "mine" / "tokenizer.json").write_text('{"model": 1}')
+    wrong = only_error(looked(tmp_path, "{{ messages[0].content }}"))
+    assert "tokenizer.json of" in wrong.text and "cannot be read" in wrong.text
+
+
+def test_of_a_very_long_row_only_the_beginning_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "chats.jsonl").write_text(json.dumps({"text": "word and word. " * 700_000}) + "\n")
+    began = time.monotonic()
+    report = looked(tmp_path, "", trainer="default", block_size=1024)
+    took = time.monotonic() - began
+    assert report.ok, errors(report)
+    assert "1 row is very long: only the beginning was counted" in said(report, "data")
+    whole = report.known.data.tokens
+    assert 3_000_000 < whole < 11_000_000 and report.known.data.steps > 3000
+    assert took < 20
