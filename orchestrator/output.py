@@ -2,7 +2,8 @@
 
 A `Screen` is the only thing that prints. With `--json` standard output carries one JSON document
 and nothing else. On a terminal long work has progress bars; in a pipe it has a line whenever
-something new happens, and every so often while nothing does.
+something new happens, and every so often while nothing does. Secrets, and characters that would
+act on a terminal, end here, wherever they came from.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from orchestrator.visible import visible, visible_json
 from worker.clock import Clock
 from worker.redact import Redactor
 
@@ -57,21 +59,24 @@ class Screen:
         )
         self._errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
+    def _clean(self, text: str) -> str:
+        """Return text without secrets and without anything that would act on a terminal."""
+        return self._redact(visible(text))
+
     def say(self, *lines: str) -> None:
         """Print lines of plain text, indented as all output is."""
         for line in lines:
-            self._console.print(escape(f"  {self._redact(line)}".rstrip()))
+            self._console.print(escape(f"  {self._clean(line)}".rstrip()))
 
     def plain(self, line: str) -> None:
-        """Print a line as it is, secrets aside: a job's output. Bars stay below it."""
-        self._console.out(self._redact(line), highlight=False)
+        """Print a line as it is, as far as it only shows: a job's output. Bars stay below it."""
+        self._console.out(self._clean(line), highlight=False)
 
     def document(self, document: Any) -> None:
         """Print the one JSON document of a `--json` command; nothing without `--json`."""
         if self.as_json:
-            self._out.write(
-                self._redact(json.dumps(document, default=_plain, ensure_ascii=False)) + "\n"
-            )
+            text = json.dumps(document, default=_plain, ensure_ascii=False)
+            self._out.write(self._redact(visible_json(text)) + "\n")
             self._out.flush()
 
     def findings(self, findings: Iterable[Finding]) -> None:
@@ -81,25 +86,26 @@ class Screen:
         before = ""
         for row in rows:
             repeated = row.level == "ok" and row.topic == before
-            sign, topic = (" ", "") if repeated else (_SIGNS[row.level], row.topic)
-            for text in self._redact(row.text).splitlines():
+            sign, topic = (" ", "") if repeated else (_SIGNS[row.level], self._clean(row.topic))
+            for text in self._clean(row.text).split("\n"):
                 self._console.print(f"  {sign} {escape(topic):<{width}}  {escape(text)}")
                 sign, topic = " ", ""
             if row.fix:
-                self._console.print(f"    {'':<{width}}  [bold]{escape(self._redact(row.fix))}[/]")
+                self._console.print(f"    {'':<{width}}  [bold]{escape(self._clean(row.fix))}[/]")
             before = row.topic
 
     def error(self, message: str, fix: str = "", *, exit_code: int = 2) -> None:
         """Print what was wrong to standard error, and as JSON where that is asked for."""
         self.document({"error": message, "fix": fix, "exit_code": exit_code})
-        for line in self._redact(message).splitlines():
+        for line in self._clean(message).split("\n"):
             self._errors.print(f"  [red]✗[/] {escape(line)}")
         if fix:
-            self._errors.print(f"    {escape(self._redact(fix))}")
+            self._errors.print(f"    {escape(self._clean(fix))}")
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table without lines. A narrow terminal cuts cells, but never the first column."""
-        cells = [[self._redact(cell) for cell in row] for row in rows]
+        cells = [[self._clean(cell) for cell in row] for row in rows]
+        columns = [self._clean(column) for column in columns]
         table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="bold")
         for number, column in enumerate(columns):
             whole = max(len(row[number]) for row in [columns, *cells])
@@ -117,7 +123,7 @@ class Screen:
         if self.as_json or not self._console.is_terminal:
             yield lambda now: None
             return
-        with self._console.status(f"  {escape(what)}") as status:
+        with self._console.status(escape(self._clean(f"  {what}"))) as status:
             yield lambda now: status.update(escape(self._clean(f"  {what}: {now}")))
 
     @contextmanager
@@ -127,7 +133,10 @@ class Screen:
 
         terminal = self._console.is_terminal and not self.as_json
         stages: Stages
-        stages = Bars(self._console, self.clock) if terminal else Lines(self.say, self.clock)
+        if terminal:
+            stages = Bars(self._console, self.clock, self._clean)
+        else:
+            stages = Lines(self.say, self.clock)
         try:
             yield stages
         finally:

@@ -48,8 +48,9 @@ class Stages:
 class Bars(Stages):
     """Progress bars of a terminal."""
 
-    def __init__(self, console: Console, clock: Clock) -> None:
+    def __init__(self, console: Console, clock: Clock, clean: Callable[[str], str]) -> None:
         self.clock = clock
+        self._clean = clean
         self._progress = Progress(
             TextColumn("  {task.description:<12}"),
             BarColumn(20),
@@ -62,13 +63,13 @@ class Bars(Stages):
         self._progress.start()
 
     def show(self, what: str, done: float | None, note: str) -> None:
-        name = _titled(what)
+        name = escape(self._clean(_titled(what)))
         if name not in self._tasks:
             self._finish()
             self._tasks[name] = self._progress.add_task(name, total=None, note="")
         total = None if done is None else 1.0
         self._progress.update(
-            self._tasks[name], total=total, completed=done or 0.0, note=escape(note)
+            self._tasks[name], total=total, completed=done or 0.0, note=escape(self._clean(note))
         )
 
     def _finish(self) -> None:

@@ -40,7 +40,7 @@ def looked(tmp_path: Path, template: str, share: Share | None = None, **how: Any
     )
     clock = Impatient()
     backend = backends.load("local")(None, clock)
-    return check(request, None, backend, clock, share or Share())
+    return check(request, None, backend, clock, share=share or Share())
 
 
 @pytest.mark.parametrize(

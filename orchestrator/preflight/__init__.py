@@ -44,6 +44,7 @@ def check(
     hub: HfApi | None,
     backend: Backend[Any],
     clock: Clock,
+    *,
     share: Share = Share(),  # noqa: B008 (frozen)
     tell: Callable[[str], None] = unheard,
 ) -> Report:

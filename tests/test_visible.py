@@ -1,0 +1,78 @@
+"""Whatever models, data and providers say, a terminal only shows it."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from orchestrator.output import Screen
+from orchestrator.visible import visible
+from worker.clock import SystemClock
+from worker.task import Finding
+
+EVIL = {
+    "escape": ("a\x1b[2J\x1b]52;c;ZXZpbA==\x07b", r"a\x1b[2J\x1b]52;c;ZXZpbA==\x07b"),
+    "return": ("it costs $900\rfree     ", r"it costs $900\rfree     "),
+    "backspace": ("no\b\bok", r"no\x08\x08ok"),
+    "c1": ("a\x9b2Jb", r"a\x9b2Jb"),
+    "bidi": ("model-\u202egpj.exe", r"model-\u202egpj.exe"),
+    "isolate": ("\u2066x\u2069", r"\u2066x\u2069"),
+    "separator": ("a\u2028b", r"a\u2028b"),
+    "half": ("a\ud800b", r"a\ud800b"),
+}
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_what_acts_is_shown(name: str) -> None:
+    text, shown = EVIL[name]
+    assert visible(text) == shown
+
+
+def test_what_only_shows_stays() -> None:
+    plain = "größe\t漢字 👩‍👩‍👧 שלום\nnext"
+    assert visible(plain) == plain
+    assert visible("\x1b[1;32mdone\x1b[0m\r\n") == "done\n", "colours of a log"
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what it was sent."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_no_way_of_printing_lets_it_through(
+    as_json: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    evil = "".join(text for text, _ in EVIL.values())
+    out = io.StringIO()
+    screen = Screen(SystemClock(), as_json=as_json, out=out)
+    screen.say(evil)
+    screen.plain(evil)
+    screen.findings([Finding("error", evil, evil, evil)])
+    screen.table([evil], [[evil]])
+    screen.error(evil, evil)
+    screen.document({evil: [evil]})
+    with screen.waiting(evil) as tell:
+        tell(evil)
+    with screen.stages() as stages:
+        stages.show(evil, 0.5, evil)
+    printed = out.getvalue() + capsys.readouterr().err
+    acting = {c for text, _ in EVIL.values() for c in text if not c.isprintable()}
+    assert not acting & set(printed), printed
+    if as_json:
+        documents: list[Any] = [json.loads(line) for line in out.getvalue().splitlines()]
+        assert documents[1] == {evil: [evil]}, "programs get what it was"
+
+
+def test_bars_of_a_terminal_only_show() -> None:
+    out = Terminal()
+    with Screen(SystemClock(), out=out).stages() as stages:
+        stages.show("Training", 0.5, "\x1b]0;owned\x07\u202e")
+    assert "\x1b]0;" not in out.getvalue() and "\u202e" not in out.getvalue()
