@@ -39,6 +39,8 @@ ENVIRONMENT = {
 SETTINGS: dict[str, Any] = {
     "trainer": "sft",
     "block_size": ROW_TOKENS,
+    "batch_size": 1,
+    "gradient_accumulation": 1,
     "lr": 1e-4,
     "save_strategy": "no",
     "disable_gradient_checkpointing": True,

@@ -29,6 +29,7 @@ MODEL = "demo/python-docs"
 COMMAND = (
     f"hubtrain llm --train --trainer sft --peft --model {BASE} --data-path {DATA} "
     "--project-name python-docs --backend spaces-cpu --push-to-hub --username demo "
+    "--batch-size 1 --gradient-accumulation 1 "
     "--token $HF_TOKEN"
 )
 PROMPT = "What does Python's reference say about 'assert'?"

@@ -18,6 +18,7 @@ from tiny_llm import chats, write_model, write_rows
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 
 MODEL = "ann/tiny"
+SMALL = ("--batch-size", "1", "--gradient-accumulation", "1")
 STEPS = ("--epochs", "1", "--model-max-length", "64", "--max-steps", "6")
 FOREVER = ("--epochs", "100000", "--model-max-length", "64")
 
@@ -44,7 +45,7 @@ def train(*more: str, project: str = "bot", backend: str = "spaces-cpu") -> tupl
     return (
         *("llm", "--train", "--trainer", "sft", "--peft", "--model", MODEL),
         *("--data-path", "chats.jsonl", "--project-name", project, "--backend", backend),
-        *("--push-to-hub", "--username", "ann", "--json", *more),
+        *("--push-to-hub", "--username", "ann", "--json", *SMALL, *more),
     )
 
 

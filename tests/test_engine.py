@@ -71,6 +71,17 @@ def test_the_loss_falls_and_the_model_loads(
     assert isinstance(events[-1], Phase) and events[-1].name == "saved"
 
 
+def test_tensorboard_can_read_the_curves_that_go_out_with_the_model(
+    model: Path, data: Path, tmp_path: Path
+) -> None:
+    output, _ = trained(model, data, tmp_path, log="tensorboard", logging_steps=1, max_steps=3)
+    (file,) = (output / "runs").iterdir()
+    assert file.name == "events.out.tfevents.0.hubtrain"
+    written = file.read_bytes()
+    assert written.count(b"train/loss") >= 3
+    assert str(tmp_path).encode() not in written
+
+
 def test_progress_says_how_far_and_how_fast(model: Path, data: Path, tmp_path: Path) -> None:
     _, events = trained(model, data, tmp_path, epochs=2, trainer="sft")
     progress = [e for e in events if isinstance(e, Progress)]

@@ -33,8 +33,11 @@ FACTS = ModelFacts(
 )
 
 
+SMALL = {"block_size": 64, "batch_size": 1, "gradient_accumulation": 1}
+
+
 def params(**settings: Any) -> LlmParams:
-    return LlmParams(model="m", data_path="x", **{"block_size": 64, **settings})
+    return LlmParams(model="m", data_path="x", **{**SMALL, **settings})
 
 
 def split(rows: Iterable[dict[str, Any]], source: str = "chats.jsonl", total: int = 0) -> Split:

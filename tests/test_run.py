@@ -33,6 +33,7 @@ def data(tmp_path: Path) -> Path:
 
 def spec(folder: Path, model: Path, data: Path, **settings: Any) -> Path:
     params = {"model": str(model), "data_path": str(data), "trainer": "sft", "block_size": 64}
+    params |= {"batch_size": 1, "gradient_accumulation": 1}
     job = {
         "job_id": "k4xabc",
         "project": "p",

@@ -212,3 +212,4 @@ def test_an_adapter_learns_faster_unless_told() -> None:
 def test_a_tracker_is_installed_where_the_job_runs() -> None:
     assert LlmParams(**NEEDED).extras == ()
     assert LlmParams(**NEEDED, log="wandb").extras == ("wandb",)
+    assert LlmParams(**NEEDED, log="tensorboard").extras == (), "its writer comes with [llm]"

@@ -89,9 +89,8 @@ def job(
     model: Path, data: Path, folder: Path, *, valid: Path | None = None, **settings: Any
 ) -> tuple[LlmParams, Run, list[Event]]:
     """Return settings, the run they make, and the list its events will be in."""
-    params = LlmParams(
-        model=str(model), data_path=str(data), **{"block_size": 64, "lr": 1e-3, **settings}
-    )
+    small = {"block_size": 64, "lr": 1e-3, "batch_size": 1, "gradient_accumulation": 1}
+    params = LlmParams(model=str(model), data_path=str(data), **{**small, **settings})
     events: list[Event] = []
     run = Run(
         model=ModelRef(name=str(model)),

@@ -70,12 +70,12 @@ class Optimisation(Params):
     max_steps: Annotated[int, Ge(1)] | None = None
     """Stop after so many optimizer steps, whatever `epochs` says."""
 
-    batch_size: Annotated[int, Ge(1), Le(MOST), Flag("--train-batch-size", "-b")] = 1
+    batch_size: Annotated[int, Ge(1), Le(MOST), Flag("--train-batch-size", "-b")] = 2
     """Rows per device and forward pass."""
 
     gradient_accumulation: Annotated[
         int, Ge(1), Le(MOST), Flag("--gradient-accumulation-steps", "--accumulate")
-    ] = 1
+    ] = 4
     """Forward passes whose gradients are summed before the weights move."""
 
     lr: Annotated[float | None, Gt(0), Flag("--learning-rate")] = None
@@ -192,8 +192,9 @@ class Watching(Params):
 
     @property
     def extras(self) -> tuple[str, ...]:
-        """Extras of the package that these settings need: each tracker has one of its name."""
-        return () if self.log == "none" else (self.log,)
+        """Extras of the package that these settings need: each tracker has one of its name, save
+        tensorboard, whose writer comes with the trainer."""
+        return () if self.log in {"none", "tensorboard"} else (self.log,)
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -85,9 +85,13 @@ def _optimizer(name: str) -> str:
 
 
 def trackers(log: str) -> list[str]:
-    """Return the trackers to report to. Raises `BadConfig` where one is not installed."""
+    """Return the trackers of transformers to report to; `curves` writes those of TensorBoard.
+
+    Raises `BadConfig` where one is not installed.
+    """
     if log == "none":
         return []
-    if find_spec(log) is None and not (log == "tensorboard" and find_spec("tensorboardX")):
+    ours = log == "tensorboard"
+    if find_spec("tensorboardX" if ours else log) is None:
         raise BadConfig(f"{log} is not installed on this machine.", fix="--log none")
-    return [log]
+    return [] if ours else [log]

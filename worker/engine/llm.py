@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import PrinterCallback, set_seed
+from transformers import PrinterCallback, TrainerCallback, set_seed
 from transformers.loss.loss_utils import ForCausalLMLoss
 
 from worker.contract import Phase
@@ -62,7 +62,7 @@ def train(params: LlmParams, run: Run) -> None:
         train_dataset=rows,
         eval_dataset=valid if corpus.valid else None,
         data_collator=_collate(params, model, tokenizer),
-        callbacks=[Report(run.emit), StopWhenAsked(run.stop)],
+        callbacks=[Report(run.emit), StopWhenAsked(run.stop), *_curves(params, run)],
     )
     trainer.remove_callback(PrinterCallback)  # the events say it all
     trainer.train(resume_from_checkpoint=str(run.last_checkpoint) if run.last_checkpoint else None)
@@ -74,7 +74,23 @@ def train(params: LlmParams, run: Run) -> None:
             model = merged(model, params, run.model, run.work / "adapter")
         save_model(model, run.output, precision.checkpoint)
         save_tokenizer(tokenizer, corpus.template, run.output)
+        _keep_curves(params, run)
     run.emit(Phase(name="saved"))
+
+
+def _curves(params: LlmParams, run: Run) -> list[TrainerCallback]:
+    if params.log != "tensorboard":
+        return []
+    from worker.engine import curves  # takes half a second that few need
+
+    return [curves.Curves(run.work / curves.FOLDER)]
+
+
+def _keep_curves(params: LlmParams, run: Run) -> None:
+    if params.log == "tensorboard":
+        from worker.engine import curves
+
+        curves.keep(run.work, run.output)
 
 
 def _rows(examples: Sequence[Tokens], params: LlmParams) -> TrainingRows:
