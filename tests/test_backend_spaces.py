@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from huggingface_hub import JobHardwareInfo
 from huggingface_hub.hf_api import SpaceInfo
 from standins.bench import (
     CANARY,
@@ -32,6 +33,7 @@ from backends.errors import (
 from backends.handle import Handle
 from backends.spaces import Spaces, _status
 from backends.spaces.request import SpaceRequest
+from localhub.prices import FLAVORS
 from worker.contract import DataRef, EndReason, Machine, ModelRef
 from worker.errors import HubtrainError, HubUnreachable, NoWrite
 
@@ -108,6 +110,13 @@ def test_every_stage_says_whether_it_lives_and_costs(
     status = _status(info)
     unbuilt = EndReason.BUILD_ERROR if stage in {"CONFIG_ERROR", "BUILD_ERROR"} else None
     assert status == Status(alive, costing, stage, url="http://x", reason=unbuilt)
+
+
+@pytest.mark.parametrize(("said", "count"), [("4", 4), ("1", 1), (None, 1)])
+def test_a_machine_with_a_gpu_never_passes_for_one_without(said: str | None, count: int) -> None:
+    offer = {**next(f for f in FLAVORS if f.name == "l4x4").listed(space=True)}
+    offer["accelerator"] = {**offer["accelerator"], "quantity": said}
+    assert Spaces()._flavor(JobHardwareInfo(**offer)).accelerators == count
 
 
 @pytest.mark.parametrize("user", [None, "bob"])

@@ -196,7 +196,8 @@ class Spaces(Backend[SpaceRequest]):
             usd_per_hour=round(offer.unit_cost_micro_usd * minutes / 1e6, 4),
             memory_bytes=_amount(offer.ram),
             accelerator=gpu.model if gpu else None,
-            accelerators=int(_amount(gpu.quantity)) if gpu else 0,
+            # One, where the list does not count: no GPU machine may pass for one without.
+            accelerators=max(1, int(_amount(gpu.quantity))) if gpu else 0,
             vram_bytes=_amount(gpu.vram) if gpu else 0.0,
             cpus=_amount(offer.cpu),
             short_names=tuple(s for s, name in self.short_names.items() if name == offer.name),

@@ -31,7 +31,7 @@ def write(folder: Path, *, seen_as: Path | None = None, **settings: Any) -> JobS
     Its model is to be in `folder / "out"`.
     """
     there = seen_as or folder
-    tiny_llm.write_model(folder / "model")
+    _in_half_precision(tiny_llm.write_model(folder / "model"))
     tiny_llm.write_rows(folder / "data" / "train.jsonl", tiny_llm.chats(ROWS))
     model, data = str(there / "model"), there / "data"
     params = {"model": model, "data_path": str(data), "trainer": "sft", "block_size": 64}
@@ -47,6 +47,14 @@ def write(folder: Path, *, seen_as: Path | None = None, **settings: Any) -> JobS
     )
     (folder / JOB_FILE).write_text(job.model_dump_json(), encoding="utf-8")
     return job
+
+
+def _in_half_precision(model: Path) -> None:
+    """Write a model's weights anew in bfloat16, as most models are published."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    AutoModelForCausalLM.from_pretrained(model, dtype=torch.bfloat16).save_pretrained(model)
 
 
 def environment(there: Path) -> dict[str, str]:

@@ -42,5 +42,7 @@ def fast_bfloat16() -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device() == "mps":
         return True
+    if not hasattr(torch.cpu, "get_capabilities"):  # torch 2.10 knows only these two
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     found = torch.cpu.get_capabilities()
     return bool(found.get("avx512_bf16") or found.get("amx_bf16") or found.get("bf16"))
