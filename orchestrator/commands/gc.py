@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from orchestrator.desk import Desk
-from orchestrator.gc import Leftover, sweep
-from orchestrator.words import count, money
-from worker.errors import HubtrainError
+from orchestrator.exits import FAILED
+from orchestrator.gc import Leftover, Sweep, sweep
+from orchestrator.words import count, money, size
+from worker.errors import HubtrainError, NoWrite
 from worker.task import Finding
 
 
 @click.command("gc")
 @click.option("--yes", "-y", is_flag=True, help="Stop what is found without asking.")
 @click.option("--delete", is_flag=True, help="Delete it too, instead of only stopping it.")
+@click.option("--data", is_flag=True, help="Also the private datasets of packed data.")
 @click.option("--username", "owners", multiple=True, help="Account to look at; yours if not given.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document; asks nothing.")
-def COMMAND(yes: bool, delete: bool, owners: tuple[str, ...], as_json: bool) -> int:  # noqa: N802
+def COMMAND(  # noqa: N802
+    yes: bool, delete: bool, data: bool, owners: tuple[str, ...], as_json: bool
+) -> int:
     """Find machines that live on after their job, by record and by tag, and stop them.
 
     Exits 0 if nothing of that kind is left, and everything could be asked.
@@ -32,17 +38,49 @@ def COMMAND(yes: bool, delete: bool, owners: tuple[str, ...], as_json: bool) -> 
         desk.screen.findings([Finding("warn", "account", text, "hf auth login")])
     desk.screen.say(*(f"Running as it should: {handle}" for handle in running))
     desk.screen.say(_headline(desk, garbage, swept.unanswered), *map(_line, garbage))
-    agreed = bool(garbage) and (yes or (not as_json and _agreed(desk)))
+    agreed = bool(garbage) and (yes or (not as_json and _agreed(desk, "  Stop?")))
     left = [one for one in garbage if not (agreed and _stopped(desk, one, delete))]
-    desk.screen.document(
-        {
-            "stopped": [str(one.found.handle) for one in garbage if one not in left],
-            "left": [str(one.found.handle) for one in left],
-            "running": running,
-            "unanswered": swept.unanswered,
-        }
+    document: dict[str, Any] = {
+        "stopped": [str(one.found.handle) for one in garbage if one not in left],
+        "left": [str(one.found.handle) for one in left],
+        "running": running,
+        "unanswered": swept.unanswered,
+    }
+    if data:
+        document["data"] = _data(desk, swept, owners, yes)
+    desk.screen.document(document)
+    return FAILED if left or swept.unanswered else 0
+
+
+def _data(desk: Desk, swept: Sweep, owners: tuple[str, ...], yes: bool) -> list[dict[str, Any]]:
+    """List the datasets of packed data and remove those no job reads; each, for `--json`."""
+    from orchestrator.stored import discard, stored
+
+    try:
+        if desk.token is None:
+            raise NoWrite("they can only be seen with a Hub token")
+        found = stored(desk, owners or desk.accounts(), swept.leftovers.values())
+    except HubtrainError as error:
+        swept.unanswered.append(f"the datasets: {error}")
+        desk.screen.findings([Finding("warn", "not asked", swept.unanswered[-1])])
+        return []
+    free = [one for one in found if not one.used_by]
+    many = size(sum(one.size_bytes for one in found))
+    none = "No data of jobs is stored."
+    desk.screen.say(f"{count(len(found), 'dataset')} of packed data, {many}:" if found else none)
+    for one in found:
+        use = f"read by {', '.join(one.used_by)}" if one.used_by else "read by no running job"
+        desk.screen.say(f"  {one.repo_id} · {size(one.size_bytes)} · {use}")
+    if free and swept.unanswered:
+        desk.screen.say("None is removed: whether a job reads them could not be asked.")
+        free = []
+    removing = bool(free) and (
+        yes or (not desk.as_json and _agreed(desk, f"  Remove {len(free)} that no job reads?"))
     )
-    return 1 if left or swept.unanswered else 0
+    for one in free if removing else []:
+        discard(desk, one.repo_id)
+        desk.screen.say(f"Removed {one.repo_id}")
+    return [{**one.to_json(), "removed": removing and one in free} for one in found]
 
 
 def _headline(desk: Desk, garbage: list[Leftover], unanswered: list[str]) -> str:
@@ -60,12 +98,12 @@ def _line(one: Leftover) -> str:
     return f"  {one.found.handle} · {one.found.status.stage} ({costs}{spent}) · {one.why}"
 
 
-def _agreed(desk: Desk) -> bool:
+def _agreed(desk: Desk, question: str) -> bool:
     """Ask the user; nobody there to answer is a no."""
     try:
-        return click.confirm("  Stop?", default=False)
+        return click.confirm(question, default=False)
     except click.Abort:
-        desk.screen.say("", "Left as it is; `hubtrain gc --yes` stops it.")
+        desk.screen.say("", "Left as it is; --yes does it without asking.")
         return False
 
 

@@ -7,6 +7,7 @@ short: the Hub keeps whole files it was sent even before they are committed.
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -27,9 +28,18 @@ NAME_DIGITS = 12
 """Hex digits of the content in the repo's name: chance makes two alike once in 17 million repos."""
 
 
+_PREFIX = "hubtrain-data-"
+_PACKED = re.compile(rf"[^/]+/{_PREFIX}[0-9a-f]{{{NAME_DIGITS}}}")
+
+
+def is_packed(repo_id: str) -> bool:
+    """Whether a dataset repo has a name that only packed data gets."""
+    return bool(_PACKED.fullmatch(repo_id))
+
+
 def repo_of(package: Package, owner: str) -> str:
     """Return the dataset repo of a package: the same content always has the same one."""
-    return f"{owner}/hubtrain-data-{package.content[:NAME_DIGITS]}"
+    return f"{owner}/{_PREFIX}{package.content[:NAME_DIGITS]}"
 
 
 def planned_ref(package: Package, owner: str | None) -> DataRef:

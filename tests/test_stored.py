@@ -1,0 +1,85 @@
+"""The private datasets of packed data: found, named, and removed unless a job reads them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from standins.laptop import Laptop
+from standins.localhub import HubServer
+from test_gc import SPEC
+
+from orchestrator.records import Records
+from worker.contract import DataRef, EndReason, Failed
+
+NOW = datetime.now(UTC)
+
+
+def dataset(hub: HubServer, digit: str, name: str = "hubtrain-data-") -> str:
+    repo_id = f"ann/{name}{digit * 12}"
+    hub.api().create_repo(repo_id, repo_type="dataset", private=True)
+    hub.api().upload_file(
+        repo_id=repo_id, repo_type="dataset", path_or_fileobj=b"x" * 5000, path_in_repo="a.parquet"
+    )
+    return repo_id
+
+
+def job(home: Path, job_id: str, repo_id: str, *, ended: bool) -> None:
+    spec = SPEC.model_copy(update={"job_id": job_id, "data": DataRef(repo_id=repo_id)})
+    records = Records(home)
+    records.claim(job_id, lambda: spec, NOW)
+    if ended:
+        said = Failed(reason=EndReason.PROVIDER, message="x", at=NOW, source="laptop")
+        records.add(job_id, [said])
+
+
+@pytest.fixture
+def laptop(shared_hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Laptop:
+    monkeypatch.setenv("HF_ENDPOINT", shared_hub.endpoint)
+    return Laptop(tmp_path / "home", shared_hub)
+
+
+def test_gc_lists_packed_data_and_removes_what_no_job_reads(laptop: Laptop) -> None:
+    free, read = dataset(laptop.hub, "a"), dataset(laptop.hub, "b")
+    mine = dataset(laptop.hub, "c", name="notes-")
+    job(laptop.home, "aaa", free, ended=True)
+    job(laptop.home, "bbb", read, ended=False)
+    listed = laptop.run("gc", "--data", "--json")
+    assert listed.code == 0, listed.err
+    assert listed.document["data"] == [
+        {"repo_id": free, "bytes": 6519, "used_by": [], "removed": False},
+        {"repo_id": read, "bytes": 6519, "used_by": ["bbb"], "removed": False},
+    ]
+    said = laptop.run("gc", "--data", "--yes")
+    assert said.code == 0, said.err
+    assert f"{free} · 6.5 kB · read by no running job" in said.out
+    assert f"{read} · 6.5 kB · read by bbb" in said.out
+    assert {d.id for d in laptop.hub.api().list_datasets(author="ann")} == {read, mine}
+
+
+def test_rm_names_the_data_that_stays_or_removes_it(laptop: Laptop) -> None:
+    repo_id = dataset(laptop.hub, "d")
+    for job_id in ("ddd", "eee"):
+        job(laptop.home, job_id, repo_id, ended=True)
+    job(laptop.home, "fff", repo_id, ended=False)
+    said = laptop.run("rm", "ddd")
+    assert said.code == 0, said.err
+    assert f"its data stays: {repo_id} (private); hubtrain gc --data removes it" in said.out
+    assert f"its data stays: {repo_id}, which fff reads" in laptop.run("rm", "eee", "--data").out
+    assert laptop.hub.api().repo_exists(repo_id, repo_type="dataset")
+    gone = laptop.run("rm", "fff", "--data", "--json")
+    assert gone.document == [{"job": "fff", "data": repo_id, "data_removed": True}]
+    assert not laptop.hub.api().repo_exists(repo_id, repo_type="dataset")
+    assert laptop.jobs() == []
+
+
+def test_a_job_whose_hub_is_gone_can_be_forgotten(laptop: Laptop) -> None:
+    job(laptop.home, "ggg", "ann/chats", ended=False)
+    away = {"HF_ENDPOINT": "http://127.0.0.1:9"}
+    refused = laptop.run("rm", "ggg", "--json", **away)
+    assert refused.code == 1
+    assert "hubtrain rm --forget ggg" in json.loads(refused.out)["fix"]
+    assert laptop.run("rm", "ggg", "--forget", **away).code == 0
+    assert laptop.jobs() == []
