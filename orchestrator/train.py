@@ -21,6 +21,7 @@ from orchestrator.exits import MENDABLE
 from orchestrator.follow import detachable, follow, unlaunched
 from orchestrator.job import JobSettings, project_of
 from orchestrator.listing import summary
+from orchestrator.plan import Plan, Value, chosen
 from orchestrator.preflight import Findings, Report, Request, check
 from orchestrator.secrets import secrets_of
 from orchestrator.settings import FLAGS, Settings
@@ -49,6 +50,10 @@ class Asked:
 
     secrets: Mapping[str, str] = field(repr=False)
     """What `launch` hands to the machine, by environment name."""
+
+    shown: tuple[Value, ...] = ()
+    """Settings for the plan, each with where it was said."""
+
     notes: tuple[Finding, ...] = ()
     """What was said and does nothing."""
 
@@ -68,7 +73,8 @@ def train(desk: Desk, task: Task[Any], settings: Settings, *, dry_run: bool, det
             if done.story.state.final:
                 return again.tell(desk, done)
         if dry_run:
-            return _show(desk, report, plan)
+            order = _order(asked, report, package)
+            return _show(desk, report, Plan(asked.shown, package, order, plan))
         submitted = _submitted(desk, asked, report, package)
     return _watched(desk, submitted, detach=detach)
 
@@ -96,6 +102,7 @@ def _asked(task: Task[Any], settings: Settings, desk: Desk) -> Asked:
         project,
         typed=frozenset(n for n, origin in settings.origins.items() if origin == FLAGS),
         secrets=secrets_of(params, desk.token),
+        shown=chosen((job, params, options), settings, task.shown(params)),
         notes=tuple(Finding("warn", "settings", note) for note in settings.notes),
     )
 
@@ -205,9 +212,9 @@ def _plan(asked: Asked, report: Report, package: packing.Package) -> PlannedRequ
     return plan
 
 
-def _show(desk: Desk, report: Report, plan: PlannedRequest) -> int:
-    desk.screen.say("", "The plan; nothing was created:", *str(plan).splitlines())
-    desk.screen.document({**_report_document(report), "plan": plan.to_json()})
+def _show(desk: Desk, report: Report, plan: Plan) -> int:
+    desk.screen.say("", "The plan; nothing was created:", *plan.lines())
+    desk.screen.document({**_report_document(report), **plan.to_json()})
     return 0
 
 

@@ -61,3 +61,30 @@ def test_a_folder_that_is_not_ours_is_left_as_it_is(laptop: Laptop) -> None:
     assert said.code == 2
     assert mine.read_text() == "mine"
     assert [p.name for p in mine.parent.iterdir()] == ["README.md"]
+
+
+def test_a_plan_shows_settings_and_where_they_were_said_and_no_hashes(laptop: Laptop) -> None:
+    here, api = laptop.home.parent, laptop.hub.api()
+    api.create_repo("ann/tiny", exist_ok=True)
+    api.upload_folder(repo_id="ann/tiny", folder_path=here / "tiny")
+    (here / "job.yml").write_text("task: llm-sft\nparams:\n  epochs: 3\n")
+    words = [
+        *("llm", "--train", "--config", "job.yml", "--model", "ann/tiny", "--peft", "--dry-run"),
+        *("--data-path", "chats.jsonl", "--project", "bot2", "--backend", "spaces-t4"),
+        "--push-to-hub",
+    ]
+    said = laptop.run(*words, HUBTRAIN_BATCH_SIZE="3")
+    assert said.code == 0, said.err + said.out
+    rows = [line.split() for line in said.out.splitlines()]
+    assert ["epochs", "3", "job.yml"] in rows
+    assert ["lr", "0.0002", "default"] in rows
+    assert ["batch_size", "3", "environment"] in rows
+    assert ["peft", "on", "flag"] in rows
+    assert "ann/hubtrain-data-" in said.out and "20 training rows" in said.out
+    assert "Model  ann/bot2, a private repo" in said.out
+    assert len(said.out.splitlines()) < 50
+    assert "worker/contract.py" not in said.out, "files are counted and not listed"
+    document = laptop.run(*words, "--json").document
+    assert document["settings"]["epochs"] == {"value": 3, "from": "job.yml"}
+    assert document["data"]["repo_id"].startswith("ann/hubtrain-data-")
+    assert document["plan"]["files"][0]["sha256"]

@@ -88,6 +88,11 @@ class Footprint:
     """What it rests on, in a few words: `LoRA r16, bf16, no checkpointing`."""
 
 
+def nothing_shown(params: Any) -> dict[str, Any]:
+    """Show only what is not as by default."""
+    return {}
+
+
 def suits_all(facts: ModelFacts) -> None:
     """Train any model."""
 
@@ -114,6 +119,10 @@ class Task(Generic[P]):
 
     suits: Callable[[ModelFacts], None] = suits_all
     """`suits(facts)` raises `BadConfig` for a model that this task cannot train."""
+
+    shown: Callable[[P], Mapping[str, Any]] = nothing_shown
+    """`shown(params)`: the settings that a plan always shows, each as it will be used."""
+
     ignored: type[Params] = Params
     """Settings that AutoTrain had for this task and that mean nothing here: they are read, named in
     a note, and not used."""

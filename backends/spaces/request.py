@@ -104,15 +104,8 @@ class SpaceRequest:
         return tuple(steps)
 
     def __repr__(self) -> str:
-        steps = "\n".join(f"  {n}. {step}" for n, step in enumerate(self.steps, 1))
-        listed = "\n".join(
-            f"  {f.path:<{max(len(f.path) for f in self.files)}}  {len(f.content):>7,} B"
-            f"  {f.sha256[:12]}"
-            for f in self.files
-        )
-        return (
-            f"Space {self.repo_id}\n{steps}\nFiles\n{listed}\nREADME.md\n{_indented(self.readme)}"
-        )
+        steps = (f"  {n}. {step}" for n, step in enumerate(self.steps, 1))
+        return "\n".join([f"Space {self.repo_id}", *steps])
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as plain data, for `--json`."""
@@ -205,7 +198,3 @@ def _readme(job: JobSpec, template: str) -> str:
         task=job.task,
         push=job.push.repo_id if job.push else "",
     )
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())

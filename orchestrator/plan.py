@@ -1,0 +1,104 @@
+"""The plan that `--dry-run` prints: what was decided and by whom, and what would be sent where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backends.base import Request
+from orchestrator.package import Package
+from orchestrator.settings import FLAGS, Settings
+from orchestrator.submit import Order
+from orchestrator.words import count, size
+from worker.params import Params, settings_of
+
+DEFAULT = "default"
+"""Where a value comes from that nobody gave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One setting as it will be used."""
+
+    name: str
+    value: Any
+    origin: str
+    """`flags`, `environment`, the file's name, or `default`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A job that has been checked and packed, and not been sent."""
+
+    settings: tuple[Value, ...]
+    package: Package
+    order: Order
+    request: Request
+
+    def lines(self) -> Iterator[str]:
+        """Yield the plan as people read it."""
+        yield "Settings; those not named here are as by default"
+        names = max(len(one.name) for one in self.settings)
+        values = max(len(_text(one.value)) for one in self.settings)
+        for one in self.settings:
+            origin = "flag" if one.origin == FLAGS else one.origin
+            yield f"  {one.name:<{names}}  {_text(one.value):<{values}}  {origin}"
+        yield f"Data   {self._data}"
+        yield f"Model  {' and '.join(self._model)}"
+        yield from str(self.request).splitlines()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it for `--json`."""
+        push, output = self.order.push, self.order.output
+        return {
+            "settings": {s.name: {"value": s.value, "from": s.origin} for s in self.settings},
+            "data": {
+                **self.order.data.model_dump(mode="json"),
+                "packed": self.package.remote is None,
+                "bytes": self.package.stored_bytes if self.package.remote is None else None,
+            },
+            "model": {
+                "repo_id": push.repo_id if push else None,
+                "private": push.private if push else None,
+                "folder": str(output) if output else None,
+            },
+            "plan": self.request.to_json(),
+        }
+
+    @property
+    def _data(self) -> str:
+        data, package = self.order.data, self.package
+        if package.remote is not None:
+            return f"{data.repo_id} at {str(data.revision)[:7]}, used where it is"
+        what = f"{count(package.rows, 'training row')}, {size(package.stored_bytes)}"
+        if data.repo_id:
+            return f"{data.repo_id}, a private dataset · {what}, not sent again if it is there"
+        return f"{data.folder} · {what}"
+
+    @property
+    def _model(self) -> Iterator[str]:
+        if push := self.order.push:
+            yield f"{push.repo_id}, a {'private' if push.private else 'public'} repo"
+        if self.order.output:
+            yield f"the folder {self.order.output}"
+
+
+def chosen(
+    parts: Iterable[Params], settings: Settings, important: Mapping[str, Any]
+) -> tuple[Value, ...]:
+    """Return the `important` settings, then those of `parts` that are not as by default."""
+    given = {s.name: (getattr(part, s.name), s) for part in parts for s in settings_of(type(part))}
+    values = dict(important)
+    for name, (value, setting) in given.items():
+        if name not in values and value != setting.default:
+            values[name] = value
+    return tuple(
+        Value(name, value, settings.origins.get(name, DEFAULT)) for name, value in values.items()
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
