@@ -10,17 +10,20 @@ import json
 import math
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from worker import tasks
 from worker.contract import Event, JobSpec, Metric, Started, Story, fold
+from worker.discreet import spec_for_others
 from worker.hubclient import endpoint
+from worker.markdown import FILTERS, code, text
 from worker.output import MANIFEST_FILE
 from worker.params import settings_of
 
@@ -54,9 +57,14 @@ class Account:
 
 
 def write(account: Account, folder: Path) -> None:
-    """Write card and manifest into the folder of the model."""
-    text = json.dumps(manifest(account), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
+    """Write card and manifest into the folder of the model.
+
+    What goes to a repo names no path of the user's disk.
+    """
+    if account.spec.push:
+        account = replace(account, spec=spec_for_others(account.spec))
+    told = json.dumps(manifest(account), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    (folder / MANIFEST_FILE).write_text(told, encoding="utf-8")
     adapter = (folder / "adapter_config.json").exists()
     (folder / "README.md").write_text(card(account, adapter=adapter), encoding="utf-8")
 
@@ -102,6 +110,7 @@ def card(account: Account, *, adapter: bool) -> str:
         keep_trailing_newline=True,
         autoescape=False,
     )
+    here.filters |= FILTERS
     spec, story = account.spec, account.story
     rows = curve(story.history, CARD_POINTS)[-4 * CARD_POINTS :]
     names = [n for n in _CURVES if any(n in row for row in rows)]
@@ -171,29 +180,29 @@ def _told(story: Story) -> Iterable[tuple[str, float]]:
 
 def _facts(account: Account) -> Iterable[tuple[str, str]]:
     spec, story, started = account.spec, account.story, account.started
-    yield "task", " ".join(filter(None, (spec.task, str(spec.params.get("trainer") or ""))))
+    yield "task", text(" ".join(filter(None, (spec.task, str(spec.params.get("trainer") or "")))))
     yield (
         "base model",
-        f"`{spec.model.name}`" + (f" at `{spec.model.revision}`" if spec.model.revision else ""),
+        code(spec.model.name) + (f" at {code(spec.model.revision)}" if spec.model.revision else ""),
     )
     yield "data", _data_in_words(spec)
     if story.progress:
         yield "steps", f"{story.progress.step:,}"
         yield "tokens", f"{story.progress.tokens:,}"
-    yield "hardware", " ".join(spec.machine.words)
+    yield "hardware", text(" ".join(spec.machine.words))
     yield "took", f"{story.seconds(account.now) / 60:.1f} min"
     yield "cost", f"${story.cost(spec.machine.usd_per_hour, account.now):.2f}"
     if started:
-        yield "versions", ", ".join(f"{k} {v}" for k, v in started.versions.items())
-    yield "job", spec.job_id
+        yield "versions", ", ".join(text(f"{k} {v}") for k, v in started.versions.items())
+    yield "job", text(spec.job_id)
 
 
 def _data_in_words(spec: JobSpec) -> str:
     data = spec.data
     named = _public_data(spec) or Path(str(spec.params.get("data_path") or data.folder or "")).name
     rows = f", {data.rows:,} rows" if data.rows else ""
-    pinned = f" at `{data.revision}`" if data.revision and named == data.repo_id else ""
-    return f"`{named}`{pinned}{rows}"
+    pinned = f" at {code(data.revision)}" if data.revision and named == data.repo_id else ""
+    return f"{code(named)}{pinned}{rows}"
 
 
 def _public_data(spec: JobSpec) -> str | None:
@@ -204,8 +213,8 @@ def _public_data(spec: JobSpec) -> str | None:
 
 def _linked(spec: JobSpec) -> str:
     name = spec.model.name
-    return f"[`{name}`]({endpoint()}/{name})" if _on_hub(spec) else f"`{name}`"
+    return f"[{code(name)}]({endpoint()}/{quote(name)})" if _on_hub(spec) else code(name)
 
 
 def _on_hub(spec: JobSpec) -> bool:
-    return not Path(spec.model.name).is_absolute() and spec.model.name.count("/") <= 1
+    return spec.model.revision is not None  # which no folder has

@@ -16,6 +16,8 @@ from typing import Any
 from backends.errors import PlanRefused
 from backends.image import TORCH_FILE, image_files, torch_in
 from worker.contract import JOB_FILE, JobSpec
+from worker.discreet import spec_for_others
+from worker.markdown import FILTERS
 
 FREE = "cpu-basic"
 """The hardware that costs a Space nothing."""
@@ -176,7 +178,7 @@ def _files(job: JobSpec) -> list[SpaceFile]:
     template = package_files("space_template")
     made = {
         "README.md": _readme(job, (template / "README.md").read_text("utf-8")).encode(),
-        JOB_FILE: (job.model_dump_json(indent=2) + "\n").encode(),
+        JOB_FILE: (spec_for_others(job).model_dump_json(indent=2) + "\n").encode(),
         **image_files(job.extras or (job.task,), job.machine.accelerators),
     }
     return [SpaceFile(path, made[path]) for path in sorted(made)]
@@ -186,6 +188,7 @@ def _readme(job: JobSpec, template: str) -> str:
     from jinja2 import Environment, StrictUndefined
 
     page = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    page.filters |= FILTERS
     return page.from_string(template).render(
         title=f"{job.project} ({job.job_id})",
         port=PAGE_PORT,

@@ -80,10 +80,21 @@ def on_disk(path: Path, name: str | None = None) -> DataFile:
 
 
 def in_folder(folder: Path) -> list[DataFile]:
-    """Return the data files below `folder`, hidden ones left out, in the order of their names."""
+    """Return the data files below `folder`, hidden ones left out, in the order of their names.
+
+    Raises `BadData` for a link that leads out of the folder: whoever made the folder would choose
+    which files of this machine are sent away.
+    """
     paths = sorted(p for p in folder.rglob("*") if p.is_file())
-    named = ((p, p.relative_to(folder).as_posix()) for p in paths)
-    return [on_disk(path, name) for path, name in named if is_data(name)]
+    named = [(p, name) for p in paths if is_data(name := p.relative_to(folder).as_posix())]
+    inside = folder.resolve()
+    for path, name in named:
+        if not (target := path.resolve()).is_relative_to(inside):
+            raise BadData(
+                f"{name} in {folder} is a link to {target}, outside that folder.",
+                fix="Copy the file into the folder, or give it by its own path:  --data-path FILE",
+            )
+    return [on_disk(path, name) for path, name in named]
 
 
 def in_zip(path: Path) -> list[DataFile]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from worker.contract import EVENTS_FILE, JobSpec, Pushed, PushTarget
+from worker.discreet import text_for_others
 from worker.errors import HubError
 from worker.hubclient import endpoint, explained, hub
 from worker.output import MANIFEST_FILE, MODEL_FILES
@@ -72,7 +73,7 @@ def push_record(
     api, branch = hub(token), spec.branch
     with explained(f"making the branch {branch} of {target.repo_id}"):
         api.create_branch(target.repo_id, branch=branch, exist_ok=True)
-    operations = [_add(name, text.encode()) for name, text in files.items()]
+    operations = [_add(n, text_for_others(text, spec).encode()) for n, text in files.items()]
     with explained(f"keeping the record of {spec.job_id} in {target.repo_id}"):
         api.create_commit(
             target.repo_id,
@@ -85,7 +86,7 @@ def push_record(
 def _commit(api: HfApi, parcel: Parcel, head: str | None) -> str:
     spec, repo_id = parcel.spec, parcel.target.repo_id
     operations = [_add(str(p.relative_to(parcel.folder).as_posix()), p) for p in parcel.files]
-    operations.append(_add(EVENTS_FILE, parcel.events.encode()))
+    operations.append(_add(EVENTS_FILE, text_for_others(parcel.events, spec).encode()))
     with explained(f"pushing the model to {repo_id}"):
         done = api.create_commit(
             repo_id,

@@ -1,0 +1,57 @@
+"""What may be known of a job by whoever can read its model: no path of its user's disk.
+
+A folder's name stays, what it lies in goes: `/home/ann/clients/acme/chats.jsonl` is `chats.jsonl`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from worker.contract import JobSpec
+
+_LOCAL = ("./", "../", "~", ".\\", "..\\")
+
+
+def is_path(value: object) -> bool:
+    """Whether a setting's value is a place on a disk, and no name on the Hub."""
+    if not isinstance(value, str) or not value or "\n" in value or "{" in value:
+        return False
+    absolute = PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute()
+    deep = value.count("/") > 1 and "://" not in value
+    return absolute or value.startswith(_LOCAL) or deep or "\\" in value
+
+
+def params_for_others(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings in which paths are only names."""
+    return {name: _named(value) if is_path(value) else value for name, value in params.items()}
+
+
+def spec_for_others(spec: JobSpec) -> JobSpec:
+    """Return a job in which paths are only names."""
+    model, data = spec.model, spec.data
+    changes: dict[str, Any] = {"params": params_for_others(spec.params)}
+    if is_path(model.name):
+        changes["model"] = model.model_copy(update={"name": _named(model.name)})
+    if data.folder:
+        changes["data"] = data.model_copy(update={"folder": _named(data.folder)})
+    if spec.output:
+        changes["output"] = _named(spec.output)
+    return spec.model_copy(update=changes)
+
+
+def text_for_others(text: str, spec: JobSpec) -> str:
+    """Return a log or a list of events without the paths of the job, or of its user's home."""
+    values = [spec.model.name, spec.data.folder, spec.output, *spec.params.values()]
+    places = {value: _named(value) for value in values if isinstance(value, str) and is_path(value)}
+    home = str(Path.home())
+    if len(PurePath(home).parts) > 1:
+        places[home] = "~"
+    for place in sorted(places, key=len, reverse=True):
+        text = text.replace(place, places[place])
+    return text
+
+
+def _named(path: str) -> str:
+    return PureWindowsPath(path).name or PurePosixPath(path).name
