@@ -19,7 +19,7 @@ from localhub.store import Store
 
 @dataclass
 class Conditions:
-    """What tests may change while the Hub runs, at PUT /_local/machines; all in seconds."""
+    """What tests may change while the Hub runs, at PUT /_local/machines; times in seconds."""
 
     build_seconds: float = 0.0
     """How long a build takes beyond what it really does."""
@@ -35,6 +35,9 @@ class Conditions:
 
     keep_alive: float = 30.0
     """Silence after which a stream says that it lives."""
+
+    tells_accelerators: bool = True
+    """Whether a run is told how many accelerators it really gets; the real Hub does not say."""
 
 
 class Machines:
@@ -77,6 +80,19 @@ class Machines:
         grace, orphan = self.conditions.grace, self.conditions.orphan_seconds
         return {"grace": grace, "hub_lock": self.lock, "orphan_seconds": orphan}
 
+    def described(self, flavor: Flavor) -> dict[str, str]:
+        """Return what a run finds in its environment about its machine.
+
+        No flavor has an accelerator here, whatever it is called, and so it is said: a program that
+        refuses to train on a CPU at a GPU's price can be tried on this Hub all the same.
+        """
+        return {
+            "ACCELERATOR": flavor.name if flavor.accelerator else "none",
+            **({"ACCELERATORS": "0"} if self.conditions.tells_accelerators else {}),
+            "CPU_CORES": str(flavor.vcpu),
+            "MEMORY": f"{flavor.memory_limit / GIB:g}Gi",
+        }
+
     def log(self, name: str) -> Log:
         """Return a log by name; it need not exist yet."""
         return Log(self.logs / f"{name}.jsonl")
@@ -99,12 +115,3 @@ def _take(lock: IO[bytes]) -> None:
     if sys.platform == "win32":
         raise OSError("the local Hub needs POSIX")
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def described(flavor: Flavor) -> dict[str, str]:
-    """Return what a run finds in its environment about its machine."""
-    return {
-        "ACCELERATOR": flavor.name if flavor.accelerator else "none",
-        "CPU_CORES": str(flavor.vcpu),
-        "MEMORY": f"{flavor.memory_limit / GIB:g}Gi",
-    }

@@ -31,6 +31,7 @@ _WHAT = {
     EndReason.USER: "you stopped it",
     EndReason.WORKER_DIED: "the worker died",
     EndReason.PROVIDER: "the provider failed",
+    EndReason.NO_ACCELERATOR: "the accelerator does not compute",
 }
 
 
@@ -157,6 +158,15 @@ def _another_machine(record: Record) -> Iterator[Next]:
     yield from _read_the_log(record)
 
 
+def _other_hardware(record: Record) -> Iterator[Next]:
+    if record.spec.machine.usd_per_hour:
+        yield Next("other machines", "hubtrain backends")
+        yield Next("then again", "the same command with another --backend")
+    else:
+        yield Next("what is here", "hubtrain doctor")
+    yield from _read_the_log(record)
+
+
 def _nothing(record: Record) -> Iterator[Next]:
     yield from ()
 
@@ -171,5 +181,6 @@ _ADVICE: dict[EndReason, Callable[[Record], Iterator[Next]]] = {
     EndReason.HUNG: _more_silence,
     EndReason.PREEMPTED: _another_machine,
     EndReason.PROVIDER: _another_machine,
+    EndReason.NO_ACCELERATOR: _other_hardware,
     EndReason.USER: _nothing,
 }

@@ -322,6 +322,16 @@ def test_progress_bars_leave_only_their_last_word(start: Any) -> None:
     assert "50%" not in worker.output
 
 
+def test_a_hub_that_lends_no_accelerator_trains_on_the_cpu_and_says_so(start: Any) -> None:
+    machine = Machine(backend="spaces", flavor="t4-small", accelerators=1, usd_per_hour=0.4)
+    worker = start("steps=1", "model=x", machine=machine, environ={"ACCELERATORS": "0"})
+    assert isinstance(worker.ended(), Finished)
+    (started,) = [e for e in worker.events if isinstance(e, Started)]
+    assert started.hardware["accelerators"] == 0
+    assert "training runs on the CPU" in started.hardware["note"]
+    assert started.hardware["note"] in worker.output
+
+
 LIMITS = Limits(max_seconds=100.0, max_usd=1.0, hang_seconds=30.0)
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from worker import tasks
+from worker.accelerators import due
 from worker.contract import EndReason, Event, Failed, JobSpec, Metric, Progress, marked
 from worker.errors import BadConfig, HubtrainError
 from worker.task import Run
@@ -101,6 +102,10 @@ def _train(asked: argparse.Namespace, emit: Telling, stop: threading.Event) -> N
     from worker.engine.lean import leave_out, unused
 
     leave_out(unused(params))
+    if wanted := due(job.machine, os.environ):
+        from worker.engine.machine import require
+
+        require(wanted)
     asked.output.mkdir(parents=True, exist_ok=True)
     asked.work.mkdir(parents=True, exist_ok=True)
     run = Run(

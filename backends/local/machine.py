@@ -45,5 +45,15 @@ def _gpus() -> list[tuple[str, float]]:
     with suppress(OSError, subprocess.SubprocessError, ValueError):
         told = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True)
         rows = (line.rsplit(",", 1) for line in told.stdout.splitlines() if line.strip())
-        return [(name.strip(), float(mebibytes) * 2**20) for name, mebibytes in rows]
+        found = [(name.strip(), float(mebibytes) * 2**20) for name, mebibytes in rows]
+        return found[: _shown(len(found))]
     return []
+
+
+def _shown(there: int) -> int:
+    """Return how many GPUs this user lets programs see, of so many."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is None:
+        return there
+    names = [name.strip() for name in chosen.split(",")]
+    return min(there, next((n for n, name in enumerate(names) if name in {"", "-1"}), len(names)))

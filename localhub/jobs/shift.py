@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from localhub.clock import stamp
 from localhub.errors import Refusal, repo_not_found
 from localhub.jobs.records import Job, Stage
-from localhub.machines import described
 from localhub.prices import Flavor
 from localhub.processes import (
     Ending,
@@ -149,7 +148,7 @@ class Shift:
             **job.spec.environment,
             **job.spec.secrets,
             **clean_environment(folder, image.get("PATH", "")),
-            **described(flavor),
+            **self.machines.described(flavor),
             "JOB_ID": job.id,
             "HF_ENDPOINT": self.hub.endpoint,
             "GRADIO_SERVER_NAME": "127.0.0.1",

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localhub.machines import described
 from localhub.prices import Flavor
 from localhub.processes import clean_environment
 from localhub.repos import Repo
@@ -58,7 +57,7 @@ def of_space(
         **{name: setting.value for name, setting in space.variables.items()},
         **{name: setting.value for name, setting in space.secrets.items()},
         **clean_environment(folder, image.get("PATH", "")),
-        **described(flavor),
+        **hub.machines.described(flavor),
         **_identity(hub, repo, built),
         **(_login(hub, space) if space.oauth is not None else {}),
         "HF_ENDPOINT": hub.endpoint,

@@ -38,7 +38,8 @@ def _machines(call: Call) -> Answer:
             for ns, able in dict(value).items():
                 call.hub.machines.set_may_pay(ns, able)
         elif name in fields:
-            setattr(conditions, name, float(value))
+            kind = type(getattr(conditions, name))
+            setattr(conditions, name, kind(value))
         else:
             raise bad_request(f"No condition is called {name!r}; there are: {sorted(fields)}")
     return dataclasses.asdict(conditions)

@@ -8,6 +8,9 @@ from functools import cache
 
 import torch
 
+from worker.contract import EndReason
+from worker.errors import HubtrainError
+
 UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
@@ -17,6 +20,17 @@ def device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def require(accelerators: int) -> None:
+    """Raise `HubtrainError` unless so many accelerators are there: the CPU is no stand-in."""
+    there = torch.cuda.device_count() if device() == "cuda" else int(device() != "cpu")
+    if there < accelerators:
+        raise HubtrainError(
+            f"{accelerators} accelerators are paid for and torch {torch.__version__}"
+            f" (CUDA {torch.version.cuda}) can use {there}.",
+            reason=EndReason.NO_ACCELERATOR,
+        )
 
 
 def memory() -> float:

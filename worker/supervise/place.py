@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from worker.contract import JOB_FILE
+
+_SOURCES = Path(__file__).parents[2]
+"""Where `worker` is imported from: children are started with `-P`, which leaves out their folder,
+so that no file in it can pass for a library."""
 
 _NOT_FOR_THE_TRAINER = ("HUBTRAIN_PAGE_KEY", "OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET")
 
@@ -55,4 +60,10 @@ class Place:
     def for_trainer(self) -> dict[str, str]:
         """Return the trainer's environment: this one, less what only the page needs."""
         kept = {k: v for k, v in self.environ.items() if k not in _NOT_FOR_THE_TRAINER}
-        return {**kept, "PYTHONUNBUFFERED": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        path = dict.fromkeys([str(_SOURCES), *kept.get("PYTHONPATH", "").split(os.pathsep)])
+        return {
+            **kept,
+            "PYTHONPATH": os.pathsep.join(filter(None, path)),
+            "PYTHONUNBUFFERED": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+        }

@@ -71,6 +71,8 @@ def push_record(
 ) -> None:
     """Commit a job's events and log to a branch of its own; raises `HubError`."""
     api, branch = hub(token), spec.branch
+    with explained(f"making the model repo {target.repo_id}"):  # the job may have ended before that
+        api.create_repo(target.repo_id, private=target.private, exist_ok=True)
     with explained(f"making the branch {branch} of {target.repo_id}"):
         api.create_branch(target.repo_id, branch=branch, exist_ok=True)
     operations = [_add(n, text_for_others(text, spec).encode()) for n, text in files.items()]

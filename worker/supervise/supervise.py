@@ -1,6 +1,7 @@
 """The order of things in a worker's life, and the promise that it stops what costs at its end.
 
-Page, earlier life, right hardware, started, repo writable, trained, kept, told, not billed.
+Page, earlier life, right hardware, started, accelerators proven, repo writable, trained, kept,
+told, not billed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from types import FrameType
 from typing import TypeVar
 
 from worker import page
+from worker.accelerators import due
 from worker.clock import Clock
 from worker.contract import EndReason, Event, Failed, Finished, JobSpec, Phase, Started, Stopped
 from worker.errors import HubError, HubtrainError
@@ -27,6 +29,7 @@ from worker.supervise.keep import keep_model, keep_record
 from worker.supervise.live import SIGNAL, Live
 from worker.supervise.patience import patiently, within
 from worker.supervise.place import Place
+from worker.supervise.prove import only_lent, prove
 from worker.supervise.target import earlier_life, ended, prepare
 from worker.supervise.watch import Ending, asked_for, watch
 
@@ -85,6 +88,8 @@ class Supervisor:
                 raise Replaced
             return asked_for(self.live)
         self._start()
+        if lacking := prove(self.live):
+            return lacking
         if target := self.live.spec.push:
             self._patiently(
                 lambda: prepare(self.live.spec, target, self.live.place.token),
@@ -118,11 +123,18 @@ class Supervisor:
         started = Started(
             at=self.born_at,
             job_id=self.live.spec.job_id,
-            hardware=machine.hardware(),
+            hardware=machine.hardware() | self._accelerators(),
             versions=machine.versions(),
             page=self.page.url if self.page else None,
         )
         self.live.journal.say(started)
+
+    def _accelerators(self) -> dict[str, object]:
+        """Return how many accelerators the job may count on, and why where they are fewer."""
+        paid = self.live.spec.machine.accelerators
+        lent = due(self.live.spec.machine, self.live.place.environ)
+        note = {"note": only_lent(lent, paid)} if lent < paid else {}
+        return {"accelerators": lent, **note}
 
     def _patiently(self, ask: Callable[[], T], doing: str) -> T:
         return patiently(self.live, ask, doing, seconds=HUB_SECONDS, refusals=HUB_REFUSALS)
@@ -179,7 +191,7 @@ class Supervisor:
 def trainer_command(place: Place) -> list[str]:
     """Return the command that trains; on several GPUs a launcher will stand before it here."""
     paths = ["--job", place.job_file, "--output", place.model, "--work", place.work]
-    return [sys.executable, "-m", "worker.run", *map(str, paths)]
+    return [sys.executable, "-P", "-m", "worker.run", *map(str, paths)]
 
 
 def _listen(live: Live) -> None:
