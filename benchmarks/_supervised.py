@@ -10,7 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-from worker.contract import Metric, Progress, marked
+from worker.contract import MARK, MARK_VARIABLE, Metric, Progress, marked
+
+_MARK = os.environ.get(MARK_VARIABLE, MARK)
 
 
 def train(file: Path) -> None:
@@ -35,8 +37,8 @@ def train(file: Path) -> None:
 def say(step: int, loss: float) -> None:
     """Tell the supervisor about a step."""
     done = Progress(step=step, total_steps=100_000, tokens_per_second=1.0, eta_seconds=1.0)
-    sys.stdout.write(marked(done) + "\n")
-    sys.stdout.write(marked(Metric(step=step, values={"loss": loss, "lr": 1e-4})) + "\n")
+    sys.stdout.write(marked(done, _MARK) + "\n")
+    sys.stdout.write(marked(Metric(step=step, values={"loss": loss, "lr": 1e-4}), _MARK) + "\n")
     sys.stdout.flush()
 
 

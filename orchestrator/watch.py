@@ -28,7 +28,7 @@ from worker.contract import (
     Launched,
     Observed,
     Stopped,
-    from_line,
+    from_marked,
 )
 from worker.errors import HubtrainError, HubUnreachable
 
@@ -162,7 +162,7 @@ class Watch:
         """Note the events in the lines and tell the rest, of which `before` came earlier."""
         events = []
         for number, line in enumerate(lines, before + 1):
-            event = from_line(line)
+            event = from_marked(line)
             if event is not None:
                 events.append(event)
             elif number > self._told:

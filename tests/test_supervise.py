@@ -194,7 +194,7 @@ def test_the_last_words_of_the_trainer_go_with_its_failure(start: Any) -> None:
 
 
 def test_a_trainer_that_finished_and_then_crashed_has_finished(start: Any) -> None:
-    worker = start("model=x", "finish", "kill")
+    worker = start("model=x", "saved", "kill")
     assert isinstance(worker.ended(), Finished)
 
 

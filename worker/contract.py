@@ -19,7 +19,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 SCHEMA_VERSION = 1
 MARK = "@hubtrain "
-"""What a line of standard output begins with when the rest of it is an event."""
+"""What a line of a worker's standard output begins with when the rest of it is an event."""
+
+MARK_VARIABLE = "HUBTRAIN_EVENT_MARK"
+"""Environment of the trainer: its own mark, made new for each run."""
+
+SAVED = "saved"
+"""The phase of a trainer whose model is complete: it only has to exit."""
 
 JOB_FILE = "job.json"
 """The spec's file name beside the worker, on every backend."""
@@ -233,6 +239,13 @@ class _Event(_Frozen):
     attempt: int = 1
 
 
+Measured = dict[
+    Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./:@+-]*$", max_length=80)],
+    Annotated[float, Field(allow_inf_nan=False)],
+]
+"""Values by name. Both end up in cards and pages: names are plain and values are numbers."""
+
+
 class Created(_Event):
     """The job is on record; nothing has been asked of any provider."""
 
@@ -292,7 +305,7 @@ class Metric(_Event):
 
     kind: Literal["metric"] = "metric"
     step: int
-    values: dict[str, float]
+    values: Measured
 
 
 class Checkpoint(_Event):
@@ -321,7 +334,7 @@ class Finished(_Event):
     """The job did what it was asked."""
 
     kind: Literal["finished"] = "finished"
-    metrics: dict[str, float] = {}
+    metrics: Measured = {}
     output: str | None = None
     """Folder of the model on the machine that trained, for jobs that keep it there."""
 
@@ -398,9 +411,9 @@ def to_line(event: Event) -> str:
 
 
 def from_line(line: str) -> Event | None:
-    """Return the event in a marked or bare JSON line; none if the line is not one.
+    """Return the event in a line of JSON, marked or bare; none if the line is not one.
 
-    A line that is not an event is ordinary output: the trainer's libraries may print anything.
+    For files that hold nothing but events. What a process prints is read by `from_marked`.
     """
     text = line.strip().removeprefix(MARK)
     if not text.startswith("{"):
@@ -411,9 +424,14 @@ def from_line(line: str) -> Event | None:
         return None
 
 
-def marked(event: Event) -> str:
+def marked(event: Event, mark: str = MARK) -> str:
     """Return the event as a line of standard output."""
-    return MARK + to_line(event)
+    return mark + to_line(event)
+
+
+def from_marked(line: str, mark: str = MARK) -> Event | None:
+    """Return the event in a line of standard output; none if the line is ordinary output."""
+    return from_line(line.removeprefix(mark)) if line.startswith(mark) else None
 
 
 class Story(BaseModel):

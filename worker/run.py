@@ -1,9 +1,11 @@
 """The trainer's process: `python -m worker.run --job job.json --output DIR --work DIR`.
 
 Reads the job, trains, and prints events as marked lines on standard output, between whatever the
-libraries print. It leaves the model in `--output` and says at most one ending, Failed; that a job
-is finished is for the supervisor to say. The only secret it may find is `HF_TOKEN` in the
-environment. On SIGTERM it writes a checkpoint after the step it is in and exits with 143.
+libraries print. The mark comes from `HUBTRAIN_EVENT_MARK`: what a model, a data set or a library
+prints cannot know it and so cannot pass for an event. It leaves the model in `--output` and says at
+most one ending, Failed; that a job is finished is for the supervisor to say. The only secret it may
+find is `HF_TOKEN` in the environment. On SIGTERM it writes a checkpoint after the step it is in and
+exits with 143.
 """
 
 from __future__ import annotations
@@ -22,7 +24,17 @@ from pydantic import ValidationError
 
 from worker import tasks
 from worker.accelerators import due
-from worker.contract import EndReason, Event, Failed, JobSpec, Metric, Progress, marked
+from worker.contract import (
+    MARK,
+    MARK_VARIABLE,
+    EndReason,
+    Event,
+    Failed,
+    JobSpec,
+    Metric,
+    Progress,
+    marked,
+)
 from worker.errors import BadConfig, HubtrainError
 from worker.task import Run
 
@@ -38,6 +50,9 @@ QUIET = {
 
 ASKED_TO_STOP = 128 + signal.SIGTERM
 DETAIL_CHARACTERS = 4000
+MESSAGE_CHARACTERS = 2000
+"""An event is one line, and what reads it takes no longer ones than 64 KiB."""
+
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory")
 
 
@@ -80,13 +95,15 @@ class Telling:
 
     def __init__(self) -> None:
         self.step = 0
+        self._mark = os.environ.pop(MARK_VARIABLE, MARK)  # for nobody else in this process
         self._writing = threading.Lock()
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Progress | Metric):
             self.step = event.step
         with self._writing:
-            sys.stdout.write(marked(event) + "\n")
+            # A library may have left a line open, such as a progress bar.
+            sys.stdout.write("\n" + marked(event, self._mark) + "\n")
             sys.stdout.flush()
 
 
@@ -126,16 +143,22 @@ def _one_line(error: Any) -> str:
 
 def explain(error: BaseException, step: int = 0) -> Failed:
     """Return the ending an exception after `step` steps stands for, in words for the user."""
+    failed = _explained(error, step)
     detail = "".join(traceback.format_exception(error))[-DETAIL_CHARACTERS:]
+    message = failed.message[:MESSAGE_CHARACTERS]
+    return failed.model_copy(update={"message": message, "detail": detail})
+
+
+def _explained(error: BaseException, step: int) -> Failed:
     if isinstance(error, HubtrainError):
-        return Failed(reason=error.reason, message=str(error), detail=detail)
+        return Failed(reason=error.reason, message=str(error))
     if is_out_of_memory(error):
-        return Failed(reason=EndReason.OOM, message=_too_much(error, step), detail=detail)
+        return Failed(reason=EndReason.OOM, message=_too_much(error, step))
     if isinstance(error, OSError) and error.filename:
         message = f"{error.strerror or error}: {error.filename}"
-        return Failed(reason=EndReason.PROVIDER, message=message, detail=detail)
+        return Failed(reason=EndReason.PROVIDER, message=message)
     message = f"The trainer failed: {type(error).__name__}: {error}"
-    return Failed(reason=EndReason.WORKER_DIED, message=message, detail=detail)
+    return Failed(reason=EndReason.WORKER_DIED, message=message)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

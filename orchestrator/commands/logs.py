@@ -10,7 +10,7 @@ from orchestrator.desk import Desk
 from orchestrator.exits import FAILED
 from orchestrator.follow import detachable, follow
 from orchestrator.records import Record
-from worker.contract import EndReason, Metric, from_line, to_line
+from worker.contract import EndReason, Metric, from_marked, marked
 from worker.task import Finding
 
 
@@ -54,13 +54,13 @@ def _lines(desk: Desk, record: Record, following: bool) -> Iterator[str]:
         yield from archived_log(record.spec, desk.token, desk.clock) or watch.backend.build_logs(
             watch.handle
         )
-        yield from map(to_line, desk.refreshed(record).events)
+        yield from map(marked, desk.refreshed(record).events)
 
 
 def _print(desk: Desk, lines: Iterable[str], *, events: bool) -> None:
     printed = 0
     for line in lines:
-        event = from_line(line)
+        event = from_marked(line)
         if desk.as_json:
             desk.screen.document({"line": line} if event is None else event.model_dump(mode="json"))
         elif events == (event is not None):

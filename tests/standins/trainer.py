@@ -9,7 +9,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from worker.contract import Checkpoint, EndReason, Failed, Finished, Metric, Phase, Progress, marked
+from worker.contract import (
+    MARK,
+    MARK_VARIABLE,
+    SAVED,
+    Checkpoint,
+    EndReason,
+    Failed,
+    Finished,
+    Metric,
+    Phase,
+    Progress,
+    marked,
+)
+
+_MARK = os.environ.get(MARK_VARIABLE, MARK)
 
 
 def main(output: Path, acts: list[str]) -> None:
@@ -19,7 +33,7 @@ def main(output: Path, acts: list[str]) -> None:
 
 
 def say(event: object) -> None:
-    print(marked(event), flush=True)  # type: ignore[arg-type]
+    print("\n" + marked(event, _MARK), flush=True)  # type: ignore[arg-type]
 
 
 def steps(output: Path, value: str) -> None:
@@ -46,6 +60,11 @@ def model(output: Path, value: str) -> None:
     (output / "config.json").write_text('{"model_type": "llama"}')
     (output / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}      " + value.encode())
     (output / "training_args.bin").write_bytes(b"not for anybody")
+
+
+def saved(output: Path, value: str) -> None:
+    """Say that the model is complete."""
+    say(Phase(name=SAVED))
 
 
 def finish(output: Path, value: str) -> None:
@@ -83,9 +102,11 @@ _ACTS: dict[str, Callable[[Path, str], object]] = {
     "steps": steps,
     "model": model,
     "finish": finish,
+    "saved": saved,
     "fail": fail,
     "hold": hold,
     "spawn": spawn,
+    "open": lambda output, value: print(value, end="", flush=True),
     "print": lambda output, value: print(value, flush=True),
     "env": lambda output, value: print(f"{value} is {os.environ.get(value)}", flush=True),
     "sleep": lambda output, value: time.sleep(float(value)),

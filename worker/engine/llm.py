@@ -11,7 +11,7 @@ import torch
 from transformers import PrinterCallback, TrainerCallback, set_seed
 from transformers.loss.loss_utils import ForCausalLMLoss
 
-from worker.contract import Phase
+from worker.contract import SAVED, Phase
 from worker.engine import machine
 from worker.engine.arguments import trackers, training_arguments
 from worker.engine.batches import Collate, TrainingRows, keeps_apart
@@ -75,7 +75,7 @@ def train(params: LlmParams, run: Run) -> None:
         save_model(model, run.output, precision.checkpoint)
         save_tokenizer(tokenizer, corpus.template, run.output)
         _keep_curves(params, run)
-    run.emit(Phase(name="saved"))
+    run.emit(Phase(name=SAVED))
 
 
 def _curves(params: LlmParams, run: Run) -> list[TrainerCallback]:

@@ -6,6 +6,7 @@ and to `events.jsonl`, which is pushed beside the model. It does not know what e
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections import deque
@@ -14,12 +15,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from worker.clock import Clock
-from worker.contract import EVENTS_FILE, Event, from_line, marked, to_line
+from worker.contract import EVENTS_FILE, MARK, Event, from_line, marked, to_line
 
 LOG_FILE = "worker.log"
 TAIL_LINES = 2000
 LONGEST_LINE = 8192
 """Characters of a log line that are kept."""
+
+
+_ENDS = re.compile(r"\r\n|\r|\n")
 
 
 class Journal:
@@ -80,17 +84,17 @@ class Journal:
         with self._lock:
             return self._clean(event, self._last + ahead)
 
-    def log(self, line: str) -> str:
-        """Keep and print one line of ordinary output, and return it as it was kept."""
-        text = self._redact(line.rstrip()[:LONGEST_LINE])
-        if from_line(text):  # only this worker speaks in events
-            text = "| " + text
+    def log(self, text: str) -> str:
+        """Keep and print ordinary output, and return it as it was kept."""
+        # Redacted before it is cut: half a secret is not known again.
+        kept = [_harmless(line) for line in _ENDS.split(self._redact(text.rstrip()))]
         with self._lock:
-            self._tail.append(text)
-            self._write(self._log, text)
-            self._write(self._out, text)
+            for line in kept:
+                self._tail.append(line)
+                self._write(self._log, line)
+                self._write(self._out, line)
             self.version += 1
-        return text
+        return "\n".join(kept)
 
     def adopt(self, events: Iterable[Event]) -> None:
         """Take over what an earlier life of this worker told; nobody is told again."""
@@ -120,6 +124,12 @@ class Journal:
             to.flush()
         except (OSError, ValueError):
             pass
+
+
+def _harmless(line: str) -> str:
+    """Return a line that nobody takes for an event, wherever it is cut."""
+    line = line[:LONGEST_LINE].replace(MARK, f"{MARK.strip()}: ")
+    return "| " + line if from_line(line) else line
 
 
 def _torn(path: Path) -> bool:

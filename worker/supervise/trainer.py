@@ -20,7 +20,7 @@ from typing import IO
 import psutil
 
 LINE_BYTES = 1 << 16
-"""A line longer than this comes out in pieces."""
+"""Of a longer line only the beginning comes out."""
 
 WAITING_LINES = 10_000
 """Lines that may wait to be read before the child has to wait with its next."""
@@ -123,9 +123,17 @@ class Trainer:
     def _read(self, pipe: IO[bytes]) -> None:
         with pipe:
             while piece := pipe.readline(LINE_BYTES):
-                # A progress bar draws over itself; only its last word counts.
-                text = piece.decode("utf-8", errors="replace").rstrip("\r\n")
-                self._lines.put(text.rpartition("\r")[2])
+                whole = piece.endswith(b"\n") or len(piece) < LINE_BYTES
+                self._lines.put(_last_word(piece, whole=whole))
+                while not whole:  # the rest cannot pass for a line, nor a secret for its half
+                    rest = pipe.readline(LINE_BYTES)
+                    whole = rest.endswith(b"\n") or not rest
+
+
+def _last_word(line: bytes, *, whole: bool) -> str:
+    """Return what counts of a line: a progress bar draws over itself, and its last word is it."""
+    words = line.decode("utf-8", errors="replace").rstrip("\r\n").split("\r")
+    return words[-1] if whole or len(words) == 1 else words[-2]
 
 
 def _leash() -> list[str]:

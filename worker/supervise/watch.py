@@ -1,18 +1,20 @@
 """One execution of the trainer, from its first line to the word on how it ended.
 
-Its events are passed on as they come; its own ending is held back, because a job has only one
-ending and it is not over until the model is where it belongs.
+Its events are passed on as they come. It can say why it failed and no other ending: a good one is
+exit code 0, or a model that it called complete, and limits are judged whatever it has said.
 """
 
 from __future__ import annotations
 
+import secrets
 import signal
 import threading
 from collections import deque
 from collections.abc import Sequence
 
 from worker.contract import (
-    MARK,
+    MARK_VARIABLE,
+    SAVED,
     Checkpoint,
     EndReason,
     Failed,
@@ -21,7 +23,7 @@ from worker.contract import (
     Phase,
     Progress,
     Stopped,
-    from_line,
+    from_marked,
 )
 from worker.supervise import machine
 from worker.supervise.live import SIGNAL, Live
@@ -54,10 +56,12 @@ _KILLED = {-9, 128 + 9}
 def watch(live: Live, command: Sequence[str]) -> Ending:
     """Run the trainer to its end, whatever that is, and say which it was. Leaves no process."""
     kills = machine.oom_kills()
-    trainer = Trainer(command, env=live.place.for_trainer())
+    # What a model, a data set or a library prints does not know this run's mark.
+    mark = f"@{secrets.token_hex(16)} "
+    trainer = Trainer(command, env={**live.place.for_trainer(), MARK_VARIABLE: mark})
     over = threading.Event()
     threading.Thread(target=_measure, args=(live, trainer, over), daemon=True).start()
-    reading = _Reading(live)
+    reading = _Reading(live, mark)
     cut_short: Ending | None = None
     try:
         cut_short = reading.until_silent(trainer)
@@ -66,8 +70,12 @@ def watch(live: Live, command: Sequence[str]) -> Ending:
         trainer.end(GRACE_SECONDS if isinstance(cut_short, Stopped) else STUCK_SECONDS)
         live.usage = None
     reading.rest(trainer)
-    if cut_short or reading.held:
-        return cut_short or reading.verdict(trainer)
+    if reading.saved:
+        return reading.finished(trainer, cut_short)
+    if reading.failed and not live.stopped_by:  # it said so before it was cut short
+        return reading.failure()
+    if cut_short:
+        return cut_short
     if live.stopped_by:  # the signal to end reached the trainer as well
         return asked_for(live)
     return _died(trainer, reading.last_words, machine.oom_kills() > kills)
@@ -76,9 +84,14 @@ def watch(live: Live, command: Sequence[str]) -> Ending:
 class _Reading:
     """The trainer's output as it comes, and what has been learnt from it."""
 
-    def __init__(self, live: Live) -> None:
-        self.live = live
-        self.held: Finished | Failed | Stopped | None = None
+    def __init__(self, live: Live, mark: str) -> None:
+        self.live, self.mark = live, mark
+        self.saved = False
+        """Whether the model is complete. That makes a good end, whatever the trainer does then."""
+
+        self.failed: Failed | None = None
+        """The trainer's own word on why it failed."""
+
         self.began = self.last_event = live.clock.monotonic()
         self.checked = 0.0
         self._lines: deque[str] = deque(maxlen=LAST_WORDS)
@@ -102,35 +115,46 @@ class _Reading:
             self.take(line)
 
     def take(self, line: str) -> None:
-        """Pass on an event, hold back an ending, keep everything else as log."""
-        event = from_line(line) if line.startswith(MARK) else None
+        """Pass on an event, hold back a failure, keep everything else as log."""
+        event = from_marked(line, self.mark)
         match event:
             case Phase() | Progress() | Metric() | Checkpoint():
                 self.live.journal.say(event)
-            case Finished() | Failed() | Stopped():
-                self.held = event
+                self.saved = self.saved or (isinstance(event, Phase) and event.name == SAVED)
+            case Failed():
+                self.failed = event
+            case None:
+                if line:  # an event is set apart by an empty one
+                    self._lines.append(self.live.journal.log(line))
+                return
             case _:
-                self._lines.append(self.live.journal.log(line))
+                self.live.journal.log(f"A trainer cannot say {event.kind}; it is not heeded.")
                 return
         self.last_event = self.live.clock.monotonic()
 
     def judge(self, now: float) -> Ending | None:
-        """Return how the trainer has to be ended now, if it has to be."""
+        """Return how the trainer has to be ended now, if it has to be, whatever it has said."""
         if self.live.stopped_by:
-            return self.held if isinstance(self.held, Finished) else asked_for(self.live)
-        if self.held:  # it only has to exit
-            return self.held if now - self.last_event >= EXIT_SECONDS else None
+            return asked_for(self.live)
+        if (self.saved or self.failed) and now - self.last_event >= EXIT_SECONDS:
+            return self.failure() if self.failed else Finished()  # it only had to exit
         vitals = Vitals(now, self.live.born, self.last_event)
         return verdict(vitals, self.live.spec.limits, self.live.spec.machine.usd_per_hour)
 
-    def verdict(self, trainer: Trainer) -> Ending:
-        """Return the ending the trainer told, whatever its exit was like after that."""
-        assert self.held is not None
-        if isinstance(self.held, Finished) and trainer.returncode:
+    def finished(self, trainer: Trainer, cut_short: Ending | None) -> Finished:
+        """Return the good end of a trainer whose model is complete, and log what came after."""
+        if cut_short and not isinstance(cut_short, Finished):
+            self.live.journal.log(f"The model was complete when it had to end: {cut_short.message}")
+        elif self.failed:
+            self.live.journal.log(f"The model was complete when it failed: {self.failed.message}")
+        elif trainer.returncode:
             self.live.journal.log(f"The finished trainer left with code {trainer.returncode}.")
-        if isinstance(self.held, Failed) and not self.held.detail:
-            return self.held.model_copy(update={"detail": self.last_words})
-        return self.held
+        return Finished()
+
+    def failure(self) -> Failed:
+        """Return the failure the trainer told, with its last words."""
+        assert self.failed is not None
+        return self.failed.model_copy(update={"detail": self.failed.detail or self.last_words})
 
     @property
     def last_words(self) -> str:
