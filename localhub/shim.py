@@ -137,7 +137,7 @@ class Shim:
 
     def _log(self, line: str) -> None:
         event = {"timestamp": stamp(), "data": line + self.newline}
-        data = json.dumps(event).encode() + b"\n"
+        data = json.dumps(event, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         log = os.open(self.order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(log, data)

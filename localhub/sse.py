@@ -39,7 +39,10 @@ class Log:
         try:
             for line in lines:
                 event = {"timestamp": stamp(datetime.now(UTC)), "data": line}
-                os.write(descriptor, json.dumps(event).encode() + b"\n")
+                os.write(
+                    descriptor,
+                    json.dumps(event, ensure_ascii=False).encode("utf-8", "replace") + b"\n",
+                )
         finally:
             os.close(descriptor)
 
@@ -79,7 +82,7 @@ class Log:
         except FileNotFoundError:
             return [], position
         complete = data[: data.rfind(b"\n") + 1]
-        return complete.splitlines(), position + len(complete)
+        return complete.split(b"\n")[:-1], position + len(complete)
 
 
 def event_stream(

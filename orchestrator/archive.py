@@ -54,7 +54,9 @@ def _lines(
         raise
     except HubError:
         return "", []
-    return str(info.sha), path.read_text(encoding="utf-8").splitlines()
+    # Not `splitlines`: JSON leaves marks such as U+2028 as they are, within a line.
+    text = path.read_text(encoding="utf-8").rstrip("\n")
+    return str(info.sha), text.split("\n") if text else []
 
 
 def _placed(event: Event, commit: str) -> Event:

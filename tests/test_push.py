@@ -14,12 +14,15 @@ from huggingface_hub import SpaceHardware
 from standins.localhub import HubServer
 from test_supervise import Noon, Worker, spec
 
+from orchestrator.archive import archived_events
+from worker.clock import SystemClock
 from worker.contract import (
     EndReason,
     Failed,
     Finished,
     Limits,
     Machine,
+    Phase,
     Pushed,
     PushTarget,
     State,
@@ -228,12 +231,21 @@ def test_a_failure_leaves_its_record_on_a_branch_and_main_alone(start: Any, hub:
     assert "ZeroDivisionError" in read(hub, "log.txt", "hubtrain-k4x")
 
 
+LINE_ENDS = "to some\u2028readers\u2029this is\x85five\x0clines"
+
+
 @pytest.mark.parametrize("acts", [MODEL, ("fail=bad_data",)])
 def test_a_machine_that_restarts_does_not_train_again(
-    start: Any, hub: HubServer, acts: tuple[str, ...]
+    start: Any, hub: HubServer, acts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = start(*acts)
+    first = start(f"say={LINE_ENDS}", *acts)
     first.ended()
+    branch = "main" if acts == MODEL else "hubtrain-k4x"
+    assert LINE_ENDS[:12] in read(hub, "events.jsonl", branch)
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    job = spec(push=PushTarget(repo_id=REPO))
+    archived = archived_events(job, hub.tokens["ann"], SystemClock())
+    assert [e.name for e in archived if isinstance(e, Phase) and e.name == LINE_ENDS]
     again = start("steps=600x1")
     again.process.wait(60)
     assert again.process.returncode == first.process.returncode

@@ -122,7 +122,7 @@ def _events(response: httpx2.Response, follow: bool) -> Iterator[dict[str, Any] 
         response.read()
         hf_raise_for_status(response)
     asked = _asked_at(response)
-    for line in response.iter_lines():
+    for line in _lines(response.iter_bytes()):
         if line.startswith("data: {"):
             event: dict[str, Any] = json.loads(line.removeprefix("data: "))
             if not follow and _later(event, asked):
@@ -130,6 +130,14 @@ def _events(response: httpx2.Response, follow: bool) -> Iterator[dict[str, Any] 
             yield event
         elif line and follow:
             yield None
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[str]:
+    """Yield lines as the protocol has them; to Python U+2028 and its like end a line as well."""
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from (line.decode("utf-8", "replace").rstrip("\r") for line in lines)
 
 
 def _asked_at(response: httpx2.Response) -> datetime:

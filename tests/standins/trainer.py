@@ -106,6 +106,7 @@ _ACTS: dict[str, Callable[[Path, str], object]] = {
     "fail": fail,
     "hold": hold,
     "spawn": spawn,
+    "say": lambda output, value: say(Phase(name=value)),
     "open": lambda output, value: print(value, end="", flush=True),
     "print": lambda output, value: print(value, flush=True),
     "env": lambda output, value: print(f"{value} is {os.environ.get(value)}", flush=True),

@@ -43,7 +43,7 @@ def earlier_life(spec: JobSpec, target: PushTarget, token: str | None) -> list[E
     """
     for revision in (spec.branch, "main"):
         text = fetch(target.repo_id, EVENTS_FILE, revision, token)
-        events = [e for line in (text or "").splitlines() if (e := from_line(line))]
+        events = [e for line in (text or "").split("\n") if (e := from_line(line))]
         ours = any(isinstance(e, Started) and e.job_id == spec.job_id for e in events)
         if ours and ended(events, spec.attempt):
             return events
