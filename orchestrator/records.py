@@ -26,6 +26,7 @@ from worker.contract import (
     to_line,
 )
 from worker.errors import BadConfig, HubtrainError
+from worker.home import make_private
 from worker.hubclient import endpoint
 
 _SCHEMA = """
@@ -123,7 +124,7 @@ class Records:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_private(self._path.parent)
             with closing(sqlite3.connect(self._path, timeout=30.0, isolation_level=None)) as db:
                 db.execute("pragma journal_mode = wal")
                 db.execute("pragma foreign_keys = on")

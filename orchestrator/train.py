@@ -29,7 +29,7 @@ from orchestrator.submit import Order, Submitted, submit
 from orchestrator.words import count, duration
 from worker.contract import DataRef, Machine
 from worker.errors import BadConfig, HubtrainError
-from worker.home import home
+from worker.home import home, make_private
 from worker.hubclient import hub
 from worker.task import Finding, Task
 
@@ -161,7 +161,8 @@ def _packed(desk: Desk, asked: Asked, report: Report) -> Iterator[packing.Packag
 def _scratch() -> Path:
     folder = home() / "scratch"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(home())
+        folder.mkdir(exist_ok=True)
     except OSError as error:
         raise HubtrainError(
             f"cannot write in {home()}: {error.strerror}.",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +23,7 @@ from backends.errors import (
 )
 from backends.handle import Handle
 from backends.local import Local
+from worker.home import make_private
 
 
 def test_a_local_job_survives_the_process_that_launched_it(
@@ -76,3 +80,63 @@ def test_a_handle_leads_out_of_no_folder(tmp_path: Path, monkeypatch: pytest.Mon
 def test_what_local_training_lacks_is_said_before_it_starts() -> None:
     with pytest.raises(PlanRefused, match="no extra astrology"):
         Local().plan(job("local", extras=("astrology",)), None)
+
+
+KEPT_OUT = (
+    "AWS_SECRET_ACCESS_KEY",
+    "PGPASSWORD",
+    "DATABASE_URL",
+    "OPENAI_API_KEY",
+    "GITHUB_PAT",
+    "COMET_API_KEY",
+    "ACCELERATORS",
+)
+LET_THROUGH = (
+    "CUDA_VISIBLE_DEVICES",
+    "HF_DATASETS_CACHE",
+    "https_proxy",
+    "WANDB_API_KEY",
+    "LC_ALL",
+)
+
+
+def test_a_job_finds_what_training_needs_and_no_other_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path / "home"))
+    for name in (*KEPT_OUT, *LET_THROUGH):
+        monkeypatch.setenv(name, f"canary-{name}")
+    local = Local()
+    request = local.plan(job("local", params={"log": "wandb"}), None)
+    code = "import json, os; print(json.dumps(dict(os.environ)))"
+    tells = dataclasses.replace(request, command=(sys.executable, "-c", code))
+    handle = local.launch(tells, {"HF_TOKEN": "hf_given"})
+    until(lambda: not local.status(handle).alive)
+    (line,) = local.logs(handle)
+    found = json.loads(line)
+    assert not [name for name in KEPT_OUT if name in found or f"canary-{name}" in line]
+    assert [found[name] for name in LET_THROUGH] == [f"canary-{name}" for name in LET_THROUGH]
+    assert (found["HF_TOKEN"], found["PATH"]) == ("hf_given", os.environ["PATH"])
+    assert shut(tmp_path / "home")
+    local.remove(handle)
+
+
+def shut(path: Path) -> bool:
+    """Whether nobody but its owner may read it."""
+    return stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX")
+def test_our_folder_is_shut_to_others_and_a_folder_of_others_is_left_open(tmp_path: Path) -> None:
+    ours, mixed = tmp_path / "ours", tmp_path / "mixed"
+    for folder in (ours, mixed):
+        (folder / "runs").mkdir(parents=True)
+        (folder / "jobs.sqlite").touch(mode=0o644)
+        folder.chmod(0o755)
+    (mixed / "letters").mkdir(mode=0o755)
+    make_private(ours)
+    make_private(mixed)
+    assert shut(ours)
+    assert [shut(mixed / name) for name in ("", "letters", "runs", "jobs.sqlite")] == [
+        *(False, False, True, True)
+    ]

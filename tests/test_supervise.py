@@ -377,6 +377,42 @@ def test_the_redactor_knows_names_shapes_and_escapes() -> None:
     )
 
 
+KEY = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0\nBAQEFAASCBKcwggSjAgEAAo\n-----END KEY-----"
+SECRETS = {
+    "PGPASSWORD": "canary-postgres",
+    "MYSQL_PWD": "canary-mysql",
+    "DATABASE_URL": "postgres://ann:canary%40url@db/x",
+    "GITHUB_PAT": "canary-github",
+    "SMTP_PASS": "canary-smtp",
+    "MYAPIKEY": "canary-apikey",
+    "STRIPE_KEY": "canary-stripe",
+    "https_proxy": "http://ann:canary-proxy@proxy:3128",
+    "DEPLOY_KEY": KEY,
+}
+PLAIN = {"PWD": "/home/ann/work", "A_KEY": "true", "B_TOKEN": "default", "TOKENIZERS_X": "parallel"}
+
+
+def test_the_redactor_knows_many_names_addresses_and_secrets_of_several_lines() -> None:
+    redact = Redactor(SECRETS | PLAIN)
+    for value in (*SECRETS.values(), "canary@url", "canary%40url", "ftp://bob:canary-other@host/"):
+        assert "canary" not in redact(f"it is {value}.")
+    for line in KEY.split("\n")[1:3]:
+        assert redact(f"a {line} b") == f"a {HIDDEN} b"
+    assert redact(json.dumps({"key": KEY})) == f'{{"key": "{HIDDEN}"}}'
+    plain = "in /home/ann/work true default parallel; see https://hub/ann/x@main and a:b@c"
+    assert redact(plain) == plain
+
+
+@pytest.mark.parametrize("before", ["A" * (8192 - 5), "A" * (65536 - 5), "\r" + "A" * 65529 + "\r"])
+def test_no_part_of_a_secret_is_left_where_a_line_is_cut(start: Any, before: str) -> None:
+    token = "canary-" + "0123456789" * 4
+    worker = start(f"print={before}{token}", "fail=bad_data", environ={"X_TOKEN": token})
+    worker.ended()
+    kept = (worker.work / "worker.log").read_text() + worker.output
+    assert "canar" not in kept
+    assert "0123456789" not in kept
+
+
 class Noon:
     """A clock that stands still until it is told to sleep."""
 

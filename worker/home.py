@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
+import sys
+from contextlib import suppress
 from pathlib import Path
+
+_OURS = ("jobs.sqlite", "runs", "data", "scratch")
+"""What the names of all that we keep there begin with."""
 
 
 def home() -> Path:
@@ -13,3 +19,20 @@ def home() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_data_dir("hubtrain", appauthor=False))
+
+
+def make_private(folder: Path) -> None:
+    """Make our folder, and let nobody but this user into it; raises `OSError` if it cannot be made.
+
+    In a folder that holds other things too, such as a home, only what is ours is shut.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if sys.platform == "win32":  # the user's data folder is the user's own there
+        return
+    inside = list(folder.iterdir())
+    ours = [path for path in inside if path.name.startswith(_OURS)]
+    for path in [folder] if len(ours) == len(inside) else ours:
+        with suppress(OSError):  # it is another user's, and they decide; or it has just gone
+            mode = stat.S_IMODE(path.stat().st_mode)
+            if mode & 0o077:
+                path.chmod(mode & 0o700)

@@ -1,35 +1,72 @@
 """Secrets kept out of every line that is kept, printed, served or pushed.
 
-It knows secrets by the names of their environment variables and by the shape of Hub tokens; a
-secret that reached a line in another way and shape goes through.
+It knows secrets by the names of their environment variables, by their place in an address, and by
+the shape of Hub tokens; a secret that reached a line in another way and shape goes through. Give it
+whole texts: half a secret is not known again.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from urllib.parse import quote, unquote
 
 HIDDEN = "[secret]"
 
-_SECRET_NAME = re.compile(r"(^|_)(TOKEN|KEY|SECRET|PASSWORD|CREDENTIALS?)$", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"(^|_)(TOKENS?|KEYS?|PASS|PAT|CREDENTIALS?|DSN)$"
+    r"|_PWD$|PASSWORD|PASSWD|PASSPHRASE|SECRET|API_?KEY"
+    r"|DATABASE_URL|DB_URL|CONNECTION_STRING",
+    re.IGNORECASE,
+)
 _HUB_TOKEN = re.compile(r"\bhf_(?:oauth_|jwt_)?[A-Za-z0-9]{16,}")
+_IN_ADDRESS = re.compile(r"(://[^\s/:@]*):([^\s/@]+)@")
 _SHORTEST = 6
 """Shorter values are words like `true`, which would blot out ordinary text."""
+
+_SHORTEST_LINE = 8
+_TRIVIAL = {"default", "disabled", "enabled", "localhost", "optional", "required", "undefined"}
 
 
 class Redactor:
     """Replaces secrets in a text; call it with the text."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        values = {v for name, v in environ.items() if _SECRET_NAME.search(name)}
-        spellings = values | {json.dumps(v)[1:-1] for v in values}
+        spellings = {s for secret in _secrets(environ) for s in _spellings(secret)}
         # Longest first: a secret may begin with another.
-        long = sorted((v for v in spellings if len(v) >= _SHORTEST), key=len, reverse=True)
-        self._values = re.compile("|".join(map(re.escape, long))) if long else None
+        ordered = sorted(spellings, key=len, reverse=True)
+        self._values = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
     def __call__(self, text: str) -> str:
         """Return `text` with every secret in it hidden."""
         if self._values:
             text = self._values.sub(HIDDEN, text)
+        if "://" in text:
+            text = _IN_ADDRESS.sub(rf"\1:{HIDDEN}@", text)
         return _HUB_TOKEN.sub(HIDDEN, text) if "hf_" in text else text
+
+
+def _secrets(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the secrets of an environment; one of several lines also line by line."""
+    for name, value in environ.items():
+        if _SECRET_NAME.search(name):
+            yield from _telling(value, _SHORTEST)
+            if len(lines := value.splitlines()) > 1:
+                yield from (s for line in lines for s in _telling(line, _SHORTEST_LINE))
+        for found in _IN_ADDRESS.finditer(value):
+            yield from _telling(found[2], _SHORTEST)
+            yield from _telling(unquote(found[2]), _SHORTEST)
+
+
+def _telling(value: str, shortest: int) -> Iterator[str]:
+    """Yield a value without the white space around it, unless it is a word anybody might print."""
+    bare = value.strip()
+    if len(bare) >= shortest and bare.lower() not in _TRIVIAL:
+        yield bare
+
+
+def _spellings(secret: str) -> set[str]:
+    """Return how a secret may stand in a text: bare, in JSON, in an address."""
+    in_json = {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    return {secret, quote(secret, safe=""), *in_json}

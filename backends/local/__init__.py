@@ -13,12 +13,14 @@ from typing import Any, ClassVar
 from backends.base import Backend, Flavor, Report, Status, silent, spec_in
 from backends.errors import BackendError, JobGone, LaunchFailed, PlanRefused
 from backends.handle import Handle
+from backends.local.environment import environment
 from backends.local.machine import this_machine
 from backends.local.request import LocalRequest
 from backends.local.run import RunFolder
 from backends.packages import PACKAGE, missing
 from worker import contract
 from worker.contract import JOB_FILE, JobSpec
+from worker.home import home, make_private
 
 _SOURCES = Path(contract.__file__).parent.parent
 """Where `worker` is imported from, which the worker's own process has to know too."""
@@ -47,13 +49,14 @@ class Local(Backend[LocalRequest]):
                 f"Training here needs {', '.join(lacking)}.",
                 fix=f'pip install "{PACKAGE}[{",".join(extras)}]", or rent with --backend spaces-…',
             )
-        return LocalRequest(RunFolder.of(job.job_id), (sys.executable, "-m", "worker"), job)
+        return LocalRequest(RunFolder.of(job.job_id), (sys.executable, "-P", "-m", "worker"), job)
 
     def launch(
         self, request: LocalRequest, secrets: Mapping[str, str], report: Report = silent
     ) -> Handle:
         """Start the process, unless this job has been started before."""
         folder = request.folder
+        make_private(home())
         folder.path.mkdir(parents=True, exist_ok=True)
         for _ in range(100):  # a second launch waits here until the first has let the worker go
             if folder.started:
@@ -79,7 +82,8 @@ class Local(Backend[LocalRequest]):
         folder.write(JOB_FILE, request.job.model_dump_json(indent=2))
         folder.write(_KEY_FILE, key)
         path = os.pathsep.join(filter(None, (str(_SOURCES), os.environ.get("PYTHONPATH"))))
-        environ = {**os.environ, **secrets, PAGE_KEY: key, "PYTHONPATH": path}
+        needed = environment(os.environ, str(request.job.params.get("log") or "none"))
+        environ = {**needed, **secrets, PAGE_KEY: key, "PYTHONPATH": path}
         try:
             folder.start(request.command, environ, lock)
         except OSError as error:
