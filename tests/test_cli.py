@@ -111,6 +111,31 @@ def test_unknown_yaml_keys_are_errors(tmp_path: Path) -> None:
     assert "job.yml: no setting 'epoch'. Did you mean epochs?" in done.stderr
 
 
+def test_flags_beside_a_file_win_and_need_no_command(tmp_path: Path) -> None:
+    (tmp_path / "job.yml").write_text(
+        "task: llm-sft\nbase_model: ./none\nproject_name: p\nparams:\n  unsloth: true\n"
+    )
+    rows = ["--data-path", "none.jsonl"]
+    done = run(tmp_path, "--config", "job.yml", "--batch-size", "0", *rows)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == ["  ✗ --batch-size 0: must be 1 or more."]
+    done = run(tmp_path, "--config=job.yml", "--backend", "spaces-t4", *rows, "--dry-run")
+    assert done.returncode == 2
+    assert "! settings  job.yml: unsloth is not used: " in done.stdout
+    assert "no Hub token, and spaces needs one" in done.stdout
+
+
+def test_ones_own_name_that_cannot_be_asked_is_said(tmp_path: Path) -> None:
+    (tmp_path / "job.yml").write_text("task: llm\nmodel: m\nrepo_id: ${HF_USERNAME}/bot\n")
+    done = run(tmp_path, "--config", "job.yml")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "HF_USERNAME is not set and nobody is logged in" in done.stderr
+    assert "export HF_USERNAME=" in done.stderr
+    done = run(tmp_path, "--config", "job.yml", HF_TOKEN="hf_abcdefghijklmnopqrstuv")
+    assert done.returncode == 2
+    assert "your own name on the Hub, which could not be asked: " in done.stderr
+
+
 def test_a_token_in_a_file_is_used_and_is_no_setting(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"text": "a"}\n' * 3)
     (tmp_path / "job.yml").write_text(

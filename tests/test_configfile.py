@@ -1,0 +1,244 @@
+"""Jobs as YAML files: AutoTrain's layout, variables, files of the web, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from orchestrator.command import command_of
+from orchestrator.configfile import LARGEST, read
+from orchestrator.job import JobSettings
+from orchestrator.settings import Catalog, Settings, merge
+from worker.errors import BadConfig
+from worker.tasks.llm.params import Ignored, LlmParams
+
+CATALOG = Catalog((JobSettings, LlmParams), Ignored)
+
+AUTOTRAIN = """
+task: {task}
+base_model: HuggingFaceTB/SmolLM2-1.7B-Instruct
+project_name: support-bot
+log: tensorboard
+backend: {backend}
+
+data:
+  path: HuggingFaceH4/no_robots
+  train_split: train
+  valid_split: null
+  chat_template: tokenizer
+  column_mapping:
+    text_column: messages
+
+params:
+  block_size: 2048
+  model_max_length: 4096
+  epochs: 2
+  batch_size: 1
+  lr: 1e-5
+  peft: true
+  quantization: int4
+  target_modules: all-linear
+  padding: right
+  optimizer: paged_adamw_8bit
+  scheduler: linear
+  gradient_accumulation: 8
+  mixed_precision: bf16
+  merge_adapter: true
+  eval_strategy: no
+{more}
+hub:
+  username: ${{HF_USERNAME}}
+  token: ${{HF_TOKEN}}
+  push_to_hub: true
+"""
+
+
+def autotrain(task: str = "llm-sft", backend: str = "local", more: str = "") -> str:
+    return AUTOTRAIN.format(task=task, backend=backend, more=more)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "job.yml"
+
+
+def settings(file: Path, *, me: str = "ann", **environ: str) -> Settings:
+    return merge(CATALOG, [read(str(file)).layer(environ, lambda: me)])
+
+
+def test_a_public_file_means_what_it_meant(file: Path) -> None:
+    file.write_text(autotrain(backend="spaces-a10g-largex4"))
+    found = settings(file)
+    params, job = found.of(LlmParams), found.of(JobSettings)
+    assert (params.lr, params.epochs, params.batch_size) == (1e-5, 2, 1)
+    assert (params.log, params.eval_strategy, params.valid_split) == ("tensorboard", "no", None)
+    assert (params.text_column, params.chat_template) == ("messages", "tokenizer")
+    assert (job.username, job.push_to_hub, job.backend) == (None, True, "spaces-a10g-largex4")
+    assert found.notes == ()
+
+
+def test_keys_of_other_trainers_are_noted(file: Path) -> None:
+    more = "  unsloth: true\n  max_prompt_length: 512\n  dpo_beta: 0.1\n  model_ref: null\n"
+    file.write_text(autotrain(more=more))
+    names = [note.split()[1] for note in settings(file).notes]
+    assert sorted(names) == ["dpo_beta", "max_prompt_length", "unsloth"]
+
+
+@pytest.mark.parametrize("task", ["llm", "llm-sft", "llm:sft", "llm-generic", "lm_training"])
+def test_every_name_of_the_task_is_understood(file: Path, task: str) -> None:
+    file.write_text(autotrain(task))
+    assert command_of(str(file)) == "llm"
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "text_classification",
+        "st:pair",
+        "sentence-transformers:qa",
+        "vlm:captioning",
+        "tabular",
+        "seq2seq",
+        "ext-qa",
+        "image_regression",
+        "token_classification",
+        "object_detection",
+    ],
+)
+def test_other_tasks_are_not_there_yet(file: Path, task: str) -> None:
+    file.write_text(autotrain(task))
+    with pytest.raises(BadConfig, match=r"is not there yet; there are: llm"):
+        command_of(str(file))
+
+
+def test_none_and_no_are_what_people_mean(file: Path) -> None:
+    file.write_text(
+        "task: llm\nmodel: m\ndata_path: d\nlog: None\nmixed_precision: none\nsave_strategy: no\n"
+        "text_column: null\nsave_total_limit: null\n"
+    )
+    params = settings(file).of(LlmParams)
+    assert (params.log, params.mixed_precision, params.save_strategy) == ("none", None, "no")
+    assert (params.text_column, params.save_total_limit) == ("text", 1)
+
+
+def test_one_setting_in_two_places_must_be_the_same(file: Path) -> None:
+    file.write_text("task: llm\nlr: 1e-4\nparams:\n  lr: 2e-4\n")
+    with pytest.raises(BadConfig, match=r"job.yml: lr and params.lr are the same setting"):
+        read(str(file))
+    file.write_text("base_model: a\nparams:\n  model: a\n  epochs: 2\ntask: llm\n")
+    assert read(str(file)).values == {"model": "a", "epochs": 2, "task": "llm"}
+    file.write_text("lr: 1\nlr: 2\n")
+    with pytest.raises(BadConfig, match=r"line 2 is not YAML: lr stands twice"):
+        read(str(file))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a\n  b: *a\n",
+        "[" * 5000,
+        "x: " + "{y: " * 3000,
+        "x" * (LARGEST + 1),
+        "? [a]\n: b\n",
+        "".join(f"k{n}: {n}\n" for n in range(1001)),
+    ],
+    ids=["circle", "lists", "blocks", "large", "key", "many"],
+)
+def test_a_hostile_file_is_refused_in_words(file: Path, text: str) -> None:
+    file.write_text(text)
+    with pytest.raises(BadConfig, match=r"job\.yml"):
+        read(str(file))
+
+
+# variables
+
+
+def test_the_login_stands_in_for_name_and_token(file: Path) -> None:
+    file.write_text("repo_id: ${HF_USERNAME}/bot\ntoken: ${HF_TOKEN}\nusername: ${HF_USERNAME}\n")
+    found = read(str(file))
+    assert found.token({}) is None, "that of the login is taken"
+    assert found.layer({}, lambda: "ann").values == {"repo_id": "ann/bot"}
+    named = found.layer({"HF_USERNAME": "lab"}, lambda: "ann").values
+    assert named == {"repo_id": "lab/bot", "username": "lab"}
+
+
+def test_a_token_has_one_place(file: Path) -> None:
+    file.write_text("project_name: ${HF_TOKEN}\n")
+    with pytest.raises(BadConfig, match="is a secret"):
+        read(str(file)).layer({"HF_TOKEN": "hf_canary"})
+
+
+# files of the web
+
+
+@pytest.fixture
+def web() -> Iterator[tuple[str, dict[str, bytes], list[str]]]:
+    """Yield an address, the pages to serve there, and the paths that were asked for."""
+    pages: dict[str, bytes] = {}
+    asked: list[str] = []
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            content = pages.get(self.path)
+            self.send_response(404 if content is None else 200)
+            self.end_headers()
+            self.wfile.write(content or b"")
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", pages, asked
+    server.shutdown()
+    server.server_close()
+
+
+Web = tuple[str, dict[str, bytes], list[str]]
+
+
+def test_a_file_of_the_web_is_fetched_once(web: Web) -> None:
+    address, pages, asked = web
+    pages["/job.yml?raw=1"] = autotrain().encode()
+    where = f"{address}/job.yml?raw=1"
+    assert command_of(where) == "llm"
+    found = read(where)
+    assert (found.source, found.from_web) == ("job.yml", True)
+    assert found.layer({}).values["data_path"] == "HuggingFaceH4/no_robots"
+    assert asked == ["/job.yml?raw=1"]
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        (b"token: hf_theirs\n", "token is not taken from"),
+        (b"trust_remote_code: true\n", "trust_remote_code is not taken from"),
+        (b"<!doctype html>", "is a web page and not a YAML file"),
+        (b"x" * (LARGEST + 10), "larger than 1 MB"),
+        (b"- a\n", "must hold settings"),
+    ],
+)
+def test_what_a_file_of_the_web_may_not_be(web: Web, page: bytes, said: str) -> None:
+    web[1]["/a.yml"] = page
+    with pytest.raises(BadConfig, match=said):
+        read(f"{web[0]}/a.yml")
+
+
+def test_a_file_of_the_web_reads_nothing_of_this_machine(web: Web) -> None:
+    web[1]["/b.yml"] = b"project_name: ${AWS_SECRET}\n"
+    with pytest.raises(BadConfig, match="a file of the web may not read AWS_SECRET"):
+        read(f"{web[0]}/b.yml").layer({"AWS_SECRET": "canary"})
+    web[1]["/c.yml"] = b"project_name: ${AWS_SECRET:-plain}\n"
+    layer = read(f"{web[0]}/c.yml").layer({"AWS_SECRET": "canary"})
+    assert layer.values == {"project_name": "plain"}
+
+
+def test_an_address_with_nothing_there_is_said(web: Web) -> None:
+    with pytest.raises(BadConfig, match=r"cannot read http.*/none.yml: Not Found"):
+        read(f"{web[0]}/none.yml")
+    with pytest.raises(BadConfig, match=r"cannot read http://127.0.0.1:9/x.yml"):
+        read("http://127.0.0.1:9/x.yml")
