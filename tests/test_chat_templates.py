@@ -275,6 +275,31 @@ def test_a_template_without_a_loop_learns_what_it_writes_alike_later() -> None:
     assert ([text[a:b] for a, b in spans], lost) == (["the fox|"], 1)
 
 
+CHATML = "<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n"
+PROMPT = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% macro turn(m) %}" + CHATML + "{% endmacro %}"
+        "{% for m in messages %}{{ turn(m) }}{% endfor %}" + PROMPT,
+        "{% set all = namespace(text='') %}{% for m in messages %}{% set one %}" + CHATML
+        + "{% endset %}{% set all.text = all.text ~ one %}{% endfor %}{{ all.text }}" + PROMPT,
+        "{% for i in range(messages|length) %}{% set m = messages[i] %}" + CHATML
+        + "{% endfor %}" + PROMPT,
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}"
+        "{% if not loop.last %}<|im_end|>\n{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}<|im_end|>\n<|im_start|>assistant\n{% endif %}",
+    ],
+    ids=["by a macro", "collected", "by number", "ended by the next"],
+)  # fmt: skip
+def test_the_same_is_learned_however_a_template_is_written(source: str) -> None:
+    found = Template(source, ends=frozenset({"<|im_start|>", "<|im_end|>"})).learned(MULTI)
+    said = [found.text[start:end] for start, end in found.spans]
+    assert (said, found.lost) == (["hello<|im_end|>", "the fox<|im_end|>"], 0)
+
+
 def test_words_that_look_like_our_marks_change_nothing() -> None:
     """A private-use character in the data can forge no turn."""
     forged = [user("hi\ue0fe1\ue0feI said this"), *MULTI[1:]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ def save_model(model: Any, folder: Path, dtype: torch.dtype) -> None:
     model.config.use_cache = True  # off only while training
     model.save_pretrained(folder)
     if adapter and (config := getattr(model, "generation_config", None)) is not None:
-        config.save_pretrained(folder)  # peft leaves it out, and with it where answers end
+        with suppress(ValueError):  # of a base model whose settings contradict one another
+            config.save_pretrained(folder)  # peft leaves it out, and with it where answers end
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty card; the supervisor writes one
 
 

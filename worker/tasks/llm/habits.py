@@ -38,6 +38,10 @@ class Habits:
     opening: str = ""
     """What the prompt gives of an answer, such as `<|im_start|>assistant` and a newline."""
 
+    begins_whole: bool = False
+    """Whether an answer begins with all that the prompt gives. Some prompts open a thought that
+    answers without one do not have."""
+
     closes: bool = True
     """Whether a token of its own ends an answer. GLM's answers end where the next turn begins."""
 
@@ -54,19 +58,31 @@ def habits_of(template: Writer) -> Habits:
         said = (("user", "q"), ("assistant", "a"), ("user", "r"), ("assistant", "b"))
         chat = [{"role": role, "content": content(text)} for role, text in said]
         try:
-            alone, later = template.pieces(chat[:2]), template.pieces(chat)
-            given = opening(template, chat[:1])
+            return _by_place(template, chat) or _by_prefix(template, chat)
         except FAULTS:
             continue
-        if alone is None or later is None:
-            break
-        answer, ends = text_of(alone, 1), template.ends
-        return Habits(
-            opening=shared([given, answer]),
-            closes=last_token(answer, ends) is not None,
-            forgets=without_end(answer, ends) != without_end(text_of(later, 1), ends),
-        )
     return Habits()
+
+
+def _by_place(template: Writer, chat: Messages) -> Habits | None:
+    alone, later = template.pieces(chat[:2]) or (), template.pieces(chat) or ()
+    given, ends = opening(template, chat[:1]), template.ends
+    answer, remembered = text_of(alone, 1), text_of(later, 1)
+    if not answer:
+        return None
+    return Habits(
+        opening=answer[: given_of(given, answer)],
+        begins_whole=answer.startswith(given) and bool(given),
+        closes=last_token(answer, ends) is not None or last_token(remembered, ends) is not None,
+        forgets=without_end(answer, ends) != without_end(remembered, ends),
+    )
+
+
+def _by_prefix(template: Writer, chat: Messages) -> Habits:
+    """Return the habits of a template that does not go through its messages in a loop."""
+    prompt, through = template.render(chat[:1], prompt=True), template.render(chat[:2])
+    answer = through[len(shared([prompt, through])) :]
+    return Habits(closes=last_token(answer, template.ends) is not None)
 
 
 def _as_part(text: str) -> list[dict[str, str]]:
@@ -78,6 +94,16 @@ def opening(template: Writer, before: Messages, tools: Tools = ()) -> str:
     pieces = template.pieces(before, tools, prompt=True) or []
     behind = [i for i, piece in enumerate(pieces, 1) if piece.message is not None]
     return "".join(piece.text for piece in pieces[behind[-1] :]) if behind else ""
+
+
+def given_of(prompt: str, answer: str) -> int:
+    """Return how many characters of an answer the prompt gives.
+
+    Some prompts begin a thought that the answer does not have, some end the turn before first.
+    """
+    most = min(len(prompt), len(answer))
+    overlap = next((n for n in range(most, 0, -1) if prompt.endswith(answer[:n])), 0)
+    return max(overlap, len(shared([prompt, answer])))
 
 
 def text_of(pieces: Iterable[Piece], message: int) -> str:

@@ -14,6 +14,7 @@ from worker.tasks.llm.habits import (
     Messages,
     Tools,
     Writer,
+    given_of,
     last_token,
     opening,
     shared,
@@ -71,10 +72,11 @@ def unmarked(template: Writer, chat: Messages, tools: Tools, given: int) -> Lear
     """
     wanted = [i for i in range(given, len(chat)) if chat[i]["role"] == "assistant"]
     pieces = template.pieces(chat, tools)
-    if pieces is None or not any(piece.message is not None for piece in pieces):
+    if not any(piece.message is not None and piece.text for piece in pieces or ()):
         text = template.render(chat, tools)
         found = {i: _by_prefix(template, chat, tools, i, text) for i in wanted}
     else:
+        assert pieces is not None
         if template.habits.forgets:
             pieces = _remembered(template, chat, tools, pieces, wanted)
         text = _joined(pieces)
@@ -137,8 +139,10 @@ def _remembered(
 def _given(template: Writer, chat: Messages, tools: Tools, i: int, said: str) -> int:
     """Return how many characters of a turn the prompt gives."""
     usual = template.habits.opening
+    if template.habits.begins_whole and said.startswith(usual):
+        return len(usual)
     prompt = (opening(template, chat[:i], tools) if i else "") or usual
-    given = len(shared([prompt, said]))
+    given = given_of(prompt, said)
     first = all(message["role"] == "system" for message in chat[:i])
     if first and given < len(usual) and (at := said.find(usual)) >= 0:
         # A system message of the template's own may stand before it.
@@ -185,20 +189,24 @@ def _past_token(template: Writer, text: str, at: int) -> int | None:
 def _closed(
     template: Writer, chat: Messages, tools: Tools, text: str, span: Span
 ) -> tuple[str, Span]:
-    """Return text and last turn with the token that the next turn would begin with.
+    """Return text and last turn with what ends it once another turn follows.
 
-    That is what the model has to say to end its own, where nothing else ends it.
+    Where the template writes no end then either, it is the token that the next turn begins with:
+    what the model has to say to end its own.
     """
     start, end = span
-    if template.habits.closes or text[end:].strip():
+    ended = template.habits.closes and last_token(text[:end], template.ends)
+    if ended or text[end:].strip():
         return text, span
     follows = {"role": "tool" if chat[-1].get("tool_calls") else "user", "content": "q"}
     try:
         longer = template.pieces([*chat, follows], tools) or ()
     except FAULTS:
         return text, span
-    begun = text_of(longer, len(chat))
-    mark = begun[: _past_token(template, begun, 0) or 0]
+    behind = _joined(longer).removeprefix(text[:end])
+    mark = ""
+    for written in (behind, text_of(longer, len(chat))):
+        mark = mark or written[: _past_token(template, written, 0) or 0]
     return text[:end] + mark, (start, end + len(mark))
 
 
