@@ -10,7 +10,6 @@ from orchestrator.desk import Desk
 from orchestrator.exits import FAILED
 from orchestrator.listing import ROW, costs, row, summary
 from orchestrator.records import Record
-from worker.task import Finding
 
 _DAYS = 7
 
@@ -48,6 +47,14 @@ def _show(desk: Desk, records: list[Record], now: datetime, *, offline: bool) ->
         desk.screen.say(costing)
     elif not reasons and not offline:
         desk.screen.say("Nothing costs now.")
+    if reasons:
+        _say_why(desk, records, list(reasons))
+
+
+def _say_why(desk: Desk, records: list[Record], reasons: list[str]) -> None:
+    """Say which jobs could not be asked, once for each reason."""
+    from worker.task import Finding
+
     for reason in reasons:
         jobs = ", ".join(r.job_id for r in records if r.unanswered == reason)
         desk.screen.findings([Finding("warn", "not asked", f"{jobs}: {reason}")])
