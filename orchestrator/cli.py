@@ -149,7 +149,7 @@ def _hide_token() -> None:
     os.environ["HF_TOKEN"] = token
     sys.argv = rest
     if sys.platform != "win32":  # there the new process would be another one
-        module = ["-m", "orchestrator.cli", *rest[1:]]
+        module = ["-P", "-m", "orchestrator.entry", *rest[1:]]
         os.execv(sys.executable, [sys.executable, *module])
 
 
