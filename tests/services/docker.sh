@@ -69,7 +69,7 @@ COPY certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY wheels /opt/wheels
 RUN ln -s python3 /usr/bin/python && rm -f /usr/lib/python3*/EXTERNALLY-MANAGED
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-    PIP_CERT=/etc/ssl/certs/ca-certificates.crt PIP_FIND_LINKS=/opt/wheels PIP_RETRIES=1
+    PIP_CERT=/etc/ssl/certs/ca-certificates.crt PIP_FIND_LINKS=/opt/wheels
 CMD ["python3"]
 END
     docker build -q -t $base "$files"
