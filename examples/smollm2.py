@@ -11,6 +11,7 @@ Run `python examples/smollm2.py FOLDER` to make the folder.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,6 +45,7 @@ def checkpoint(folder: Path) -> Path:
 
 
 def _convert(gguf: Path, folder: Path) -> None:
+    os.environ["TQDM_DISABLE"] = "1"  # a bar of a few seconds, which the library has no switch for
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
     from transformers.utils import logging

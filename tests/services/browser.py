@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -35,8 +34,12 @@ ELSEWHERE = (
     r"C:\Program Files\Google\Chrome\Application\chrome.exe",
     r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
 )
-PACKAGES = ("chromium", "fonts-dejavu-core")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", "about:blank")
+PACKAGES = ("chromium", "fonts-dejavu-core", "libatomic1")
+"""Debian's packages: a browser, a font for it, and what playwright's own program needs."""
+PLAYWRIGHTS = ""
+"""Stands for the browser that playwright has downloaded."""
+
+OPEN = "--open"
 
 INSTALL_SECONDS = 600
 DOWNLOAD_SECONDS = 300
@@ -45,8 +48,8 @@ START_SECONDS = 60
 
 @cache
 def found() -> str | None:
-    """Return the program of a browser that is here and starts, or none."""
-    return next(filter(starts, _candidates()), None)
+    """Return the program of a browser that is here and opens a page, or none."""
+    return next(filter(None, map(opened, _candidates())), None)
 
 
 def _candidates() -> Iterator[str]:
@@ -55,28 +58,26 @@ def _candidates() -> Iterator[str]:
         return
     yield from filter(None, map(shutil.which, COMMANDS))
     yield from (path for path in ELSEWHERE if Path(path).exists())
-    if own := _playwrights():
-        yield own
+    yield PLAYWRIGHTS
 
 
-def _playwrights() -> str | None:
-    """Return playwright's own browser, if it has been downloaded."""
-    from playwright.sync_api import Error, sync_playwright
+def opened(program: str) -> str | None:
+    """Open a page in a browser as the tests do; return its program, or none if that fails.
 
-    try:
-        with sync_playwright() as playwright:
-            path = playwright.chromium.executable_path
-    except Error:
-        return None
-    return path if Path(path).exists() else None
+    A browser, and playwright itself, may lack libraries of the system.
+    """
+    said = _ran([sys.executable, __file__, OPEN, program], START_SECONDS, quiet=True)
+    return said.strip() if said else None
 
 
-def starts(program: str) -> bool:
-    """Return whether a browser really opens a page: a download may lack the system's libraries."""
-    with tempfile.TemporaryDirectory() as profile:
-        command = [program, *FLAGS[:-1], f"--user-data-dir={profile}", FLAGS[-1]]
-        done = _ran(command, START_SECONDS)
-    return done is not None and "<html>" in done
+def _open(program: str) -> str:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program or None, args=["--no-sandbox"])
+        browser.new_page().goto("about:blank")
+        browser.close()
+        return program or playwright.chromium.executable_path
 
 
 def install() -> str | None:
@@ -108,7 +109,8 @@ def _rights() -> list[str] | None:
     if os.geteuid() == 0:
         return []
     sudo = ["sudo", "-n"]
-    return sudo if shutil.which("sudo") and _ran([*sudo, "true"], 10) is not None else None
+    able = shutil.which("sudo") and _ran([*sudo, "true"], 10, quiet=True) is not None
+    return sudo if able else None
 
 
 def _from_playwright() -> None:
@@ -116,18 +118,19 @@ def _from_playwright() -> None:
     _ran([sys.executable, "-m", "playwright", "install", "chromium"], DOWNLOAD_SECONDS)
 
 
-def _ran(command: list[str], seconds: float) -> str | None:
-    """Return what a command printed; none, having said why, if it failed."""
+def _ran(command: list[str], seconds: float, *, quiet: bool = False) -> str | None:
+    """Return what a command printed; none, having said why unless `quiet`, if it failed."""
+    complain = (lambda _: None) if quiet else _say
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=seconds, check=False, env=_environ()
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        _say(f"    that failed: {error}")
+        complain(f"    that failed: {error}")
         return None
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit {done.returncode}"]
-        _say(f"    that failed: {lines[0]}")
+        complain(f"    that failed: {lines[0]}")
         return None
     return done.stdout
 
@@ -159,4 +162,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if sys.argv[1:2] == [OPEN]:
+        _say(_open(sys.argv[2]))
+    else:
+        sys.exit(main())
