@@ -157,6 +157,20 @@ def test_asked_to_stop_it_leaves_a_checkpoint(model: Path, data: Path, tmp_path:
     assert not (run.output / "model.safetensors").exists()
 
 
+@pytest.mark.parametrize("strategy", ["epoch", "steps"])
+def test_asked_to_stop_it_validates_no_more(
+    strategy: str, model: Path, data: Path, tmp_path: Path
+) -> None:
+    from worker.engine.llm import train
+
+    settings: dict[str, Any] = {"valid_split": "0.1", "eval_strategy": strategy}
+    params, run, events = job(model, data, tmp_path, max_steps=3, **settings)
+    run.stop.set()
+    train(params, run)
+    assert len([e for e in events if isinstance(e, Checkpoint)]) == 1
+    assert not losses(events, "valid_loss")
+
+
 def test_an_adapter_names_its_base_and_a_merged_one_needs_none(
     model: Path, data: Path, tmp_path: Path
 ) -> None:
@@ -225,6 +239,28 @@ def test_a_quantized_base_is_merged_as_it_was_published(
     layers = zip(whole.named_parameters(), base.named_parameters(), strict=True)
     moved = {name for (name, ours), (_, theirs) in layers if not ours.equal(theirs)}
     assert moved == {name for name, _ in base.named_parameters() if "_proj" in name}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_merging_is_what_peft_makes_of_the_published_weights(
+    dtype: str, model: Path, data: Path, tmp_path: Path
+) -> None:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    base = tmp_path / "base"
+    AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, dtype)).save_pretrained(base)
+    AutoTokenizer.from_pretrained(model).save_pretrained(base)
+    # As on a machine that is fast in bfloat16, whichever this one is.
+    how = {"mixed_precision": "bf16", "peft": True, "lr": 0.01, "max_steps": 3}
+    adapter, _ = trained(base, data, tmp_path / "adapter", **how)
+    output, _ = trained(base, data, tmp_path / "merged", merge_adapter=True, **how)
+    published = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, dtype))
+    theirs = PeftModel.from_pretrained(published, adapter).merge_and_unload().state_dict()
+    ours = AutoModelForCausalLM.from_pretrained(output, dtype="auto").state_dict()
+    assert ours.keys() == theirs.keys()
+    assert {name for name in ours if not ours[name].equal(theirs[name])} == set()
 
 
 def test_a_model_goes_out_as_it_came_in(model: Path, data: Path, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def train(params: LlmParams, run: Run) -> None:
     with phase(run.emit, "saving"):
         ends_turns(model, tokenizer, corpus.turn_end, corpus.template)
         if params.merge_adapter:
-            model = merged(model, params, run.model, run.work / "adapter")
+            model = merged(model, params, run.model, run.work / "adapter", precision)
         save_model(model, run.output, precision.checkpoint)
         save_tokenizer(tokenizer, corpus.template, run.output)
         _keep_curves(params, run)

@@ -150,15 +150,17 @@ def adapted(model: Any, params: LlmParams, ref: ModelRef) -> Any:
         raise BadConfig(f"No adapter fits: {error}", fix="--target-modules all-linear") from error
 
 
-def merged(model: Any, params: LlmParams, ref: ModelRef, folder: Path) -> Any:
+def merged(model: Any, params: LlmParams, ref: ModelRef, folder: Path, precision: Precision) -> Any:
     """Return the model with its adapter merged in; one without an adapter as it is.
 
-    Merging into a quantized base would round the adapter away and leave a quantized model: the
-    adapter goes to `folder`, and from there into the base as it was published, in main memory.
+    Weights that were rounded to train beside them, to few bits or to bfloat16 from a checkpoint in
+    float16, are not what was published, and merging would round the adapter too: it goes to
+    `folder`, and from there into the base as it was published, in main memory.
     """
     if not params.peft:
         return model
-    if params.quantization is None:
+    exact = precision.weights in {precision.checkpoint, torch.float32}
+    if exact and params.quantization is None:
         return model.merge_and_unload()
     from peft import PeftModel
 
@@ -168,7 +170,7 @@ def merged(model: Any, params: LlmParams, ref: ModelRef, folder: Path) -> Any:
             ref.name,
             revision=ref.revision,
             trust_remote_code=params.trust_remote_code,
-            dtype="auto",
+            dtype=precision.checkpoint,
         )
     base.generation_config = model.generation_config
     return PeftModel.from_pretrained(base, folder).merge_and_unload()

@@ -101,13 +101,29 @@ class Report(TrainerCallback):  # type: ignore[misc]
 
 
 class StopWhenAsked(TrainerCallback):  # type: ignore[misc]
-    """Saves a checkpoint and ends after the step in which `asked` was set."""
+    """Saves a checkpoint and ends after the step in which `asked` was set.
+
+    Nothing is validated any more: whoever asks, for a deadline say, may not have the minutes.
+    """
 
     def __init__(self, asked: threading.Event) -> None:
         self.asked = asked
+        self.saved_at = 0
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         if self.asked.is_set():
-            control.should_save = control.should_training_stop = True
+            self._stop(state, control)
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if self.asked.is_set():
+            self._stop(state, control)
+
+    def _stop(self, state: TrainerState, control: TrainerControl) -> None:
+        control.should_training_stop = True
+        control.should_evaluate = False
+        control.should_save = self.saved_at != state.global_step
+        self.saved_at = state.global_step
