@@ -76,6 +76,8 @@ def job_file(folder: Path, model: Path, data: Path) -> Path:
             "model": str(model),
             "data_path": str(data),
             "block_size": 512,
+            "batch_size": 1,
+            "gradient_accumulation": 1,
             "max_steps": 2,
             "logging_steps": 1,
         },
