@@ -41,7 +41,8 @@ def complaint(error: Mapping[str, Any], setting: Setting, spelled: str) -> str:
     if setting.choices:
         near = hint(nearest(str(value), setting.choices, SYNONYMS))
         return f"{said}: is not one of {', '.join(setting.choices)}.{near}"
-    return f"{said}: {_words(error)}."
+    words = _words(error)
+    return f"{said}: {words}" if words.endswith("?") else f"{said}: {words}."
 
 
 def _words(error: Mapping[str, Any]) -> str:

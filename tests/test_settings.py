@@ -73,6 +73,11 @@ def test_what_others_call_a_setting_is_answered_with_ours(key: str, meant: str) 
         merged(Layer("f", {**NEEDED, key: 1}))
 
 
+def test_a_misspelt_scheduler_is_answered_with_the_one_that_was_meant() -> None:
+    with pytest.raises(BadConfig, match=r"warmup_stable_decay; did you mean cosine\?$"):
+        merged(Layer(FLAGS, {**NEEDED, "scheduler": "cosin"})).of(LlmParams)
+
+
 def test_all_unknown_keys_are_named_at_once_with_the_nearest() -> None:
     with pytest.raises(BadConfig) as caught:
         merged(Layer("a.yml", {"learning_rat": 1, "epoch": 2}), Layer("b.yml", {"zzzzz": 1}))
