@@ -379,7 +379,7 @@ def test_a_full_disk(laptop: Laptop, tmp_path: Path) -> None:
 def test_files_that_may_not_grow(laptop: Laptop, tmp_path: Path) -> None:
     write_rows(tmp_path / "chats.jsonl", chats(4000))
     done = subprocess.run(
-        [sys.executable, "-m", "orchestrator.cli", *train("--json")],
+        [sys.executable, "-P", "-m", "orchestrator.cli", *train("--json")],
         env=laptop.environ,
         cwd=tmp_path,
         capture_output=True,

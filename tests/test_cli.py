@@ -22,7 +22,7 @@ def run(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str
     environ |= {"HUBTRAIN_HOME": str(home), "HF_HOME": str(home), "COLUMNS": "100"}
     environ |= {"HF_ENDPOINT": "http://127.0.0.1:9", **more}
     return subprocess.run(
-        [sys.executable, "-m", "orchestrator.cli", *words],
+        [sys.executable, "-P", "-m", "orchestrator.cli", *words],
         env=environ,
         capture_output=True,
         text=True,

@@ -22,7 +22,7 @@ def COMMAND(arguments: tuple[str, ...]) -> int:  # noqa: N802
     """Run a Hub on this machine that speaks the real one's protocol."""
     if find_spec("uvicorn") is None or find_spec("starlette") is None:
         raise HubtrainError("the local Hub is not installed.", fix='pip install "hubtrain[hub]"')
-    command = [sys.executable, "-m", "localhub", *arguments]
+    command = [sys.executable, "-P", "-m", "localhub", *arguments]
     if sys.platform != "win32":
         os.execv(sys.executable, command)  # so that its pid is the one that was started
     return subprocess.call(command)
