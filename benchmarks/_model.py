@@ -16,6 +16,9 @@ def write_model(folder: Path, *, hidden: int, layers: int, vocabulary: int) -> P
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
