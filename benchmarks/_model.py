@@ -15,7 +15,6 @@ def write_model(folder: Path, *, hidden: int, layers: int, vocabulary: int) -> P
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
