@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +220,21 @@ def test_a_trackers_key_is_a_secret_of_the_job(tmp_path: Path) -> None:
     file.write_text("machine api.wandb.ai login user password canary-login\n")
     file.chmod(0o600)
     assert secrets_of(params, None, {"NETRC": str(file)}) == {"WANDB_API_KEY": "canary-login"}
+
+
+# the machine
+
+
+def test_a_gpu_of_this_machine_is_used(
+    ask: Asking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "bin" / "nvidia-smi"
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\necho 'NVIDIA GeForce RTX 4090, 24564'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    report = here(ask, tmp_path)
+    assert report.ok, report.findings
+    assert "of 25.8 GB on local" in said(report, "memory")
+    assert report.flavor.accelerators == 1

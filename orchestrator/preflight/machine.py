@@ -80,7 +80,7 @@ def check_machine(
             estimate(work, flavor, limits, rented=backend.needs_hub),
         )
         for flavor in flavors
-        if flavor.name == wanted or not _lent(flavor)
+        if flavor.name == wanted or not (backend.needs_hub and _lent(flavor))
     ]
     able = [c for c in all_of_them if not _unable(request.params, c.flavor, backend)]
     offered = able if able and wanted is None else all_of_them
@@ -120,7 +120,7 @@ def _tokens(params: Any, data: DataReport) -> int:
 
 
 def _lent(flavor: Flavor) -> bool:
-    """Whether its GPU costs nothing because it is lent for moments, not rented for a job."""
+    """Whether a provider's GPU costs nothing: it is lent for moments, not rented for a job."""
     return bool(flavor.accelerators) and not flavor.usd_per_hour
 
 
