@@ -129,10 +129,19 @@ def test_a_measurement_has_a_plain_name(name: str) -> None:
     assert from_line(json.dumps(forged)) is None
 
 
-@pytest.mark.parametrize("value", ["NaN", "Infinity", '"<b>"', "null"])
-def test_a_measurement_is_a_number(value: str) -> None:
-    assert from_line(f'{{"kind":"metric","step":1,"values":{{"loss":{value}}}}}') is None
+def test_a_measurement_is_a_number() -> None:
+    assert from_line('{"kind":"metric","step":1,"values":{"loss":"<b>"}}') is None
+    assert from_line('{"kind":"metric","step":1,"values":["<b>"]}') is None
     assert from_line('{"kind":"metric","step":1,"values":{"rewards/chosen":0.5}}')
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "null"])
+def test_a_value_that_is_no_number_takes_neither_the_others_nor_the_end_along(value: str) -> None:
+    values = f'{{"loss":{value},"lr":0.5}}'
+    metric = from_line(f'{{"kind":"metric","step":1,"values":{values}}}')
+    assert isinstance(metric, Metric) and metric.values == {"lr": 0.5}
+    ended = from_line(f'{{"kind":"finished","metrics":{values}}}')
+    assert isinstance(ended, Finished) and ended.metrics == {"lr": 0.5}
 
 
 @pytest.mark.slow

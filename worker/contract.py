@@ -10,12 +10,12 @@ the worker alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 SCHEMA_VERSION = 1
 MARK = "@hubtrain "
@@ -239,11 +239,26 @@ class _Event(_Frozen):
     attempt: int = 1
 
 
-Measured = dict[
-    Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./:@+-]*$", max_length=80)],
-    Annotated[float, Field(allow_inf_nan=False)],
+def _finite(values: Any) -> Any:
+    """Leave out what is no finite number: a loss that diverged, and the null JSON makes of it."""
+    if not isinstance(values, Mapping):
+        return values
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None and not (isinstance(value, float) and not math.isfinite(value))
+    }
+
+
+Values = Annotated[
+    dict[
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./:@+-]*$", max_length=80)],
+        Annotated[float, Field(allow_inf_nan=False)],
+    ],
+    BeforeValidator(_finite),
 ]
-"""Values by name. Both end up in cards and pages: names are plain and values are numbers."""
+"""What was measured, by name. It ends up in cards and pages: names are plain, values are numbers.
+One that is no number is left out, and the others are kept."""
 
 
 class Created(_Event):
@@ -305,7 +320,7 @@ class Metric(_Event):
 
     kind: Literal["metric"] = "metric"
     step: int
-    values: Measured
+    values: Values
 
 
 class Checkpoint(_Event):
@@ -334,7 +349,7 @@ class Finished(_Event):
     """The job did what it was asked."""
 
     kind: Literal["finished"] = "finished"
-    metrics: Measured = {}
+    metrics: Values = {}
     output: str | None = None
     """Folder of the model on the machine that trained, for jobs that keep it there."""
 
