@@ -35,6 +35,7 @@ from worker.contract import (
     fold,
     from_line,
 )
+from worker.output import MANIFEST_FILE, made_by
 from worker.redact import HIDDEN, Redactor
 from worker.supervise.journal import Journal, read_events
 from worker.supervise.machine import parse_bytes
@@ -155,6 +156,15 @@ def test_success_leaves_the_model_its_card_and_its_manifest(start: Any, tmp_path
     assert manifest["spec"]["job_id"] == "k4x"
     assert manifest["metrics"]["valid_loss"] == 1.5
     assert fold(worker.events).state is State.SUCCEEDED
+
+
+def test_a_model_whose_card_cannot_be_written_is_known_as_the_jobs(
+    start: Any, tmp_path: Path
+) -> None:
+    worker = start("model=x", "finish", task="gone", output=str(tmp_path / "out"))
+    assert isinstance(worker.ended(), Finished)
+    assert any("goes without its card" in line for line in worker.lines)
+    assert made_by((tmp_path / "out" / MANIFEST_FILE).read_text()) == "k4x"
 
 
 def test_events_are_told_once_in_order_and_in_the_file_as_on_the_stream(start: Any) -> None:

@@ -62,7 +62,9 @@ def _describe(live: Live, folder: Path) -> None:
         live.journal.log(f"The model goes without its card: {traceback.format_exc()}")
         manifest = folder / MANIFEST_FILE
         if not manifest.exists():  # by which a push that was made is known again
-            manifest.write_text(f'{{"job_id": "{live.spec.job_id}"}}\n', encoding="utf-8")
+            manifest.write_text(
+                f'{{"spec": {{"job_id": "{live.spec.job_id}"}}}}\n', encoding="utf-8"
+            )
 
 
 def keep_record(live: Live, target: PushTarget) -> None:
