@@ -33,9 +33,9 @@ class SettingsCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if names := _given_twice(self, args):
-            raise click.UsageError(
-                f"{names[0]} and {names[1]} are the same setting; give one of them.", ctx
-            )
+            from orchestrator.settings import twice
+
+            raise click.UsageError(twice(*names), ctx)
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -154,11 +154,11 @@ class _Check:
             writes = dict.fromkeys([push.repo_id] if push else [])
             if self.backend.needs_hub:
                 writes[f"{owner}/{self.request.project}"] = None
-            allowed = Findings()
+            rights = Findings()
             plan = self.backend.needs_paid_plan
-            check_account(known, owner, tuple(writes), allowed, needs_plan=plan)
-            self.findings.merge(allowed)
-            if not allowed.wrong:
+            check_account(known, owner, tuple(writes), rights, needs_plan=plan)
+            self.findings.merge(rights)
+            if not rights.wrong:
                 self.findings.merge(target.result())
         return owner, push
 

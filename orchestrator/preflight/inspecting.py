@@ -86,7 +86,7 @@ class Inspector:
             if self._process.returncode < 0 or b"memory" in trouble:  # refused inside a library
                 told = {"memory": True}
             else:
-                last = trouble.decode(errors="replace").strip().splitlines()[-1:]
+                last = trouble.decode(errors="replace").strip().rpartition("\n")[2]
                 raise HubtrainError(f"The examples could not be looked at: {last}") from None
         if told.get("memory"):
             raise self._too_much(facts, f"{size(self._share.memory)} of memory", "grow on")

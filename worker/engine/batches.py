@@ -101,7 +101,7 @@ Measured on 30 architectures: 0 to 3e-7 where examples are kept apart, 5e-4 to 4
 def keeps_apart(model: Any, vocabulary: int) -> bool:
     """Whether the model sees an example in a packed row as it sees it alone.
 
-    Seven forward passes over sixteen tokens at most, as they are computed in training: what an
+    Six forward passes over at most sixteen tokens, as they are computed in training: what an
     example yields must not change with the one before it, and must be what it yields alone. The
     first is exact in any precision, since masked tokens weigh nothing; where experts or 8-bit
     products couple the tokens of a row, the one *after* an example shows how much is only rounding.
