@@ -152,7 +152,7 @@ def _settings(content: bytes, path: str) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         at = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise BadConfig(f"{path}{at} is not YAML: {error.problem}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date of no calendar, a number without end
         raise BadConfig(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     except RecursionError as error:
         raise BadConfig(f"{path} nests too deep for a file of settings") from error

@@ -17,7 +17,7 @@ from tiny_llm import chats, write_model, write_rows
 
 from worker.accelerators import due
 from worker.clock import SystemClock
-from worker.contract import DataRef, EndReason, JobSpec, Machine, ModelRef
+from worker.contract import DataRef, EndReason, Failed, JobSpec, Limits, Machine, ModelRef
 from worker.supervise.journal import Journal
 from worker.supervise.live import Live
 from worker.supervise.place import Place
@@ -111,6 +111,46 @@ def test_what_is_not_proven_ends_the_job(live: Live, command: list[str], words: 
     assert "a10g-largex2 is paid for with 2 accelerators" in ending.message
     assert "hubtrain backends" in ending.message
     assert time.monotonic() - began < 8
+
+
+@pytest.mark.parametrize("limits", [Limits(max_seconds=0.5), Limits(max_usd=0.0005)])
+def test_limits_hold_while_accelerators_are_tried(live: Live, limits: Limits) -> None:
+    live.spec = live.spec.model_copy(update={"limits": limits})
+    ending = prove(live, saying(DRIVER, then="time.sleep(60)"), patience=8.0)
+    assert ending is not None and ending.reason in {EndReason.DEADLINE, EndReason.COST_CAP}
+
+
+def test_a_driver_that_only_complains_gives_no_answer(live: Live) -> None:
+    complaining = saying(
+        DRIVER, then="[(print('NVRM: Xid', flush=True), time.sleep(0.2)) for _ in range(40)]"
+    )
+    ending = prove(live, complaining, patience=1.0)
+    assert isinstance(ending, Failed) and "no answer within 1 s" in ending.message
+    assert "NVRM" in ending.detail
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="made with what Linux lends debuggers")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_probe_that_cannot_be_killed_does_not_keep_the_machine(live: Live) -> None:
+    # A process in a driver's call may not go when it is killed. Here it cannot be buried: a
+    # debugger of its own holds it, as the kernel would.
+    held = (
+        "import ctypes\n"
+        "libc, (ready, told), parent = ctypes.CDLL(None), os.pipe(), os.getpid()\n"
+        "if (debugger := os.fork()) == 0:\n"
+        "    os.setsid(), os.close(1), os.close(2), time.sleep(0.2)\n"
+        "    held = libc.ptrace(0x4206, parent, None, None)\n"  # PTRACE_SEIZE
+        "    os.write(told, b'no' if held else b'yes'), time.sleep(20), os._exit(0)\n"
+        "libc.prctl(0x59616D61, debugger, 0, 0, 0)\n"  # PR_SET_PTRACER
+        "print('held:', os.read(ready, 3).decode(), flush=True), time.sleep(60)"
+    )
+    began = time.monotonic()
+    ending = prove(live, saying(DRIVER, then=held), patience=1.0)
+    assert isinstance(ending, Failed)
+    if "held: yes" not in ending.detail:
+        pytest.skip("no process may debug another here")
+    assert ending.reason is EndReason.NO_ACCELERATOR
+    assert time.monotonic() - began < 12
 
 
 def test_what_is_proven_lets_the_job_begin(live: Live) -> None:

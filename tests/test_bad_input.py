@@ -158,6 +158,8 @@ def test_backends_are_listed_with_prices(laptop: Laptop) -> None:
         ("", "must hold settings as `name: value` lines"),
         ("task: llm\nmodel: [x\n", "job.yml line 3 is not YAML"),
         ("\x89PNG\0", "is not YAML"),
+        ("task: llm\nseed: " + "9" * 5000, "is not YAML"),
+        ("task: llm\nseed: 2001-99-99\n", "is not YAML"),
         ("task: lllm\n", "the file's task is 'lllm'; there are: llm"),
         ("task: 3\n", "the file's task is '3'"),
         ("task: llm\n1: 2\n", "no setting '1'"),

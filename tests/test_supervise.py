@@ -29,6 +29,7 @@ from worker.contract import (
     Metric,
     ModelRef,
     Phase,
+    PushTarget,
     Started,
     State,
     Stopped,
@@ -227,6 +228,17 @@ def test_the_money_limit_stops_it_too(start: Any) -> None:
     machine = Machine(backend="local", usd_per_hour=3600.0)
     ending = start("steps=600x0.1", limits=Limits(max_usd=1.5), machine=machine).ended()
     assert (ending.kind, ending.reason) == ("stopped", EndReason.COST_CAP)
+
+
+def test_limits_hold_while_the_hub_is_away(start: Any) -> None:
+    away = {"HF_ENDPOINT": "http://127.0.0.1:9"}
+    target = PushTarget(repo_id="ann/bot", private=True)
+    worker = start("finish", environ=away, limits=Limits(max_seconds=1.5), push=target)
+    began = time.monotonic()
+    ending = next(e for e in worker.read() if isinstance(e, ENDINGS))
+    assert not isinstance(ending, Finished)
+    assert ending.reason in {EndReason.PROVIDER, EndReason.DEADLINE}
+    assert time.monotonic() - began < 20
 
 
 def test_memory_above_the_machines_is_oom(start: Any) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worker.clock import Clock
-from worker.contract import JobSpec, Story, fold
+from worker.contract import JobSpec, Stopped, Story, fold
 from worker.supervise.journal import Journal
 from worker.supervise.machine import Usage
 from worker.supervise.place import Place
+from worker.supervise.watchdog import limit_of
 
 SIGNAL = "signal"
 """Who asks to stop when the machine does."""
@@ -44,6 +45,11 @@ class Live:
         """Seconds until a limit of the job is reached; infinite where there is none."""
         allowed = self.spec.limits.seconds(self.spec.machine.usd_per_hour)
         return allowed - (self.clock.monotonic() - self.born)
+
+    def limit(self) -> Stopped | None:
+        """Return the ending that time or money ask for now; none while there is some of both."""
+        elapsed = self.clock.monotonic() - self.born
+        return limit_of(elapsed, self.spec.limits, self.spec.machine.usd_per_hour)
 
     def story(self) -> Story:
         """Return what the events add up to."""

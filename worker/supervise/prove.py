@@ -31,7 +31,7 @@ def prove(
 ) -> Failed | Stopped | None:
     """Return the ending of a job whose accelerators are not what is paid for; none if they are.
 
-    Blocks for seconds, and at most for `patience` after each finding.
+    Blocks for seconds, at most for `patience` after each finding, and not beyond the job's limits.
     """
     wanted, paid = due(live.spec.machine, live.place.environ), live.spec.machine.accelerators
     if wanted < paid:
@@ -47,6 +47,8 @@ def prove(
         child.end(0)
     if live.stopped_by:
         return asked_for(live)
+    if limit := live.limit():
+        return limit
     why = why or findings.lacking(wanted, child.returncode)
     if why is None:
         live.journal.log(f"All {wanted} accelerators compute: {findings.versions}.")
@@ -77,16 +79,16 @@ class _Findings:
         """Read until the child has ended; returns what is wrong with one that does not."""
         heard = live.clock.monotonic()
         while not child.silent:
-            if (line := child.next_line(TICK_SECONDS)) is not None:
-                self._take(line)
+            if (line := child.next_line(TICK_SECONDS)) is not None and self._take(line):
                 heard = live.clock.monotonic()
-            if live.stopped_by:
+            if live.stopped_by or live.limit():
                 return None
             if live.clock.monotonic() - heard >= patience:
                 return f"they gave no answer within {patience:.0f} s"
         return None
 
-    def _take(self, line: str) -> None:
+    def _take(self, line: str) -> bool:
+        """Take in a line; true if it is a finding."""
         try:
             found = json.loads(line)
         except ValueError:
@@ -95,6 +97,7 @@ class _Findings:
             self.said |= found
         else:
             self.words = [*self.words, line][-_LAST_WORDS:]
+        return isinstance(found, dict)
 
     def lacking(self, wanted: int, code: int | None) -> str | None:
         """Return what is wrong with what was found; none if nothing is."""

@@ -137,7 +137,14 @@ class Supervisor:
         return {"accelerators": lent, **note}
 
     def _patiently(self, ask: Callable[[], T], doing: str) -> T:
-        return patiently(self.live, ask, doing, seconds=HUB_SECONDS, refusals=HUB_REFUSALS)
+        return patiently(
+            self.live,
+            ask,
+            doing,
+            seconds=HUB_SECONDS,
+            refusals=HUB_REFUSALS,
+            at_most=max(0.0, self.live.seconds_left),
+        )
 
     def _by_whom(self, ending: Ending) -> Ending:
         """Tell a pause from outside, which somebody wanted, from a machine that was taken away."""
@@ -159,6 +166,8 @@ class Supervisor:
         """Return the ending that an error of the supervisor's own makes."""
         if self.live.stopped_by:
             return asked_for(self.live)
+        if isinstance(error, HubError) and (limit := self.live.limit()):
+            return limit
         if isinstance(error, HubtrainError):
             return Failed(reason=error.reason, message=str(error))
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:

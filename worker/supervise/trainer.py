@@ -25,6 +25,9 @@ LINE_BYTES = 1 << 16
 WAITING_LINES = 10_000
 """Lines that may wait to be read before the child has to wait with its next."""
 
+KILLED_SECONDS = 5.0
+"""How long a killed child is waited for: one that sits in a driver's call may never go."""
+
 SILENCE_SECONDS = 0.5
 """How long the output of an ended child may take to come through."""
 
@@ -100,14 +103,15 @@ class Trainer:
         return held
 
     def end(self, grace_seconds: float = 5.0) -> None:
-        """Ask the group to end, then kill what is left of it. May repeat."""
+        """Ask the group to end, then kill what is left of it. May repeat; returns in any case."""
         if self.returncode is None and grace_seconds > 0:
             self._signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(grace_seconds)
         # The leader may be gone and its data loaders not.
         self._signal(_KILL)
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):  # it must not keep a paid machine with it
+            self._process.wait(KILLED_SECONDS)
         self._reader.join(SILENCE_SECONDS)
         self.peak_bytes = max(self.peak_bytes, _most_ever_held())
 

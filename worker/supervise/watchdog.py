@@ -18,7 +18,18 @@ class Vitals:
 
 def verdict(vitals: Vitals, limits: Limits, usd_per_hour: float) -> Failed | Stopped | None:
     """Return the ending the limits ask for; none while all is well."""
-    elapsed = vitals.now - vitals.started
+    if limit := limit_of(vitals.now - vitals.started, limits, usd_per_hour):
+        return limit
+    if vitals.now - vitals.last_event >= limits.hang_seconds:
+        return Failed(
+            reason=EndReason.HUNG,
+            message=f"The trainer said nothing for {in_words(limits.hang_seconds)}.",
+        )
+    return None
+
+
+def limit_of(elapsed: float, limits: Limits, usd_per_hour: float) -> Stopped | None:
+    """Return the ending that `elapsed` seconds ask for; none while there is some of both."""
     if limits.max_seconds is not None and elapsed >= limits.max_seconds:
         return Stopped(
             reason=EndReason.DEADLINE,
@@ -29,11 +40,6 @@ def verdict(vitals: Vitals, limits: Limits, usd_per_hour: float) -> Failed | Sto
         return Stopped(
             reason=EndReason.COST_CAP,
             message=f"The money limit of ${limits.max_usd:.2f} was reached.",
-        )
-    if vitals.now - vitals.last_event >= limits.hang_seconds:
-        return Failed(
-            reason=EndReason.HUNG,
-            message=f"The trainer said nothing for {in_words(limits.hang_seconds)}.",
         )
     return None
 
