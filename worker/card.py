@@ -21,11 +21,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from worker import tasks
 from worker.contract import Event, JobSpec, Metric, Started, Story, fold
-from worker.discreet import spec_for_others
 from worker.hubclient import endpoint
 from worker.markdown import FILTERS, code, text
 from worker.output import MANIFEST_FILE
 from worker.params import settings_of
+from worker.paths import spec_for_others
 
 MANIFEST_SCHEMA = 1
 CURVE_POINTS = 300

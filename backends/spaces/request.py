@@ -10,14 +10,13 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from importlib.resources import files as package_files
-from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from backends.errors import PlanRefused
 from backends.image import TORCH_FILE, image_files, torch_in
 from worker.contract import JOB_FILE, JobSpec
-from worker.discreet import spec_for_others
 from worker.markdown import FILTERS
+from worker.paths import is_path, spec_for_others
 
 FREE = "cpu-basic"
 """The hardware that costs a Space nothing."""
@@ -159,7 +158,7 @@ def _refuse_what_cannot_be(job: JobSpec) -> None:
         )
     if job.data.repo_id is None:
         raise PlanRefused(f"A Space cannot see the folder {job.data.folder}: data goes by the Hub.")
-    if _is_path(job.model.name):
+    if is_path(job.model.name):
         raise PlanRefused(f"A Space cannot see {job.model.name}: push the model to the Hub first.")
     if not _NAME.fullmatch(name):
         raise PlanRefused(
@@ -167,11 +166,6 @@ def _refuse_what_cannot_be(job: JobSpec) -> None:
             " 96, beginning and ending with a letter or digit.",
             fix="Choose another --project-name.",
         )
-
-
-def _is_path(name: str) -> bool:
-    absolute = PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute()
-    return absolute or name.startswith(".") or name.count("/") > 1
 
 
 def _files(job: JobSpec) -> list[SpaceFile]:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from worker.contract import EVENTS_FILE, JobSpec, Pushed, PushTarget
-from worker.discreet import text_for_others
 from worker.errors import HubError
 from worker.hubclient import endpoint, explained, hub
 from worker.output import MANIFEST_FILE, MODEL_FILES
+from worker.paths import text_for_others
 from worker.supervise.target import fetch
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What may be known of a job by whoever can read its model: no path of its user's disk.
+"""Paths of the user's disk: told from names on the Hub, and kept from whoever reads a model.
 
 A folder's name stays, what it lies in goes: `/home/ann/clients/acme/chats.jsonl` is `chats.jsonl`.
 """
