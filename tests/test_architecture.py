@@ -36,7 +36,7 @@ HEAVY = {
 }
 
 MAY_IMPORT = {
-    "worker.contract": (),
+    "worker.contract": ("worker.contract",),
     "worker.params": (),
     "worker.clock": (),
     "worker.home": (),

@@ -83,7 +83,7 @@ def test_a_plan_shows_settings_and_where_they_were_said_and_no_hashes(laptop: La
     assert "ann/hubtrain-data-" in said.out and "20 training rows" in said.out
     assert "Model  ann/bot2, a private repo" in said.out
     assert len(said.out.splitlines()) < 50
-    assert "worker/contract.py" not in said.out, "files are counted and not listed"
+    assert "worker/contract/job.py" not in said.out, "files are counted and not listed"
     document = laptop.run(*words, "--json").document
     assert document["settings"]["epochs"] == {"value": 3, "from": "job.yml"}
     assert document["data"]["repo_id"].startswith("ann/hubtrain-data-")

@@ -22,7 +22,7 @@ from worker import contract
 from worker.contract import JOB_FILE, JobSpec
 from worker.home import home, make_private
 
-_SOURCES = Path(contract.__file__).parent.parent
+_SOURCES = Path(contract.__file__).parents[2]
 """Where `worker` is imported from, which the worker's own process has to know too."""
 
 _KEY_FILE = "page.key"

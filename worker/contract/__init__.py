@@ -1,0 +1,75 @@
+"""The words the laptop and the rented machine exchange: a `JobSpec` out, `Event`s back.
+
+Standard library and pydantic only. Nothing here knows how a job is launched or trained, and no
+field can hold a secret: tokens travel as an argument of `Backend.launch` and nowhere else.
+"""
+
+from __future__ import annotations
+
+from worker.contract.events import (
+    ENDINGS,
+    EVENTS_FILE,
+    LOG_TAIL_FILE,
+    MARK,
+    MARK_VARIABLE,
+    SAVED,
+    CancelAsked,
+    Checkpoint,
+    Created,
+    Event,
+    Failed,
+    Finished,
+    Launched,
+    Metric,
+    Observed,
+    Phase,
+    Progress,
+    Pushed,
+    Started,
+    Stopped,
+    from_line,
+    from_marked,
+    marked,
+    to_line,
+)
+from worker.contract.job import JOB_FILE, DataRef, JobSpec, Limits, Machine, ModelRef, PushTarget
+from worker.contract.reason import EndReason
+from worker.contract.story import State, Story, fold
+
+__all__ = [
+    "ENDINGS",
+    "EVENTS_FILE",
+    "JOB_FILE",
+    "LOG_TAIL_FILE",
+    "MARK",
+    "MARK_VARIABLE",
+    "SAVED",
+    "CancelAsked",
+    "Checkpoint",
+    "Created",
+    "DataRef",
+    "EndReason",
+    "Event",
+    "Failed",
+    "Finished",
+    "JobSpec",
+    "Launched",
+    "Limits",
+    "Machine",
+    "Metric",
+    "ModelRef",
+    "Observed",
+    "Phase",
+    "Progress",
+    "PushTarget",
+    "Pushed",
+    "Started",
+    "State",
+    "Stopped",
+    "Story",
+    "fold",
+    "from_line",
+    "from_marked",
+    "marked",
+    "to_line",
+]

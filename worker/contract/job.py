@@ -1,0 +1,133 @@
+"""What goes out: a `JobSpec`, everything the worker needs to know, and no secret."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from worker.contract.frozen import Frozen
+
+JOB_FILE = "job.json"
+"""The spec's file name beside the worker, on every backend."""
+
+
+class DataRef(Frozen):
+    """The examples, pinned: a dataset repo at a commit, or a folder of this machine."""
+
+    repo_id: str | None = None
+    """Dataset repo, `owner/name`; none when the data lies in `folder`."""
+
+    revision: str | None = None
+    """Commit of `repo_id`."""
+
+    folder: str | None = None
+    """Absolute path on the machine that trains, for jobs that need no Hub."""
+
+    train: tuple[str, ...] = ()
+    """Files of the training split, relative to the repo or folder."""
+
+    valid: tuple[str, ...] = ()
+    """Files of the validation split; empty when there is none."""
+
+    config: str | None = None
+    """Name of the dataset's configuration, for repos that have several."""
+
+    rows: int | None = None
+    """Training rows, where they have been counted."""
+
+
+class ModelRef(Frozen):
+    """The model a job starts from, pinned."""
+
+    name: str
+    """Hub id, or an absolute path on the machine that trains."""
+
+    revision: str | None = None
+    """Commit on the Hub; none for a folder."""
+
+
+class PushTarget(Frozen):
+    """Where the trained model goes."""
+
+    repo_id: str
+    private: bool = True
+    overwrite: bool = False
+    """Whether a repo that already holds a model may be written over."""
+
+
+class Machine(Frozen):
+    """The rented hardware, as priced when the job was made."""
+
+    backend: str
+    """Backend by name, as in `local` or `spaces`."""
+
+    flavor: str | None = None
+    """The provider's own name of the hardware; none where there is no choice."""
+
+    accelerators: int = 0
+    """GPUs that are paid for, and so have to be there before anything is trained."""
+
+    usd_per_hour: float = 0.0
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Backend and flavor, without one that says nothing: `local` has no choice of machines."""
+        return tuple(dict.fromkeys(filter(None, (self.backend, self.flavor))))
+
+
+class Limits(Frozen):
+    """What ends a job that would go on."""
+
+    max_seconds: float | None = None
+    """Longest time from the worker's start, in seconds; a push may take ten minutes more."""
+
+    max_usd: float | None = None
+    """Most money, at `Machine.usd_per_hour`."""
+
+    hang_seconds: float = 1800.0
+    """Longest silence of the trainer before it counts as hung, in seconds."""
+
+    push_seconds: float = 600.0
+    """Longest time the worker goes on trying to push a trained model, in seconds."""
+
+    def seconds(self, usd_per_hour: float) -> float:
+        """Return how long a job may run, by time and by money, in seconds; infinite if it may."""
+        ends = [math.inf] if self.max_seconds is None else [self.max_seconds]
+        if self.max_usd is not None and usd_per_hour > 0:
+            ends.append(self.max_usd / usd_per_hour * 3600)
+        return min(ends)
+
+
+class JobSpec(Frozen):
+    """Everything the worker needs to know, and no secret."""
+
+    schema_version: Literal[1] = 1
+    job_id: str
+    project: str
+    owner: str | None = None
+    """Account that made the job, who may stop it; none for a job without a Hub."""
+
+    task: str
+    params: dict[str, Any]
+    """Settings of the task, as its params class validates them."""
+
+    extras: tuple[str, ...] = ()
+    """Extras of the package that the task needs (`Task.requirements`); none: one of its name."""
+
+    model: ModelRef
+    data: DataRef
+    push: PushTarget | None = None
+    output: str | None = None
+    """Folder on the machine that trains where the model stays; none when it is only pushed."""
+
+    overwrite_output: bool = False
+    """Whether the model may take the place of what `output` already holds."""
+
+    machine: Machine
+    limits: Limits = Limits()
+    attempt: int = 1
+
+    @property
+    def branch(self) -> str:
+        """Branch of the model repo for what the job leaves there beside its model."""
+        return f"hubtrain-{self.job_id}"

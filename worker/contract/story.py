@@ -1,0 +1,164 @@
+"""What events add up to. State is stored nowhere: it is what `fold` makes of them, everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from worker.contract.events import (
+    CancelAsked,
+    Checkpoint,
+    Created,
+    Event,
+    Failed,
+    Finished,
+    Launched,
+    Metric,
+    Observed,
+    Phase,
+    Progress,
+    Pushed,
+    Started,
+    Stopped,
+)
+from worker.contract.reason import EndReason
+
+
+class State(StrEnum):
+    """Where a job is. The last four are final."""
+
+    CREATED = "created"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+    @property
+    def final(self) -> bool:
+        return self in {State.SUCCEEDED, State.FAILED, State.CANCELLED, State.LOST}
+
+
+class Story(BaseModel):
+    """What a job's events add up to."""
+
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+    state: State = State.CREATED
+    reason: EndReason | None = None
+    message: str = ""
+    detail: str = ""
+    phase: str = ""
+    handle: str | None = None
+    url: str | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    heard_at: datetime | None = None
+    """When the worker said something last."""
+
+    progress: Progress | None = None
+    history: list[Metric] = []
+    last_checkpoint: Checkpoint | None = None
+    pushed: Pushed | None = None
+    output: str | None = None
+    machine: Observed | None = None
+    cancel_asked_at: datetime | None = None
+    """When its user wished it to end, whatever came of that."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The newest value of everything that was measured."""
+        return {name: v for metric in self.history for name, v in metric.values.items()}
+
+    @property
+    def costing(self) -> bool | None:
+        """Whether the provider still bills; none if it has not been asked."""
+        return self.machine.costing if self.machine else None
+
+    def seconds(self, now: datetime) -> float:
+        """Return how long the worker has run, or ran, in seconds."""
+        if self.started_at is None:
+            return 0.0
+        return max(0.0, ((self.ended_at or now) - self.started_at).total_seconds())
+
+    def cost(self, usd_per_hour: float, now: datetime) -> float:
+        """Return what that time costs, in US dollars; the provider rounds to the minute."""
+        return self.seconds(now) / 3600 * usd_per_hour
+
+
+def fold(events: Iterable[Event]) -> Story:
+    """Return what `events` add up to. The worker's own ending outranks what a provider says.
+
+    A job is lost only as long as nobody tells its end. It counts as over when its worker said
+    something last, since the provider may have been asked days later.
+    """
+    story = Story()
+    for event in events:
+        _apply(story, event)
+        if event.source == "worker":
+            story.heard_at = event.at
+    if story.machine and not story.machine.alive and not story.state.final:
+        story.state, story.reason = State.LOST, EndReason.WORKER_DIED
+        story.message = f"The machine stopped ({story.machine.stage}) without a last word."
+        story.detail, story.ended_at = story.machine.detail, story.heard_at or story.machine.at
+        if story.cancel_asked_at:
+            story.state, story.reason, story.message = State.CANCELLED, EndReason.USER, ""
+    return story
+
+
+def _apply(story: Story, event: Event) -> None:  # noqa: C901 (one arm an event)
+    match event:
+        case Created():
+            story.created_at = event.at
+        case Launched():
+            # Two launchers may tell, the second one late.
+            story.state = State.QUEUED if story.state is State.CREATED else story.state
+            story.handle = event.handle
+            story.url = event.url or story.url
+        case Started():
+            if not story.state.final:
+                story.state = State.RUNNING
+            story.started_at = story.started_at or event.at
+            story.url = story.url or event.page
+        case Phase():
+            story.phase = event.name
+        case Progress():
+            story.progress, story.phase = event, ""
+        case Metric():
+            story.history.append(event)
+        case Checkpoint():
+            story.last_checkpoint = event
+        case Pushed():
+            story.pushed = event
+        case CancelAsked():
+            story.cancel_asked_at = story.cancel_asked_at or event.at
+        case Observed():
+            story.machine, story.url = event, event.url or story.url
+        case Finished() | Failed() | Stopped():
+            _end(story, event)
+
+
+def _end(story: Story, event: Finished | Failed | Stopped) -> None:
+    done = isinstance(event, Finished) and story.state is not State.SUCCEEDED
+    if story.state.final and not done:  # the first ending stands: later ones are echoes of it
+        return
+    story.ended_at = event.at
+    match event:
+        case Finished():  # also after a wish to stop that came too late
+            story.state, story.reason, story.output = State.SUCCEEDED, EndReason.OK, event.output
+            story.message = story.detail = ""
+        case Failed():
+            story.state, story.reason = State.FAILED, event.reason
+            story.message, story.detail = event.message, event.detail
+        case Stopped():
+            # A worker whose machine is stopped from outside cannot tell who wished it.
+            wished = story.cancel_asked_at and event.reason is EndReason.PREEMPTED
+            reason = EndReason.USER if wished else event.reason
+            user = reason is EndReason.USER
+            story.state = State.CANCELLED if user else State.FAILED
+            story.reason, story.message = reason, "" if wished else event.message
