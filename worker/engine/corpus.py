@@ -11,8 +11,7 @@ from worker.errors import BadConfig, BadData
 from worker.task import Run
 from worker.tasks.llm.data import Examples, Speech, read, speech, training_split
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.report import token_id
-from worker.tasks.llm.tokens import Tokens, cut, encode
+from worker.tasks.llm.tokens import Tokens, cut, encode, token_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,21 +8,19 @@ does not render chats.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan
 from typing import Any, Literal
 
 from worker.errors import BadData
 from worker.nearest import nearest
 from worker.splits import Row
+from worker.tasks.llm import cells
 from worker.tasks.llm.chat import Message
 from worker.tasks.llm.params import LlmParams
 
 Kind = Literal["text", "messages", "prompt", "instruction"]
 
-_SHAREGPT_ROLES = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant"}
 _PAIRS = (
     ("question", "answer"),
     ("instruction", "output"),
@@ -80,26 +78,28 @@ class Layout:
 
     def read(self, row: Row, line: int) -> Said | None:
         """Return what the row says, none if it says nothing. Raises `BadData` naming the line."""
-        cells = [_decoded(row.get(column)) for column in self.columns]
-        if any(_is_empty(cell) for cell in cells):
+        found = [cells.decoded(row.get(column)) for column in self.columns]
+        if any(cells.is_empty(cell) for cell in found):
             return None
         where = f"line {line} of {self.source}"
         if self.kind == "text":
-            return Text(_string(cells[0], self.columns[0], where))
-        tools = _tools(row.get("tools"), where)
+            return Text(cells.string(found[0], self.columns[0], where))
+        tools = cells.tools_in(row.get("tools"), where)
         if self.kind == "messages":
-            return Chat(_messages(cells[0], self.columns[0], where), tools)
-        prompt, answer = self._with_context(cells[0], row, where), cells[1]
+            return Chat(cells.messages(found[0], self.columns[0], where), tools)
+        prompt, answer = self._with_context(found[0], row, where), found[1]
         if self.kind == "instruction":
-            answer = [{"role": "assistant", "content": _string(answer, self.columns[1], where)}]
+            answer = [
+                {"role": "assistant", "content": cells.string(answer, self.columns[1], where)}
+            ]
         return self._answer(prompt, answer, tools, where)
 
     def _with_context(self, prompt: Any, row: Row, where: str) -> Any:
         """Return the prompt, and below it what it is about."""
         cell = row.get(self.context) if self.context else None
-        if _is_empty(cell) or not isinstance(prompt, str):
+        if cells.is_empty(cell) or not isinstance(prompt, str):
             return prompt
-        return f"{prompt}\n\n{_string(cell, str(self.context), where)}"
+        return f"{prompt}\n\n{cells.string(cell, str(self.context), where)}"
 
     def _answer(
         self, prompt: Any, completion: Any, tools: tuple[Mapping[str, Any], ...], where: str
@@ -109,7 +109,7 @@ class Layout:
         turns = [("user", prompt, self.columns[0]), ("assistant", completion, self.columns[1])]
         asked, said = (
             ({"role": role, "content": cell},) if isinstance(cell, str)
-            else _messages(cell, column, where)
+            else cells.messages(cell, column, where)
             for role, cell, column in turns
         )  # fmt: skip
         return Chat((*asked, *said), tools, given=len(asked))
@@ -182,89 +182,4 @@ def _no_column(
 
 
 def _kind(cell: Any) -> Kind:
-    return "text" if isinstance(_decoded(cell), str) or cell is None else "messages"
-
-
-def _decoded(cell: Any) -> Any:
-    """Return messages that a CSV cell holds as JSON; anything else as it is."""
-    if isinstance(cell, str) and cell.lstrip().startswith("[{"):
-        try:
-            found = json.loads(cell)
-        except json.JSONDecodeError:
-            return cell
-        return found if all(_role_of(m) for m in found) else cell
-    return cell
-
-
-def _is_empty(cell: Any) -> bool:
-    if cell is None or (isinstance(cell, float) and isnan(cell)):  # how tables say: nothing here
-        return True
-    return not cell.strip() if isinstance(cell, str) else not cell and cell != 0
-
-
-def _string(cell: Any, column: str, where: str) -> str:
-    if isinstance(cell, str | int | float):
-        return str(cell)
-    raise BadData(f'"{column}" in {where} is {_shown(cell)}, where text is expected.')
-
-
-def _messages(cell: Any, column: str, where: str) -> tuple[Message, ...]:
-    if not isinstance(cell, list | tuple):
-        raise BadData(
-            f'"{column}" in {where} is {_shown(cell)}, where a list of messages is expected.'
-        )
-    filled = _filled_by_a_table(cell)
-    return tuple(_message(message, filled, f'"{column}" in {where}') for message in cell)
-
-
-def _tools(cell: Any, where: str) -> tuple[Mapping[str, Any], ...]:
-    """Return the tools in a cell, which may be JSON. Raises `BadData` if it is something else."""
-    if _is_empty(cell):
-        return ()
-    try:
-        found = json.loads(cell) if isinstance(cell, str) else cell
-    except json.JSONDecodeError:
-        found = cell
-    if not isinstance(found, list) or not all(isinstance(tool, Mapping) for tool in found):
-        raise BadData(f'"tools" in {where} is {_shown(cell)}, where a list of tools is expected.')
-    return tuple(_filled(tool) for tool in found)
-
-
-def _filled(value: Any) -> Any:
-    """Return a value without the empty keys a table gives it because other rows fill them."""
-    if isinstance(value, Mapping):
-        return {key: _filled(one) for key, one in value.items() if one is not None}
-    return [_filled(one) for one in value] if isinstance(value, list | tuple) else value
-
-
-def _filled_by_a_table(messages: Sequence[Any]) -> bool:
-    """Whether all have the same keys, as in a table, where what a row lacks is none.
-
-    Written by hand, the arguments of a call may be none, and other messages have no calls.
-    """
-    return len({frozenset(one) for one in messages if isinstance(one, Mapping)}) == 1
-
-
-def _message(message: Any, filled: bool, where: str) -> Message:
-    role = _role_of(message)
-    if not role:
-        raise BadData(
-            f"A message of {where} is {_shown(message)}; "
-            'each needs "role" and "content" (or "from" and "value").'
-        )
-    content = message.get("content", message.get("value"))
-    cells = {k: v for k, v in message.items() if k not in {"from", "value"} and v is not None}
-    said = {**cells, "content": "" if content is None else content}
-    return {**(_filled(said) if filled else said), "role": role}
-
-
-def _role_of(message: Any) -> str:
-    if not isinstance(message, Mapping):
-        return ""
-    role = message.get("role") or message.get("from") or ""
-    return _SHAREGPT_ROLES.get(role, str(role)) if "from" in message else str(role)
-
-
-def _shown(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else shown[:57] + "…"  # noqa: PLR2004
+    return "text" if isinstance(cells.decoded(cell), str) or cell is None else "messages"

@@ -1,7 +1,7 @@
-"""Whether a model is one that goes on with a text, told by its `config.json` alone. Light.
+"""Whether a model is a causal language model, told by its `config.json` alone. Light.
 
-transformers loads nearly anything as such a model: what is missing it makes up at random, and a
-training on that succeeds and is worth nothing.
+transformers loads nearly anything as one: weights that are missing it makes up at random, and a
+training on those succeeds and is worth nothing.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 from worker.errors import BadConfig
 from worker.task import ModelFacts
 
-_SAYS_THE_NEXT = re.compile(r"ForCausalLM$|LMHead")
-"""In the name of a class that gives the next word of a text."""
+_PREDICTS = re.compile(r"ForCausalLM$|LMHead")
+"""In the name of a class that predicts the next token."""
 
 _TEXT_TOO = """
 dots3_note emu3 gemma3 gemma3n gemma4 gemma4_unified got_ocr2 llama4 mllama qwen3_5 qwen3_5_moe
@@ -32,7 +32,7 @@ _OTHER_KINDS = re.compile(
 
 def suits(facts: ModelFacts) -> None:
     """Do nothing for a causal language model. Raises `BadConfig` for anything else."""
-    if not _goes_on(facts.config):
+    if not _is_causal(facts.config):
         called = next(iter(_classes(facts.config)), facts.config.get("model_type"))
         raise BadConfig(
             f"{facts.name} is a {called}, which is no causal language model: it does not go on "
@@ -41,7 +41,7 @@ def suits(facts: ModelFacts) -> None:
         )
 
 
-def _goes_on(config: Mapping[str, Any]) -> bool:
+def _is_causal(config: Mapping[str, Any]) -> bool:
     if config.get("is_encoder_decoder"):
         return False
     code = config.get("auto_map")
@@ -50,7 +50,7 @@ def _goes_on(config: Mapping[str, Any]) -> bool:
     kind, classes = str(config.get("model_type") or ""), _classes(config)
     if not classes:
         return bool(config.get("is_decoder")) or not _OTHER_KINDS.search(kind)
-    if any(_SAYS_THE_NEXT.search(name) for name in classes):
+    if any(_PREDICTS.search(name) for name in classes):
         return True
     return kind in TEXT_TOO and any(n.endswith("ForConditionalGeneration") for n in classes)
 

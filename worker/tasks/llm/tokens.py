@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Protocol
+from typing import Any, Protocol
 
 from worker.tasks.llm.chat import Spans
 
@@ -129,3 +129,9 @@ def cut(tokens: Tokens, capacity: int, *, keep_all: bool) -> list[Tokens]:
     else:
         pieces = [tokens.cut(i, i + capacity) for i in range(0, len(tokens) - 1, capacity - 1)]
     return [piece for piece in pieces if any(piece.learned[1:])]
+
+
+def token_id(tokenizer: Any, token: str | None) -> int | None:
+    """Return the id of a special token; none if there is no such token."""
+    found = tokenizer.token_to_id(token) if token else None
+    return None if found is None else int(found)

@@ -1,0 +1,104 @@
+"""What one cell of a table says: text, messages, tools; also as JSON, and as ShareGPT has it.
+
+What it refuses is refused in the user's words, with the line. It knows no columns.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from math import isnan
+from typing import Any
+
+from worker.errors import BadData
+from worker.tasks.llm.sandbox import Message
+
+_SHAREGPT_ROLES = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant"}
+
+
+def decoded(cell: Any) -> Any:
+    """Return messages that a CSV cell holds as JSON; anything else as it is."""
+    if isinstance(cell, str) and cell.lstrip().startswith("[{"):
+        try:
+            found = json.loads(cell)
+        except json.JSONDecodeError:
+            return cell
+        return found if all(_role_of(m) for m in found) else cell
+    return cell
+
+
+def is_empty(cell: Any) -> bool:
+    """Whether a cell says nothing, as tables have it too."""
+    if cell is None or (isinstance(cell, float) and isnan(cell)):  # how tables say: nothing here
+        return True
+    return not cell.strip() if isinstance(cell, str) else not cell and cell != 0
+
+
+def string(cell: Any, column: str, where: str) -> str:
+    """Return a cell as text. Raises `BadData`."""
+    if isinstance(cell, str | int | float):
+        return str(cell)
+    raise BadData(f'"{column}" in {where} is {_shown(cell)}, where text is expected.')
+
+
+def messages(cell: Any, column: str, where: str) -> tuple[Message, ...]:
+    """Return the messages in a cell. Raises `BadData`."""
+    if not isinstance(cell, list | tuple):
+        raise BadData(
+            f'"{column}" in {where} is {_shown(cell)}, where a list of messages is expected.'
+        )
+    filled = _filled_by_a_table(cell)
+    return tuple(_message(message, filled, f'"{column}" in {where}') for message in cell)
+
+
+def tools_in(cell: Any, where: str) -> tuple[Mapping[str, Any], ...]:
+    """Return the tools in a cell, which may be JSON. Raises `BadData` if it is something else."""
+    if is_empty(cell):
+        return ()
+    try:
+        found = json.loads(cell) if isinstance(cell, str) else cell
+    except json.JSONDecodeError:
+        found = cell
+    if not isinstance(found, list) or not all(isinstance(tool, Mapping) for tool in found):
+        raise BadData(f'"tools" in {where} is {_shown(cell)}, where a list of tools is expected.')
+    return tuple(_filled(tool) for tool in found)
+
+
+def _filled(value: Any) -> Any:
+    """Return a value without the empty keys a table gives it because other rows fill them."""
+    if isinstance(value, Mapping):
+        return {key: _filled(one) for key, one in value.items() if one is not None}
+    return [_filled(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _filled_by_a_table(messages: Sequence[Any]) -> bool:
+    """Whether all have the same keys, as in a table, where what a row lacks is none.
+
+    Written by hand, the arguments of a call may be none, and other messages have no calls.
+    """
+    return len({frozenset(one) for one in messages if isinstance(one, Mapping)}) == 1
+
+
+def _message(message: Any, filled: bool, where: str) -> Message:
+    role = _role_of(message)
+    if not role:
+        raise BadData(
+            f"A message of {where} is {_shown(message)}; "
+            'each needs "role" and "content" (or "from" and "value").'
+        )
+    content = message.get("content", message.get("value"))
+    cells = {k: v for k, v in message.items() if k not in {"from", "value"} and v is not None}
+    said = {**cells, "content": "" if content is None else content}
+    return {**(_filled(said) if filled else said), "role": role}
+
+
+def _role_of(message: Any) -> str:
+    if not isinstance(message, Mapping):
+        return ""
+    role = message.get("role") or message.get("from") or ""
+    return _SHAREGPT_ROLES.get(role, str(role)) if "from" in message else str(role)
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "…"  # noqa: PLR2004
