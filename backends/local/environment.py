@@ -8,42 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-NAMES = frozenset(
-    (
-        *("PATH", "HOME", "USER", "LOGNAME", "USERNAME", "SHELL"),
-        *("LANG", "LANGUAGE", "TZ", "TERM", "TMPDIR", "TMP"),
-        "TEMP",
-        *("VIRTUAL_ENV", "CONDA_PREFIX", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "CC", "CXX"),
-        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
-        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
-        *("HUGGING_FACE_HUB_TOKEN", "DO_NOT_TRACK", "DISABLE_TELEMETRY"),
-        *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE"),
-        *("HOMEDRIVE", "HOMEPATH"),
-        *(
-            "APPDATA",
-            "LOCALAPPDATA",
-            "PROGRAMDATA",
-            "PROGRAMFILES",
-            "NUMBER_OF_PROCESSORS",
-            "PROCESSOR_ARCHITECTURE",
-        ),
-        "OS",
-    )
-)
+_NAMES = """
+PATH HOME USER LOGNAME USERNAME SHELL LANG LANGUAGE TZ TERM TMPDIR TMP TEMP
+VIRTUAL_ENV CONDA_PREFIX LD_LIBRARY_PATH DYLD_LIBRARY_PATH CC CXX
+HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY
+SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE
+HUGGING_FACE_HUB_TOKEN DO_NOT_TRACK DISABLE_TELEMETRY
+SYSTEMROOT SYSTEMDRIVE WINDIR COMSPEC PATHEXT USERPROFILE HOMEDRIVE HOMEPATH
+APPDATA LOCALAPPDATA PROGRAMDATA PROGRAMFILES NUMBER_OF_PROCESSORS PROCESSOR_ARCHITECTURE OS
+"""
+NAMES = frozenset(_NAMES.split())
 """In capitals; proxies are written in small letters too, and Windows does not tell them apart."""
 
-PREFIXES: tuple[str, ...] = (
-    *("LC_", "XDG_", "PYTHON", "HUBTRAIN_", "HF_", "GRADIO_", "TRANSFORMERS_", "TOKENIZERS_"),
-    *("CUDA_", "NVIDIA_", "NCCL_", "HIP_", "ROCR_", "TORCH", "PYTORCH_", "TRITON_", "ACCELERATE_"),
-    *("BNB_", "OMP_", "MKL_", "KMP_", "OPENBLAS_"),
-)
+_PREFIXES = """
+LC_ XDG_ PYTHON HUBTRAIN_ HF_ GRADIO_ TRANSFORMERS_ TOKENIZERS_
+CUDA_ NVIDIA_ NCCL_ HIP_ ROCR_ TORCH PYTORCH_ TRITON_ ACCELERATE_
+BNB_ OMP_ MKL_ KMP_ OPENBLAS_
+"""
+PREFIXES = tuple(_PREFIXES.split())
 
 
 def environment(environ: Mapping[str, str], tracker: str = "none") -> dict[str, str]:
     """Return what of a user's environment a job gets whose measurements go to `tracker`."""
     prefixes = PREFIXES
     if tracker not in {"", "none"}:
-        prefixes = (*PREFIXES, tracker.upper().partition("_")[0] + "_")  # comet_ml: COMET_API_KEY
+        prefixes = (*PREFIXES, f"{tracker.upper()}_")
     return {
         name: value
         for name, value in environ.items()
