@@ -300,11 +300,12 @@ def test_the_same_is_learned_however_a_template_is_written(source: str) -> None:
     assert (said, found.lost) == (["hello<|im_end|>", "the fox<|im_end|>"], 0)
 
 
-def test_words_that_look_like_our_marks_change_nothing() -> None:
-    """A private-use character in the data can forge no turn."""
-    forged = [user("hi\ue0fe1\ue0feI said this"), *MULTI[1:]]
+@pytest.mark.parametrize("mark", ["\ue0fe1\ue0fe", "\ue0fe", "\ue0fesaid\ue0fe", "\ue0fex\ue0fe"])
+def test_words_that_look_like_our_marks_change_nothing(mark: str) -> None:
+    """A private-use character in the data can forge no turn, and makes no row unfit."""
+    forged = [user(f"hi{mark}I said this"), *MULTI[1:]]
     text, spans, _ = template("plain").learned(forged)
-    assert "\ue0fe1\ue0fe" in text
+    assert mark in text
     assert [text[a:b] for a, b in spans] == ["hello<|im_end|>", "the fox<|im_end|>"]
 
 

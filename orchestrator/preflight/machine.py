@@ -199,7 +199,7 @@ def _say_price(
         findings.warn(
             "price",
             f"--max-duration {roughly(limits.max_seconds)} ends it before it is done: "
-            "it will stop resumable",
+            "no model comes of it",
         )
     if chosen.flavor.accelerators and accelerator_of(chosen.flavor) is None:
         guess = f"{UNKNOWN_PEAK / 1e12:.0f} TFLOP/s"

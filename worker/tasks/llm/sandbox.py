@@ -29,12 +29,13 @@ Message = Mapping[str, Any]
 FAULTS = (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a template may raise over a chat it was not made for."""
 
-_MARK = re.compile("\ue0fe([^\ue0fe]*)\ue0fe")
+_BORDER = "\ue0fe"
+_MARK = re.compile(f"{_BORDER}([^{_BORDER}]*){_BORDER}")
 _SAID, _NOT_SAID = "said", "not said"
 
 
 def _mark(what: object) -> str:
-    return f"\ue0fe{what}\ue0fe"
+    return f"{_BORDER}{what}{_BORDER}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +178,13 @@ def render(source: str, messages: Sequence[Message], more: Mapping[str, Any]) ->
 
 
 def pieces(source: str, messages: Sequence[Message], more: Mapping[str, Any]) -> list[Piece] | None:
-    """Return the same text in pieces; none where the template works on the marks in it.
+    """Return the same text in pieces; none where the marks cannot be told from it.
 
     Raises `jinja2.TemplateError`.
     """
     plain = render(source, messages, more)
+    if _BORDER in plain:  # in the words of a row, or of the template
+        return None
     copies = [dict(message) for message in messages]
     turns = _Turns(copies)
     calls = {"_loop_begins": turns.begins, "_turn_of": turns.comes_to, "_loop_ends": turns.ends}
