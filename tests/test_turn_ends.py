@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,24 @@ def test_what_ends_a_turn_is_where_generation_stops(
     assert stops(output) == [0, tokenizer.convert_tokens_to_ids(IM_END)]
     assert tokenizer.eos_token == IM_END
     assert tokenizer.pad_token == EOS
+
+
+@pytest.mark.parametrize("peft", [False, True], ids=["whole", "adapter"])
+@pytest.mark.parametrize(
+    "published",
+    [{"temperature": 0.9, "top_p": 0.6}, {"length_penalty": 2.0, "early_stopping": True}],
+    ids=["no-sampling", "no-beams"],
+)
+def test_settings_that_contradict_one_another_lose_no_model(
+    model: Path, tmp_path: Path, published: dict[str, Any], peft: bool
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(model, base)
+    file = base / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | published))
+    output = trained(base, tmp_path, chat_template="chatml", trainer="sft", peft=peft)
+    assert (output / ("adapter_model.safetensors" if peft else "model.safetensors")).exists()
+    assert len(stops(output)) == 2
 
 
 def test_texts_end_with_the_end_of_text_and_nothing_else(model: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import GenerationConfig
 
 _MARKS = re.compile(r"(?<=\{%)(-?\s*)(end)?generation(?=\s*-?%\})")
 """What templates tell the trainer and not every program that loads the model understands."""
@@ -26,11 +27,30 @@ def save_model(model: Any, folder: Path, dtype: torch.dtype) -> None:
     if not adapter:
         model.to(dtype)
     model.config.use_cache = True  # off only while training
+    _save_generation(model, folder)  # peft leaves it out, and with it where answers end
     model.save_pretrained(folder)
-    if adapter and (config := getattr(model, "generation_config", None)) is not None:
-        with suppress(ValueError):  # of a base model whose settings contradict one another
-            config.save_pretrained(folder)  # peft leaves it out, and with it where answers end
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty card; the supervisor writes one
+
+
+def _save_generation(model: Any, folder: Path) -> None:
+    """Write how to generate, without what transformers refuses to write.
+
+    Published settings may contradict one another, as a temperature without sampling does. They are
+    let pass as long as nothing in them has changed, and we add where answers end.
+    """
+    config = getattr(model, "generation_config", None)
+    if config is None:
+        return
+    with suppress(ValueError):
+        config.save_pretrained(folder)
+        return
+    config.do_sample = True  # who published a temperature samples
+    with suppress(ValueError):
+        config.save_pretrained(folder)
+        return
+    known = {n: getattr(config, n) for n in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    model.generation_config = GenerationConfig(**known)
+    model.generation_config.save_pretrained(folder)
 
 
 def save_tokenizer(tokenizer: Any, template: str | None, folder: Path) -> None:
