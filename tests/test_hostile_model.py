@@ -13,14 +13,14 @@ from standins.preflight import CHATS, Impatient, errors, model, only_error, said
 import backends
 from orchestrator.job import JobSettings
 from orchestrator.preflight import Report, Request, check
-from orchestrator.preflight.inspecting import Share
+from orchestrator.preflight.inspecting import Budget
 from worker.tasks.llm import TASK
 
 LOOP = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
 SWELL = "{% set ns = namespace(x='x' * 1000000) %}" + "{% set ns.x = ns.x ~ ns.x %}" * 14
 
 
-def looked(tmp_path: Path, template: str, share: Share | None = None, **how: Any) -> Report:
+def looked(tmp_path: Path, template: str, budget: Budget | None = None, **how: Any) -> Report:
     """Check a job of this machine whose model has this chat template."""
     folder = tmp_path / "mine"
     if not folder.exists():
@@ -40,7 +40,7 @@ def looked(tmp_path: Path, template: str, share: Share | None = None, **how: Any
     )
     clock = Impatient()
     backend = backends.load("local")(None, clock)
-    return check(request, None, backend, clock, share=share or Share())
+    return check(request, None, backend, clock, budget=budget or Budget())
 
 
 @pytest.mark.parametrize(
@@ -61,14 +61,14 @@ def test_whatever_a_template_raises_is_said_in_words(tmp_path: Path, template: s
 
 def test_a_template_that_never_ends_is_stopped(tmp_path: Path) -> None:
     began = time.monotonic()
-    wrong = only_error(looked(tmp_path, LOOP, Share(seconds=5)))
+    wrong = only_error(looked(tmp_path, LOOP, Budget(seconds=5)))
     assert time.monotonic() - began < 20
     assert "took more than 5.0 s and was stopped" in wrong.text
     assert "--chat-template chatml" in wrong.fix
 
 
-def test_a_template_that_swells_gets_no_more_than_its_share(tmp_path: Path) -> None:
-    wrong = only_error(looked(tmp_path, SWELL, Share(memory=1 << 30)))
+def test_a_template_that_swells_gets_no_more_than_its_budget(tmp_path: Path) -> None:
+    wrong = only_error(looked(tmp_path, SWELL, Budget(memory=1 << 30)))
     assert "took more than 1.1 GB of memory and was stopped" in wrong.text
 
 
@@ -82,7 +82,8 @@ def test_a_tokenizer_that_is_none_is_said(tmp_path: Path) -> None:
 def test_of_a_very_long_row_only_the_beginning_is_counted(tmp_path: Path) -> None:
     (tmp_path / "chats.jsonl").write_text(json.dumps({"text": "word and word. " * 700_000}) + "\n")
     began = time.monotonic()
-    report = looked(tmp_path, "", trainer="default", block_size=1024)
+    one_row: dict[str, Any] = {"batch_size": 1, "gradient_accumulation": 1}
+    report = looked(tmp_path, "", trainer="default", block_size=1024, **one_row)
     took = time.monotonic() - began
     assert report.ok, errors(report)
     assert "1 row is very long: only the beginning was counted" in said(report, "data")

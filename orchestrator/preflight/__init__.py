@@ -17,7 +17,7 @@ from orchestrator.estimate import Estimate
 from orchestrator.preflight.account import Account, check_account, check_target, who
 from orchestrator.preflight.data import check_data, measure
 from orchestrator.preflight.doing import Doing, unheard
-from orchestrator.preflight.inspecting import Inspector, Share
+from orchestrator.preflight.inspecting import Budget, Inspector
 from orchestrator.preflight.layers import check_layers
 from orchestrator.preflight.lookup import find_model, is_folder
 from orchestrator.preflight.machine import Choice, check_machine
@@ -45,16 +45,16 @@ def check(
     backend: Backend[Any],
     clock: Clock,
     *,
-    share: Share = Share(),  # noqa: B008 (frozen)
+    budget: Budget = Budget(),  # noqa: B008 (frozen)
     tell: Callable[[str], None] = unheard,
 ) -> Report:
     """Return what can be known of a job before it costs anything. Raises nothing of the user's.
 
-    `share` is what a look at the examples may take of this machine; `tell` is told, from several
+    `budget` is what a look at the examples may take of this machine; `tell` is told, from several
     threads, what is going on.
     """
     started = clock.monotonic()
-    with Inspector(request.task.name, share) as inspector, ThreadPoolExecutor(8) as pool:
+    with Inspector(request.task.name, budget) as inspector, ThreadPoolExecutor(8) as pool:
         checking = _Check(request, hub, backend, clock, pool, inspector, Doing(tell))
         facts = checking.run()
     found = checking.findings

@@ -31,7 +31,7 @@ _KINDS: dict[str, type[HubtrainError]] = {kind.__name__: kind for kind in (BadDa
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Budget:
     """What a look may take."""
 
     seconds: float = 60.0
@@ -43,8 +43,8 @@ class Share:
 class Inspector:
     """The process: a context that ends it. It answers one question."""
 
-    def __init__(self, task: str, share: Share) -> None:
-        self._task, self._share = task, share
+    def __init__(self, task: str, budget: Budget) -> None:
+        self._task, self._budget = task, budget
         self._process: subprocess.Popen[bytes]
 
     def __enter__(self) -> Inspector:
@@ -71,12 +71,12 @@ class Inspector:
     ) -> DataReport:
         """Return what the task makes of the examples. Raises `BadData`, `BadConfig`."""
         listed = {role: replace(split, rows=list(split.rows)) for role, split in splits.items()}
-        memory = self._share.memory
+        memory = self._budget.memory
         question = Question(params.model_dump(exclude_unset=True), listed, facts, tokenizer, memory)
         try:
-            said, trouble = self._process.communicate(pickle.dumps(question), self._share.seconds)
+            said, trouble = self._process.communicate(pickle.dumps(question), self._budget.seconds)
         except subprocess.TimeoutExpired as late:
-            raise self._too_much(facts, duration(self._share.seconds), "run on") from late
+            raise self._too_much(facts, duration(self._budget.seconds), "run on") from late
         return self._understood(said, trouble, facts)
 
     def _understood(self, said: bytes, trouble: bytes, facts: ModelFacts) -> DataReport:
@@ -89,7 +89,7 @@ class Inspector:
                 last = trouble.decode(errors="replace").strip().rpartition("\n")[2]
                 raise HubtrainError(f"The examples could not be looked at: {last}") from None
         if told.get("memory"):
-            raise self._too_much(facts, f"{size(self._share.memory)} of memory", "grow on")
+            raise self._too_much(facts, f"{size(self._budget.memory)} of memory", "grow on")
         if "error" in told:
             raise _KINDS.get(told["error"], HubtrainError)(told["message"], fix=told["fix"])
         found = told["report"]
@@ -97,9 +97,9 @@ class Inspector:
         return DataReport(findings=findings, **found)
 
     @staticmethod
-    def _too_much(facts: ModelFacts, share: str, goes_on: str) -> BadData:
+    def _too_much(facts: ModelFacts, budget: str, goes_on: str) -> BadData:
         return BadData(
-            f"a first look at the examples took more than {share} and was stopped: the chat "
+            f"a first look at the examples took more than {budget} and was stopped: the chat "
             f"template of {facts.name} would {goes_on}, or the rows are too large for it.",
             fix="--chat-template chatml, another model, or smaller rows",
         )
