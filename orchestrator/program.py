@@ -151,7 +151,8 @@ def _usage(error: click.UsageError) -> str:
         names = program.list_commands(click.Context(program))
         if what := not_yet(error.command_name):
             return f"{error.command_name}: {what} is not there yet."
-        return f"no command {error.command_name}.{hint(nearest(error.command_name, names))}"
+        near = hint(nearest(error.command_name, names)) or f" {_name()} --help lists them."
+        return f"no command {error.command_name}.{near}"
     said = error.format_message().rstrip(".") + "."
     if isinstance(error, click.MissingParameter) or not error.ctx:
         return said

@@ -140,6 +140,11 @@ def test_all_unknown_options_are_named(laptop: Laptop) -> None:
     assert marks(said) == 2
 
 
+def test_an_unknown_option_with_underscores_is_named_once(laptop: Laptop) -> None:
+    said = laptop.run(*train("--use_int4"))
+    assert (said.out + said.err).count("no option") == 1
+
+
 def test_all_wrong_settings_are_named(laptop: Laptop) -> None:
     words = ("--lr", "-1", "--max-duration", "soon", "--backend", "moon", "--epochs", "0")
     said = refused(laptop.run(*train(*words)), "--lr", "soon", "'moon'", "--epochs")
@@ -263,6 +268,12 @@ def test_what_the_hub_knows(laptop: Laptop, words: list[str], messages: list[str
 )
 def test_tokens(laptop: Laptop, token: str, message: str) -> None:
     refused(laptop.run(*train(), HF_TOKEN=token), message)
+
+
+def test_doctor_says_of_a_token_what_the_check_says(laptop: Laptop) -> None:
+    said = laptop.run("doctor", HF_TOKEN="hf_" + "x" * 34)
+    assert said.code == 1
+    assert "the Hub does not accept this token: it is mistyped, expired or revoked." in said.out
 
 
 def test_a_token_that_is_empty_on_the_command_line(laptop: Laptop) -> None:

@@ -63,7 +63,7 @@ TRAIN = ("llm", "--train", "--model", "m", "--data-path", "d", "--project-name",
             "no option --learning-rat. Did you mean --learning-rate (also --lr)?",
         ),
         (["job"], "no command job. Did you mean jobs?"),
-        (["zzz"], "no command zzz."),
+        (["zzz"], "no command zzz. hubtrain --help lists them."),
         (["app"], "app: the web app is not there yet."),
         (["text_classification"], "text-classification: text classification is not there yet."),
         (

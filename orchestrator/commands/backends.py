@@ -27,7 +27,7 @@ def COMMAND(as_json: bool) -> int:  # noqa: N802
             desk.screen.findings([Finding("warn", name, error.message, error.fix)])
     desk.screen.document({name: [asdict(f) for f in flavors] for name, flavors in found.items()})
     rows = [_row(name, flavor) for name, flavors in found.items() for flavor in flavors]
-    desk.screen.table(("--backend", "ALSO", "PRICE", "GPU", "GPU MEMORY", "CPUS", "MEMORY"), rows)
+    desk.screen.table(("--backend", "ALSO", "PRICE", "GPU", "VRAM", "CPUS", "MEMORY"), rows)
     return 0 if len(found) == len(backends.names()) else 1
 
 

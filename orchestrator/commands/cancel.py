@@ -18,10 +18,10 @@ from worker.task import Finding
 @click.argument("jobs", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def COMMAND(jobs: tuple[str, ...], as_json: bool) -> int:  # noqa: N802
-    """Stop jobs and their machines; one that has ended is left as it is.
+    """Stop jobs and their machines.
 
-    The wish is noted first; that a job is cancelled is said once it is known. Exits 0 if all of
-    them have ended and cost nothing.
+    A job that has ended is left as it is. The wish is noted first; that a job is cancelled is said
+    once it is known. Exits 0 if all of them have ended and cost nothing.
     """
     desk = Desk(as_json)
     watches = [desk.watch(record) for record in [desk.record(name) for name in jobs]]

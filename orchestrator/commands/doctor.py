@@ -12,8 +12,9 @@ from importlib.util import find_spec
 import click
 
 from orchestrator.desk import Desk
+from orchestrator.preflight.account import bad_token
 from orchestrator.words import size
-from worker.errors import HubtrainError
+from worker.errors import HubtrainError, NoWrite
 from worker.home import home
 from worker.hubclient import endpoint, explained, hub
 from worker.task import Finding
@@ -77,6 +78,10 @@ def _account(desk: Desk) -> Iterator[Finding]:
     try:
         with explained("asking who you are"):
             who = hub(desk.token).whoami()
+    except NoWrite:
+        refused = bad_token()
+        yield Finding("error", "account", refused.message, refused.fix)
+        return
     except HubtrainError as error:
         yield Finding("error", "account", error.message, error.fix)
         return

@@ -23,9 +23,10 @@ from worker.task import Finding
 def COMMAND(  # noqa: N802
     yes: bool, delete: bool, data: bool, owners: tuple[str, ...], as_json: bool
 ) -> int:
-    """Find machines that live on after their job, by record and by tag, and stop them.
+    """Find what still costs after its job, and stop it.
 
-    Exits 0 if nothing of that kind is left, and everything could be asked.
+    Machines are looked for by the records here and by their tag. Exits 0 if nothing of that kind
+    is left, and everything could be asked.
     """
     desk = Desk(as_json)
     swept = sweep(desk, list(owners))

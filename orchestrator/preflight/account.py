@@ -65,10 +65,7 @@ def who(hub: HfApi, clock: Clock) -> Account:
     try:
         answer = patiently("asking whose token this is", hub.whoami, clock)
     except NoWrite as error:
-        raise NoWrite(
-            "the Hub does not accept this token: it is mistyped, expired or revoked.",
-            fix=f"Make one at {endpoint()}/settings/tokens and `hf auth login`, or set HF_TOKEN.",
-        ) from error
+        raise bad_token() from error
     name = str(answer["name"])
     token = (answer.get("auth") or {}).get("accessToken") or {}
     spaces = [Namespace(name, answer.get("isPro"), may_write=True)]
@@ -78,6 +75,14 @@ def who(hub: HfApi, clock: Clock) -> Account:
         token_role=str(token.get("role", "")),
         scoped=tuple((token.get("fineGrained") or {}).get("scoped") or ()),
         namespaces={space.name: space for space in spaces},
+    )
+
+
+def bad_token() -> NoWrite:
+    """Return what is said of a token that the Hub does not know."""
+    return NoWrite(
+        "the Hub does not accept this token: it is mistyped, expired or revoked.",
+        fix=f"Make one at {endpoint()}/settings/tokens and `hf auth login`, or set HF_TOKEN.",
     )
 
 

@@ -35,7 +35,7 @@ def check_project(request: Request, backend: Backend[Any], findings: Findings) -
     if target is None and backend.needs_hub:
         findings.error(
             "project",
-            f"a machine of {backend.name} forgets its disk after the job, and the model with it.",
+            f"{backend.name} keeps no files after a job, so its model has to go to the Hub.",
             "--push-to-hub",
         )
     if target is not None and request.job.repo_id and not is_repo_id(target.repo_id):

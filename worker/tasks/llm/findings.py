@@ -176,10 +176,10 @@ def plan(rows: float, steps: int, params: LlmParams) -> str:
     """What the training comes to."""
     packed = "packed rows" if params.packing else "rows"
     batch = params.batch_size * params.gradient_accumulation
-    epochs = f"{params.epochs:g} epoch{'s' * (params.epochs != 1)}"
+    epochs = f"{params.epochs:,g} epoch{'s' * (params.epochs != 1)}"
     return (
         f"{round(rows):,} {packed} of up to {params.row_tokens:,} tokens · "
-        f"{epochs}, {batch} a step: {steps:,} steps"
+        f"{epochs}, {batch} a step: {steps:,} step{'s' * (steps != 1)}"
     )
 
 
