@@ -75,7 +75,14 @@ def test_a_job_runs_with_what_it_was_given_and_nothing_else(hub: HubServer, api:
     assert words == ["a word"] and files == []
     assert set(environment) - {"LC_CTYPE"} == {
         *("PATH", "HOME", "TMPDIR", "LANG", "HF_ENDPOINT", "HF_HUB_DISABLE_XET"),
-        *("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "ACCELERATOR", "CPU_CORES", "MEMORY"),
+        *(
+            "GRADIO_SERVER_NAME",
+            "GRADIO_SERVER_PORT",
+            "ACCELERATOR",
+            "ACCELERATORS",
+            "CPU_CORES",
+            "MEMORY",
+        ),
         *("JOB_ID", "GREETING", "TOKEN"),
     }
     assert (environment["JOB_ID"], environment["TOKEN"]) == (job.id, "canary")

@@ -87,7 +87,7 @@ def opened(browser: Browser, url: str, width: int = 400) -> tuple[Page, list[str
 
     page.on("request", note)
     page.goto(f"{url}?key={KEY}")
-    page.wait_for_selector("#answer .bar", timeout=30_000)
+    page.wait_for_selector("#answer .bar", timeout=90_000)
     return page, asked
 
 
