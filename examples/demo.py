@@ -164,8 +164,9 @@ def _where(environ: dict[str, str]) -> None:
     say(f"  record   {DEMO / 'home' / 'jobs.sqlite'}, job {job['job']}")
     say(f"  page     {job['url']}  (while the job ran)")
     say(f"  cost     ${job['cost_usd']:.2f}, {job['seconds']:.0f} s on {job['flavor']}")
+    program = shlex.quote(str(Path(sys.executable).with_name("hubtrain")))
     hub = shlex.quote(str(DEMO / "hub"))
-    say(f"  the Hub  hubtrain hub --data {hub} --user demo:write  starts it again")
+    say(f"  the Hub  {program} hub --data {hub} --user demo:write  starts it again")
 
 
 def _scores(held_out: Path, environ: dict[str, str]) -> None:
