@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "worker.clock": (),
     "worker.home": (),
     "worker.markdown": (),
-    "worker.paths": ("worker.contract",),
+    "worker.paths": ("worker.contract", "worker.home"),
     "worker.nearest": (),
     "worker.errors": ("worker.contract",),
     "worker.hubclient": ("worker.clock", "worker.contract", "worker.errors"),

@@ -64,7 +64,9 @@ def local(**changes: Any) -> Any:
     return account(**{**about, **changes})
 
 
-def test_no_path_of_the_users_disk_is_pushed(tmp_path: Path) -> None:
+def test_no_path_of_the_users_disk_is_pushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = local()
     write(job, tmp_path)
     for file in tmp_path.iterdir():
@@ -75,6 +77,9 @@ def test_no_path_of_the_users_disk_is_pushed(tmp_path: Path) -> None:
     said = json.dumps({"message": f"{HOME}/base and {HOME}/bot/x and {Path.home()}/y"})
     hidden = text_for_others(said, job.spec)
     assert json.loads(hidden)["message"] == "base and bot/x and ~/y"
+    monkeypatch.setenv("HUBTRAIN_HOME", f"/srv/{CANARY}/kept")
+    where = f"/srv/{CANARY}/kept/runs/k4x/work/checkpoints/checkpoint-6"
+    assert text_for_others(where, job.spec) == "hubtrain/runs/k4x/work/checkpoints/checkpoint-6"
     kept = Parcel(tmp_path, job.spec, PushTarget(repo_id="ann/bot"), said)
     assert kept.spec == job.spec
 

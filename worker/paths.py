@@ -6,10 +6,11 @@ A folder's name stays, what it lies in goes: `/home/ann/clients/acme/chats.jsonl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from worker.contract import JobSpec
+from worker.home import home
 
 _LOCAL = ("./", "../", "~", ".\\", "..\\")
 
@@ -42,12 +43,12 @@ def spec_for_others(spec: JobSpec) -> JobSpec:
 
 
 def text_for_others(text: str, spec: JobSpec) -> str:
-    """Return a log or a list of events without the paths of the job, or of its user's home."""
+    """Return a log or a list of events without the paths of the job, of ours, or of a home."""
     values = [spec.model.name, spec.data.folder, spec.output, *spec.params.values()]
     places = {value: _named(value) for value in values if isinstance(value, str) and is_path(value)}
-    home = str(Path.home())
-    if len(PurePath(home).parts) > 1:
-        places[home] = "~"
+    for folder, name in ((home(), "hubtrain"), (Path.home(), "~")):
+        if len(folder.parts) > 1:
+            places[str(folder)] = name
     for place in sorted(places, key=len, reverse=True):
         text = text.replace(place, places[place])
     return text
