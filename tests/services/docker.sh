@@ -66,10 +66,10 @@ get_base() {
 FROM scratch
 ADD system.tar /
 COPY certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY wheels /opt/wheels
+COPY wheels /usr/local/share/wheels
 RUN ln -s python3 /usr/bin/python && rm -f /usr/lib/python3*/EXTERNALLY-MANAGED
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-    PIP_CERT=/etc/ssl/certs/ca-certificates.crt PIP_FIND_LINKS=/opt/wheels
+    PIP_CERT=/etc/ssl/certs/ca-certificates.crt PIP_FIND_LINKS=/usr/local/share/wheels
 CMD ["python3"]
 END
     docker build -q -t $base "$files"
