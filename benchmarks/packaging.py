@@ -101,8 +101,8 @@ def _seconds(run: Callable[[Path], None], path: Path) -> float:
 
 
 def _pack(path: Path) -> None:
-    from orchestrator.package import package
-    from orchestrator.reading import find
+    from orchestrator.data.package import package
+    from orchestrator.data.reading import find
     from worker.common import Data
 
     params = Data(data_path=str(path))
@@ -137,8 +137,8 @@ def _pack_and_weigh(path: Path) -> float:
         raise SystemExit("peak memory is measured on Linux and macOS only")
     import resource
 
+    from orchestrator.data.reading import find
     from orchestrator.preflight.data import measure
-    from orchestrator.reading import find
     from worker.common import Data
 
     measure(find(Data(data_path=str(path)), None))

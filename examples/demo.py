@@ -35,6 +35,7 @@ COMMAND = (
 )
 """Short rows, since the questions are short. The rate is that at which a short training learns."""
 
+PROGRAM = (sys.executable, "-P", "-m", "orchestrator.terminal.cli")
 END_SECONDS = 20
 
 
@@ -109,7 +110,7 @@ def _hub() -> Iterator[dict[str, str]]:
 
     Ctrl-C is not for the Hub: it ends when the demo tells it to, and logs to `.demo/hub.log`.
     """
-    command = [sys.executable, "-P", "-m", "orchestrator.cli", "hub", "--port", "0"]
+    command = [*PROGRAM, "hub", "--port", "0"]
     command += ["--data", str(DEMO / "hub"), "--user", "demo:write", "--json"]
     with (
         (DEMO / "hub.log").open("w") as log,
@@ -152,11 +153,21 @@ def _ask(model: str, prompt: str, environ: dict[str, str]) -> int:
 
 
 def _program(words: list[str], environ: dict[str, str]) -> int:
-    return subprocess.call([sys.executable, "-P", "-m", "orchestrator.cli", *words], env=environ)
+    return subprocess.call(
+        [sys.executable, "-P", "-m", "orchestrator.terminal.cli", *words], env=environ
+    )
 
 
 def _where(environ: dict[str, str]) -> None:
-    command = [sys.executable, "-P", "-m", "orchestrator.cli", "jobs", "--offline", "--json"]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "orchestrator.terminal.cli",
+        "jobs",
+        "--offline",
+        "--json",
+    ]
     listed = subprocess.run(command, env=environ, check=True, capture_output=True, text=True)
     (job,) = json.loads(listed.stdout)
     say("\nWhere everything is")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from backends.base import Request
-from orchestrator.package import Package
-from orchestrator.settings import FLAGS, Settings
-from orchestrator.submit import Order
+from orchestrator.data.package import Package
+from orchestrator.jobs.submit import Order
+from orchestrator.settings.layers import FLAGS, Settings
 from orchestrator.words import count, size
 from worker.params import Params, settings_of
 

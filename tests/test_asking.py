@@ -15,8 +15,8 @@ from test_cli import run
 from test_gc import FINISHED, HANDLE, SPEC, STARTED, Office, office
 from test_watch import RUN, outcome, watch
 
-from orchestrator.gc import sweep
-from orchestrator.records import Records
+from orchestrator.jobs.gc import sweep
+from orchestrator.jobs.records import Records
 from worker.contract import (
     CancelAsked,
     EndReason,

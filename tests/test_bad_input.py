@@ -30,7 +30,7 @@ from standins.laptop import Laptop, Said
 from standins.localhub import HubServer
 from tiny_llm import chats, write_model, write_rows
 
-from orchestrator.records import Records
+from orchestrator.jobs.records import Records
 
 MODEL = "ann/tiny"
 HERE = ("--data-path", "chats.jsonl")
@@ -392,7 +392,7 @@ def test_a_full_disk(laptop: Laptop, tmp_path: Path) -> None:
 def test_files_that_may_not_grow(laptop: Laptop, tmp_path: Path) -> None:
     write_rows(tmp_path / "chats.jsonl", chats(4000))
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "orchestrator.cli", *train("--json")],
+        [sys.executable, "-P", "-m", "orchestrator.terminal.cli", *train("--json")],
         env=laptop.environ,
         cwd=tmp_path,
         capture_output=True,

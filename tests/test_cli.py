@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import reference
+from orchestrator.settings import reference
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = Path(__file__).parent / "golden"
@@ -22,7 +22,7 @@ def run(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str
     environ |= {"HUBTRAIN_HOME": str(home), "HF_HOME": str(home), "COLUMNS": "100"}
     environ |= {"HF_ENDPOINT": "http://127.0.0.1:9", **more}
     return subprocess.run(
-        [sys.executable, "-P", "-m", "orchestrator.cli", *words],
+        [sys.executable, "-P", "-m", "orchestrator.terminal.cli", *words],
         env=environ,
         capture_output=True,
         text=True,
@@ -169,7 +169,7 @@ def test_the_program_is_also_called_autotrain(tmp_path: Path) -> None:
 
 def test_the_reference_page_is_what_the_classes_say() -> None:
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    assert page == reference.page(), "python -m orchestrator.reference > docs/settings.md"
+    assert page == reference.page(), "python -m orchestrator.settings.reference > docs/settings.md"
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from threading import Thread
 
 import pytest
 
-from orchestrator.command import command_of
-from orchestrator.configfile import LARGEST, read
-from orchestrator.job import JobSettings
-from orchestrator.settings import Catalog, Settings, merge
+from orchestrator.settings.configfile import LARGEST, read
+from orchestrator.settings.job import JobSettings
+from orchestrator.settings.layers import Catalog, Settings, merge
+from orchestrator.terminal.command import command_of
 from worker.errors import BadConfig
 from worker.tasks.llm.params import Ignored, LlmParams
 

@@ -324,7 +324,7 @@ def test_gc_finds_what_a_lost_laptop_left(laptop: Laptop, tmp_path: Path) -> Non
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; sys.argv = ['hubtrain', 'llm', '--help']\n"
-        "from orchestrator.cli import main\n"
+        "from orchestrator.terminal.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "print(sorted({'torch', 'transformers', 'datasets', 'gradio', 'trl'} & set(sys.modules)))"

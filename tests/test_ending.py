@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.ending import ending
-from orchestrator.records import Record
+from orchestrator.jobs.records import Record
+from orchestrator.terminal.ending import ending
 from worker.contract import (
     Created,
     DataRef,

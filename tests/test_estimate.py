@@ -6,7 +6,7 @@ import pytest
 
 from backends.base import Flavor
 from localhub.prices import FLAVORS
-from orchestrator.estimate import (
+from orchestrator.preflight.estimate import (
     CPU_CORE,
     PEAK,
     SCALING,

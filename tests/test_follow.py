@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from standins.script import START, Hurried
 
-from orchestrator.desk import Desk
-from orchestrator.follow import detachable, unlaunched
+from orchestrator.terminal.desk import Desk
+from orchestrator.terminal.follow import detachable, unlaunched
 from worker.contract import DataRef, EndReason, Failed, JobSpec, Launched, Machine, ModelRef
 from worker.errors import NoWrite
 

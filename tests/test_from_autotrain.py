@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from orchestrator.job import JobSettings
+from orchestrator.settings.job import JobSettings
 from worker.params import Setting, settings_of
 from worker.tasks.llm.params import Ignored, LlmParams
 

@@ -12,8 +12,8 @@ from standins.script import AWAY, PAUSED, RUNS, START, Far, Hurried, Scripted, t
 from backends.base import Backend, Status
 from backends.errors import BackendError
 from backends.local import Local
-from orchestrator.desk import Desk
-from orchestrator.gc import LATE_SECONDS, sweep
+from orchestrator.jobs.gc import LATE_SECONDS, sweep
+from orchestrator.terminal.desk import Desk
 from worker.contract import (
     DataRef,
     Event,

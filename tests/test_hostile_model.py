@@ -11,9 +11,9 @@ import pytest
 from standins.preflight import CHATS, Impatient, errors, model, only_error, said
 
 import backends
-from orchestrator.job import JobSettings
 from orchestrator.preflight import Report, Request, check
 from orchestrator.preflight.inspecting import Budget
+from orchestrator.settings.job import JobSettings
 from worker.tasks.llm import TASK
 
 LOOP = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize("module", ["click.core", "worker.tasks", "orchestrator.flags"])
+@pytest.mark.parametrize("module", ["click.core", "worker.tasks", "orchestrator.terminal.flags"])
 def test_ctrl_c_among_the_imports_is_quiet(tmp_path: Path, module: str) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-X", "importtime", "-m", "orchestrator.entry", "backends"],
+        [sys.executable, "-X", "importtime", "-m", "orchestrator.terminal.entry", "backends"],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

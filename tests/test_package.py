@@ -15,10 +15,10 @@ import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 from standins.localhub import HubServer
 
-from orchestrator.package import Package, local_ref, package, planned_ref, repo_of, upload
-from orchestrator.package.shards import SHARD_BYTES
-from orchestrator.reading import Source, find
-from orchestrator.reading.remote import WHOLE_BYTES
+from orchestrator.data.package import Package, local_ref, package, planned_ref, repo_of, upload
+from orchestrator.data.package.shards import SHARD_BYTES
+from orchestrator.data.reading import Source, find
+from orchestrator.data.reading.remote import WHOLE_BYTES
 from worker.clock import SystemClock
 from worker.common import Data
 from worker.errors import BadConfig, BadData, HubtrainError

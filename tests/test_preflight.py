@@ -313,7 +313,7 @@ def test_a_name_that_is_not_allowed_is_cleaned(name: str, better: str) -> None:
 def test_a_check_imports_nothing_heavy() -> None:
     heavy = {"torch", "transformers", "datasets", "gradio", "pandas"}
     code = (
-        "import sys, orchestrator.preflight, orchestrator.package, worker.tasks.llm;"
+        "import sys, orchestrator.preflight, orchestrator.data.package, worker.tasks.llm;"
         f"print({heavy!r} & set(sys.modules))"
     )
     out = subprocess.check_output([sys.executable, "-c", code], text=True, env=dict(os.environ))

@@ -11,7 +11,7 @@ import pytest
 from standins.localhub import HubServer
 from standins.preflight import CHATS, Asking, model, only_error, said
 
-from orchestrator.secrets import secrets_of
+from orchestrator.settings.secrets import secrets_of
 from worker.errors import BadConfig
 from worker.task import ModelFacts
 from worker.tasks.llm.params import LlmParams

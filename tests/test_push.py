@@ -14,7 +14,7 @@ from huggingface_hub import SpaceHardware
 from standins.localhub import HubServer
 from test_supervise import Noon, Worker, spec
 
-from orchestrator.archive import archived_events
+from orchestrator.jobs.archive import archived_events
 from worker.clock import SystemClock
 from worker.contract import (
     EndReason,

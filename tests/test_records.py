@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.records import Records
+from orchestrator.jobs.records import Records
 from worker.contract import (
     DataRef,
     EndReason,
@@ -129,7 +129,7 @@ def test_a_process_killed_while_writing_leaves_whole_records(
 import itertools, os, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from orchestrator.records import Records
+from orchestrator.jobs.records import Records
 from tests.test_records import spec
 from worker.contract import Progress
 records = Records(Path({str(tmp_path / "home")!r}))

@@ -7,10 +7,16 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from orchestrator.configfile import read
-from orchestrator.flags import SettingsCommand, given, nearest_option, normalized, options_of
-from orchestrator.job import JobSettings, seconds
-from orchestrator.settings import FLAGS, Catalog, Layer, Settings, from_environment, merge
+from orchestrator.settings.configfile import read
+from orchestrator.settings.job import JobSettings, seconds
+from orchestrator.settings.layers import FLAGS, Catalog, Layer, Settings, from_environment, merge
+from orchestrator.terminal.flags import (
+    SettingsCommand,
+    given,
+    nearest_option,
+    normalized,
+    options_of,
+)
 from worker.errors import BadConfig
 from worker.params import settings_of
 from worker.tasks.llm.params import Ignored, LlmParams

@@ -11,7 +11,7 @@ from standins.laptop import Laptop
 from standins.localhub import HubServer
 from test_gc import SPEC
 
-from orchestrator.records import Records
+from orchestrator.jobs.records import Records
 from worker.contract import DataRef, EndReason, Failed
 
 NOW = datetime.now(UTC)

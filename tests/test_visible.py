@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.output import Screen
-from orchestrator.visible import visible
+from orchestrator.terminal.output import Screen
+from orchestrator.terminal.visible import visible
 from worker.clock import SystemClock
 from worker.task import Finding
 

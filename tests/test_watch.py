@@ -11,8 +11,8 @@ from standins.script import AWAY, PAUSED, RUNS, Far, Hurried, Scripted, told
 
 from backends.base import Status
 from backends.errors import JobGone
-from orchestrator.records import Record, Records
-from orchestrator.watch import STOP_SECONDS, Watch
+from orchestrator.jobs.records import Record, Records
+from orchestrator.jobs.watch import STOP_SECONDS, Watch
 from worker.contract import (
     DataRef,
     EndReason,

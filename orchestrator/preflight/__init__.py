@@ -13,10 +13,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backends.base import Backend, Flavor
-from orchestrator.estimate import Estimate
+from orchestrator.data.reading import Measured, Source, find
 from orchestrator.preflight.account import Account, check_account, check_target, who
 from orchestrator.preflight.data import check_data, measure
 from orchestrator.preflight.doing import Doing, unheard
+from orchestrator.preflight.estimate import Estimate
 from orchestrator.preflight.inspecting import Budget, Inspector
 from orchestrator.preflight.layers import check_layers
 from orchestrator.preflight.lookup import find_model, is_folder
@@ -26,7 +27,6 @@ from orchestrator.preflight.project import allowed, check_output, check_project,
 from orchestrator.preflight.report import Facts, Findings, Held, Report
 from orchestrator.preflight.request import Request
 from orchestrator.preflight.settings import check_settings
-from orchestrator.reading import Measured, Source, find
 from worker.clock import Clock
 from worker.contract import PushTarget
 from worker.errors import BadConfig, NoWrite

@@ -6,10 +6,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from orchestrator.data.reading import Measured, Source
 from orchestrator.preflight.inspecting import Inspector
 from orchestrator.preflight.model import BaseModel
 from orchestrator.preflight.report import Findings
-from orchestrator.reading import Measured, Source
 from worker.errors import BadData
 from worker.splits import Split
 from worker.task import DataReport, Finding, ModelFacts

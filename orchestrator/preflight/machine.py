@@ -10,7 +10,7 @@ from typing import Any
 
 from backends.base import Backend, Flavor
 from backends.errors import UnknownFlavor
-from orchestrator.estimate import (
+from orchestrator.preflight.estimate import (
     BACKWARD_SHARE,
     NO_BF16,
     UNKNOWN_PEAK,

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from backends.base import Flavor
-from orchestrator.estimate import Estimate
-from orchestrator.reading import Source
+from orchestrator.data.reading import Source
+from orchestrator.preflight.estimate import Estimate
 from orchestrator.words import on_disk
 from worker.contract import ModelRef, PushTarget
 from worker.errors import HubtrainError, HubUnreachable, NoWrite

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.job import JobSettings
+from orchestrator.settings.job import JobSettings
 from worker.task import Task
 
 

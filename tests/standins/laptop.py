@@ -47,7 +47,7 @@ class Laptop:
     def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
         """Start a command and return its process."""
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "orchestrator.cli", *words],
+            [sys.executable, "-P", "-m", "orchestrator.terminal.cli", *words],
             env=self.environ | more,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -10,8 +10,8 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 import backends
-from orchestrator.job import JobSettings
 from orchestrator.preflight import Report, Request, check
+from orchestrator.settings.job import JobSettings
 from standins.localhub import HubServer
 from worker.clock import SystemClock
 from worker.hubclient import hub as client

@@ -1,0 +1,233 @@
+"""File formats, as streams of record batches: memory stays bounded whatever the file's size.
+
+Column types come from the first block of a file. When a later block disagrees, `ReadAgain` says
+with which types the file can be read whole, and the caller starts that file over; nearly all
+files are read once. A file that cannot be read at all is explained by `diagnose`, which reads it
+slowly and knows lines.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.json as pa_json
+import pyarrow.parquet as pq
+
+from orchestrator.data.reading.diagnose import (
+    TO_UTF8,
+    csv_fault,
+    encoding_fault,
+    json_fault,
+    rows_of_array,
+    wide_characters,
+)
+from orchestrator.data.reading.files import DataFile
+from worker.errors import BadData
+
+BLOCK_BYTES = 4 << 20
+"""Bytes parsed at once; a row longer than that makes the file start over with larger blocks."""
+
+LARGEST_BLOCK = 1 << 29
+DELIMITERS = ",;\t|"
+HEAD_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What has been learned about reading one file."""
+
+    block: int = BLOCK_BYTES
+    types: pa.Schema | None = None
+    """Column types; none takes those of the first block."""
+
+
+class ReadAgain(Exception):
+    """The file does not fit its shape, and fits `shape`."""
+
+    def __init__(self, file: DataFile, shape: Shape) -> None:
+        super().__init__(file.name)
+        self.file = file
+        self.shape = shape
+
+
+def open_rows(file: DataFile, shape: Shape) -> pa.RecordBatchReader:
+    """Return the file's schema and batches. Raises `BadData`, `ReadAgain`."""
+    openers: dict[str | None, Callable[[DataFile, Shape], pa.RecordBatchReader]]
+    openers = {"csv": _csv, "jsonl": _jsonl, "json": _json_array, "parquet": _parquet}
+    if file.format not in openers:
+        raise BadData(
+            f"{file.name} is in no format that can be read: CSV, JSONL, Parquet, or a zip or "
+            "folder of these."
+        )
+    if file.size == 0:
+        raise BadData(f"{file.name} is empty.")
+    try:
+        return openers[file.format](file, shape)
+    except (pa.ArrowException, OSError) as error:
+        raise _next(file, shape, error) from error
+    except UnicodeDecodeError as error:  # a column's name
+        raise _not_text(file, error) from error
+
+
+def batches(file: DataFile, shape: Shape) -> Iterator[pa.RecordBatch]:
+    """Yield the file's rows. Raises `BadData`, `ReadAgain`, also in the middle."""
+    reader = open_rows(file, shape)
+    try:
+        yield from reader
+    except (pa.ArrowException, OSError) as error:
+        raise _next(file, shape, error) from error
+    except UnicodeDecodeError as error:
+        raise _not_text(file, error) from error
+
+
+def _not_text(file: DataFile, error: UnicodeDecodeError) -> BadData:
+    return encoding_fault(file) or BadData(f"{file.name} is not UTF-8: {error}.", fix=TO_UTF8)
+
+
+def delimiter_of(file: DataFile) -> str:
+    """Return a CSV's delimiter: a comma, unless the header has none and one other mark fits all."""
+    if file.name.lower().removesuffix(".gz").endswith(".tsv"):
+        return "\t"
+    with file.open() as stream:
+        head: str = stream.read(HEAD_BYTES).decode("utf-8-sig", errors="replace")
+    lines = head.splitlines()
+    lines = lines[:20] if len(lines) > 1 else lines
+    widths = {
+        mark: {len(row) for row in csv.reader(lines, delimiter=mark) if row} for mark in DELIMITERS
+    }
+    sure = [mark for mark, seen in widths.items() if len(seen) == 1 and min(seen) > 1]
+    return sure[0] if lines and "," not in lines[0] and len(sure) == 1 else ","
+
+
+def _csv(file: DataFile, shape: Shape) -> pa.RecordBatchReader:
+    if fault := wide_characters(file):
+        raise fault
+    delimiter = delimiter_of(file)
+
+    def reader(types: pa.Schema | None) -> pa.RecordBatchReader:
+        return pa_csv.open_csv(
+            file.open(),
+            read_options=pa_csv.ReadOptions(block_size=shape.block),
+            parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            convert_options=pa_csv.ConvertOptions(column_types=types),
+        )
+
+    if shape.types is not None:
+        return reader(shape.types)
+    found = reader(None)
+    _refuse_doubled(file, found.schema.names)
+    types = pa.schema([pa.field(f.name, _csv_type(f.type)) for f in found.schema])
+    return found if types == found.schema else reader(types)
+
+
+def _csv_type(found: pa.DataType) -> pa.DataType:
+    """Numbers stay numbers; everything else is the text that stands in the file."""
+    return found if pa.types.is_integer(found) or pa.types.is_floating(found) else pa.string()
+
+
+def _refuse_doubled(file: DataFile, names: list[str]) -> None:
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise BadData(f"{file.name} has more than one column called {doubled[0]!r}.")
+
+
+def _jsonl(file: DataFile, shape: Shape) -> pa.RecordBatchReader:
+    def reader(types: pa.Schema | None) -> pa.RecordBatchReader:
+        return pa_json.open_json(
+            file.open(),
+            read_options=pa_json.ReadOptions(block_size=shape.block),
+            parse_options=pa_json.ParseOptions(explicit_schema=types),
+        )
+
+    if shape.types is not None:
+        return reader(shape.types)
+    found = reader(None)
+    types = pa.schema([pa.field(f.name, _without_times(f.type)) for f in found.schema])
+    return found if types == found.schema else reader(types)
+
+
+def _without_times(found: pa.DataType) -> pa.DataType:
+    """JSON has no times: what looks like one is the text that stands in the file."""
+    if pa.types.is_timestamp(found):
+        return pa.string()
+    if pa.types.is_struct(found):
+        return pa.struct([pa.field(f.name, _without_times(f.type)) for f in found])
+    if pa.types.is_list(found):
+        return pa.list_(_without_times(found.value_type))
+    return found
+
+
+def _json_array(file: DataFile, shape: Shape) -> pa.RecordBatchReader:
+    with file.open() as stream:
+        first = stream.read(HEAD_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    if first != b"[":
+        return _jsonl(file, shape)
+    rows, types = rows_of_array(file)
+    return pa.Table.from_pylist(rows, schema=types).to_reader(max_chunksize=1024)
+
+
+def _parquet(file: DataFile, _: Shape) -> pa.RecordBatchReader:
+    source = pq.ParquetFile(file.open())
+    found = source.schema_arrow
+    kept = {k: v for k, v in (found.metadata or {}).items() if k == b"huggingface"}
+    fields = [pa.field(f.name, _plain(f.type)) for f in found]
+    schema = pa.schema(fields, metadata=kept or None)
+    if any(f.type != g.type for f, g in zip(schema, found, strict=True)):
+        return pa.RecordBatchReader.from_batches(
+            schema, (b.cast(schema) for b in source.iter_batches(batch_size=1024))
+        )
+    stream = source.iter_batches(batch_size=1024)
+    return pa.RecordBatchReader.from_batches(
+        schema, (b.replace_schema_metadata(schema.metadata) for b in stream)
+    )
+
+
+def _plain(found: pa.DataType) -> pa.DataType:
+    return found.value_type if pa.types.is_dictionary(found) else found
+
+
+def _next(file: DataFile, shape: Shape, error: Exception) -> Exception:
+    """Return what to raise when Arrow refused: the shape that will do, or what is wrong."""
+    if isinstance(error, OSError):
+        return BadData(f"{file.name} cannot be read: {_words(error)}.")
+    if "straddl" in str(error) and shape.block < LARGEST_BLOCK:
+        fault = csv_fault(file, delimiter_of(file)) if file.format == "csv" else None
+        return fault or ReadAgain(file, replace(shape, block=shape.block * 8))
+    if file.format == "csv":
+        return _csv_next(file, shape, error)
+    if file.format in {"jsonl", "json"}:
+        types = json_fault(file)
+        if types != shape.types:
+            return ReadAgain(file, replace(shape, types=types))
+    return BadData(f"{file.name} cannot be read as {file.format}: {_words(error)}.")
+
+
+def _csv_next(file: DataFile, shape: Shape, error: Exception) -> Exception:
+    wrong = re.search(r"In CSV column #(\d+): CSV conversion error to (?!string)", str(error))
+    if wrong:
+        with pa_csv.open_csv(
+            file.open(),
+            read_options=pa_csv.ReadOptions(block_size=shape.block),
+            parse_options=pa_csv.ParseOptions(
+                delimiter=delimiter_of(file), newlines_in_values=True
+            ),
+        ) as found:
+            names = found.schema
+        fields = shape.types or pa.schema([pa.field(f.name, _csv_type(f.type)) for f in names])
+        at = int(wrong[1])
+        wider = pa.float64() if pa.types.is_integer(fields.field(at).type) else pa.string()
+        types = fields.set(at, pa.field(fields.field(at).name, wider))
+        return ReadAgain(file, replace(shape, types=types))
+    return csv_fault(file, delimiter_of(file)) or BadData(
+        f"{file.name} cannot be read as CSV: {_words(error)}."
+    )
+
+
+def _words(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200].rstrip(".")

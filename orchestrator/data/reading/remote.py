@@ -1,0 +1,138 @@
+"""A dataset on the Hub: its splits, and its files read over the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from orchestrator.data.reading.files import DataFile, by_split, is_data
+from orchestrator.data.reading.formats import delimiter_of
+from orchestrator.data.reading.source import Source, source_of
+from orchestrator.data.reading.table import Table
+from worker.common import Data
+from worker.contract import DataRef
+from worker.errors import BadData
+from worker.hubclient import explained
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import DatasetInfo
+
+WHOLE_BYTES = 64 << 20
+"""Files up to this size are downloaded and kept in the Hub's cache; of larger ones, parts."""
+
+IN_PLACE = (".parquet", ".jsonl", ".ndjson", ".csv", ".tsv")
+"""Files that workers read without packing; `worker.engine.splits` opens them."""
+
+
+def find_remote(params: Data, hub: HfApi) -> Source:
+    """Return the dataset `params.data_path`, pinned. Raises `NotThere`, `BadData`, `HubError`."""
+    name = params.data_path
+    with explained(f"dataset {name}"):
+        info = hub.dataset_info(name, files_metadata=True)
+    files = {
+        s.rfilename: _file(hub, name, str(info.sha), s.rfilename, s.size or 0)
+        for s in info.siblings or []
+    }
+    config, splits, notes = _splits(info, files)
+    if not splits:
+        raise BadData(
+            f"dataset {name} holds no CSV, JSONL or Parquet files.",
+            fix="Download it in one of these formats and give the file:  --data-path FILE",
+        )
+    pinned = DataRef(repo_id=info.id, revision=info.sha, config=config)
+    found = source_of(name, splits, params, remote=pinned, notes=notes)
+    if all(map(_read_by_workers, found.tables.values())):
+        return found
+    return replace(found, remote=None, notes=(*notes, "packed anew, as files of this machine are"))
+
+
+def _read_by_workers(table: Table) -> bool:
+    """Whether the machine that trains can read the files as they are."""
+    names = [file.name.lower() for file in table.files]
+    if not all(name.endswith(IN_PLACE) for name in names):
+        return False
+    return not names[0].endswith(".csv") or delimiter_of(table.files[0]) == ","
+
+
+def _file(hub: HfApi, repo: str, revision: str, name: str, size: int) -> DataFile:
+    return DataFile(name, size, _opener(hub, repo, revision, name, size))
+
+
+def _opener(
+    hub: HfApi, repo: str, revision: str, name: str, size: int
+) -> Callable[[], pa.NativeFile]:
+    def whole() -> pa.NativeFile:
+        with explained(f"reading {repo}/{name}"):
+            path = hub.hf_hub_download(repo, name, repo_type="dataset", revision=revision)
+        return pa.OSFile(path)
+
+    def parts() -> pa.NativeFile:
+        from huggingface_hub import HfFileSystem
+
+        doing = f"reading {repo}/{name}"
+        with explained(doing):
+            files = HfFileSystem(endpoint=hub.endpoint, token=hub.token)
+            opened = files.open(f"datasets/{repo}@{revision}/{name}", "rb")
+        return pa.PythonFile(_Explained(opened, doing), mode="r")
+
+    return whole if size <= WHOLE_BYTES else parts
+
+
+class _Explained:
+    """A file whose reads fail in our words."""
+
+    def __init__(self, file: Any, doing: str) -> None:
+        self._file = file
+        self._doing = doing
+
+    def read(self, size: int = -1) -> bytes:
+        with explained(self._doing):
+            return bytes(self._file.read(size))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def _splits(
+    info: DatasetInfo, files: Mapping[str, DataFile]
+) -> tuple[str | None, dict[str, list[DataFile]], tuple[str, ...]]:
+    """Return the configuration's name, its splits, and what was decided."""
+    card: Any = info.card_data or {}  # read like a mapping
+    configs = [c for c in card.get("configs") or [] if c.get("data_files")]
+    if not configs:
+        return None, by_split(f for f in files.values() if is_data(f.name)), ()
+    chosen = next((c for c in configs if c.get("default")), None) or next(
+        (c for c in configs if c["config_name"] == "default"), configs[0]
+    )
+    name = chosen["config_name"]
+    others = [c["config_name"] for c in configs if c is not chosen]
+    notes = (f"configuration {name!r}; also there: {', '.join(others[:6])}",) if others else ()
+    return name, _declared(chosen["data_files"], files), notes
+
+
+def _declared(declared: Any, files: Mapping[str, DataFile]) -> dict[str, list[DataFile]]:
+    """Return the splits a card's `data_files` declares: a pattern, several, or some a split."""
+    if isinstance(declared, str):
+        declared = [declared]
+    entries = [e if isinstance(e, dict) else {"split": "", "path": e} for e in declared]
+    splits: dict[str, list[DataFile]] = {}
+    for entry in entries:
+        patterns = [entry["path"]] if isinstance(entry["path"], str) else entry["path"]
+        splits.setdefault(entry["split"], []).extend(_matching(patterns, files))
+    unnamed = splits.pop("", [])
+    found = splits or by_split(unnamed)
+    return {split: group for split, group in found.items() if group}
+
+
+def _matching(patterns: Iterable[str], files: Mapping[str, DataFile]) -> list[DataFile]:
+    return [
+        file
+        for pattern in patterns
+        for name, file in sorted(files.items())
+        if file.format and fnmatch(name, pattern.removeprefix("./").replace("**/", "*"))
+    ]

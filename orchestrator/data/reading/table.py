@@ -1,0 +1,167 @@
+"""The files of one split, read as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import count, islice
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from orchestrator.data.reading.diagnose import csv_rows, encoding_fault, json_lines, unclosed_quote
+from orchestrator.data.reading.files import DataFile
+from orchestrator.data.reading.formats import ReadAgain, Shape, batches, delimiter_of, open_rows
+from worker.errors import BadData
+
+T = TypeVar("T")
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How much there is."""
+
+    rows: int
+    exact: bool
+    """Whether all rows were read; otherwise `rows` is extrapolated from the bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One or more files with the same kind of rows."""
+
+    name: str
+    """What messages call it."""
+
+    files: tuple[DataFile, ...]
+    shapes: dict[str, Shape] = field(default_factory=dict, compare=False)
+    """What reading has taught about the files, by name, so that it is learned once."""
+
+    @property
+    def stored_bytes(self) -> int:
+        return sum(file.size for file in self.files)
+
+    def settled(self, read: Callable[[], T]) -> T:
+        """Return what `read` returns, started over for as long as it meets a `ReadAgain`."""
+        while True:
+            try:
+                return read()
+            except ReadAgain as again:
+                self.shapes[again.file.name] = again.shape
+
+    def schema(self) -> pa.Schema:
+        """Return the columns that all the files' columns fit. Raises `BadData`, `ReadAgain`."""
+        schemas = []
+        for file in self.files:
+            with closing(open_rows(file, self._shape(file))) as reader:
+                schemas.append(reader.schema)
+        try:
+            return pa.unify_schemas(schemas, promote_options="permissive")
+        except pa.ArrowException as error:
+            words = str(error).removeprefix("Unable to merge: ")
+            raise BadData(f"The files of {self.name} do not go together: {words}.") from error
+
+    def batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """Yield all rows in columns of `schema`. Raises `BadData`, `ReadAgain`."""
+        for file in self.files:
+            for batch in batches(file, self._shape(file)):
+                yield batch if batch.schema == schema else _fitted(batch, schema)
+
+    def measure(self, most_bytes: float) -> Measured:
+        """Count the rows and check that they can be read, up to `most_bytes` of decoded data."""
+        return self.settled(lambda: self._measure(most_bytes))
+
+    def _measure(self, most_bytes: float) -> Measured:
+        rows = decoded = stored = 0
+        for file in self.files:
+            for batch in batches(file, self._shape(file)):
+                _check_text(file, batch)
+                rows += batch.num_rows
+                decoded += batch.nbytes
+                if decoded >= most_bytes:
+                    return self._extrapolated(rows, decoded, stored, file)
+            self._check_quotes(file)
+            stored += file.size
+        return Measured(rows, exact=True)
+
+    def _extrapolated(self, rows: int, decoded: int, stored: int, file: DataFile) -> Measured:
+        if all(f.format == "parquet" for f in self.files):
+            counted = sum(f.rows_declared() for f in self.files)
+            return Measured(counted, exact=True)
+        seen = stored + min(decoded, file.size)
+        return Measured(round(rows * self.stored_bytes / seen), exact=False)
+
+    def _check_quotes(self, file: DataFile) -> None:
+        """Refuse a quote that opens near the end and swallows the last rows."""
+        if file.format != "csv" or file.count(b'"') % 2 == 0:
+            return
+        if fault := unclosed_quote(file, delimiter_of(file)):
+            raise fault
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the names of the columns."""
+        return tuple(self.settled(self.schema).names)
+
+    def rows(self, most_bytes: float = float("inf")) -> Iterator[tuple[int, Row]]:
+        """Yield rows with their line in the file, or their place from 1 where lines mean nothing.
+
+        Stops at about `most_bytes` of decoded data.
+        """
+        done = 0
+        while True:
+            try:
+                for numbered in islice(self._rows(most_bytes), done, None):
+                    done += 1
+                    yield numbered
+            except ReadAgain as again:
+                self.shapes[again.file.name] = again.shape
+            else:
+                return
+
+    def _rows(self, most_bytes: float) -> Iterator[tuple[int, Row]]:
+        numbers = self._numbers()
+        left = most_bytes
+        for batch in self.batches(self.schema()):
+            size = batch.nbytes
+            if size > left:
+                batch = batch.slice(0, max(1, int(batch.num_rows * left / size)))  # noqa: PLW2901
+            # rows first: zip must not take a number for a row that is in the next batch
+            yield from ((n, row) for row, n in zip(batch.to_pylist(), numbers, strict=False))
+            left -= size
+            if left <= 0:
+                return
+
+    def _numbers(self) -> Iterator[int]:
+        file = self.files[0]
+        if len(self.files) > 1 or file.format not in {"csv", "jsonl"}:
+            return count(1)
+        if file.format == "jsonl":
+            return (line for line, _ in json_lines(file))
+        return (line for line, _ in islice(csv_rows(file, delimiter_of(file)), 1, None))
+
+    def _shape(self, file: DataFile) -> Shape:
+        return self.shapes.get(file.name, Shape())
+
+
+def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [
+        batch.column(f.name).cast(f.type)
+        if f.name in batch.schema.names
+        else pa.nulls(batch.num_rows, f.type)
+        for f in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _check_text(file: DataFile, batch: pa.RecordBatch) -> None:
+    """Refuse text that is not UTF-8, which the JSON reader lets pass."""
+    if file.format == "parquet":
+        return
+    try:
+        batch.validate(full=True)
+    except pa.ArrowException as error:
+        fault = encoding_fault(file)
+        raise fault or BadData(f"{file.name} cannot be read: {error}.") from error

@@ -1,0 +1,1 @@
+"""Jobs: their records, how they are launched, watched, and cleaned up after."""

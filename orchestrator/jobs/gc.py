@@ -1,0 +1,142 @@
+"""What still costs although nobody needs it any more: found by record and by tag, then stopped.
+
+The third net behind the worker's own stop and the provider's limits. It needs no record: what a
+laptop that is gone has left is found by what the provider has of ours. A job that runs as it
+should is not garbage, whoever launched it, and neither is one of which too little is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import backends
+from backends.base import Backend, Found, Status
+from backends.errors import JobGone
+from backends.handle import Handle
+from orchestrator.jobs.archive import archived_events
+from orchestrator.jobs.records import Record
+from orchestrator.jobs.submit import find_launch
+from orchestrator.terminal.desk import Desk
+from orchestrator.words import ago
+from worker.contract import ENDINGS, Event, JobSpec, fold
+from worker.errors import HubtrainError
+from worker.hubclient import endpoint
+
+LATE_SECONDS = 900.0
+"""How much longer than its limits a job may live, to push what it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """One machine of ours that lives or costs."""
+
+    found: Found
+    backend: Backend[Any]
+    why: str = ""
+    """Why nobody needs it, or an empty text if somebody does."""
+
+    usd_so_far: float = 0.0
+
+    @property
+    def garbage(self) -> bool:
+        return bool(self.why)
+
+    def stop(self) -> Status:
+        """Stop it and return what the provider says then. Raises `HubtrainError`."""
+        self.backend.cancel(self.found.handle)
+        return self.backend.look(self.found.handle)
+
+
+@dataclass(slots=True)
+class Sweep:
+    """What was found, by handle, and what could not be asked about."""
+
+    leftovers: dict[str, Leftover] = field(default_factory=dict)
+    unanswered: list[str] = field(default_factory=list)
+
+
+def sweep(desk: Desk, owners: list[str]) -> Sweep:
+    """Return what providers have of ours that lives or costs, garbage and running jobs alike.
+
+    Without `owners` the accounts of the token are looked at.
+    What cannot be asked about is listed as well, and the rest goes on. Raises nothing for it.
+    """
+    swept = Sweep()
+    known = {record.job_id: record for record in desk.records.all()}
+    try:
+        owners = owners or desk.accounts()
+    except HubtrainError as error:
+        swept.unanswered.append(f"{endpoint()}: {error}")
+    for backend, found in _everything(desk, known, owners, swept.unanswered):
+        handle = str(found.handle)
+        if handle in swept.leftovers or not (found.status.alive or found.status.costing):
+            continue
+        try:
+            swept.leftovers[handle] = _judge(desk, backend, found, known.get(found.job_id))
+        except HubtrainError as error:
+            swept.unanswered.append(f"{handle}: {error}")
+    return swept
+
+
+def _everything(
+    desk: Desk, known: Mapping[str, Record], owners: list[str], unanswered: list[str]
+) -> Iterator[tuple[Backend[Any], Found]]:
+    for record in known.values():
+        backend = desk.backend(record)
+        other = "" if record.settled else desk.elsewhere(record)
+        if other:
+            where = record.story.handle or record.job_id
+            unanswered.append(f"{where} is of {other}: HF_ENDPOINT={other} hubtrain gc asks there")
+            continue
+        try:
+            if found := _of_record(record, backend):
+                yield backend, found
+        except HubtrainError as error:
+            unanswered.append(f"{record.story.handle or record.job_id}: {error}")
+    for name, owner in ((name, owner) for name in backends.names() for owner in owners):
+        backend = desk.provider(name)
+        try:
+            yield from [(backend, found) for found in backend.sweep(owner)]
+        except HubtrainError as error:
+            unanswered.append(f"{name} of {owner}: {error}")
+
+
+def _of_record(record: Record, backend: Backend[Any]) -> Found | None:
+    story = record.story
+    if record.settled:
+        return None
+    handle = Handle.parse(story.handle) if story.handle else find_launch(record, backend)
+    if handle is None:
+        return None
+    try:
+        return Found(handle, record.job_id, backend.status(handle))
+    except JobGone:
+        return None
+
+
+def _judge(desk: Desk, backend: Backend[Any], found: Found, record: Record | None) -> Leftover:
+    try:
+        spec = record.spec if record else backend.recall(found.handle)
+    except JobGone:
+        return Leftover(found, backend, "its launch was cut short")
+    events = [*(record.events if record else ()), *archived_events(spec, desk.token, desk.clock)]
+    now = desk.clock.now()
+    why, since = _verdict(spec, events, now)
+    hours = (now - since).total_seconds() / 3600
+    return Leftover(found, backend, why, hours * spec.machine.usd_per_hour)
+
+
+def _verdict(spec: JobSpec, events: list[Event], now: datetime) -> tuple[str, datetime]:
+    """Return why nobody needs the job's machine, if that is so, and since when it works."""
+    story = fold(events)
+    ended = next((e for e in events if isinstance(e, ENDINGS)), None)
+    if ended:
+        return f"its job ended {ago(ended.at, now)}", story.started_at or ended.at
+    if story.cancel_asked_at:
+        return f"you cancelled it {ago(story.cancel_asked_at, now)}", story.started_at or now
+    if story.seconds(now) > spec.limits.seconds(spec.machine.usd_per_hour) + LATE_SECONDS:
+        return "its job is past its limits", story.started_at or now
+    return "", story.started_at or now

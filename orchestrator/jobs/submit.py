@@ -1,0 +1,137 @@
+"""From a checked request to a launched job, exactly once.
+
+The order is the safety: data first (content-named, so sending it twice sends nothing), then the
+record, then the provider, which spends money last. A process killed anywhere leaves either
+nothing that costs, or a record under which the same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backends.base import Backend, Report, silent
+from backends.errors import LaunchFailed, PlanRefused
+from backends.handle import Handle
+from orchestrator.jobs.records import Record, Records
+from worker.clock import Clock
+from worker.contract import (
+    DataRef,
+    Failed,
+    JobSpec,
+    Launched,
+    Limits,
+    Machine,
+    ModelRef,
+    PushTarget,
+)
+from worker.errors import HubtrainError
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A job as asked for, checked, with its data in place; all but its id."""
+
+    task: str
+    params: Mapping[str, Any]
+    project: str
+    owner: str | None
+    model: ModelRef
+    data: DataRef
+    push: PushTarget | None
+    machine: Machine
+    limits: Limits
+    output: Path | None = None
+    overwrite_output: bool = False
+    extras: tuple[str, ...] = ()
+    planned_data: DataRef | None = None
+    """The data as it is known before it is sent; the same as `data` where none is given."""
+
+    def spec(self, job_id: str) -> JobSpec:
+        """Return the job under its name."""
+        return JobSpec(
+            job_id=job_id,
+            task=self.task,
+            params=dict(self.params),
+            project=self.project,
+            owner=self.owner,
+            model=self.model,
+            data=self.data,
+            push=self.push,
+            machine=self.machine,
+            limits=self.limits,
+            output=str(self.output) if self.output else None,
+            overwrite_output=self.overwrite_output,
+            extras=self.extras,
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for two orders that ask for the same job: what makes submitting exactly-once."""
+        asked = self.spec("").model_dump(mode="json")
+        if self.planned_data is not None:  # a repo named by its content may have any commit
+            asked["data"] = self.planned_data.model_dump(mode="json")
+        asked["machine"].pop("usd_per_hour")  # a new price does not make it another job
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A job that its provider has."""
+
+    record: Record
+    handle: Handle
+    existed: bool
+    """Whether it had been launched before, by this command or one like it."""
+
+
+def submit(
+    order: Order,
+    backend: Backend[Any],
+    options: Any,
+    secrets: Mapping[str, str],
+    *,
+    records: Records,
+    clock: Clock,
+    report: Report = silent,
+) -> Submitted:
+    """Record and launch `order`, or find the launch that an earlier, interrupted call made.
+
+    A launch whose outcome is unknown (no network in the middle of it) leaves its record open, and
+    the same order goes on with it; one that failed and was rolled back closes its record.
+    """
+    record = records.claim(order.fingerprint, lambda: order.spec(clock.new_id()), clock.now())
+    known = record.story.handle
+    if known is not None:
+        return Submitted(record, Handle.parse(known), existed=True)
+    try:
+        handle = backend.launch(backend.plan(record.spec, options), secrets, report)
+    except (LaunchFailed, PlanRefused) as error:  # nothing of it is left: the next try is a new job
+        records.add(record.job_id, [_failed(error, clock)])
+        raise
+    launched = Launched(handle=str(handle), at=clock.now(), source="laptop")
+    records.add(record.job_id, [launched])
+    record = records.get(record.job_id)
+    if record.ended or record.story.cancel_asked_at:  # while it was being launched
+        backend.cancel(handle)
+    return Submitted(record, handle, existed=False)
+
+
+def find_launch(record: Record, backend: Backend[Any]) -> Handle | None:
+    """Return the handle of a launch whose answer never reached the record; none if none is.
+
+    Asks the provider. A job this machine cannot even plan any more has not been launched from it.
+    """
+    try:
+        request = backend.plan(record.spec, backend.options())
+    except (PlanRefused, ValueError):
+        return None
+    return backend.find(request)
+
+
+def _failed(error: HubtrainError, clock: Clock) -> Failed:
+    return Failed(reason=error.reason, message=str(error), at=clock.now(), source="laptop")

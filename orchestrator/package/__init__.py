@@ -1,6 +1,0 @@
-"""The user's data, packed into deterministic shards and sent to the Hub once."""
-
-from orchestrator.package.shards import Package, local_ref, package, planned_folder
-from orchestrator.package.upload import planned_ref, repo_of, upload
-
-__all__ = ["Package", "local_ref", "package", "planned_folder", "planned_ref", "repo_of", "upload"]

@@ -1,0 +1,168 @@
+"""Settings in layers: defaults < file < environment < flags, merged as dicts, validated once.
+
+A layer is a dict and where it came from. Layers know no types: what a value means is decided by
+the params classes, and complaints name a setting the way its layer spells it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from orchestrator.settings.autotrain import SYNONYMS
+from orchestrator.settings.complaints import complaint
+from worker.errors import BadConfig
+from worker.nearest import hint, nearest
+from worker.params import Params, Setting, settings_of
+
+P = TypeVar("P", bound=Params)
+
+FLAGS = "flags"
+ENVIRONMENT = "environment"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Values from one place, under the setting's own names once `Catalog.named` has seen them."""
+
+    source: str
+    """`flags`, `environment`, or the file's name."""
+
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All settings a command knows, from several params classes, found by any spelling."""
+
+    classes: tuple[type[Params], ...]
+    ignored: type[Params] = Params
+    """Settings that are known and do nothing."""
+
+    settings: Mapping[str, Setting] = field(init=False)
+    keys: Mapping[str, str] = field(init=False)
+    """Every spelling, dashes as underscores → the setting's name."""
+
+    def __post_init__(self) -> None:
+        settings = {s.name: s for c in (self.ignored, *self.classes) for s in settings_of(c)}
+        object.__setattr__(self, "settings", settings)
+        object.__setattr__(self, "keys", {k: s.name for s in settings.values() for k in s.keys})
+
+    def named(self, layer: Layer) -> Layer:
+        """Return the layer under the settings' own names.
+
+        Raises `BadConfig` that names all unknown keys, and settings said twice in two spellings.
+        """
+        found: dict[str, tuple[str, Any]] = {}
+        wrong: list[str] = []
+        for key, value in layer.values.items():
+            name = self.keys.get(str(key).replace("-", "_"))
+            if name is None:
+                wrong.append(self._unknown(str(key), layer.source))
+            elif self._says_nothing(name, value):
+                continue
+            elif name in found and found[name][1] != value:
+                wrong.append(f"{layer.source}: {twice(found[name][0], str(key))}")
+            else:
+                found[name] = (str(key), value)
+        if wrong:
+            raise BadConfig("\n".join(wrong))
+        return Layer(layer.source, {n: self._meant(n, value) for n, (_, value) in found.items()})
+
+    def notes(self, layer: Layer) -> list[str]:
+        """Return a sentence for each setting of a named layer that does nothing."""
+        known = (self.settings[name] for name in self.ignored.model_fields)
+        return [
+            f"{_spelled(s, layer.source)} is not used: {s.help}"
+            for s in known
+            if str(layer.values.get(s.name)).lower() not in {"none", "false"}
+        ]
+
+    def _unknown(self, key: str, source: str) -> str:
+        used = [key for key, name in self.keys.items() if name not in self.ignored.model_fields]
+        return f"{source}: no setting {key!r}.{hint(nearest(key, used, SYNONYMS))}"
+
+    def _says_nothing(self, name: str, value: Any) -> bool:
+        setting = self.settings[name]
+        if value == "" and setting.required:
+            return True  # asked for as what it is: missing
+        return value is None and not setting.optional and "none" not in setting.choices
+
+    def _meant(self, name: str, value: Any) -> Any:
+        """Return what a file or a flag means by `None` and, in YAML, by an unquoted `no`."""
+        setting = self.settings[name]
+        if value is None or (isinstance(value, str) and value.lower() in {"none", "null", ""}):
+            if setting.optional:
+                return None
+            return "none" if "none" in setting.choices else value
+        return "no" if value is False and "no" in setting.choices else value
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The merged layers: what each setting is, and where it was said."""
+
+    catalog: Catalog
+    values: Mapping[str, Any]
+    origins: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    """What was said and does nothing, a sentence each."""
+
+    def of(self, params: type[P]) -> P:
+        """Return one class of settings, validated; raises `BadConfig` naming all that is wrong."""
+        values = {k: v for k, v in self.values.items() if k in params.model_fields}
+        try:
+            return params(**values)
+        except ValidationError as error:
+            lines = [self._complaint(e) for e in error.errors()]
+            raise BadConfig("\n".join(lines)) from error
+
+    def _complaint(self, error: Any) -> str:
+        if not error["loc"]:
+            return str(error["msg"]).removeprefix("Value error, ")
+        name = str(error["loc"][0])
+        return complaint(error, self.catalog.settings[name], self.spelled(name))
+
+    def spelled(self, name: str) -> str:
+        """Return the setting's name as the user wrote it, with its file."""
+        return _spelled(self.catalog.settings[name], self.origins.get(name, FLAGS))
+
+
+def _spelled(setting: Setting, source: str) -> str:
+    if source == FLAGS:
+        return setting.flags[0]
+    return setting.env if source == ENVIRONMENT else f"{source}: {setting.name}"
+
+
+def twice(one: str, other: str) -> str:
+    """Return the complaint about a setting that is given under two names."""
+    return f"{one} and {other} are the same setting; give one of them."
+
+
+def merge(catalog: Catalog, layers: Iterable[Layer]) -> Settings:
+    """Return the layers merged, later ones winning. All unknown keys are named at once."""
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    wrong: list[str] = []
+    notes: list[str] = []
+    for layer in layers:
+        try:
+            named = catalog.named(layer)
+        except BadConfig as error:
+            wrong.append(error.message)
+            continue
+        values.update(named.values)
+        origins.update(dict.fromkeys(named.values, layer.source))
+        notes += catalog.notes(named)
+    if wrong:
+        raise BadConfig("\n".join(wrong))
+    return Settings(catalog, values, origins, tuple(notes))
+
+
+def from_environment(catalog: Catalog, environ: Mapping[str, str]) -> Layer:
+    """Return what `HUBTRAIN_<NAME>` variables set; others are none of our business."""
+    found = {s.name: environ[s.env] for s in catalog.settings.values() if s.env in environ}
+    return Layer(ENVIRONMENT, found)

@@ -1,0 +1,44 @@
+"""`hubtrain backends`: where jobs can run, and what it costs there."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+import backends
+from backends.base import Flavor
+from orchestrator.terminal.desk import Desk
+from orchestrator.words import money, size
+from worker.errors import HubtrainError
+from worker.task import Finding
+
+
+@click.command("backends")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def COMMAND(as_json: bool) -> int:  # noqa: N802
+    """List backends and flavors with today's prices. Exits 0 if every provider answered."""
+    desk = Desk(as_json)
+    found: dict[str, list[Flavor]] = {}
+    for name in backends.names():
+        try:
+            found[name] = desk.provider(name).flavors()
+        except HubtrainError as error:
+            desk.screen.findings([Finding("warn", name, error.message, error.fix)])
+    desk.screen.document({name: [asdict(f) for f in flavors] for name, flavors in found.items()})
+    rows = [_row(name, flavor) for name, flavors in found.items() for flavor in flavors]
+    desk.screen.table(("--backend", "ALSO", "PRICE", "GPU", "VRAM", "CPUS", "MEMORY"), rows)
+    return 0 if len(found) == len(backends.names()) else 1
+
+
+def _row(backend: str, flavor: Flavor) -> tuple[str, ...]:
+    gpus = f"{flavor.accelerators} x " if flavor.accelerators > 1 else ""
+    return (
+        flavor.name if flavor.name == backend else f"{backend}-{flavor.name}",
+        " ".join(f"{backend}-{name}" for name in flavor.short_names),
+        f"{money(flavor.usd_per_hour)}/h" if flavor.usd_per_hour else "free",
+        f"{gpus}{flavor.accelerator}" if flavor.accelerator else "-",
+        size(flavor.vram_bytes) if flavor.vram_bytes else "-",
+        f"{flavor.cpus:g}",
+        size(flavor.memory_bytes),
+    )

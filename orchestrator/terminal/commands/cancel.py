@@ -1,0 +1,54 @@
+"""`hubtrain cancel`: stop a job and what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import click
+
+from orchestrator.jobs.records import Record
+from orchestrator.terminal.desk import Desk
+from orchestrator.terminal.ending import ending
+from orchestrator.terminal.exits import FAILED
+from orchestrator.terminal.listing import summary, unconfirmed
+from worker.task import Finding
+
+
+@click.command("cancel")
+@click.argument("jobs", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def COMMAND(jobs: tuple[str, ...], as_json: bool) -> int:  # noqa: N802
+    """Stop jobs and their machines.
+
+    A job that has ended is left as it is. The wish is noted first; that a job is cancelled is said
+    once it is known. Exits 0 if all of them have ended and cost nothing.
+    """
+    desk = Desk(as_json)
+    watches = [desk.watch(record) for record in [desk.record(name) for name in jobs]]
+    asked = []
+    for watch in watches:
+        record, problem = watch.cancel(), watch.problem
+        record = replace(record, unanswered=problem.message) if problem else record
+        _tell(desk, record)
+        asked.append(record)
+    now = desk.clock.now()
+    desk.screen.document([summary(r, now) for r in asked])
+    return 0 if all(map(_over, asked)) else FAILED
+
+
+def _over(record: Record) -> bool:
+    story = record.story
+    return story.state.final and not record.unanswered and not (story.handle and story.costing)
+
+
+def _tell(desk: Desk, record: Record) -> None:
+    now = desk.clock.now()
+    desk.screen.say(
+        f"{record.job_id}  {record.spec.project}", *ending(record, record.known_at(now))
+    )
+    if record.unanswered:
+        desk.screen.findings([Finding("warn", "not asked", unconfirmed(record, now))])
+    if not record.story.state.final:
+        text = "it is not known to have stopped; that you want it to is noted"
+        fix = f"hubtrain cancel {record.job_id}"
+        desk.screen.findings([Finding("warn", "cancel", text, fix)])

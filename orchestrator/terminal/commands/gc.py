@@ -1,0 +1,121 @@
+"""`hubtrain gc`: find what still costs, and stop it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from orchestrator.jobs.gc import Leftover, Sweep, sweep
+from orchestrator.terminal.desk import Desk
+from orchestrator.terminal.exits import FAILED
+from orchestrator.words import count, money, size
+from worker.errors import HubtrainError, NoWrite
+from worker.task import Finding
+
+
+@click.command("gc")
+@click.option("--yes", "-y", is_flag=True, help="Stop what is found without asking.")
+@click.option("--delete", is_flag=True, help="Delete it too, instead of only stopping it.")
+@click.option("--data", is_flag=True, help="Also the private datasets of packed data.")
+@click.option("--username", "owners", multiple=True, help="Account to look at; yours if not given.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document; asks nothing.")
+def COMMAND(  # noqa: N802
+    yes: bool, delete: bool, data: bool, owners: tuple[str, ...], as_json: bool
+) -> int:
+    """Find what still costs after its job, and stop it.
+
+    Machines are looked for by the records here and by their tag. Exits 0 if nothing of that kind
+    is left, and everything could be asked.
+    """
+    desk = Desk(as_json)
+    swept = sweep(desk, list(owners))
+    found = list(swept.leftovers.values())
+    garbage = [one for one in found if one.garbage]
+    running = [str(one.found.handle) for one in found if not one.garbage]
+    desk.screen.findings(Finding("warn", "not asked", text) for text in swept.unanswered)
+    if desk.token is None:
+        text = "without a Hub token only the jobs this machine knows are looked at"
+        desk.screen.findings([Finding("warn", "account", text, "hf auth login")])
+    desk.screen.say(*(f"Running as it should: {handle}" for handle in running))
+    desk.screen.say(_headline(desk, garbage, swept.unanswered), *map(_line, garbage))
+    agreed = bool(garbage) and (yes or (not as_json and _agreed(desk, "  Stop?")))
+    left = [one for one in garbage if not (agreed and _stopped(desk, one, delete))]
+    document: dict[str, Any] = {
+        "stopped": [str(one.found.handle) for one in garbage if one not in left],
+        "left": [str(one.found.handle) for one in left],
+        "running": running,
+        "unanswered": swept.unanswered,
+    }
+    if data:
+        document["data"] = _data(desk, swept, owners, yes)
+    desk.screen.document(document)
+    return FAILED if left or swept.unanswered else 0
+
+
+def _data(desk: Desk, swept: Sweep, owners: tuple[str, ...], yes: bool) -> list[dict[str, Any]]:
+    """List the datasets of packed data and remove those no job reads; each, for `--json`."""
+    from orchestrator.jobs.stored import discard, stored
+
+    try:
+        if desk.token is None:
+            raise NoWrite("they can only be seen with a Hub token")
+        found = stored(desk, owners or desk.accounts(), swept.leftovers.values())
+    except HubtrainError as error:
+        swept.unanswered.append(f"the datasets: {error}")
+        desk.screen.findings([Finding("warn", "not asked", swept.unanswered[-1])])
+        return []
+    free = [one for one in found if not one.used_by]
+    many = size(sum(one.size_bytes for one in found))
+    none = "No data of jobs is stored."
+    desk.screen.say(f"{count(len(found), 'dataset')} of packed data, {many}:" if found else none)
+    for one in found:
+        use = f"read by {', '.join(one.used_by)}" if one.used_by else "read by no running job"
+        desk.screen.say(f"  {one.repo_id} · {size(one.size_bytes)} · {use}")
+    if free and swept.unanswered:
+        desk.screen.say("None is removed: whether a job reads them could not be asked.")
+        free = []
+    removing = bool(free) and (
+        yes or (not desk.as_json and _agreed(desk, f"  Remove {len(free)} that no job reads?"))
+    )
+    for one in free if removing else []:
+        discard(desk, one.repo_id)
+        desk.screen.say(f"Removed {one.repo_id}")
+    return [{**one.to_json(), "removed": removing and one in free} for one in found]
+
+
+def _headline(desk: Desk, garbage: list[Leftover], unanswered: list[str]) -> str:
+    if not garbage and unanswered:
+        return "Nothing was found, but not everything could be asked."
+    if not garbage:
+        known = "" if desk.token else " of the jobs this machine knows"
+        return f"Nothing is left over{known}."
+    return f"{count(len(garbage), 'machine')} without a job:"
+
+
+def _line(one: Leftover) -> str:
+    costs = "costing" if one.found.status.costing else "free"
+    spent = f", {money(one.usd_so_far)} so far" if one.usd_so_far else ""
+    return f"  {one.found.handle} · {one.found.status.stage} ({costs}{spent}) · {one.why}"
+
+
+def _agreed(desk: Desk, question: str) -> bool:
+    """Ask the user; nobody there to answer is a no."""
+    try:
+        return click.confirm(question, default=False)
+    except click.Abort:
+        desk.screen.say("", "Left as it is; --yes does it without asking.")
+        return False
+
+
+def _stopped(desk: Desk, one: Leftover, delete: bool) -> bool:
+    """Stop one thing; true once it costs nothing. What goes wrong is said, and the rest goes on."""
+    try:
+        status = one.stop()
+        if delete:
+            one.backend.remove(one.found.handle)
+    except HubtrainError as error:
+        desk.screen.findings([Finding("error", "gc", f"{one.found.handle}: {error}")])
+        return False
+    desk.screen.say(f"Stopped {one.found.handle} ({status.stage})")
+    return not status.costing

@@ -1,0 +1,81 @@
+"""`hubtrain logs`: what a job printed, and what it measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import click
+
+from orchestrator.jobs.records import Record
+from orchestrator.terminal.desk import Desk
+from orchestrator.terminal.exits import FAILED
+from orchestrator.terminal.follow import detachable, follow
+from worker.contract import EndReason, Metric, from_marked, marked
+from worker.task import Finding
+
+
+@click.command("logs")
+@click.argument("job")
+@click.option("--follow", "-f", "following", is_flag=True, help="Stay until the job ends.")
+@click.option("--events", is_flag=True, help="Print the job's events instead of its output.")
+@click.option("--json", "as_json", is_flag=True, help="Print events and lines as JSON, one a line.")
+def COMMAND(job: str, following: bool, events: bool, as_json: bool) -> int:  # noqa: N802
+    """Print a job's output and what it measured, or watch it with -f.
+
+    JOB is the job's id, the start of it, its project's name, `latest`, or its handle. Ctrl-C leaves
+    the job running. With -f it exits as the job did: 0 only on success.
+    """
+    desk = Desk(as_json)
+    record = desk.record(job)
+    with detachable(desk, record):
+        watching = following and not (events or as_json)
+        if not watching or record.ended:
+            _print(desk, _lines(desk, record, following), events=events)
+        if watching:
+            return follow(desk, record, lines=True)
+        return _as_the_job(desk, record) if following else 0
+
+
+def _as_the_job(desk: Desk, record: Record) -> int:
+    """Return the exit code of a job whose lines have come to their end."""
+    known = desk.watch(desk.records.get(record.job_id)).follow()
+    return 0 if known.story.reason is EndReason.OK else FAILED
+
+
+def _lines(desk: Desk, record: Record, following: bool) -> Iterator[str]:
+    """Yield what the machine has printed; where it is gone, what it left elsewhere."""
+    from orchestrator.jobs.archive import archived_log
+
+    watch, none = desk.watch(record), True
+    for line in watch.backend.logs(watch.handle, follow=following):
+        none = False
+        yield line
+    if none:
+        yield from archived_log(record.spec, desk.token, desk.clock) or watch.backend.build_logs(
+            watch.handle
+        )
+        yield from map(marked, desk.refreshed(record).events)
+
+
+def _print(desk: Desk, lines: Iterable[str], *, events: bool) -> None:
+    printed = 0
+    for line in lines:
+        event = from_marked(line)
+        if desk.as_json:
+            desk.screen.document({"line": line} if event is None else event.model_dump(mode="json"))
+        elif events == (event is not None):
+            desk.screen.plain(line)
+        elif isinstance(event, Metric):
+            desk.screen.plain(measured(event))
+        else:
+            continue
+        printed += 1
+    if not printed and not desk.as_json:
+        text = "nothing is left of its output, or nothing has come yet"
+        desk.screen.findings([Finding("warn", "logs", text, "hubtrain logs --events JOB")])
+
+
+def measured(metric: Metric) -> str:
+    """Return a measurement as a line of output: `step 20 · loss 1.132 · lr 0.0001`."""
+    values = (f"{name.replace('_', ' ')} {value:.4g}" for name, value in metric.values.items())
+    return " · ".join([f"step {metric.step}", *values])

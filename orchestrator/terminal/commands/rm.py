@@ -1,0 +1,93 @@
+"""`hubtrain rm`: delete what a job left at its provider, and its record here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from backends.handle import Handle
+from orchestrator.jobs.records import Record
+from orchestrator.terminal.desk import Desk
+from orchestrator.terminal.exits import FAILED
+from worker.errors import HubtrainError
+from worker.task import Finding
+
+
+@click.command("rm")
+@click.argument("jobs", nargs=-1, required=True)
+@click.option("--force", is_flag=True, help="Stop jobs that still run.")
+@click.option("--data", is_flag=True, help="Also delete the private dataset of their packed data.")
+@click.option("--forget", is_flag=True, help="Delete the record alone, and ask nobody.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def COMMAND(  # noqa: N802
+    jobs: tuple[str, ...], force: bool, data: bool, forget: bool, as_json: bool
+) -> int:
+    """Delete jobs: their Spaces or folders, and their records. Models that were pushed stay.
+
+    So does the dataset of their packed data, without --data. Exits 0 if all is gone.
+    """
+    desk = Desk(as_json)
+    removed = []
+    for name in jobs:
+        record = desk.record(name)
+        if forget:
+            _forgotten(desk, record)
+        else:
+            _removed(desk, record, force=force)
+        removed.append({"job": record.job_id, **_data(desk, record, remove=data and not forget)})
+    desk.screen.document(removed)
+    return FAILED if any(one.get("problem") for one in removed) else 0
+
+
+def _forgotten(desk: Desk, record: Record) -> None:
+    desk.records.remove(record.job_id)
+    handle = record.story.handle
+    left = f"; {handle} is left as it is" if handle and not record.settled else ""
+    desk.screen.say(f"Forgot {record.job_id}  {record.spec.project}{left}")
+
+
+def _removed(desk: Desk, record: Record, *, force: bool) -> None:
+    """Delete what the job left and its record. Raises `HubtrainError` where it cannot be known."""
+    record = desk.refreshed(record)
+    if record.unanswered:
+        raise HubtrainError(
+            f"{record.job_id} cannot be asked about: {record.unanswered}",
+            fix=f"hubtrain rm --forget {record.job_id} deletes its record alone.",
+        )
+    if not record.story.state.final and record.story.handle:
+        if not force:
+            raise click.UsageError(f"{record.job_id} still runs; --force stops it first")
+        watch = desk.watch(record)
+        record = watch.cancel()
+        if watch.problem:
+            raise watch.problem
+    if record.story.handle and not desk.elsewhere(record):
+        desk.backend(record).remove(Handle.parse(record.story.handle))
+    desk.records.remove(record.job_id)
+    desk.screen.say(f"Removed {record.job_id}  {record.spec.project}")
+
+
+def _data(desk: Desk, record: Record, *, remove: bool) -> dict[str, Any]:
+    """Name the dataset of a job's packed data, or delete it; what became of it, for `--json`."""
+    from orchestrator.jobs.stored import discard, packed_data, readers
+
+    repo_id = packed_data(record.spec)
+    if repo_id is None:
+        return {"data": None, "data_removed": False}
+    about: dict[str, Any] = {"data": repo_id, "data_removed": False}
+    if not remove:
+        desk.screen.say(f"  its data stays: {repo_id} (private); hubtrain gc --data removes it")
+        return about
+    try:
+        used = readers(desk, repo_id)
+        if not used:
+            discard(desk, repo_id)
+    except HubtrainError as error:
+        desk.screen.findings([Finding("error", "data", error.message, error.fix)])
+        return {**about, "problem": error.message}
+    if used:
+        desk.screen.say(f"  its data stays: {repo_id}, which {', '.join(used)} reads")
+        return about
+    desk.screen.say(f"  and its data {repo_id}")
+    return {**about, "data_removed": True}

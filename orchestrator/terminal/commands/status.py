@@ -1,0 +1,42 @@
+"""`hubtrain status`: one job, explained."""
+
+from __future__ import annotations
+
+import click
+
+from orchestrator.terminal.desk import Desk
+from orchestrator.terminal.ending import ending
+from orchestrator.terminal.exits import FAILED
+from orchestrator.terminal.follow import page_of
+from orchestrator.terminal.listing import summary, unconfirmed
+from orchestrator.terminal.stages import training_note
+from orchestrator.words import clock_time
+from worker.task import Finding
+
+
+@click.command("status")
+@click.argument("job")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def COMMAND(job: str, as_json: bool) -> int:  # noqa: N802
+    """Say how a job is, or how it ended and why.
+
+    JOB is the job's id, the start of it, its project's name, `latest`, or its handle. Exits 0
+    unless the job failed or could not be asked.
+    """
+    desk = Desk(as_json)
+    record = desk.refreshed(desk.record(job))
+    now = desk.clock.now()
+    known, story = record.known_at(now), record.story
+    desk.screen.document(summary(record, now))
+    desk.screen.say(f"{record.job_id}  {record.spec.project}  {story.handle or 'not launched'}")
+    desk.screen.say(*ending(record, known))
+    if story.cancel_asked_at and not story.state.final:
+        desk.screen.say(f"to be cancelled since {clock_time(story.cancel_asked_at, now)}")
+    if not story.state.final:
+        desk.screen.say(
+            *filter(None, (story.phase, training_note(record, known), page_of(desk, record)))
+        )
+    if record.unanswered:
+        desk.screen.findings([Finding("warn", "not asked", unconfirmed(record, now))])
+        return FAILED
+    return FAILED if story.state.final and story.reason not in {"ok", "user"} else 0

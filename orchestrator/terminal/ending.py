@@ -1,0 +1,186 @@
+"""One explained end, on every surface: what happened, where the result is, its cost, what to type.
+
+Pure functions from a record to text; `output` prints them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import backends
+import worker.tasks
+from orchestrator.jobs.records import Record
+from orchestrator.words import duration, money, size
+from worker.contract import EndReason, Machine, State, Story
+from worker.hubclient import endpoint
+
+_WHAT = {
+    EndReason.OOM: "out of memory",
+    EndReason.BAD_DATA: "the data is not usable",
+    EndReason.BAD_CONFIG: "a setting does not work",
+    EndReason.GATED_MODEL: "the model is gated",
+    EndReason.TOKEN_NO_WRITE: "the token may not write",
+    EndReason.PUSH_FAILED: "the model could not be pushed",
+    EndReason.BUILD_ERROR: "the machine's image could not be built",
+    EndReason.DEADLINE: "the time limit was reached",
+    EndReason.COST_CAP: "the money limit was reached",
+    EndReason.PREEMPTED: "the machine was taken away",
+    EndReason.HUNG: "the trainer fell silent",
+    EndReason.USER: "you stopped it",
+    EndReason.WORKER_DIED: "the worker died",
+    EndReason.PROVIDER: "the provider failed",
+    EndReason.NO_ACCELERATOR: "the accelerator does not compute",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """One thing to type next and what it is for."""
+
+    purpose: str
+    command: str
+
+
+def ending(record: Record, now: datetime) -> list[str]:
+    """Return the lines that tell how the job ended, or how it stands if it has not."""
+    story, spec = record.story, record.spec
+    lines = [_headline(story, spec.machine, now)]
+    if story.message and story.state is not State.SUCCEEDED:
+        lines += story.message.splitlines()
+    if story.pushed:
+        pushed = story.pushed
+        kind = f"adapter for {spec.model.name}" if pushed.what == "adapter" else "whole model"
+        lines.append(f"model   {pushed.url}   {kind}, {size(pushed.size_bytes)}")
+    if story.output:
+        lines.append(f"model   {story.output}")
+    if (stopped := _billing(story, spec.machine, now)) is not None:
+        lines.append(stopped)
+    rows = list(_next_steps(record))
+    width = max((len(row.purpose) for row in rows), default=0)
+    return lines + [f"{row.purpose:<{width}}  {row.command}" for row in rows]
+
+
+def _headline(story: Story, machine: Machine, now: datetime) -> str:
+    took, cost = duration(story.seconds(now)), money(story.cost(machine.usd_per_hour, now))
+    if story.state is State.SUCCEEDED:
+        shown = [f"{k.replace('_', ' ')} {v:.3f}" for k, v in _results(story).items()]
+        return " · ".join([f"Succeeded in {took}", cost, ", ".join(shown)]).rstrip(" ·")
+    if not story.state.final:
+        since = story.started_at or story.created_at or now
+        return f"{story.state.capitalize()} for {duration((now - since).total_seconds())} · {cost}"
+    what = _WHAT.get(story.reason or EndReason.WORKER_DIED, "it ended")
+    if story.handle is None:
+        return f"Not launched: {what} (reason: {story.reason})"
+    step = f" at step {story.progress.step}" if story.progress else ""
+    verb = {State.CANCELLED: "Cancelled", State.LOST: "Lost"}.get(story.state, "Stopped")
+    return f"{verb}: {what}{step} (reason: {story.reason}) after {took} · {cost}"
+
+
+def _results(story: Story) -> dict[str, float]:
+    wanted = ("valid_loss", "perplexity") if "valid_loss" in story.metrics else ("loss",)
+    return {k: story.metrics[k] for k in wanted if k in story.metrics}
+
+
+def _billing(story: Story, machine: Machine, now: datetime) -> str | None:
+    """Say what became of a machine that could have cost something; this one never does."""
+    seen, backend = story.machine, backends.load(machine.backend)
+    if story.handle is None or not backend.needs_hub or not story.state.final:
+        return None
+    if seen is None:
+        return f"{backend.noun} not seen since: hubtrain gc stops it if it is still there"
+    if seen.costing:
+        return f"STILL COSTING {money(machine.usd_per_hour)}/h ({seen.stage}): hubtrain gc"
+    if seen.alive:  # free, so it may take its time
+        return None
+    stage = f"{backend.noun} {seen.stage.lower().replace('_', ' ')}"
+    if not machine.usd_per_hour:
+        return f"{stage}, nothing was charged (confirmed)"
+    day = "%Y-%m-%d " if seen.at.date() != (story.ended_at or now).date() else ""
+    return f"{stage}, billing stopped (confirmed {seen.at.astimezone():{day}%H:%M:%S})"
+
+
+def _next_steps(record: Record) -> Iterator[Next]:
+    advise = _ADVICE.get(record.story.reason or EndReason.OK, _read_the_log)
+    if record.story.state.final:
+        yield from advise(record)
+
+
+def _try_it(record: Record) -> Iterator[Next]:
+    where = record.story.pushed.repo_id if record.story.pushed else record.story.output
+    command = worker.tasks.load(record.spec.task).try_it
+    if where and command:
+        yield Next("try it", command.format(model=where))
+
+
+def _read_the_log(record: Record) -> Iterator[Next]:
+    if record.story.handle:
+        yield Next("last lines", f"hubtrain logs {record.job_id}")
+
+
+def _smaller(record: Record) -> Iterator[Next]:
+    rows = int(record.spec.params.get("batch_size", 1))
+    if rows > 1:
+        yield Next("smaller batches", f"the same command with --batch-size {rows // 2}")
+    else:
+        yield Next("shorter rows", "the same command with a smaller --model-max-length")
+    yield Next("a bigger machine", "hubtrain backends")
+    yield from _read_the_log(record)
+
+
+def _accept(record: Record) -> Iterator[Next]:
+    yield Next("accept its terms", f"{endpoint()}/{record.spec.model.name}")
+    yield from _again(record)
+
+
+def _new_token(record: Record) -> Iterator[Next]:
+    yield Next("make a token", f"{endpoint()}/settings/tokens")
+    yield from _again(record)
+
+
+def _more_time(record: Record) -> Iterator[Next]:
+    yield Next("more time", "the same command with a larger --max-duration or --max-cost")
+    yield from _read_the_log(record)
+
+
+def _more_silence(record: Record) -> Iterator[Next]:
+    yield Next("more patience", "the same command with a larger --hang-minutes")
+    yield from _read_the_log(record)
+
+
+def _again(record: Record) -> Iterator[Next]:
+    yield Next("then again", "the same command")
+
+
+def _another_machine(record: Record) -> Iterator[Next]:
+    yield Next("again", "the same command, or with another --backend")
+    yield from _read_the_log(record)
+
+
+def _other_hardware(record: Record) -> Iterator[Next]:
+    if record.spec.machine.usd_per_hour:
+        yield Next("other machines", "hubtrain backends")
+        yield Next("then again", "the same command with another --backend")
+    else:
+        yield Next("what is here", "hubtrain doctor")
+    yield from _read_the_log(record)
+
+
+def _nothing(record: Record) -> Iterator[Next]:
+    yield from ()
+
+
+_ADVICE: dict[EndReason, Callable[[Record], Iterator[Next]]] = {
+    EndReason.OK: _try_it,
+    EndReason.OOM: _smaller,
+    EndReason.GATED_MODEL: _accept,
+    EndReason.TOKEN_NO_WRITE: _new_token,
+    EndReason.DEADLINE: _more_time,
+    EndReason.COST_CAP: _more_time,
+    EndReason.HUNG: _more_silence,
+    EndReason.PREEMPTED: _another_machine,
+    EndReason.PROVIDER: _another_machine,
+    EndReason.NO_ACCELERATOR: _other_hardware,
+    EndReason.USER: _nothing,
+}

@@ -1,0 +1,147 @@
+"""Settings as command line options: every one of them read off its params class.
+
+Values stay as they were typed, and a flag that was not given leaves no trace, so that layers
+merge as plain dicts and validation has one home. Dashes and underscores mean the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from worker.params import Params, Setting
+
+METAVARS = {int: "INT", float: "NUMBER", str: "TEXT"}
+
+
+class SettingOption(click.Option):
+    """An option that knows which group of `--help` it belongs to."""
+
+    def __init__(self, *args: Any, group: str, **how: Any) -> None:
+        super().__init__(*args, **how)
+        self.group = group
+
+
+class SettingsCommand(click.Command):
+    """A command whose `--help` shows options in the groups their classes declare.
+
+    An option that is given under two of its names is refused: one of them was a slip.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if names := _given_twice(self, args):
+            from orchestrator.settings.layers import twice
+
+            raise click.UsageError(twice(*names), ctx)
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for option in self.get_params(ctx):
+            row = option.get_help_record(ctx)
+            if row is not None:
+                groups.setdefault(getattr(option, "group", "Command"), []).append(row)
+        for group, rows in groups.items():
+            with formatter.section(group):
+                formatter.write_dl(rows, col_max=34)
+
+
+def options_of(classes: Iterable[type[Params]]) -> list[click.Option]:
+    """Return one option per setting of the classes; a setting several share appears once."""
+    from worker.params import settings_of
+
+    seen: dict[str, click.Option] = {}
+    for params in classes:
+        for setting in settings_of(params):
+            seen.setdefault(setting.name, _option(setting))
+    return list(seen.values())
+
+
+def hidden(options: Iterable[click.Option]) -> list[click.Option]:
+    """Return the options, taken where they are given and left out of `--help`."""
+    found = list(options)
+    for option in found:
+        option.hidden = True
+    return found
+
+
+def _option(setting: Setting) -> click.Option:
+    how: dict[str, Any] = {"default": None, "help": _help(setting), "group": setting.group}
+    if setting.type is bool:
+        on = [flag for flag in setting.flags if flag.startswith("--")]
+        switches = [f"{flag}/--no-{flag.removeprefix('--')}" for flag in on]
+        option = SettingOption([setting.name, *switches], **how)
+        option.secondary_opts += setting.off
+        return option
+    metavar = f"[{'|'.join(setting.choices)}]" if setting.choices else METAVARS.get(setting.type)
+    return SettingOption([setting.name, *setting.flags], metavar=metavar or "TEXT", **how)
+
+
+def _help(setting: Setting) -> str:
+    if setting.required or setting.default is None:
+        return setting.help
+    default = {True: "on", False: "off"}.get(setting.default, setting.default)
+    if setting.type is not bool:
+        default = setting.default
+    return f"{setting.help} [default: {default}]"
+
+
+def given(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the flags that were really typed."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def normalized(token: str) -> str:
+    """Return an option's name as options are declared: `--lora_r` is `--lora-r`."""
+    return token.replace("_", "-")
+
+
+def _given_twice(command: click.Command, args: Sequence[str]) -> tuple[str, str] | None:
+    """Return two names of one option among the words of a command line, if there are such."""
+    options = {flag: o for o in command.params if isinstance(o, click.Option) for flag in o.opts}
+    seen: dict[str | None, str] = {}
+    words = iter(args)
+    for word in words:
+        if word == "--":
+            break
+        long = word.startswith("--")
+        flag = normalized(word.split("=")[0]) if long else word[:2]
+        option = options.get(flag)
+        if option is None:
+            continue
+        if not option.is_flag and ((long and "=" not in word) or word == flag):
+            next(words, None)  # its value
+        if (first := seen.setdefault(option.name, flag)) != flag:
+            return first, flag
+    return None
+
+
+def unknown_options(words: Iterable[str], first: str, command: click.Command) -> list[str]:
+    """Return a complaint for each option among `words` that `command` lacks, `first` before all."""
+    known = {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
+    typed = (word.split("=")[0] for word in words if word.startswith("--") and word != "--")
+    others = (w for w in typed if normalized(w) not in {*known, "--help", normalized(first)})
+    wrong = dict.fromkeys([first, *others])
+    return [f"no option {name}.{nearest_option(name, command)}" for name in wrong]
+
+
+def nearest_option(name: str, command: click.Command) -> str:
+    """Return a sentence with the option that looks most like `name`, or an empty one."""
+    by_flag = {
+        flag: option
+        for option in command.params
+        for flag in (*option.opts, *option.secondary_opts)
+        if flag.startswith("--") and not getattr(option, "hidden", False)
+    }
+    from orchestrator.settings.autotrain import SYNONYMS
+    from worker.nearest import hint, nearest
+
+    near = nearest(name, by_flag, SYNONYMS)
+    if near is None:
+        return ""
+    others = [o for o in by_flag[near].opts if o != near and o.startswith("--")]
+    also = f" (also {', '.join(others)})" if others and near in by_flag[near].opts else ""
+    return hint(near + also)

@@ -1,0 +1,116 @@
+"""A job as `hubtrain jobs`, `status` and `--json` show it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from orchestrator.jobs.records import Record
+from orchestrator.words import ago, clock_time, money, roughly
+
+NOTHING = "-"
+
+
+def summary(record: Record, now: datetime) -> dict[str, Any]:
+    """Return a job as `--json` shows it, with the same keys in every command."""
+    now = record.known_at(now)
+    story, spec = record.story, record.spec
+    return {
+        "job": spec.job_id,
+        "project": spec.project,
+        "task": spec.task,
+        "trainer": spec.params.get("trainer"),
+        "backend": spec.machine.backend,
+        "flavor": spec.machine.flavor,
+        "state": story.state,
+        "reason": story.reason,
+        "message": story.message,
+        "phase": story.phase,
+        "step": story.progress.step if story.progress else None,
+        "total_steps": story.progress.total_steps if story.progress else None,
+        "metrics": story.metrics,
+        "handle": story.handle,
+        "url": story.url,
+        "model": story.pushed.url if story.pushed else story.output,
+        "commit": story.pushed.commit if story.pushed else None,
+        "cost_usd": round(story.cost(spec.machine.usd_per_hour, now), 4),
+        "seconds": round(story.seconds(now), 1),
+        "costing": story.costing,
+        "stage": story.machine.stage if story.machine else None,
+        "usd_per_hour": spec.machine.usd_per_hour,
+        "cancel_asked_at": story.cancel_asked_at,
+        "hub": record.hub,
+        "as_of": record.as_of,
+        "unanswered": record.unanswered or None,
+        "created_at": story.created_at,
+        "started_at": story.started_at,
+        "ended_at": story.ended_at,
+    }
+
+
+def row(record: Record, now: datetime) -> tuple[str, ...]:
+    """Return a job as `hubtrain jobs` shows it."""
+    known = record.known_at(now)
+    story, spec = record.story, record.spec
+    loss = story.metrics.get("loss")
+    step = f"{story.progress.step}/{story.progress.total_steps}" if story.progress else NOTHING
+    trainer = spec.params.get("trainer")
+    return (
+        spec.job_id,
+        spec.project,
+        f"{spec.task} {trainer}" if trainer else spec.task,
+        " ".join(spec.machine.words),
+        _state_words(record, now),
+        step,
+        NOTHING if loss is None else f"{loss:.3f}",
+        money(story.cost(spec.machine.usd_per_hour, known))
+        if spec.machine.usd_per_hour
+        else NOTHING,
+    )
+
+
+ROW = ("JOB", "PROJECT", "TASK", "WHERE", "STATE", "STEP", "LOSS", "COST")
+
+
+def unconfirmed(record: Record, now: datetime) -> str:
+    """Return since when what is known of a job is not confirmed, and why; empty if it is."""
+    if not record.unanswered:
+        return ""
+    since = record.as_of
+    return f"as of {clock_time(since, now) if since else 'its making'}; {record.unanswered}"
+
+
+def costs(records: Sequence[Record]) -> str:
+    """Return which jobs cost something now, and how much an hour; empty if none is known to."""
+    costing = [r for r in records if r.story.costing]
+    if not costing:
+        return ""
+    hourly = sum(r.spec.machine.usd_per_hour for r in costing)
+    named = ", ".join(
+        f"{r.job_id} {money(r.spec.machine.usd_per_hour)}/h{_although_over(r)}" for r in costing
+    )
+    return f"Costing now: {named}" + (f" · {money(hourly)}/h in all" if len(costing) > 1 else "")
+
+
+def _although_over(record: Record) -> str:
+    return " although it has ended (hubtrain gc stops it)" if record.story.state.final else ""
+
+
+def _state_words(record: Record, now: datetime) -> str:
+    words = _plain_state(record, record.known_at(now))
+    if record.story.cancel_asked_at and not record.story.state.final:
+        words += ", to be cancelled"
+    if record.unanswered and record.as_of:
+        words += f" (as of {clock_time(record.as_of, now)})"
+    return words
+
+
+def _plain_state(record: Record, now: datetime) -> str:
+    story = record.story
+    if story.state.final:
+        why = "" if story.reason in {None, "ok", "user"} else f" ({story.reason})"
+        when = f" {ago(story.ended_at, now)}" if story.ended_at else ""
+        return f"{story.state}{why}{when}"
+    since = story.started_at or story.created_at
+    return f"{story.state} {roughly((now - since).total_seconds())}" if since else story.state

@@ -1,0 +1,152 @@
+"""What commands say: to a terminal, to a pipe, or with `--json` to a program.
+
+A `Screen` is the only thing that prints. With `--json` standard output carries one JSON document
+and nothing else. On a terminal long work has progress bars; in a pipe it has a line whenever
+something new happens, and every so often while nothing does. Secrets, and characters that would
+act on a terminal, end here, wherever they came from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import IO, TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from orchestrator.terminal.visible import visible, visible_json
+from worker.clock import Clock
+from worker.redact import Redactor
+
+if TYPE_CHECKING:
+    from orchestrator.terminal.stages import Stages
+    from worker.task import Finding
+
+_PIPE_WIDTH = 1000
+"""Columns of a pipe: programs read it, so nothing is cut."""
+
+_SIGNS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "error": "[red]✗[/]"}
+_STATES = {
+    "running": "cyan",
+    "succeeded": "green",
+    "failed": "red",
+    "lost": "red",
+    "cancelled": "yellow",
+}
+
+
+class Screen:
+    """Where a command's words go."""
+
+    def __init__(self, clock: Clock, *, as_json: bool = False, out: IO[str] | None = None) -> None:
+        self.clock = clock
+        self.as_json = as_json
+        self._out = out or sys.stdout
+        self._redact = Redactor(os.environ)
+        self._console = Console(
+            file=self._out,
+            width=None if self._out.isatty() else _PIPE_WIDTH,
+            quiet=as_json,
+            highlight=False,
+            soft_wrap=True,
+            emoji=False,
+        )
+        self._errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+    def _clean(self, text: str) -> str:
+        """Return text without secrets and without anything that would act on a terminal."""
+        return self._redact(visible(text))
+
+    def say(self, *lines: str) -> None:
+        """Print lines of plain text, indented as all output is."""
+        for line in lines:
+            self._console.print(escape(f"  {self._clean(line)}".rstrip()))
+
+    def plain(self, line: str) -> None:
+        """Print a line as it is, as far as it only shows: a job's output. Bars stay below it."""
+        self._console.out(self._clean(line), highlight=False)
+
+    def document(self, document: Any) -> None:
+        """Print the one JSON document of a `--json` command; nothing without `--json`."""
+        if self.as_json:
+            text = json.dumps(document, default=_plain, ensure_ascii=False)
+            self._out.write(self._redact(visible_json(text)) + "\n")
+            self._out.flush()
+
+    def findings(self, findings: Iterable[Finding]) -> None:
+        """Print a report: one finding a line, its topic once, what to do next behind it."""
+        rows = list(findings)
+        width = max((len(f.topic) for f in rows), default=0)
+        before = ""
+        for row in rows:
+            repeated = row.level == "ok" and row.topic == before
+            sign, topic = (" ", "") if repeated else (_SIGNS[row.level], self._clean(row.topic))
+            for text in self._clean(row.text).split("\n"):
+                self._console.print(f"  {sign} {escape(topic):<{width}}  {escape(text)}")
+                sign, topic = " ", ""
+            if row.fix:
+                self._console.print(f"    {'':<{width}}  [bold]{escape(self._clean(row.fix))}[/]")
+            before = row.topic
+
+    def error(self, message: str, fix: str = "", *, exit_code: int = 2) -> None:
+        """Print what was wrong to standard error, and as JSON where that is asked for."""
+        self.document({"error": message, "fix": fix, "exit_code": exit_code})
+        for line in self._clean(message).split("\n"):
+            self._errors.print(f"  [red]✗[/] {escape(line)}")
+        if fix:
+            self._errors.print(f"    {escape(self._clean(fix))}")
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table without lines. A narrow terminal cuts cells, but never the first column."""
+        cells = [[self._clean(cell) for cell in row] for row in rows]
+        columns = [self._clean(column) for column in columns]
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for number, column in enumerate(columns):
+            whole = max(len(row[number]) for row in [columns, *cells])
+            table.add_column(column, no_wrap=True, min_width=None if number else whole)
+        for row in cells:
+            table.add_row(*(_coloured(escape(cell)) for cell in row))
+        self._console.print(table)
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[Callable[[str], None]]:
+        """Show on a terminal that something short goes on; it leaves no trace.
+
+        Yields what to tell, from any thread, which part of it goes on now.
+        """
+        if self.as_json or not self._console.is_terminal:
+            yield lambda now: None
+            return
+        with self._console.status(escape(self._clean(f"  {what}"))) as status:
+            yield lambda now: status.update(escape(self._clean(f"  {what}: {now}")))
+
+    @contextmanager
+    def stages(self) -> Iterator[Stages]:
+        """Show long work as it goes on."""
+        from orchestrator.terminal.stages import Bars, Lines
+
+        terminal = self._console.is_terminal and not self.as_json
+        stages: Stages
+        if terminal:
+            stages = Bars(self._console, self.clock, self._clean)
+        else:
+            stages = Lines(self.say, self.clock)
+        try:
+            yield stages
+        finally:
+            stages.close()
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _coloured(cell: str) -> str:
+    style = _STATES.get(cell.split(" ", 1)[0])
+    return f"[{style}]{cell}[/]" if style else cell

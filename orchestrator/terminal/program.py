@@ -1,0 +1,159 @@
+"""The command line: `hubtrain`, and the same program as `autotrain`; `entry` starts it.
+
+Each file in `commands/` is a command, and each task is one; nothing lists them. What goes wrong
+ends here, as one message and an exit code: 0 only on success, 2 for what the user can mend before
+anything ran, 1 for what failed, 130 for a detached watch.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+import click
+
+import worker.tasks
+from orchestrator.terminal import commands
+from orchestrator.terminal.exits import DETACHED, FAILED, MENDABLE
+from orchestrator.terminal.flags import normalized, unknown_options
+
+
+class Program(click.Group):
+    """Finds its commands on disk. `--config FILE` is the command of the file's task."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if (where := _config(args)) is not None:
+            from orchestrator.terminal.command import command_of
+
+            args = [command_of(where), "--train", *args]
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        own = [m.name for m in iter_modules(commands.__path__)]
+        return sorted([*own, *(name.replace("_", "-") for name in worker.tasks.names())])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        name = cmd_name.replace("-", "_")
+        if name in worker.tasks.names():
+            from orchestrator.terminal.command import task_command
+
+            return task_command(worker.tasks.load(name))
+        if any(m.name == name for m in iter_modules(commands.__path__)):
+            command: click.Command = import_module(f"orchestrator.terminal.commands.{name}").COMMAND
+            return command
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them, which takes longer than all the rest."""
+        with formatter.section("Commands"):
+            names = self.list_commands(ctx)
+            room = formatter.width - 6 - max(map(len, names))
+            formatter.write_dl([(name, _summary(name, room)) for name in names])
+
+
+@click.command(
+    cls=Program,
+    invoke_without_command=True,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": normalized,
+        "max_content_width": 110,
+    },
+)
+@click.option("--config", help="YAML file of a job, or its address; runs it. Flags beside it win.")
+@click.version_option(package_name="hubtrain")
+@click.pass_context
+def program(ctx: click.Context, /, config: str | None) -> None:
+    """Train models on rented machines from a laptop without a GPU.
+
+    The commands and files of AutoTrain for language models work here too.
+    `hubtrain COMMAND --help` shows the settings.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main() -> None:
+    """Run the program on `sys.argv` and exit."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a closed terminal is no other end
+    try:
+        code = program.main(prog_name=_name(), standalone_mode=False)
+    except (KeyboardInterrupt, click.Abort):
+        code = DETACHED
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until exit)
+        code = FAILED
+    except Exception as error:
+        code = _told(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _told(error: Exception) -> int:
+    """Say what went wrong, and return the exit code. What nobody expected is raised again."""
+    from orchestrator.terminal.output import Screen
+    from orchestrator.words import on_disk
+    from worker.clock import SystemClock
+    from worker.contract import EndReason
+    from worker.errors import HubtrainError
+
+    screen = Screen(SystemClock(), as_json="--json" in sys.argv)
+    match error:
+        case click.UsageError():
+            code, said = MENDABLE, (_usage(error), "")
+        case HubtrainError():
+            mendable = error.reason in {EndReason.BAD_CONFIG, EndReason.BAD_DATA}
+            code, said = MENDABLE if mendable else FAILED, (error.message, error.fix)
+        case OSError():
+            code, said = FAILED, on_disk(error)
+        case _:
+            raise error
+    screen.error(*said, exit_code=code)
+    return code
+
+
+def _summary(command: str, room: int) -> str:
+    from orchestrator.terminal.summaries import summary
+
+    name = command.replace("-", "_")
+    home = worker.tasks if name in worker.tasks.names() else commands
+    return click.Command(command, help=summary(f"{home.__name__}.{name}")).get_short_help_str(room)
+
+
+def _config(args: list[str]) -> str | None:
+    """Return what follows `--config` where no command comes before it."""
+    if not args or not args[0].startswith("-"):
+        return None
+    words = iter(args)
+    for word in words:
+        if word == "--config":
+            return next(words, None)
+        if word.startswith("--config="):
+            return word.removeprefix("--config=")
+    return None
+
+
+def _name() -> str:
+    return Path(sys.argv[0]).stem if sys.argv and "train" in Path(sys.argv[0]).stem else "hubtrain"
+
+
+def _usage(error: click.UsageError) -> str:
+    if isinstance(error, click.NoSuchOption):
+        command = error.ctx.command if error.ctx else program
+        return "\n".join(unknown_options(sys.argv[1:], error.option_name, command))
+    if isinstance(error, click.NoSuchCommand):
+        from orchestrator.settings.autotrain import not_yet
+        from worker.nearest import hint, nearest
+
+        names = program.list_commands(click.Context(program))
+        if what := not_yet(error.command_name):
+            return f"{error.command_name}: {what} is not there yet."
+        near = hint(nearest(error.command_name, names)) or f" {_name()} --help lists them."
+        return f"no command {error.command_name}.{near}"
+    said = error.format_message().rstrip(".") + "."
+    if isinstance(error, click.MissingParameter) or not error.ctx:
+        return said
+    return f"{said} Try '{error.ctx.command_path} --help'."
