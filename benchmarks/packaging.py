@@ -102,7 +102,7 @@ def _seconds(run: Callable[[Path], None], path: Path) -> float:
 
 def _pack(path: Path) -> None:
     from orchestrator.data.package import package
-    from orchestrator.data.reading import find
+    from orchestrator.data.sources import find
     from worker.common import Data
 
     params = Data(data_path=str(path))
@@ -137,7 +137,7 @@ def _pack_and_weigh(path: Path) -> float:
         raise SystemExit("peak memory is measured on Linux and macOS only")
     import resource
 
-    from orchestrator.data.reading import find
+    from orchestrator.data.sources import find
     from orchestrator.preflight.data import measure
     from worker.common import Data
 

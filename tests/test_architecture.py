@@ -45,6 +45,15 @@ MAY_IMPORT = {
     "worker.nearest": (),
     "worker.errors": ("worker.contract",),
     "worker.hubclient": ("worker.clock", "worker.contract", "worker.errors"),
+    "worker.splits": (),
+    "worker.reading": (
+        "worker.contract",
+        "worker.errors",
+        "worker.hubclient",
+        "worker.nearest",
+        "worker.reading",
+        "worker.splits",
+    ),
     "worker.task": ("worker.contract", "worker.params"),
     "worker": ("worker",),
     "backends": (

@@ -17,12 +17,13 @@ from standins.localhub import HubServer
 
 from orchestrator.data.package import Package, local_ref, package, planned_ref, repo_of, upload
 from orchestrator.data.package.shards import SHARD_BYTES
-from orchestrator.data.reading import Source, find
-from orchestrator.data.reading.remote import WHOLE_BYTES
+from orchestrator.data.sources import Source, find
+from orchestrator.data.sources.remote import WHOLE_BYTES
 from worker.clock import SystemClock
 from worker.common import Data
 from worker.errors import BadConfig, BadData, HubtrainError
 from worker.hubclient import hub as client
+from worker.reading import load
 
 ROWS = [{"text": f"row {i}", "n": i} for i in range(20)]
 CSV = "text,n\n" + "".join(f"{row['text']},{row['n']}\n" for row in ROWS)
@@ -282,14 +283,15 @@ def test_the_same_data_is_sent_once(tmp_path: Path, shared_hub: HubServer, api: 
 
     found = find(Data(data_path=str(first.repo_id)), api)
     assert [row for _, row in found.tables["train"].rows()] == ROWS
-    assert found.remote == first.model_copy(update={"config": "default", "rows": None})
+    assert found.remote == first.model_copy(update={"rows": None})
     again = package(found, Data(data_path=str(first.repo_id)), tmp_path / "three")
     assert upload(again, api, "ann") == found.remote, "a dataset of the Hub is used in place"
 
 
-def test_a_dataset_that_workers_cannot_read_is_packed(
-    tmp_path: Path, shared_hub: HubServer, api: HfApi
+def test_any_dataset_of_the_hub_is_read_where_it_is(
+    shared_hub: HubServer, api: HfApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("HF_TOKEN", shared_hub.tokens["ann"])
     stock = shared_hub.api()
     stock.create_repo("ann/marked", repo_type="dataset")
     stock.create_commit(
@@ -301,12 +303,11 @@ def test_a_dataset_that_workers_cannot_read_is_packed(
         commit_message="data",
         repo_type="dataset",
     )
-    params = Data(data_path="ann/marked", valid_split="valid")
-    found = find(params, api)
-    assert found.remote is None and "packed anew" in found.notes[0]
-    made = package(found, params, tmp_path / "out")
-    for name in (*made.train, *made.valid):
-        assert pq.read_table(tmp_path / "out" / name).to_pylist() == ROWS
+    found = find(Data(data_path="ann/marked", valid_split="valid"), api)
+    assert found.remote is not None
+    for role, split in load(found.remote).items():
+        assert list(split.rows) == list(found.tables[role].rows())
+        assert [row for _, row in found.tables[role].rows()] == ROWS
 
 
 def test_a_card_says_which_files_are_which_split(shared_hub: HubServer, api: HfApi) -> None:
@@ -328,7 +329,7 @@ def test_a_card_says_which_files_are_which_split(shared_hub: HubServer, api: HfA
         repo_type="dataset",
     )
     found = find(Data(data_path="ann/several"), api)
-    assert found.remote is not None and found.remote.config == "en"
+    assert found.remote is not None
     assert found.remote.train == ("en/a.jsonl", "en/b.jsonl")
     assert "also there: de" in found.notes[0]
 

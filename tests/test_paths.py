@@ -13,7 +13,7 @@ import yaml
 from test_card import account
 
 from backends.spaces.request import plan
-from orchestrator.data.reading import find
+from orchestrator.data.sources import find
 from worker.card import write
 from worker.contract import DataRef, Machine, Metric, ModelRef, PushTarget
 from worker.errors import BadData

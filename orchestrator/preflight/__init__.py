@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backends.base import Backend, Flavor
-from orchestrator.data.reading import Measured, Source, find
+from orchestrator.data.sources import Source, find
 from orchestrator.preflight.account import Account, check_account, check_target, who
 from orchestrator.preflight.data import check_data, measure
 from orchestrator.preflight.doing import Doing, unheard
@@ -31,6 +31,7 @@ from worker.clock import Clock
 from worker.contract import PushTarget
 from worker.errors import BadConfig, NoWrite
 from worker.hubclient import endpoint
+from worker.reading import Measured
 from worker.task import DataReport
 
 if TYPE_CHECKING:

@@ -6,11 +6,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from orchestrator.data.reading import Measured, Source
+from orchestrator.data.sources import Source
 from orchestrator.preflight.inspecting import Inspector
 from orchestrator.preflight.model import BaseModel
 from orchestrator.preflight.report import Findings
 from worker.errors import BadData
+from worker.reading import Measured
 from worker.splits import Split
 from worker.task import DataReport, Finding, ModelFacts
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from backends.base import Flavor
-from orchestrator.data.reading import Source
+from orchestrator.data.sources import Source
 from orchestrator.preflight.estimate import Estimate
 from orchestrator.words import on_disk
 from worker.contract import ModelRef, PushTarget

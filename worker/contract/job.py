@@ -29,9 +29,6 @@ class DataRef(Frozen):
     valid: tuple[str, ...] = ()
     """Files of the validation split; empty when there is none."""
 
-    config: str | None = None
-    """Name of the dataset's configuration, for repos that have several."""
-
     rows: int | None = None
     """Training rows, where they have been counted."""
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from worker.engine.splits import load
 from worker.errors import BadConfig, BadData
+from worker.reading import load
 from worker.task import Run
 from worker.tasks.llm.data import Examples, Speech, read, speech, training_split
 from worker.tasks.llm.params import LlmParams

@@ -25,9 +25,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backends.base import Report, silent
-from orchestrator.data.reading import Source, Table
+from orchestrator.data.sources import Source
 from worker.common import Data
 from worker.contract import DataRef
+from worker.reading import Table
 
 SHARD_BYTES = 32 << 20
 """Decoded bytes of a shard. Small, so that some can be encoded at once in bounded memory."""

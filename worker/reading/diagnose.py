@@ -14,8 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from orchestrator.data.reading.files import DataFile
 from worker.errors import BadData
+from worker.reading.files import DataFile
 
 LARGEST_ARRAY = 512 << 20
 """Bytes of a JSON array that is read whole."""

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from orchestrator.data.reading.diagnose import csv_rows, encoding_fault, json_lines, unclosed_quote
-from orchestrator.data.reading.files import DataFile
-from orchestrator.data.reading.formats import ReadAgain, Shape, batches, delimiter_of, open_rows
 from worker.errors import BadData
+from worker.reading.diagnose import csv_rows, encoding_fault, json_lines, unclosed_quote
+from worker.reading.files import DataFile
+from worker.reading.formats import ReadAgain, Shape, batches, delimiter_of, open_rows
 
 T = TypeVar("T")
 
@@ -74,6 +74,12 @@ class Table:
         """Count the rows and check that they can be read, up to `most_bytes` of decoded data."""
         return self.settled(lambda: self._measure(most_bytes))
 
+    def count(self) -> int:
+        """Return how many rows there are: as Parquet files say, others are read to their ends."""
+        if all(file.format == "parquet" for file in self.files):
+            return sum(file.rows_declared() for file in self.files)
+        return self.measure(float("inf")).rows
+
     def _measure(self, most_bytes: float) -> Measured:
         rows = decoded = stored = 0
         for file in self.files:
@@ -89,8 +95,7 @@ class Table:
 
     def _extrapolated(self, rows: int, decoded: int, stored: int, file: DataFile) -> Measured:
         if all(f.format == "parquet" for f in self.files):
-            counted = sum(f.rows_declared() for f in self.files)
-            return Measured(counted, exact=True)
+            return Measured(self.count(), exact=True)
         seen = stored + min(decoded, file.size)
         return Measured(round(rows * self.stored_bytes / seen), exact=False)
 

@@ -1,22 +1,22 @@
-"""A dataset on the Hub: its splits, and its files read over the wire."""
+"""A dataset on the Hub: its splits, and its files read over the wire.
+
+It is pinned by its commit and used where it is: what trains reads its files as the laptop does.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from orchestrator.data.reading.files import DataFile, by_split, is_data
-from orchestrator.data.reading.formats import delimiter_of
-from orchestrator.data.reading.source import Source, source_of
-from orchestrator.data.reading.table import Table
+from orchestrator.data.sources.source import Source, source_of
 from worker.common import Data
 from worker.contract import DataRef
 from worker.errors import BadData
 from worker.hubclient import explained
+from worker.reading.files import DataFile, by_split, is_data
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 WHOLE_BYTES = 64 << 20
 """Files up to this size are downloaded and kept in the Hub's cache; of larger ones, parts."""
-
-IN_PLACE = (".parquet", ".jsonl", ".ndjson", ".csv", ".tsv")
-"""Files that workers read without packing; `worker.engine.splits` opens them."""
 
 
 def find_remote(params: Data, hub: HfApi) -> Source:
@@ -38,25 +35,14 @@ def find_remote(params: Data, hub: HfApi) -> Source:
         s.rfilename: _file(hub, name, str(info.sha), s.rfilename, s.size or 0)
         for s in info.siblings or []
     }
-    config, splits, notes = _splits(info, files)
+    splits, notes = _splits(info, files)
     if not splits:
         raise BadData(
             f"dataset {name} holds no CSV, JSONL or Parquet files.",
             fix="Download it in one of these formats and give the file:  --data-path FILE",
         )
-    pinned = DataRef(repo_id=info.id, revision=info.sha, config=config)
-    found = source_of(name, splits, params, remote=pinned, notes=notes)
-    if all(map(_read_by_workers, found.tables.values())):
-        return found
-    return replace(found, remote=None, notes=(*notes, "packed anew, as files of this machine are"))
-
-
-def _read_by_workers(table: Table) -> bool:
-    """Whether the machine that trains can read the files as they are."""
-    names = [file.name.lower() for file in table.files]
-    if not all(name.endswith(IN_PLACE) for name in names):
-        return False
-    return not names[0].endswith(".csv") or delimiter_of(table.files[0]) == ","
+    pinned = DataRef(repo_id=info.id, revision=info.sha)
+    return source_of(name, splits, params, remote=pinned, notes=notes)
 
 
 def _file(hub: HfApi, repo: str, revision: str, name: str, size: int) -> DataFile:
@@ -100,19 +86,19 @@ class _Explained:
 
 def _splits(
     info: DatasetInfo, files: Mapping[str, DataFile]
-) -> tuple[str | None, dict[str, list[DataFile]], tuple[str, ...]]:
-    """Return the configuration's name, its splits, and what was decided."""
+) -> tuple[dict[str, list[DataFile]], tuple[str, ...]]:
+    """Return the splits of the dataset's main configuration, and what was decided."""
     card: Any = info.card_data or {}  # read like a mapping
     configs = [c for c in card.get("configs") or [] if c.get("data_files")]
     if not configs:
-        return None, by_split(f for f in files.values() if is_data(f.name)), ()
+        return by_split(f for f in files.values() if is_data(f.name)), ()
     chosen = next((c for c in configs if c.get("default")), None) or next(
         (c for c in configs if c["config_name"] == "default"), configs[0]
     )
     name = chosen["config_name"]
     others = [c["config_name"] for c in configs if c is not chosen]
     notes = (f"configuration {name!r}; also there: {', '.join(others[:6])}",) if others else ()
-    return name, _declared(chosen["data_files"], files), notes
+    return _declared(chosen["data_files"], files), notes
 
 
 def _declared(declared: Any, files: Mapping[str, DataFile]) -> dict[str, list[DataFile]]:

@@ -1,48 +1,19 @@
-"""What `--data-path` names: a file, a folder, a zip, or a dataset on the Hub.
+"""What `--data-path` names on this machine: a file, a folder or a zip.
 
-A path that exists wins over a Hub dataset of the same name. Hub datasets are pinned by commit
-and, where workers can read their files as they are, trained from where they are; files of this
-machine are packaged.
+A path that exists wins over a dataset of the Hub with the same name.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from orchestrator.data.reading.files import DataFile, by_split, choose, in_folder, in_zip, on_disk
-from orchestrator.data.reading.table import Table
+from orchestrator.data.sources.source import Source, source_of
 from worker.common import Data
-from worker.contract import DataRef
 from worker.errors import BadConfig, BadData
 from worker.nearest import nearest
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The examples, found."""
-
-    name: str
-    """As the user wrote it."""
-
-    tables: Mapping[str, Table]
-    """`train`, and `valid` where a split of that role was named."""
-
-    unused: tuple[str, ...] = ()
-    """Splits that are there and that nobody asked for."""
-
-    remote: DataRef | None = None
-    """The dataset on the Hub that is used in place; none for files of this machine."""
-
-    notes: tuple[str, ...] = field(default=())
-    """What was decided for the user and is worth a line."""
-
-    @property
-    def stored_bytes(self) -> int:
-        return sum(table.stored_bytes for table in self.tables.values())
+from worker.reading.files import DataFile, by_split, in_folder, in_zip, on_disk
 
 
 def is_local(data_path: str) -> bool:
@@ -74,35 +45,6 @@ def find_local(params: Data) -> Source:
         return source_of(path.name, by_split(found), params)
     _refuse_names_of_splits(path, params)
     return source_of(path.name, {params.train_split: [on_disk(path)]}, params)
-
-
-def source_of(
-    name: str,
-    splits: dict[str, list[DataFile]],
-    params: Data,
-    *,
-    remote: DataRef | None = None,
-    notes: tuple[str, ...] = (),
-) -> Source:
-    """Return the source with the splits that `params` names, out of those there are."""
-    chosen = {"train": choose(splits, params.train_split, "--train-split", name)}
-    if params.valid_split and params.valid_share is None:
-        chosen["valid"] = choose(splits, params.valid_split, "--valid-split", name)
-    files = [f.name for group in chosen.values() for f in group]
-    unused = tuple(s for s, group in splits.items() if group[0].name not in files)
-    tables = {
-        role: Table(_called(name, group, role), tuple(group)) for role, group in chosen.items()
-    }
-    if remote is not None:
-        picked = {role: tuple(f.name for f in group) for role, group in chosen.items()}
-        remote = remote.model_copy(update=picked)
-    return Source(name, tables, unused, remote, notes)
-
-
-def _called(name: str, files: list[DataFile], role: str) -> str:
-    if len(files) == 1:
-        return files[0].name if files[0].name != name else name
-    return f"{name} ({role})"
 
 
 def _not_there(said: str, path: Path) -> BadData:

@@ -18,7 +18,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
-from orchestrator.data.reading.diagnose import (
+from worker.errors import BadData
+from worker.reading.diagnose import (
     TO_UTF8,
     csv_fault,
     encoding_fault,
@@ -26,8 +27,7 @@ from orchestrator.data.reading.diagnose import (
     rows_of_array,
     wide_characters,
 )
-from orchestrator.data.reading.files import DataFile
-from worker.errors import BadData
+from worker.reading.files import DataFile
 
 BLOCK_BYTES = 4 << 20
 """Bytes parsed at once; a row longer than that makes the file start over with larger blocks."""

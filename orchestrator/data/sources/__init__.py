@@ -1,22 +1,21 @@
-"""Rows out of CSV, JSONL, Parquet, gzip, folders, zips and Hub datasets, in bounded memory.
+"""Where a user's examples are: a file, a folder, a zip or a dataset of the Hub, split by split.
 
-Knows neither tasks nor where rows go. To read another format, add its suffix in `files` and its
-opener in `formats`.
+Finds them and says what was decided; `worker.reading` reads them.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.data.reading.source import Source, find_local, is_local
-from orchestrator.data.reading.table import Measured, Table
+from orchestrator.data.sources.local import find_local, is_local
+from orchestrator.data.sources.source import Source
 from worker.common import Data
 from worker.errors import BadData
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-__all__ = ["Measured", "Source", "Table", "find", "is_local"]
+__all__ = ["Source", "find", "is_local"]
 
 
 def find(params: Data, hub: HfApi | None) -> Source:
@@ -28,6 +27,6 @@ def find(params: Data, hub: HfApi | None) -> Source:
         return find_local(params)
     if hub is None:
         raise BadData(f"no file or folder {params.data_path}.")
-    from orchestrator.data.reading.remote import find_remote
+    from orchestrator.data.sources.remote import find_remote
 
     return find_remote(params, hub)

@@ -1,0 +1,64 @@
+"""Examples that were found: the tables of the splits that were asked for, and what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from worker.common import Data
+from worker.contract import DataRef
+from worker.reading.files import DataFile, choose
+from worker.reading.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The examples, found."""
+
+    name: str
+    """As the user wrote it."""
+
+    tables: Mapping[str, Table]
+    """`train`, and `valid` where a split of that role was named."""
+
+    unused: tuple[str, ...] = ()
+    """Splits that are there and that nobody asked for."""
+
+    remote: DataRef | None = None
+    """The dataset on the Hub that is used in place; none for files of this machine."""
+
+    notes: tuple[str, ...] = ()
+    """What was decided for the user and is worth a line."""
+
+    @property
+    def stored_bytes(self) -> int:
+        return sum(table.stored_bytes for table in self.tables.values())
+
+
+def source_of(
+    name: str,
+    splits: dict[str, list[DataFile]],
+    params: Data,
+    *,
+    remote: DataRef | None = None,
+    notes: tuple[str, ...] = (),
+) -> Source:
+    """Return the source with the splits that `params` names, out of those there are."""
+    chosen = {"train": choose(splits, params.train_split, "--train-split", name)}
+    if params.valid_split and params.valid_share is None:
+        chosen["valid"] = choose(splits, params.valid_split, "--valid-split", name)
+    files = [f.name for group in chosen.values() for f in group]
+    unused = tuple(s for s, group in splits.items() if group[0].name not in files)
+    tables = {
+        role: Table(_called(name, group, role), tuple(group)) for role, group in chosen.items()
+    }
+    if remote is not None:
+        picked = {role: tuple(f.name for f in group) for role, group in chosen.items()}
+        remote = remote.model_copy(update=picked)
+    return Source(name, tables, unused, remote, notes)
+
+
+def _called(name: str, files: list[DataFile], role: str) -> str:
+    if len(files) == 1:
+        return files[0].name if files[0].name != name else name
+    return f"{name} ({role})"
