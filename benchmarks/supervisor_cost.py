@@ -120,7 +120,10 @@ class _Viewer:
     def __init__(self, url: str) -> None:
         self.looks = 0
         self.watching, self.idle = threading.Event(), threading.Event()
-        self._http = httpx2.Client(base_url=url, timeout=60)
+        named = httpx2.URL(url)  # browsers know where `NAME.localhost` is, other programs may not
+        host = {"Host": named.netloc.decode()}
+        at = named.copy_with(host="127.0.0.1")
+        self._http = httpx2.Client(base_url=at, headers=host, timeout=60)
         self._http.get("/", params={"key": KEY})
         self._tick = self._ticking(self._http.get("/config").json())
         for _ in range(5):  # warm
