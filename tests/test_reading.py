@@ -10,12 +10,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from standins.localhub import HubServer
 
+from orchestrator.data.package import package
 from orchestrator.data.sources import find
 from worker.common import Data
 from worker.contract import DataRef
 from worker.errors import BadData
+from worker.hubclient import hub
 from worker.reading import load
+from worker.reading.classes import of_schema, with_features
 
 ODD: dict[str, bytes] = {
     "bom.csv": b'\xef\xbb\xbftext,n\n"a ""b"",\nc",1\n\nd,2\n',
@@ -87,3 +91,72 @@ def test_several_files_of_a_split_are_one_table_with_all_their_columns(tmp_path:
 def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="There is no file"):
         load(DataRef(folder=str(tmp_path), train=("gone.csv",)))
+
+
+# the names of classes
+
+NAMES = ("cat", "dog")
+PLAIN = pa.table({"text": ["a", "b"], "label": [1, 0], "parts": [{"kind": [0]}, {"kind": [1]}]})
+FEATURES = {
+    "label": {"names": list(NAMES), "_type": "ClassLabel"},
+    "parts": {"kind": {"feature": {"names": ["x", "y"], "_type": "ClassLabel"}, "_type": "List"}},
+}
+CARD = """---
+dataset_info:
+- config_name: other
+  features: [{name: label, dtype: {class_label: {names: {'0': no}}}}]
+- config_name: default
+  features:
+  - name: label
+    dtype: {class_label: {names: {'0': cat, '1': dog}}}
+  - name: parts
+    struct:
+    - name: kind
+      list: {class_label: {names: {'0': x, '1': y}}}
+  - {name: text, dtype: string}
+configs:
+- config_name: default
+  data_files: [{split: train, path: train.parquet}]
+---
+"""
+CLASSES = {"label": NAMES, "parts.kind": ("x", "y")}
+
+
+def test_class_names_come_out_of_a_schema_and_go_with_the_packed_rows(tmp_path: Path) -> None:
+    """The judge is the library whose features they are."""
+    from datasets import Features
+
+    schema = with_features(PLAIN.schema, FEATURES)
+    pq.write_table(PLAIN.cast(schema), tmp_path / "train.parquet")
+    params = Data(data_path=str(tmp_path / "train.parquet"))
+    found = find(params, None)
+    assert found.tables["train"].classes() == CLASSES
+    made = package(found, params, tmp_path / "packed")
+    split = load(DataRef(folder=str(made.folder), train=made.train))["train"]
+    assert split.classes == CLASSES
+    assert [row["label"] for _, row in split.rows] == [1, 0]
+    packed = Features.from_arrow_schema(pq.read_schema(made.folder / made.train[0]))
+    assert packed["label"].names == list(NAMES)
+    assert packed["parts"]["kind"].feature.names == ["x", "y"]
+
+
+def test_class_names_of_a_card_reach_the_laptop_and_what_trains(
+    tmp_path: Path, shared_hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", shared_hub.endpoint)
+    monkeypatch.setenv("HF_TOKEN", shared_hub.tokens["ann"])
+    pq.write_table(PLAIN, tmp_path / "train.parquet")
+    (tmp_path / "README.md").write_text(CARD, encoding="utf-8")
+    api = hub(shared_hub.tokens["ann"])
+    api.create_repo("ann/pets", repo_type="dataset")
+    api.upload_folder(repo_id="ann/pets", repo_type="dataset", folder_path=tmp_path)
+    found = find(Data(data_path="ann/pets"), api)
+    assert found.remote is not None
+    assert found.tables["train"].classes() == CLASSES
+    told = DataRef.model_validate_json(found.remote.model_dump_json())
+    assert load(told)["train"].classes == CLASSES
+
+
+@pytest.mark.parametrize("told", [b"no json", b"[]", b'{"info": {}}', b'{"info": {"features": 1}}'])
+def test_features_that_make_no_sense_are_no_reason_to_refuse(told: bytes) -> None:
+    assert of_schema(PLAIN.schema.with_metadata({b"huggingface": told})) == {}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -27,6 +27,11 @@ class Split:
 
     total: int
     """Rows of the whole split; an estimate where only the first were read."""
+
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Column to the names of its classes, where the data declare them. Cells of such a column are
+    places in the names; only CSV and JSONL may hold the names themselves. A nested column is called
+    by its path: `objects.category`."""
 
 
 Splits = Mapping[str, Split]

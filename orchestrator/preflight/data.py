@@ -70,6 +70,7 @@ def _splits(source: Source, measured: dict[str, Measured]) -> dict[str, Split]:
             columns=table.columns(),
             rows=table.rows(SHOWN_BYTES),
             total=measured[role].rows,
+            classes=table.classes(),
         )
         for role, table in source.tables.items()
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
+from pydantic import Field
+
 from worker.contract.frozen import Frozen
 
 JOB_FILE = "job.json"
@@ -28,6 +30,9 @@ class DataRef(Frozen):
 
     valid: tuple[str, ...] = ()
     """Files of the validation split; empty when there is none."""
+
+    classes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Column to the names of its classes, where the repo's card declares them."""
 
     rows: int | None = None
     """Training rows, where they have been counted."""

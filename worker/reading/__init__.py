@@ -6,6 +6,6 @@ go. To read another format, add its suffix in `files` and its opener in `formats
 """
 
 from worker.reading.load import load, local_files
-from worker.reading.table import Measured, Table
+from worker.reading.table import FileTable, Measured, Table
 
-__all__ = ["Measured", "Table", "load", "local_files"]
+__all__ = ["FileTable", "Measured", "Table", "load", "local_files"]

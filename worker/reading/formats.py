@@ -19,6 +19,7 @@ import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
 from worker.errors import BadData
+from worker.reading.classes import FEATURES
 from worker.reading.diagnose import (
     TO_UTF8,
     csv_fault,
@@ -31,6 +32,9 @@ from worker.reading.files import DataFile
 
 BLOCK_BYTES = 4 << 20
 """Bytes parsed at once; a row longer than that makes the file start over with larger blocks."""
+
+ROWS = 1024
+"""Rows of Parquet that are read at once, at most."""
 
 LARGEST_BLOCK = 1 << 29
 DELIMITERS = ",;\t|"
@@ -173,18 +177,25 @@ def _json_array(file: DataFile, shape: Shape) -> pa.RecordBatchReader:
 
 def _parquet(file: DataFile, _: Shape) -> pa.RecordBatchReader:
     source = pq.ParquetFile(file.open())
+    rows = _rows_a_batch(source.metadata)
     found = source.schema_arrow
-    kept = {k: v for k, v in (found.metadata or {}).items() if k == b"huggingface"}
+    kept = {k: v for k, v in (found.metadata or {}).items() if k == FEATURES}
     fields = [pa.field(f.name, _plain(f.type)) for f in found]
     schema = pa.schema(fields, metadata=kept or None)
     if any(f.type != g.type for f, g in zip(schema, found, strict=True)):
         return pa.RecordBatchReader.from_batches(
-            schema, (b.cast(schema) for b in source.iter_batches(batch_size=1024))
+            schema, (b.cast(schema) for b in source.iter_batches(batch_size=rows))
         )
-    stream = source.iter_batches(batch_size=1024)
+    stream = source.iter_batches(batch_size=rows)
     return pa.RecordBatchReader.from_batches(
         schema, (b.replace_schema_metadata(schema.metadata) for b in stream)
     )
+
+
+def _rows_a_batch(metadata: pq.FileMetaData) -> int:
+    """Return how many rows are read at once: fewer where each is large, as images are."""
+    size = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    return int(max(1, min(ROWS, metadata.num_rows * BLOCK_BYTES // max(1, size))))
 
 
 def _plain(found: pa.DataType) -> pa.DataType:

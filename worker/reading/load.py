@@ -10,7 +10,7 @@ from worker.contract import DataRef
 from worker.errors import BadData
 from worker.hubclient import explained, hub
 from worker.reading.files import on_disk
-from worker.reading.table import Table
+from worker.reading.table import FileTable
 from worker.splits import Split
 
 
@@ -35,8 +35,8 @@ def _split(ref: DataRef, role: str, names: Sequence[str]) -> Split:
     paths = _paths(ref, names)
     called = names[0] if len(names) == 1 else f"{ref.repo_id or 'the data'} ({role})"
     files = tuple(on_disk(path, name) for path, name in zip(paths, names, strict=True))
-    table = Table(called, files)
-    return Split(called, table.columns(), table.rows(), table.count())
+    table = FileTable(called, files, declared=ref.classes)
+    return Split(called, table.columns(), table.rows(), table.count(), table.classes())
 
 
 def _paths(ref: DataRef, names: Sequence[str]) -> list[Path]:

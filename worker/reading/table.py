@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count, islice
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from worker.errors import BadData
+from worker.reading.classes import Classes, of_schema
 from worker.reading.diagnose import csv_rows, encoding_fault, json_lines, unclosed_quote
 from worker.reading.files import DataFile
 from worker.reading.formats import ReadAgain, Shape, batches, delimiter_of, open_rows
@@ -29,20 +31,40 @@ class Measured:
     """Whether all rows were read; otherwise `rows` is extrapolated from the bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One or more files with the same kind of rows."""
+class Table(ABC):
+    """Rows that can be read from the start as often as one likes, with named columns.
+
+    Readers learn about files while they read (`ReadAgain`): `settled`, `rows` and `columns` start
+    over by themselves, and who calls `schema` and `batches` does so within `settled`.
+    """
 
     name: str
     """What messages call it."""
 
-    files: tuple[DataFile, ...]
-    shapes: dict[str, Shape] = field(default_factory=dict, compare=False)
-    """What reading has taught about the files, by name, so that it is learned once."""
-
     @property
+    @abstractmethod
     def stored_bytes(self) -> int:
-        return sum(file.size for file in self.files)
+        """Bytes of all its files, as stored."""
+
+    @abstractmethod
+    def schema(self) -> pa.Schema:
+        """Return the columns. Raises `BadData`, `ReadAgain`."""
+
+    @abstractmethod
+    def batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """Yield all rows in columns of `schema`. Raises `BadData`, `ReadAgain`."""
+
+    @abstractmethod
+    def measure(self, most_bytes: float) -> Measured:
+        """Count the rows and check that they can be read, up to `most_bytes` of decoded data."""
+
+    @abstractmethod
+    def numbers(self) -> Iterator[int]:
+        """Yield the number of each row: its line in the file, or its place from 1."""
+
+    @abstractmethod
+    def learn(self, again: ReadAgain) -> None:
+        """Take note of how a file can be read."""
 
     def settled(self, read: Callable[[], T]) -> T:
         """Return what `read` returns, started over for as long as it meets a `ReadAgain`."""
@@ -50,7 +72,70 @@ class Table:
             try:
                 return read()
             except ReadAgain as again:
-                self.shapes[again.file.name] = again.shape
+                self.learn(again)
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the names of the columns."""
+        return tuple(self.settled(self.schema).names)
+
+    def classes(self) -> Classes:
+        """Return the class names that are declared, by column."""
+        return of_schema(self.settled(self.schema))
+
+    def rows(self, most_bytes: float = float("inf")) -> Iterator[tuple[int, Row]]:
+        """Yield rows with their line in the file, or their place from 1 where lines mean nothing.
+
+        Stops at about `most_bytes` of decoded data.
+        """
+        done = 0
+        while True:
+            try:
+                for numbered in islice(self._rows(most_bytes), done, None):
+                    done += 1
+                    yield numbered
+            except ReadAgain as again:
+                self.learn(again)
+            else:
+                return
+
+    def _rows(self, most_bytes: float) -> Iterator[tuple[int, Row]]:
+        numbers = self.numbers()
+        left = most_bytes
+        for batch in self.batches(self.schema()):
+            size = batch.nbytes
+            if size > left:
+                batch = batch.slice(0, max(1, int(batch.num_rows * left / size)))  # noqa: PLW2901
+            # rows first: zip must not take a number for a row that is in the next batch
+            yield from ((n, row) for row, n in zip(batch.to_pylist(), numbers, strict=False))
+            left -= size
+            if left <= 0:
+                return
+
+
+@dataclass(frozen=True, slots=True)
+class FileTable(Table):
+    """One or more files with the same kind of rows."""
+
+    name: str
+    files: tuple[DataFile, ...]
+    declared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Class names that are known from elsewhere than the files."""
+
+    shapes: dict[str, Shape] = field(default_factory=dict, compare=False)
+    """What reading has taught about the files, by name, so that it is learned once."""
+
+    @property
+    def stored_bytes(self) -> int:
+        return sum(file.size for file in self.files)
+
+    def learn(self, again: ReadAgain) -> None:
+        self.shapes[again.file.name] = again.shape
+
+    def classes(self) -> Classes:
+        """Return the class names that the files declare, and where they do not, `declared`."""
+        schema = self.settled(self.schema)
+        known = {k: v for k, v in self.declared.items() if k.split(".")[0] in schema.names}
+        return known | of_schema(schema)
 
     def schema(self) -> pa.Schema:
         """Return the columns that all the files' columns fit. Raises `BadData`, `ReadAgain`."""
@@ -65,13 +150,11 @@ class Table:
             raise BadData(f"The files of {self.name} do not go together: {words}.") from error
 
     def batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """Yield all rows in columns of `schema`. Raises `BadData`, `ReadAgain`."""
         for file in self.files:
             for batch in batches(file, self._shape(file)):
                 yield batch if batch.schema == schema else _fitted(batch, schema)
 
     def measure(self, most_bytes: float) -> Measured:
-        """Count the rows and check that they can be read, up to `most_bytes` of decoded data."""
         return self.settled(lambda: self._measure(most_bytes))
 
     def count(self) -> int:
@@ -106,40 +189,7 @@ class Table:
         if fault := unclosed_quote(file, delimiter_of(file)):
             raise fault
 
-    def columns(self) -> tuple[str, ...]:
-        """Return the names of the columns."""
-        return tuple(self.settled(self.schema).names)
-
-    def rows(self, most_bytes: float = float("inf")) -> Iterator[tuple[int, Row]]:
-        """Yield rows with their line in the file, or their place from 1 where lines mean nothing.
-
-        Stops at about `most_bytes` of decoded data.
-        """
-        done = 0
-        while True:
-            try:
-                for numbered in islice(self._rows(most_bytes), done, None):
-                    done += 1
-                    yield numbered
-            except ReadAgain as again:
-                self.shapes[again.file.name] = again.shape
-            else:
-                return
-
-    def _rows(self, most_bytes: float) -> Iterator[tuple[int, Row]]:
-        numbers = self._numbers()
-        left = most_bytes
-        for batch in self.batches(self.schema()):
-            size = batch.nbytes
-            if size > left:
-                batch = batch.slice(0, max(1, int(batch.num_rows * left / size)))  # noqa: PLW2901
-            # rows first: zip must not take a number for a row that is in the next batch
-            yield from ((n, row) for row, n in zip(batch.to_pylist(), numbers, strict=False))
-            left -= size
-            if left <= 0:
-                return
-
-    def _numbers(self) -> Iterator[int]:
+    def numbers(self) -> Iterator[int]:
         file = self.files[0]
         if len(self.files) > 1 or file.format not in {"csv", "jsonl"}:
             return count(1)

@@ -16,6 +16,7 @@ from worker.common import Data
 from worker.contract import DataRef
 from worker.errors import BadData
 from worker.hubclient import explained
+from worker.reading.classes import of_card
 from worker.reading.files import DataFile, by_split, is_data
 
 if TYPE_CHECKING:
@@ -35,13 +36,15 @@ def find_remote(params: Data, hub: HfApi) -> Source:
         s.rfilename: _file(hub, name, str(info.sha), s.rfilename, s.size or 0)
         for s in info.siblings or []
     }
-    splits, notes = _splits(info, files)
+    config, splits, notes = _splits(info, files)
     if not splits:
         raise BadData(
             f"dataset {name} holds no CSV, JSONL or Parquet files.",
             fix="Download it in one of these formats and give the file:  --data-path FILE",
         )
-    pinned = DataRef(repo_id=info.id, revision=info.sha)
+    card: Any = info.card_data or {}
+    classes = of_card(card.get("dataset_info"), config)
+    pinned = DataRef(repo_id=info.id, revision=info.sha, classes=classes)
     return source_of(name, splits, params, remote=pinned, notes=notes)
 
 
@@ -86,19 +89,19 @@ class _Explained:
 
 def _splits(
     info: DatasetInfo, files: Mapping[str, DataFile]
-) -> tuple[dict[str, list[DataFile]], tuple[str, ...]]:
-    """Return the splits of the dataset's main configuration, and what was decided."""
+) -> tuple[str | None, dict[str, list[DataFile]], tuple[str, ...]]:
+    """Return the main configuration's name, its splits, and what was decided."""
     card: Any = info.card_data or {}  # read like a mapping
     configs = [c for c in card.get("configs") or [] if c.get("data_files")]
     if not configs:
-        return by_split(f for f in files.values() if is_data(f.name)), ()
+        return None, by_split(f for f in files.values() if is_data(f.name)), ()
     chosen = next((c for c in configs if c.get("default")), None) or next(
         (c for c in configs if c["config_name"] == "default"), configs[0]
     )
     name = chosen["config_name"]
     others = [c["config_name"] for c in configs if c is not chosen]
     notes = (f"configuration {name!r}; also there: {', '.join(others[:6])}",) if others else ()
-    return _declared(chosen["data_files"], files), notes
+    return name, _declared(chosen["data_files"], files), notes
 
 
 def _declared(declared: Any, files: Mapping[str, DataFile]) -> dict[str, list[DataFile]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from worker.common import Data
 from worker.contract import DataRef
 from worker.reading.files import DataFile, choose
-from worker.reading.table import Table
+from worker.reading.table import FileTable, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,10 @@ def source_of(
         chosen["valid"] = choose(splits, params.valid_split, "--valid-split", name)
     files = [f.name for group in chosen.values() for f in group]
     unused = tuple(s for s, group in splits.items() if group[0].name not in files)
+    declared = remote.classes if remote else {}
     tables = {
-        role: Table(_called(name, group, role), tuple(group)) for role, group in chosen.items()
+        role: FileTable(_called(name, group, role), tuple(group), declared)
+        for role, group in chosen.items()
     }
     if remote is not None:
         picked = {role: tuple(f.name for f in group) for role, group in chosen.items()}
