@@ -59,7 +59,7 @@ def ours(model: Path, data: Path) -> float:
 
     params, run = _job(model, data, tell)
     leave_out(unused(params))
-    from worker.engine.llm import train
+    from worker.tasks.llm.training.train import train
 
     train(params, run)
     return told[-1][1] / (told[-1][0] - told[0][0])
@@ -70,16 +70,24 @@ def by_hand(model: Path, data: Path) -> float:
     params, run = _job(model, data, lambda _: None)
     sys.modules["bitsandbytes"] = None  # type: ignore[assignment]
     import torch
-    from transformers import get_linear_schedule_with_warmup
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoTokenizer,
+        get_linear_schedule_with_warmup,
+    )
 
-    from worker.engine.batches import Collate, TrainingRows
-    from worker.engine.corpus import tokenized
-    from worker.engine.model import load_config, load_model, load_tokenizer
+    from worker.engine.model import load
+    from worker.engine.source import Source
     from worker.tasks.llm.packing import best_fit
+    from worker.tasks.llm.training.batches import Collate, TrainingRows
+    from worker.tasks.llm.training.corpus import tokenized
 
-    corpus = tokenized(params, run, load_tokenizer(run.model, params))
+    assert run.model is not None
+    source = Source(run.model, AutoModelForCausalLM)
+    corpus = tokenized(params, run, source.processor(AutoTokenizer))
     rows = TrainingRows(corpus.train, best_fit([*map(len, corpus.train)], ROW_TOKENS))
-    net, precision = load_model(run.model, params, load_config(run.model, params))
+    loaded = load(source, params)
+    net, precision = loaded.model, loaded.precision
     optimizer = torch.optim.AdamW(net.parameters(), lr=params.peak_lr, weight_decay=0.0, fused=True)
     schedule = get_linear_schedule_with_warmup(optimizer, len(rows) // 10, len(rows))
     collate, seen = Collate(pad=0), 0

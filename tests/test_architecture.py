@@ -75,6 +75,7 @@ MAY_IMPORT = {
 """The arrows; the longest name that fits a module rules it."""
 
 NEVER = {
+    "worker.engine": ("worker.tasks",),
     "worker.supervise": ("worker.engine",),
     "orchestrator": ("worker.engine", "worker.supervise", "worker.run"),
 }
@@ -120,6 +121,15 @@ def imports(tree: ast.AST, package: str) -> Iterator[tuple[int, str]]:
 def is_module(name: str) -> bool:
     path = ROOT.joinpath(*name.split("."))
     return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def trains(module: str) -> bool:
+    """Whether a module is imported only where a model is trained, so that it may import torch.
+
+    The engine is, and of a task whatever is called `training`, be it a file or a folder.
+    """
+    of_a_task = within(module, "worker.tasks") and "training" in module.split(".")
+    return within(module, "worker.engine") or of_a_task
 
 
 def package_of(path: Path) -> str:
@@ -169,11 +179,11 @@ def test_only_a_command_starts_the_local_hub() -> None:
 def test_heavy_libraries_wait_until_they_are_used() -> None:
     wrong = []
     for path, tree in sources(*ROOMS).items():
-        if within(module_of(path), "worker.engine"):
+        if trains(module_of(path)):
             continue
         for node in top_level(tree):
             for line, name in imports(node, package_of(path)):
-                if name.split(".")[0] in HEAVY or within(name, "worker.engine"):
+                if name.split(".")[0] in HEAVY or trains(name):
                     wrong.append(at(path, line, f"{name} at module level"))
     # The page is Gradio's and is imported only by the supervisor, on the machine that has it.
     wrong = [w for w in wrong if not (w.startswith("worker/page/") and "gradio" in w)]
@@ -181,10 +191,12 @@ def test_heavy_libraries_wait_until_they_are_used() -> None:
 
 
 def light_modules() -> list[str]:
-    rented = ("worker.engine", "worker.supervise", "worker.page", "worker.run")
+    rented = ("worker.supervise", "worker.page", "worker.run")
     named = (module_of(path) for path in sources("orchestrator", "backends", "worker"))
     return [
-        m for m in named if not any(within(m, r) for r in rented) and not m.endswith("__main__")
+        m
+        for m in named
+        if not trains(m) and not any(within(m, r) for r in rented) and not m.endswith("__main__")
     ]
 
 

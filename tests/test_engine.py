@@ -32,7 +32,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trained(model: Path, data: Path, folder: Path, **settings: Any) -> tuple[Path, list[Event]]:
-    from worker.engine.llm import train
+    from worker.tasks.llm.training.train import train
 
     params, run, events = job(model, data, folder, **settings)
     train(params, run)
@@ -132,7 +132,7 @@ def test_a_share_is_held_out_and_evaluated(model: Path, data: Path, tmp_path: Pa
 def test_resumed_training_goes_on_with_the_same_losses(
     model: Path, data: Path, tmp_path: Path
 ) -> None:
-    from worker.engine.llm import train
+    from worker.tasks.llm.training.train import train
 
     settings: dict[str, Any] = {"peft": True, "logging_steps": 1, "max_steps": 10}
     whole = losses(trained(model, data, tmp_path / "whole", **settings)[1])
@@ -147,7 +147,7 @@ def test_resumed_training_goes_on_with_the_same_losses(
 
 
 def test_asked_to_stop_it_leaves_a_checkpoint(model: Path, data: Path, tmp_path: Path) -> None:
-    from worker.engine.llm import train
+    from worker.tasks.llm.training.train import train
 
     params, run, events = job(model, data, tmp_path, epochs=50, save_strategy="no")
     run.stop.set()
@@ -161,7 +161,7 @@ def test_asked_to_stop_it_leaves_a_checkpoint(model: Path, data: Path, tmp_path:
 def test_asked_to_stop_it_validates_no_more(
     strategy: str, model: Path, data: Path, tmp_path: Path
 ) -> None:
-    from worker.engine.llm import train
+    from worker.tasks.llm.training.train import train
 
     settings: dict[str, Any] = {"valid_split": "0.1", "eval_strategy": strategy}
     params, run, events = job(model, data, tmp_path, max_steps=3, **settings)
@@ -311,8 +311,8 @@ def test_rows_with_nothing_to_learn_are_said(model: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["chatml", "zephyr"])
 def test_a_template_without_its_marks_writes_the_same_text(name: str) -> None:
-    from worker.engine.saving import without_marks
     from worker.tasks.llm.chat import Template, named
+    from worker.tasks.llm.training.speaking import without_marks
 
     loose = (
         "{% for m in messages %}\n {%- generation %} {{ m.role }} {% endgeneration -%} \n"

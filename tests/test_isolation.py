@@ -99,7 +99,7 @@ def built(name: str, settings: dict[str, Any], dtype: str = "float32") -> Any:
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", [*APART, *TOGETHER, *BLIND])
 def test_what_leaks_is_not_packed_and_what_does_not_is(name: str, dtype: str) -> None:
-    from worker.engine.batches import keeps_apart
+    from worker.tasks.llm.training.batches import keeps_apart
 
     model = built(name, {**APART, **TOGETHER, **BLIND}[name], dtype)
     assert keeps_apart(model, VOCABULARY) == (name in APART)
@@ -110,7 +110,7 @@ def test_rounding_of_a_quantized_model_is_not_taken_for_a_leak(bits: str, tmp_pa
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
-    from worker.engine.batches import keeps_apart
+    from worker.tasks.llm.training.batches import keeps_apart
 
     whole = built("llama", {**PLAIN, "hidden_size": 64, "head_dim": 16}, "bfloat16")
     for layer in whole.model.layers:  # outliers, which 8-bit products take out token by token
@@ -126,7 +126,7 @@ def test_rounding_of_a_quantized_model_is_not_taken_for_a_leak(bits: str, tmp_pa
 
 
 def losses(name: str, settings: dict[str, Any], folder: Path, **how: Any) -> list[float]:
-    from worker.engine.llm import train
+    from worker.tasks.llm.training.train import train
 
     model = folder / "model"
     built(name, settings).save_pretrained(model)

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_llm import write_model
 
-from worker.tasks.llm.packing import best_fit, steps, training_rows
+from worker.common import Optimisation
+from worker.tasks.llm.packing import best_fit, training_rows
 from worker.tasks.llm.tokens import Tokens
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -41,7 +42,8 @@ def test_each_example_alone_without_packing() -> None:
     [(33, 1, 1, 1, 33), (33, 2, 4, 1, 5), (33, 2, 4, 3, 15), (3, 8, 4, 1, 1), (10, 1, 1, 0.25, 3)],
 )
 def test_steps(rows: int, batch: int, accumulation: int, epochs: float, expected: int) -> None:
-    assert steps(rows, batch, accumulation, epochs) == expected
+    asked = Optimisation(batch_size=batch, gradient_accumulation=accumulation, epochs=epochs)
+    assert asked.steps(rows) == expected
 
 
 def example(*ids: int, learned: bytes | None = None) -> Tokens:
@@ -69,7 +71,7 @@ PARTS = [
 def test_logits_packed_equal_logits_alone(model: Any, attention: str, left: bool) -> None:
     import torch
 
-    from worker.engine.batches import Collate
+    from worker.tasks.llm.training.batches import Collate
 
     model.set_attn_implementation(attention)
     collate = Collate(pad=0, left=left)
@@ -88,7 +90,7 @@ def test_logits_packed_equal_logits_alone(model: Any, attention: str, left: bool
 def test_sparse_logits_give_the_same_loss(model: Any) -> None:
     import torch
 
-    from worker.engine.batches import Collate
+    from worker.tasks.llm.training.batches import Collate
 
     half = example(*range(50, 80), learned=bytes([0] * 20 + [1] * 10))
     with torch.no_grad():
@@ -104,7 +106,7 @@ def test_sparse_logits_give_the_same_loss(model: Any) -> None:
 def test_rows_laid_end_to_end_give_the_same_loss(model: Any, sparse: bool) -> None:
     import torch
 
-    from worker.engine.batches import Collate
+    from worker.tasks.llm.training.batches import Collate
 
     rows = [PARTS, [example(*range(200, 270))], [example(*range(30, 39))]]
     flat = Collate(pad=0, sparse=sparse, flat=True)(rows)
@@ -115,7 +117,7 @@ def test_rows_laid_end_to_end_give_the_same_loss(model: Any, sparse: bool) -> No
 
 
 def test_nothing_learns_across_a_border() -> None:
-    from worker.engine.batches import IGNORED, Collate
+    from worker.tasks.llm.training.batches import IGNORED, Collate
 
     all_learned = example(1, 2, 3, learned=b"\1\1\1")
     batch = Collate(pad=0)([[all_learned, all_learned], [example(7, 8)]])
@@ -128,7 +130,7 @@ def test_nothing_learns_across_a_border() -> None:
 
 @pytest.mark.slow
 def test_a_model_that_cannot_keep_examples_apart_is_found_out(model: Any) -> None:
-    from worker.engine.batches import keeps_apart
+    from worker.tasks.llm.training.batches import keeps_apart
 
     class Leaking:
         """Passes an attention mask along, as packed training once did by mistake."""

@@ -68,7 +68,7 @@ def ours(
     model: Path, kind: str, folder: Path, last: Path | None = None, **settings: Any
 ) -> tuple[dict[str, list[float]], dict[str, Any], list[Event]]:
     """Return what each step reported, the weights at the end, and all events."""
-    from worker.engine.llm import train
+    from worker.tasks.llm.training.train import train
 
     data = write_rows(folder / "train.jsonl", rows(kind, STEPS * BATCH * ACCUMULATION))
     valid = write_rows(folder / "valid.jsonl", rows(kind, 6, shift=500))
@@ -359,8 +359,8 @@ def learned_by_us(model: Path, kind: str, folder: Path) -> list[tuple[list[int],
     """Return ids and labels of the training rows in `folder`."""
     from transformers import AutoTokenizer
 
-    from worker.engine.batches import Collate
-    from worker.engine.corpus import tokenized
+    from worker.tasks.llm.training.batches import Collate
+    from worker.tasks.llm.training.corpus import tokenized
 
     params, run, _ = job(model, folder / "train.jsonl", folder, block_size=ROW, trainer="sft")
     corpus = tokenized(params, run, AutoTokenizer.from_pretrained(model))

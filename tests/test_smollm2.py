@@ -26,7 +26,7 @@ def model(pytestconfig: pytest.Config) -> Path:
 
 
 def test_it_learns(model: Path, tmp_path: Path) -> None:
-    from worker.engine.llm import train
+    from worker.tasks.llm.training.train import train
 
     rows = [
         {
@@ -50,8 +50,8 @@ def test_logits_packed_equal_logits_alone(model: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from worker.engine.batches import Collate, keeps_apart
     from worker.tasks.llm.tokens import Example, encode
+    from worker.tasks.llm.training.batches import Collate, keeps_apart
 
     net = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32, use_cache=False).eval()
     texts = ["The capital of France is Paris.", "Water boils at 100 °C.", "def f(x): return x"]

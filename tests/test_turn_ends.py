@@ -34,7 +34,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trained(model: Path, folder: Path, rows: list[Any] = ROWS, **settings: Any) -> Path:
-    from worker.engine.llm import train
+    from worker.tasks.llm.training.train import train
 
     params, run, _ = job(
         model, write_rows(folder / "train.jsonl", rows), folder, **{"max_steps": 2, **settings}

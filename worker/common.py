@@ -101,6 +101,22 @@ class Optimisation(Params):
     seed: Annotated[int, Ge(0), Lt(2**32)] = 42
     """Seed of every random choice the worker makes."""
 
+    @property
+    def peak_lr(self) -> float:
+        """The learning rate as it is used."""
+        return self.lr or 3e-5
+
+    def steps(self, rows: int) -> int:
+        """Return the optimizer steps of a training on so many rows, as transformers counts them.
+
+        On one device.
+        """
+        if self.max_steps:
+            return self.max_steps
+        batches = -(-rows // self.batch_size)
+        per_epoch = max(1, -(-batches // self.gradient_accumulation))
+        return max(1, -int(-self.epochs * per_epoch // 1))
+
     @field_validator("optimizer")
     @classmethod
     def _known_optimizer(cls, value: str) -> str:
@@ -148,7 +164,7 @@ class Training(Optimisation, Lora):
     @property
     def peak_lr(self) -> float:
         """The learning rate as it is used. An adapter, begun at zero, bears and needs more."""
-        return self.lr or (2e-4 if self.peft else 3e-5)
+        return self.lr or (2e-4 if self.peft else super().peak_lr)
 
 
 class Memory(Params):
@@ -207,3 +223,7 @@ class Watching(Params):
         if value == 0 or value < -1:
             raise ValueError("must be 1 or more, or -1 to choose")
         return value
+
+
+class TransformersSettings(Optimisation, Memory, Watching):
+    """What every training with transformers may be told."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import TrainingArguments
 
-from worker.common import Memory, Training, Watching
+from worker.common import TransformersSettings
 from worker.engine import machine
 from worker.engine.schedule import scheduler_arguments, warmup_steps
 from worker.errors import BadConfig
@@ -20,23 +20,21 @@ EVALUATIONS = 10
 """Evaluations over a training with eval_strategy steps."""
 
 
-class Settings(Training, Memory, Watching):
-    """The groups of settings that become training arguments."""
-
-
 def training_arguments(
-    params: Settings | Any,
+    params: TransformersSettings,
     folder: Path,
     *,
     steps: int,
     autocast: str | None,
     checkpointing: bool,
     validates: bool,
+    kind: type[TrainingArguments] = TrainingArguments,
     **more: Any,
 ) -> TrainingArguments:
     """Return the arguments of a training of `steps` steps that leaves checkpoints in `folder`.
 
-    `more` outranks what follows from `params`. Raises `BadConfig` where a tracker is missing.
+    `more` outranks what follows from `params`; `kind` is the class that the trainer wants, such as
+    TRL's `DPOConfig`. Raises `BadConfig` where a tracker is missing.
     """
     settings: dict[str, Any] = {
         "output_dir": str(folder),
@@ -70,13 +68,11 @@ def training_arguments(
         "save_steps": params.save_steps,
         "save_total_limit": params.save_total_limit,
         "report_to": trackers(params.log),
-        "include_num_input_tokens_seen": "all",
         "dataloader_pin_memory": machine.device() == "cuda",
         "remove_unused_columns": False,
-        "prediction_loss_only": True,
         "disable_tqdm": True,
     }
-    return TrainingArguments(**{**settings, **more})
+    return kind(**{**settings, **more})
 
 
 def _optimizer(name: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 from worker.params import Params
@@ -39,14 +39,16 @@ def importing() -> Iterator[None]:
         gc.enable()
 
 
-def unused(params: Params) -> list[str]:
-    """Return the optional packages that training with `params` has no use for."""
+def unused(params: Params, uses: Collection[str] = ()) -> list[str]:
+    """Return the optional packages that training with `params` has no use for.
+
+    `uses` are those that the task itself imports.
+    """
     optimizer = str(getattr(params, "optimizer", ""))
     needed = {
         "bitsandbytes": getattr(params, "quantization", None)
         or any(word in optimizer for word in BITSANDBYTES),
         "peft": getattr(params, "peft", False),
-        # Rows come through pyarrow; only TRL's trainers want them as its datasets.
-        "datasets": getattr(params, "trainer", None) not in {"default", "sft"},
+        "datasets": False,  # rows come through pyarrow
     }
-    return [name for name, wanted in needed.items() if not wanted]
+    return [name for name, wanted in needed.items() if not wanted and name not in uses]

@@ -27,8 +27,8 @@ def require(accelerators: int) -> None:
     there = torch.cuda.device_count() if device() == "cuda" else int(device() != "cpu")
     if there < accelerators:
         raise HubtrainError(
-            f"{accelerators} accelerators are paid for and torch {torch.__version__}"
-            f" (CUDA {torch.version.cuda}) can use {there}.",
+            f"This job is to use {accelerators} GPU{'s' * (accelerators != 1)}, and torch "
+            f"{torch.__version__} (CUDA {torch.version.cuda}) can use {there or 'none'} here.",
             reason=EndReason.NO_ACCELERATOR,
         )
 

@@ -16,7 +16,7 @@ def train(params: LlmParams, run: Run) -> None:
     from worker.engine.lean import importing
 
     with importing():
-        from worker.engine.llm import train as train_llm
+        from worker.tasks.llm.training.train import train as train_llm
 
     train_llm(params, run)
 

@@ -34,10 +34,3 @@ def best_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:
 def training_rows(lengths: Sequence[int], capacity: int, packing: bool) -> list[list[int]]:
     """Return the examples of each training row: packed, or every one alone."""
     return best_fit(lengths, capacity) if packing else [[i] for i in range(len(lengths))]
-
-
-def steps(rows: int, batch_size: int, accumulation: int, epochs: float) -> int:
-    """Return the optimizer steps of a training on one device, as transformers counts them."""
-    batches = -(-rows // batch_size)
-    per_epoch = max(1, -(-batches // accumulation))
-    return max(1, -int(-epochs * per_epoch // 1))

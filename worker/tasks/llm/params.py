@@ -9,14 +9,14 @@ from typing import Annotated, Any, Literal, Self
 from annotated_types import Ge, Le
 from pydantic import field_validator, model_validator
 
-from worker.common import MOST, Data, Memory, Training, Watching
+from worker.common import MOST, Data, Training, TransformersSettings
 from worker.params import Flag, NotYet, Params
 
 AUTO_BLOCK = 1024
 """Tokens of a packed row when nobody says."""
 
 
-class LlmParams(Data, Training, Memory, Watching):
+class LlmParams(Data, Training, TransformersSettings):
     """Language model."""
 
     model: Annotated[str, Flag("--base-model", "-m")]

@@ -34,12 +34,7 @@ def inspect(
     counts = count(train.examples, params, tokenizer, how)
     scale = _scale(params, split, len(train_rows) + (0 if "valid" in splits else len(valid_rows)))
     rows = packing.training_rows(counts.pieces, params.row_tokens, params.packing)
-    steps = params.max_steps or packing.steps(
-        max(1, round(len(rows) * scale)),
-        params.batch_size,
-        params.gradient_accumulation,
-        params.epochs,
-    )
+    steps = params.steps(max(1, round(len(rows) * scale)))
     found = [
         findings.size(train, valid, params, scale),
         *findings.lengths(counts, params, tokenizer),

@@ -5,27 +5,29 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
-from transformers import PrinterCallback, TrainerCallback, set_seed
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.loss.loss_utils import ForCausalLMLoss
 
-from worker.contract import SAVED, Phase
 from worker.engine import machine
-from worker.engine.arguments import trackers, training_arguments
-from worker.engine.batches import Collate, TrainingRows, keeps_apart
-from worker.engine.corpus import tokenized
-from worker.engine.model import Precision, adapted, load_config, load_model, load_tokenizer, merged
+from worker.engine.adapter import adapt
+from worker.engine.arguments import training_arguments
+from worker.engine.fit import begin, finish, fit
+from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
-from worker.engine.reporting import Report, StopWhenAsked
-from worker.engine.saving import ends_turns, save_model, save_tokenizer
-from worker.engine.trainer import TokenTrainer
+from worker.engine.source import Source
 from worker.task import ModelFacts, Run
 from worker.tasks.llm import packing
 from worker.tasks.llm.cost import recomputes
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.tokens import Tokens
+from worker.tasks.llm.training.batches import Collate, TrainingRows, keeps_apart
+from worker.tasks.llm.training.corpus import Corpus, tokenized
+from worker.tasks.llm.training.speaking import ends_turns, save_tokenizer
+from worker.tasks.llm.training.token_trainer import TokenTrainer
 
 
 def train(params: LlmParams, run: Run) -> None:
@@ -34,63 +36,50 @@ def train(params: LlmParams, run: Run) -> None:
     Returns early, with a checkpoint written, once `run.stop` is set. Raises `HubtrainError`, and
     whatever torch raises when memory runs out.
     """
-    trackers(params.log)
-    set_seed(params.seed)
+    begin(params)
+    assert run.model is not None
+    source = Source(run.model, AutoModelForCausalLM, params.trust_remote_code)
     with phase(run.emit, "reading data"):
-        config = load_config(run.model, params)
-        params = params.within(config.to_dict())
-        tokenizer = load_tokenizer(run.model, params)
+        params = params.within(source.config().to_dict())
+        tokenizer = source.processor(AutoTokenizer)
         corpus = tokenized(params, run, tokenizer)
     with phase(run.emit, "loading model"):
-        model, precision = load_model(run.model, params, config)
-        params = _possible(params, model, precision)
-        checkpointing = _recomputes(params, model)
-        if params.peft:
-            model = adapted(model, params, run.model)
-    rows = _rows(corpus.train, params)
-    valid = _rows(corpus.valid, params)
-    trainer = TokenTrainer(
-        model=model,
+        loaded = load(source, params, flash_attention=params.use_flash_attention_2)
+        params = _possible(params, loaded)
+        checkpointing = _recomputes(params, loaded.model)
+        loaded = adapt(loaded, params, "CAUSAL_LM")
+    trainer = _trainer(params, run, loaded, tokenizer, corpus, checkpointing=checkpointing)
+    if fit(trainer, params, run, unit="tokens"):
+        ends_turns(loaded.model, tokenizer, corpus.turn_end, corpus.template)
+        finish(loaded, params, run, partial(save_tokenizer, tokenizer, corpus.template))
+
+
+def _trainer(
+    params: LlmParams,
+    run: Run,
+    loaded: Loaded,
+    tokenizer: Any,
+    corpus: Corpus,
+    *,
+    checkpointing: bool,
+) -> TokenTrainer:
+    rows, valid = (_rows(examples, params) for examples in (corpus.train, corpus.valid))
+    return TokenTrainer(
+        model=loaded.model,
         args=training_arguments(
             params,
             run.work / "checkpoints",
-            steps=_steps(params, len(rows)),
-            autocast=precision.autocast,
+            steps=params.steps(len(rows)),
+            autocast=loaded.precision.autocast,
             checkpointing=checkpointing,
             validates=bool(corpus.valid),
+            include_num_input_tokens_seen="all",
+            prediction_loss_only=True,
         ),
         train_dataset=rows,
         eval_dataset=valid if corpus.valid else None,
-        data_collator=_collate(params, model, tokenizer),
-        callbacks=[Report(run.emit), StopWhenAsked(run.stop), *_curves(params, run)],
+        data_collator=_collate(params, loaded.model, tokenizer),
     )
-    trainer.remove_callback(PrinterCallback)  # the events say it all
-    trainer.train(resume_from_checkpoint=str(run.last_checkpoint) if run.last_checkpoint else None)
-    if run.stop.is_set():
-        return
-    with phase(run.emit, "saving"):
-        ends_turns(model, tokenizer, corpus.turn_end, corpus.template)
-        if params.merge_adapter:
-            model = merged(model, params, run.model, run.work / "adapter", precision)
-        save_model(model, run.output, precision.checkpoint)
-        save_tokenizer(tokenizer, corpus.template, run.output)
-        _keep_curves(params, run)
-    run.emit(Phase(name=SAVED))
-
-
-def _curves(params: LlmParams, run: Run) -> list[TrainerCallback]:
-    if params.log != "tensorboard":
-        return []
-    from worker.engine import curves  # takes half a second that few need
-
-    return [curves.Curves(run.work / curves.FOLDER)]
-
-
-def _keep_curves(params: LlmParams, run: Run) -> None:
-    if params.log == "tensorboard":
-        from worker.engine import curves
-
-        curves.keep(run.work, run.output)
 
 
 def _rows(examples: Sequence[Tokens], params: LlmParams) -> TrainingRows:
@@ -98,13 +87,7 @@ def _rows(examples: Sequence[Tokens], params: LlmParams) -> TrainingRows:
     return TrainingRows(examples, packing.training_rows(lengths, params.row_tokens, params.packing))
 
 
-def _steps(params: LlmParams, rows: int) -> int:
-    return params.max_steps or packing.steps(
-        rows, params.batch_size, params.gradient_accumulation, params.epochs
-    )
-
-
-def _possible(params: LlmParams, model: Any, precision: Precision) -> LlmParams:
+def _possible(params: LlmParams, loaded: Loaded) -> LlmParams:
     """Return the settings without what this model cannot do: see where an example begins.
 
     Such a model sees whatever stands before an example: others in a packed row, padding on the
@@ -113,6 +96,7 @@ def _possible(params: LlmParams, model: Any, precision: Precision) -> LlmParams:
     if not params.packing and params.padding != "left":
         return params
     # Flash attention takes 16-bit numbers alone, so the question is asked as training will.
+    model, precision = loaded.model, loaded.precision
     mixed = torch.autocast(
         machine.device(), precision.products, enabled=precision.autocast is not None
     )

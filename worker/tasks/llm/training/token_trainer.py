@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import Trainer
 
-from worker.engine.batches import IGNORED
+from worker.tasks.llm.training.batches import IGNORED
 
 
 class TokenTrainer(Trainer):  # type: ignore[misc]

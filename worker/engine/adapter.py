@@ -1,0 +1,79 @@
+"""LoRA: a small adapter is trained beside a frozen model, and merged into it where that is asked.
+
+peft is imported only where an adapter is asked for: it takes a second to start.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from worker.common import Lora, Memory
+from worker.engine.model import Loaded, adapter_of
+from worker.errors import BadConfig
+
+
+def adapt(loaded: Loaded, params: Memory, kind: str | None, **more: Any) -> Loaded:
+    """Return the model with a fresh adapter where `params` ask for one, otherwise as it is.
+
+    `kind` is peft's name of what the model does, such as `CAUSAL_LM`; `more` are further settings
+    of peft's, such as `modules_to_save`: layers that are new and trained whole. Raises `BadConfig`.
+    """
+    lora = adapter_of(params)
+    if lora is None:
+        return loaded
+    model = _adapted(loaded, lora, quantized=params.quantization is not None, kind=kind, more=more)
+    return replace(loaded, model=model)
+
+
+def _adapted(
+    loaded: Loaded, lora: Lora, *, quantized: bool, kind: str | None, more: dict[str, Any]
+) -> Any:
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
+    model, ref = loaded.model, loaded.source.ref
+    if quantized:
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    wanted = [name.strip() for name in lora.target_modules.split(",")]
+    settings = LoraConfig(
+        task_type=kind,
+        r=lora.lora_r,
+        lora_alpha=lora.lora_alpha,
+        lora_dropout=lora.lora_dropout,
+        target_modules=wanted[0] if wanted == ["all-linear"] else wanted,
+        base_model_name_or_path=ref.name,
+        revision=ref.revision,
+        **more,
+    )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", FutureWarning
+            )  # peft uses a name that transformers renames
+            return get_peft_model(model, settings)
+    except ValueError as error:
+        raise BadConfig(f"No adapter fits: {error}", fix="--target-modules all-linear") from error
+
+
+def merged(loaded: Loaded, params: Memory, folder: Path) -> Any:
+    """Return the model with its adapter merged in.
+
+    Weights that were rounded to train beside them, to few bits or to bfloat16 from a checkpoint in
+    float16, are not what was published, and merging would round the adapter too: it goes to
+    `folder`, and from there into the base as it was published, in main memory.
+    """
+    model, precision = loaded.model, loaded.precision
+    exact = precision.weights in {precision.checkpoint, torch.float32}
+    if exact and params.quantization is None:
+        return model.merge_and_unload()
+    from peft import PeftModel
+
+    model.save_pretrained(folder)
+    base = loaded.source.load(dtype=precision.checkpoint)
+    if getattr(model, "generation_config", None) is not None:
+        base.generation_config = model.generation_config
+    return PeftModel.from_pretrained(base, folder).merge_and_unload()

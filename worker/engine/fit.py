@@ -1,0 +1,80 @@
+"""A training from its first step to the finished folder: the part that is the same for all tasks.
+
+A task that trains with transformers, here one that tells pictures apart, does it in five lines:
+
+    source = Source(run.model, AutoModelForImageClassification, more={"num_labels": 3})
+    loaded = load(source, params)                                    # model.py, and adapter.py
+    args = training_arguments(params, run.work / "checkpoints", ...)  # arguments.py
+    if fit(Trainer(model=loaded.model, args=args, ...), params, run, unit="images"):
+        finish(loaded, params, run, source.processor(AutoImageProcessor).save_pretrained)
+
+It does not know what is trained, nor from what rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
+
+from worker.common import TransformersSettings
+from worker.contract import SAVED, Phase
+from worker.engine.adapter import merged
+from worker.engine.arguments import trackers
+from worker.engine.model import Loaded, adapter_of
+from worker.engine.phases import phase
+from worker.engine.reporting import Report, StopWhenAsked
+from worker.engine.saving import save_model
+from worker.task import Run
+
+
+def begin(params: TransformersSettings) -> None:
+    """Make chance repeatable, and raise `BadConfig` where the tracker asked for is missing."""
+    trackers(params.log)
+    set_seed(params.seed)
+
+
+def fit(trainer: Trainer, params: TransformersSettings, run: Run, *, unit: str) -> bool:
+    """Train, from `run.last_checkpoint` on if there is one; whether it came to its end.
+
+    It did not where `run.stop` was set: then it has left a checkpoint. `unit` is what progress
+    counts, in the plural: `images`. Raises whatever torch raises when memory runs out.
+    """
+    trainer.remove_callback(PrinterCallback)  # the events say it all
+    for callback in (Report(run.emit), StopWhenAsked(run.stop), *_curves(params, run)):
+        trainer.add_callback(callback)
+    trainer.train(resume_from_checkpoint=str(run.last_checkpoint) if run.last_checkpoint else None)
+    return not run.stop.is_set()
+
+
+def finish(
+    loaded: Loaded, params: TransformersSettings, run: Run, save_beside: Callable[[Path], object]
+) -> None:
+    """Leave the finished model in `run.output`, the adapter merged in where that is asked.
+
+    `save_beside` writes what loading it takes beside the weights, such as the tokenizer.
+    """
+    with phase(run.emit, "saving"):
+        lora, model = adapter_of(params), loaded.model
+        if lora and lora.merge_adapter:
+            model = merged(loaded, params, run.work / "adapter")
+        save_model(model, run.output, loaded.precision.checkpoint)
+        save_beside(run.output)
+        _keep_curves(params, run)
+    run.emit(Phase(name=SAVED))
+
+
+def _curves(params: TransformersSettings, run: Run) -> list[TrainerCallback]:
+    if params.log != "tensorboard":
+        return []
+    from worker.engine import curves  # takes half a second that few need
+
+    return [curves.Curves(run.work / curves.FOLDER)]
+
+
+def _keep_curves(params: TransformersSettings, run: Run) -> None:
+    if params.log == "tensorboard":
+        from worker.engine import curves
+
+        curves.keep(run.work, run.output)

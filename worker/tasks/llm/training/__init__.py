@@ -1,0 +1,1 @@
+"""Trains language models. torch is imported here, and so nothing imports this before training."""

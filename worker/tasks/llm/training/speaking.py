@@ -1,0 +1,54 @@
+"""The tokenizer that goes out with a model: its chat template, and where what it says ends."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+_MARKS = re.compile(r"(?<=\{%)(-?\s*)(end)?generation(?=\s*-?%\})")
+"""What templates tell the trainer and not every program that loads the model understands."""
+
+_OURS_ALONE = ("backend", "is_local", "local_files_only")
+"""Keys transformers 5 adds to a tokenizer's config that say nothing about the tokenizer."""
+
+
+def save_tokenizer(tokenizer: Any, template: str | None, folder: Path) -> None:
+    """Write the tokenizer with the chat template the model was trained on."""
+    if template is not None:
+        tokenizer.chat_template = without_marks(template)
+    tokenizer.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if config.get("tokenizer_class") == "TokenizersBackend":  # transformers 4 does not know it
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    for key in _OURS_ALONE:
+        config.pop(key, None)
+    path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def without_marks(template: str) -> str:
+    """Return a template that writes the same text, white space too, without `generation` tags."""
+    return _MARKS.sub(lambda mark: mark[1] + ("endif" if mark[2] else "if true"), template)
+
+
+def ends_turns(model: Any, tokenizer: Any, end: str | None, template: str | None) -> None:
+    """Let generation stop at `end`, the token that ends what the model learned to say.
+
+    Where the model did not stop there before, it also becomes the tokenizer's end of text: an
+    adapter is loaded with its base model's generation config, and those who write
+    `eos_token_id=tokenizer.eos_token_id` then get it right. A template that writes the end of
+    text itself keeps the one it was trained with.
+    """
+    config = getattr(model, "generation_config", None)
+    token = tokenizer.convert_tokens_to_ids(end) if end else None
+    if end is None or config is None or token in {None, tokenizer.unk_token_id}:
+        return
+    known = config.eos_token_id
+    ends = [known] if isinstance(known, int) else list(known or [])
+    if token in ends:
+        return
+    config.eos_token_id = [*ends, token]
+    if "eos_token" not in (template or ""):
+        tokenizer.eos_token = end
