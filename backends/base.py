@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from backends.errors import BackendError, JobGone, UnknownFlavor
 from backends.handle import Handle
@@ -37,7 +37,7 @@ Report = Callable[[str, float | None], None]
 
 
 def silent(what: str, done: float | None) -> None:
-    """Be a `Report` nobody reads."""
+    """Take a report and show it to nobody: the default where no progress is wanted."""
 
 
 def spec_in(text: bytes | str, where: str) -> JobSpec:
@@ -74,12 +74,28 @@ class Flavor:
     """Model of the GPU, as the provider says it."""
 
     accelerators: int = 0
+    """GPUs with memory of their own; none where the one there is shares the main memory."""
+
     vram_bytes: float = 0.0
     """Memory of all GPUs together."""
 
     cpus: float = 0.0
     short_names: tuple[str, ...] = ()
     """What users may write instead, as in `spaces-a100`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that the account a job runs under must have at the Hub."""
+
+    what: Literal["plan", "credit"]
+    """A paid plan, or money that can be spent."""
+
+    refusal: str
+    """What an account that has none is told: `Docker Spaces need a paid plan`."""
+
+    granted: str
+    """What an account that has it is told: `Docker Spaces allowed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +129,38 @@ class Found:
 
 
 class Backend(ABC, Generic[RequestT]):
-    """Six verbs, and what goes with them. All but `launch` may be repeated without harm.
+    """What a place is like, and its verbs. All but `launch` may be repeated without harm.
 
     `token` is the user's; a backend that needs none ignores it. Only `launch` and a following
-    `logs` let time pass, and both do it by `clock`.
+    `logs` let time pass, and both do it by `clock`. Nothing outside this package asks for a
+    backend by name: whatever the rest of hubtrain wants to know, it asks here.
     """
 
     name: ClassVar[str]
     noun: ClassVar[str] = "Machine"
     """What people call the thing a job runs on."""
+
+    sees_my_files: ClassVar[bool]
+    """Whether its machines read and write folders of this one.
+
+    Data and model then stay here. Otherwise the data goes to a private dataset on the Hub, the
+    base model must be on the Hub, and no folder here gets the model.
+    """
+
+    keeps_disk: ClassVar[bool]
+    """Whether what a job leaves on its machine's disk is still there when the job is over.
+
+    Where it is not, a job that pushes nothing would lose its model and is refused.
+    """
+
+    bills: ClassVar[bool]
+    """Whether time on its machines costs money: they are prepared first, and stopped at the end."""
+
+    on_hub: ClassVar[bool]
+    """Whether the Hub runs its machines: a job is then found only at the Hub that launched it."""
+
+    needs: ClassVar[tuple[Need, ...]] = ()
+    """What the account that pays must have at the Hub."""
 
     aliases: ClassVar[tuple[str, ...]] = ()
     """Other names users may write."""
@@ -130,13 +169,10 @@ class Backend(ABC, Generic[RequestT]):
     """What users may write for a flavor: `{"a100": "a100-large"}` makes `spaces-a100`."""
 
     options: ClassVar[type[Params]] = NoOptions
-    """Settings of this backend alone; they become flags of every command that launches."""
+    """Settings of this backend alone; they become flags of every command that launches.
 
-    needs_paid_plan: ClassVar[bool] = False
-    """Whether the Hub makes its machines only for accounts with a paid plan."""
-
-    needs_hub: ClassVar[bool]
-    """Whether the machine reads data and writes its model only by way of the Hub."""
+    They are written into the job (`JobSpec.machine.options`), so none of them may be a secret.
+    """
 
     def __init__(self, token: str | None = None, clock: Clock | None = None) -> None:
         self.token = token
@@ -158,13 +194,29 @@ class Backend(ABC, Generic[RequestT]):
                 return flavor
         raise UnknownFlavor(self.name, name, {f.name: f.usd_per_hour for f in offered})
 
+    @classmethod
+    def options_of(cls, job: JobSpec) -> Any:
+        """Return this backend's `options` as the job was made with.
+
+        Raises `ValueError` for a job of another version of hubtrain, which had other options.
+        """
+        return cls.options.model_validate(job.machine.options)
+
+    def writes(self, owner: str, project: str) -> tuple[str, ...]:
+        """Return the Hub repos that `launch` makes or writes, whose rights are checked before.
+
+        The model's repo is not among them. Where a name holds the job's id, which is not known
+        yet, `…` stands for it.
+        """
+        return ()
+
     @abstractmethod
-    def plan(self, job: JobSpec, options: Any) -> RequestT:
+    def plan(self, job: JobSpec) -> RequestT:
         """Return the request `launch` would send: no network, no clock, no state.
 
         `--dry-run` prints it and the tests compare it, so its `repr` is written for people. It
-        reads nothing but the program's own files. What this provider cannot do raises
-        `PlanRefused` here, before anything costs money.
+        reads nothing but the program's own files; its options are in `options_of(job)`. What this
+        provider cannot do raises `PlanRefused` here, before anything costs money.
         """
 
     @abstractmethod

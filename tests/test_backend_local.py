@@ -37,7 +37,7 @@ def test_a_local_job_survives_the_process_that_launched_it(
         "from worker.contract import JobSpec\n"
         "spec, standin = sys.argv[1:]\n"
         "here = Local()\n"
-        "plan = here.plan(JobSpec.model_validate_json(spec), None)\n"
+        "plan = here.plan(JobSpec.model_validate_json(spec))\n"
         "here.launch(dataclasses.replace(plan, command=(sys.executable, standin)), {})\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -79,7 +79,7 @@ def test_a_handle_leads_out_of_no_folder(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_what_local_training_lacks_is_said_before_it_starts() -> None:
     with pytest.raises(PlanRefused, match="no extra astrology"):
-        Local().plan(job("local", extras=("astrology",)), None)
+        Local().plan(job("local", extras=("astrology",)))
 
 
 KEPT_OUT = (
@@ -107,7 +107,7 @@ def test_a_job_finds_what_training_needs_and_no_other_secret(
     for name in (*KEPT_OUT, *LET_THROUGH):
         monkeypatch.setenv(name, f"canary-{name}")
     local = Local()
-    request = local.plan(job("local", params={"log": "wandb"}), None)
+    request = local.plan(job("local", params={"log": "wandb"}))
     code = "import json, os; print(json.dumps(dict(os.environ)))"
     tells = dataclasses.replace(request, command=(sys.executable, "-c", code))
     handle = local.launch(tells, {"HF_TOKEN": "hf_given"})

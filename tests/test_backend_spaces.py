@@ -59,12 +59,12 @@ def hub(shared_hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubS
 )
 def test_what_a_space_cannot_do_is_refused_in_the_plan(changes: Any, said: str) -> None:
     with pytest.raises(PlanRefused) as refused:
-        Spaces().plan(job("spaces", **changes), None)
+        Spaces().plan(job("spaces", **changes))
     assert said in str(refused.value)
 
 
 def test_a_plan_reads_as_the_steps_that_launch_takes() -> None:
-    request = Spaces().plan(job("spaces", job_id="k4x7qp"), None)
+    request = Spaces().plan(job("spaces", job_id="k4x7qp"))
     lines = repr(request).splitlines()
     assert lines[:4] == [
         "Space ann/support-bot-k4x7qp",
@@ -140,7 +140,7 @@ def spaces(hub: HubServer) -> Spaces:
 
 
 def request_for(spaces: Spaces, **changes: Any) -> SpaceRequest:
-    return with_standin(spaces.plan(job("spaces", **changes), None))
+    return with_standin(spaces.plan(job("spaces", **changes)))
 
 
 def assert_one_that_runs(hub: HubServer, spaces: Spaces, request: SpaceRequest) -> None:
@@ -245,7 +245,7 @@ from backends.spaces.request import SpaceFile
 from worker.contract import JobSpec
 token, spec, standin = sys.argv[1:]
 spaces = Spaces(token)
-plan = spaces.plan(JobSpec.model_validate_json(spec), None)
+plan = spaces.plan(JobSpec.model_validate_json(spec))
 files = [f for f in plan.files if not f.path.startswith("worker/")]
 files.append(SpaceFile("worker/__main__.py", Path(standin).read_bytes()))
 spaces.launch(dataclasses.replace(plan, files=tuple(files)), {"HF_TOKEN": "x"})
@@ -258,7 +258,7 @@ def test_a_launch_killed_between_any_two_requests_is_completed_by_the_next(
 ) -> None:
     for nth in range(1, requests_of_a_launch(hub, spaces) + 1):
         spec = job("spaces")
-        request = with_standin(spaces.plan(spec, None))
+        request = with_standin(spaces.plan(spec))
         hub.fault({"delay": 60}, path="^/api/", nth=nth)
         argv = [
             sys.executable,

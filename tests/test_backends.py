@@ -59,7 +59,7 @@ def bench(
 def test_plan_is_pure_and_equal_twice(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody answers there
     spec = bench.job()
-    first, second = bench.backend.plan(spec, None), bench.backend.plan(spec, None)
+    first, second = bench.backend.plan(spec), bench.backend.plan(spec)
     assert first == second
     assert repr(first) == repr(second)
     assert json.dumps(first.to_json()) == json.dumps(second.to_json())

@@ -160,11 +160,24 @@ def test_a_fine_grained_token_without_the_right(ask: Asking, hub: HubServer) -> 
     assert "this fine-grained token may not write ann/bot" in wrong.text
 
 
-def test_a_free_account_is_offered_jobs(ask: Asking, hub: HubServer) -> None:
+def test_a_token_for_the_model_repo_alone_cannot_make_the_machine(
+    ask: Asking, hub: HubServer
+) -> None:
+    scope = {"entity": {"type": "model", "name": "ann/bot"}, "permissions": ["repo.write"]}
+    made = hub.admin("POST", "tokens", {"user": "ann", "role": "fineGrained", "scoped": [scope]})
+    wrong = only_error(ask(token=made["token"]))
+    assert "this fine-grained token may not write ann/bot-…. Give it" in wrong.text
+    base = model(hub.data.parent / "alone", parameters=1_000_000)
+    local = ask(token=made["token"], backend="local", model=str(base), job={"push_to_hub": True})
+    assert not [f for f in errors(local) if f.topic == "account"], "it makes no other repo"
+
+
+def test_a_free_account_is_told_where_it_can_train(ask: Asking, hub: HubServer) -> None:
     made = hub.admin("POST", "tokens", {"user": "carl", "role": "write"})
     wrong = only_error(ask(token=made["token"]))
     assert "Docker Spaces need a paid plan, and carl has none" in wrong.text
-    assert wrong.fix.startswith("--backend jobs-")
+    assert wrong.text.endswith(f"{hub.endpoint}/pro")
+    assert wrong.fix == "--backend local needs no paid plan", "only what there is is offered"
 
 
 def test_a_repo_that_holds_a_model_is_not_written_over(ask: Asking) -> None:

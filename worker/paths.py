@@ -37,6 +37,9 @@ def spec_for_others(spec: JobSpec) -> JobSpec:
         changes["model"] = model.model_copy(update={"name": _named(model.name)})
     if data.folder:
         changes["data"] = data.model_copy(update={"folder": _named(data.folder)})
+    if spec.machine.options:
+        options = params_for_others(spec.machine.options)
+        changes["machine"] = spec.machine.model_copy(update={"options": options})
     if spec.output:
         changes["output"] = _named(spec.output)
     return spec.model_copy(update=changes)
@@ -44,7 +47,8 @@ def spec_for_others(spec: JobSpec) -> JobSpec:
 
 def text_for_others(text: str, spec: JobSpec) -> str:
     """Return a log or a list of events without the paths of the job, of ours, or of a home."""
-    values = [spec.model.name, spec.data.folder, spec.output, *spec.params.values()]
+    chosen = [*spec.params.values(), *spec.machine.options.values()]
+    values = [spec.model.name, spec.data.folder, spec.output, *chosen]
     places = {value: _named(value) for value in values if isinstance(value, str) and is_path(value)}
     for folder, name in ((home(), "hubtrain"), (Path.home(), "~")):
         if len(folder.parts) > 1:

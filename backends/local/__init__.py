@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from backends.base import Backend, Flavor, Report, Status, silent, spec_in
 from backends.errors import BackendError, JobGone, LaunchFailed, PlanRefused
@@ -35,13 +35,16 @@ class Local(Backend[LocalRequest]):
 
     name = "local"
     aliases: ClassVar[tuple[str, ...]] = ("local-cli", "local-ui")
-    needs_hub = False
+    sees_my_files = True
+    keeps_disk = True
+    bills = False
+    on_hub = False
 
     def flavors(self) -> list[Flavor]:
         """Return this machine, which costs nothing."""
         return [this_machine()]
 
-    def plan(self, job: JobSpec, options: Any) -> LocalRequest:
+    def plan(self, job: JobSpec) -> LocalRequest:
         """Return the process that runs `job`. Refuses while its libraries are not installed."""
         extras = job.extras or (job.task,)
         if lacking := missing(extras):

@@ -20,7 +20,7 @@ def this_machine() -> Flavor:
         description=f"this machine ({platform.system()} {platform.machine()})",
         usd_per_hour=0.0,
         memory_bytes=_memory(),
-        accelerator=gpus[0][0] if gpus else None,
+        accelerator=gpus[0][0] if gpus else _shared_gpu(),
         accelerators=len(gpus),
         vram_bytes=sum(memory for _, memory in gpus),
         cpus=float(os.cpu_count() or 1),
@@ -35,6 +35,12 @@ def _memory() -> float:
 
         return float(psutil.virtual_memory().total)
     return 0.0
+
+
+def _shared_gpu() -> str | None:
+    """Return the GPU of a Mac, which trains in the main memory; none on other machines."""
+    mac = sys.platform == "darwin" and platform.machine() == "arm64"
+    return "Apple GPU" if mac else None
 
 
 def _gpus() -> list[tuple[str, float]]:

@@ -15,12 +15,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from backends.base import Backend, Flavor, Found, Report, Status, silent, spec_in
+from backends.base import Backend, Flavor, Found, Need, Report, Status, silent, spec_in
 from backends.errors import BackendError, JobGone
 from backends.handle import Handle
 from backends.spaces import logs
 from backends.spaces.launch import Launch, delete, job_of
-from backends.spaces.request import FREE, JOB_TAG, TAG, SpaceRequest, plan
+from backends.spaces.request import FREE, JOB_TAG, TAG, SpaceRequest, plan, space_name
 from worker.clock import ALPHABET
 from worker.contract import JOB_FILE, EndReason, JobSpec
 from worker.errors import NotThere, NoWrite
@@ -51,9 +51,12 @@ class Spaces(Backend[SpaceRequest]):
     """A private Docker Space per job, found again by its name, `owner/project-job`."""
 
     name = "spaces"
-    needs_hub = True
-    needs_paid_plan = True
     noun = "Space"
+    sees_my_files = False
+    keeps_disk = False
+    bills = True
+    on_hub = True
+    needs = (Need("plan", "Docker Spaces need a paid plan", "Docker Spaces allowed"),)
     short_names: ClassVar[Mapping[str, str]] = {
         "cpu": FREE,
         "cpuf": FREE,
@@ -78,7 +81,11 @@ class Spaces(Backend[SpaceRequest]):
         )
         return sorted((self._flavor(o) for o in offers), key=lambda f: (f.usd_per_hour, f.name))
 
-    def plan(self, job: JobSpec, options: Any) -> SpaceRequest:
+    def writes(self, owner: str, project: str) -> tuple[str, ...]:
+        """Return the Space, which is a repo of its own."""
+        return (space_name(owner, project, "…"),)
+
+    def plan(self, job: JobSpec) -> SpaceRequest:
         """Return the Space that runs `job`."""
         return plan(job)
 

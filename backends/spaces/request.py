@@ -126,6 +126,11 @@ class SpaceRequest:
         }
 
 
+def space_name(owner: str, project: str, job_id: str) -> str:
+    """Return the repo of a job's Space: the same job always has the same one."""
+    return f"{owner}/{project}-{job_id}"
+
+
 def plan(job: JobSpec) -> SpaceRequest:
     """Return the Space that runs `job`. Raises `PlanRefused` for what no Space can do."""
     _refuse_what_cannot_be(job)
@@ -133,7 +138,7 @@ def plan(job: JobSpec) -> SpaceRequest:
     deadline = job.limits.max_seconds
     timed = deadline is not None and flavor != FREE
     return SpaceRequest(
-        repo_id=f"{job.owner}/{job.project}-{job.job_id}",
+        repo_id=space_name(str(job.owner), job.project, job.job_id),
         job_id=job.job_id,
         flavor=flavor,
         usd_per_hour=job.machine.usd_per_hour,

@@ -92,7 +92,6 @@ class Submitted:
 def submit(
     order: Order,
     backend: Backend[Any],
-    options: Any,
     secrets: Mapping[str, str],
     *,
     records: Records,
@@ -109,7 +108,7 @@ def submit(
     if known is not None:
         return Submitted(record, Handle.parse(known), existed=True)
     try:
-        handle = backend.launch(backend.plan(record.spec, options), secrets, report)
+        handle = backend.launch(backend.plan(record.spec), secrets, report)
     except (LaunchFailed, PlanRefused) as error:  # nothing of it is left: the next try is a new job
         records.add(record.job_id, [_failed(error, clock)])
         raise
@@ -127,7 +126,7 @@ def find_launch(record: Record, backend: Backend[Any]) -> Handle | None:
     Asks the provider. A job this machine cannot even plan any more has not been launched from it.
     """
     try:
-        request = backend.plan(record.spec, backend.options())
+        request = backend.plan(record.spec)
     except (PlanRefused, ValueError):
         return None
     return backend.find(request)

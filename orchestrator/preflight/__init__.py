@@ -116,17 +116,18 @@ class _Check:
         )
 
     @property
-    def _needs_account(self) -> bool:
-        return self.backend.needs_hub or self.request.job.push_to_hub
+    def _needs_account(self) -> str:
+        """What of the job needs an account of the Hub; empty if nothing does."""
+        if self.backend.on_hub or not self.backend.sees_my_files:
+            return self.backend.name
+        return "--push-to-hub" if self.request.job.push_to_hub else ""
 
     def _account(self) -> Account | None:
-        if not self._needs_account:
+        if not (what := self._needs_account):
             return None
         if self.hub is None or not self.request.token_given:
             raise NoWrite(
-                f"no Hub token, and {self.backend.name} needs one with write access"
-                if self.backend.needs_hub
-                else "no Hub token, and --push-to-hub needs one with write access",
+                f"no Hub token, and {what} needs one with write access",
                 fix=f"`hf auth login`, or set HF_TOKEN; make one at {endpoint()}/settings/tokens",
             )
         with self.doing("account"):
@@ -152,12 +153,10 @@ class _Check:
         owner = self._owner(known)
         push = self.request.job.push_target(owner) if owner else None
         if known is not None and owner is not None:
-            writes = dict.fromkeys([push.repo_id] if push else [])
-            if self.backend.needs_hub:
-                writes[f"{owner}/{self.request.project}"] = None
+            writes = [push.repo_id] if push else []
+            writes += self.backend.writes(owner, self.request.project)
             rights = Findings()
-            plan = self.backend.needs_paid_plan
-            check_account(known, owner, tuple(writes), rights, needs_plan=plan)
+            check_account(known, owner, tuple(writes), rights, self.backend.needs)
             self.findings.merge(rights)
             if not rights.wrong:
                 self.findings.merge(target.result())
@@ -172,7 +171,7 @@ class _Check:
     def _look_for_model(self, account: Future[Account | None]) -> Found:
         name = self.request.params.model
         found = find_model(name, partial(_name_of, account), self.hub, self.clock)
-        if is_folder(name) and self.backend.needs_hub:
+        if is_folder(name) and not self.backend.sees_my_files:
             raise BadConfig(
                 f"--model {name} is a folder of this machine, which {self.backend.name} cannot "
                 "read.",

@@ -1,4 +1,4 @@
-"""Who pays and writes, and whether the token and the plan allow what the job does."""
+"""Who pays and writes, and whether the token and the account allow what the job does."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import backends
+from backends.base import Need
 from orchestrator.preflight.report import Findings, Held
 from orchestrator.words import already
 from worker.clock import Clock
@@ -20,14 +22,17 @@ if TYPE_CHECKING:
 
 WRITING_ROLES = frozenset({"admin", "write", "contributor"})
 
+_CALLED = {"plan": "paid plan", "credit": "credit"}
+"""What a `Need` is of, in words."""
+
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
     """A place repos can be made in, and what the token's owner is there."""
 
     name: str
-    paid: bool | None
-    """Whether it has a paid plan; none where the Hub does not say."""
+    has: Mapping[str, bool | None]
+    """Whether it has what a `Need` may ask for; none where the Hub does not say."""
 
     may_write: bool
 
@@ -68,13 +73,14 @@ def who(hub: HfApi, clock: Clock) -> Account:
         raise bad_token() from error
     name = str(answer["name"])
     token = (answer.get("auth") or {}).get("accessToken") or {}
-    spaces = [Namespace(name, answer.get("isPro"), may_write=True)]
-    spaces += [_organisation(org) for org in answer.get("orgs") or []]
+    own = {"plan": answer.get("isPro"), "credit": answer.get("canPay")}
+    places = [Namespace(name, own, may_write=True)]
+    places += [_organisation(org) for org in answer.get("orgs") or []]
     return Account(
         name=name,
         token_role=str(token.get("role", "")),
         scoped=tuple((token.get("fineGrained") or {}).get("scoped") or ()),
-        namespaces={space.name: space for space in spaces},
+        namespaces={place.name: place for place in places},
     )
 
 
@@ -101,15 +107,20 @@ def _refuse_closed(account: Account, closed: list[str], owner: str, findings: Fi
 def _organisation(org: Mapping[str, Any]) -> Namespace:
     says = "isEnterprise" in org or "plan" in org
     paid = bool(org.get("isEnterprise") or org.get("plan")) if says else None
-    return Namespace(str(org["name"]), paid, org.get("roleInOrg") in WRITING_ROLES)
+    has = {"plan": paid, "credit": org.get("canPay")}
+    return Namespace(str(org["name"]), has, org.get("roleInOrg") in WRITING_ROLES)
 
 
 def check_account(
-    account: Account, owner: str, writes: tuple[str, ...], findings: Findings, *, needs_plan: bool
+    account: Account,
+    owner: str,
+    writes: tuple[str, ...],
+    findings: Findings,
+    needs: tuple[Need, ...] = (),
 ) -> None:
-    """Find whether `account` may write the repos `writes`, and make Docker Spaces of `owner`'s.
+    """Find whether `account` may write the repos `writes`, and whether `owner` has what it needs.
 
-    The latter only if the backend `needs_plan`.
+    `needs` are those of the backend: what the namespace that pays must have.
     """
     tokens = f"{endpoint()}/settings/tokens"
     target = writes[0] if writes else owner
@@ -129,24 +140,40 @@ def check_account(
             f"the repos of {owner} at {tokens}",
         )
     else:
-        _check_plan(account, account.namespaces[owner], target, findings, needs_plan=needs_plan)
+        _check_needs(account, account.namespaces[owner], target, findings, needs)
 
 
-def _check_plan(
-    account: Account, space: Namespace, target: str, findings: Findings, *, needs_plan: bool
+def _check_needs(
+    account: Account, payer: Namespace, target: str, findings: Findings, needs: tuple[Need, ...]
 ) -> None:
-    if needs_plan and space.paid is False:
-        findings.error(
-            "account",
-            f"Docker Spaces need a paid plan, and {space.name} has none: "
-            f"{endpoint()}/{'pro' if space.name == account.name else 'enterprise'}",
-            "--backend jobs-… needs only credit",
-        )
+    lacking = [need for need in needs if payer.has.get(need.what) is False]
+    for need in lacking:
+        where = f"{endpoint()}/{_page(need, own=payer.name == account.name)}"
+        text = f"{need.refusal}, and {payer.name} has none: {where}"
+        findings.error("account", text, _without(need))
+    if lacking:
         return
-    plan = " (PRO)" if account.namespaces[account.name].paid else ""
+    plan = " (PRO)" if account.namespaces[account.name].has["plan"] else ""
     parts = [f"{account.name}{plan}", f"token can write {target}"]
-    parts += ["Docker Spaces allowed"] if needs_plan and space.paid else []
+    parts += [need.granted for need in needs if payer.has.get(need.what)]
     findings.ok("account", " · ".join(parts))
+
+
+def _page(need: Need, *, own: bool) -> str:
+    """Return where on the Hub an account gets what it lacks."""
+    if need.what == "credit":
+        return "settings/billing"
+    return "pro" if own else "enterprise"
+
+
+def _without(need: Need) -> str:
+    """Return which backends there are that do not need it; empty if there are none."""
+    able = [
+        name
+        for name in backends.names()
+        if need.what not in {other.what for other in backends.load(name).needs}
+    ]
+    return f"--backend {' or '.join(able)} needs no {_CALLED[need.what]}" if able else ""
 
 
 def check_target(hub: HfApi, repo_id: str, overwrite: bool, clock: Clock) -> Findings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -77,10 +76,10 @@ def check_machine(
         Choice(
             flavor,
             footprint(capacity(flavor)),
-            estimate(work, flavor, limits, rented=backend.needs_hub),
+            estimate(work, flavor, limits, rented=backend.bills),
         )
         for flavor in flavors
-        if flavor.name == wanted or not (backend.needs_hub and _lent(flavor))
+        if flavor.name == wanted or not (backend.bills and _lent(flavor))
     ]
     able = [c for c in all_of_them if not _unable(request.params, c.flavor, backend)]
     offered = able if able and wanted is None else all_of_them
@@ -224,9 +223,8 @@ def _say_alternative(chosen: Choice, fitting: Sequence[Choice], findings: Findin
 def _unable(params: Any, flavor: Flavor, backend: Backend[Any]) -> tuple[str, str] | None:
     """Return why a machine cannot multiply in the precision asked for, and what to type."""
     asked = getattr(params, "mixed_precision", None)
-    mac = sys.platform == "darwin" and not backend.needs_hub  # trains on its own GPU, in either
-    if asked == "fp16" and not flavor.accelerators and not mac:
-        where = flavor.name if backend.needs_hub else "this machine"
+    if asked == "fp16" and not flavor.accelerator:
+        where = flavor.description if flavor.name == backend.name else flavor.name
         return f"fp16 needs a GPU, and {where} has none.", "--mixed-precision none"
     if asked == "bf16" and accelerator_of(flavor) in NO_BF16:
         return f"{flavor.accelerator} has no bfloat16.", "--mixed-precision fp16"

@@ -17,7 +17,7 @@ LONGEST = 96
 """Characters of a repo's name on the Hub."""
 
 SUFFIX = 7
-"""Characters of `-` and a job id, which follow the project's name in the Space's."""
+"""Characters of `-` and a job id, which follow the project's name where a job has a repo."""
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?")
 
@@ -32,7 +32,7 @@ def check_project(request: Request, backend: Backend[Any], findings: Findings) -
             f"--project-name {cleaned(request.project)}",
         )
     target = request.job.push_target(request.owner or "you")
-    if target is None and backend.needs_hub:
+    if target is None and not backend.keeps_disk:
         findings.error(
             "project",
             f"{backend.name} keeps no files after a job, so its model has to go to the Hub.",

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import netrc
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
+
+from worker.errors import BadConfig
+from worker.redact import Redactor
 
 WANDB_KEY, WANDB_HOST = "WANDB_API_KEY", "WANDB_BASE_URL"
 WANDB_CLOUD = "https://api.wandb.ai"
@@ -30,6 +33,23 @@ def secrets_of(
         elif value:
             found[name] = value
     return found
+
+
+def refuse_written_down(
+    options: Mapping[str, Any], secrets: Mapping[str, str], spelled: Callable[[str], str]
+) -> None:
+    """Raise `BadConfig` if an option of a backend is, or holds, a secret.
+
+    Options are written into the job, and with it into its record, its plan and its repos.
+    """
+    hide = Redactor(secrets)
+    held = [name for name, value in options.items() if hide(str(value)) != str(value)]
+    if held:
+        raise BadConfig(
+            f"{', '.join(map(spelled, held))} holds a secret, and settings are written down in the"
+            " job's record and repos.",
+            fix="Leave it out; the Hub token is sent as a secret by itself.",
+        )
 
 
 def _wandb(key: str, environ: Mapping[str, str]) -> dict[str, str]:

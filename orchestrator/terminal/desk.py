@@ -101,7 +101,7 @@ class Desk:
         """Return the Hub that has the job where that is not the one of here; else nothing."""
         if record.hub in {"", endpoint()}:
             return ""
-        return record.hub if backends.load(record.spec.machine.backend).needs_hub else ""
+        return record.hub if backends.load(record.spec.machine.backend).on_hub else ""
 
     def _adopt(self, handle: Handle) -> Record:
         """Take over a job that another laptop launched."""

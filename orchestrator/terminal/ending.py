@@ -86,7 +86,7 @@ def _results(story: Story) -> dict[str, float]:
 def _billing(story: Story, machine: Machine, now: datetime) -> str | None:
     """Say what became of a machine that could have cost something; this one never does."""
     seen, backend = story.machine, backends.load(machine.backend)
-    if story.handle is None or not backend.needs_hub or not story.state.final:
+    if story.handle is None or not backend.bills or not story.state.final:
         return None
     if seen is None:
         return f"{backend.noun} not seen since: hubtrain gc stops it if it is still there"

@@ -21,7 +21,7 @@ from orchestrator.plan import Plan, Value, chosen
 from orchestrator.preflight import Findings, Report, Request, check
 from orchestrator.settings.job import JobSettings, project_of
 from orchestrator.settings.layers import FLAGS, Settings
-from orchestrator.settings.secrets import secrets_of
+from orchestrator.settings.secrets import refuse_written_down, secrets_of
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import MENDABLE
 from orchestrator.terminal.follow import detachable, follow, unlaunched
@@ -92,6 +92,8 @@ def _asked(task: Task[Any], settings: Settings, desk: Desk) -> Asked:
     if job is None or params is None or place is None or options is None or project is None:
         raise BadConfig("\n".join(f"{f.text} {f.fix}".strip() for f in found.in_order()))
     backend = place.backend(desk.token, desk.clock)
+    secrets = secrets_of(params, desk.token)
+    refuse_written_down(options.model_dump(mode="json"), secrets, settings.spelled)
     return Asked(
         task,
         params,
@@ -101,7 +103,7 @@ def _asked(task: Task[Any], settings: Settings, desk: Desk) -> Asked:
         options,
         project,
         typed=frozenset(n for n, origin in settings.origins.items() if origin == FLAGS),
-        secrets=secrets_of(params, desk.token),
+        secrets=secrets,
         shown=chosen((job, params, options), settings, task.shown(params)),
         notes=tuple(Finding("warn", "settings", note) for note in settings.notes),
     )
@@ -173,17 +175,17 @@ def _scratch() -> Path:
 
 def _output(asked: Asked) -> Path | None:
     """Return the folder of this machine that gets the model; none if it goes to the Hub alone."""
-    return None if asked.backend.needs_hub else Path.cwd() / asked.project
+    return Path.cwd() / asked.project if asked.backend.sees_my_files else None
 
 
 def _order(
     asked: Asked, report: Report, package: packing.Package, data: DataRef | None = None
 ) -> Order:
     """Return the job as asked for; without `data` as it will be once that has been sent."""
-    if asked.backend.needs_hub:
-        planned = packing.planned_ref(package, report.owner)
-    else:
+    if asked.backend.sees_my_files:
         planned = packing.planned_folder(package, home() / "data")
+    else:
+        planned = packing.planned_ref(package, report.owner)
     return Order(
         task=asked.task.name,
         params=asked.params.model_dump(mode="json"),
@@ -198,6 +200,7 @@ def _order(
             flavor=report.flavor.name,
             accelerators=report.flavor.accelerators,
             usd_per_hour=report.flavor.usd_per_hour,
+            options=asked.options.model_dump(mode="json"),
         ),
         limits=asked.job.limits(),
         output=_output(asked),
@@ -209,7 +212,7 @@ def _order(
 def _plan(asked: Asked, report: Report, package: packing.Package) -> PlannedRequest:
     """Return what would be sent, for a job whose id nobody knows yet. Raises `PlanRefused`."""
     order = _order(asked, report, package)
-    plan: PlannedRequest = asked.backend.plan(order.spec("xxxxxx"), asked.options)
+    plan: PlannedRequest = asked.backend.plan(order.spec("xxxxxx"))
     return plan
 
 
@@ -222,15 +225,14 @@ def _show(desk: Desk, report: Report, plan: Plan) -> int:
 def _submitted(desk: Desk, asked: Asked, report: Report, package: packing.Package) -> Submitted:
     records = desk.records  # opened before anything is sent: without a record nothing is launched
     with desk.screen.stages() as stages:
-        if asked.backend.needs_hub:
-            data = packing.upload(package, hub(desk.token), str(report.owner), stages, desk.clock)
-        else:
+        if asked.backend.sees_my_files:
             data = packing.local_ref(package, home() / "data")
+        else:
+            data = packing.upload(package, hub(desk.token), str(report.owner), stages, desk.clock)
         order = _order(asked, report, package, data)
         return submit(
             order,
             asked.backend,
-            asked.options,
             asked.secrets,
             records=records,
             clock=desk.clock,

@@ -89,7 +89,7 @@ class LocalBench(Bench):
     name = "local"
 
     def plan(self, spec: JobSpec) -> Any:
-        request = self.backend.plan(spec, None)
+        request = self.backend.plan(spec)
         return dataclasses.replace(request, command=(sys.executable, str(STANDIN)))
 
     def kept(self, request: Any) -> str:
@@ -101,7 +101,7 @@ class SpacesBench(Bench):
     name = "spaces"
 
     def plan(self, spec: JobSpec) -> SpaceRequest:
-        return with_standin(self.backend.plan(spec, None))
+        return with_standin(self.backend.plan(spec))
 
     def kept(self, request: SpaceRequest) -> str:
         api = self.backend.api  # type: ignore[attr-defined]

@@ -76,7 +76,10 @@ class Scripted(Backend[Any]):
 
     name = "spaces"
     noun = "Space"
-    needs_hub = True
+    sees_my_files = False
+    keeps_disk = False
+    bills = True
+    on_hub = True
     short_names: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, far: Far, token: str | None = None) -> None:
@@ -86,7 +89,7 @@ class Scripted(Backend[Any]):
     def flavors(self) -> list[Flavor]:
         return []
 
-    def plan(self, job: JobSpec, options: Any) -> Any:
+    def plan(self, job: JobSpec) -> Any:
         return job
 
     def launch(self, request: Any, secrets: Mapping[str, str], report: Report = silent) -> Handle:

@@ -70,6 +70,8 @@ class Machine(Frozen):
     """GPUs that are paid for, and so have to be there before anything is trained."""
 
     usd_per_hour: float = 0.0
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the backend alone, as its options class validates them. No secret is one."""
 
     @property
     def words(self) -> tuple[str, ...]:
