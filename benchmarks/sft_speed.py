@@ -82,8 +82,7 @@ def by_hand(model: Path, data: Path) -> float:
     from worker.tasks.llm.training.batches import Collate, TrainingRows
     from worker.tasks.llm.training.corpus import tokenized
 
-    assert run.model is not None
-    source = Source(run.model, AutoModelForCausalLM)
+    source = Source(run.base, AutoModelForCausalLM)
     corpus = tokenized(params, run, source.processor(AutoTokenizer))
     rows = TrainingRows(corpus.train, best_fit([*map(len, corpus.train)], ROW_TOKENS))
     loaded = load(source, params)

@@ -49,7 +49,7 @@ def account(*events: Event, **changes: Any) -> Account:
 EVENTS: list[Event] = [
     Progress(step=300, total_steps=300, tokens=99_000),
     *(Metric(step=n, values={"loss": 3.0 / n, "lr": 1e-4}) for n in range(1, 301)),
-    Metric(step=300, values={"valid_loss": 1.081, "perplexity": 2.95}),
+    Metric(step=300, values={"valid_loss": 1.081, "valid_perplexity": 2.95}),
 ]
 
 
@@ -107,7 +107,7 @@ def test_the_manifest_holds_all_that_a_rerun_needs(tmp_path: Path) -> None:
     assert JobSpec.model_validate(told["spec"]) == account().spec
     assert told["cost_usd"] == round(19 / 60, 4)
     assert told["versions"] == {"torch": "2.13.0"}
-    assert told["metrics"]["perplexity"] == 2.95
+    assert told["metrics"]["valid_perplexity"] == 2.95
     assert told["curve"][0] == {"step": 1.0, "loss": 3.0, "lr": 1e-4}
     assert yaml.safe_load((tmp_path / "README.md").read_text().split("---")[1])["base_model"]
 

@@ -73,7 +73,7 @@ PUSHED = Pushed(
     size_bytes=38_000_000,
     at=at(20),
 )
-VALID = Metric(step=300, values={"valid_loss": 1.081, "perplexity": 2.948}, at=at(20))
+VALID = Metric(step=300, values={"valid_loss": 1.081, "valid_perplexity": 2.948}, at=at(20))
 
 
 def ended(reason: EndReason) -> Record:

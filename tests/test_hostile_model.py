@@ -87,6 +87,6 @@ def test_of_a_very_long_row_only_the_beginning_is_counted(tmp_path: Path) -> Non
     took = time.monotonic() - began
     assert report.ok, errors(report)
     assert "1 row is very long: only the beginning was counted" in said(report, "data")
-    whole = report.known.data.tokens
+    whole = report.known.data.units
     assert 3_000_000 < whole < 11_000_000 and report.known.data.steps > 3000
     assert took < 20

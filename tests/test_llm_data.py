@@ -488,13 +488,13 @@ def test_nothing_heavy_is_imported() -> None:
 
 
 def test_memory_grows_with_what_is_trained_and_kept() -> None:
-    task = tasks.load("llm")
-    lora, full = (task.footprint(params(peft=peft), FACTS) for peft in (True, False))
+    task, data = tasks.load("llm"), DataReport(rows=10, units=1000)
+    lora, full = (task.footprint(params(peft=peft), FACTS, data) for peft in (True, False))
     assert lora.low < lora.expected < lora.high < full.expected
-    kept = task.footprint(params(peft=True), FACTS, 1e12)
+    kept = task.footprint(params(peft=True), FACTS, data, 1e12)
     assert kept.expected > lora.expected and "no checkpointing" in kept.explained
-    assert task.footprint(params(peft=True), FACTS, 1e9) == lora
-    assert task.flops(params(), FACTS, 1000) > 6 * 135e6 * 1000
+    assert task.footprint(params(peft=True), FACTS, data, 1e9) == lora
+    assert task.flops(params(), FACTS, data) > 6 * 135e6 * 1000
 
 
 def test_questions_and_answers_under_other_names_are_recognised() -> None:

@@ -73,6 +73,7 @@ def test_a_job_that_is_right_is_described(ask: Asking, hub: HubServer) -> None:
     assert "chats.jsonl · 36 conversations · 10% held out" in said(report, "data")
     assert "of 16 GB on t4-small · LoRA r16" in said(report, "memory")
     assert " at $0.40/h  →  $" in said(report, "price") and "would fit too" in said(report, "price")
+    assert report.model
     assert (report.model.revision, report.flavor.name, report.owner) == (commit, "t4-small", "ann")
     assert report.known.data.rows == 36
     assert report.push is not None and report.push.repo_id == "ann/bot"
@@ -86,7 +87,7 @@ def test_a_local_job_needs_no_token_and_no_hub(ask: Asking, hub: HubServer, tmp_
     hub.forget_requests()
     report = ask(user=None, backend="local", model=str(folder))
     assert report.ok, errors(report)
-    assert report.model.name == str(folder) and report.model.revision is None
+    assert report.model and report.model.name == str(folder) and report.model.revision is None
     assert "nothing to pay" in said(report, "price")
     assert report.owner is None
     assert not hub.requests(), "nobody was asked"

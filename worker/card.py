@@ -112,15 +112,15 @@ def card(account: Account, *, adapter: bool) -> str:
     )
     here.filters |= FILTERS
     spec, story = account.spec, account.story
+    task, repo_id = tasks.load(spec.task), spec.push.repo_id if spec.push else None
     rows = curve(story.history, CARD_POINTS)[-4 * CARD_POINTS :]
     names = [n for n in _CURVES if any(n in row for row in rows)]
     return here.get_template("card.md.jinja").render(
         front_matter=yaml.safe_dump(front_matter(account, adapter=adapter), sort_keys=False),
         title=spec.project,
         adapter=adapter,
-        auto_class=tasks.load(spec.task).auto_class,
         base=_linked(spec),
-        repo_id=spec.push.repo_id if spec.push else spec.output or spec.project,
+        loading=task.loading(repo_id or spec.output or spec.project, adapter=adapter),
         metrics=[(name.replace("_", " "), shown(v)) for name, v in _told(story)],
         curve_names=[name.replace("_", " ") for name in names],
         curve=[[f"{row['step']:.0f}", *(shown(row.get(n)) for n in names)] for row in rows],
@@ -132,13 +132,13 @@ def card(account: Account, *, adapter: bool) -> str:
 def front_matter(account: Account, *, adapter: bool) -> dict[str, Any]:
     """Return the card's metadata, as the Hub reads it."""
     spec = account.spec
-    trainer = spec.params.get("trainer")
+    trainer, task, base = spec.params.get("trainer"), tasks.load(spec.task), _on_hub(spec)
     matter: dict[str, Any] = {
-        "base_model": spec.model.name if _on_hub(spec) else None,
-        "base_model_relation": ("adapter" if adapter else "finetune") if _on_hub(spec) else None,
+        "base_model": base,
+        "base_model_relation": ("adapter" if adapter else "finetune") if base else None,
         "datasets": [data] if (data := _public_data(spec)) else None,
-        "library_name": "peft" if adapter else "transformers",
-        "pipeline_tag": tasks.load(spec.task).pipeline_tag,
+        "library_name": "peft" if adapter else task.library,
+        "pipeline_tag": task.pipeline_tag,
         "license": account.license,
         "tags": ["hubtrain", spec.task, *([str(trainer)] if trainer else [])],
     }
@@ -181,10 +181,9 @@ def _told(story: Story) -> Iterable[tuple[str, float]]:
 def _facts(account: Account) -> Iterable[tuple[str, str]]:
     spec, story, started = account.spec, account.story, account.started
     yield "task", text(" ".join(filter(None, (spec.task, str(spec.params.get("trainer") or "")))))
-    yield (
-        "base model",
-        code(spec.model.name) + (f" at {code(spec.model.revision)}" if spec.model.revision else ""),
-    )
+    if base := spec.model:
+        pinned = f" at {code(base.revision)}" if base.revision else ""
+        yield "base model", code(base.name) + pinned
     yield "data", _data_in_words(spec)
     if story.progress:
         yield "steps", f"{story.progress.step:,}"
@@ -212,9 +211,12 @@ def _public_data(spec: JobSpec) -> str | None:
 
 
 def _linked(spec: JobSpec) -> str:
-    name = spec.model.name
-    return f"[{code(name)}]({endpoint()}/{quote(name)})" if _on_hub(spec) else code(name)
+    """Return the base model as the card names it; empty where there is none."""
+    if name := _on_hub(spec):
+        return f"[{code(name)}]({endpoint()}/{quote(name)})"
+    return code(spec.model.name) if spec.model else ""
 
 
-def _on_hub(spec: JobSpec) -> bool:
-    return spec.model.revision is not None  # which no folder has
+def _on_hub(spec: JobSpec) -> str | None:
+    """Return the base model's Hub id; none for a folder, which has no revision."""
+    return spec.model.name if spec.model and spec.model.revision else None

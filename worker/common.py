@@ -162,6 +162,11 @@ class Training(Optimisation, Lora):
     """Training."""
 
     @property
+    def adapter_alone(self) -> bool:
+        """Whether what is pushed is an adapter, without the model it belongs to."""
+        return self.peft and not self.merge_adapter
+
+    @property
     def peak_lr(self) -> float:
         """The learning rate as it is used. An adapter, begun at zero, bears and needs more."""
         return self.lr or (2e-4 if self.peft else super().peak_lr)

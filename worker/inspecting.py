@@ -17,8 +17,8 @@ from typing import Any
 
 from worker import tasks
 from worker.errors import BadConfig, HubtrainError
+from worker.facts import ModelFacts
 from worker.splits import Split
-from worker.task import ModelFacts
 
 LONGEST = 2000
 """Characters of a message; a template writes its own."""

@@ -33,7 +33,7 @@ def spec_for_others(spec: JobSpec) -> JobSpec:
     """Return a job in which paths are only names."""
     model, data = spec.model, spec.data
     changes: dict[str, Any] = {"params": params_for_others(spec.params)}
-    if is_path(model.name):
+    if model and is_path(model.name):
         changes["model"] = model.model_copy(update={"name": _named(model.name)})
     if data.folder:
         changes["data"] = data.model_copy(update={"folder": _named(data.folder)})
@@ -47,8 +47,9 @@ def spec_for_others(spec: JobSpec) -> JobSpec:
 
 def text_for_others(text: str, spec: JobSpec) -> str:
     """Return a log or a list of events without the paths of the job, of ours, or of a home."""
+    base = spec.model.name if spec.model else None
     chosen = [*spec.params.values(), *spec.machine.options.values()]
-    values = [spec.model.name, spec.data.folder, spec.output, *chosen]
+    values = [base, spec.data.folder, spec.output, *chosen]
     places = {value: _named(value) for value in values if isinstance(value, str) and is_path(value)}
     for folder, name in ((home(), "hubtrain"), (Path.home(), "~")):
         if len(folder.parts) > 1:

@@ -1,15 +1,42 @@
-"""A kind of training: its name, what users may set, what it needs, and the function that trains."""
+"""A kind of training: all that the rest of hubtrain knows of it, in one typed class.
+
+Nothing else knows any task by name, and nothing else knows what a task's settings mean. To add
+one, write `worker/tasks/<name>.py`, or a folder of that name, with a subclass of `Task` and
+`TASK = Yours()` at its end; the command, its help, the check, the plan, the run, the card and the
+end follow. CONTRIBUTING.md shows a whole one.
+"""
 
 from __future__ import annotations
 
+import json
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from worker.contract import DataRef, Event, ModelRef
+from worker.facts import NO_MODEL, Circumstances, ModelFacts
+from worker.finding import Finding
+from worker.output import MODEL_FILES
 from worker.params import Params
+from worker.splits import Split, Splits
+
+__all__ = [
+    "NO_MODEL",
+    "Circumstances",
+    "DataReport",
+    "Finding",
+    "Footprint",
+    "Measure",
+    "ModelFacts",
+    "Run",
+    "Split",
+    "Splits",
+    "Task",
+    "python",
+]
 
 P = TypeVar("P", bound=Params)
 
@@ -18,7 +45,9 @@ P = TypeVar("P", bound=Params)
 class Run:
     """One execution of a task on this machine."""
 
-    model: ModelRef
+    model: ModelRef | None
+    """None for a task that starts from no model."""
+
     data: DataRef
     output: Path
     """Empty folder that holds the finished model when `train` returns."""
@@ -31,20 +60,12 @@ class Run:
     stop: threading.Event = field(default_factory=threading.Event)
     """Once set, `train` writes a checkpoint after the step it is in and returns."""
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the preflight report."""
-
-    level: str
-    """`ok`, `warn` or `error`."""
-
-    topic: str
-    """What it is about: `data`, `model`, `memory`, …"""
-
-    text: str
-    fix: str = ""
-    """What to type next, where there is something."""
+    @property
+    def base(self) -> ModelRef:
+        """The model to start from; raises `ValueError` where there is none."""
+        if self.model is None:
+            raise ValueError("this job starts from no model")
+        return self.model
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +77,12 @@ class DataReport:
     """Usable rows of the training split."""
 
     valid_rows: int = 0
-    tokens: int = 0
-    """Training tokens of one epoch after cutting, estimated where not all rows were read."""
+    units: int = 0
+    """Units of progress (`Task.unit`) in one epoch of training, estimated where not all rows were
+    read."""
 
     steps: int = 0
     """Optimizer steps of the whole training."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """What preflight knows of a model without loading it."""
-
-    name: str
-    parameters: int
-    bytes_per_parameter: float = 2.0
-    config: Mapping[str, Any] = field(default_factory=dict)
-    """`config.json` of the model."""
-
-    tokenizer_config: Mapping[str, Any] = field(default_factory=dict)
-    chat_template: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,56 +96,152 @@ class Footprint:
     """What it rests on, in a few words: `LoRA r16, bf16, no checkpointing`."""
 
 
-def nothing_shown(params: Any) -> dict[str, Any]:
-    """Show only what is not as by default."""
-    return {}
-
-
-def suits_all(facts: ModelFacts) -> None:
-    """Train any model."""
-
-
 @dataclass(frozen=True, slots=True)
-class Task(Generic[P]):
-    """What the rest of hubtrain knows of a kind of training.
-
-    `inspect` and `footprint` run on laptops without torch; `train` runs in the worker.
-    """
+class Measure:
+    """A measurement that tells how good a model is."""
 
     name: str
-    help: str
+    """As `Metric` events call it; those of a validation split begin with `valid_`."""
+
+    better: Literal["lower", "higher"] = "lower"
+
+
+def python(*lines: str) -> str:
+    """Return lines of Python as Markdown shows them."""
+    return "\n".join(("```python", *lines, "```"))
+
+
+class Task(ABC, Generic[P]):
+    """What the rest of hubtrain knows of a kind of training.
+
+    Everything here runs on laptops, without heavy libraries; only `train` and `answer` do not, and
+    import theirs inside.
+    """
+
+    # What it is called, and what users may set.
+
+    name: ClassVar[str]
+    """As its file or folder is called, with underscores."""
+
+    help: ClassVar[str]
+    """What it does, in a line. A plain string: `--help` reads it without importing the task."""
+
     params: type[P]
-    train: Callable[[P, Run], None]
-    inspect: Callable[..., DataReport]
-    """`inspect(params, splits, facts, tokenizer)`: see `worker.splits`, `tasks/llm/report.py`."""
+    """Its settings; groups that tasks share are in `worker.common`."""
 
-    footprint: Callable[..., Footprint]
-    """`footprint(params, facts, memory=None)`: on one device, which has `memory` bytes."""
-
-    flops: Callable[[P, ModelFacts, int], float]
-    """Floating point operations to train on so many tokens."""
-
-    suits: Callable[[ModelFacts], None] = suits_all
-    """`suits(facts)` raises `BadConfig` for a model that this task cannot train."""
-
-    shown: Callable[[P], Mapping[str, Any]] = nothing_shown
-    """`shown(params)`: the settings that a plan always shows, each as it will be used."""
-
-    ignored: type[Params] = Params
+    ignored: ClassVar[type[Params]] = Params
     """Settings that AutoTrain had for this task and that mean nothing here: they are read, named in
     a note, and not used."""
 
-    also_called: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    also_called: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Other names a file may give the task, with dashes, and the settings that go with each."""
 
-    requirements: tuple[str, ...] = ()
-    """Extras of the package that the worker image needs for this task."""
+    extras: ClassVar[tuple[str, ...]]
+    """Extras of the package that its image needs; by default the one of its name, with dashes."""
 
-    pipeline_tag: str | None = None
+    # What it starts from and reads.
+
+    starts_from_model: ClassVar[bool] = True
+    """Whether there is a base model, in a setting called `model`."""
+
+    model_reads: ClassVar[tuple[str, ...]] = ()
+    """Small files of the base model that it reads beside `config.json`."""
+
+    media: ClassVar[tuple[str, ...]] = ()
+    """Suffixes of files that are examples by themselves: `.jpg`; none of them: tables only."""
+
+    # What comes out.
+
+    unit: ClassVar[str] = "rows"
+    """What its progress counts, plural: tokens, rows, images."""
+
+    library: ClassVar[str] = "transformers"
+    """Library that loads a trained model, in the Hub's words."""
+
+    pipeline_tag: ClassVar[str | None] = None
     """What a trained model does, in the Hub's words."""
 
-    auto_class: str = "AutoModel"
+    auto_class: ClassVar[str] = "AutoModel"
     """Class of transformers that loads one."""
 
-    try_it: str = ""
-    """Command that shows what a trained `{model}` does, for the end of a job."""
+    model_files: ClassVar[tuple[str, ...]] = MODEL_FILES
+    """Patterns of files that make a repo or a folder one that holds a model."""
+
+    question: ClassVar[type[Params] | None] = None
+    """Settings of a question to a trained model; none where it cannot be asked."""
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        """Give a task without `extras` the one of its name."""
+        super().__init_subclass__(**more)
+        if "name" in vars(cls) and "extras" not in vars(cls):
+            cls.extras = (cls.name.replace("_", "-"),)
+
+    # The check, before anything is rented.
+
+    def suits(self, params: P, facts: ModelFacts) -> None:
+        """Raise `BadConfig` for a model that cannot be trained so."""
+
+    @abstractmethod
+    def inspect(self, params: P, splits: Splits, facts: ModelFacts, tokenizer: Any) -> DataReport:
+        """Return what training would make of the examples. Raises `BadData`, `BadConfig`.
+
+        `splits` may hold only the first rows of each split: counts are scaled up to their `total`.
+        `tokenizer` is a `tokenizers.Tokenizer`; none where the model has no `tokenizer.json`. Runs
+        in a process with little memory, a time limit and no secret.
+        """
+
+    @abstractmethod
+    def footprint(
+        self, params: P, facts: ModelFacts, data: DataReport, memory: float | None = None
+    ) -> Footprint:
+        """Return the memory that training takes on one device, which has `memory` bytes."""
+
+    @abstractmethod
+    def flops(self, params: P, facts: ModelFacts, data: DataReport) -> float:
+        """Return the floating point operations of the whole training, validation included."""
+
+    def pushed_bytes(self, params: P, stored: float) -> float:
+        """Return the size of what is pushed, from that of the base model as it is stored."""
+        return stored
+
+    def shown(self, params: P) -> Mapping[str, Any]:
+        """Return the settings that a plan always shows, each as it will be used."""
+        return {}
+
+    def relief(self, params: P) -> str:
+        """Return what to type where memory does not suffice, the mildest first."""
+        return "a smaller --batch-size"
+
+    # The end, the card, and what can be done with a trained model.
+
+    def measures(self, params: P) -> tuple[Measure, ...]:
+        """Return the measurements that tell how good a model is, the most telling first."""
+        return (Measure("valid_loss"), Measure("loss"))
+
+    def try_it(self, model: str) -> str:
+        """Return the command that shows what the trained `model` does; empty for none."""
+        return ""
+
+    def loading(self, model: str, *, adapter: bool) -> str:
+        """Return how the trained `model` is loaded, for its card, in Markdown."""
+        return python(
+            f"from transformers import {self.auto_class}",
+            "",
+            f"model = {self.auto_class}.from_pretrained({json.dumps(model)})",
+        )
+
+    def can_answer(self, facts: ModelFacts) -> None:
+        """Raise `BadConfig` for a model that cannot be asked a `question`."""
+
+    def answer(self, model: str, question: Any) -> Any:
+        """Return a trained model's answer to a `question`, as plain data. Raises `HubtrainError`.
+
+        Runs in a process of its own, where heavy libraries may be imported.
+        """
+        raise NotImplementedError(f"{self.name} models cannot be asked")
+
+    # On the machine that trains.
+
+    @abstractmethod
+    def train(self, params: P, run: Run) -> None:
+        """Train on `run.data`, tell `run.emit` how it goes, leave the model in `run.output`."""

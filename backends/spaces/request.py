@@ -163,7 +163,7 @@ def _refuse_what_cannot_be(job: JobSpec) -> None:
         )
     if job.data.repo_id is None:
         raise PlanRefused(f"A Space cannot see the folder {job.data.folder}: data goes by the Hub.")
-    if is_path(job.model.name):
+    if job.model and is_path(job.model.name):
         raise PlanRefused(f"A Space cannot see {job.model.name}: push the model to the Hub first.")
     if not _NAME.fullmatch(name):
         raise PlanRefused(
@@ -193,7 +193,7 @@ def _readme(job: JobSpec, template: str) -> str:
         port=PAGE_PORT,
         flavor=job.machine.flavor,
         tags=(TAG, JOB_TAG + job.job_id),
-        model=job.model.name,
+        model=job.model.name if job.model else None,
         dataset=job.data.repo_id,
         project=job.project,
         job_id=job.job_id,

@@ -40,7 +40,7 @@ class Order:
     params: Mapping[str, Any]
     project: str
     owner: str | None
-    model: ModelRef
+    model: ModelRef | None
     data: DataRef
     push: PushTarget | None
     machine: Machine

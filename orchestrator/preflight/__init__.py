@@ -22,7 +22,7 @@ from orchestrator.preflight.inspecting import Budget, Inspector
 from orchestrator.preflight.layers import check_layers
 from orchestrator.preflight.lookup import find_model, is_folder
 from orchestrator.preflight.machine import Choice, check_machine
-from orchestrator.preflight.model import BaseModel, Found, check_model
+from orchestrator.preflight.model import NONE_NEEDED, BaseModel, Found, check_model
 from orchestrator.preflight.project import allowed, check_output, check_project, is_repo_id
 from orchestrator.preflight.report import Facts, Findings, Held, Report
 from orchestrator.preflight.request import Request
@@ -96,7 +96,7 @@ class _Check:
         owner, push = self._account_found(account, target)
         found_model, of_model = model.result()
         self.findings.merge(of_model)
-        if found_model is not None:
+        if found_model is not None and found_model.ref is not None:
             self.findings.merge(check_layers(self.request.params, found_model))
         data = self._data(source, found_model)
         offered = self.findings.attempt("backend", flavors.result)
@@ -113,6 +113,7 @@ class _Check:
             data=data,
             owner=owner,
             push=push,
+            unit=self.request.task.unit,
         )
 
     @property
@@ -163,10 +164,13 @@ class _Check:
         return owner, push
 
     def _model(self, account: Future[Account | None]) -> tuple[BaseModel | None, Findings]:
+        task, params = self.request.task, self.request.params
+        if not task.starts_from_model:
+            return NONE_NEEDED, Findings()
         look = partial(self._look_for_model, account)
-        trusted = bool(getattr(self.request.params, "trust_remote_code", False))
-        with self.doing(f"model {self.request.params.model}"):
-            return check_model(look, self.request.task.suits, trusted)
+        trusted = bool(getattr(params, "trust_remote_code", False))
+        with self.doing(f"model {params.model}"):
+            return check_model(look, partial(task.suits, params), trusted)
 
     def _look_for_model(self, account: Future[Account | None]) -> Found:
         name = self.request.params.model

@@ -25,9 +25,6 @@ SHOWN_BYTES = 8 << 20
 """Decoded bytes of a split that the task looks at, tokenizer and all: some two million tokens,
 which take two cores some two seconds."""
 
-PLAIN = "{% for message in messages %}{{ message['content'] }}\n{% endfor %}"
-"""A chat template that takes anything, for when the model's own is not known."""
-
 
 def measure(source: Source) -> dict[str, Measured]:
     """Count the rows of each split. Raises `BadData` for files that cannot be read."""
@@ -51,7 +48,7 @@ def check_data(
     Without a model only what is wrong with the data itself is said.
     """
     findings = Findings()
-    facts = model.facts if model else ModelFacts(params.model, 0, chat_template=PLAIN)
+    facts = model.facts if model else ModelFacts(params.model, 0)
     tokenizer = str(model.tokenizer) if model and model.tokenizer else None
     look = partial(inspector.inspect, params, _splits(source, measured), facts, tokenizer)
     report: DataReport | None = findings.attempt("data", look)

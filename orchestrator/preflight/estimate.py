@@ -52,8 +52,6 @@ START_SECONDS = (40.0, 90.0, 240.0)
 LOCAL_START_SECONDS = (8.0, 20.0, 60.0)
 FETCH_BYTES_A_SECOND = (300e6, 100e6, 30e6)
 PUSH_BYTES_A_SECOND = (100e6, 40e6, 10e6)
-BACKWARD_SHARE = 3.0
-"""A training pass costs as much as so many passes over validation rows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from typing import Any
 from backends.base import Backend, Flavor
 from backends.errors import UnknownFlavor
 from orchestrator.preflight.estimate import (
-    BACKWARD_SHARE,
     NO_BF16,
     UNKNOWN_PEAK,
     Estimate,
@@ -31,9 +30,6 @@ PATIENCE_MINUTES = 12 * 60
 
 MUCH_FASTER = 0.6
 """Share of the time that makes another machine worth naming."""
-
-ADAPTER_BYTES = 100e6
-"""What is pushed of an adapter, for the price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +67,7 @@ def check_machine(
     work = _work(request, model, data)
     limits = request.job.limits()
     wanted = request.flavor and backend.short_names.get(request.flavor, request.flavor)
-    footprint = partial(request.task.footprint, request.params, model.facts)
+    footprint = partial(request.task.footprint, request.params, model.facts, data)
     all_of_them = [
         Choice(
             flavor,
@@ -86,7 +82,8 @@ def check_machine(
     chosen = findings.attempt("backend", lambda: _chosen(wanted, backend.name, offered))
     if chosen is not None:
         fitting = [c for c in able if c.safe and c is not chosen]
-        _say_memory(chosen, fitting, backend.name, findings)
+        relief = request.task.relief(request.params)
+        _say_memory(chosen, fitting, backend.name, relief, findings)
     if chosen is not None and chosen.fits:
         _say_price(chosen, fitting, findings, limits)
         if why := _unable(request.params, chosen.flavor, backend):
@@ -95,27 +92,12 @@ def check_machine(
 
 
 def _work(request: Request, model: BaseModel, data: DataReport) -> Work:
-    tokens = _tokens(request.params, data)
-    passes = 1.0
-    if data.rows and data.valid_rows:
-        passes += data.valid_rows / data.rows / BACKWARD_SHARE
-    adapter = getattr(request.params, "peft", False) and not getattr(
-        request.params, "merge_adapter", False
-    )
+    task, params = request.task, request.params
     return Work(
-        flops=request.task.flops(request.params, model.facts, tokens) * passes,
+        flops=task.flops(params, model.facts, data),
         fetched_bytes=model.stored_bytes,
-        pushed_bytes=ADAPTER_BYTES if adapter else model.stored_bytes,
+        pushed_bytes=task.pushed_bytes(params, model.stored_bytes),
     )
-
-
-def _tokens(params: Any, data: DataReport) -> int:
-    """Return the tokens of the whole training."""
-    if not params.max_steps:
-        return int(data.tokens * params.epochs)
-    packed = getattr(params, "packing", False)
-    row = params.row_tokens if packed else data.tokens / max(1, data.rows)
-    return int(data.steps * params.batch_size * params.gradient_accumulation * row)
 
 
 def _lent(flavor: Flavor) -> bool:
@@ -148,7 +130,7 @@ def _worth(choice: Choice) -> tuple[float, float]:
 
 
 def _say_memory(
-    chosen: Choice, fitting: Sequence[Choice], backend: str, findings: Findings
+    chosen: Choice, fitting: Sequence[Choice], backend: str, relief: str, findings: Findings
 ) -> None:
     need, there = chosen.footprint, _gb(capacity(chosen.flavor))
     where = chosen.flavor.name
@@ -160,7 +142,7 @@ def _say_memory(
             f"{where} has {there} · {need.explained}",
             f"--backend {backend}-{cheapest.flavor.name} fits: {_about(cheapest)}"
             if cheapest
-            else "a smaller model, --peft, --quantization int4 or a smaller --block-size",
+            else relief,
         )
         return
     text = (
@@ -170,7 +152,7 @@ def _say_memory(
     if chosen.safe:
         findings.ok("memory", text)
     else:
-        findings.warn("memory", f"{text} · may not fit", "a smaller --batch-size or --block-size")
+        findings.warn("memory", f"{text} · may not fit", relief)
 
 
 def _say_price(

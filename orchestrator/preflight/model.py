@@ -13,7 +13,7 @@ from typing import Any
 from orchestrator.preflight.report import Findings
 from worker.contract import ModelRef
 from worker.errors import BadConfig
-from worker.task import ModelFacts
+from worker.facts import NO_MODEL, ModelFacts
 
 WIDTH = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "I64": 8, "I32": 4, "I16": 2}
 """Bytes of a parameter, by the name safetensors gives its type; all others take one."""
@@ -73,14 +73,18 @@ class Found:
 class BaseModel:
     """What the rest of the check needs of the model."""
 
-    ref: ModelRef
+    ref: ModelRef | None
     facts: ModelFacts
-    stored_bytes: float
-    tokenizer: Path | None
+    stored_bytes: float = 0.0
+    tokenizer: Path | None = None
     """Its `tokenizer.json`."""
 
     tensors: Callable[[], Iterable[str]] = tuple
     """Returns their names; empty where no file tells."""
+
+
+NONE_NEEDED = BaseModel(None, NO_MODEL)
+"""For a task that starts from no model."""
 
 
 def check_model(

@@ -39,12 +39,16 @@ class Facts:
     """What a job that passed is made of."""
 
     source: Source
-    model: ModelRef
+    model: ModelRef | None
+    """None for a task that starts from no model."""
+
     flavor: Flavor
     estimate: Estimate
     data: DataReport
     owner: str | None
     push: PushTarget | None
+    unit: str = "rows"
+    """What the task counts its data in (`Task.unit`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class Report:
         return self.known.source
 
     @property
-    def model(self) -> ModelRef:
+    def model(self) -> ModelRef | None:
         return self.known.model
 
     @property
@@ -111,11 +115,11 @@ class Report:
         if self.facts is not None:
             document |= {
                 "owner": self.facts.owner,
-                "model": self.facts.model.model_dump(),
+                "model": self.facts.model.model_dump() if self.facts.model else None,
                 "data": {
                     "rows": self.facts.data.rows,
                     "valid_rows": self.facts.data.valid_rows,
-                    "tokens": self.facts.data.tokens,
+                    self.facts.unit: self.facts.data.units,
                     "steps": self.facts.data.steps,
                 },
                 "flavor": self.facts.flavor.name,

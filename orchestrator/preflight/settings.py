@@ -62,7 +62,8 @@ def _check_base(request: Request, backend: Backend[Any], findings: Findings) -> 
     """Find an adapter that would be pushed without the model it belongs to."""
     params = request.params
     adapter = getattr(params, "peft", False) and not getattr(params, "merge_adapter", False)
-    if adapter and request.job.push_to_hub and backend.sees_my_files and is_folder(params.model):
+    here = backend.sees_my_files and is_folder(str(getattr(params, "model", "")))
+    if adapter and here and request.job.push_to_hub:
         findings.error(
             "settings",
             f"an adapter is loaded together with its base model, and {params.model} is only on "

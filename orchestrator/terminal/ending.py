@@ -13,7 +13,7 @@ import backends
 import worker.tasks
 from orchestrator.jobs.records import Record
 from orchestrator.words import duration, money, size
-from worker.contract import EndReason, Machine, State, Story
+from worker.contract import EndReason, JobSpec, Machine, State, Story
 from worker.hubclient import endpoint
 
 _WHAT = {
@@ -35,6 +35,10 @@ _WHAT = {
 }
 
 
+VALID = "valid_"
+"""How the names of measurements of a validation split begin."""
+
+
 @dataclass(frozen=True, slots=True)
 class Next:
     """One thing to type next and what it is for."""
@@ -46,12 +50,13 @@ class Next:
 def ending(record: Record, now: datetime) -> list[str]:
     """Return the lines that tell how the job ended, or how it stands if it has not."""
     story, spec = record.story, record.spec
-    lines = [_headline(story, spec.machine, now)]
+    lines = [_headline(spec, story, now)]
     if story.message and story.state is not State.SUCCEEDED:
         lines += story.message.splitlines()
     if story.pushed:
         pushed = story.pushed
-        kind = f"adapter for {spec.model.name}" if pushed.what == "adapter" else "whole model"
+        base = spec.model.name if spec.model else ""
+        kind = f"adapter for {base}" if pushed.what == "adapter" else "whole model"
         lines.append(f"model   {pushed.url}   {kind}, {size(pushed.size_bytes)}")
     if story.output:
         lines.append(f"model   {story.output}")
@@ -62,10 +67,11 @@ def ending(record: Record, now: datetime) -> list[str]:
     return lines + [f"{row.purpose:<{width}}  {row.command}" for row in rows]
 
 
-def _headline(story: Story, machine: Machine, now: datetime) -> str:
+def _headline(spec: JobSpec, story: Story, now: datetime) -> str:
+    machine = spec.machine
     took, cost = duration(story.seconds(now)), money(story.cost(machine.usd_per_hour, now))
     if story.state is State.SUCCEEDED:
-        shown = [f"{k.replace('_', ' ')} {v:.3f}" for k, v in _results(story).items()]
+        shown = [f"{k.replace('_', ' ')} {v:.3f}" for k, v in _results(spec, story).items()]
         return " · ".join([f"Succeeded in {took}", cost, ", ".join(shown)]).rstrip(" ·")
     if not story.state.final:
         since = story.started_at or story.created_at or now
@@ -78,9 +84,12 @@ def _headline(story: Story, machine: Machine, now: datetime) -> str:
     return f"{verb}: {what}{step} (reason: {story.reason}) after {took} · {cost}"
 
 
-def _results(story: Story) -> dict[str, float]:
-    wanted = ("valid_loss", "perplexity") if "valid_loss" in story.metrics else ("loss",)
-    return {k: story.metrics[k] for k in wanted if k in story.metrics}
+def _results(spec: JobSpec, story: Story) -> dict[str, float]:
+    """Return the measurements that tell how good the model is; of validation where there was."""
+    task = worker.tasks.load(spec.task)
+    names = [m.name for m in task.measures(task.params.model_construct(**spec.params))]
+    found = {name: story.metrics[name] for name in names if name in story.metrics}
+    return {k: v for k, v in found.items() if k.startswith(VALID)} or found
 
 
 def _billing(story: Story, machine: Machine, now: datetime) -> str | None:
@@ -109,9 +118,8 @@ def _next_steps(record: Record) -> Iterator[Next]:
 
 def _try_it(record: Record) -> Iterator[Next]:
     where = record.story.pushed.repo_id if record.story.pushed else record.story.output
-    command = worker.tasks.load(record.spec.task).try_it
-    if where and command:
-        yield Next("try it", command.format(model=where))
+    if where and (command := worker.tasks.load(record.spec.task).try_it(where)):
+        yield Next("try it", command)
 
 
 def _read_the_log(record: Record) -> Iterator[Next]:
@@ -130,7 +138,8 @@ def _smaller(record: Record) -> Iterator[Next]:
 
 
 def _accept(record: Record) -> Iterator[Next]:
-    yield Next("accept its terms", f"{endpoint()}/{record.spec.model.name}")
+    if record.spec.model:
+        yield Next("accept its terms", f"{endpoint()}/{record.spec.model.name}")
     yield from _again(record)
 
 

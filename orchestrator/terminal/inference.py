@@ -60,7 +60,7 @@ def answer(desk: Desk, task: Task[Any], settings: Settings, own: Mapping[str, An
 
 def _check(model: str, task: Task[Any], look: Callable[[str], Found], *, trusted: bool) -> None:
     """Raise what the check before a training would say of the model, or of an adapter's base."""
-    _, findings = check_model(lambda: _whole(model, look), task.suits, trusted)
+    _, findings = check_model(lambda: _whole(model, look), task.can_answer, trusted)
     for finding in findings.in_order():
         if finding.level == "error":
             raise BadConfig(finding.text, fix=finding.fix)

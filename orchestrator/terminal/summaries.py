@@ -2,7 +2,7 @@
 
 Read off the source and not off the modules: importing all of them would cost several times what
 the rest of `--help` costs. A command says it in the docstring of its `COMMAND`, a task in the
-`help` of its `TASK`.
+`help` of its class.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ def summary(module: str) -> str:
     for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef) and node.name == "COMMAND":
             return ast.get_docstring(node) or ""
-        if isinstance(node, ast.Assign) and "TASK" in map(ast.unparse, node.targets):
-            return _help(node.value)
+        if isinstance(node, ast.ClassDef) and (said := _help(node)):
+            return said
     return ""
 
 
-def _help(call: ast.expr) -> str:
-    words = call.keywords if isinstance(call, ast.Call) else []
-    given = (w.value for w in words if w.arg == "help" and isinstance(w.value, ast.Constant))
-    return str(next(given, ast.Constant("")).value)
+def _help(task: ast.ClassDef) -> str:
+    """Return the `help` that a class gives; empty where it gives none as a plain string."""
+    for node in task.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "help":
+            return str(node.value.value) if isinstance(node.value, ast.Constant) else ""
+    return ""

@@ -205,7 +205,7 @@ def _order(
         limits=asked.job.limits(),
         output=_output(asked),
         overwrite_output=asked.job.overwrite and _output(asked) is not None,
-        extras=(*asked.task.requirements, *getattr(asked.params, "extras", ())),
+        extras=(*asked.task.extras, *getattr(asked.params, "extras", ())),
     )
 
 

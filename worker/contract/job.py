@@ -116,9 +116,11 @@ class JobSpec(Frozen):
     """Settings of the task, as its params class validates them."""
 
     extras: tuple[str, ...] = ()
-    """Extras of the package that the task needs (`Task.requirements`); none: one of its name."""
+    """Extras of the package that the task needs (`Task.extras`); none: one of its name."""
 
-    model: ModelRef
+    model: ModelRef | None = None
+    """None for a task that starts from no model."""
+
     data: DataRef
     push: PushTarget | None = None
     output: str | None = None

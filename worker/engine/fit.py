@@ -2,7 +2,7 @@
 
 A task that trains with transformers, here one that tells pictures apart, does it in five lines:
 
-    source = Source(run.model, AutoModelForImageClassification, more={"num_labels": 3})
+    source = Source(run.base, AutoModelForImageClassification, more={"num_labels": 3})
     loaded = load(source, params)                                    # model.py, and adapter.py
     args = training_arguments(params, run.work / "checkpoints", ...)  # arguments.py
     if fit(Trainer(model=loaded.model, args=args, ...), params, run, unit="images"):

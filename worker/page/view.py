@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
+from typing import Any
 
 from worker.contract import Event, JobSpec, Progress, State, Story, fold
 from worker.page.chart import Line, chart
@@ -110,7 +111,9 @@ def machine(view: View) -> str:
 
 def settings(spec: JobSpec) -> str:
     """Return every setting of the job."""
-    about = {"task": spec.task, "base model": spec.model.name, "revision": spec.model.revision}
+    about: dict[str, Any] = {"task": spec.task}
+    if spec.model:
+        about |= {"base model": spec.model.name, "revision": spec.model.revision}
     data = {"data": spec.data.repo_id or spec.data.folder, "commit": spec.data.revision}
     every = {**about, **data, **spec.params}
     rows = (

@@ -157,12 +157,13 @@ def _moved(live: Live, wanted: Path) -> Path:
 
 def _license(live: Live) -> str | None:
     """Return the base model's licence, if the Hub tells it quickly."""
-    name = live.spec.model.name
-    if Path(name).is_absolute():
+    model = live.spec.model
+    if model is None or Path(model.name).is_absolute():
         return None
+    name = model.name
     try:
         with explained(f"reading the card of {name}"):
-            info = hub(live.place.token).model_info(name, revision=live.spec.model.revision)
+            info = hub(live.place.token).model_info(name, revision=model.revision)
     except HubtrainError:
         return None
     data = info.card_data

@@ -2,54 +2,114 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from worker.task import Run, Task
-from worker.tasks.llm.cost import flops, footprint
+from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits, Task, python
+from worker.tasks.llm import cost, report
 from worker.tasks.llm.params import Ignored, LlmParams
-from worker.tasks.llm.report import inspect
 from worker.tasks.llm.suits import suits
 
 
-def train(params: LlmParams, run: Run) -> None:
-    """Train as `params` say, leaving the model in `run.output`."""
-    from worker.engine.lean import importing
+class LlmTask(Task[LlmParams]):
+    """Training of causal language models."""
 
-    with importing():
-        from worker.tasks.llm.training.train import train as train_llm
-
-    train_llm(params, run)
-
-
-def shown(params: LlmParams) -> dict[str, Any]:
-    """Return the settings that decide most of what comes out, for the plan."""
-    always = {
-        "trainer": params.trainer,
-        "peft": params.peft,
-        "lr": params.peak_lr,
-        "epochs": params.epochs,
-        "batch_size": params.batch_size,
-        "gradient_accumulation": params.gradient_accumulation,
-        "model_max_length": params.model_max_length,
+    name = "llm"
+    help = "Train or fine-tune a language model."
+    params = LlmParams
+    ignored = Ignored
+    also_called: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "lm-training": {},
+        "llm-generic": {"trainer": "default"},
     }
-    lora = {"lora_r": params.lora_r, "lora_alpha": params.lora_alpha} if params.peft else {}
-    return {**always, **lora, "scheduler": params.scheduler, "seed": params.seed}
+
+    model_reads = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+    unit = "tokens"
+    pipeline_tag = "text-generation"
+    auto_class = "AutoModelForCausalLM"
+
+    def suits(self, params: LlmParams, facts: ModelFacts) -> None:
+        """Refuse what is no causal language model."""
+        suits(facts)
+
+    def inspect(
+        self, params: LlmParams, splits: Splits, facts: ModelFacts, tokenizer: Any
+    ) -> DataReport:
+        """Read examples as training will, and count their tokens."""
+        return report.inspect(params, splits, facts, tokenizer)
+
+    def footprint(
+        self, params: LlmParams, facts: ModelFacts, data: DataReport, memory: float | None = None
+    ) -> Footprint:
+        """Return the memory by the shape of the model: see `cost`."""
+        return cost.footprint(params, facts, memory)
+
+    def flops(self, params: LlmParams, facts: ModelFacts, data: DataReport) -> float:
+        """Return the arithmetic of the whole training: see `cost`."""
+        return cost.flops(params, facts, data)
+
+    def pushed_bytes(self, params: LlmParams, stored: float) -> float:
+        """Return the size of an adapter where only that is pushed."""
+        return cost.ADAPTER_BYTES if params.adapter_alone else stored
+
+    def shown(self, params: LlmParams) -> Mapping[str, Any]:
+        """Return the settings that decide most of what comes out."""
+        always = {
+            "trainer": params.trainer,
+            "peft": params.peft,
+            "lr": params.peak_lr,
+            "epochs": params.epochs,
+            "batch_size": params.batch_size,
+            "gradient_accumulation": params.gradient_accumulation,
+            "model_max_length": params.model_max_length,
+        }
+        lora = {"lora_r": params.lora_r, "lora_alpha": params.lora_alpha} if params.peft else {}
+        return {**always, **lora, "scheduler": params.scheduler, "seed": params.seed}
+
+    def relief(self, params: LlmParams) -> str:
+        """Return what makes a training smaller, and changes what comes out the least."""
+        smaller = [f"--batch-size {params.batch_size // 2}"] if params.batch_size > 1 else []
+        smaller.append("a smaller --block-size")
+        smaller += [] if params.peft else ["--peft"]
+        smaller += [] if params.quantization else ["--quantization int4"]
+        return f"{', '.join(smaller)} or a smaller model"
+
+    def measures(self, params: LlmParams) -> tuple[Measure, ...]:
+        """Return loss and perplexity."""
+        return (Measure("valid_loss"), Measure("valid_perplexity"), Measure("loss"))
+
+    def try_it(self, model: str) -> str:
+        """Return a question to the model."""
+        return f'hubtrain llm --inference --model {shlex.quote(model)} --prompt "…"'
+
+    def loading(self, model: str, *, adapter: bool) -> str:
+        """Return the Python that loads model and tokenizer, of an adapter through peft."""
+        kind, name = self.auto_class, json.dumps(model)
+        imports = [f"from transformers import {kind}, AutoTokenizer"]
+        if adapter:
+            kind = "AutoPeftModelForCausalLM"
+            imports = [f"from peft import {kind}", "from transformers import AutoTokenizer"]
+        return python(
+            *imports,
+            "",
+            f"model = {kind}.from_pretrained({name})",
+            f"tokenizer = AutoTokenizer.from_pretrained({name})",
+        )
+
+    def can_answer(self, facts: ModelFacts) -> None:
+        """Refuse what is no causal language model."""
+        suits(facts)
+
+    def train(self, params: LlmParams, run: Run) -> None:
+        """Train as `params` say."""
+        from worker.engine.lean import importing
+
+        with importing():
+            from worker.tasks.llm.training.train import train as train_llm
+
+        train_llm(params, run)
 
 
-TASK = Task(
-    name="llm",
-    help="Train or fine-tune a language model.",
-    params=LlmParams,
-    train=train,
-    ignored=Ignored,
-    also_called={"lm-training": {}, "llm-generic": {"trainer": "default"}},
-    inspect=inspect,
-    footprint=footprint,
-    flops=flops,
-    shown=shown,
-    suits=suits,
-    requirements=("llm",),
-    pipeline_tag="text-generation",
-    auto_class="AutoModelForCausalLM",
-    try_it='hubtrain llm --inference --model {model} --prompt "…"',
-)
+TASK = LlmTask()

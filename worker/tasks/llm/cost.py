@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from worker.task import Footprint, ModelFacts
+from worker.task import DataReport, Footprint, ModelFacts
 from worker.tasks.llm.params import LlmParams
 
 FRAMEWORK = 0.6e9
@@ -28,6 +28,12 @@ STATE_BYTES = {
     "lion_32bit": 4.0,
 }
 """Bytes of optimizer state a trained parameter, by optimizer; others keep two 32-bit moments."""
+
+ADAPTER_BYTES = 100e6
+"""Of an adapter as it is pushed, for the price."""
+
+BACKWARD_SHARE = 3.0
+"""A training pass costs as much as so many passes over validation rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +144,23 @@ def _explained(params: LlmParams, *, checkpointing: bool) -> str:
     return ", ".join(filter(None, parts))
 
 
-def flops(params: LlmParams, facts: ModelFacts, tokens: int) -> float:
+def flops(params: LlmParams, facts: ModelFacts, data: DataReport) -> float:
+    """Return the floating point operations of the whole training, validation included."""
+    passes = 1.0
+    if data.rows and data.valid_rows:
+        passes += data.valid_rows / data.rows / BACKWARD_SHARE
+    return flops_of(params, facts, _tokens(params, data)) * passes
+
+
+def _tokens(params: LlmParams, data: DataReport) -> int:
+    """Return the tokens of the whole training."""
+    if not params.max_steps:
+        return int(data.units * params.epochs)
+    row = params.row_tokens if params.packing else data.units / max(1, data.rows)
+    return int(data.steps * params.batch_size * params.gradient_accumulation * row)
+
+
+def flops_of(params: LlmParams, facts: ModelFacts, tokens: int) -> float:
     """Return the floating point operations to train on so many tokens, attention included.
 
     6 a parameter and token for all weights, 4 where the base is frozen (Kaplan et al. 2020,

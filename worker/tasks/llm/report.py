@@ -16,6 +16,9 @@ from worker.tasks.llm.tokens import Example, Tokenizer, cut, encode, token_id
 CHARACTERS_A_TOKEN = 4.0
 """Where the model has no `tokenizer.json` to count with."""
 
+PLAIN = "{% for message in messages %}{{ message['content'] }}\n{% endfor %}"
+"""A chat template that takes anything, for when the model's own is not known."""
+
 
 def inspect(
     params: LlmParams, splits: Splits, facts: ModelFacts, tokenizer: Tokenizer | None
@@ -26,7 +29,8 @@ def inspect(
     `tokenizer` is a `tokenizers.Tokenizer`, or none where the model has no `tokenizer.json`.
     """
     asked, params = params, params.within(facts.config)
-    how = speech(params, facts.tokenizer_config, facts.chat_template, tokenizer)
+    template = facts.chat_template if facts.known else PLAIN
+    how = speech(params, facts.tokenizer_config, template, tokenizer)
     train_rows, valid_rows = training_split(splits, params)
     split = splits["train"]
     train = read(split, params, how, train_rows)
@@ -51,7 +55,7 @@ def inspect(
         findings=tuple(found),
         rows=round(len(train.examples) * scale),
         valid_rows=round(len(valid.examples) * (1 if "valid" in splits else scale)) if valid else 0,
-        tokens=round(sum(counts.pieces) * scale),
+        units=round(sum(counts.pieces) * scale),
         steps=steps,
     )
 

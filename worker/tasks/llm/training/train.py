@@ -31,14 +31,13 @@ from worker.tasks.llm.training.token_trainer import TokenTrainer
 
 
 def train(params: LlmParams, run: Run) -> None:
-    """Train `run.model` on `run.data` and leave the result in `run.output`.
+    """Train `run.base` on `run.data` and leave the result in `run.output`.
 
     Returns early, with a checkpoint written, once `run.stop` is set. Raises `HubtrainError`, and
     whatever torch raises when memory runs out.
     """
     begin(params)
-    assert run.model is not None
-    source = Source(run.model, AutoModelForCausalLM, params.trust_remote_code)
+    source = Source(run.base, AutoModelForCausalLM, params.trust_remote_code)
     with phase(run.emit, "reading data"):
         params = params.within(source.config().to_dict())
         tokenizer = source.processor(AutoTokenizer)

@@ -1,0 +1,53 @@
+"""What is known of a job before it runs: of its base model, and of what surrounds its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What preflight knows of a model without loading it."""
+
+    name: str
+    parameters: int
+    bytes_per_parameter: float = 2.0
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """`config.json` of the model."""
+
+    tokenizer_config: Mapping[str, Any] = field(default_factory=dict)
+    chat_template: str | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether the model was found; if not, a look at the data can only tell what is wrong."""
+        return self.parameters > 0
+
+
+NO_MODEL = ModelFacts("", 0)
+"""For a task that starts from no model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a group of settings may ask when it looks at itself: see `Params.doubts`."""
+
+    typed: frozenset[str] = frozenset()
+    """Settings given as flags, by name; the others come from a file or the environment."""
+
+    pushed: bool = False
+    """Whether the trained model goes to the Hub."""
+
+    model_is_here: bool = False
+    """Whether the base model is a folder of this machine, which others cannot have."""
+
+    secrets: frozenset[str] = frozenset()
+    """Names of what is sent to the machine as a secret."""
+
+    facts: ModelFacts | None = None
+    """The base model; none where it was not found, and for a task that starts from none."""
+
+    layers: Callable[[], Iterable[str]] = tuple
+    """Returns the names of the model's tensors; may ask the Hub, and raise `HubError`."""
