@@ -35,6 +35,11 @@ HEAVY = {
     "trl",
 }
 
+BELOW = ("backends", "worker")
+"""What every room of the laptop stands on."""
+
+SURFACES = ("orchestrator.terminal",)
+
 MAY_IMPORT = {
     "worker.contract": ("worker.contract",),
     "worker.params": (),
@@ -77,7 +82,39 @@ MAY_IMPORT = {
         "worker.markdown",
         "worker.nearest",
     ),
-    "orchestrator": ("orchestrator", "backends", "worker"),
+    "orchestrator": (),
+    "orchestrator.words": (),
+    "orchestrator.settings": (*BELOW, "orchestrator.settings"),
+    "orchestrator.data": (*BELOW, "orchestrator.data"),
+    "orchestrator.preflight": (
+        *BELOW,
+        "orchestrator.preflight",
+        "orchestrator.data.sources",
+        "orchestrator.settings",
+        "orchestrator.words",
+    ),
+    "orchestrator.jobs": (
+        *BELOW,
+        "orchestrator.jobs",
+        "orchestrator.data.package",
+        "orchestrator.words",
+    ),
+    "orchestrator.plan": (
+        *BELOW,
+        "orchestrator.data",
+        "orchestrator.jobs",
+        "orchestrator.settings",
+        "orchestrator.words",
+    ),
+    "orchestrator.flow": (
+        *BELOW,
+        "orchestrator.data",
+        "orchestrator.jobs",
+        "orchestrator.plan",
+        "orchestrator.preflight",
+        "orchestrator.settings",
+    ),
+    "orchestrator.terminal": (*BELOW, "orchestrator"),
     "localhub": ("localhub",),
     "space_template": (),
 }
@@ -175,6 +212,45 @@ def test_every_import_follows_the_arrows() -> None:
             if not allowed or any(within(name, n) for n in never):
                 wrong.append(at(path, line, f"{module} must not import {name}"))
     assert not wrong, "\n".join(wrong)
+
+
+def test_nothing_imports_a_surface() -> None:
+    wrong = [
+        at(path, line, name)
+        for path, tree in sources(*ROOMS).items()
+        for line, name in imports(tree, package_of(path))
+        for surface in SURFACES
+        if within(name, surface) and not within(module_of(path), surface)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+TALKS = {"click", "getpass", "rich"}
+ENDS = {"print", "input", "exit", "quit", "sys.exit", "os._exit"}
+
+
+def test_only_a_surface_prints_asks_or_ends_the_process() -> None:
+    wrong = []
+    for path, tree in sources("orchestrator").items():
+        module = module_of(path)
+        if any(within(module, surface) for surface in SURFACES) or runs_by_itself(tree):
+            continue
+        found = [(line, name.split(".")[0]) for line, name in imports(tree, package_of(path))]
+        wrong += [at(path, line, name) for line, name in found if name in TALKS]
+        calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+        said = [(node.lineno, ast.unparse(node.func)) for node in calls]
+        wrong += [
+            at(path, line, name)
+            for line, name in said
+            if name in ENDS or re.match(r"sys\.std(out|err)", name)
+        ]
+    assert not wrong, "\n".join(wrong)
+
+
+def runs_by_itself(tree: ast.Module) -> bool:
+    """Whether a module is a program too, as that which writes a page of the docs."""
+    last = tree.body[-1] if tree.body else None
+    return isinstance(last, ast.If) and "__main__" in ast.unparse(last.test)
 
 
 def test_only_a_command_starts_the_local_hub() -> None:

@@ -31,7 +31,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def desk(*, as_json: bool = False) -> Desk:
-    made = Desk(as_json, Hurried())
+    made = Desk(as_json, clock=Hurried())
     made.records.claim("f", lambda: SPEC, START)
     launched = Launched(handle="local://k4x7qp", url="http://page", at=START, source="laptop")
     made.records.add("k4x7qp", [launched])

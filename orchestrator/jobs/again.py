@@ -1,49 +1,36 @@
-"""The same command again: what it finds done already is told, and not done twice.
+"""The same job asked for again: what is in the model's place may be what it made itself.
 
-What is in the model's place names the job that put it there. Whether that was this command is
-known by the order's fingerprint, which needs the data packed but nothing sent.
+What is there names the job that put it there. Whether that is the job asked for is known by the
+order's fingerprint, which needs the data packed but nothing sent.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 
+from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.submit import Order
-from orchestrator.preflight import Report
-from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.follow import close
 from worker.contract import State
 from worker.errors import BadConfig
-from worker.task import Finding
 
 
-def maker(desk: Desk, report: Report) -> Record | None:
-    """Return this laptop's job that put there what is in the model's place; none if another did."""
-    makers = {held.job_id for held in report.held}
+def maker(client: Client, job_ids: Iterable[str | None]) -> Record | None:
+    """Return the job of this laptop that made all that is there; none if others did, or several."""
+    makers = set(job_ids)
     job_id = makers.pop() if len(makers) == 1 else None
     with suppress(BadConfig):
-        record = desk.records.get(job_id or "")
+        record = client.records.get(job_id or "")
         return record if record.job_id == job_id else None
     return None
 
 
-def same(desk: Desk, report: Report, order: Order) -> Record | None:
-    """Return the job that `order` asks for, if it is the one whose model is there; else none."""
-    record = maker(desk, report)
-    if record is None or desk.records.fingerprint(record.job_id) != order.fingerprint:
+def same(client: Client, job_ids: Iterable[str | None], order: Order) -> Record | None:
+    """Return the job that `order` asks for, if it made what is there and has not failed."""
+    record = maker(client, job_ids)
+    if record is None or client.records.fingerprint(record.job_id) != order.fingerprint:
         return None
-    record = desk.refreshed(record)
-    return None if record.story.state.final and not _good(record) else record
-
-
-def tell(desk: Desk, record: Record) -> int:
-    """Tell the good end of a job that is asked for once more; returns the exit code."""
-    text = f"this very job has been done as {record.job_id}; nothing new is launched"
-    fix = "to train again: the same command with --overwrite"
-    desk.screen.findings([Finding("warn", "job", text, fix)])
-    return close(desk, record)
-
-
-def _good(record: Record) -> bool:
-    return record.story.state is State.SUCCEEDED
+    record = client.refreshed(record)
+    state = record.story.state
+    return None if state.final and state is not State.SUCCEEDED else record

@@ -17,9 +17,9 @@ from backends.base import Backend, Found, Status
 from backends.errors import JobGone
 from backends.handle import Handle
 from orchestrator.jobs.archive import archived_events
+from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.submit import find_launch
-from orchestrator.terminal.desk import Desk
 from orchestrator.words import ago
 from worker.contract import ENDINGS, Event, JobSpec, fold
 from worker.errors import HubtrainError
@@ -58,35 +58,35 @@ class Sweep:
     unanswered: list[str] = field(default_factory=list)
 
 
-def sweep(desk: Desk, owners: list[str]) -> Sweep:
+def sweep(client: Client, owners: list[str]) -> Sweep:
     """Return what providers have of ours that lives or costs, garbage and running jobs alike.
 
     Without `owners` the accounts of the token are looked at.
     What cannot be asked about is listed as well, and the rest goes on. Raises nothing for it.
     """
     swept = Sweep()
-    known = {record.job_id: record for record in desk.records.all()}
+    known = {record.job_id: record for record in client.records.all()}
     try:
-        owners = owners or desk.accounts()
+        owners = owners or client.accounts()
     except HubtrainError as error:
         swept.unanswered.append(f"{endpoint()}: {error}")
-    for backend, found in _everything(desk, known, owners, swept.unanswered):
+    for backend, found in _everything(client, known, owners, swept.unanswered):
         handle = str(found.handle)
         if handle in swept.leftovers or not (found.status.alive or found.status.costing):
             continue
         try:
-            swept.leftovers[handle] = _judge(desk, backend, found, known.get(found.job_id))
+            swept.leftovers[handle] = _judge(client, backend, found, known.get(found.job_id))
         except HubtrainError as error:
             swept.unanswered.append(f"{handle}: {error}")
     return swept
 
 
 def _everything(
-    desk: Desk, known: Mapping[str, Record], owners: list[str], unanswered: list[str]
+    client: Client, known: Mapping[str, Record], owners: list[str], unanswered: list[str]
 ) -> Iterator[tuple[Backend[Any], Found]]:
     for record in known.values():
-        backend = desk.backend(record)
-        other = "" if record.settled else desk.elsewhere(record)
+        backend = client.backend(record)
+        other = "" if record.settled else client.elsewhere(record)
         if other:
             where = record.story.handle or record.job_id
             unanswered.append(f"{where} is of {other}: HF_ENDPOINT={other} hubtrain gc asks there")
@@ -97,7 +97,7 @@ def _everything(
         except HubtrainError as error:
             unanswered.append(f"{record.story.handle or record.job_id}: {error}")
     for name, owner in ((name, owner) for name in backends.names() for owner in owners):
-        backend = desk.provider(name)
+        backend = client.provider(name)
         try:
             yield from [(backend, found) for found in backend.sweep(owner)]
         except HubtrainError as error:
@@ -117,13 +117,16 @@ def _of_record(record: Record, backend: Backend[Any]) -> Found | None:
         return None
 
 
-def _judge(desk: Desk, backend: Backend[Any], found: Found, record: Record | None) -> Leftover:
+def _judge(client: Client, backend: Backend[Any], found: Found, record: Record | None) -> Leftover:
     try:
         spec = record.spec if record else backend.recall(found.handle)
     except JobGone:
         return Leftover(found, backend, "its launch was cut short")
-    events = [*(record.events if record else ()), *archived_events(spec, desk.token, desk.clock)]
-    now = desk.clock.now()
+    events = [
+        *(record.events if record else ()),
+        *archived_events(spec, client.token, client.clock),
+    ]
+    now = client.clock.now()
     why, since = _verdict(spec, events, now)
     hours = (now - since).total_seconds() / 3600
     return Leftover(found, backend, why, hours * spec.machine.usd_per_hour)

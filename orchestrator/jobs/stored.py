@@ -14,8 +14,8 @@ from typing import Any
 
 from backends.errors import JobGone
 from orchestrator.data.package.upload import is_packed
+from orchestrator.jobs.client import Client
 from orchestrator.jobs.gc import Leftover
-from orchestrator.terminal.desk import Desk
 from worker.contract import JobSpec
 from worker.errors import NotThere
 from worker.hubclient import hub, patiently
@@ -35,16 +35,16 @@ class Stored:
         return {"repo_id": self.repo_id, "bytes": self.size_bytes, "used_by": list(self.used_by)}
 
 
-def stored(desk: Desk, owners: Iterable[str], machines: Iterable[Leftover]) -> list[Stored]:
+def stored(client: Client, owners: Iterable[str], machines: Iterable[Leftover]) -> list[Stored]:
     """Return the datasets of `owners`, those of running `machines` marked. Raises `HubError`."""
-    api, users = hub(desk.token), _users(desk, machines)
+    api, users = hub(client.token), _users(client, machines)
     found = []
     for owner in owners:
         ask = partial(_names, api, owner)
-        for repo_id in patiently(f"listing the datasets of {owner}", ask, desk.clock):
+        for repo_id in patiently(f"listing the datasets of {owner}", ask, client.clock):
             look = partial(api.dataset_info, repo_id, files_metadata=True)
             with suppress(NotThere):
-                info = patiently(f"looking at {repo_id}", look, desk.clock)
+                info = patiently(f"looking at {repo_id}", look, client.clock)
                 size = sum(s.size or 0 for s in info.siblings or [])
                 jobs = tuple(sorted(users.get(repo_id, ())))
                 found.append(Stored(repo_id, size, jobs))
@@ -57,31 +57,31 @@ def packed_data(spec: JobSpec) -> str | None:
     return repo_id if repo_id and is_packed(repo_id) else None
 
 
-def readers(desk: Desk, repo_id: str) -> list[str]:
+def readers(client: Client, repo_id: str) -> list[str]:
     """Return the jobs on record here that have not ended, as far as is known, and read it."""
-    reading = (r for r in desk.records.all() if r.spec.data.repo_id == repo_id)
-    return [r.job_id for r in reading if not desk.refreshed(r).story.state.final]
+    reading = (r for r in client.records.all() if r.spec.data.repo_id == repo_id)
+    return [r.job_id for r in reading if not client.refreshed(r).story.state.final]
 
 
-def discard(desk: Desk, repo_id: str) -> None:
+def discard(client: Client, repo_id: str) -> None:
     """Delete a dataset of packed data; one that is gone is no error. Raises `HubError`."""
     if not is_packed(repo_id):
         raise ValueError(f"{repo_id} was not made by hubtrain")
-    remove = partial(hub(desk.token).delete_repo, repo_id, repo_type="dataset", missing_ok=True)
-    patiently(f"removing the dataset {repo_id}", remove, desk.clock)
+    remove = partial(hub(client.token).delete_repo, repo_id, repo_type="dataset", missing_ok=True)
+    patiently(f"removing the dataset {repo_id}", remove, client.clock)
 
 
 def _names(api: Any, owner: str) -> list[str]:
     return sorted(d.id for d in api.list_datasets(author=owner) if is_packed(d.id))
 
 
-def _users(desk: Desk, machines: Iterable[Leftover]) -> dict[str, set[str]]:
-    known = {record.job_id: record for record in desk.records.all()}
+def _users(client: Client, machines: Iterable[Leftover]) -> dict[str, set[str]]:
+    known = {record.job_id: record for record in client.records.all()}
     specs = [
         record.spec
         for record in known.values()
-        if not record.story.state.final and not desk.elsewhere(record)
-        if not desk.refreshed(record).story.state.final
+        if not record.story.state.final and not client.elsewhere(record)
+        if not client.refreshed(record).story.state.final
     ]
     for one in machines:
         if not one.garbage and one.found.job_id not in known:

@@ -76,15 +76,19 @@ class Watch:
             )
         return Handle.parse(handle)
 
-    def follow(self) -> Record:
+    def follow(self, timeout: float | None = None) -> Record:
         """Watch until the job has ended and its machine costs nothing; returns the final record.
 
-        Blocks, also while the provider cannot be reached. An interrupt leaves the job as it is.
-        Raises `HubtrainError` if the provider refuses to be asked.
+        Blocks, also while the provider cannot be reached, but no longer than `timeout` seconds. An
+        interrupt or a timeout leaves the job as it is. Raises `HubtrainError` if the provider
+        refuses to be asked.
         """
         handle = self.handle
+        ends = math.inf if timeout is None else self.clock.monotonic() + timeout
         reader, wait, asked = Reader(self.backend, handle), ASK_SECONDS, -math.inf
         while not self.record.ended:
+            if self.clock.monotonic() >= ends:
+                return self.record
             over = reader.over  # asked before reading, so that the last lines are read
             self._take(reader.new_lines(), reader.count)
             if self.clock.monotonic() - asked >= (ASK_SECONDS if over else wait):
@@ -95,7 +99,7 @@ class Watch:
                 if over:
                     reader = Reader(self.backend, handle)
             self.clock.sleep(LOOK_SECONDS)
-        return self._stop_paying()
+        return self._stop_paying(ends)
 
     def refresh(self) -> Record:
         """Ask once, read what there is now, and return the job; nothing is waited for.
@@ -229,11 +233,14 @@ class Watch:
             source="laptop",
         )
 
-    def _stop_paying(self) -> Record:
-        """Wait for the worker to stop its machine; stop it from here if it does not."""
+    def _stop_paying(self, ends: float = math.inf) -> Record:
+        """Wait for the worker to stop its machine; stop it from here if it does not.
+
+        No longer than until `ends`, by the clock.
+        """
         began, wait, told = self.clock.monotonic(), LOOK_SECONDS, False
         with suppress(HubtrainError):  # who may not ask cannot stop it: the record says what it is
-            while self._still_there():
+            while self._still_there() and self.clock.monotonic() < ends:
                 waited = self.clock.monotonic() - began
                 if waited > STOP_SECONDS + GIVE_UP_SECONDS:
                     break

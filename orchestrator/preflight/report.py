@@ -65,6 +65,11 @@ class Report:
     held: tuple[Held, ...] = ()
     """Where something is already. That is wrong, unless this very job put it there."""
 
+    @property
+    def makers(self) -> set[str | None]:
+        """Jobs that put there what is in the model's place; none for what cannot be told."""
+        return {one.job_id for one in self.held}
+
     def refused(self) -> Report:
         """Return the report of a job that must not write over what is there."""
         found = in_order([*self.findings, *(one.finding for one in self.held)])

@@ -1,118 +1,21 @@
-"""What every command works with: the clock, the screen, the records, and the user's token."""
+"""What every command works with: the user's jobs, and the screen."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
-import backends
-from backends.handle import Handle
-from orchestrator.jobs.records import Record, Records
+from orchestrator.jobs.client import Client
 from orchestrator.terminal.output import Screen
-from worker.clock import Clock, SystemClock
-from worker.errors import BadConfig, HubtrainError
-from worker.home import home
-from worker.hubclient import endpoint
-
-if TYPE_CHECKING:
-    from backends.base import Backend
-    from orchestrator.jobs.watch import Watch
 
 
 @dataclass
-class Desk:
+class Desk(Client):
     """One run of one command."""
 
     as_json: bool = False
-    clock: Clock = field(default_factory=SystemClock)
 
     @cached_property
     def screen(self) -> Screen:
+        """Where the command's words go."""
         return Screen(self.clock, as_json=self.as_json)
-
-    @cached_property
-    def records(self) -> Records:
-        return Records(home())
-
-    @cached_property
-    def token(self) -> str | None:
-        """The Hub token of the environment, or that of `hf auth login`; none is an answer too."""
-        if token := os.environ.get("HF_TOKEN", "").strip():
-            return _sendable(token)
-        from huggingface_hub import get_token
-
-        return get_token()
-
-    def accounts(self) -> list[str]:
-        """Return the user's own name and those of their organisations; raises `HubtrainError`."""
-        if self.token is None:
-            return []
-        from worker.hubclient import hub, patiently
-
-        who = patiently("asking who you are", hub(self.token).whoami, self.clock)
-        return [who["name"], *(org["name"] for org in who.get("orgs", []))]
-
-    def record(self, name: str) -> Record:
-        """Return a job by its id, the start of its id, its project, `latest`, or its handle."""
-        if "://" in name:
-            known = (r for r in self.records.all() if r.story.handle == name)
-            return next(known, None) or self._adopt(Handle.parse(name))
-        return self.records.get(name)
-
-    def backend(self, record: Record) -> Backend[Any]:
-        """Return the backend that has the job."""
-        handle = record.story.handle
-        name = Handle.parse(handle).backend if handle else record.spec.machine.backend
-        return self.provider(name)
-
-    def provider(self, name: str) -> Backend[Any]:
-        """Return a backend by name, as this user's."""
-        return backends.load(name)(self.token, self.clock)
-
-    def watch(self, record: Record) -> Watch:
-        """Return a watch on the job, which so far tells nobody. Raises `HubtrainError`."""
-        from orchestrator.jobs.watch import Watch
-
-        if other := self.elsewhere(record):
-            raise HubtrainError(
-                f"{record.job_id} is a job of {other}, and this is {endpoint()}.",
-                fix=f"Set HF_ENDPOINT={other}, then type the same command.",
-            )
-        return Watch(record, self.backend(record), self.records, self.clock)
-
-    def refreshed(self, record: Record) -> Record:
-        """Return the job as its provider knows it now.
-
-        As it was last known if none answers; `unanswered` then says why.
-        """
-        if record.settled:
-            return record
-        try:
-            watch = self.watch(record)
-            known, problem = watch.refresh(), watch.problem
-        except HubtrainError as error:
-            known, problem = self.records.get(record.job_id), error
-        known = self.records.get(known.job_id)
-        return replace(known, unanswered=problem.message) if problem else known
-
-    def elsewhere(self, record: Record) -> str:
-        """Return the Hub that has the job where that is not the one of here; else nothing."""
-        if record.hub in {"", endpoint()}:
-            return ""
-        return record.hub if backends.load(record.spec.machine.backend).on_hub else ""
-
-    def _adopt(self, handle: Handle) -> Record:
-        """Take over a job that another laptop launched."""
-        spec = self.provider(handle.backend).recall(handle)
-        return self.records.adopt(spec, str(handle), self.clock.now())
-
-
-def _sendable(token: str) -> str:
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise BadConfig(
-            "this is no Hub token: it holds a blank, a line break or a letter that none has.",
-            fix="Copy it again, whole and alone; it begins with hf_.",
-        )
-    return token

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from backends.handle import Handle
+from orchestrator import flow
 from orchestrator.jobs.records import Record
+from orchestrator.jobs.summary import summary
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.ending import ending
 from orchestrator.terminal.exits import DETACHED
-from orchestrator.terminal.listing import summary
 from worker.contract import EndReason
 from worker.errors import HubtrainError
 
@@ -19,21 +19,18 @@ from worker.errors import HubtrainError
 def follow(desk: Desk, record: Record, *, lines: bool = False) -> int:
     """Watch until the end, say how it ended, and return the exit code: 0 only on success."""
     with desk.screen.stages() as stages:
-        watch = desk.watch(record)
-        page = page_of(desk, record)
+        page = desk.page(record)
 
         def show(known: Record) -> None:
             nonlocal page
-            if page is None and (page := page_of(desk, known)):
+            if page is None and (page := desk.page(known)):
                 desk.screen.say(f"page         {page}")
             stages.training(known)
 
-        watch.on_news = show
-        if lines:
-            watch.on_line = desk.screen.plain
         if not record.ended:
             stages.training(record)
-        record = watch.follow()
+        on_line = desk.screen.plain if lines else None
+        record = flow.watch(desk, record, on_news=show, on_line=on_line)
     return close(desk, record)
 
 
@@ -44,14 +41,6 @@ def close(desk: Desk, record: Record) -> int:
     desk.screen.say(*ending(record, now))
     desk.screen.document(summary(record, now))
     return 0 if record.story.reason is EndReason.OK else 1
-
-
-def page_of(desk: Desk, record: Record) -> str | None:
-    """Return the address of the job's page as its owner opens it; none while there is none."""
-    story = record.story
-    if story.url is None or story.handle is None:
-        return None
-    return desk.backend(record).page(Handle.parse(story.handle), story.url)
 
 
 @contextmanager
@@ -77,7 +66,7 @@ def detachable(desk: Desk, record: Record) -> Iterator[None]:
 
 
 def _leave(desk: Desk, record: Record, *, document: bool = True) -> None:
-    job, page = record.job_id, page_of(desk, record)
+    job, page = record.job_id, desk.page(record)
     desk.screen.say("", f"Left running as {job}. Nothing was stopped.")
     desk.screen.say(f"watch again   hubtrain logs -f {job}        stop it   hubtrain cancel {job}")
     if page:

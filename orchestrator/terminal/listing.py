@@ -4,49 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from orchestrator.jobs.records import Record
 from orchestrator.words import ago, clock_time, money, roughly
 
 NOTHING = "-"
-
-
-def summary(record: Record, now: datetime) -> dict[str, Any]:
-    """Return a job as `--json` shows it, with the same keys in every command."""
-    now = record.known_at(now)
-    story, spec = record.story, record.spec
-    return {
-        "job": spec.job_id,
-        "project": spec.project,
-        "task": spec.task,
-        "trainer": spec.params.get("trainer"),
-        "backend": spec.machine.backend,
-        "flavor": spec.machine.flavor,
-        "state": story.state,
-        "reason": story.reason,
-        "message": story.message,
-        "phase": story.phase,
-        "step": story.progress.step if story.progress else None,
-        "total_steps": story.progress.total_steps if story.progress else None,
-        "metrics": story.metrics,
-        "handle": story.handle,
-        "url": story.url,
-        "model": story.pushed.url if story.pushed else story.output,
-        "commit": story.pushed.commit if story.pushed else None,
-        "cost_usd": round(story.cost(spec.machine.usd_per_hour, now), 4),
-        "seconds": round(story.seconds(now), 1),
-        "costing": story.costing,
-        "stage": story.machine.stage if story.machine else None,
-        "usd_per_hour": spec.machine.usd_per_hour,
-        "cancel_asked_at": story.cancel_asked_at,
-        "hub": record.hub,
-        "as_of": record.as_of,
-        "unanswered": record.unanswered or None,
-        "created_at": story.created_at,
-        "started_at": story.started_at,
-        "ended_at": story.ended_at,
-    }
 
 
 def row(record: Record, now: datetime) -> tuple[str, ...]:

@@ -7,10 +7,11 @@ from dataclasses import replace
 import click
 
 from orchestrator.jobs.records import Record
+from orchestrator.jobs.summary import summary
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.ending import ending
 from orchestrator.terminal.exits import FAILED
-from orchestrator.terminal.listing import summary, unconfirmed
+from orchestrator.terminal.listing import unconfirmed
 from worker.task import Finding
 
 

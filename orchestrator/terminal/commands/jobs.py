@@ -7,9 +7,10 @@ from datetime import datetime
 import click
 
 from orchestrator.jobs.records import Record
+from orchestrator.jobs.summary import summary
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
-from orchestrator.terminal.listing import ROW, costs, row, summary
+from orchestrator.terminal.listing import ROW, costs, row
 
 _DAYS = 7
 

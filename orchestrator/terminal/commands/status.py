@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
+from orchestrator.jobs.summary import summary
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.ending import ending
 from orchestrator.terminal.exits import FAILED
-from orchestrator.terminal.follow import page_of
-from orchestrator.terminal.listing import summary, unconfirmed
+from orchestrator.terminal.listing import unconfirmed
 from orchestrator.terminal.stages import training_note
 from orchestrator.words import clock_time
 from worker.task import Finding
@@ -34,7 +34,7 @@ def COMMAND(job: str, as_json: bool) -> int:  # noqa: N802
         desk.screen.say(f"to be cancelled since {clock_time(story.cancel_asked_at, now)}")
     if not story.state.final:
         desk.screen.say(
-            *filter(None, (story.phase, training_note(record, known), page_of(desk, record)))
+            *filter(None, (story.phase, training_note(record, known), desk.page(record)))
         )
     if record.unanswered:
         desk.screen.findings([Finding("warn", "not asked", unconfirmed(record, now))])
