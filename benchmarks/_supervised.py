@@ -46,7 +46,7 @@ def supervise(work: Path) -> int:
     """Be the worker of that training, page included."""
     from worker.clock import SystemClock
     from worker.contract import DataRef, JobSpec, Machine, ModelRef
-    from worker.supervise.place import Place
+    from worker.host import PlainMachine
     from worker.supervise.supervise import Supervisor
 
     spec = JobSpec(
@@ -58,9 +58,9 @@ def supervise(work: Path) -> int:
         data=DataRef(folder="/none"),
         machine=Machine(backend="local"),
     )
-    place = Place({**os.environ, "HUBTRAIN_WORK": str(work)})
+    host = PlainMachine({**os.environ, "HUBTRAIN_WORK": str(work)})
     command = [sys.executable, "-m", "benchmarks._supervised", "train", str(work / "steps")]
-    return Supervisor(spec, place, clock=SystemClock(), command=command).run().exit_code
+    return Supervisor(spec, host, clock=SystemClock(), command=command).run().exit_code
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from tiny_llm import chats, write_model, write_rows
 from worker.accelerators import due
 from worker.clock import SystemClock
 from worker.contract import DataRef, EndReason, Failed, JobSpec, Limits, Machine, ModelRef
+from worker.host import PlainMachine
 from worker.supervise.journal import Journal
 from worker.supervise.live import Live
-from worker.supervise.place import Place
 from worker.supervise.prove import prove
 
 CODES = {
@@ -70,7 +70,7 @@ def live(tmp_path: Path) -> Iterator[Live]:
     )
     with (tmp_path / "out").open("w") as out:
         journal = Journal(tmp_path, clock=clock, redact=str, out=out)
-        yield Live(job, Place(dict(os.environ)), clock, journal, born=clock.monotonic())
+        yield Live(job, PlainMachine(dict(os.environ)), clock, journal, born=clock.monotonic())
         journal.close()
 
 

@@ -69,6 +69,15 @@ MAY_IMPORT = {
     ),
     "worker.finding": (),
     "worker.facts": (),
+    "worker.timeout": ("worker.errors",),
+    "worker.host": (
+        "worker.host",
+        "worker.clock",
+        "worker.contract",
+        "worker.errors",
+        "worker.hubclient",
+        "worker.timeout",
+    ),
     "worker": ("worker",),
     "backends": (
         "backends",
@@ -327,6 +336,19 @@ def test_nobody_else_lists_or_asks_for_a_backend_or_task_by_name(
         if not path.is_relative_to(ROOT / room) and not path.is_relative_to(ROOT / "localhub")
         for node in ast.walk(tree)
         if (found := names & set(literals(node)))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_only_hosts_know_where_the_worker_runs() -> None:
+    """What a Space tells by its environment is read in its file: another host is one more file."""
+    told = {"SPACE_ID", "SYSTEM", "OAUTH_CLIENT_ID", "SPACE_PASS_KEY", "HUBTRAIN_PAGE_KEY"}
+    wrong = [
+        at(path, node.lineno, node.value)
+        for path, tree in sources("worker").items()
+        if not within(module_of(path), "worker.host")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and node.value in told
     ]
     assert not wrong, "\n".join(wrong)
 

@@ -35,10 +35,11 @@ from worker.contract import (
     Started,
     fold,
 )
+from worker.host.door import KeyDoor
+from worker.host.hubdoor import HubDoor
+from worker.host.membership import Membership, Remembered
 from worker.page.chart import Line, chart, thinned
 from worker.page.digest import Digest
-from worker.page.door import HubDoor, KeyDoor
-from worker.page.questions import Membership, Remembered
 from worker.page.view import View, answer, curves, what_stopping_keeps
 
 ARTIFACTS = Path(__file__).parent / "artifacts"

@@ -30,11 +30,11 @@ from worker.contract import (
     from_line,
 )
 from worker.errors import HubUnreachable
+from worker.host import PlainMachine
 from worker.supervise.journal import Journal
 from worker.supervise.keep import PUSH_GRACE
 from worker.supervise.live import Live
 from worker.supervise.patience import patiently
-from worker.supervise.place import Place
 
 pytestmark = pytest.mark.slow
 
@@ -139,7 +139,7 @@ def test_a_push_does_not_outlast_the_limits_by_more_than_its_grace(tmp_path: Pat
     with (tmp_path / "out").open("w") as out:
         journal = Journal(tmp_path, clock=clock, redact=str, out=out)
         job = spec(limits=Limits(max_seconds=1000.0, push_seconds=1e6))
-        live = Live(job, Place({}), clock, journal, born=clock.monotonic())
+        live = Live(job, PlainMachine({}), clock, journal, born=clock.monotonic())
         clock.sleep(900)
 
         def refuse() -> None:

@@ -62,7 +62,9 @@ def spec(**changes: Any) -> JobSpec:
 class Worker:
     """A worker in a process of its own, whose trainer is a stand-in."""
 
-    def __init__(self, folder: Path, job: JobSpec, *acts: str, **environ: str) -> None:
+    def __init__(
+        self, folder: Path, job: JobSpec, *acts: str, cwd: str = str(ROOT), **environ: str
+    ) -> None:
         self.work = folder / "work"
         (folder / "job.json").write_text(job.model_dump_json())
         env = {
@@ -78,7 +80,7 @@ class Worker:
             stderr=subprocess.STDOUT,
             text=True,
             env=env,
-            cwd=ROOT,
+            cwd=cwd,
         )
         self.lines: list[str] = []
 

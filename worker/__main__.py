@@ -12,30 +12,27 @@ from pydantic import ValidationError
 
 from worker.clock import SystemClock
 from worker.contract import EndReason, Failed, JobSpec, marked
+from worker.host import Host, host_of
 from worker.redact import Redactor
-from worker.supervise.billing import stop_billing
-from worker.supervise.place import Place
 from worker.supervise.supervise import Supervisor
 
 
 def main() -> int:
     """Run the job and return the exit code."""
-    place = Place(dict(os.environ))
+    host = host_of(dict(os.environ))
     try:
-        spec = JobSpec.model_validate_json(place.job_file.read_text(encoding="utf-8"))
-        return Supervisor(spec, place, clock=SystemClock()).run().exit_code
+        spec = JobSpec.model_validate_json(host.job_file.read_text(encoding="utf-8"))
+        return Supervisor(spec, host, clock=SystemClock()).run().exit_code
     except (OSError, ValidationError) as error:
-        return _without_a_job(place, error)
+        return _without_a_job(host, error)
 
 
-def _without_a_job(place: Place, error: Exception) -> int:
+def _without_a_job(host: Host, error: Exception) -> int:
     """Say what is wrong with the spec or the disk, and stop what costs all the same."""
-    redact = Redactor(place.environ)
-    failed = Failed(reason=EndReason.BAD_CONFIG, message=f"{place.job_file} cannot be run: {error}")
+    redact = Redactor(host.environ)
+    failed = Failed(reason=EndReason.BAD_CONFIG, message=f"{host.job_file} cannot be run: {error}")
     _say(redact(marked(failed)))
-    stop_billing(
-        place.space_id, place.token, clock=SystemClock(), log=lambda line: _say(redact(line))
-    )
+    host.stop_billing(clock=SystemClock(), log=lambda line: _say(redact(line)))
     return failed.reason.exit_code
 
 

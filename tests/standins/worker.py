@@ -7,15 +7,15 @@ import sys
 
 from worker.clock import SystemClock
 from worker.contract import JobSpec
-from worker.supervise.place import Place
+from worker.host import host_of
 from worker.supervise.supervise import Supervisor
 
 
 def main(acts: list[str]) -> int:
-    place = Place(dict(os.environ))
-    spec = JobSpec.model_validate_json(place.job_file.read_text())
-    command = [sys.executable, "-m", "tests.standins.trainer", str(place.model), *acts]
-    return Supervisor(spec, place, clock=SystemClock(), command=command).run().exit_code
+    host = host_of(dict(os.environ))
+    spec = JobSpec.model_validate_json(host.job_file.read_text())
+    command = [sys.executable, "-m", "tests.standins.trainer", str(host.model), *acts]
+    return Supervisor(spec, host, clock=SystemClock(), command=command).run().exit_code
 
 
 if __name__ == "__main__":

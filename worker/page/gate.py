@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from worker.page.door import STRANGER, Door, KeyDoor, Viewer
+from worker.host.door import STRANGER, Door, KeyDoor, Viewer
 
 VIEWER = "hubtrain.viewer"
 """Where a request carries who sent it."""

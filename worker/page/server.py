@@ -11,9 +11,9 @@ import threading
 import time
 from typing import Any
 
+from worker.host.door import KeyDoor
 from worker.page import view as shown
 from worker.page.digest import Digest
-from worker.page.door import KeyDoor, door_of
 from worker.page.view import View
 from worker.page.visits import Visits
 from worker.supervise.live import Live
@@ -30,8 +30,8 @@ class Server:
         self.url: str | None = None
         self._visits = Visits()
         self._digest = Digest()
-        self._door = door_of(live.place, live.spec.owner, live.spec.job_id)
-        self._socket = _listening(live.place.environ)
+        self._door = live.host.door(live.spec.owner, live.spec.job_id)
+        self._socket = _listening(live.host.environ)
         if isinstance(self._door, KeyDoor):
             self.url = f"http://{self._door.host}:{self._socket.getsockname()[1]}/"
         threading.Thread(target=self._serve, daemon=True, name="page").start()

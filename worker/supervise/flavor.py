@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from worker.contract import EndReason
 from worker.errors import HubError, HubtrainError
-from worker.hubclient import explained, hub
 from worker.supervise.live import Live
 from worker.supervise.watchdog import in_words
 
@@ -24,7 +23,7 @@ def wait_for_flavor(live: Live) -> bool:
     Raises `HubtrainError` after `GIVE_UP_SECONDS`.
     """
     flavor, clock = live.spec.machine.flavor, live.clock
-    if live.place.space_id is None or flavor in {None, live.place.accelerator}:
+    if live.host.is_flavor(flavor):
         return True
     began, since = clock.monotonic(), None
     while True:
@@ -42,15 +41,11 @@ def wait_for_flavor(live: Live) -> bool:
 
 
 def _current(live: Live) -> str | None:
-    space_id, token = live.place.space_id, live.place.token
-    assert space_id is not None
     try:
-        with explained(f"asking what {space_id} runs on"):
-            hardware = hub(token).get_space_runtime(space_id).hardware
+        return live.host.current_flavor()
     except HubError as error:
         live.journal.log(str(error))
         return None
-    return str(getattr(hardware, "value", hardware)) if hardware else None
 
 
 def _never_came(flavor: str | None, current: str | None) -> HubtrainError:

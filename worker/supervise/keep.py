@@ -41,7 +41,7 @@ RECORD_REFUSALS = 3
 
 def keep_model(live: Live, finished: Finished) -> Ending:
     """Put the model where the spec wants it; returns the job's ending, `finished` or a failure."""
-    folder = live.place.model
+    folder = live.host.model
     if not folder.is_dir() or not any(folder.iterdir()):
         return Failed(reason=EndReason.WORKER_DIED, message="The trainer left no model.")
     story = live.story()
@@ -76,7 +76,7 @@ def keep_record(live: Live, target: PushTarget) -> None:
     try:
         patiently(
             live,
-            lambda: push_record(live.spec, target, live.place.token, files),
+            lambda: push_record(live.spec, target, live.host.token, files),
             "keeping the record",
             seconds=RECORD_SECONDS,
             refusals=RECORD_REFUSALS,
@@ -88,7 +88,7 @@ def keep_record(live: Live, target: PushTarget) -> None:
 
 def _pushed(live: Live, target: PushTarget, finished: Finished) -> Ending:
     live.journal.say(Phase(name="pushing"))
-    bare = Parcel(live.place.model, live.spec, target, "")
+    bare = Parcel(live.host.model, live.spec, target, "")
     # The commit holds its own good end, numbered as if it had been told already.
     good: tuple[Event, ...] = (bare.pushed, finished)
     ahead = [live.journal.draft(event, n) for n, event in enumerate(good, 1)]
@@ -96,7 +96,7 @@ def _pushed(live: Live, target: PushTarget, finished: Finished) -> Ending:
     try:
         pushed = patiently(
             live,
-            lambda: push_model(parcel, live.place.token),
+            lambda: push_model(parcel, live.host.token),
             "pushing the model",
             seconds=live.spec.limits.push_seconds,
             refusals=PUSH_REFUSALS,
@@ -114,7 +114,7 @@ def _pushed(live: Live, target: PushTarget, finished: Finished) -> Ending:
 
 def _left_on_machine(live: Live, ending: Ending) -> Ending:
     """Move the model to the folder the spec names, if it names one, and its story with it."""
-    folder, wanted = live.place.model, live.spec.output
+    folder, wanted = live.host.model, live.spec.output
     if live.spec.push and wanted is None:
         return _located(ending, None, live)
     ending_there = _told_in(folder, live, _located(ending, Path(wanted or folder), live))
@@ -127,10 +127,8 @@ def _located(ending: Ending, kept: Path | None, live: Live) -> Ending:
     """Return the ending with the place of the model in it."""
     if isinstance(ending, Finished):
         return ending.model_copy(update={"output": str(kept) if kept else None})
-    lost = live.place.space_id and kept is None
-    where = f"It lies in {kept or live.place.model}."
-    said = "It is lost: a Space keeps nothing once it is paused." if lost else where
-    return ending.model_copy(update={"message": f"{ending.message} {said}"})
+    where = f"It lies in {kept}." if kept else live.host.what_is_left(live.host.model)
+    return ending.model_copy(update={"message": f"{ending.message} {where}"})
 
 
 def _told_in(folder: Path, live: Live, ending: Ending) -> Ending:
@@ -142,7 +140,7 @@ def _told_in(folder: Path, live: Live, ending: Ending) -> Ending:
 
 def _moved(live: Live, wanted: Path) -> Path:
     """Move the model to `wanted` and return where it is: elsewhere rather than nowhere."""
-    spec, model = live.spec, live.place.model
+    spec, model = live.spec, live.host.model
     try:
         kept = output.put(model, wanted, spec.job_id, overwrite=spec.overwrite_output)
     except OSError as error:
@@ -163,7 +161,7 @@ def _license(live: Live) -> str | None:
     name = model.name
     try:
         with explained(f"reading the card of {name}"):
-            info = hub(live.place.token).model_info(name, revision=model.revision)
+            info = hub(live.host.token).model_info(name, revision=model.revision)
     except HubtrainError:
         return None
     data = info.card_data

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from worker.clock import Clock
 from worker.contract import JobSpec, Stopped, Story, fold
+from worker.host import Host
 from worker.supervise.journal import Journal
 from worker.supervise.machine import Usage
-from worker.supervise.place import Place
 from worker.supervise.watchdog import limit_of
 
 SIGNAL = "signal"
@@ -20,7 +20,7 @@ class Live:
     """One job in this process. The events in `journal` are the only source of its state."""
 
     spec: JobSpec
-    place: Place
+    host: Host
     clock: Clock
     journal: Journal
     born: float

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -12,6 +11,7 @@ from tenacity.wait import wait_exponential_jitter
 
 from worker.errors import HubError, HubUnreachable
 from worker.supervise.live import Live
+from worker.timeout import within
 
 T = TypeVar("T")
 
@@ -63,27 +63,3 @@ def patiently(
         reraise=True,
     )(once)
     return result
-
-
-def within(seconds: float, do: Callable[[], T], doing: str) -> T:
-    """Return what `do` returns, or raise `HubUnreachable` when it takes longer than `seconds`.
-
-    An overlong call is left to itself in a thread that dies with the process.
-    """
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(do())
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, daemon=True, name=doing)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors[0]
-    if not results:
-        raise HubUnreachable(f"{doing}: not done within {seconds:.0f} s.")
-    return results[0]

@@ -33,14 +33,14 @@ def prove(
 
     Blocks for seconds, at most for `patience` after each finding, and not beyond the job's limits.
     """
-    wanted, paid = due(live.spec.machine, live.place.environ), live.spec.machine.accelerators
+    wanted, paid = due(live.spec.machine, live.host.environ), live.spec.machine.accelerators
     if wanted < paid:
         live.journal.log(only_lent(wanted, paid))
     if not wanted:
         return None
     live.journal.say(Phase(name="trying the accelerators"))
     findings = _Findings()
-    child = Trainer(command, env=live.place.for_trainer())
+    child = Trainer(command, env=live.host.for_trainer())
     try:
         why = findings.wait(live, child, patience)
     finally:

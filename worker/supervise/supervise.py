@@ -19,16 +19,14 @@ from worker.accelerators import due
 from worker.clock import Clock
 from worker.contract import EndReason, Event, Failed, Finished, JobSpec, Phase, Started, Stopped
 from worker.errors import HubError, HubtrainError
-from worker.hubclient import explained, hub
+from worker.host import Host
 from worker.redact import Redactor
 from worker.supervise import machine
-from worker.supervise.billing import stop_billing
 from worker.supervise.flavor import wait_for_flavor
 from worker.supervise.journal import Journal
 from worker.supervise.keep import keep_model, keep_record
 from worker.supervise.live import SIGNAL, Live
-from worker.supervise.patience import patiently, within
-from worker.supervise.place import Place
+from worker.supervise.patience import patiently
 from worker.supervise.prove import only_lent, prove
 from worker.supervise.target import earlier_life, ended, prepare
 from worker.supervise.watch import Ending, asked_for, watch
@@ -39,7 +37,6 @@ HUB_SECONDS = 600.0
 """How long the Hub may be away when the job begins."""
 
 HUB_REFUSALS = 2
-WHY_SECONDS = 3.0
 FAREWELL_SECONDS = 5.0
 """How long open pages have to draw the end before the machine goes."""
 
@@ -52,14 +49,14 @@ class Supervisor:
     """One life of a worker. `command` is the trainer's; without one it is `worker.run`'s."""
 
     def __init__(
-        self, spec: JobSpec, place: Place, *, clock: Clock, command: Sequence[str] | None = None
+        self, spec: JobSpec, host: Host, *, clock: Clock, command: Sequence[str] | None = None
     ) -> None:
-        place.work.mkdir(parents=True, exist_ok=True)
+        host.work.mkdir(parents=True, exist_ok=True)
         journal = Journal(
-            place.work, clock=clock, redact=Redactor(place.environ), attempt=spec.attempt
+            host.work, clock=clock, redact=Redactor(host.environ), attempt=spec.attempt
         )
-        self.live = Live(spec, place, clock, journal, born=clock.monotonic())
-        self.command = command or trainer_command(place)
+        self.live = Live(spec, host, clock, journal, born=clock.monotonic())
+        self.command = command or trainer_command(host)
         self.born_at = clock.now()
         self.page: page.Page | None = None
         self.told_before = False
@@ -92,7 +89,7 @@ class Supervisor:
             return lacking
         if target := self.live.spec.push:
             self._patiently(
-                lambda: prepare(self.live.spec, target, self.live.place.token),
+                lambda: prepare(self.live.spec, target, self.live.host.token),
                 f"preparing {target.repo_id}",
             )
         self.live.journal.log(
@@ -109,7 +106,7 @@ class Supervisor:
         events, spec = self.live.journal.events, self.live.spec
         if not ended(events, spec.attempt) and (target := spec.push):
             events = self._patiently(
-                lambda: earlier_life(spec, target, self.live.place.token),
+                lambda: earlier_life(spec, target, self.live.host.token),
                 f"looking for earlier events in {target.repo_id}",
             )
         if not ended(events, spec.attempt):
@@ -132,7 +129,7 @@ class Supervisor:
     def _accelerators(self) -> dict[str, object]:
         """Return how many accelerators the job may count on, and why where they are fewer."""
         paid = self.live.spec.machine.accelerators
-        lent = due(self.live.spec.machine, self.live.place.environ)
+        lent = due(self.live.spec.machine, self.live.host.environ)
         note = {"note": only_lent(lent, paid)} if lent < paid else {}
         return {"accelerators": lent, **note}
 
@@ -148,19 +145,9 @@ class Supervisor:
 
     def _by_whom(self, ending: Ending) -> Ending:
         """Tell a pause from outside, which somebody wanted, from a machine that was taken away."""
-        space_id = self.live.place.space_id
-        if space_id is None or ending.kind != "stopped" or ending.reason != EndReason.PREEMPTED:
+        if not isinstance(ending, Stopped) or ending.reason != EndReason.PREEMPTED:
             return ending
-        try:
-            with explained(f"asking why {space_id} has to end"):
-                runtime = within(
-                    WHY_SECONDS, lambda: hub(self.live.place.token).get_space_runtime(space_id), ""
-                )
-        except HubError:
-            return ending
-        if str(getattr(runtime.stage, "value", runtime.stage)) != "PAUSED":
-            return ending
-        return Stopped(reason=EndReason.USER, message="The Space was paused.")
+        return self.live.host.stopped_on_purpose() or ending
 
     def _fault(self, error: Exception) -> Ending:
         """Return the ending that an error of the supervisor's own makes."""
@@ -192,14 +179,12 @@ class Supervisor:
         except Exception:
             live.journal.log(traceback.format_exc())
         finally:
-            stop_billing(
-                live.place.space_id, live.place.token, clock=live.clock, log=live.journal.log
-            )
+            live.host.stop_billing(clock=live.clock, log=live.journal.log)
 
 
-def trainer_command(place: Place) -> list[str]:
+def trainer_command(host: Host) -> list[str]:
     """Return the command that trains; on several GPUs a launcher will stand before it here."""
-    paths = ["--job", place.job_file, "--output", place.model, "--work", place.work]
+    paths = ["--job", host.job_file, "--output", host.model, "--work", host.work]
     return [sys.executable, "-P", "-m", "worker.run", *map(str, paths)]
 
 

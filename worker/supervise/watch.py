@@ -58,7 +58,7 @@ def watch(live: Live, command: Sequence[str]) -> Ending:
     kills = machine.oom_kills()
     # What a model, a data set or a library prints does not know this run's mark.
     mark = f"@{secrets.token_hex(16)} "
-    trainer = Trainer(command, env={**live.place.for_trainer(), MARK_VARIABLE: mark})
+    trainer = Trainer(command, env={**live.host.for_trainer(), MARK_VARIABLE: mark})
     over = threading.Event()
     threading.Thread(target=_measure, args=(live, trainer, over), daemon=True).start()
     reading = _Reading(live, mark)

@@ -1,4 +1,4 @@
-"""What the page asks the Hub about its visitors, and for how long it believes an answer.
+"""What is asked of the Hub about visitors of a page, and for how long an answer is believed.
 
 A question takes a bounded time, and one that is not answered opens nothing.
 """
@@ -11,8 +11,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Generic, TypeVar
 
 from worker.hubclient import hub
-from worker.supervise.patience import within
-from worker.supervise.place import Place
+from worker.timeout import within
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -52,15 +51,14 @@ class Remembered(Generic[K, T]):
             return self._otherwise
 
 
-def privacy(place: Place) -> Callable[[], bool]:
-    """Return what tells whether the Space here is private, which its owner may change any time."""
-    space_id = str(place.space_id)
+def privacy(space: str, token: str | None) -> Callable[[], bool]:
+    """Return what tells whether a Space is private, which its owner may change at any time."""
     ask: Remembered[str, bool] = Remembered(
-        lambda name: bool(hub(place.token).space_info(name).private),
+        lambda name: bool(hub(token).space_info(name).private),
         seconds=PRIVACY_SECONDS,
         otherwise=False,
     )
-    return lambda: ask(space_id)
+    return lambda: ask(space)
 
 
 def memberships(provider: str) -> Callable[[str], list[Membership]]:

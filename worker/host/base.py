@@ -1,0 +1,98 @@
+"""What the rest of the worker may ask of the machine it runs on."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from worker.clock import Clock
+from worker.contract import JOB_FILE, Stopped
+from worker.host.door import Door
+
+_SOURCES = Path(__file__).parents[2]
+"""The folder `worker` is imported from. Children are started with `-P`, which does not search the
+current folder, so that no file in it can pass for a library."""
+
+_NOT_FOR_THE_TRAINER = (
+    "HUBTRAIN_PAGE_KEY",
+    "OAUTH_CLIENT_ID",
+    "OAUTH_CLIENT_SECRET",
+    "SPACE_PASS_KEY",
+)
+"""Secrets of the page. The trainer may run code of a model, which must not open it."""
+
+
+class Host(ABC):
+    """The machine a worker runs on, and its provider. `environ` holds secrets: never print it."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+
+    @classmethod
+    @abstractmethod
+    def is_here(cls, environ: Mapping[str, str]) -> bool:
+        """Whether an environment is that of a worker on such a host."""
+
+    @abstractmethod
+    def stop_billing(self, *, clock: Clock, log: Callable[[str], object]) -> bool:
+        """Make this machine cost nothing; true once its provider has agreed, or if it is free.
+
+        Called once, at the end of every job. May block for minutes while the provider cannot be
+        reached, and may be cut short by the very stop it asked for. Raises nothing.
+        """
+
+    @abstractmethod
+    def is_flavor(self, flavor: str | None) -> bool:
+        """Whether this machine is surely `flavor`, without asking anybody; true for no flavor."""
+
+    @abstractmethod
+    def current_flavor(self) -> str | None:
+        """Ask the provider which hardware the job has now. Raises `HubError`; may be repeated."""
+
+    @abstractmethod
+    def stopped_on_purpose(self) -> Stopped | None:
+        """Ask why this machine has to end; returns the ending if somebody wished it.
+
+        None where the provider took the machine away, or does not say within seconds.
+        """
+
+    @abstractmethod
+    def what_is_left(self, model: Path) -> str:
+        """Return a sentence: where the model is that lies in this folder, or that it is lost."""
+
+    @abstractmethod
+    def door(self, owner: str | None, job_id: str) -> Door:
+        """Return who may see the page of a job that `owner` made, and who may stop it."""
+
+    @property
+    def job_file(self) -> Path:
+        """The spec: `$HUBTRAIN_JOB_FILE`, or `job.json` in the current folder."""
+        return Path(self.environ.get("HUBTRAIN_JOB_FILE") or JOB_FILE).absolute()
+
+    @property
+    def work(self) -> Path:
+        """Folder for all that the worker writes: `$HUBTRAIN_WORK`, or `work` in the current one."""
+        return Path(self.environ.get("HUBTRAIN_WORK") or "work").absolute()
+
+    @property
+    def model(self) -> Path:
+        """Folder the trainer leaves the model in."""
+        return self.work / "model"
+
+    @property
+    def token(self) -> str | None:
+        """The Hub token this job was given."""
+        return self.environ.get("HF_TOKEN") or None
+
+    def for_trainer(self) -> dict[str, str]:
+        """Return the trainer's environment: this one, without the secrets of the page."""
+        kept = {k: v for k, v in self.environ.items() if k not in _NOT_FOR_THE_TRAINER}
+        path = dict.fromkeys([str(_SOURCES), *kept.get("PYTHONPATH", "").split(os.pathsep)])
+        return {
+            **kept,
+            "PYTHONPATH": os.pathsep.join(filter(None, path)),
+            "PYTHONUNBUFFERED": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+        }

@@ -1,0 +1,81 @@
+"""Who may look at a job and who may stop it, decided before any request reaches its page.
+
+Where people have no accounts, a key in the address, kept in a cookie after that, opens everything.
+A request that did not come by the page's own address is a stranger's. Nothing here reads the job.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+HOST_DIGITS = 10
+"""Hexadecimal digits of a page's host name that follow from its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Somebody who sent a request."""
+
+    name: str | None = None
+    """Account, where one is signed in."""
+
+    may_look: bool = False
+    may_stop: bool = False
+
+
+STRANGER = Viewer()
+
+
+class Door(Protocol):
+    """Tells viewers from strangers."""
+
+    sign_in: bool
+    """Whether signing in would help a stranger."""
+
+    def is_address(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request with these headers came by the page's own address."""
+        ...
+
+    def viewer(self, cookies: Mapping[str, str], session: Mapping[str, Any]) -> Viewer:
+        """Return who sent a request with these cookies in this session."""
+        ...
+
+
+class KeyDoor:
+    """Opens to whoever has the key; a job without one has no visitors."""
+
+    sign_in = False
+
+    def __init__(self, key: str | None, job_id: str) -> None:
+        self._key = key
+        self.cookie = f"hubtrain_{job_id}"
+        self.host = f"{job_id}-{self._derived('host')[:HOST_DIGITS]}.localhost"
+        """The page's own host name. Cookies know hosts and not ports: under `127.0.0.1` every
+        server of this machine would be sent ours. Browsers take `*.localhost` for this machine,
+        and a name that follows from the key is one that no other server can lead them to."""
+
+    @property
+    def proof(self) -> str:
+        """What the cookie holds: it opens this page and is not the key."""
+        return self._derived("page")
+
+    def is_address(self, headers: Mapping[str, str]) -> bool:
+        """Whether the request names the page's own host."""
+        return headers.get("host", "").partition(":")[0].lower() == self.host
+
+    def _derived(self, purpose: str) -> str:
+        return hashlib.sha256(f"{purpose} {self._key}".encode()).hexdigest()
+
+    def fits(self, key: str) -> bool:
+        """Whether `key` is the key."""
+        return self._key is not None and hmac.compare_digest(key.encode(), self._key.encode())
+
+    def viewer(self, cookies: Mapping[str, str], session: Mapping[str, Any]) -> Viewer:
+        shown = cookies.get(self.cookie, "")
+        if self._key is None or not hmac.compare_digest(shown.encode(), self.proof.encode()):
+            return STRANGER
+        return Viewer("its user", may_look=True, may_stop=True)

@@ -1,0 +1,44 @@
+"""A plain machine: nobody bills for it, and a key in the address opens its page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from worker.clock import Clock
+from worker.contract import Stopped
+from worker.host.base import Host
+from worker.host.door import Door, KeyDoor
+
+
+class PlainMachine(Host):
+    """A machine with no provider to ask. It is what a worker runs on where no other host is."""
+
+    @classmethod
+    def is_here(cls, environ: Mapping[str, str]) -> bool:
+        """Every environment is that of some machine."""
+        return True
+
+    def stop_billing(self, *, clock: Clock, log: Callable[[str], object]) -> bool:
+        """Nothing costs after the worker's exit."""
+        return True
+
+    def is_flavor(self, flavor: str | None) -> bool:
+        """There is no other machine to wait for."""
+        return True
+
+    def current_flavor(self) -> str | None:
+        """There are no flavors here."""
+        return None
+
+    def stopped_on_purpose(self) -> Stopped | None:
+        """A signal does not tell who sent it."""
+        return None
+
+    def what_is_left(self, model: Path) -> str:
+        """The disk stays."""
+        return f"It lies in {model}."
+
+    def door(self, owner: str | None, job_id: str) -> Door:
+        """Whoever started the worker gave it a key; without one nobody may look."""
+        return KeyDoor(self.environ.get("HUBTRAIN_PAGE_KEY") or None, job_id)
