@@ -42,7 +42,7 @@ SURFACES = ("orchestrator.terminal",)
 
 MAY_IMPORT = {
     "worker.contract": ("worker.contract",),
-    "worker.params": (),
+    "worker.params": ("worker.facts", "worker.finding"),
     "worker.clock": (),
     "worker.home": (),
     "worker.markdown": (),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import field_validator
 
+from worker import doubts
+from worker.facts import Circumstances
+from worker.finding import Finding
 from worker.nearest import nearest
-from worker.params import Flag, Params
+from worker.params import Flag, Params, settings_of
 
 MOST = 10**6
 """Of anything a user counts out: more is a slip of the hand, and overflows further on."""
@@ -104,7 +108,23 @@ class Optimisation(Params):
     @property
     def peak_lr(self) -> float:
         """The learning rate as it is used."""
-        return self.lr or 3e-5
+        return self.lr or self.usual_lr
+
+    @property
+    def usual_lr(self) -> float:
+        """The learning rate where none is given."""
+        return 3e-5
+
+    @property
+    def bearable_lr(self) -> tuple[float, str]:
+        """The largest learning rate that is no slip of the hand, and what bears it: ten times what
+        full training is given at most."""
+        return 0.01, "training"
+
+    def doubts(self, about: Circumstances) -> Iterator[Finding]:
+        """Say that a learning rate ruins the model."""
+        yield from doubts.too_fast(self.lr, *self.bearable_lr, self.usual_lr, self.optimizer)
+        yield from super().doubts(about)
 
     def steps(self, rows: int) -> int:
         """Return the optimizer steps of a training on so many rows, as transformers counts them.
@@ -157,19 +177,33 @@ class Lora(Params):
     merge_adapter: bool = False
     """Push the whole model with the adapter merged in, instead of the adapter alone."""
 
-
-class Training(Optimisation, Lora):
-    """Training."""
-
     @property
     def adapter_alone(self) -> bool:
         """Whether what is pushed is an adapter, without the model it belongs to."""
         return self.peft and not self.merge_adapter
 
+    def doubts(self, about: Circumstances) -> Iterator[Finding]:
+        """Say what does nothing without an adapter, and what an adapter needs and is not there."""
+        shape = ("lora_r", "lora_alpha", "lora_dropout", "target_modules")
+        flags = {s.name: s.flags[0] for s in settings_of(Lora) if s.name in shape}
+        yield from doubts.idle_adapter(self, flags, about)
+        yield from doubts.lost_base(self, about)
+        yield from doubts.no_layers(self, about)
+        yield from super().doubts(about)
+
+
+class Training(Optimisation, Lora):
+    """Training."""
+
     @property
-    def peak_lr(self) -> float:
-        """The learning rate as it is used. An adapter, begun at zero, bears and needs more."""
-        return self.lr or (2e-4 if self.peft else super().peak_lr)
+    def usual_lr(self) -> float:
+        """The learning rate where none is given. An adapter, begun at zero, needs more."""
+        return 2e-4 if self.peft else super().usual_lr
+
+    @property
+    def bearable_lr(self) -> tuple[float, str]:
+        """An adapter bears more, too: LoRA is given 5e-3 at most."""
+        return (0.05, "an adapter") if self.peft else super().bearable_lr
 
 
 class Memory(Params):
@@ -221,6 +255,11 @@ class Watching(Params):
     def secrets(self) -> tuple[str, ...]:
         """Environment variables the machine that trains needs for these settings."""
         return ("WANDB_API_KEY",) if self.log == "wandb" else ()
+
+    def doubts(self, about: Circumstances) -> Iterator[Finding]:
+        """Say that a tracker's key is missing."""
+        yield from doubts.no_key(self.secrets, self.log, "https://wandb.ai/authorize", about)
+        yield from super().doubts(about)
 
     @field_validator("logging_steps")
     @classmethod

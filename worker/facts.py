@@ -40,6 +40,9 @@ class Circumstances:
     pushed: bool = False
     """Whether the trained model goes to the Hub."""
 
+    model: str = ""
+    """The base model as it was asked for; empty where there is none."""
+
     model_is_here: bool = False
     """Whether the base model is a folder of this machine, which others cannot have."""
 
@@ -49,5 +52,5 @@ class Circumstances:
     facts: ModelFacts | None = None
     """The base model; none where it was not found, and for a task that starts from none."""
 
-    layers: Callable[[], Iterable[str]] = tuple
+    tensors: Callable[[], Iterable[str]] = tuple
     """Returns the names of the model's tensors; may ask the Hub, and raise `HubError`."""

@@ -7,12 +7,16 @@ the validation are all read off the class by `settings_of`; nothing else lists t
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
+
+from worker.facts import Circumstances
+from worker.finding import Finding
 
 ENV_PREFIX = "HUBTRAIN_"
 
@@ -23,6 +27,14 @@ class Params(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+    def doubts(self, about: Circumstances) -> Iterator[Finding]:
+        """Yield what there is to say of settings whose values are allowed.
+
+        A group overrides it and goes on with `yield from super().doubts(about)`, so that each
+        group of a task is asked. May ask the Hub through `about`.
+        """
+        yield from ()
 
 
 class Flag:

@@ -190,6 +190,10 @@ class Task(ABC, Generic[P]):
         in a process with little memory, a time limit and no secret.
         """
 
+    def endless(self, facts: ModelFacts) -> tuple[str, str]:
+        """Return why `inspect` may take more than it is given, and what to type then."""
+        return "the rows are too large for it", "smaller rows"
+
     @abstractmethod
     def footprint(
         self, params: P, facts: ModelFacts, data: DataReport, memory: float | None = None

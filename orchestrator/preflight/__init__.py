@@ -19,7 +19,6 @@ from orchestrator.preflight.data import check_data, measure
 from orchestrator.preflight.doing import Doing, unheard
 from orchestrator.preflight.estimate import Estimate
 from orchestrator.preflight.inspecting import Budget, Inspector
-from orchestrator.preflight.layers import check_layers
 from orchestrator.preflight.lookup import find_model, is_folder
 from orchestrator.preflight.machine import Choice, check_machine
 from orchestrator.preflight.model import NONE_NEEDED, BaseModel, Found, check_model
@@ -55,7 +54,7 @@ def check(
     threads, what is going on.
     """
     started = clock.monotonic()
-    with Inspector(request.task.name, budget) as inspector, ThreadPoolExecutor(8) as pool:
+    with Inspector(request.task, budget) as inspector, ThreadPoolExecutor(8) as pool:
         checking = _Check(request, hub, backend, clock, pool, inspector, Doing(tell))
         facts = checking.run()
     found = checking.findings
@@ -90,14 +89,12 @@ class _Check:
         model = self.pool.submit(self._model, account)
         target = self.pool.submit(self._target, account)
         check_project(self.request, self.backend, self.findings)
-        self.findings.merge(check_settings(self.request, self.backend))
         if self.request.output is not None and allowed(self.request.project):
             check_output(self.request.output, self.request.job.overwrite, self.findings)
         owner, push = self._account_found(account, target)
         found_model, of_model = model.result()
         self.findings.merge(of_model)
-        if found_model is not None and found_model.ref is not None:
-            self.findings.merge(check_layers(self.request.params, found_model))
+        self.findings.merge(check_settings(self.request, self.backend, found_model))
         data = self._data(source, found_model)
         offered = self.findings.attempt("backend", flavors.result)
         if found_model is None or data is None or not offered:
@@ -170,11 +167,12 @@ class _Check:
         look = partial(self._look_for_model, account)
         trusted = bool(getattr(params, "trust_remote_code", False))
         with self.doing(f"model {params.model}"):
-            return check_model(look, partial(task.suits, params), trusted)
+            return check_model(look, partial(task.suits, params), trusted, task.model_reads)
 
     def _look_for_model(self, account: Future[Account | None]) -> Found:
         name = self.request.params.model
-        found = find_model(name, partial(_name_of, account), self.hub, self.clock)
+        user, reads = partial(_name_of, account), self.request.task.model_reads
+        found = find_model(name, user, self.hub, self.clock, reads)
         if is_folder(name) and not self.backend.sees_my_files:
             raise BadConfig(
                 f"--model {name} is a folder of this machine, which {self.backend.name} cannot "
@@ -194,7 +192,7 @@ class _Check:
         found = self.findings.attempt("data", source.result)
         if found is None:
             return None
-        with self.doing("lengths in tokens"):
+        with self.doing(f"{self.request.task.unit} of the examples"):
             report, of_data = check_data(self.inspector, self.request.params, *found, model)
         self.findings.merge(of_data)
         return report

@@ -19,7 +19,7 @@ from orchestrator.words import duration, size
 from worker.errors import BadConfig, BadData, HubtrainError
 from worker.inspecting import Question
 from worker.splits import Split
-from worker.task import DataReport, Finding, ModelFacts
+from worker.task import DataReport, Finding, ModelFacts, Task
 
 _HANDED_ON = """
 PATH PYTHONPATH PYTHONHOME LD_LIBRARY_PATH SYSTEMROOT TEMP TMP TMPDIR LANG LC_ALL
@@ -43,14 +43,14 @@ class Budget:
 class Inspector:
     """The process: a context that ends it. It answers one question."""
 
-    def __init__(self, task: str, budget: Budget) -> None:
+    def __init__(self, task: Task[Any], budget: Budget) -> None:
         self._task, self._budget = task, budget
         self._process: subprocess.Popen[bytes]
 
     def __enter__(self) -> Inspector:
         environ = {k: v for k, v in os.environ.items() if k.upper() in HANDED_ON}
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "worker.inspecting", self._task],
+            [sys.executable, "-P", "-m", "worker.inspecting", self._task.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -76,7 +76,7 @@ class Inspector:
         try:
             said, trouble = self._process.communicate(pickle.dumps(question), self._budget.seconds)
         except subprocess.TimeoutExpired as late:
-            raise self._too_much(facts, duration(self._budget.seconds), "run on") from late
+            raise self._too_much(facts, duration(self._budget.seconds)) from late
         return self._understood(said, trouble, facts)
 
     def _understood(self, said: bytes, trouble: bytes, facts: ModelFacts) -> DataReport:
@@ -89,17 +89,14 @@ class Inspector:
                 last = trouble.decode(errors="replace").strip().rpartition("\n")[2]
                 raise HubtrainError(f"The examples could not be looked at: {last}") from None
         if told.get("memory"):
-            raise self._too_much(facts, f"{size(self._budget.memory)} of memory", "grow on")
+            raise self._too_much(facts, f"{size(self._budget.memory)} of memory")
         if "error" in told:
             raise _KINDS.get(told["error"], HubtrainError)(told["message"], fix=told["fix"])
         found = told["report"]
         findings = tuple(Finding(**finding) for finding in found.pop("findings"))
         return DataReport(findings=findings, **found)
 
-    @staticmethod
-    def _too_much(facts: ModelFacts, budget: str, goes_on: str) -> BadData:
-        return BadData(
-            f"a first look at the examples took more than {budget} and was stopped: the chat "
-            f"template of {facts.name} would {goes_on}, or the rows are too large for it.",
-            fix="--chat-template chatml, another model, or smaller rows",
-        )
+    def _too_much(self, facts: ModelFacts, budget: str) -> BadData:
+        why, fix = self._task.endless(facts)
+        text = f"a first look at the examples took more than {budget} and was stopped: {why}."
+        return BadData(text, fix=fix)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -32,16 +32,22 @@ def is_folder(name: str) -> bool:
     return Path(name).expanduser().is_dir() or name.startswith(("/", "./", "../", "~"))
 
 
-def find_model(name: str, user: Callable[[], str | None], hub: HfApi | None, clock: Clock) -> Found:
-    """Return the model that `--model` names, wherever it is."""
+def find_model(
+    name: str,
+    user: Callable[[], str | None],
+    hub: HfApi | None,
+    clock: Clock,
+    reads: Sequence[str] = (),
+) -> Found:
+    """Return the model that `--model` names, wherever it is, with the small files it `reads`."""
     if is_folder(name):
-        return in_folder(name)
+        return in_folder(name, reads)
     if hub is None:
         raise BadConfig(f"no folder {name}, and the Hub is not asked.")
-    return on_hub(name, user, hub, clock)
+    return on_hub(name, user, hub, clock, reads)
 
 
-def in_folder(name: str) -> Found:
+def in_folder(name: str, reads: Sequence[str] = ()) -> Found:
     """Return the model in a folder. Raises `BadConfig` if there is none."""
     folder = Path(name).expanduser().resolve()
     if not folder.is_dir():
@@ -53,7 +59,7 @@ def in_folder(name: str) -> Found:
         ref=ModelRef(name=str(folder)),
         parameters=_summed(headers),
         stored_bytes=sum(p.stat().st_size for p in weights),
-        files={n: folder / n for n in SMALL_FILES if (folder / n).is_file()},
+        files={n: folder / n for n in (*SMALL_FILES, *reads) if (folder / n).is_file()},
         tensors=lambda: [name for header in headers for name in header],
         about=("a folder of this machine",),
     )
@@ -85,7 +91,13 @@ def _summed(headers: list[dict[str, Any]]) -> dict[str, int]:
     return parameters
 
 
-def on_hub(name: str, user: Callable[[], str | None], hub: HfApi, clock: Clock) -> Found:
+def on_hub(
+    name: str,
+    user: Callable[[], str | None],
+    hub: HfApi,
+    clock: Clock,
+    reads: Sequence[str] = (),
+) -> Found:
     """Return the model of a repo, pinned. Raises `NotThere`, `GatedModel`, `HubError`.
 
     `user` says whose token it is, for messages.
@@ -104,7 +116,7 @@ def on_hub(name: str, user: Callable[[], str | None], hub: HfApi, clock: Clock) 
         ref=ModelRef(name=info.id, revision=info.sha),
         parameters=_parameters(info, sizes, hub),
         stored_bytes=_weights(sizes),
-        files=_fetched(info, sizes, hub, clock),
+        files=_fetched(info, sizes, reads, hub, clock),
         tensors=partial(_tensors, info, sizes, hub, clock),
         about=(_licence(info), "gated, accepted" if info.gated else "not gated"),
     )
@@ -182,13 +194,13 @@ def _tensors(info: ModelInfo, sizes: Mapping[str, int], hub: HfApi, clock: Clock
 
 
 def _fetched(
-    info: ModelInfo, sizes: Mapping[str, int], hub: HfApi, clock: Clock
+    info: ModelInfo, sizes: Mapping[str, int], reads: Sequence[str], hub: HfApi, clock: Clock
 ) -> dict[str, Path]:
     def fetch(name: str) -> Path:
         get = partial(hub.hf_hub_download, info.id, name, revision=info.sha)
         return Path(patiently(f"reading {info.id}/{name}", get, clock))
 
-    names = [name for name in SMALL_FILES if name in sizes]
+    names = [name for name in (*SMALL_FILES, *reads) if name in sizes]
     with ThreadPoolExecutor(len(names) or 1) as pool:
         return dict(zip(names, pool.map(fetch, names), strict=True))
 

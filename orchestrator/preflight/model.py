@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
@@ -21,14 +21,10 @@ WIDTH = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "I64": 8, "I32": 4, "I16": 2}
 SHOWN = {"F32": "fp32", "F16": "fp16"}
 """Types as people say them, where that is not the name in small letters."""
 
-SMALL_FILES = (
-    "config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "chat_template.jinja",
-    "adapter_config.json",
-)
-"""What is read of a model; never its weights."""
+SMALL_FILES = ("config.json", "adapter_config.json")
+"""What is read of every model, beside `Task.model_reads`; never its weights."""
+
+TOKENIZER = "tokenizer.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +39,7 @@ class Found:
     """Size of the weights."""
 
     files: Mapping[str, Path] = field(default_factory=dict)
-    """Those of `SMALL_FILES` that are there, on this disk."""
+    """Those of the small files that are there, on this disk."""
 
     tensors: Callable[[], Iterable[str]] = tuple
     """Returns the names of the tensors, empty where no file tells; may ask the Hub."""
@@ -88,11 +84,15 @@ NONE_NEEDED = BaseModel(None, NO_MODEL)
 
 
 def check_model(
-    look: Callable[[], Found], suits: Callable[[ModelFacts], None], trust_remote_code: bool
+    look: Callable[[], Found],
+    suits: Callable[[ModelFacts], None],
+    trust_remote_code: bool,
+    reads: Sequence[str] = (),
 ) -> tuple[BaseModel | None, Findings]:
     """Return the model that `look` finds, and what there is to say about it.
 
-    `suits` raises `BadConfig` for a model that the task cannot train.
+    `suits` raises `BadConfig` for a model that the task cannot train; `reads` are the small files
+    it wants.
     """
     findings = Findings()
     found = findings.attempt("model", look)
@@ -102,7 +102,7 @@ def check_model(
     if model is not None:
         findings.attempt("model", partial(suits, model.facts))
         _check_code(found.ref.name, model.facts.config, trust_remote_code, findings)
-        if model.tokenizer is None:
+        if TOKENIZER in reads and model.tokenizer is None:
             findings.warn("model", f"{found.ref.name} has no tokenizer.json: tokens are estimated")
     return model, findings
 
@@ -125,7 +125,7 @@ def _described(found: Found, findings: Findings) -> BaseModel:
     size = f"{_people(parameters)} parameters, {kind}"
     findings.ok("model", " · ".join([f"{found.ref.name}{commit}", size, *found.about]))
     stored = found.stored_bytes or parameters * width
-    return BaseModel(found.ref, facts, stored, found.files.get("tokenizer.json"), found.tensors)
+    return BaseModel(found.ref, facts, stored, found.files.get(TOKENIZER), found.tensors)
 
 
 def _config(found: Found) -> dict[str, Any]:

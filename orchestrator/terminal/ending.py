@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import backends
 import worker.tasks
@@ -15,6 +16,7 @@ from orchestrator.jobs.records import Record
 from orchestrator.words import duration, money, size
 from worker.contract import EndReason, JobSpec, Machine, State, Story
 from worker.hubclient import endpoint
+from worker.task import Task
 
 _WHAT = {
     EndReason.OOM: "out of memory",
@@ -84,10 +86,16 @@ def _headline(spec: JobSpec, story: Story, now: datetime) -> str:
     return f"{verb}: {what}{step} (reason: {story.reason}) after {took} · {cost}"
 
 
+def _asked(spec: JobSpec) -> tuple[Task[Any], Any]:
+    """Return the job's task and settings, as they were validated when it was made."""
+    task = worker.tasks.load(spec.task)
+    return task, task.params.model_construct(**spec.params)
+
+
 def _results(spec: JobSpec, story: Story) -> dict[str, float]:
     """Return the measurements that tell how good the model is; of validation where there was."""
-    task = worker.tasks.load(spec.task)
-    names = [m.name for m in task.measures(task.params.model_construct(**spec.params))]
+    task, params = _asked(spec)
+    names = [measure.name for measure in task.measures(params)]
     found = {name: story.metrics[name] for name in names if name in story.metrics}
     return {k: v for k, v in found.items() if k.startswith(VALID)} or found
 
@@ -128,11 +136,8 @@ def _read_the_log(record: Record) -> Iterator[Next]:
 
 
 def _smaller(record: Record) -> Iterator[Next]:
-    rows = int(record.spec.params.get("batch_size", 1))
-    if rows > 1:
-        yield Next("smaller batches", f"the same command with --batch-size {rows // 2}")
-    else:
-        yield Next("shorter rows", "the same command with a smaller --model-max-length")
+    task, params = _asked(record.spec)
+    yield Next("less memory", f"the same command with {task.relief(params)}")
     yield Next("a bigger machine", "hubtrain backends")
     yield from _read_the_log(record)
 

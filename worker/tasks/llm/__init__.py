@@ -40,6 +40,13 @@ class LlmTask(Task[LlmParams]):
         """Read examples as training will, and count their tokens."""
         return report.inspect(params, splits, facts, tokenizer)
 
+    def endless(self, facts: ModelFacts) -> tuple[str, str]:
+        """Suspect the chat template, which is a program that a stranger wrote."""
+        return (
+            f"the chat template of {facts.name} does not end, or the rows are too large for it",
+            "--chat-template chatml, another model, or smaller rows",
+        )
+
     def footprint(
         self, params: LlmParams, facts: ModelFacts, data: DataReport, memory: float | None = None
     ) -> Footprint:
@@ -74,7 +81,8 @@ class LlmTask(Task[LlmParams]):
         smaller.append("a smaller --block-size")
         smaller += [] if params.peft else ["--peft"]
         smaller += [] if params.quantization else ["--quantization int4"]
-        return f"{', '.join(smaller)} or a smaller model"
+        *first, last = [*smaller, "a smaller model"][:3]
+        return f"{', '.join(first)} or {last}"
 
     def measures(self, params: LlmParams) -> tuple[Measure, ...]:
         """Return loss and perplexity."""

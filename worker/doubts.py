@@ -1,0 +1,114 @@
+"""What there is to say of settings that groups of `worker.common` share, each allowed by itself.
+
+Groups yield these from their `doubts`. Nothing here knows a task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from worker.facts import Circumstances
+from worker.finding import Finding
+
+if TYPE_CHECKING:
+    from worker.common import Lora
+
+UNSCALED = frozenset({"sgd"})
+"""Optimizers that do not scale their steps: with these a large rate may be right."""
+
+EVERYWHERE = "all-linear"
+SHOWN = 12
+"""Names a message gives before it says that there are more."""
+
+
+def too_fast(
+    lr: float | None, most: float, what: str, usual: float, optimizer: str
+) -> Iterator[Finding]:
+    """Yield a learning rate far above `most`, the largest that is no slip of the hand."""
+    if lr is not None and lr > most and optimizer not in UNSCALED:
+        text = f"--lr {lr:g} is far above what {what} bears: the model will most likely be ruined."
+        yield Finding("warn", "settings", text, f"--lr {usual:g}")
+
+
+def no_key(
+    names: Iterable[str], tracker: str, page: str, about: Circumstances
+) -> Iterator[Finding]:
+    """Yield each key that the machine will need and this one has not got to send."""
+    for name in names:
+        if name not in about.secrets:
+            yield Finding(
+                "error",
+                "settings",
+                f"--log {tracker} needs a key on the machine that trains, and {name} is not set "
+                f"here; one is at {page}",
+                f"export {name}=…, then the same command; or leave --log out",
+            )
+
+
+def idle_adapter(lora: Lora, flags: dict[str, str], about: Circumstances) -> Iterator[Finding]:
+    """Yield settings of an adapter where none is trained.
+
+    AutoTrain ignored them without a word, and its files name all settings there are: in a file
+    they are noted. On the command line nobody types them who wants all weights trained, which
+    takes several times the memory and money: there they are refused.
+    """
+    given = [name for name in flags if name in lora.model_fields_set]
+    typed = [name for name in given if name in about.typed]
+    if lora.peft or not given:
+        return
+    text = (
+        f"without --peft no adapter is trained, and {', '.join(flags[n] for n in typed or given)} "
+        "would do nothing: all weights are trained."
+    )
+    if typed:
+        yield Finding("error", "settings", text, f"--peft, or leave {flags[typed[0]]} out")
+    else:
+        yield Finding("warn", "settings", text, "--peft trains an adapter")
+
+
+def lost_base(lora: Lora, about: Circumstances) -> Iterator[Finding]:
+    """Yield an adapter that would be pushed without the model it belongs to."""
+    if lora.adapter_alone and about.model_is_here and about.pushed:
+        yield Finding(
+            "error",
+            "settings",
+            f"an adapter is loaded together with its base model, and {about.model} is only on this "
+            "disk: nobody could use what is pushed.",
+            "--merge-adapter, or --model with a model of the Hub",
+        )
+
+
+def no_layers(lora: Lora, about: Circumstances) -> Iterator[Finding]:
+    """Yield layers that are to get an adapter and are not there, by the names of the tensors.
+
+    Only the last part of a name is compared, `q_proj` of `self_attn.q_proj`: what stands before
+    it may be called differently in a file than in the model that is made of it.
+    """
+    if not lora.peft or lora.target_modules == EVERYWHERE or about.facts is None:
+        return
+    there = _layers(about.tensors())
+    names = [name.strip() for name in lora.target_modules.split(",")]
+    lacking = [name for name in names if name.rsplit(".")[-1] not in there]
+    if there and lacking:
+        none = len(lacking) == len(names)
+        yield Finding(
+            "error" if none else "warn",
+            "settings",
+            f"--target-modules {','.join(lacking)}: {about.facts.name} has no layer of that name"
+            f"{'' if none else ', and only the others get an adapter'}; it has {_some(there)}.",
+            f"--target-modules {EVERYWHERE}",
+        )
+
+
+def _layers(tensors: Iterable[str]) -> Sequence[str]:
+    """Return the names of what has weights, norms and embeddings left out where names tell."""
+    parts = (name.split(".") for name in tensors)
+    names = {path[-2]: None for path in parts if len(path) > 1 and path[-1] != "bias"}
+    return [name for name in names if not name.isdigit()]
+
+
+def _some(names: Sequence[str]) -> str:
+    plain = [n for n in names if "norm" not in n and "emb" not in n and "head" not in n] or names
+    more = f" and {len(plain) - SHOWN} more" if len(plain) > SHOWN else ""
+    return ", ".join(plain[:SHOWN]) + more
