@@ -36,7 +36,7 @@ def train(file: Path) -> None:
 
 def say(step: int, loss: float) -> None:
     """Tell the supervisor about a step."""
-    done = Progress(step=step, total_steps=100_000, tokens_per_second=1.0, eta_seconds=1.0)
+    done = Progress(step=step, total_steps=100_000, units_per_second=1.0, eta_seconds=1.0)
     sys.stdout.write(marked(done, _MARK) + "\n")
     sys.stdout.write(marked(Metric(step=step, values={"loss": loss, "lr": 1e-4}), _MARK) + "\n")
     sys.stdout.flush()

@@ -55,7 +55,7 @@ def ours(model: Path, data: Path) -> float:
 
     def tell(event: Event) -> None:
         if isinstance(event, Progress):
-            told.append((time.process_time(), event.tokens))
+            told.append((time.process_time(), event.units))
 
     params, run = _job(model, data, tell)
     leave_out(unused(params))

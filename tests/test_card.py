@@ -47,7 +47,7 @@ def account(*events: Event, **changes: Any) -> Account:
 
 
 EVENTS: list[Event] = [
-    Progress(step=300, total_steps=300, tokens=99_000),
+    Progress(step=300, total_steps=300, units=99_000, unit="tokens"),
     *(Metric(step=n, values={"loss": 3.0 / n, "lr": 1e-4}) for n in range(1, 301)),
     Metric(step=300, values={"valid_loss": 1.081, "valid_perplexity": 2.95}),
 ]

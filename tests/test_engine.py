@@ -86,7 +86,8 @@ def test_progress_says_how_far_and_how_fast(model: Path, data: Path, tmp_path: P
     _, events = trained(model, data, tmp_path, epochs=2, trainer="sft")
     progress = [e for e in events if isinstance(e, Progress)]
     assert progress[0].step == 0 and progress[-1].step == progress[-1].total_steps
-    assert progress[-1].tokens > 500 and (progress[-1].tokens_per_second or 0) > 0
+    assert progress[-1].units > 500 and (progress[-1].units_per_second or 0) > 0
+    assert {event.unit for event in progress} == {"tokens"}
     assert progress[-1].eta_seconds == 0
     named = {name for e in events if isinstance(e, Metric) for name in e.values}
     assert named == {"loss", "lr", "grad_norm"}

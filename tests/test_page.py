@@ -493,7 +493,7 @@ def test_a_look_at_a_long_job_costs_no_more_than_at_a_short_one() -> None:
     digest = Digest(most=100)
     events: list[Event] = [Started(job_id="k4x")]
     for step in range(1, 5001):
-        events.append(Progress(step=step, total_steps=5000, tokens_per_second=9.0))
+        events.append(Progress(step=step, total_steps=5000, units_per_second=9.0))
         events.append(Metric(step=step, values={"loss": 1.0}))
         if step % 1000 == 0:
             events.append(Metric(step=step, values={"valid_loss": 1.0}))

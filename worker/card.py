@@ -187,7 +187,7 @@ def _facts(account: Account) -> Iterable[tuple[str, str]]:
     yield "data", _data_in_words(spec)
     if story.progress:
         yield "steps", f"{story.progress.step:,}"
-        yield "tokens", f"{story.progress.tokens:,}"
+        yield story.progress.unit, f"{story.progress.units:,}"
     yield "hardware", text(" ".join(spec.machine.words))
     yield "took", f"{story.seconds(account.now) / 60:.1f} min"
     yield "cost", f"${story.cost(spec.machine.usd_per_hour, account.now):.2f}"

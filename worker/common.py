@@ -269,5 +269,16 @@ class Watching(Params):
         return value
 
 
+class EarlyStopping(Params):
+    """Early stopping."""
+
+    early_stopping_patience: Annotated[int, Ge(1)] = 5
+    """End training after so many validations that were no better. With a validation split, a
+    checkpoint is written at each validation, and the best one becomes the model."""
+
+    early_stopping_threshold: Annotated[float, Ge(0)] = 0.01
+    """Least fall of the validation loss that counts as better."""
+
+
 class TransformersSettings(Optimisation, Memory, Watching):
     """What every training with transformers may be told."""

@@ -110,8 +110,8 @@ def training_note(record: Record, now: datetime) -> str:
     parts = [f"step {progress.step}/{progress.total_steps}"]
     if (loss := story.metrics.get("loss")) is not None:
         parts.append(f"loss {loss:.3f}")
-    if progress.tokens_per_second:
-        parts.append(f"{progress.tokens_per_second:,.0f} tok/s")
+    if progress.speed:
+        parts.append(progress.speed.replace("tokens", "tok"))
     if progress.eta_seconds:
         parts.append(f"{roughly(progress.eta_seconds)} left")
     if price := record.spec.machine.usd_per_hour:

@@ -45,8 +45,9 @@ def steps(output: Path, value: str) -> None:
         done = Progress(
             step=step,
             total_steps=int(count),
-            tokens=step * 100,
-            tokens_per_second=1000.0,
+            units=step * 100,
+            unit="tokens",
+            units_per_second=1000.0,
             eta_seconds=(int(count) - step) * float(seconds or 0),
         )
         say(done)

@@ -108,15 +108,26 @@ class Progress(_Event):
 
     total_steps: int
     epoch: float = 0.0
-    tokens: int = 0
-    """Training tokens seen so far."""
+    units: int = 0
+    """Tokens, rows or images seen so far, each as often as it was seen."""
 
-    tokens_per_second: float | None = None
+    unit: str = Field(default="rows", pattern=r"^[a-z]{1,20}$")
+    """What is counted, in the plural."""
+
+    units_per_second: float | None = None
     eta_seconds: float | None = None
+
+    @property
+    def speed(self) -> str:
+        """How fast training is, in words: `2,410 tokens/s`; empty where that is not known."""
+        if not self.units_per_second:
+            return ""
+        digits = 0 if self.units_per_second >= 10 else 1  # noqa: PLR2004
+        return f"{self.units_per_second:,.{digits}f} {self.unit}/s"
 
 
 class Metric(_Event):
-    """Measured values at a step: `loss`, `lr`, `grad_norm`, `valid_loss`, …"""
+    """Measured values at a step: `loss`, `lr`, `valid_loss`, `valid_accuracy`, …"""
 
     kind: Literal["metric"] = "metric"
     step: int

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainingArguments
 
-from worker.common import TransformersSettings
+from worker.common import EarlyStopping, TransformersSettings
 from worker.engine import machine
 from worker.engine.schedule import scheduler_arguments, warmup_steps
 from worker.errors import BadConfig
@@ -72,7 +73,20 @@ def training_arguments(
         "remove_unused_columns": False,
         "disable_tqdm": True,
     }
+    if settings["eval_strategy"] != "no" and isinstance(params, EarlyStopping):
+        settings |= _keeping_the_best(settings)
     return kind(**{**settings, **more})
+
+
+def _keeping_the_best(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what loads the best model at the end: a checkpoint with each validation."""
+    return {
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "loss",
+        "greater_is_better": False,
+        "save_strategy": settings["eval_strategy"],
+        "save_steps": settings["eval_steps"],
+    }
 
 
 def _optimizer(name: str) -> str:

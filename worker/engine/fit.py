@@ -13,12 +13,21 @@ It does not know what is trained, nor from what rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
+from transformers import (
+    EarlyStoppingCallback,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    set_seed,
+)
 
-from worker.common import TransformersSettings
+from worker.common import EarlyStopping, TransformersSettings
 from worker.contract import SAVED, Phase
 from worker.engine.adapter import merged
 from worker.engine.arguments import trackers
@@ -38,13 +47,16 @@ def begin(params: TransformersSettings) -> None:
 def fit(trainer: Trainer, params: TransformersSettings, run: Run, *, unit: str) -> bool:
     """Train, from `run.last_checkpoint` on if there is one; whether it came to its end.
 
-    It did not where `run.stop` was set: then it has left a checkpoint. `unit` is what progress
-    counts, in the plural: `images`. Raises whatever torch raises when memory runs out.
+    It did not where `run.stop` was set: then it has left a checkpoint. `unit` is what a row of the
+    training data is called in the plural, or `tokens` where the trainer's arguments have it count
+    them (`include_num_input_tokens_seen`). Raises whatever torch raises when memory runs out.
     """
     trainer.remove_callback(PrinterCallback)  # the events say it all
-    for callback in (Report(run.emit), StopWhenAsked(run.stop), *_curves(params, run)):
+    for callback in _callbacks(trainer, params, run, unit):
         trainer.add_callback(callback)
-    trainer.train(resume_from_checkpoint=str(run.last_checkpoint) if run.last_checkpoint else None)
+    last = str(run.last_checkpoint) if run.last_checkpoint else None
+    with checkpoints_as_in_memory(trainer.model):
+        trainer.train(resume_from_checkpoint=last)
     return not run.stop.is_set()
 
 
@@ -63,6 +75,36 @@ def finish(
         save_beside(run.output)
         _keep_curves(params, run)
     run.emit(Phase(name=SAVED))
+
+
+@contextmanager
+def checkpoints_as_in_memory(model: Any) -> Iterator[None]:
+    """Let checkpoints name the weights as the model in memory does.
+
+    transformers (5.23) writes them by the names that a model was published with, which may be
+    older, and its Trainer puts them back without translating: what is called something else now,
+    all layers of a ViT for one, would be lost in silence on resuming and in the best model.
+    """
+    if hasattr(model, "peft_config"):  # an adapter has names of its own
+        yield
+        return
+    model.save_pretrained = partial(model.save_pretrained, save_original_format=False)
+    try:
+        yield
+    finally:
+        del model.save_pretrained
+
+
+def _callbacks(
+    trainer: Trainer, params: TransformersSettings, run: Run, unit: str
+) -> list[TrainerCallback]:
+    counts_tokens = trainer.args.include_num_input_tokens_seen != "no"
+    rows = None if counts_tokens else len(trainer.train_dataset)
+    found = [Report(run.emit, unit, rows), StopWhenAsked(run.stop), *_curves(params, run)]
+    if trainer.args.load_best_model_at_end and isinstance(params, EarlyStopping):
+        patience, threshold = params.early_stopping_patience, params.early_stopping_threshold
+        found.append(EarlyStoppingCallback(patience, threshold))
+    return found
 
 
 def _curves(params: TransformersSettings, run: Run) -> list[TrainerCallback]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +19,56 @@ from worker.errors import BadConfig
 PROGRESS_SECONDS = 1.0
 """Least time between two reports of progress."""
 
-NAMES = {
-    "loss": "loss",
-    "learning_rate": "lr",
-    "grad_norm": "grad_norm",
-    "eval_loss": "valid_loss",
-    "eval_perplexity": "valid_perplexity",
-}
-"""What transformers logs, and what our events call it."""
+NAMES = {"learning_rate": "lr"}
+"""What our events call something else than trainers do."""
+
+NOISE = re.compile(
+    r"runtime|_per_second|^epoch$|flos|_mem_|memory|num_(input_)?tokens|_time$|^train_loss$"
+)
+"""In names of what trainers log beside measurements; `train_loss` is the mean of all losses."""
+
+NOT_PLAIN = re.compile(r"^[^A-Za-z0-9_]+|[^A-Za-z0-9_./:@+-]")
+LONGEST_NAME = 80
+
+
+def measurements(logs: Mapping[str, Any]) -> dict[str, float]:
+    """Return what a trainer measured, by the names events give it, one that is no number included.
+
+    `eval_accuracy` is `valid_accuracy`, and what is new keeps its name, such as `rewards/chosen`.
+    """
+    return {
+        _named(name): float(value)
+        for name, value in logs.items()
+        if isinstance(value, Real) and not isinstance(value, bool) and not NOISE.search(name)
+    }
+
+
+def _named(name: str) -> str:
+    ours = NAMES.get(name, re.sub(r"^eval_", "valid_", name))
+    return NOT_PLAIN.sub("_", ours)[:LONGEST_NAME]
 
 
 class Report(TrainerCallback):  # type: ignore[misc]
-    """Emits Progress, Metric and Checkpoint; ends a training whose loss is no number."""
+    """Emits Progress, Metric and Checkpoint; ends a training whose loss is no number.
 
-    def __init__(self, emit: Callable[[Event], None]) -> None:
+    Progress counts `unit`: `rows` to an epoch, or the tokens the trainer counts where none are
+    given.
+    """
+
+    def __init__(self, emit: Callable[[Event], None], unit: str, rows: int | None = None) -> None:
         self.emit = emit
+        self.unit = unit
+        self.rows = rows
         self.began = 0.0
         self.told = -math.inf
         self.first_step = 0
-        self.first_tokens = 0
+        self.first_units = 0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         self.began = time.monotonic()
-        self.first_step, self.first_tokens = state.global_step, state.num_input_tokens_seen
+        self.first_step, self.first_units = state.global_step, self._units(state)
         self._tell(state)
 
     def on_step_end(
@@ -59,7 +86,7 @@ class Report(TrainerCallback):  # type: ignore[misc]
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        values = {NAMES[k]: float(v) for k, v in (logs or {}).items() if k in NAMES}
+        values = measurements(logs or {})
         if "loss" in values and not math.isfinite(values["loss"]):
             raise BadConfig(
                 f"The loss is not a number at step {state.global_step}: the training diverged.",
@@ -85,19 +112,25 @@ class Report(TrainerCallback):  # type: ignore[misc]
     def _tell(self, state: TrainerState) -> None:
         self.told = time.monotonic()
         seconds, steps = self.told - self.began, state.global_step - self.first_step
-        tokens = state.num_input_tokens_seen
+        units = self._units(state)
         self.emit(
             Progress(
                 step=state.global_step,
                 total_steps=state.max_steps,
                 epoch=state.epoch or 0.0,
-                tokens=tokens,
-                tokens_per_second=(tokens - self.first_tokens) / seconds if steps else None,
+                units=units,
+                unit=self.unit,
+                units_per_second=(units - self.first_units) / seconds if steps else None,
                 eta_seconds=seconds / steps * (state.max_steps - state.global_step)
                 if steps
                 else None,
             )
         )
+
+    def _units(self, state: TrainerState) -> int:
+        if self.rows is None:
+            return int(state.num_input_tokens_seen)
+        return round((state.epoch or 0.0) * self.rows)
 
 
 class StopWhenAsked(TrainerCallback):  # type: ignore[misc]

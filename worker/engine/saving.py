@@ -20,6 +20,8 @@ def save_model(model: Any, folder: Path, dtype: torch.dtype) -> None:
         model.to(dtype)
     if model.can_generate():
         model.config.use_cache = True  # off only while training
+    else:
+        vars(model.config).pop("use_cache", None)  # set by transformers' Trainer, and meaningless
     _save_generation(model, folder)  # peft leaves it out, and with it where answers end
     model.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty card; the supervisor writes one

@@ -35,7 +35,7 @@ class View:
     spec: JobSpec
     story: Story
     speeds: list[tuple[float, float]]
-    """Tokens per second by step."""
+    """Tokens, or what else the task counts, per second, by step."""
 
     now: datetime
     usage: Usage | None = None
@@ -81,7 +81,8 @@ def answer(view: View) -> str:
 
 def curves(view: View) -> str:
     """Return loss, learning rate and speed over steps, as small pictures."""
-    history = view.story.history
+    history, progress = view.story.history, view.story.progress
+    unit = progress.unit if progress else "steps"
 
     def line(name: str, label: str) -> Line:
         points = [(float(m.step), m.values[name]) for m in history if name in m.values]
@@ -90,7 +91,7 @@ def curves(view: View) -> str:
     charts = [
         chart("Loss", [line("loss", "training"), line("valid_loss", "validation")]),
         chart("Learning rate", [line("lr", "")]),
-        chart("Tokens per second", [Line("", view.speeds)]),
+        chart(f"{unit.capitalize()} per second", [Line("", view.speeds)]),
     ]
     return f'<section class="curves">{"".join(charts)}</section>'
 
@@ -186,8 +187,8 @@ def _told(view: View) -> Iterable[tuple[str, str]]:
     for name, label in (("loss", "Loss"), ("valid_loss", "Validation loss")):
         if name in story.metrics:
             yield label, f"{story.metrics[name]:.4g}"
-    if progress and progress.tokens_per_second and not story.state.final:
-        yield "Speed", f"{progress.tokens_per_second:,.0f} tokens/s"
+    if progress and progress.speed and not story.state.final:
+        yield "Speed", progress.speed
     cap = f" of at most ${limits.max_usd:.2f}" if limits.max_usd is not None else ""
     yield "Cost", f"${view.cost:.2f}{cap}"
     machine = view.spec.machine
@@ -201,5 +202,5 @@ def _meter(name: str, share: float, said: str) -> str:
 
 def _speeds(events: list[Event]) -> Iterable[tuple[float, float]]:
     for event in events:
-        if isinstance(event, Progress) and event.tokens_per_second:
-            yield float(event.step), event.tokens_per_second
+        if isinstance(event, Progress) and event.units_per_second:
+            yield float(event.step), event.units_per_second
