@@ -18,6 +18,13 @@ MOST = 10**6
 """Of anything a user counts out: more is a slip of the hand, and overflows further on."""
 
 
+class Asking(Params):
+    """Question (--inference)."""
+
+    model: Annotated[str, Flag("-m")]
+    """Trained model to ask: Hub id or folder."""
+
+
 class Data(Params):
     """Data."""
 

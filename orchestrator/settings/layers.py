@@ -47,7 +47,8 @@ class Catalog:
     """Every spelling, dashes as underscores → the setting's name."""
 
     def __post_init__(self) -> None:
-        settings = {s.name: s for c in (self.ignored, *self.classes) for s in settings_of(c)}
+        classes = (self.ignored, *reversed(self.classes))  # the first that declares one wins
+        settings = {s.name: s for c in classes for s in settings_of(c)}
         object.__setattr__(self, "settings", settings)
         object.__setattr__(self, "keys", {k: s.name for s in settings.values() for k in s.keys})
 

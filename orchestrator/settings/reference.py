@@ -31,11 +31,17 @@ def page() -> str:
     for name in worker.tasks.names():
         task = worker.tasks.load(name)
         parts += _section(f"`hubtrain {name.replace('_', '-')}`", task.params)
+        if task.question:
+            parts += _groups(task.question)
     return "\n".join(parts)
 
 
 def _section(title: str, params: type[Params]) -> Iterator[str]:
     yield f"## {title}\n"
+    yield from _groups(params)
+
+
+def _groups(params: type[Params]) -> Iterator[str]:
     for group, settings in groupby(settings_of(params), key=lambda s: s.group):
         yield f"### {group}\n"
         yield "| name | flags | default | meaning |\n|---|---|---|---|"

@@ -22,15 +22,14 @@ from orchestrator.settings.layers import FLAGS, Catalog, Layer, Settings, from_e
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.flags import SettingsCommand, given, hidden, options_of
 from orchestrator.words import count, size
+from worker.common import Asking
 from worker.errors import BadConfig, HubtrainError
 from worker.task import Finding, Task
 
 COMMAND_OPTIONS = (
     click.Option(["--train"], is_flag=True, help="Train a model."),
     click.Option(["--deploy"], is_flag=True, hidden=True, help="Deploy a model."),
-    click.Option(["--inference"], is_flag=True, help="Answer --prompt with --model."),
-    click.Option(["--prompt"], help="What to answer (--inference)."),
-    click.Option(["--max-new-tokens"], type=int, default=128, help="Longest answer (--inference)."),
+    click.Option(["--inference"], is_flag=True, help="Ask a trained model a question."),
     click.Option(["--config"], help="YAML file with settings, or the address of one."),
     click.Option(["--token"], help="Hub token; better in HF_TOKEN or from `hf auth login`."),
     click.Option(["--dry-run"], is_flag=True, help="Check, print the plan, create nothing."),
@@ -58,7 +57,8 @@ def command_of(where: str) -> str:
 
 
 def _task_of(name: str | None) -> tuple[Task[Any], Mapping[str, Any]]:
-    """Return the task a file means by `llm`, `llm-sft`, `llm:sft`, and what else that says."""
+    """Return the task a file means by its name, another one, or its own with that of a trainer, as
+    in `task-trainer` and `task:trainer`; and the settings that go with it."""
     there = f"there are: {', '.join(worker.tasks.names())}"
     if name is None:
         raise BadConfig(f"the file names no task; {there}", fix="task: …  in the file")
@@ -69,7 +69,7 @@ def _task_of(name: str | None) -> tuple[Task[Any], Mapping[str, Any]]:
             return task, task.also_called[wanted]
         if wanted == spelled:
             return task, {}
-        if wanted.startswith(spelled + "-"):
+        if "trainer" in task.params.model_fields and wanted.startswith(spelled + "-"):
             return task, {"trainer": wanted.removeprefix(spelled + "-")}
     if what := not_yet(name):
         raise BadConfig(f"the file's task is {name!r}: {what} is not there yet; {there}")
@@ -78,7 +78,8 @@ def _task_of(name: str | None) -> tuple[Task[Any], Mapping[str, Any]]:
 
 def _classes(task: Task[Any]) -> tuple[Any, ...]:
     options = tuple(backends.load(name).options for name in backends.names())
-    return (JobSettings, task.params, *options)
+    asking = (Asking, task.question) if task.question else ()
+    return (JobSettings, task.params, *options, *asking)
 
 
 def _run(task: Task[Any], own: Mapping[str, Any], flags: dict[str, Any]) -> int:
@@ -87,7 +88,7 @@ def _run(task: Task[Any], own: Mapping[str, Any], flags: dict[str, Any]) -> int:
     if own.get("inference"):
         from orchestrator.terminal.inference import answer
 
-        return answer(desk, task, settings, own)
+        return answer(desk, task, settings)
     if own.get("deploy"):
         raise BadConfig("--deploy is not there yet; --train and --inference are")
     if not own.get("train"):

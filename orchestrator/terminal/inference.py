@@ -1,21 +1,27 @@
-"""`hubtrain llm --inference`: one answer of a model, computed on this machine."""
+"""`hubtrain TASK --inference`: one answer of a trained model, computed on this machine.
+
+In a process of its own, which is `worker.answering`, since this one must stay light.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backends.local.environment import environment
 from orchestrator.preflight.lookup import find_model, in_folder
 from orchestrator.preflight.model import Found, check_model
 from orchestrator.settings.layers import Settings
 from orchestrator.terminal.desk import Desk
+from orchestrator.words import duration
 from worker.clock import Clock
+from worker.common import Asking
 from worker.contract import ModelRef
 from worker.errors import BadConfig, GatedModel, HubtrainError, HubUnreachable
 from worker.hubclient import endpoint, hub
@@ -24,38 +30,58 @@ from worker.task import Task
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
+SECONDS = 1800.0
+"""Longest wait for an answer: a large model may have to be fetched first."""
 
-def answer(desk: Desk, task: Task[Any], settings: Settings, own: Mapping[str, Any]) -> int:
-    """Print the model's answer to the prompt; returns the exit code.
 
-    In a process of its own, since this one must stay light. Raises `HubtrainError`.
-    """
-    model, prompt = settings.values.get("model"), own.get("prompt")
-    if not model or not prompt:
-        raise BadConfig('--inference needs --model and --prompt "…"')
-    if find_spec("torch") is None or find_spec("transformers") is None:
-        raise HubtrainError("answering needs torch here.", fix='pip install "hubtrain[llm]"')
-    trusted = str(settings.values.get("trust_remote_code", False)).lower() in {"true", "1", "yes"}
-    look = _Look(hub(desk.token), desk.clock)
-    with desk.screen.waiting(f"Looking at {model}"):
-        _check(str(model), task, look, trusted=trusted)
-    command = [sys.executable, "-P", "-m", "worker.tasks.llm.generate", "--model", str(model)]
-    command += [f"--prompt={prompt}", "--max-new-tokens", str(own["max_new_tokens"])]
-    command += ["--trust-remote-code"] if trusted else []
-    environ = {**os.environ, "HF_ENDPOINT": endpoint()}
-    if look.offline:
-        environ["HF_HUB_OFFLINE"] = "1"
-    if desk.token:
-        environ["HF_TOKEN"] = desk.token
+def answer(desk: Desk, task: Task[Any], settings: Settings, seconds: float = SECONDS) -> int:
+    """Print a model's answer to a question; returns the exit code. Raises `HubtrainError`."""
+    if task.question is None:
+        raise BadConfig(f"models of {task.name.replace('_', '-')} cannot be asked here.")
+    question, model = settings.of(task.question), settings.of(Asking).model
+    look = _Look(hub(desk.token), desk.clock, task.model_reads)
+    if task.starts_from_model:
+        trusted = bool(getattr(question, "trust_remote_code", False))
+        with desk.screen.waiting(f"Looking at {model}"):
+            _check(model, task, look, trusted=trusted)
+    asked = {"model": model, "question": question.model_dump(mode="json")}
     with desk.screen.waiting("Answering"):
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
-    if done.returncode:
-        why = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise HubtrainError(f"{model} could not answer: {why[-1]}")
-    said = done.stdout.strip()
-    desk.screen.plain(said)
-    desk.screen.document({"model": model, "prompt": prompt, "answer": said})
+        said = _asked(task, asked, _environ(desk.token, offline=look.offline), seconds)
+    desk.screen.plain(said if isinstance(said, str) else json.dumps(said, indent=2))
+    given = question.model_dump(mode="json", exclude_defaults=True)
+    desk.screen.document({"model": model, **given, "answer": said})
     return 0
+
+
+def _environ(token: str | None, *, offline: bool) -> dict[str, str]:
+    """Return what the process gets of the environment: what training on this machine would."""
+    environ = {**environment(os.environ), "HF_ENDPOINT": endpoint()}
+    environ |= {"HF_HUB_OFFLINE": "1"} if offline else {}
+    return environ | ({"HF_TOKEN": token} if token else {})
+
+
+def _asked(task: Task[Any], asked: object, environ: Mapping[str, str], seconds: float) -> Any:
+    """Return the answer of `worker.answering`. Raises `HubtrainError`, `BadConfig`."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "worker.answering", task.name],
+            input=json.dumps(asked).encode(),
+            env=environ,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        raise HubtrainError(f"no answer in {duration(seconds)}: stopped.") from late
+    try:
+        told: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        why = done.stderr.decode(errors="replace").strip().splitlines()
+        last = why[-1] if why else f"exit code {done.returncode}"
+        raise HubtrainError(f"the model could not answer: {last}") from None
+    if "answer" in told:
+        return told["answer"]
+    raise (BadConfig if told["mendable"] else HubtrainError)(told["message"], fix=told["fix"])
 
 
 def _check(model: str, task: Task[Any], look: Callable[[str], Found], *, trusted: bool) -> None:
@@ -90,17 +116,18 @@ class _Look:
 
     hub: HfApi
     clock: Clock
+    reads: tuple[str, ...]
     offline: bool = False
 
     def __call__(self, name: str) -> Found:
         try:
-            return find_model(name, lambda: None, self.hub, self.clock)
+            return find_model(name, lambda: None, self.hub, self.clock, self.reads)
         except HubUnreachable:
             kept = _kept(name)
             if kept is None:
                 raise
             self.offline = True
-            return replace(in_folder(str(kept)), ref=ModelRef(name=name))
+            return replace(in_folder(str(kept), self.reads), ref=ModelRef(name=name))
 
 
 def _kept(name: str) -> Path | None:

@@ -11,6 +11,8 @@ from importlib.util import find_spec
 
 import click
 
+import worker.tasks
+from backends.packages import missing
 from orchestrator.preflight.account import bad_token
 from orchestrator.terminal.desk import Desk
 from orchestrator.words import size
@@ -39,20 +41,32 @@ def _python() -> Iterator[Finding]:
 
 
 def _local_training() -> Iterator[Finding]:
-    missing = [name for name in ("torch", "transformers", "peft") if find_spec(name) is None]
-    if missing:
-        text = f"jobs cannot train on this machine ({', '.join(missing)} missing); renting works"
-        yield Finding("warn", "local", text, 'pip install "hubtrain[llm]"')
-        return
-    yield Finding(
-        "ok", "local", f"torch {importlib.metadata.version('torch')}: jobs can train here"
-    )
+    """Say of each task whether it can train on this machine."""
+    able = []
+    for task in map(worker.tasks.load, worker.tasks.names()):
+        name = task.name.replace("_", "-")
+        if lacking := _lacking(task.extras):
+            text = (
+                f"{name} cannot train on this machine ({', '.join(lacking)} missing); renting works"
+            )
+            yield Finding("warn", "local", text, f'pip install "hubtrain[{",".join(task.extras)}]"')
+        else:
+            able.append(name)
+    if able:
+        yield Finding("ok", "local", f"jobs can train here: {', '.join(able)}")
     yield from _torchvision()
+
+
+def _lacking(extras: tuple[str, ...]) -> list[str]:
+    try:
+        return missing(extras)
+    except HubtrainError as error:
+        return [error.message]
 
 
 def _torchvision() -> Iterator[Finding]:
     """A torchvision made for another torch breaks even text training, at import."""
-    if find_spec("torchvision") is None:
+    if find_spec("torchvision") is None or find_spec("torch") is None:
         return
     needs = importlib.metadata.requires("torchvision") or []
     wanted = next((n for n in needs if n.replace(" ", "").startswith("torch==")), "")

@@ -40,7 +40,7 @@ def COMMAND(everything: bool, offline: bool, as_json: bool) -> int:  # noqa: N80
 def _show(desk: Desk, records: list[Record], now: datetime, *, offline: bool) -> None:
     desk.screen.document([summary(r, now) for r in records])
     if not records:
-        desk.screen.say("No jobs yet. Start one with `hubtrain llm --train …`.")
+        desk.screen.say("No jobs yet. Start one with `hubtrain TASK --train …`.")
         return
     desk.screen.table(ROW, (row(r, now) for r in records))
     reasons = dict.fromkeys(r.unanswered for r in records if r.unanswered)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits, Task, python
 from worker.tasks.llm import cost, report
-from worker.tasks.llm.params import Ignored, LlmParams
+from worker.tasks.llm.params import Ignored, LlmParams, Question
 from worker.tasks.llm.suits import suits
 
 
@@ -29,6 +29,7 @@ class LlmTask(Task[LlmParams]):
     unit = "tokens"
     pipeline_tag = "text-generation"
     auto_class = "AutoModelForCausalLM"
+    question = Question
 
     def suits(self, params: LlmParams, facts: ModelFacts) -> None:
         """Refuse what is no causal language model."""
@@ -109,6 +110,13 @@ class LlmTask(Task[LlmParams]):
     def can_answer(self, facts: ModelFacts) -> None:
         """Refuse what is no causal language model."""
         suits(facts)
+
+    def answer(self, model: str, question: Question) -> str:
+        """Return what the model says to a prompt."""
+        from worker.tasks.llm.generate import answer
+
+        code = question.trust_remote_code
+        return answer(model, question.prompt, question.max_new_tokens, trust_remote_code=code)
 
     def train(self, params: LlmParams, run: Run) -> None:
         """Train as `params` say."""

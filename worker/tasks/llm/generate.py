@@ -1,4 +1,4 @@
-"""Answers a prompt with a trained model: `python -m worker.tasks.llm.generate`.
+"""Answers a prompt with a trained model.
 
 The model may be whole or an adapter, on the Hub or in a folder. One answer, greedy, on the best
 device here; serving is another matter.
@@ -6,17 +6,7 @@ device here; serving is another matter.
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
 from contextlib import suppress
-
-SILENT = {
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TQDM_DISABLE": "1",
-    "TRANSFORMERS_VERBOSITY": "error",
-}
 
 
 def answer(
@@ -58,25 +48,3 @@ def answer(
         )
     said: str = tokenizer.decode(out[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
     return said.strip()
-
-
-def main() -> None:
-    """Answer on standard output."""
-    parser = argparse.ArgumentParser(prog="python -m worker.tasks.llm.generate")
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--prompt", required=True)
-    parser.add_argument("--max-new-tokens", type=int, default=128)
-    parser.add_argument("--trust-remote-code", action="store_true")
-    asked = parser.parse_args()
-    os.environ.update(SILENT)
-    said = answer(
-        asked.model,
-        asked.prompt,
-        asked.max_new_tokens,
-        trust_remote_code=asked.trust_remote_code,
-    )
-    sys.stdout.write(said + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -92,6 +92,19 @@ class LlmParams(Data, Training, TransformersSettings):
         return self.model_max_length if self.block_size == -1 else self.block_size
 
 
+class Question(Params):
+    """Question (--inference)."""
+
+    prompt: str
+    """What to answer."""
+
+    max_new_tokens: Annotated[int, Ge(1), Le(MOST)] = 128
+    """Longest answer, in tokens."""
+
+    trust_remote_code: bool = False
+    """Run code that comes with the model."""
+
+
 class Ignored(Params):
     """Read and not used."""
 

@@ -1,0 +1,56 @@
+"""A trained model's answer, found in a process of its own, so that the laptop's stays light.
+
+`python -P -m worker.answering TASK` reads a question in JSON from standard input, so that no list
+of processes shows it, and writes the answer in JSON to standard output. What libraries print goes
+to standard error. Its starter limits its time and what it gets of the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+from worker import tasks
+from worker.errors import BadConfig, HubtrainError
+
+SILENT = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TQDM_DISABLE": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+
+
+def answer(name: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer to `{"model": …, "question": {…}}`, or what went wrong, as plain data."""
+    try:
+        task = tasks.load(name)
+        if task.question is None:
+            raise BadConfig(f"models of {name} cannot be asked.")
+        return {"answer": task.answer(asked["model"], task.question(**asked["question"]))}
+    except HubtrainError as error:
+        return {
+            "message": error.message,
+            "fix": error.fix,
+            "mendable": isinstance(error, BadConfig),
+        }
+    except ImportError as error:
+        extras = ",".join(tasks.load(name).extras)
+        what = f"answering needs {error.name or error} here."
+        return {"message": what, "fix": f'pip install "hubtrain[{extras}]"', "mendable": False}
+
+
+def main() -> None:
+    """Answer one question."""
+    os.environ.update(SILENT)
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    said = answer(sys.argv[1], json.loads(sys.stdin.buffer.read()))
+    out.write(json.dumps(said))
+    out.close()
+
+
+if __name__ == "__main__":
+    main()
