@@ -7,10 +7,10 @@ nothing about rows.
 from __future__ import annotations
 
 import re
-import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,6 +34,8 @@ SPLIT_WORDS = {
     "test": {"test", "testing"},
 }
 """Split to the words in a path that mean it."""
+
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,42 +81,6 @@ def on_disk(path: Path, name: str | None = None) -> DataFile:
     return DataFile(name or path.name, path.stat().st_size, lambda: pa.OSFile(str(path)))
 
 
-def in_folder(folder: Path) -> list[DataFile]:
-    """Return the data files below `folder`, hidden ones left out, in the order of their names.
-
-    Raises `BadData` for a link that leads out of the folder: whoever made the folder would choose
-    which files of this machine are sent away.
-    """
-    paths = sorted(p for p in folder.rglob("*") if p.is_file())
-    named = [(p, name) for p in paths if is_data(name := p.relative_to(folder).as_posix())]
-    inside = folder.resolve()
-    for path, name in named:
-        if not (target := path.resolve()).is_relative_to(inside):
-            raise BadData(
-                f"{name} in {folder} is a link to {target}, outside that folder.",
-                fix="Copy the file into the folder, or give it by its own path:  --data-path FILE",
-            )
-    return [on_disk(path, name) for path, name in named]
-
-
-def in_zip(path: Path) -> list[DataFile]:
-    """Return the data files inside the zip at `path`. Raises `BadData` if it is none."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = sorted(archive.infolist(), key=lambda entry: entry.filename)
-    except zipfile.BadZipFile as error:
-        raise BadData(f"{path.name} is not a zip file, or is cut short ({error}).") from error
-
-    def opener(entry: str) -> Callable[[], pa.NativeFile]:
-        return lambda: pa.PythonFile(zipfile.ZipFile(path).open(entry), mode="r")
-
-    return [
-        DataFile(e.filename, e.file_size, opener(e.filename))
-        for e in entries
-        if not e.is_dir() and is_data(e.filename)
-    ]
-
-
 def is_data(name: str) -> bool:
     """Whether a path can hold rows: a suffix we read, and no part that hides or describes."""
     parts = PurePosixPath(name).parts
@@ -141,24 +107,14 @@ def by_split(files: Iterable[DataFile]) -> dict[str, list[DataFile]]:
     return found or ({"train": unnamed} if unnamed else {})
 
 
-def choose(splits: dict[str, list[DataFile]], wanted: str, flag: str, where: str) -> list[DataFile]:
-    """Return the files of the split a user calls `wanted`.
-
-    Raises `BadConfig` where there is no such split, `BadData` where it is in two formats.
-    """
-    files = splits.get(wanted) or splits.get(split_of(wanted) or "")
-    if not files:
-        near = nearest(wanted, splits)
-        held = "--valid-split 0.05 holds out a share of the training rows"
-        raise BadConfig(
-            f"no split {wanted!r} in {where}; it has: {', '.join(sorted(splits))}.",
-            fix=f"{flag} {near}" if near else held if flag == "--valid-split" else "",
-        )
-    formats = sorted({f.format or "" for f in files})
-    if len(formats) > 1:
-        raise BadData(
-            f"split {wanted!r} of {where} is there as {' and as '.join(formats)}: "
-            f"{', '.join(f.name for f in files[:4])}.",
-            fix="Give the one that is meant:  --data-path FILE",
-        )
-    return files
+def choose(splits: Mapping[str, V], wanted: str, flag: str, where: str) -> V:
+    """Return the split a user calls `wanted`. Raises `BadConfig` where there is no such split."""
+    found = splits.get(wanted) or splits.get(split_of(wanted) or "")
+    if found:
+        return found
+    near = nearest(wanted, splits)
+    held = "--valid-split 0.05 holds out a share of the training rows"
+    raise BadConfig(
+        f"no split {wanted!r} in {where}; it has: {', '.join(sorted(splits))}.",
+        fix=f"{flag} {near}" if near else held if flag == "--valid-split" else "",
+    )

@@ -13,7 +13,8 @@ from orchestrator.data.sources.source import Source, source_of
 from worker.common import Data
 from worker.errors import BadConfig, BadData
 from worker.nearest import nearest
-from worker.reading.files import DataFile, by_split, in_folder, in_zip, on_disk
+from worker.reading.files import DataFile, by_split, on_disk
+from worker.reading.folders import in_folder, in_zip
 
 
 def is_local(data_path: str) -> bool:
@@ -36,11 +37,11 @@ def find_local(params: Data) -> Source:
     if not path.is_dir() and not path.is_file():
         raise BadData(f"{params.data_path} is neither a file nor a folder.")
     if path.is_dir():
-        found = in_folder(path)
+        found = in_folder(path).data()
         _refuse_nothing(found, f"the folder {params.data_path}")
         return source_of(path.name or params.data_path, by_split(found), params)
     if path.suffix.lower() == ".zip":
-        found = in_zip(path)
+        found = in_zip(path).data()
         _refuse_nothing(found, path.name)
         return source_of(path.name, by_split(found), params)
     _refuse_names_of_splits(path, params)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from worker.common import Data
 from worker.contract import DataRef
+from worker.errors import BadData
 from worker.reading.files import DataFile, choose
 from worker.reading.table import FileTable, Table
+
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,14 @@ class Source:
         return sum(table.stored_bytes for table in self.tables.values())
 
 
+def chosen_of(splits: Mapping[str, V], params: Data, name: str) -> dict[str, V]:
+    """Return the splits that `params` names, by their role. Raises `BadConfig`."""
+    chosen = {"train": choose(splits, params.train_split, "--train-split", name)}
+    if params.valid_split and params.valid_share is None:
+        chosen["valid"] = choose(splits, params.valid_split, "--valid-split", name)
+    return chosen
+
+
 def source_of(
     name: str,
     splits: dict[str, list[DataFile]],
@@ -44,9 +56,9 @@ def source_of(
     notes: tuple[str, ...] = (),
 ) -> Source:
     """Return the source with the splits that `params` names, out of those there are."""
-    chosen = {"train": choose(splits, params.train_split, "--train-split", name)}
-    if params.valid_split and params.valid_share is None:
-        chosen["valid"] = choose(splits, params.valid_split, "--valid-split", name)
+    chosen = chosen_of(splits, params, name)
+    for group in chosen.values():
+        _refuse_two_formats(group, name)
     files = [f.name for group in chosen.values() for f in group]
     unused = tuple(s for s, group in splits.items() if group[0].name not in files)
     declared = remote.classes if remote else {}
@@ -58,6 +70,16 @@ def source_of(
         picked = {role: tuple(f.name for f in group) for role, group in chosen.items()}
         remote = remote.model_copy(update=picked)
     return Source(name, tables, unused, remote, notes)
+
+
+def _refuse_two_formats(files: list[DataFile], where: str) -> None:
+    formats = sorted({f.format or "" for f in files})
+    if len(formats) > 1:
+        raise BadData(
+            f"a split of {where} is there as {' and as '.join(formats)}: "
+            f"{', '.join(f.name for f in files[:4])}.",
+            fix="Give the one that is meant:  --data-path FILE",
+        )
 
 
 def _called(name: str, files: list[DataFile], role: str) -> str:

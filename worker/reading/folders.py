@@ -1,0 +1,116 @@
+"""What a folder or a zip holds: files by their paths below it, without what systems hide in it."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+
+from worker.errors import BadData
+from worker.reading.files import DataFile, is_data, on_disk
+
+SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
+"""What Windows puts into folders, in small letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of a folder or a zip, by their paths below it, with `/`."""
+
+    names: tuple[str, ...]
+    """Files that are not hidden, in order."""
+
+    folders: tuple[str, ...]
+    """Folders that are not hidden, in order."""
+
+    hidden: tuple[str, ...]
+    """What was left out: hidden files and folders, and what systems add."""
+
+    get: Callable[[str], DataFile]
+    """Returns one of `names`; raises `BadData` for a link that leads out of the folder: whoever
+    made the folder would choose which files of this machine are sent away."""
+
+    def data(self) -> list[DataFile]:
+        """Return those that hold rows."""
+        return [self.get(name) for name in self.names if is_data(name)]
+
+
+def in_folder(folder: Path) -> Files:
+    """Return the files below `folder`. Links to folders are not followed, and are no folders."""
+    names, folders, hidden = [], [], []
+    for root, below, files in os.walk(folder):
+        at = Path(root).relative_to(folder)
+        names += [(at / name).as_posix() for name in files if _is_visible(name)]
+        hidden += [(at / name).as_posix() for name in (*below, *files) if not _is_visible(name)]
+        below[:] = sorted(n for n in below if _is_visible(n) and not Path(root, n).is_symlink())
+        folders += [(at / name).as_posix() for name in below]
+    return Files(
+        names=tuple(sorted(names)),
+        folders=tuple(sorted(folders)),
+        hidden=tuple(sorted(hidden)),
+        get=partial(_inside, folder, folder.resolve()),
+    )
+
+
+def _is_visible(name: str) -> bool:
+    return not name.startswith((".", "__MACOSX")) and name.lower() not in SYSTEM_FILES
+
+
+def _inside(folder: Path, real: Path, name: str) -> DataFile:
+    path = folder / name
+    if not (target := path.resolve()).is_relative_to(real):
+        raise BadData(
+            f"{name} in {folder} is a link to {target}, outside that folder.",
+            fix="Copy the file into the folder, or give it by its own path:  --data-path FILE",
+        )
+    if not path.is_file():
+        raise BadData(f"{name} in {folder} is no file, or a link to one that is gone.")
+    return on_disk(path, name)
+
+
+def in_zip(path: Path) -> Files:
+    """Return the files inside the zip at `path`. Raises `BadData` if it is none."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise BadData(f"{path.name} is not a zip file, or is cut short ({error}).") from error
+    entries = {_name_in_zip(e): e for e in archive.infolist() if not e.is_dir()}
+    if any(entry.flag_bits & 1 for entry in entries.values()):
+        raise BadData(f"{path.name} is locked with a password.", fix="Pack it without one.")
+    folders = {*_folders_in_zip(archive)}
+
+    def get(name: str) -> DataFile:
+        entry = entries[name]
+        return DataFile(name, entry.file_size, lambda: pa.PythonFile(archive.open(entry), mode="r"))
+
+    return Files(
+        names=tuple(sorted(filter(_is_shown, entries))),
+        folders=tuple(sorted(filter(_is_shown, folders))),
+        hidden=tuple(name for name in entries if not _is_shown(name)),
+        get=get,
+    )
+
+
+def _is_shown(name: str) -> bool:
+    return all(map(_is_visible, name.split("/")))
+
+
+def _folders_in_zip(archive: zipfile.ZipFile) -> Iterator[str]:
+    for entry in archive.infolist():
+        path = PurePosixPath(_name_in_zip(entry))
+        yield from (str(p) for p in (path, *path.parents)[not entry.is_dir() : -1])
+
+
+def _name_in_zip(entry: zipfile.ZipInfo) -> str:
+    """Return an entry's name; some systems write UTF-8 and do not say so."""
+    if entry.flag_bits & 0x800:
+        return entry.filename
+    try:
+        return entry.filename.encode("cp437").decode()
+    except UnicodeError:
+        return entry.filename
