@@ -183,7 +183,7 @@ class _Check:
 
     def _source(self) -> tuple[Source, dict[str, Measured]]:
         with self.doing(f"rows of {self.request.params.data_path}"):
-            source = find(self.request.params, self.hub)
+            source = find(self.request.params, self.hub, self.request.task.media)
             return source, measure(source)
 
     def _data(

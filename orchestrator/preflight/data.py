@@ -11,7 +11,8 @@ from orchestrator.preflight.inspecting import Inspector
 from orchestrator.preflight.model import BaseModel
 from orchestrator.preflight.report import Findings
 from worker.errors import BadData
-from worker.reading import Measured
+from worker.reading import Measured, Table
+from worker.reading.classes import has_images
 from worker.splits import Split
 from worker.task import DataReport, Finding, ModelFacts
 
@@ -24,6 +25,9 @@ MEASURED_BYTES_REMOTE = 32 << 20
 SHOWN_BYTES = 8 << 20
 """Decoded bytes of a split that the task looks at, tokenizer and all: some two million tokens,
 which take two cores some two seconds."""
+
+SHOWN_IMAGE_BYTES = 32 << 20
+"""The same of rows with images: some hundreds of them, which go to the task as they are stored."""
 
 
 def measure(source: Source) -> dict[str, Measured]:
@@ -65,12 +69,16 @@ def _splits(source: Source, measured: dict[str, Measured]) -> dict[str, Split]:
         role: Split(
             source=table.name,
             columns=table.columns(),
-            rows=table.rows(SHOWN_BYTES),
+            rows=table.rows(_shown(table)),
             total=measured[role].rows,
             classes=table.classes(),
         )
         for role, table in source.tables.items()
     }
+
+
+def _shown(table: Table) -> int:
+    return SHOWN_IMAGE_BYTES if has_images(table.settled(table.schema)) else SHOWN_BYTES
 
 
 def _say_where(source: Source, measured: dict[str, Measured], findings: Findings) -> None:

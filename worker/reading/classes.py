@@ -43,6 +43,11 @@ def of_card(declared: Any, config: str | None) -> Classes:
         return {}
 
 
+def has_images(schema: pa.Schema) -> bool:
+    """Whether a column holds images."""
+    return any(field.type == IMAGE for field in schema)
+
+
 def with_features(schema: pa.Schema, features: Mapping[str, Any]) -> pa.Schema:
     """Return the schema with `features`, as the library datasets has them, in its metadata.
 

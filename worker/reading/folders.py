@@ -31,6 +31,9 @@ class Files:
     hidden: tuple[str, ...]
     """What was left out: hidden files and folders, and what systems add."""
 
+    links: tuple[str, ...]
+    """Links to folders, which are not followed."""
+
     get: Callable[[str], DataFile]
     """Returns one of `names`; raises `BadData` for a link that leads out of the folder: whoever
     made the folder would choose which files of this machine are sent away."""
@@ -41,18 +44,20 @@ class Files:
 
 
 def in_folder(folder: Path) -> Files:
-    """Return the files below `folder`. Links to folders are not followed, and are no folders."""
-    names, folders, hidden = [], [], []
+    """Return the files below `folder`."""
+    names, folders, hidden, links = [], [], [], []
     for root, below, files in os.walk(folder):
         at = Path(root).relative_to(folder)
         names += [(at / name).as_posix() for name in files if _is_visible(name)]
         hidden += [(at / name).as_posix() for name in (*below, *files) if not _is_visible(name)]
-        below[:] = sorted(n for n in below if _is_visible(n) and not Path(root, n).is_symlink())
+        below[:] = sorted(filter(_is_visible, below))
+        links += [(at / name).as_posix() for name in below if Path(root, name).is_symlink()]
         folders += [(at / name).as_posix() for name in below]
     return Files(
         names=tuple(sorted(names)),
         folders=tuple(sorted(folders)),
         hidden=tuple(sorted(hidden)),
+        links=tuple(links),
         get=partial(_inside, folder, folder.resolve()),
     )
 
@@ -92,6 +97,7 @@ def in_zip(path: Path) -> Files:
         names=tuple(sorted(filter(_is_shown, entries))),
         folders=tuple(sorted(filter(_is_shown, folders))),
         hidden=tuple(name for name in entries if not _is_shown(name)),
+        links=(),
         get=get,
     )
 

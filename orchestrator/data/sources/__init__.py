@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 __all__ = ["Source", "find", "is_local"]
 
 
-def find(params: Data, hub: HfApi | None) -> Source:
+def find(params: Data, hub: HfApi | None, media: tuple[str, ...] = ()) -> Source:
     """Return the examples `params.data_path` names; `hub` is needed for datasets only.
+
+    `media` are suffixes of files that are examples by themselves (`Task.media`).
 
     Raises `BadData`, `BadConfig`, `HubError`.
     """
     if is_local(params.data_path):
-        return find_local(params)
+        return find_local(params, media)
     if hub is None:
         raise BadData(f"no file or folder {params.data_path}.")
     from orchestrator.data.sources.remote import find_remote
 
-    return find_remote(params, hub)
+    return find_remote(params, hub, media)

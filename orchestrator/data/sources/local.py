@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path, PurePath
 
+from orchestrator.data.sources.media import find_in_files, find_listed, is_media
 from orchestrator.data.sources.source import Source, source_of
+from worker import tasks
 from worker.common import Data
 from worker.errors import BadConfig, BadData
 from worker.nearest import nearest
-from worker.reading.files import DataFile, by_split, on_disk
-from worker.reading.folders import in_folder, in_zip
+from worker.reading.files import by_split, on_disk
+from worker.reading.folders import Files, in_folder, in_zip
 
 
 def is_local(data_path: str) -> bool:
@@ -29,23 +32,34 @@ def looks_like_repo(text: str) -> bool:
     return bool(shaped) and not re.search(suffix, text.lower())
 
 
-def find_local(params: Data) -> Source:
-    """Return what `params.data_path` names on this machine. Raises `BadData`, `BadConfig`."""
+def find_local(params: Data, media: tuple[str, ...] = ()) -> Source:
+    """Return what `params.data_path` names on this machine. Raises `BadData`, `BadConfig`.
+
+    `media` are suffixes of files that are examples by themselves.
+    """
     path = Path(params.data_path).expanduser()
     if not path.exists():
         raise _not_there(params.data_path, path)
-    if not path.is_dir() and not path.is_file():
-        raise BadData(f"{params.data_path} is neither a file nor a folder.")
     if path.is_dir():
-        found = in_folder(path).data()
-        _refuse_nothing(found, f"the folder {params.data_path}")
-        return source_of(path.name or params.data_path, by_split(found), params)
+        where, name = f"the folder {params.data_path}", path.name or params.data_path
+        return _in_files(in_folder(path), where, name, params, media)
+    if not path.is_file():
+        raise BadData(f"{params.data_path} is neither a file nor a folder.")
     if path.suffix.lower() == ".zip":
-        found = in_zip(path).data()
-        _refuse_nothing(found, path.name)
-        return source_of(path.name, by_split(found), params)
+        return _in_files(in_zip(path), path.name, path.name, params, media)
     _refuse_names_of_splits(path, params)
+    if found := find_listed(path, params, media):
+        return found
     return source_of(path.name, {params.train_split: [on_disk(path)]}, params)
+
+
+def _in_files(files: Files, where: str, name: str, params: Data, media: tuple[str, ...]) -> Source:
+    if media and (found := find_in_files(files, name, params, media)):
+        return found
+    data = files.data()
+    if not data:
+        raise _no_data(files.names, where)
+    return source_of(name, by_split(data), params)
 
 
 def _not_there(said: str, path: Path) -> BadData:
@@ -59,9 +73,18 @@ def _not_there(said: str, path: Path) -> BadData:
     )
 
 
-def _refuse_nothing(files: list[DataFile], where: str) -> None:
-    if not files:
-        raise BadData(f"{where} holds no data: no train.csv, train.jsonl or train.parquet in it.")
+def _no_data(names: Iterable[str], where: str) -> BadData:
+    """Return that there are no rows; of files that another task reads, which task that is."""
+    for task in tasks.names():
+        media = tasks.load(task).media
+        found = [name for name in names if is_media(name, media)]
+        if found:
+            return BadData(
+                f"{where} holds files such as {found[0]} ({len(found):,} of them) and no table of "
+                "rows.",
+                fix=f"hubtrain {task.replace('_', '-')} trains on such files.",
+            )
+    return BadData(f"{where} holds no data: no train.csv, train.jsonl or train.parquet in it.")
 
 
 def _refuse_names_of_splits(path: Path, params: Data) -> None:

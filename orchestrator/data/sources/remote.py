@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from orchestrator.data.sources.media import is_media
 from orchestrator.data.sources.source import Source, source_of
 from worker.common import Data
 from worker.contract import DataRef
@@ -27,7 +28,7 @@ WHOLE_BYTES = 64 << 20
 """Files up to this size are downloaded and kept in the Hub's cache; of larger ones, parts."""
 
 
-def find_remote(params: Data, hub: HfApi) -> Source:
+def find_remote(params: Data, hub: HfApi, media: tuple[str, ...] = ()) -> Source:
     """Return the dataset `params.data_path`, pinned. Raises `NotThere`, `BadData`, `HubError`."""
     name = params.data_path
     with explained(f"dataset {name}"):
@@ -36,6 +37,7 @@ def find_remote(params: Data, hub: HfApi) -> Source:
         s.rfilename: _file(hub, name, str(info.sha), s.rfilename, s.size or 0)
         for s in info.siblings or []
     }
+    _refuse_loose_media(name, files, media)
     config, splits, notes = _splits(info, files)
     if not splits:
         raise BadData(
@@ -46,6 +48,19 @@ def find_remote(params: Data, hub: HfApi) -> Source:
     classes = of_card(card.get("dataset_info"), config)
     pinned = DataRef(repo_id=info.id, revision=info.sha, classes=classes)
     return source_of(name, splits, params, remote=pinned, notes=notes)
+
+
+def _refuse_loose_media(name: str, files: Mapping[str, DataFile], media: tuple[str, ...]) -> None:
+    """Refuse a dataset whose examples are files of their own: each would be a request."""
+    found = [f for f in files if is_media(f, media)]
+    if found and not any(f.endswith(".parquet") for f in files):
+        folder = name.rpartition("/")[2]
+        raise BadData(
+            f"dataset {name} holds {len(found):,} examples as files of their own, as {found[0]}, "
+            "and not in Parquet.",
+            fix=f"hf download {name} --repo-type dataset --local-dir {folder}, then "
+            f"--data-path ./{folder}",
+        )
 
 
 def _file(hub: HfApi, repo: str, revision: str, name: str, size: int) -> DataFile:
