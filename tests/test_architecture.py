@@ -69,6 +69,8 @@ MAY_IMPORT = {
     ),
     "worker.finding": (),
     "worker.facts": (),
+    "worker.hubfile": ("worker.errors", "worker.hubclient"),
+    "worker.archive": ("worker.contract", "worker.hubfile"),
     "worker.timeout": ("worker.errors",),
     "worker.host": (
         "worker.host",

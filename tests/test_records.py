@@ -1,5 +1,6 @@
 """Records: what is written down stays, once, whoever writes."""
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from orchestrator.jobs.records import Records
 from worker.contract import (
     DataRef,
     EndReason,
+    Event,
     Failed,
     Finished,
     JobSpec,
@@ -194,3 +196,38 @@ def test_reasons_have_exit_codes_of_their_own() -> None:
         (code == 0) == (reason is EndReason.OK)
         for code, reason in zip(codes, EndReason, strict=True)
     )
+
+
+def test_records_of_a_version_that_counted_attempts_are_read_and_go_on(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    counted = {"attempt": 1}
+    job = json.dumps(spec("aaa").model_dump(mode="json") | counted)
+    told: list[Event] = [
+        Started(at=NOW, seq=7, job_id="aaa"),
+        Progress(at=NOW, seq=8, step=1, total_steps=2),
+    ]
+    rows = [("aaa", "worker", 1, e.seq, json.dumps(json.loads(to_line(e)) | counted)) for e in told]
+    with closing(sqlite3.connect(home / "jobs.sqlite")) as db, db:
+        db.executescript(
+            "create table jobs (job_id text primary key, fingerprint text not null,"
+            " spec text not null);"
+            "create table events (job_id text not null references jobs (job_id) on delete cascade,"
+            " source text not null, attempt integer not null, seq integer not null,"
+            " line text not null, primary key (job_id, source, attempt, seq));"
+        )
+        db.execute("insert into jobs values ('aaa', 'f', ?)", (job,))
+        db.executemany("insert into events values (?, ?, ?, ?, ?)", rows)
+    for _ in range(2):  # it is brought over once
+        records = Records(home)
+        assert list(records.get("aaa").events) == told
+    assert records.add("aaa", [told[1], Finished(at=NOW, seq=9)]) == [Finished(at=NOW, seq=9)]
+    assert records.get("aaa").story.state is State.SUCCEEDED
+    records.remove("aaa")
+    with closing(sqlite3.connect(home / "jobs.sqlite")) as db:
+        assert db.execute("select count(*) from events").fetchone() == (0,)
+
+
+def test_many_processes_may_bring_old_records_over_at_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        assert [r.all() for r in pool.map(Records, [tmp_path / "home"] * 8)] == [[]] * 8

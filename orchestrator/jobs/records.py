@@ -1,14 +1,14 @@
 """What this laptop knows of its jobs: specs and events in SQLite, and nothing derived from them.
 
 State is a fold over the events and is stored nowhere. Several processes may write at once; the
-same worker event read twice counts once, by its source, attempt and number.
+same worker event read twice counts once, by its source and number.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -29,22 +29,23 @@ from worker.errors import BadConfig, HubtrainError
 from worker.home import make_private
 from worker.hubclient import endpoint
 
-_SCHEMA = """
+_JOBS_TABLE = """
 create table if not exists jobs (
     job_id text primary key,
     fingerprint text not null,
     spec text not null,
     hub text not null default '',
     asked_at text
-);
+)
+"""
+_EVENTS_TABLE = """
 create table if not exists events (
     job_id text not null references jobs (job_id) on delete cascade,
     source text not null,
-    attempt integer not null,
     seq integer not null,
     line text not null,
-    primary key (job_id, source, attempt, seq)
-);
+    primary key (job_id, source, seq)
+)
 """
 
 
@@ -115,11 +116,12 @@ class Records:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "jobs.sqlite"
         with self._open() as db:
-            db.executescript(_SCHEMA)
-            there = {row[1] for row in db.execute("pragma table_info(jobs)")}
-            for name in sorted(_ADDED.keys() - there):
-                with suppress(sqlite3.OperationalError):  # another process added it just now
-                    db.execute(f"alter table jobs add column {name} {_ADDED[name]}")
+            db.execute(_JOBS_TABLE)
+            for name in sorted(_ADDED.keys() - _columns(db, "jobs")):
+                db.execute(f"alter table jobs add column {name} {_ADDED[name]}")
+            if "attempt" in _columns(db, "events"):
+                _leave_out_attempts(db)
+            db.execute(_EVENTS_TABLE)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -216,17 +218,31 @@ class Records:
             db.execute("delete from jobs where job_id = ?", (job_id,))
 
 
+def _columns(db: sqlite3.Connection, table: str) -> set[str]:
+    """Return the names of a table's columns; none if there is no such table."""
+    return {str(row[1]) for row in db.execute(f"pragma table_info({table})")}
+
+
+def _leave_out_attempts(db: sqlite3.Connection) -> None:
+    """Bring events over from a file of an earlier version, which counted attempts, all 1."""
+    db.execute("alter table events rename to events_by_attempt")
+    db.execute(_EVENTS_TABLE)
+    db.execute(
+        "insert or ignore into events"
+        " select job_id, source, seq, line from events_by_attempt order by rowid"
+    )
+    db.execute("drop table events_by_attempt")
+
+
 def _insert(db: sqlite3.Connection, job_id: str, event: Event) -> Event | None:
     if event.seq == 0:
-        key = (job_id, event.source, event.attempt)
+        key = (job_id, event.source)
         (last,) = db.execute(
-            "select coalesce(max(seq), 0) from events"
-            " where job_id = ? and source = ? and attempt = ?",
-            key,
+            "select coalesce(max(seq), 0) from events where job_id = ? and source = ?", key
         ).fetchone()
         event = event.model_copy(update={"seq": last + 1})
-    row = (job_id, event.source, event.attempt, event.seq, to_line(event))
-    done = db.execute("insert or ignore into events values (?, ?, ?, ?, ?)", row)
+    row = (job_id, event.source, event.seq, to_line(event))
+    done = db.execute("insert or ignore into events values (?, ?, ?, ?)", row)
     return event if done.rowcount else None
 
 

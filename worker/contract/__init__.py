@@ -34,7 +34,7 @@ from worker.contract.events import (
 )
 from worker.contract.job import JOB_FILE, DataRef, JobSpec, Limits, Machine, ModelRef, PushTarget
 from worker.contract.reason import EndReason
-from worker.contract.story import State, Story, fold
+from worker.contract.story import Ending, State, Story, ending_of, fold
 
 __all__ = [
     "ENDINGS",
@@ -49,6 +49,7 @@ __all__ = [
     "Created",
     "DataRef",
     "EndReason",
+    "Ending",
     "Event",
     "Failed",
     "Finished",
@@ -67,6 +68,7 @@ __all__ = [
     "State",
     "Stopped",
     "Story",
+    "ending_of",
     "fold",
     "from_line",
     "from_marked",

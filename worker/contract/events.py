@@ -7,9 +7,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
-from worker.contract.frozen import Frozen
+from worker.contract.frozen import Frozen, without_attempt
 from worker.contract.reason import EndReason
 
 MARK = "@hubtrain "
@@ -36,7 +43,8 @@ class _Event(Frozen):
     """Place in its source's stream, from 1; 0 until the source has numbered it."""
 
     source: Literal["laptop", "worker"] = "worker"
-    attempt: int = 1
+
+    _before = model_validator(mode="before")(without_attempt)
 
 
 def _finite(values: Any) -> Any:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from worker.contract.frozen import Frozen
+from worker.contract.frozen import Frozen, without_attempt
 
 JOB_FILE = "job.json"
 """The spec's file name beside the worker, on every backend."""
@@ -131,7 +131,8 @@ class JobSpec(Frozen):
 
     machine: Machine
     limits: Limits = Limits()
-    attempt: int = 1
+
+    _before = model_validator(mode="before")(without_attempt)
 
     @property
     def branch(self) -> str:

@@ -26,6 +26,8 @@ from worker.contract.events import (
 )
 from worker.contract.reason import EndReason
 
+Ending = Finished | Failed | Stopped
+
 
 class State(StrEnum):
     """Where a job is. The last four are final."""
@@ -89,6 +91,11 @@ class Story(BaseModel):
     def cost(self, usd_per_hour: float, now: datetime) -> float:
         """Return what that time costs, in US dollars; the provider rounds to the minute."""
         return self.seconds(now) / 3600 * usd_per_hour
+
+
+def ending_of(events: Iterable[Event]) -> Ending | None:
+    """Return how a job ended, as the first who told it has told it; none if nobody has."""
+    return next((event for event in events if isinstance(event, Finished | Failed | Stopped)), None)
 
 
 def fold(events: Iterable[Event]) -> Story:

@@ -35,7 +35,6 @@ class Journal:
         *,
         clock: Clock,
         redact: Callable[[str], str],
-        attempt: int = 1,
         out: TextIO | None = None,
     ) -> None:
         self.path = folder / EVENTS_FILE
@@ -45,7 +44,7 @@ class Journal:
 
         self._events: list[Event] = list(read_events(self.path))
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
-        self._clock, self._redact, self._attempt = clock, redact, attempt
+        self._clock, self._redact = clock, redact
         self._out = out or sys.stdout
         self._lock = threading.Lock()
         # A machine that restarts has forgotten its numbers: beginning at the time of birth, in
@@ -110,7 +109,7 @@ class Journal:
             self._log.close()
 
     def _clean(self, event: Event, seq: int) -> Event:
-        about: dict[str, Any] = {"seq": seq, "source": "worker", "attempt": self._attempt}
+        about: dict[str, Any] = {"seq": seq, "source": "worker"}
         stamped = event.model_copy(update=about)
         line = to_line(stamped)
         clean = self._redact(line)

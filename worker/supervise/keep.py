@@ -12,6 +12,7 @@ from worker import card, output
 from worker.contract import (
     EVENTS_FILE,
     LOG_TAIL_FILE,
+    Ending,
     EndReason,
     Event,
     Failed,
@@ -26,7 +27,6 @@ from worker.output import MANIFEST_FILE
 from worker.supervise.live import Live
 from worker.supervise.patience import patiently
 from worker.supervise.push import Parcel, push_model, push_record
-from worker.supervise.watch import Ending
 
 PUSH_REFUSALS = 6
 PUSH_BYTES_PER_SECOND = 2e6

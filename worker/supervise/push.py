@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from worker.contract import EVENTS_FILE, JobSpec, Pushed, PushTarget
 from worker.errors import HubError
 from worker.hubclient import endpoint, explained, hub
+from worker.hubfile import fetch
 from worker.output import MANIFEST_FILE, MODEL_FILES
 from worker.paths import text_for_others
-from worker.supervise.target import fetch
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -106,7 +106,7 @@ def _landed(parcel: Parcel, head: str | None, token: str | None) -> str | None:
     if head is None:
         return None
     there = fetch(parcel.target.repo_id, MANIFEST_FILE, head, token)
-    return head if there == parcel.manifest else None
+    return head if there and there.text == parcel.manifest else None
 
 
 def _deletions(api: HfApi, parcel: Parcel) -> list[Any]:

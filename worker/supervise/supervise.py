@@ -16,8 +16,19 @@ from typing import TypeVar
 
 from worker import page
 from worker.accelerators import due
+from worker.archive import archived_events
 from worker.clock import Clock
-from worker.contract import EndReason, Event, Failed, Finished, JobSpec, Phase, Started, Stopped
+from worker.contract import (
+    Ending,
+    EndReason,
+    Failed,
+    Finished,
+    JobSpec,
+    Phase,
+    Started,
+    Stopped,
+    ending_of,
+)
 from worker.errors import HubError, HubtrainError
 from worker.host import Host
 from worker.redact import Redactor
@@ -28,8 +39,8 @@ from worker.supervise.keep import keep_model, keep_record
 from worker.supervise.live import SIGNAL, Live
 from worker.supervise.patience import patiently
 from worker.supervise.prove import only_lent, prove
-from worker.supervise.target import earlier_life, ended, prepare
-from worker.supervise.watch import Ending, asked_for, watch
+from worker.supervise.target import prepare
+from worker.supervise.watch import asked_for, watch
 
 T = TypeVar("T")
 
@@ -52,9 +63,7 @@ class Supervisor:
         self, spec: JobSpec, host: Host, *, clock: Clock, command: Sequence[str] | None = None
     ) -> None:
         host.work.mkdir(parents=True, exist_ok=True)
-        journal = Journal(
-            host.work, clock=clock, redact=Redactor(host.environ), attempt=spec.attempt
-        )
+        journal = Journal(host.work, clock=clock, redact=Redactor(host.environ))
         self.live = Live(spec, host, clock, journal, born=clock.monotonic())
         self.command = command or trainer_command(host)
         self.born_at = clock.now()
@@ -102,19 +111,18 @@ class Supervisor:
         return self._by_whom(ending)
 
     def _earlier_end(self) -> Ending | None:
-        """Return how this attempt ended in an earlier life of this machine, if it did."""
+        """Return how the job ended in an earlier life of this machine, if it did."""
         events, spec = self.live.journal.events, self.live.spec
-        if not ended(events, spec.attempt) and (target := spec.push):
+        if not ending_of(events) and spec.push:
             events = self._patiently(
-                lambda: earlier_life(spec, target, self.live.host.token),
-                f"looking for earlier events in {target.repo_id}",
+                lambda: archived_events(spec, self.live.host.token),
+                f"looking for earlier events in {spec.push.repo_id}",
             )
-        if not ended(events, spec.attempt):
-            return None
-        self.told_before = True
-        self.live.journal.adopt(events)
-        self.live.journal.log("This job has ended before; it is not run again.")
-        return _ending_in(events, spec.attempt)
+        if ending := ending_of(events):
+            self.told_before = True
+            self.live.journal.adopt(events)
+            self.live.journal.log("This job has ended before; it is not run again.")
+        return ending
 
     def _start(self) -> None:
         started = Started(
@@ -196,8 +204,3 @@ def _listen(live: Live) -> None:
 
     signal.signal(signal.SIGTERM, note)
     signal.signal(signal.SIGINT, note)
-
-
-def _ending_in(events: list[Event], attempt: int) -> Ending:
-    endings = (e for e in events if isinstance(e, Finished | Failed | Stopped))
-    return next(e for e in endings if e.attempt == attempt)

@@ -16,6 +16,7 @@ from worker.contract import (
     MARK_VARIABLE,
     SAVED,
     Checkpoint,
+    Ending,
     EndReason,
     Failed,
     Finished,
@@ -29,8 +30,6 @@ from worker.supervise import machine
 from worker.supervise.live import SIGNAL, Live
 from worker.supervise.trainer import Trainer
 from worker.supervise.watchdog import Vitals, verdict
-
-Ending = Finished | Failed | Stopped
 
 TICK_SECONDS = 0.25
 MEASURE_SECONDS = 3.0
