@@ -30,7 +30,7 @@ from orchestrator.preflight import Findings, Request
 from orchestrator.preflight import Report as CheckReport
 from orchestrator.preflight import check as preflight
 from orchestrator.settings.job import JobSettings, project_of
-from orchestrator.settings.layers import FLAGS, Settings
+from orchestrator.settings.layers import ARGUMENTS, FLAGS, Settings
 from orchestrator.settings.secrets import refuse_written_down, secrets_of
 from worker.contract import DataRef, Machine
 from worker.errors import BadConfig, HubtrainError
@@ -51,7 +51,7 @@ class Asked:
     options: Any
     project: str
     typed: frozenset[str]
-    """Settings given as flags."""
+    """Settings given by hand, as flags or arguments."""
 
     secrets: Mapping[str, str] = field(repr=False)
     """What `launch` hands to the machine, by environment name."""
@@ -172,7 +172,9 @@ def ask(client: Client, task: Task[Any], settings: Settings) -> Asked:
         place.flavor,
         options,
         project,
-        typed=frozenset(n for n, origin in settings.origins.items() if origin == FLAGS),
+        typed=frozenset(
+            n for n, origin in settings.origins.items() if origin in {ARGUMENTS, FLAGS}
+        ),
         secrets=secrets,
         shown=chosen((job, params, options), settings, task.shown(params)),
         notes=tuple(Finding("warn", "settings", note) for note in settings.notes),

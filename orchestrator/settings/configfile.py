@@ -54,6 +54,11 @@ class ConfigFile:
         named = self.values.get("task")
         return None if named is None else str(named)
 
+    @property
+    def settings(self) -> int:
+        """How many settings it gives."""
+        return len(self.values.keys() - {"task", "token"})
+
     def token(self, environ: Mapping[str, str] = os.environ) -> str | None:
         """Return the token it gives; none where that is to be the one of the login."""
         said = self.values.get("token")

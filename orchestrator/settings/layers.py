@@ -22,6 +22,8 @@ P = TypeVar("P", bound=Params)
 
 FLAGS = "flags"
 ENVIRONMENT = "environment"
+ARGUMENTS = "arguments"
+"""Settings given as arguments of a Python function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,10 @@ class Settings:
         name = str(error["loc"][0])
         return complaint(error, self.catalog.settings[name], self.spelled(name))
 
+    def given(self, *sources: str) -> frozenset[str]:
+        """Return the names of the settings that come from these sources."""
+        return frozenset(name for name, source in self.origins.items() if source in sources)
+
     def spelled(self, name: str) -> str:
         """Return the setting's name as the user wrote it, with its file."""
         return _spelled(self.catalog.settings[name], self.origins.get(name, FLAGS))
@@ -135,6 +141,8 @@ class Settings:
 def _spelled(setting: Setting, source: str) -> str:
     if source == FLAGS:
         return setting.flags[0]
+    if source == ARGUMENTS:
+        return setting.name
     return setting.env if source == ENVIRONMENT else f"{source}: {setting.name}"
 
 

@@ -1,0 +1,103 @@
+"""The settings of a job, gathered: a file's, the environment's, and those given by hand.
+
+Knows which settings a task's job has and what a file means by its task; validates nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import backends
+import worker.tasks
+from orchestrator.settings.autotrain import not_yet
+from orchestrator.settings.configfile import NAME, ConfigFile
+from orchestrator.settings.job import JobSettings
+from orchestrator.settings.layers import FLAGS, Catalog, Layer, Settings, from_environment, merge
+from worker.common import Asking
+from worker.errors import BadConfig, HubtrainError
+from worker.params import Params
+from worker.task import Task
+
+
+def classes_of(task: Task[Any]) -> tuple[type[Params], ...]:
+    """Return all params classes of this task: of its jobs on any backend, and of questions."""
+    options = tuple(backends.load(name).options for name in backends.names())
+    asking = (Asking, task.question) if task.question else ()
+    return (JobSettings, task.params, *options, *asking)
+
+
+def task_of(name: str | None, where: str = "the file's task") -> tuple[Task[Any], dict[str, Any]]:
+    """Return the task meant by its name, another one, or its own with that of a trainer, as in
+    `task-trainer` and `task:trainer`; and the settings that go with it.
+
+    Raises `BadConfig`; `where` says in its message what named the task.
+    """
+    there = f"there are: {', '.join(worker.tasks.names())}"
+    if name is None:
+        raise BadConfig(f"the file names no task; {there}", fix="task: …  in the file")
+    wanted = re.sub(r"[:_]", "-", name)
+    for task in map(worker.tasks.load, worker.tasks.names()):
+        spelled = task.name.replace("_", "-")
+        if wanted in task.also_called:
+            return task, dict(task.also_called[wanted])
+        if wanted == spelled:
+            return task, {}
+        if "trainer" in task.params.model_fields and wanted.startswith(spelled + "-"):
+            return task, {"trainer": wanted.removeprefix(spelled + "-")}
+    if what := not_yet(name):
+        raise BadConfig(f"{where} is {name!r}: {what} is not there yet; {there}")
+    raise BadConfig(f"{where} is {name!r}; {there}")
+
+
+def gather(
+    task: Task[Any],
+    file: ConfigFile | None,
+    given: Mapping[str, Any],
+    accounts: Callable[[], list[str]],
+    *,
+    source: str = FLAGS,
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Return the settings of a job, those `given` by hand winning over all others.
+
+    `accounts` tells the user's names on the Hub, asked only if the file needs them. Raises
+    `BadConfig` if a setting is unknown, or the file is for another task.
+    """
+    catalog = Catalog(classes_of(task), task.ignored)
+    layers = [from_environment(catalog, environ), Layer(source, given)]
+    if file is not None:
+        layers.insert(0, _layer(task, file, accounts, environ))
+    return merge(catalog, layers)
+
+
+def _layer(
+    task: Task[Any],
+    file: ConfigFile,
+    accounts: Callable[[], list[str]],
+    environ: Mapping[str, str],
+) -> Layer:
+    named, extra = task_of(file.task) if file.task else (task, {})
+    if named is not task:
+        raise BadConfig(f"{file.source} is for {named.name}, and this command for {task.name}")
+    layer = file.layer(environ, lambda: _own_name(accounts))
+    return Layer(layer.source, {**extra, **layer.values})
+
+
+def _own_name(accounts: Callable[[], list[str]]) -> str:
+    """Return the user's name on the Hub, which a file's `${HF_USERNAME}` means."""
+    try:
+        names = accounts()
+    except HubtrainError as error:
+        raise BadConfig(
+            f"${{{NAME}}} is your own name on the Hub, which could not be asked: {error.message}",
+            fix=f"export {NAME}=YOUR-NAME",
+        ) from error
+    if not names:
+        raise BadConfig(
+            f"${{{NAME}}} is used, but {NAME} is not set and nobody is logged in.",
+            fix=f"hf auth login, or export {NAME}=YOUR-NAME",
+        )
+    return names[0]
