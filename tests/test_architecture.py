@@ -38,7 +38,7 @@ HEAVY = {
 BELOW = ("backends", "worker")
 """What every room of the laptop stands on."""
 
-SURFACES = ("orchestrator.terminal",)
+SURFACES = ("orchestrator.terminal", "hubtrain")
 
 MAY_IMPORT = {
     "worker.contract": ("worker.contract",),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import click
 
+from orchestrator.jobs.lines import lines
 from orchestrator.jobs.records import Record
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
 from orchestrator.terminal.follow import detachable, follow
-from worker.contract import EndReason, Metric, from_marked, marked
+from worker.contract import EndReason, Metric, from_marked
 from worker.task import Finding
 
 
@@ -30,7 +31,7 @@ def COMMAND(job: str, following: bool, events: bool, as_json: bool) -> int:  # n
     with detachable(desk, record):
         watching = following and not (events or as_json)
         if not watching or record.ended:
-            _print(desk, _lines(desk, record, following), events=events)
+            _print(desk, lines(desk, record, follow=following), events=events)
         if watching:
             return follow(desk, record, lines=True)
         return _as_the_job(desk, record) if following else 0
@@ -42,24 +43,9 @@ def _as_the_job(desk: Desk, record: Record) -> int:
     return 0 if known.story.reason is EndReason.OK else FAILED
 
 
-def _lines(desk: Desk, record: Record, following: bool) -> Iterator[str]:
-    """Yield what the machine has printed; where it is gone, what it left elsewhere."""
-    from orchestrator.jobs.archive import archived_log
-
-    watch, none = desk.watch(record), True
-    for line in watch.backend.logs(watch.handle, follow=following):
-        none = False
-        yield line
-    if none:
-        yield from archived_log(record.spec, desk.token, desk.clock) or watch.backend.build_logs(
-            watch.handle
-        )
-        yield from map(marked, desk.refreshed(record).events)
-
-
-def _print(desk: Desk, lines: Iterable[str], *, events: bool) -> None:
+def _print(desk: Desk, printed_lines: Iterable[str], *, events: bool) -> None:
     printed = 0
-    for line in lines:
+    for line in printed_lines:
         event = from_marked(line)
         if desk.as_json:
             desk.screen.document({"line": line} if event is None else event.model_dump(mode="json"))

@@ -1,0 +1,27 @@
+"""What a job has printed, from wherever it still is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.jobs.client import Client
+from orchestrator.jobs.records import Record
+from worker.contract import marked
+
+
+def lines(client: Client, record: Record, *, follow: bool) -> Iterator[str]:
+    """Yield what the machine has printed; where it is gone, what it left elsewhere.
+
+    Events are among the lines, marked as such. With `follow`, blocks until the job has ended.
+    """
+    from orchestrator.jobs.archive import archived_log
+
+    watch, none = client.watch(record), True
+    for line in watch.backend.logs(watch.handle, follow=follow):
+        none = False
+        yield line
+    if none:
+        yield from archived_log(
+            record.spec, client.token, client.clock
+        ) or watch.backend.build_logs(watch.handle)
+        yield from map(marked, client.refreshed(record).events)

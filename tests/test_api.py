@@ -1,0 +1,260 @@
+"""The Python API: the flow as functions and jobs; nothing printed, light to import, documented."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standins.laptop import Laptop, processes, until
+from standins.localhub import HubServer
+from standins.script import START, Hurried
+from tiny_llm import chats, write_model, write_rows
+
+import hubtrain
+from orchestrator.jobs.client import Client
+from worker.contract import (
+    DataRef,
+    EndReason,
+    Failed,
+    JobSpec,
+    Launched,
+    Machine,
+    Metric,
+    ModelRef,
+    Observed,
+    Progress,
+    Started,
+)
+
+ROOT = Path(__file__).parent.parent
+CANARY = "hf_canary" + "x" * 20
+
+SPEC = JobSpec(
+    job_id="k4x7qp",
+    project="bot",
+    task="llm",
+    params={},
+    model=ModelRef(name="m"),
+    data=DataRef(),
+    machine=Machine(backend="local"),
+)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_TOKEN", "")
+    return tmp_path
+
+
+def running() -> hubtrain.Job:
+    """A job that trains, on record, whose machine answers nothing new."""
+    client = Client(clock=Hurried(), given_token=CANARY)
+    client.records.claim("f", lambda: SPEC, START)
+    client.records.add(
+        "k4x7qp",
+        [
+            Launched(handle="local://k4x7qp", at=START, source="laptop"),
+            Started(job_id="k4x7qp", at=START, seq=1),
+            Progress(step=1, total_steps=4, at=START, seq=2),
+            Metric(step=1, values={"loss": 2.5}, at=START, seq=3),
+        ],
+    )
+    return hubtrain.Job(client, client.record("k4x7qp"))
+
+
+def test_a_job_says_how_it_is(home: Path) -> None:
+    job = running()
+    assert (job.id, job.project, job.task, job.handle) == ("k4x7qp", "bot", "llm", "local://k4x7qp")
+    assert (job.state, job.ended, job.progress) == ("running", False, 0.25)
+    assert (job.metrics, job.history) == ({"loss": 2.5}, [{"step": 1, "loss": 2.5}])
+    assert (job.model, job.cost, job.reason) == (None, 0.0, None)
+    assert job.to_dict()["job"] == "k4x7qp"
+    assert hubtrain.job("bot", refresh=False) == job == hubtrain.jobs(refresh=False)[0]
+    assert CANARY not in repr(job) + repr(vars(job))
+
+
+def test_a_failed_job_has_an_end_and_no_result(home: Path) -> None:
+    job = running()
+    gone = Observed(stage="gone", alive=False, costing=False, at=START, source="laptop")
+    failed = Failed(reason=EndReason.OOM, message="too large", at=START, seq=4)
+    Client().records.add("k4x7qp", [failed, gone])
+    assert job.wait() is job
+    assert (job.state, job.reason, job.message) == ("failed", "oom", "too large")
+    with pytest.raises(hubtrain.JobFailed, match="too large") as raised:
+        job.result()
+    assert (raised.value.job, raised.value.reason) == (job, "oom")
+
+
+def test_all_that_is_wrong_with_settings_is_said_as_python_spells_it(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(hubtrain.BadConfig, match="arguments: no setting 'batch_sise'"):
+        hubtrain.train("llm-sft", model="m", batch_sise=2)
+    with pytest.raises(hubtrain.BadConfig, match="batch_size"):
+        hubtrain.check("llm-sft", model="m", data_path="d", project_name="p", batch_size=0)
+    with pytest.raises(hubtrain.BadConfig, match="the task is 'tea'"):
+        hubtrain.train("tea")
+    with pytest.raises(hubtrain.BadConfig, match="say which task"):
+        hubtrain.train(model="m")
+    with pytest.raises(hubtrain.HubtrainError, match="no job 'nobody'"):
+        hubtrain.job("nobody")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_refused_job_carries_its_report_and_nothing_is_created(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings: dict[str, Any] = {
+        "model": str(home / "no-model"),
+        "data_path": home / "no.csv",
+        "project_name": "p",
+    }
+    report = hubtrain.check("llm-sft", **settings)
+    assert not report.ok
+    assert {f.topic for f in report.findings if f.level == "error"} >= {"data"}
+    with pytest.raises(hubtrain.CheckFailed) as raised:
+        hubtrain.train("llm-sft", **settings)
+    assert "no.csv" in str(raised.value) and not raised.value.report.ok
+    assert hubtrain.jobs(refresh=False) == []
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_page_says_what_the_docstrings_say() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", "import write_api; print(write_api.page(), end='')"],
+        cwd=ROOT / "docs",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    assert page == told.stdout, "run: python docs/write_api.py"
+    missing = [n for n in hubtrain.__all__ if f"`{n}`" not in page and f"hubtrain.{n}(" not in page]
+    assert missing == ["Job"]
+
+
+def test_importing_it_is_light() -> None:
+    code = (
+        "import sys, hubtrain\n"
+        "heavy = {'torch', 'transformers', 'pyarrow', 'click', 'rich', 'huggingface_hub'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+@pytest.mark.slow
+def test_an_installed_hubtrain_has_it(tmp_path: Path) -> None:
+    source, installed, empty = tmp_path / "source", tmp_path / "installed", tmp_path / "empty"
+    empty.mkdir()
+    source.mkdir()
+    for name in ("orchestrator", "worker", "backends", "localhub", "space_template"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, source / name, ignore=ignored)
+    for name in ("hubtrain.py", "pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, source)
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", str(installed), str(source)], check=True)
+    code = (
+        f"import sys; sys.path.insert(0, {str(installed)!r})\n"
+        "import hubtrain, orchestrator; print(hubtrain.__file__, orchestrator.__file__)\n"
+        "print(hubtrain.jobs(refresh=False), hubtrain.Report)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        cwd=empty,
+        env={"HUBTRAIN_HOME": str(tmp_path / "home"), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.count(str(installed)) == 2 and "[]" in told.stdout
+
+
+@pytest.fixture(scope="module")
+def laptop(shared_hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Laptop:
+    folder = tmp_path_factory.mktemp("laptop")
+    write_model(folder / "tiny")
+    write_rows(folder / "chats.jsonl", chats(20))
+    return Laptop(folder / "home", shared_hub)
+
+
+@pytest.mark.slow
+def test_the_example_trains_and_asks(laptop: Laptop) -> None:
+    told = subprocess.run(
+        [
+            *(sys.executable, str(ROOT / "examples" / "python_api.py"), "--model", "tiny"),
+            *("--data-path", "chats.jsonl", "--project-name", "bot", "--max-steps", "2"),
+        ],
+        env={**laptop.environ, "HF_TOKEN": ""},
+        cwd=laptop.home.parent,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr + told.stdout
+    assert f"model {laptop.home.parent / 'bot'}" in told.stdout
+    assert "succeeded 100%" in told.stdout and "loss" in told.stdout
+
+
+FOREVER = """
+import hubtrain, sys
+job = hubtrain.train("llm-sft", model="tiny", data_path="chats.jsonl", project_name="forever",
+                     peft=True, epochs=100000, model_max_length=64)
+print(job.id, flush=True)
+job.wait()
+"""
+
+FROM_ELSEWHERE = """
+import hubtrain, json, sys
+job = hubtrain.job(sys.argv[1])
+before = job.state
+try:
+    job.wait(timeout=0.5)
+except hubtrain.WaitTimeout as error:
+    assert isinstance(error, TimeoutError)
+    late = str(error)
+lines = list(job.logs())
+job.cancel()
+print(json.dumps([before, late, len(lines), job.state, job.reason]))
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_a_job_that_another_process_finds_and_stops(laptop: Laptop) -> None:
+    environ, folder = {**laptop.environ, "HF_TOKEN": ""}, laptop.home.parent
+    process = subprocess.Popen(
+        [sys.executable, "-c", FOREVER],
+        env=environ,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    job = process.stdout.readline().strip()
+    until(lambda: processes(f"{job}/job.json"), 90)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (out, "KeyboardInterrupt" in err) == ("", True)
+    assert processes(f"{job}/job.json")
+    told = subprocess.run(
+        [sys.executable, "-c", FROM_ELSEWHERE, job],
+        env=environ,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    before, late, _, state, reason = json.loads(told.stdout)
+    assert before in {"queued", "running"} and "has not ended within 0.5 s" in late
+    assert (state, reason) == ("cancelled", "user")
+    assert processes(f"{job}/job.json") == {}
