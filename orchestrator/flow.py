@@ -19,7 +19,7 @@ from typing import Any
 import backends
 from backends.base import Backend, Report, silent
 from backends.base import Request as ProviderRequest
-from orchestrator.data import package as packing
+from orchestrator.data import package as shipping
 from orchestrator.jobs import again
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
@@ -106,15 +106,15 @@ class _Packed:
 
     asked: Asked
     report: CheckReport
-    package: packing.Package
+    package: shipping.Package
 
     def order(self, data: DataRef | None = None) -> Order:
         """Return the job as an order; without `data` as it will be once that has been sent."""
         asked, report = self.asked, self.report
         if asked.backend.sees_my_files:
-            planned = packing.planned_folder(self.package, home() / "data")
+            planned = shipping.planned_folder(self.package, home() / "data")
         else:
-            planned = packing.planned_ref(self.package, report.owner)
+            planned = shipping.planned_ref(self.package, report.owner)
         return Order(
             task=asked.task.name,
             params=asked.params.model_dump(mode="json"),
@@ -145,9 +145,9 @@ class _Packed:
     def send(self, client: Client, on_progress: Report) -> DataRef:
         """Put the data where the machine can read it, and return where. May repeat."""
         if self.asked.backend.sees_my_files:
-            return packing.local_ref(self.package, home() / "data")
+            return shipping.local_ref(self.package, home() / "data")
         owner = str(self.report.owner)
-        return packing.upload(self.package, hub(client.token), owner, on_progress, client.clock)
+        return shipping.upload(self.package, hub(client.token), owner, on_progress, client.clock)
 
 
 def ask(client: Client, task: Task[Any], settings: Settings) -> Asked:
@@ -278,7 +278,7 @@ def _packed(checked: Checked, on_progress: Report) -> Iterator[_Packed]:
     folder = Path(tempfile.mkdtemp(prefix="hubtrain-", dir=_scratch()))
     asked, report = checked.asked, checked.report
     try:
-        package = packing.package(report.source, asked.params, folder, on_progress)
+        package = shipping.package(report.source, asked.params, folder, on_progress)
         yield _Packed(asked, report, package)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -355,6 +355,31 @@ def test_only_hosts_know_where_the_worker_runs() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def words_of(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield every name and every string of a module with its line, docstrings left out."""
+    docs = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        for _, value in ast.iter_fields(node):
+            if isinstance(value, str) and id(node) not in docs:
+                yield getattr(node, "lineno", 0), value
+
+
+def test_the_laptop_knows_no_kind_of_training() -> None:
+    """What such words mean is the task's, and the groups of settings' in `worker`."""
+    known = re.compile(r"(?<![a-z])(llm|peft|packing|row_tokens)(?![a-z])", re.IGNORECASE)
+    wrong = [
+        at(path, line, f"{found[0]} in {word[:40]!r}")
+        for path, tree in sources("orchestrator").items()
+        for line, word in words_of(tree)
+        if (found := known.search(word))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def guarded(tree: ast.Module) -> set[ast.AST]:
     """Return the nodes of functions and statements that ask for the platform first."""
     if isinstance(tree.body[-1], ast.If) and "'platform'" in ast.dump(tree.body[-1].test):

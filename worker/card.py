@@ -70,7 +70,7 @@ def write(account: Account, folder: Path) -> None:
 
 
 def manifest(account: Account) -> dict[str, Any]:
-    """Return what `hubtrain rerun` and a sceptical reader need to know of the training."""
+    """Return what a program and a sceptical reader need to know of the training."""
     spec, story, started = account.spec, account.story, account.started
     return {
         "schema_version": MANIFEST_SCHEMA,

@@ -101,12 +101,12 @@ def _packed(source: Source, params: Data, folder: Path, report: Report) -> Packa
     for role, table in source.tables.items():
 
         def progress(share: float, table: Table = table, before: int = before) -> None:
-            report("packing", (before + share * table.stored_bytes) / total)
+            report("packaging", (before + share * table.stored_bytes) / total)
 
         limit = params.max_samples if role == "train" else None
         written[role] = table.settled(partial(_write, table, role, folder, limit, progress))
         before += table.stored_bytes
-    report("packing", 1.0)
+    report("packaging", 1.0)
     shards = [shard for group in written.values() for shard in group]
     return Package(
         folder=folder,
