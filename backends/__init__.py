@@ -8,14 +8,14 @@ provider knows: see `Backend.flavor`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
-from backends.errors import UnknownBackend
+from backends.errors import UnknownBackend, listed
 from worker.errors import HubtrainError
 from worker.nearest import nearest
 
@@ -24,18 +24,10 @@ if TYPE_CHECKING:
 
 _NOT_BACKENDS = {"base", "errors", "handle", "image", "packages"}
 
-_NOT_YET = {
-    "jobs": "Hugging Face Jobs",
-    "ep": "Inference Endpoints",
-    "nvcf": "NVIDIA Cloud Functions",
-    "dgx": "NVIDIA DGX Cloud",
-}
-"""Places that users of AutoTrain and of the Hub know, by how their names begin."""
-
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What `--backend` means: where, and on which machine."""
+class ComputeTarget:
+    """What `--backend` means: which backend, and which of its machines."""
 
     backend: type[Backend[Any]]
     flavor: str | None = None
@@ -55,36 +47,36 @@ def load(name: str) -> type[Backend[Any]]:
     return backend
 
 
-def resolve(text: str) -> Place:
+def resolve(text: str, not_yet: Mapping[str, str] | None = None) -> ComputeTarget:
     """Return what users mean by `local`, `local-cli`, `spaces`, `spaces-a10gl`, `spaces-l40sx4`.
 
     A flavor that is no short name is passed on as it stands, since only the provider can tell
-    whether it has it. Raises `UnknownBackend`, with prices where they can be had.
+    whether it has it. Raises `UnknownBackend`, which says of the places in `not_yet` (by how their
+    names begin) that they are not there yet, and of others which names are nearest.
     """
     wanted = text.strip().lower().replace("_", "-")
     spelled = {name: b for b in map(load, names()) for name in (b.name, *b.aliases)}
     for name in sorted(spelled, key=len, reverse=True):  # `local-cli` is no flavor of `local`
         backend = spelled[name]
         if wanted == name:
-            return Place(backend)
+            return ComputeTarget(backend)
         if wanted.startswith(f"{name}-"):
             flavor = wanted.removeprefix(f"{name}-")
-            return Place(backend, backend.short_names.get(flavor, flavor))
+            return ComputeTarget(backend, backend.short_names.get(flavor, flavor))
+    if place := (not_yet or {}).get(re.split(r"[-_]", wanted)[0]):
+        raise UnknownBackend(
+            f"{place} ({text}) are not there yet; there are {', '.join(names())}.",
+            fix="`hubtrain backends` lists machines and prices.",
+        )
     raise _unknown(text)
 
 
 def _unknown(text: str) -> UnknownBackend:
-    if place := _NOT_YET.get(re.split(r"[-_]", text.strip().lower())[0]):
-        return UnknownBackend(
-            f"{place} ({text}) are not there yet; there are {', '.join(names())}.",
-            fix="hubtrain backends lists machines and prices",
-        )
     offers = dict(offer for name in names() for offer in _offers(load(name)))
     whole = (f"{name}-{text.strip().lower()}" for name in names())  # `t4` is `spaces-t4`
     near = next((name for name in whole if name in offers), None) or nearest(text, offers)
-    listed = ", ".join(f"{name}{price}" for name, price in offers.items())
     return UnknownBackend(
-        f"There is no backend {text!r}; there are {listed}.",
+        f"There is no backend {text!r}; there are {', '.join(names())}.\n{listed(text, offers)}",
         fix=f"Did you mean --backend {near}?" if near else "",
     )
 

@@ -6,7 +6,23 @@ from collections.abc import Mapping
 
 from worker.contract import EndReason
 from worker.errors import HubtrainError
-from worker.nearest import nearest
+from worker.nearest import most_alike, nearest
+
+_SHOWN = 5
+"""How many names are listed for one that there is not; more would hide those that matter."""
+
+
+def listed(wanted: str, offers: Mapping[str, str]) -> str:
+    """Return what could be written for `wanted`, a line each, the names most like it first.
+
+    `offers` gives the price of each, or an empty text.
+    """
+    shown = most_alike(wanted, offers)[:_SHOWN]
+    width = max(map(len, shown), default=0)
+    lines = [f"  {name:<{width}} {offers[name]}".rstrip() for name in shown]
+    if len(offers) > len(shown):
+        lines.append(f"`hubtrain backends` lists all {len(offers)} with prices.")
+    return "\n".join(lines)
 
 
 class BackendError(HubtrainError):
@@ -26,9 +42,10 @@ class UnknownFlavor(BackendError):
 
     def __init__(self, backend: str, flavor: str, prices: Mapping[str, float]) -> None:
         near = nearest(flavor, prices)
-        listed = ", ".join(f"{name} ${usd:.2f}/h" for name, usd in prices.items())
+        offers = {f"{backend}-{name}": f" ${usd:.2f}/h" for name, usd in prices.items()}
         hint = f"Did you mean --backend {backend}-{near}?" if near else ""
-        super().__init__(f"{backend} has no machine {flavor!r}; it has {listed}.", fix=hint)
+        text = f"{backend} has no machine {flavor!r}.\n{listed(f'{backend}-{flavor}', offers)}"
+        super().__init__(text, fix=hint)
 
 
 class PlanRefused(BackendError):

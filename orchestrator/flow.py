@@ -29,6 +29,7 @@ from orchestrator.plan import Plan, Value, chosen
 from orchestrator.preflight import Findings, Request
 from orchestrator.preflight import Report as CheckReport
 from orchestrator.preflight import check as preflight
+from orchestrator.settings.autotrain import PLACES_NOT_YET
 from orchestrator.settings.job import JobSettings, project_of
 from orchestrator.settings.layers import ARGUMENTS, FLAGS, Settings
 from orchestrator.settings.secrets import refuse_written_down, secrets_of
@@ -157,7 +158,7 @@ def ask(client: Client, task: Task[Any], settings: Settings) -> Asked:
     where = str(settings.values.get("backend", JobSettings.model_fields["backend"].default))
     job = read(partial(settings.of, JobSettings))
     params = read(partial(settings.of, task.params))
-    place = read(partial(backends.resolve, where))
+    place = read(partial(backends.resolve, where, PLACES_NOT_YET))
     options = read(partial(settings.of, place.backend.options)) if place else None
     project = read(partial(project_of, job)) if job else None
     if job is None or params is None or place is None or options is None or project is None:

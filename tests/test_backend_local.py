@@ -11,12 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from standins.bench import (
-    STANDIN,
-    LocalBench,
-    job,
-    until,
-)
+from benches.local import LocalBench
+from standins.bench import STANDIN, job, until
 
 from backends.errors import (
     PlanRefused,

@@ -9,16 +9,15 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from benches.spaces import job, with_standin
 from huggingface_hub import JobHardwareInfo
 from huggingface_hub.hf_api import SpaceInfo
 from standins.bench import (
     CANARY,
     STANDIN,
     Hasty,
-    job,
     spaces_of_ann,
     until,
-    with_standin,
     without_spaces,
 )
 from standins.localhub import HubServer
@@ -59,12 +58,12 @@ def hub(shared_hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubS
 )
 def test_what_a_space_cannot_do_is_refused_in_the_plan(changes: Any, said: str) -> None:
     with pytest.raises(PlanRefused) as refused:
-        Spaces().plan(job("spaces", **changes))
+        Spaces().plan(job(**changes))
     assert said in str(refused.value)
 
 
 def test_a_plan_reads_as_the_steps_that_launch_takes() -> None:
-    request = Spaces().plan(job("spaces", job_id="k4x7qp"))
+    request = Spaces().plan(job(job_id="k4x7qp"))
     lines = repr(request).splitlines()
     assert lines[:4] == [
         "Space ann/support-bot-k4x7qp",
@@ -140,7 +139,7 @@ def spaces(hub: HubServer) -> Spaces:
 
 
 def request_for(spaces: Spaces, **changes: Any) -> SpaceRequest:
-    return with_standin(spaces.plan(job("spaces", **changes)))
+    return with_standin(spaces.plan(job(**changes)))
 
 
 def assert_one_that_runs(hub: HubServer, spaces: Spaces, request: SpaceRequest) -> None:
@@ -257,7 +256,7 @@ def test_a_launch_killed_between_any_two_requests_is_completed_by_the_next(
     hub: HubServer, spaces: Spaces
 ) -> None:
     for nth in range(1, requests_of_a_launch(hub, spaces) + 1):
-        spec = job("spaces")
+        spec = job()
         request = with_standin(spaces.plan(spec))
         hub.fault({"delay": 60}, path="^/api/", nth=nth)
         argv = [

@@ -1,25 +1,21 @@
 """One set of tests for every backend there is, and what users write to name one.
 
-A backend is judged on a bench that gives it somewhere to run: a folder of this machine, or the
-local Hub, which really runs Spaces. The worker is a stand-in; all else is the product.
+A backend is judged on its bench, which gives it somewhere to run: a folder of this machine, or the
+local Hub, which really runs Spaces (`tests/benches/`). The worker is a stand-in; all else is the
+product.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from standins.bench import (
-    CANARY,
-    Bench,
-    LocalBench,
-    SpacesBench,
-    until,
-    without_spaces,
-)
+from pydantic import SecretStr
+from standins.bench import CANARY, Bench, bench_of, until, without_spaces
 from standins.localhub import HubServer
 
 import backends
@@ -29,8 +25,10 @@ from backends.errors import (
     UnknownFlavor,
 )
 from backends.handle import Handle
-from backends.local import Local
 from backends.spaces import Spaces
+from orchestrator.settings.autotrain import PLACES_NOT_YET
+from worker.params import settings_of
+from worker.redact import Redactor
 
 
 @pytest.fixture
@@ -44,16 +42,26 @@ def bench(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Bench]:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    match request.param:
-        case "local":
-            monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path / "home"))
-            yield LocalBench(Local(None))
-            for folder in (tmp_path / "home" / "runs").glob("*"):
-                Local(None).remove(Handle("local", folder.name))
-        case "spaces":
-            yield SpacesBench(Spaces(request.getfixturevalue("hub").tokens["ann"]))
-        case other:
-            pytest.fail(f"no bench for the backend {other}: give it one in standins/bench.py")
+    monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path / "home"))
+    with bench_of(request.param).open(request) as bench:
+        yield bench
+
+
+def test_what_it_is_like_is_answered(bench: Bench) -> None:
+    backend = type(bench.backend)
+    for question in ("sees_my_files", "keeps_disk", "bills", "on_hub"):
+        assert isinstance(getattr(backend, question, None), bool), f"{backend.name}: {question}"
+    assert all(repo.startswith("ann/") for repo in bench.backend.writes("ann", "bot"))
+    assert backend.on_hub or not backend.needs, "only the Hub asks its accounts for something"
+
+
+def test_no_option_is_a_secret(bench: Bench) -> None:
+    backend = type(bench.backend)
+    for setting in settings_of(backend.options):
+        hide = Redactor({setting.name.upper(): CANARY})
+        assert hide(CANARY[3:]) == CANARY[3:], f"{setting.name} is written into the job"
+        assert setting.type is not SecretStr
+        assert setting.name.startswith(f"{backend.name}_"), "options of all are flags of all"
 
 
 def test_plan_is_pure_and_equal_twice(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +160,7 @@ def test_the_price_list_is_cheapest_first_and_names_what_users_write(bench: Benc
         assert flavor.memory_bytes > 1e9 and flavor.cpus >= 1
         for name in (flavor.name, *flavor.short_names):
             assert bench.backend.flavor(name) == flavor
-    with pytest.raises(UnknownFlavor, match=r"has no machine 'abacus'; it has .*\$0\.00/h"):
+    with pytest.raises(UnknownFlavor, match=r"has no machine 'abacus'\.\n.*\$\d+\.\d\d/h"):
         bench.backend.flavor("abacus")
 
 
@@ -180,17 +188,22 @@ def test_what_users_write_after_backend(written: str, backend: str, flavor: str 
     assert (place.backend.name, place.flavor) == (backend, flavor)
 
 
-def test_an_unknown_backend_is_answered_with_the_list_and_prices(hub: HubServer) -> None:
+def test_an_unknown_backend_is_answered_with_the_nearest_and_their_prices(hub: HubServer) -> None:
     with pytest.raises(UnknownBackend) as refused:
         backends.resolve("space-a100")
-    assert "spaces-a100-large $2.50/h" in refused.value.message
+    said = refused.value.message.splitlines()
+    assert said[0] == f"There is no backend 'space-a100'; there are {', '.join(backends.names())}."
+    assert said[1].split() == ["spaces-a100", "$2.50/h"]
+    assert len(said) == 7 and re.fullmatch(
+        r"`hubtrain backends` lists all \d\d with prices.", said[6]
+    )
     assert refused.value.fix == "Did you mean --backend spaces-a100?"
 
 
 def test_an_unknown_backend_is_answered_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(UnknownBackend, match=r"local, .*spaces-a100"):
-        backends.resolve("nowhere")
+    with pytest.raises(UnknownBackend, match=r"there are .*local, .*spaces.*\n  spaces-a100\n"):
+        backends.resolve("space-a100")
 
 
 def test_an_unknown_flavor_names_the_nearest(hub: HubServer) -> None:
@@ -199,17 +212,23 @@ def test_an_unknown_flavor_names_the_nearest(hub: HubServer) -> None:
     assert refused.value.fix == "Did you mean --backend spaces-a10g-large?"
 
 
-def test_an_unknown_gpu_is_answered_with_the_list_alone(hub: HubServer) -> None:
+def test_an_unknown_gpu_is_answered_with_a_short_list_nearest_first(hub: HubServer) -> None:
     with pytest.raises(UnknownFlavor) as refused:
-        Spaces().flavor("h100")
-    assert "no machine 'h100'; it has cpu-basic $0.00/h" in refused.value.message
-    assert "a100-large $2.50/h" in refused.value.message
-    assert refused.value.fix == ""
+        Spaces().flavor("b10g")
+    said = refused.value.message.splitlines()
+    assert said[0] == "spaces has no machine 'b10g'."
+    assert "a10g" in said[1] and said[1].endswith("/h")
+    assert len(said) == 7 and max(map(len, said)) < 80
+    assert refused.value.fix == "", "a b10g is no misspelt a10g"
 
 
 def test_a_machine_without_its_place_is_guessed(hub: HubServer) -> None:
     with pytest.raises(UnknownBackend) as refused:
         backends.resolve("t4")
     assert refused.value.fix == "Did you mean --backend spaces-t4?"
+
+
+def test_places_that_are_not_there_yet_are_told_as_that() -> None:
     with pytest.raises(UnknownBackend, match=r"Inference Endpoints .* not there yet"):
-        backends.resolve("ep-aws-useast1-m")
+        backends.resolve("ep-aws-useast1-m", PLACES_NOT_YET)
+    assert not PLACES_NOT_YET.keys() & set(backends.names())

@@ -41,6 +41,11 @@ def nearest(
     return min(near, key=lambda pair: pair[0])[1] if near else None
 
 
+def most_alike(name: str, known: Iterable[str]) -> list[str]:
+    """Return `known` with what is spelled most like `name` first: a list to choose from."""
+    return sorted(known, key=lambda one: distance(name.casefold(), one.casefold()))
+
+
 def hint(near: str | None) -> str:
     """Return the sentence that offers `near`, after a blank; nothing for none."""
     return f" Did you mean {near}?" if near else ""

@@ -72,6 +72,15 @@ NOT_YET = {
 """Commands of AutoTrain, and what its files call a task."""
 
 
+PLACES_NOT_YET = {
+    "jobs": "Hugging Face Jobs",
+    "ep": "Inference Endpoints",
+    "nvcf": "NVIDIA Cloud Functions",
+    "dgx": "NVIDIA DGX Cloud",
+}
+"""Where AutoTrain and the Hub can run a job, by how `--backend` begins there."""
+
+
 def not_yet(name: str) -> str | None:
     """Return what AutoTrain did under this command or task; none if it is nothing of the kind.
 

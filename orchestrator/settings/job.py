@@ -6,13 +6,18 @@ import re
 from typing import Annotated
 
 from annotated_types import Gt
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
+import backends
 from worker.contract import Limits, PushTarget
 from worker.errors import BadConfig
 from worker.params import Flag, Params
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)\s*([dhms]))")
+_WHERE = (
+    f"Where to run: {', '.join(backends.names())}, with -MACHINE for one of its machines;"
+    " `hubtrain backends` lists them with prices."
+)
 _LONGEST = 365 * 86400.0
 _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
@@ -23,8 +28,7 @@ class Project(Params):
     project_name: Annotated[str | None, Flag("--project")] = None
     """Name of the job's output: the folder here and the model repo on the Hub."""
 
-    backend: str = "local"
-    """Where to run: local, or spaces-FLAVOR; `hubtrain backends` lists them with prices."""
+    backend: Annotated[str, Field(description=_WHERE)] = "local"
 
 
 class Hub(Params):

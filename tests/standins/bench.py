@@ -1,23 +1,31 @@
-"""Somewhere for each backend to run, with a stand-in as its worker."""
+"""A bench: somewhere for one backend to run, with a stand-in as its worker.
+
+`tests/benches/<name>.py` holds the bench of the backend of that name and ends with
+`BENCH = ItsBench`; the tests that judge every backend find it there.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+import pytest
 
 from backends.base import Backend
 from backends.handle import Handle
-from backends.spaces.request import SpaceFile, SpaceRequest
 from standins.localhub import HubServer
 from worker.clock import SystemClock
 from worker.contract import DataRef, JobSpec, Limits, Machine, ModelRef, PushTarget
 
 STANDIN = Path(__file__).parent / "lines.py"
+"""The stand-in for `python -m worker`: a program that reads `job.json` and writes lines."""
+
 CANARY = "hf_canaryCanaryCanaryCanaryCanary0123"
 
 
@@ -41,9 +49,8 @@ def spaces_of_ann(hub: HubServer) -> list[str]:
     return [space.id for space in hub.api().list_spaces(author="ann")]
 
 
-def job(backend: str, lines: int = 5, **changes: Any) -> JobSpec:
+def job(backend: str, lines: int = 5, *, flavor: str | None = None, **changes: Any) -> JobSpec:
     """Return a job of the stand-in."""
-    flavor = "t4-small" if backend == "spaces" else None
     return JobSpec(
         **{
             "job_id": SystemClock().new_id(),
@@ -64,10 +71,21 @@ def job(backend: str, lines: int = 5, **changes: Any) -> JobSpec:
 class Bench(ABC):
     """Somewhere for one backend to run."""
 
-    name: str
+    name: ClassVar[str]
+    flavor: ClassVar[str | None] = None
+    """The machine its jobs ask for."""
 
     def __init__(self, backend: Backend[Any]) -> None:
         self.backend = backend
+
+    @classmethod
+    @abstractmethod
+    def open(cls, request: pytest.FixtureRequest) -> AbstractContextManager[Bench]:
+        """Start the far side and yield a bench on it; end what was started.
+
+        `request.getfixturevalue` gives every fixture there is: `tmp_path`, `monkeypatch`, or the
+        local Hub as `hub`. `HF_HOME` and `HUBTRAIN_HOME` are folders of this test alone.
+        """
 
     @abstractmethod
     def plan(self, spec: JobSpec) -> Any:
@@ -78,46 +96,19 @@ class Bench(ABC):
         """Return all that is kept of a launched job where others may look."""
 
     def job(self, lines: int = 5, **changes: Any) -> JobSpec:
-        return job(self.name, lines, **changes)
+        return job(self.name, lines, flavor=self.flavor, **changes)
 
     def launch(self, spec: JobSpec) -> tuple[Any, Handle]:
         request = self.plan(spec)
         return request, self.backend.launch(request, {"HF_TOKEN": CANARY})
 
 
-class LocalBench(Bench):
-    name = "local"
-
-    def plan(self, spec: JobSpec) -> Any:
-        request = self.backend.plan(spec)
-        return dataclasses.replace(request, command=(sys.executable, str(STANDIN)))
-
-    def kept(self, request: Any) -> str:
-        files = (f for f in request.folder.path.rglob("*") if f.is_file())
-        return "".join(f.read_text(errors="replace") for f in files)
-
-
-class SpacesBench(Bench):
-    name = "spaces"
-
-    def plan(self, spec: JobSpec) -> SpaceRequest:
-        return with_standin(self.backend.plan(spec))
-
-    def kept(self, request: SpaceRequest) -> str:
-        api = self.backend.api  # type: ignore[attr-defined]
-        info = api.space_info(request.repo_id)
-        variables = api.get_space_variables(request.repo_id)
-        files = (api.hf_hub_download(info.id, f.path, repo_type="space") for f in request.files)
-        texts = (Path(f).read_text() for f in files)
-        handle = Handle("spaces", info.id)
-        lines = [*self.backend.logs(handle), *self.backend.build_logs(handle)]
-        return "".join([repr(info), repr(variables), *texts, *lines])
-
-
-def with_standin(request: SpaceRequest) -> SpaceRequest:
-    files = [f for f in request.files if not f.path.startswith("worker/")]
-    files.append(SpaceFile("worker/__main__.py", STANDIN.read_bytes()))
-    return dataclasses.replace(request, files=tuple(files))
+def bench_of(name: str) -> type[Bench]:
+    """Return the bench of a backend; a test of a backend without one fails and says where."""
+    if find_spec(f"benches.{name}") is None:
+        pytest.fail(f"the backend {name} has no bench: write tests/benches/{name}.py")
+    bench: type[Bench] = import_module(f"benches.{name}").BENCH
+    return bench
 
 
 def until(done: Callable[[], Any], seconds: float = 20.0) -> Any:

@@ -1,0 +1,1 @@
+"""Where the tests run each backend: one file a backend, found by its name."""
