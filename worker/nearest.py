@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from difflib import SequenceMatcher
 
 _SHORT, _MEDIUM = 3, 9
 """Words of up to so many letters bear no slip of the keys, and one; longer ones two."""
@@ -43,7 +44,12 @@ def nearest(
 
 def most_alike(name: str, known: Iterable[str]) -> list[str]:
     """Return `known` with what is spelled most like `name` first: a list to choose from."""
-    return sorted(known, key=lambda one: distance(name.casefold(), one.casefold()))
+
+    def unlike(one: str) -> tuple[int, int]:
+        blocks = SequenceMatcher(None, name.casefold(), one.casefold(), autojunk=False)
+        return -sum(block.size for block in blocks.get_matching_blocks()), len(one)
+
+    return sorted(known, key=unlike)
 
 
 def hint(near: str | None) -> str:
