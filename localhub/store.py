@@ -7,7 +7,6 @@ repos; every room brings its own tables with `add_schema`.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import sqlite3
@@ -19,9 +18,6 @@ from typing import Literal
 
 Pool = Literal["git", "lfs"]
 """Where a content lies: small files by git's blob id, large ones by their SHA-256."""
-
-CHUNK = 1 << 20
-"""Bytes held in memory while a file is copied or hashed."""
 
 
 class Store:
@@ -108,12 +104,6 @@ class Store:
         arriving = self.incoming()
         arriving.write_bytes(data)
         self.keep(pool, oid, arriving)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, read piece by piece."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

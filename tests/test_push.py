@@ -34,7 +34,7 @@ from worker.host import PlainMachine
 from worker.supervise.journal import Journal
 from worker.supervise.keep import PUSH_GRACE
 from worker.supervise.live import Live
-from worker.supervise.patience import patiently
+from worker.supervise.patience import keep_trying
 
 pytestmark = pytest.mark.slow
 
@@ -147,7 +147,7 @@ def test_a_push_does_not_outlast_the_limits_by_more_than_its_grace(tmp_path: Pat
             raise HubUnreachable("not now")
 
         with pytest.raises(HubUnreachable):
-            patiently(
+            keep_trying(
                 live, refuse, "", seconds=1e6, refusals=9, at_most=live.seconds_left + PUSH_GRACE
             )
         journal.close()

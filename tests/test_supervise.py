@@ -36,10 +36,10 @@ from worker.contract import (
     fold,
     from_line,
 )
+from worker.hardware import parse_bytes
 from worker.output import MANIFEST_FILE, made_by
 from worker.redact import HIDDEN, Redactor
 from worker.supervise.journal import Journal, read_events
-from worker.supervise.machine import parse_bytes
 from worker.supervise.watchdog import Vitals, in_words, verdict
 
 ROOT = Path(__file__).parent.parent

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
-import subprocess
 import sys
 from contextlib import suppress
 
 from backends.base import Flavor
+from worker.hardware import nvidia_smi
 
 
 def this_machine() -> Flavor:
@@ -45,15 +44,11 @@ def _shared_gpu() -> str | None:
 
 def _gpus() -> list[tuple[str, float]]:
     """Return the model and memory in bytes of every GPU that the driver tells of."""
-    if not shutil.which("nvidia-smi"):
-        return []
-    asked = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
-    with suppress(OSError, subprocess.SubprocessError, ValueError):
-        told = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True)
-        rows = (line.rsplit(",", 1) for line in told.stdout.splitlines() if line.strip())
-        found = [(name.strip(), float(mebibytes) * 2**20) for name, mebibytes in rows]
-        return found[: _shown(len(found))]
-    return []
+    found: list[tuple[str, float]] = []
+    for name, mebibytes in nvidia_smi("name", "memory.total"):
+        with suppress(ValueError):  # `[N/A]`
+            found.append((name, float(mebibytes) * 2**20))
+    return found[: _shown(len(found))]
 
 
 def _shown(there: int) -> int:

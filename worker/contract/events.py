@@ -103,9 +103,6 @@ class Phase(_Event):
     name: str
     """A few words for people: `loading model`, `packing`, `pushing`."""
 
-    done: float | None = None
-    """Share done, 0 to 1, where it is known."""
-
 
 class Progress(_Event):
     """How far training is."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from functools import cache
 
 import torch
 
 from worker.contract import EndReason
 from worker.errors import HubtrainError
-
-UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+from worker.hardware import stated_memory
 
 
 @cache
@@ -43,9 +41,8 @@ def memory() -> float:
     import psutil
 
     limits = [float(psutil.virtual_memory().available)]
-    given = re.fullmatch(r"(\d+(?:\.\d+)?)(\w\w)", os.environ.get("MEMORY", ""))
-    if given and given[2] in UNITS:
-        limits.append(float(given[1]) * UNITS[given[2]])
+    if stated := stated_memory(os.environ):
+        limits.append(float(stated))
     return min(limits)
 
 

@@ -25,7 +25,7 @@ from worker.errors import HubtrainError
 from worker.hubclient import explained, hub
 from worker.output import MANIFEST_FILE
 from worker.supervise.live import Live
-from worker.supervise.patience import patiently
+from worker.supervise.patience import keep_trying
 from worker.supervise.push import Parcel, push_model, push_record
 
 PUSH_REFUSALS = 6
@@ -74,7 +74,7 @@ def keep_record(live: Live, target: PushTarget) -> None:
         LOG_TAIL_FILE: "\n".join(live.journal.tail) + "\n",
     }
     try:
-        patiently(
+        keep_trying(
             live,
             lambda: push_record(live.spec, target, live.host.token, files),
             "keeping the record",
@@ -94,7 +94,7 @@ def _pushed(live: Live, target: PushTarget, finished: Finished) -> Ending:
     ahead = [live.journal.draft(event, n) for n, event in enumerate(good, 1)]
     parcel = replace(bare, events=_jsonl([*live.journal.events, *ahead]))
     try:
-        pushed = patiently(
+        pushed = keep_trying(
             live,
             lambda: push_model(parcel, live.host.token),
             "pushing the model",

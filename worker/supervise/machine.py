@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shutil
-import subprocess
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,10 +15,11 @@ from typing import Any
 
 import psutil
 
+from worker.hardware import nvidia_smi, stated_memory
+
 _CGROUP = Path("/sys/fs/cgroup")
 _TOLD = ("hubtrain", "torch", "transformers", "trl", "peft", "datasets", "accelerate", "gradio")
-_UNITS = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-_QUERY = "name,utilization.gpu,memory.used,memory.total"
+_QUERY = ("name", "utilization.gpu", "memory.used", "memory.total")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ def versions() -> dict[str, str]:
 
 def memory_limit() -> int:
     """Return the main memory this job may hold, in bytes: the least of what limits it."""
-    stated = parse_bytes(os.environ.get("MEMORY", ""))
+    stated = stated_memory(os.environ)
     limits = [stated, _number(_CGROUP / "memory.max"), psutil.virtual_memory().total]
     return min(limit for limit in limits if limit)
 
@@ -102,21 +101,7 @@ def oom_kills() -> int:
 
 def gpus() -> tuple[Gpu, ...]:
     """Return the NVIDIA GPUs as they are now; empty where there are none. Takes about 30 ms."""
-    if not shutil.which("nvidia-smi"):
-        return ()
-    command = ["nvidia-smi", f"--query-gpu={_QUERY}", "--format=csv,noheader,nounits"]
-    try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    rows = [line.split(", ") for line in said.stdout.splitlines()]
-    return tuple(_gpu(*row) for row in rows if len(row) == len(_QUERY.split(",")))
-
-
-def parse_bytes(text: str) -> int | None:
-    """Return the bytes in `16Gi`; none where it is no such size."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]i)?B?", text.strip())
-    return int(float(found[1]) * _UNITS[found[2] or ""]) if found else None
+    return tuple(_gpu(*row) for row in nvidia_smi(*_QUERY))
 
 
 def _gpu(name: str, busy: str, used: str, total: str) -> Gpu:

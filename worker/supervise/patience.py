@@ -20,7 +20,7 @@ CALL_SECONDS = 120.0
 """Longest that one small question to the Hub may take."""
 
 
-def patiently(
+def keep_trying(
     live: Live,
     do: Callable[[], T],
     doing: str,

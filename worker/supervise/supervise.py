@@ -37,7 +37,7 @@ from worker.supervise.flavor import wait_for_flavor
 from worker.supervise.journal import Journal
 from worker.supervise.keep import keep_model, keep_record
 from worker.supervise.live import SIGNAL, Live
-from worker.supervise.patience import patiently
+from worker.supervise.patience import keep_trying
 from worker.supervise.prove import only_lent, prove
 from worker.supervise.target import prepare
 from worker.supervise.watch import asked_for, watch
@@ -97,7 +97,7 @@ class Supervisor:
         if lacking := prove(self.live):
             return lacking
         if target := self.live.spec.push:
-            self._patiently(
+            self._keep_trying(
                 lambda: prepare(self.live.spec, target, self.live.host.token),
                 f"preparing {target.repo_id}",
             )
@@ -114,7 +114,7 @@ class Supervisor:
         """Return how the job ended in an earlier life of this machine, if it did."""
         events, spec = self.live.journal.events, self.live.spec
         if not ending_of(events) and spec.push:
-            events = self._patiently(
+            events = self._keep_trying(
                 lambda: archived_events(spec, self.live.host.token),
                 f"looking for earlier events in {spec.push.repo_id}",
             )
@@ -141,8 +141,8 @@ class Supervisor:
         note = {"note": only_lent(lent, paid)} if lent < paid else {}
         return {"accelerators": lent, **note}
 
-    def _patiently(self, ask: Callable[[], T], doing: str) -> T:
-        return patiently(
+    def _keep_trying(self, ask: Callable[[], T], doing: str) -> T:
+        return keep_trying(
             self.live,
             ask,
             doing,
