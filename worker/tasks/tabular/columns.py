@@ -1,0 +1,143 @@
+"""What a column of a table is: numbers, categories, or nothing that a model can learn from.
+
+Told by its cells alone, the same way before a job and in it. Standard library only.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any, Literal
+
+Kind = Literal["number", "category"]
+
+_MISSING = """
+#N/A #NA -1.#IND -1.#QNAN -NaN -nan 1.#IND 1.#QNAN N/A NA NULL NaN n/a nan null ?
+"""
+MISSING = frozenset({"", "#N/A N/A", *_MISSING.split()})
+"""Text of a cell that says nothing: what CSV readers take so, and the question mark of old files."""
+
+MOSTLY = 0.9
+"""Share of the cells that decides what a column is; the others in it are slips."""
+
+MANY = 20
+"""Different texts from which on a column may be free text."""
+
+SAME_OFTEN = 0.5
+"""Different texts for each row, above which a column is free text or a name, and no category."""
+
+FEW_ROWS = 10
+"""Rows below which numbers that happen to follow each other say nothing."""
+
+_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./-]\d{1,2}[./-](\d{2}|\d{4})( .*)?")
+_ID = re.compile(r"(^|[\W_])(id|index|uuid|guid|key)$|^(id|index|unnamed)\b|[a-z]I[dD]$", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What a column was found to be."""
+
+    name: str
+    kind: Kind | None
+    """None for a column that is left out."""
+
+    why: str = ""
+    """Why it is left out."""
+
+    gaps: int = 0
+    """Cells that say nothing."""
+
+    odd: tuple[str, ...] = ()
+    """Cells of a column of numbers that are no numbers, and count as missing."""
+
+    different: int = 0
+    """Different values."""
+
+
+def missing(cell: Any) -> bool:
+    """Whether a cell says nothing."""
+    if cell is None:
+        return True
+    if isinstance(cell, str):
+        return cell.strip() in MISSING
+    return isinstance(cell, float) and math.isnan(cell)
+
+
+def number(cell: Any) -> float | None:
+    """Return the cell as a number: true is 1, false 0; none where it is no number."""
+    if isinstance(cell, str):
+        text = cell.strip().lower()
+        if text in {"true", "false"}:
+            return float(text == "true")
+        cell = text.replace("_", "x")  # Python reads 1_000, and people do not write it
+    if not isinstance(cell, int | float | str | Decimal):
+        return None
+    try:
+        read = float(cell)
+    except (ValueError, OverflowError):
+        return None
+    return read if math.isfinite(read) else None
+
+
+def text(cell: Any) -> str | None:
+    """Return the cell as the name of a category; none where it says nothing."""
+    if missing(cell):
+        return None
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))  # gaps make floats of whole numbers
+    return str(cell).strip()
+
+
+def is_date(cell: Any) -> bool:
+    """Whether a cell is a day or a time of a calendar."""
+    if isinstance(cell, date | datetime | time):
+        return True
+    return isinstance(cell, str) and bool(_DATE.fullmatch(cell.strip()))
+
+
+def told(name: str, cells: Sequence[Any], wanted: Kind | None = None) -> Column:
+    """Return what the column is, or is to be where users say so."""
+    filled = [cell for cell in cells if not missing(cell)]
+    gaps = len(cells) - len(filled)
+    if not filled:
+        return Column(name, None, "it is empty", gaps)
+    if isinstance(filled[0], list | dict | bytes):
+        return Column(name, None, "it holds lists, objects or files", gaps)
+    different = {text(cell) for cell in filled}
+    if wanted == "category":
+        return Column(name, "category", gaps=gaps, different=len(different))
+    if len(different) == 1 and not gaps:
+        return Column(name, None, f"it always says {next(iter(different))}", gaps)
+    odd = tuple(str(cell) for cell in filled if number(cell) is None)
+    if wanted == "number" or len(odd) <= (1 - MOSTLY) * len(filled):
+        why = "" if wanted else _only_counts(name, filled, len(different))
+        kind: Kind | None = None if why else "number"
+        return Column(name, kind, why, gaps, odd, len(different))
+    return _of_texts(name, filled, gaps, len(different))
+
+
+def _of_texts(name: str, filled: Sequence[Any], gaps: int, different: int) -> Column:
+    if sum(map(is_date, filled)) >= MOSTLY * len(filled):
+        why = "it holds dates, which a model learns from only as numbers: a year, a month, an age"
+        return Column(name, None, why, gaps)
+    if different > MANY and different > SAME_OFTEN * len(filled):
+        why = f"it says something else in nearly every row ({different:,} texts)"
+        return Column(name, None, why, gaps)
+    return Column(name, "category", gaps=gaps, different=different)
+
+
+def _only_counts(name: str, filled: Sequence[Any], different: int) -> str:
+    """Return why a column of numbers only names the rows; empty where it may say more."""
+    values = [value for value in map(number, filled) if value is not None]
+    whole = all(value.is_integer() for value in values)
+    if not whole or different < len(filled) or len(filled) < FEW_ROWS:
+        return ""
+    if max(values) - min(values) == len(values) - 1:
+        return "it counts the rows"
+    return "it names the rows" if _ID.search(name) else ""

@@ -1,0 +1,48 @@
+"""What training on a table costs: memory and time, from its size alone.
+
+Time is measured core-seconds of one fit to a million cells (`Estimator.cost`), told as the arithmetic
+that the estimate takes a core to do in a second.
+"""
+
+from __future__ import annotations
+
+from worker.task import DataReport, Footprint
+from worker.tasks.tabular.dealing import fold_count
+from worker.tasks.tabular.estimators import ESTIMATORS
+from worker.tasks.tabular.params import TabularParams
+
+LIBRARIES = 0.45e9
+"""Bytes that Python, scikit-learn, XGBoost, pandas and the page of the job take."""
+
+READ_BYTES, FITTED_BYTES = 80.0, 60.0
+"""Bytes of a cell while it is read, and of its copies while a model is fitted."""
+
+OPERATIONS = 8e10
+"""Operations that the estimate takes a core to do in a second, see `preflight/estimate.py`."""
+
+OVERHEAD_SECONDS = 0.05
+"""Of a fit, however small the table."""
+
+CORES = 2
+"""Of the machine whose time limit caps the search."""
+
+
+def footprint(data: DataReport) -> Footprint:
+    """Return the memory for a table of so many cells."""
+    expected = LIBRARIES + data.units * (READ_BYTES + FITTED_BYTES)
+    return Footprint(
+        low=LIBRARIES + data.units * READ_BYTES,
+        expected=expected,
+        high=1.2 * LIBRARIES + 2 * data.units * (READ_BYTES + FITTED_BYTES),
+        explained="in main memory",
+    )
+
+
+def operations(params: TabularParams, data: DataReport, columns: int, classes: int) -> float:
+    """Return the arithmetic of the search and the last fit, the search within its time limit."""
+    estimator = ESTIMATORS[params.model]
+    cells = data.rows * max(1, columns)
+    grown = classes if params.model in {"xgboost", "gradient_boosting"} else 1
+    fit = OVERHEAD_SECONDS + estimator.cost * cells / 1e6 * max(1, grown)
+    search = min(params.num_trials * fold_count(data.rows) * fit, CORES * params.time_limit)
+    return (search + fit) * OPERATIONS

@@ -1,0 +1,116 @@
+"""What users may set of training on tables. Declarations only."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import field_validator
+
+from worker.common import Data
+from worker.params import Flag, NotYet, Params
+from worker.tasks.tabular.estimators import Name
+
+MOST_TRIALS = 10_000
+HELD_OUT = 0.2
+"""Share of the rows that judges the model where nobody says which."""
+
+
+class Columns(Params):
+    """Columns."""
+
+    target_columns: Annotated[str, Flag("--target-column", "--target")] = "target"
+    """Column of the class that the model learns to tell."""
+
+    id_column: str | None = "id"
+    """Column that names the rows and says nothing about them; it is left out."""
+
+    categorical_columns: str | None = None
+    """Columns of categories, with commas between; others are told by what they hold. Where numerical
+    columns are named too, only named columns are used."""
+
+    numerical_columns: str | None = None
+    """Columns of numbers, with commas between; what is no number in them counts as missing."""
+
+    drop_columns: str | None = None
+    """Columns to leave out, with commas between."""
+
+    @field_validator(
+        "target_columns", "categorical_columns", "numerical_columns", "drop_columns", mode="before"
+    )
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """Take a list, as files have it, for the same names with commas between."""
+        return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+class Preparation(Params):
+    """Preparation."""
+
+    numerical_imputer: Literal["median", "mean", "most_frequent"] | None = None
+    """What fills gaps in numbers; none is the median, and nothing where the model bears gaps."""
+
+    categorical_imputer: Literal["most_frequent"] | None = None
+    """What fills gaps in categories; with none a gap is a category of its own."""
+
+    numeric_scaler: Literal["standard", "minmax", "robust", "maxabs", "normal"] | None = None
+    """How numbers are scaled (normal: rows to unit length); none is standard where it matters."""
+
+
+class Search(Params):
+    """Search."""
+
+    num_trials: Annotated[int, Ge(1), Le(MOST_TRIALS)] = 10
+    """Settings of the model to try: its usual ones first, then some drawn at random."""
+
+    time_limit: Annotated[float, Gt(0)] = 600
+    """Seconds after which no further settings are tried; the first are always tried to the end."""
+
+    seed: Annotated[int, Ge(0), Lt(2**32)] = 42
+    """Seed of every random choice: rows held out, folds, settings tried, and the model's own."""
+
+
+class TabularParams(Data, Columns, Preparation, Search):
+    """Tables."""
+
+    model: Annotated[
+        Name, Flag("--estimator", "-m"), NotYet("lasso", "linear_regression", "lightgbm")
+    ] = "xgboost"
+    """Kind of model. xgboost is XGBoost's, gradient_boosting scikit-learn's histogram boosting; the
+    others are scikit-learn's too."""
+
+    task: Annotated[Literal["classification"], NotYet("regression")] = "classification"
+    """What is learned: to tell a row's class."""
+
+    valid_split: str | None = None
+    """Split that judges the model, or a share of the training rows to hold out, as in 0.1; none holds
+    out 0.2. Of each class the same share is held out."""
+
+    @property
+    def held_out(self) -> float:
+        """Share of the training rows to hold out where the data have no validation split."""
+        return self.valid_share or HELD_OUT
+
+
+class Ignored(Params):
+    """Read and not used."""
+
+    log: str | None = None
+    """A search of some trials reports to no tracker; its page and its events tell of every trial."""
+
+
+class Question(Params):
+    """Rows to answer."""
+
+    data_path: Annotated[str | None, Flag("--data", "--dataset", "-d")] = None
+    """CSV, JSONL or Parquet file with the rows to answer (--inference)."""
+
+    rows: str | None = None
+    """The rows themselves, as JSON: one object, or a list of them (--inference)."""
+
+
+def named(text: str | None, columns: tuple[str, ...]) -> list[str]:
+    """Return the columns that a setting names; one that has a comma in its name is found too."""
+    if not text:
+        return []
+    return [text] if text in columns else [name.strip() for name in text.split(",") if name.strip()]

@@ -1,0 +1,116 @@
+"""What makes a table one that nothing can be learned from, in the user's words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from worker.errors import BadConfig, BadData
+from worker.nearest import nearest
+from worker.tasks.tabular.columns import number
+from worker.tasks.tabular.estimators import ESTIMATORS
+from worker.tasks.tabular.params import TabularParams
+
+LEAST_ROWS = 10
+"""Rows below which nothing is learned, let alone judged."""
+
+LEAST_TO_CALIBRATE = 4
+"""Rows of each class that a model needs which is given its probabilities from the rows: one may be
+held out and one in a fold, and of what is left there are two halves."""
+
+MOST_CLASSES = 1000
+FEW_CLASSES = 8
+"""Classes up to which numbers are taken for names."""
+
+SHOWN = 8
+"""Names a message gives before it says that there are more."""
+
+
+def no_column(name: str, source: str, columns: Sequence[str], flag: str) -> BadConfig:
+    """Return the complaint about a column that is not there."""
+    near = nearest(name, columns)
+    return BadConfig(
+        f'no column "{name}" in {source}; it has: {some(columns)}.',
+        fix=f"{flag} {near}" if near else f"{flag} with the name of one of them",
+    )
+
+
+def some(names: Iterable[str]) -> str:
+    """Return the first names, and how many more there are."""
+    found = list(names)
+    more = f" and {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
+    return ", ".join(found[:SHOWN]) + more
+
+
+def in_order(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return labels as people count them: 9 before 10, and texts by their letters."""
+    found = list(labels)
+    if all(number(label) is not None for label in found):
+        return tuple(sorted(found, key=lambda label: (number(label) or 0.0, label)))
+    return tuple(sorted(found))
+
+
+def refuse_labels(labels: Sequence[str], target: str, source: str, *, whole: bool) -> None:
+    """Raise `BadData` where the classes are none to learn; `whole` if these are all there are."""
+    counts = Counter(labels)
+    if not labels:
+        raise BadData(f'"{target}" of {source} is empty in every row.')
+    if not whole:
+        return
+    if len(labels) < LEAST_ROWS:
+        rows = "1 row" if len(labels) == 1 else f"{len(labels)} rows"
+        raise BadData(
+            f"{source} has {rows} with a class: too few to learn from and to judge by. "
+            f"At least {LEAST_ROWS} are needed."
+        )
+    if len(counts) == 1:
+        raise BadData(
+            f'"{target}" of {source} says {labels[0]} in every row: there is nothing to tell apart.'
+        )
+    _refuse_quantity(counts, target, source)
+
+
+def _refuse_quantity(counts: Mapping[str, int], target: str, source: str) -> None:
+    values = [number(label) for label in counts]
+    rare = len(counts) * 2 > sum(counts.values())
+    broken = any(value is not None and not value.is_integer() for value in values)
+    if all(v is not None for v in values) and len(counts) > FEW_CLASSES and (broken or rare):
+        raise BadData(
+            f'"{target}" of {source} holds {len(counts):,} different numbers, which is a quantity '
+            "and no class: predicting one is regression, which is not there yet.",
+            fix="Make classes of it, such as low and high, or name another --target-columns.",
+        )
+    if len(counts) > MOST_CLASSES or rare:
+        raise BadData(
+            f'"{target}" of {source} holds {len(counts):,} different classes in '
+            f"{sum(counts.values()):,} rows: there is too little of each to learn.",
+            fix="Name another --target-columns, or make fewer classes of it.",
+        )
+
+
+def refuse_unknown(
+    valid: Sequence[str], train: Sequence[str], target: str, source: str, *, whole: bool
+) -> None:
+    """Raise `BadData` for a validation split that asks what the training split cannot teach."""
+    if not valid:
+        raise BadData(f'"{target}" of {source} is empty in every row.')
+    unknown = in_order(set(valid) - set(train))
+    if unknown and whole:
+        what = "a class" if len(unknown) == 1 else "classes"
+        raise BadData(
+            f'"{target}" of {source} has {what} that no training row has: {some(unknown)}. '
+            "A model never says what it has not seen.",
+            fix="Add such rows to the training split, or take them out of the other.",
+        )
+
+
+def refuse_uncalibrated(labels: Sequence[str], params: TabularParams) -> None:
+    """Raise `BadData` where a class has too few rows for the probabilities of this model."""
+    counts = Counter(labels)
+    few = [label for label in in_order(counts) if counts[label] < LEAST_TO_CALIBRATE]
+    if few and ESTIMATORS[params.model].calibrated:
+        raise BadData(
+            f"{params.model} needs {LEAST_TO_CALIBRATE} rows of each class for its probabilities, "
+            f"and there are fewer of {some(few)}.",
+            fix="--model logistic_regression needs no more than one",
+        )

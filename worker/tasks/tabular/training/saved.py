@@ -1,0 +1,105 @@
+"""A model in a folder: written so that it loads without running anybody's code, and read back.
+
+`model.skops` holds the pipeline; `config.json` what the Hub wants to know of a scikit-learn model and,
+under `hubtrain`, what somebody needs to ask it: its columns, classes and settings. No row of the
+data is in it, but the names of categories are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import skops.io
+
+from worker.errors import BadConfig
+from worker.tasks.tabular.columns import Column, Kind
+from worker.tasks.tabular.estimators import ESTIMATORS
+from worker.tasks.tabular.params import TabularParams
+from worker.tasks.tabular.table import Table
+from worker.tasks.tabular.training.search import Best
+
+MODEL_FILE = "model.skops"
+CONFIG_FILE = "config.json"
+
+TRUSTED = (
+    "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.metrics._dist_metrics.ManhattanDistance64",
+    "sklearn.neighbors._ball_tree.BallTree",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+)
+"""Types beyond those skops trusts itself that our models are made of. A file that wants others is
+not loaded: it may come from anybody."""
+
+
+def frame(features: Iterable[Column | tuple[str, Kind]], cells: Mapping[str, Sequence[Any]]) -> Any:
+    """Return prepared cells as the data frame that the pipeline takes."""
+    columns = {}
+    for one in features:
+        name, kind = (one.name, one.kind) if isinstance(one, Column) else one
+        columns[name] = pd.Series(cells[name], dtype="float64" if kind == "number" else "object")
+    return pd.DataFrame(columns)
+
+
+def save(model: Any, table: Table, params: TabularParams, best: Best, folder: Path) -> None:
+    """Write model and configuration."""
+    skops.io.dump(model, folder / MODEL_FILE)
+    names = {kind: [c.name for c in table.features if c.kind == kind] for kind in _KINDS}
+    told = {
+        "sklearn": {
+            "columns": [column.name for column in table.features],
+            "environment": [f"{name}={version(name)}" for name in _environment(params)],
+            "model": {"file": MODEL_FILE},
+            "model_format": "skops",
+            "task": "tabular-classification",
+        },
+        "hubtrain": {
+            "model": params.model,
+            "settings": dict(best.settings),
+            "trials": best.trials,
+            "target": table.target,
+            "classes": list(table.classes),
+            "numbers": names["number"],
+            "categories": names["category"],
+            "trusted": skops.io.get_untrusted_types(file=folder / MODEL_FILE),
+        },
+    }
+    text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+    (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+
+
+def load(folder: Path) -> tuple[Any, dict[str, Any]]:
+    """Return the pipeline and its `hubtrain` configuration. Raises `BadConfig`."""
+    try:
+        told = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["hubtrain"]
+        kinds = {**dict.fromkeys(told["numbers"], "number")}
+        kinds |= dict.fromkeys(told["categories"], "category")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadConfig(f"{folder} holds no model for tables that hubtrain trained.") from error
+    wanted = set(skops.io.get_untrusted_types(file=folder / MODEL_FILE))
+    if unknown := sorted(wanted - set(TRUSTED)):
+        raise BadConfig(
+            f"{MODEL_FILE} wants types that no model of hubtrain's is made of: {', '.join(unknown)}. "
+            "It is not loaded."
+        )
+    return skops.io.load(folder / MODEL_FILE, trusted=sorted(wanted)), told
+
+
+def _environment(params: TabularParams) -> list[str]:
+    needed = ["scikit-learn", "skops", "pandas"]
+    return [*needed, "xgboost-cpu"] if ESTIMATORS[params.model].built.startswith("xgb") else needed
+
+
+_KINDS: tuple[Kind, ...] = ("number", "category")
