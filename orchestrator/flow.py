@@ -128,7 +128,7 @@ class _Packed:
             machine=Machine(
                 backend=asked.backend.name,
                 flavor=report.flavor.name,
-                accelerators=report.flavor.accelerators,
+                accelerators=report.flavor.accelerators if asked.task.uses_accelerators else 0,
                 usd_per_hour=report.flavor.usd_per_hour,
                 options=asked.options.model_dump(mode="json"),
             ),

@@ -150,6 +150,9 @@ class Task(ABC, Generic[P]):
     media: ClassVar[tuple[str, ...]] = ()
     """Suffixes of files that are examples by themselves: `.jpg`; none of them: tables only."""
 
+    uses_accelerators: ClassVar[bool] = True
+    """Whether it trains on GPUs; else none is rented for it, and none is proven before it."""
+
     # What comes out.
 
     unit: ClassVar[str] = "rows"

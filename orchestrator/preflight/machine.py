@@ -77,7 +77,7 @@ def check_machine(
         for flavor in flavors
         if flavor.name == wanted or not (backend.bills and _lent(flavor))
     ]
-    able = [c for c in all_of_them if not _unable(request.params, c.flavor, backend)]
+    able = [c for c in all_of_them if not _unable(request, c.flavor, backend)]
     offered = able if able and wanted is None else all_of_them
     chosen = findings.attempt("backend", lambda: _chosen(wanted, backend.name, offered))
     if chosen is not None:
@@ -86,7 +86,7 @@ def check_machine(
         _say_memory(chosen, fitting, backend.name, relief, findings)
     if chosen is not None and chosen.fits:
         _say_price(chosen, fitting, findings, limits)
-        if why := _unable(request.params, chosen.flavor, backend):
+        if why := _unable(request, chosen.flavor, backend):
             findings.error("backend", *why)
     return chosen, findings
 
@@ -202,9 +202,12 @@ def _say_alternative(chosen: Choice, fitting: Sequence[Choice], findings: Findin
         findings.ok("price", f"{other.flavor.name} would fit too: {_about(other)}")
 
 
-def _unable(params: Any, flavor: Flavor, backend: Backend[Any]) -> tuple[str, str] | None:
-    """Return why a machine cannot multiply in the precision asked for, and what to type."""
-    asked = getattr(params, "mixed_precision", None)
+def _unable(request: Request, flavor: Flavor, backend: Backend[Any]) -> tuple[str, str] | None:
+    """Return why a machine is not one for this job, and what to type."""
+    if flavor.accelerators and backend.bills and not request.task.uses_accelerators:
+        text = f"{flavor.name} is paid for its {flavor.accelerator}, and {request.task.name} trains"
+        return f"{text} on the CPU alone.", f"--backend {backend.name} takes the cheapest without"
+    asked = getattr(request.params, "mixed_precision", None)
     if asked == "fp16" and not flavor.accelerator:
         where = flavor.description if flavor.name == backend.name else flavor.name
         return f"fp16 needs a GPU, and {where} has none.", "--mixed-precision none"

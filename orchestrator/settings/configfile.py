@@ -34,6 +34,9 @@ SECONDS = 20.0
 TOKEN, NAME = "HF_TOKEN", "HF_USERNAME"
 _VARIABLE = re.compile(r"\$\{(\w+)(?::?[-=]([^}]*))?\}")
 _AUTOTRAIN_KEYS = {"base_model": "model", "path": "data_path"}
+_TASKS_OWN = "task in a block"
+"""A file's `task` names the task; one in a block, as in `params:`, is a setting of that task."""
+
 _NOT_FROM_THE_WEB = ("token", "trust_remote_code")
 
 
@@ -85,6 +88,8 @@ class ConfigFile:
         if self.from_web:
             unset = f"{self.source}: {{}} is used, and a file of the web may not read {{}} here"
         said = {k: v for k, v in self.values.items() if k not in {"task", "token"}}
+        if _TASKS_OWN in said:
+            said["task"] = said.pop(_TASKS_OWN)
         if said.get("username") == f"${{{NAME}}}" and NAME not in environ:
             del said["username"]  # whoever is logged in is who is meant when nobody is named
         return Layer(
@@ -190,6 +195,7 @@ def _flat(loaded: Any, path: str) -> dict[str, Any]:
         if isinstance(value, dict):
             continue
         name, home = _AUTOTRAIN_KEYS.get(key, key), f"{block}{key}"
+        name = _TASKS_OWN if block and key == "task" else name
         if flat.get(name) is not None and value is not None and flat[name] != value:
             raise BadConfig(f"{Path(path).name}: {twice(homes[name], home)}")
         if flat.get(name) is None:

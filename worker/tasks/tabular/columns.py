@@ -19,7 +19,7 @@ _MISSING = """
 #N/A #NA -1.#IND -1.#QNAN -NaN -nan 1.#IND 1.#QNAN N/A NA NULL NaN n/a nan null ?
 """
 MISSING = frozenset({"", "#N/A N/A", *_MISSING.split()})
-"""Text of a cell that says nothing: what CSV readers take so, and the question mark of old files."""
+"""Text of a cell that says nothing: what CSV readers take so, and the question mark."""
 
 MOSTLY = 0.9
 """Share of the cells that decides what a column is; the others in it are slips."""

@@ -1,7 +1,7 @@
 """What training on a table costs: memory and time, from its size alone.
 
-Time is measured core-seconds of one fit to a million cells (`Estimator.cost`), told as the arithmetic
-that the estimate takes a core to do in a second.
+Time is measured core-seconds of one fit to a million cells (`Estimator.cost`), told as the
+arithmetic that the estimate takes a core to do in a second.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ OPERATIONS = 8e10
 OVERHEAD_SECONDS = 0.05
 """Of a fit, however small the table."""
 
+MODEL_BYTES = 20e6
+"""What is pushed, for the price: a forest of a few hundred trees."""
+
 CORES = 2
 """Of the machine whose time limit caps the search."""
 
@@ -38,11 +41,8 @@ def footprint(data: DataReport) -> Footprint:
     )
 
 
-def operations(params: TabularParams, data: DataReport, columns: int, classes: int) -> float:
+def operations(params: TabularParams, data: DataReport) -> float:
     """Return the arithmetic of the search and the last fit, the search within its time limit."""
-    estimator = ESTIMATORS[params.model]
-    cells = data.rows * max(1, columns)
-    grown = classes if params.model in {"xgboost", "gradient_boosting"} else 1
-    fit = OVERHEAD_SECONDS + estimator.cost * cells / 1e6 * max(1, grown)
+    fit = OVERHEAD_SECONDS + ESTIMATORS[params.model].cost * data.units / 1e6
     search = min(params.num_trials * fold_count(data.rows) * fit, CORES * params.time_limit)
     return (search + fit) * OPERATIONS

@@ -89,7 +89,7 @@ class Estimator:
     """Whether it takes classes by their names; else they are numbered for it."""
 
     cost: float = 1.0
-    """Core-seconds of one fit to a million cells, measured with the usual settings."""
+    """Core-seconds of a fit of the usual settings to a million cells and two classes, measured."""
 
 
 _TREE: Mapping[str, Among | Real] = {
@@ -118,6 +118,7 @@ ESTIMATORS: Mapping[Name, Estimator] = {
         splits=True,
         bears_gaps=True,
         names_classes=False,
+        cost=8,
     ),
     "gradient_boosting": Estimator(
         "sklearn.ensemble.HistGradientBoostingClassifier",
@@ -132,6 +133,7 @@ ESTIMATORS: Mapping[Name, Estimator] = {
         },
         splits=True,
         bears_gaps=True,
+        cost=7,
     ),
     "random_forest": Estimator(
         "sklearn.ensemble.RandomForestClassifier",
@@ -139,6 +141,7 @@ ESTIMATORS: Mapping[Name, Estimator] = {
         _FOREST,
         splits=True,
         bears_gaps=True,
+        cost=55,
     ),
     "extra_trees": Estimator(
         "sklearn.ensemble.ExtraTreesClassifier",
@@ -146,32 +149,37 @@ ESTIMATORS: Mapping[Name, Estimator] = {
         _FOREST,
         splits=True,
         bears_gaps=True,
+        cost=20,
     ),
     "decision_tree": Estimator(
-        "sklearn.tree.DecisionTreeClassifier", {}, _TREE, splits=True, bears_gaps=True
+        "sklearn.tree.DecisionTreeClassifier", {}, _TREE, splits=True, bears_gaps=True, cost=1.5
     ),
     "adaboost": Estimator(
         "sklearn.ensemble.AdaBoostClassifier",
         {},
         {"n_estimators": Whole(20, 400, log=True), "learning_rate": Real(0.01, 2, log=True)},
         splits=True,
+        cost=9,
     ),
     "logistic_regression": Estimator(
         "sklearn.linear_model.LogisticRegression",
         {"max_iter": 1000},
         {"C": Real(1e-4, 1e3, log=True), "class_weight": Among((None, "balanced"))},
+        cost=2,
     ),
     "ridge": Estimator(
         "sklearn.linear_model.RidgeClassifier",
         {},
         {"alpha": Real(1e-4, 1e3, log=True)},
         calibrated=True,
+        cost=3,
     ),
     "svm": Estimator(
         "sklearn.svm.LinearSVC",
         {"max_iter": 5000},
         {"C": Real(1e-4, 1e2, log=True)},
         calibrated=True,
+        cost=3,
     ),
     "knn": Estimator(
         "sklearn.neighbors.KNeighborsClassifier",
@@ -181,9 +189,13 @@ ESTIMATORS: Mapping[Name, Estimator] = {
             "weights": Among(("uniform", "distance")),
             "p": Among((1, 2)),
         },
+        cost=3,
     ),
     "naive_bayes": Estimator(
-        "sklearn.naive_bayes.GaussianNB", {}, {"var_smoothing": Real(1e-12, 1e-1, log=True)}
+        "sklearn.naive_bayes.GaussianNB",
+        {},
+        {"var_smoothing": Real(1e-12, 1e-1, log=True)},
+        cost=0.2,
     ),
 }
 

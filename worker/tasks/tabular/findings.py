@@ -94,7 +94,9 @@ def _unlabelled(table: Table) -> Iterator[Finding]:
 def _oddities(table: Table) -> Iterator[Finding]:
     for column in table.features:
         if column.kind == "number" and column.odd:
-            cells = "1 cell that is" if len(column.odd) == 1 else f"{len(column.odd):,} cells that are"
+            cells = (
+                "1 cell that is" if len(column.odd) == 1 else f"{len(column.odd):,} cells that are"
+            )
             said = f'"{column.name}" is taken for numbers and has {cells} none'
             shown = some(f'"{odd}"' for odd in dict.fromkeys(column.odd))
             fix = f"--categorical-columns {column.name} if these mean something"
@@ -110,10 +112,11 @@ def _classes(table: Table) -> Iterator[Finding]:
         said += f", and of {some(single)} no row is left to judge by" if single else ""
         yield Finding("warn", "data", said)
     rarest, rows = min(counts.items(), key=lambda pair: pair[1])
-    if rows / len(table.train.labels) < UNEQUAL:
+    share = rows / len(table.train.labels)
+    if share < UNEQUAL:
         said = (
-            f"the classes are very unequal: {rarest} is {rows / len(table.train.labels):.1%} of the "
-            "rows. A model that never says it may be accurate: look at f1 and recall too"
+            f"the classes are very unequal: {rarest} is {share:.1%} of the rows. "
+            "A model that never says it may be accurate: look at f1 and recall too"
         )
         yield Finding("warn", "data", said)
 
@@ -139,10 +142,10 @@ def _determines(cells: Sequence[object], labels: Sequence[str]) -> bool:
 
 
 def _plan(params: TabularParams, folds: int) -> Finding:
-    judged = f"judged by {folds}-fold cross-validation" if folds > 1 else "judged by a fifth of the rows"
+    judged = (
+        f"judged by {folds}-fold cross-validation" if folds > 1 else "judged by a fifth of the rows"
+    )
     trials = "its usual settings" if params.num_trials == 1 else f"{params.num_trials} settings"
     return Finding(
         "ok", "data", f"{params.model}: {trials}, {judged}, within {params.time_limit:g} s"
     )
-
-

@@ -26,8 +26,8 @@ class Columns(Params):
     """Column that names the rows and says nothing about them; it is left out."""
 
     categorical_columns: str | None = None
-    """Columns of categories, with commas between; others are told by what they hold. Where numerical
-    columns are named too, only named columns are used."""
+    """Columns of categories, with commas between; others are told by what they hold. Where
+    numerical columns are named too, only named columns are used."""
 
     numerical_columns: str | None = None
     """Columns of numbers, with commas between; what is no number in them counts as missing."""
@@ -83,8 +83,8 @@ class TabularParams(Data, Columns, Preparation, Search):
     """What is learned: to tell a row's class."""
 
     valid_split: str | None = None
-    """Split that judges the model, or a share of the training rows to hold out, as in 0.1; none holds
-    out 0.2. Of each class the same share is held out."""
+    """Split that judges the model, or a share of the training rows to hold out, as in 0.1; none
+    holds out 0.2. Of each class the same share is held out."""
 
     @property
     def held_out(self) -> float:
@@ -96,7 +96,7 @@ class Ignored(Params):
     """Read and not used."""
 
     log: str | None = None
-    """A search of some trials reports to no tracker; its page and its events tell of every trial."""
+    """A search reports to no tracker; its page and its events tell of every trial."""
 
 
 class Question(Params):

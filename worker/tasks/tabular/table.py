@@ -143,7 +143,7 @@ def _target(split: Split, params: TabularParams) -> str:
 def _rows(split: Split, target: str, most: int | None = None) -> Rows:
     if target not in split.columns:
         raise BadData(f'{split.source} has no column "{target}", which is to be learned.')
-    names: Mapping[str, Sequence[str]] = getattr(split, "classes", {})
+    names: Mapping[str, Sequence[str]] = split.classes
     cells: dict[str, list[Any]] = {name: [] for name in split.columns if name != target}
     labels: list[str] = []
     unlabelled: list[int] = []

@@ -1,8 +1,8 @@
-"""Training on tables: a search over settings, the best one fitted to all rows, and what it is worth.
+"""Training on tables: a search over settings, the best fitted to all rows, and what it is worth.
 
-Settings are chosen by cross-validation among the rows that are learned from; the rows held out judge
-the chosen model once, so what they say is not flattered by the choice. Where more rows are there
-than `MANY_ROWS`, a fifth of them stands for the folds.
+Settings are chosen by cross-validation among the rows that are learned from; the rows held out
+judge the chosen model once, so what they say is not flattered by the choice. Where more rows are
+there than `MANY_ROWS`, a fifth of them stands for the folds.
 """
 
 from __future__ import annotations

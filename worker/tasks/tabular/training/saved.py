@@ -1,8 +1,8 @@
 """A model in a folder: written so that it loads without running anybody's code, and read back.
 
-`model.skops` holds the pipeline; `config.json` what the Hub wants to know of a scikit-learn model and,
-under `hubtrain`, what somebody needs to ask it: its columns, classes and settings. No row of the
-data is in it, but the names of categories are.
+`model.skops` holds the pipeline; `config.json` what the Hub wants to know of a scikit-learn model
+and, under `hubtrain`, what somebody needs to ask it: its columns, classes and settings. No row of
+the data is in it, but the names of categories are.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ def load(folder: Path) -> tuple[Any, dict[str, Any]]:
     wanted = set(skops.io.get_untrusted_types(file=folder / MODEL_FILE))
     if unknown := sorted(wanted - set(TRUSTED)):
         raise BadConfig(
-            f"{MODEL_FILE} wants types that no model of hubtrain's is made of: {', '.join(unknown)}. "
-            "It is not loaded."
+            f"{MODEL_FILE} is not loaded: it wants types that no model of hubtrain's is made of: "
+            f"{', '.join(unknown)}."
         )
     return skops.io.load(folder / MODEL_FILE, trusted=sorted(wanted)), told
 

@@ -1,0 +1,122 @@
+"""Tables: classes told from columns of numbers and categories, by scikit-learn and XGBoost."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits, Task, python
+from worker.tasks.tabular import cost, report
+from worker.tasks.tabular.params import Ignored, Question, TabularParams
+
+_AVERAGES = ("", "_macro", "_weighted", "_micro")
+
+
+class TabularTask(Task[TabularParams]):
+    """Training on tables, from no model and without torch."""
+
+    name = "tabular"
+    help = "Train a model that tells classes from a table."
+    params = TabularParams
+    ignored = Ignored
+    also_called: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "tabular-classification": {"task": "classification"},
+        "tabular-binary-classification": {"task": "classification"},
+        "tabular-multi-class-classification": {"task": "classification"},
+        "tabular-regression": {"task": "regression"},
+        "tabular-single-column-regression": {"task": "regression"},
+    }
+
+    starts_from_model = False
+    uses_accelerators = False
+    unit = "cells"
+    library = "sklearn"
+    pipeline_tag = "tabular-classification"
+    model_files = ("*.skops", "*.joblib", "*.pkl")
+    question = Question
+
+    def inspect(
+        self, params: TabularParams, splits: Splits, facts: ModelFacts, tokenizer: Any
+    ) -> DataReport:
+        """Read the table as training will."""
+        return report.inspect(params, splits)
+
+    def footprint(
+        self,
+        params: TabularParams,
+        facts: ModelFacts,
+        data: DataReport,
+        memory: float | None = None,
+    ) -> Footprint:
+        """Return the memory for the table and its copies."""
+        return cost.footprint(data)
+
+    def flops(self, params: TabularParams, facts: ModelFacts, data: DataReport) -> float:
+        """Return the work of the search."""
+        return cost.operations(params, data)
+
+    def pushed_bytes(self, params: TabularParams, stored: float) -> float:
+        """Return what a larger model of this kind takes."""
+        return cost.MODEL_BYTES
+
+    def shown(self, params: TabularParams) -> Mapping[str, Any]:
+        """Return what is learned, by what, and how long it is searched for."""
+        names = ("target_columns", "model", "num_trials", "time_limit", "seed")
+        return {name: getattr(params, name) for name in names}
+
+    def relief(self, params: TabularParams) -> str:
+        """Return what makes the table smaller."""
+        return "fewer rows with --max-samples, or fewer columns with --drop-columns"
+
+    def measures(self, params: TabularParams) -> tuple[Measure, ...]:
+        """Return accuracy, then what judges unequal classes better, then the loss."""
+        telling = ["accuracy", "auc", *(f"f1{average}" for average in _AVERAGES)]
+        return (
+            *(Measure(f"valid_{name}", "higher") for name in telling),
+            Measure("valid_loss"),
+            Measure("loss"),
+        )
+
+    def try_it(self, model: str) -> str:
+        """Return a question to the model."""
+        return f"hubtrain tabular --inference --model {shlex.quote(model)} --data-path rows.csv"
+
+    def loading(self, model: str, *, adapter: bool) -> str:
+        """Return the Python that loads the model and asks it, wherever its folder comes from."""
+        code = python(
+            "import json, pathlib",
+            "",
+            "import pandas, skops.io",
+            "from huggingface_hub import snapshot_download",
+            "",
+            f"folder = pathlib.Path(snapshot_download({json.dumps(model)}))",
+            'told = json.loads((folder / "config.json").read_text())["hubtrain"]',
+            '# Look at the types in told["trusted"] before you let skops load them.',
+            'model = skops.io.load(folder / "model.skops", trusted=told["trusted"])',
+            'rows = pandas.read_csv("rows.csv")',
+            "model.predict(rows), model.predict_proba(rows), model.classes_",
+        )
+        return (
+            f"{code}\n\n`config.json` names the columns, which of them are numbers and which "
+            "categories (as text), and the classes. `pip install` what it lists as environment."
+        )
+
+    def answer(self, model: str, question: Question) -> Any:
+        """Return the class of each row, with probabilities."""
+        from worker.tasks.tabular.training.answering import answer
+
+        return answer(model, question)
+
+    def train(self, params: TabularParams, run: Run) -> None:
+        """Train as `params` say."""
+        # Threads that wait do not spin, which where others compute too takes ten times as long.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        from worker.tasks.tabular.training import train
+
+        train(params, run)
+
+
+TASK = TabularTask()

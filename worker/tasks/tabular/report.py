@@ -1,0 +1,31 @@
+"""What training would make of a table, before anything is rented. Light."""
+
+from __future__ import annotations
+
+from worker.splits import Splits
+from worker.task import DataReport
+from worker.tasks.tabular import findings
+from worker.tasks.tabular.dealing import fold_count
+from worker.tasks.tabular.params import TabularParams
+from worker.tasks.tabular.table import read
+
+
+def inspect(params: TabularParams, splits: Splits) -> DataReport:
+    """Return what there is to learn from. Raises `BadData`, `BadConfig`.
+
+    Of a split of which only the first rows are there, what a column is and which classes there are
+    is a guess, and counts are scaled up to `total`.
+    """
+    table = read(splits, params)
+    train, seen = splits["train"], len(table.train.labels)
+    wanted = min(train.total, params.max_samples or train.total)
+    scale = 1.0 if table.train.whole else max(1.0, wanted / max(1, seen))
+    judging = len(table.valid.labels) if table.valid else round(len(table.held) * scale)
+    rows = round((seen - len(table.held)) * scale)
+    return DataReport(
+        findings=tuple(findings.told(table, params, scale, fold_count(rows))),
+        rows=rows,
+        valid_rows=judging,
+        units=rows * len(table.features),
+        steps=params.num_trials,
+    )
