@@ -66,7 +66,6 @@ NOT_YET = {
     "object-detection": "object detection",
     "image-object-detection": "object detection",
     "vlm": "vision language models",
-    "tabular": "tables",
     "dreambooth": "DreamBooth",
 }
 """Commands of AutoTrain, and what its files call a task."""

@@ -1,0 +1,274 @@
+"""Tables: what the check says of them, and a training from the command to a model that loads."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standins.laptop import Laptop
+
+from backends.image import TORCH_FILE, image_files, torch_in
+from orchestrator.settings.configfile import read as read_config
+from worker import tasks
+from worker.contract import DataRef, Event, Metric, Phase, Progress
+from worker.errors import BadConfig, BadData
+from worker.splits import Split
+from worker.task import NO_MODEL, DataReport, Run
+from worker.tasks.tabular.dealing import folds, hold_out
+from worker.tasks.tabular.estimators import ESTIMATORS, candidates
+from worker.tasks.tabular.params import Question
+
+TASK = tasks.load("tabular")
+MARGIN = 0.2
+"""By how much a model has to be right more often than one that always says the commonest class."""
+
+
+def cells(path: Path) -> list[dict[str, Any]]:
+    """Write scikit-learn's breast cancer data as people's CSVs are: gaps, categories, notes."""
+    from sklearn.datasets import load_breast_cancer
+
+    data, chance = load_breast_cancer(), random.Random(1)
+    names = [name.replace(" ", "_") for name in data.feature_names[:6]]
+    rows: list[dict[str, Any]] = []
+    for number, (values, label) in enumerate(zip(data.data, data.target, strict=True)):
+        said = {n: round(float(v), 4) for n, v in zip(names, values, strict=False)}
+        row = {"id": number, "note": f"note {number}", **said}
+        row["clinic"] = chance.choice(["north", "south", "east", ""])
+        row[names[0]] = "" if chance.random() < 0.1 else row[names[0]]
+        row |= {"same": "yes", "empty": "", "kind": str(data.target_names[label])}
+        rows.append(row)
+    write(path, rows)
+    return rows
+
+
+def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    listed = list(rows)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(listed[0]))
+        writer.writeheader()
+        writer.writerows(listed)
+
+
+def split(rows: list[dict[str, Any]], source: str = "x.csv") -> Split:
+    return Split(source, tuple(rows[0]), list(enumerate(rows, 2)), len(rows))
+
+
+def inspect(
+    rows: list[dict[str, Any]], valid: list[dict[str, Any]] | None = None, **settings: Any
+) -> DataReport:
+    params = TASK.params(**{"data_path": "x.csv", "target_columns": "y", **settings})
+    splits = {"train": split(rows)} | ({"valid": split(valid, "v.csv")} if valid else {})
+    return TASK.inspect(params, splits, NO_MODEL, None)
+
+
+def some(n: int = 40, **more: Any) -> list[dict[str, Any]]:
+    chance = random.Random(0)
+    return [{"a": chance.random(), "y": "ny"[i % 2], **more} for i in range(n)]
+
+
+def warnings(report: DataReport) -> str:
+    return "\n".join(f"{f.text} {f.fix}" for f in report.findings if f.level == "warn")
+
+
+def test_bad_tables_are_refused_in_words() -> None:
+    with pytest.raises(BadConfig, match=r'no column "z" in x\.csv; it has: a, y'):
+        inspect(some(), target_columns="z")
+    with pytest.raises(BadData, match="says n in every row"):
+        inspect([{**row, "y": "n"} for row in some()])
+    with pytest.raises(BadData, match="has 2 rows with a class: too few"):
+        inspect(some(2))
+    with pytest.raises(BadData, match="a class that no training row has: new"):
+        inspect(some(), [*some(3), {"a": 1.0, "y": "new"}])
+    with pytest.raises(BadData, match=r"no column to learn y from\. a: it is empty"):
+        inspect([{"a": None, "y": row["y"]} for row in some()])
+    with pytest.raises(BadData, match=r"v\.csv lacks columns that x\.csv has: a"):
+        inspect(some(), [{"y": "n"}, {"y": "y"}])
+    with pytest.raises(BadData, match="regression, which is not there yet"):
+        inspect([{"a": i, "y": i + 0.5} for i in range(40)])
+    with pytest.raises(BadConfig, match="one model for several is not there yet"):
+        inspect(some(b=1), target_columns=["y", "b"])
+    with pytest.raises(BadData, match="svm needs 4 rows of each class"):
+        inspect([*some(), {"a": 1.0, "y": "rare"}], model="svm")
+
+
+def test_columns_that_cannot_be_learned_from_are_named_and_left_out() -> None:
+    rows = [
+        {**row, "id": i, "row": i, "note": f"note {i}", "day": f"2024-01-{i % 28 + 1:02}"}
+        | {"same": "yes", "empty": "", "code": {"n": 0, "y": 1}[row["y"]]}
+        | {"age": "young" if i == 7 else i % 50, "city": "ab"[i % 3 == 0]}
+        for i, row in enumerate(some())
+    ]
+    report = inspect([*rows, {**rows[0], "y": None, "row": 40}])
+    said = warnings(report)
+    assert '"id" is left out: it names the rows' in said
+    assert '"row" is left out: it counts the rows --numerical-columns row' in said
+    assert '"note" is left out: it says something else in nearly every row' in said
+    assert '"day" is left out: it holds dates' in said
+    assert '"same" is left out: it always says yes' in said
+    assert '"empty" is left out: it is empty' in said
+    assert '"code" alone tells "y" in every row' in said and "--drop-columns code" in said
+    assert '"age" is taken for numbers and has 1 cell that is none: "young"' in said
+    assert '1 row has no "y" and will be left out: lines 42' in said
+    assert (report.rows, report.valid_rows) == (32, 8)
+
+
+def test_unequal_and_rare_classes_are_said() -> None:
+    rows = [{"a": i % 7, "y": "fraud" if i == 3 else "fine"} for i in range(100)]
+    said = warnings(inspect(rows))
+    assert "fewer than 5 rows of fraud: hardly learned" in said
+    assert "of fraud no row is left to judge by" in said
+    assert "very unequal: fraud is 1.0% of the rows" in said
+
+
+def test_rows_are_dealt_class_by_class() -> None:
+    labels = ["a"] * 50 + ["b"] * 10 + ["c"] * 2 + ["d"]
+    held = hold_out(labels, 0.2, 42)
+    assert Counter(labels[i] for i in held) == {"a": 10, "b": 2, "c": 1}
+    assert held == hold_out(labels, 0.2, 42) != hold_out(labels, 0.2, 43)
+    judged: list[int] = []
+    for learning, judging in folds(labels, 42):
+        assert {labels[i] for i in learning} == {"a", "b", "c", "d"}
+        assert not set(learning) & set(judging)
+        judged += judging
+    assert sorted(judged) == list(range(62)), "all but the only one of its class"
+
+
+def test_the_seed_decides_what_is_tried() -> None:
+    tries = list(candidates(ESTIMATORS["xgboost"], 5, 1))
+    assert len(tries) == 5
+    assert tries[0] == ESTIMATORS["xgboost"].usual
+    assert tries == list(candidates(ESTIMATORS["xgboost"], 5, 1))
+    assert tries[1:] != list(candidates(ESTIMATORS["xgboost"], 5, 2))[1:]
+
+
+def test_a_file_as_autotrain_had_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.yml"
+    path.write_text(
+        "task: tabular\nbase_model: random_forest\nproject_name: x\nlog: tensorboard\n"
+        "backend: local\ndata:\n  path: d/\n  train_split: train\n  valid_split: null\n"
+        "  column_mapping:\n    id_column: id\n    target_columns:\n      - kind\n"
+        "params:\n  task: classification\n  num_trials: 3\n"
+    )
+    file = read_config(str(path))
+    assert file.task == "tabular"
+    values = file.layer({}).values
+    assert (values["task"], values["model"]) == ("classification", "random_forest")
+    named = ("data_path", "target_columns", "model", "task", "num_trials", "valid_split")
+    params = TASK.params(**{name: values[name] for name in named})
+    assert (params.target_columns, params.num_trials) == ("kind", 3)
+
+
+def test_the_image_has_no_torch() -> None:
+    files = {path: content.decode() for path, content in image_files(TASK.extras, 0).items()}
+    needed = files["requirements.txt"].splitlines()
+    assert any(one.startswith("scikit-learn") for one in needed)
+    assert any(one.startswith("xgboost-cpu") for one in needed)
+    assert not any(one.startswith(("torch", "transformers", "accelerate")) for one in needed)
+    assert torch_in(files[TORCH_FILE]) is None
+
+
+def trained(folder: Path, stop: threading.Event | None = None, **settings: Any) -> list[Event]:
+    """Train in this process on `cells.csv` of the folder, and return what was told."""
+    told: list[Event] = []
+
+    def emit(event: Event) -> None:
+        told.append(event)
+        if stop is not None and isinstance(event, Progress):
+            stop.set()
+
+    (folder / "out").mkdir(exist_ok=True)
+    ref = DataRef(folder=str(folder), train=("cells.csv",))
+    given = {"data_path": "cells.csv", "target_columns": "kind", "num_trials": 2, **settings}
+    run = Run(None, ref, folder / "out", folder, emit, stop=stop or threading.Event())
+    TASK.train(TASK.params(**given), run)
+    return told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", list(ESTIMATORS))
+def test_every_model_learns_from_gaps_and_categories(tmp_path: Path, model: str) -> None:
+    rows = cells(tmp_path / "cells.csv")[::4]
+    write(tmp_path / "cells.csv", rows)
+    told = trained(tmp_path, model=model, num_trials=2)
+    metrics = {k: v for e in told if isinstance(e, Metric) for k, v in e.values.items()}
+    assert metrics["valid_accuracy"] >= 0.63 + MARGIN
+    assert {"valid_loss", "valid_auc", "valid_f1", "valid_precision"} <= set(metrics)
+    never = {**rows[0], "clinic": "never seen", "mean_radius": None}
+    (said,) = TASK.answer(str(tmp_path / "out"), Question(rows=json.dumps(never)))
+    assert said["class"] in {"malignant", "benign"}
+    assert sum(said["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_who_stops_a_search_keeps_the_best_so_far(tmp_path: Path) -> None:
+    cells(tmp_path / "cells.csv")
+    told = trained(tmp_path, threading.Event(), model="decision_tree", num_trials=500)
+    assert [e.step for e in told if isinstance(e, Progress)] == [1]
+    assert isinstance(told[-1], Phase) and told[-1].name == "saved"
+    config = json.loads((tmp_path / "out" / "config.json").read_text())["hubtrain"]
+    assert (config["trials"], config["classes"]) == (1, ["benign", "malignant"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(280)
+def test_a_table_becomes_a_model_on_the_hub(hub_server: Any, tmp_path: Path) -> None:
+    rows = cells(tmp_path / "cells.csv")
+    laptop = Laptop(tmp_path / "home", hub_server())
+    said = laptop.run(
+        *("tabular", "--train", "--task", "classification", "--data-path", "cells.csv"),
+        *("--target-columns", "kind", "--model", "logistic_regression", "--num-trials", "2"),
+        *("--backend", "spaces-cpu", "--project-name", "cells", "--username", "ann"),
+        *("--push-to-hub", "--json"),
+    )
+    assert said.code == 0, said.err + said.out
+    api = laptop.hub.api()
+    card = api.hf_hub_download("ann/cells", "README.md", cache_dir=tmp_path / "card")
+    text = Path(card).read_text(encoding="utf-8")
+    assert "library_name: sklearn" in text and "pipeline_tag: tabular-classification" in text
+    assert "base_model" not in text and "skops.io.load" in text
+    (space,) = [one.id for one in api.list_spaces(author="ann")]
+    requirements = api.hf_hub_download(space, "requirements.txt", repo_type="space")
+    assert "torch" not in Path(requirements).read_text(encoding="utf-8")
+    folder = api.snapshot_download("ann/cells", local_dir=tmp_path / "model")
+    assert _right(folder, tmp_path / "cells.csv") >= 0.63 + MARGIN
+    write(tmp_path / "new.csv", [{k: v for k, v in r.items() if k != "kind"} for r in rows[:3]])
+    answered = laptop.run(
+        *("tabular", "--inference", "--model", "ann/cells", "--data-path", "new.csv", "--json")
+    )
+    assert answered.code == 0, answered.err
+    assert [one["class"] for one in answered.document["answer"]] == ["malignant"] * 3
+
+
+def _right(folder: str, data: Path) -> float:
+    """Return the share of rows that the model is right about, in a Python without hubtrain."""
+    code = (
+        "import json, sys, pathlib, pandas, skops.io\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "told = json.loads((folder / 'config.json').read_text())['hubtrain']\n"
+        "model = skops.io.load(folder / 'model.skops', trusted=told['trusted'])\n"
+        "rows = pandas.read_csv(sys.argv[2])\n"
+        "print((model.predict(rows) == rows.kind).mean())\n"
+        "assert 'worker' not in sys.modules\n"
+    )
+    out = subprocess.check_output([sys.executable, "-I", "-c", code, folder, str(data)], text=True)
+    return float(out.splitlines()[-1])
+
+
+def test_hardware_with_a_gpu_is_refused(hub_server: Any, tmp_path: Path) -> None:
+    write(tmp_path / "x.csv", some())
+    laptop = Laptop(tmp_path / "home", hub_server())
+    said = laptop.run(
+        *("tabular", "--train", "--data-path", "x.csv", "--target-columns", "y", "--push-to-hub"),
+        *("--backend", "spaces-t4", "--project-name", "x", "--username", "ann"),
+    )
+    assert said.code == 2
+    assert "tabular trains on the CPU alone" in said.out + said.err
