@@ -1,4 +1,4 @@
-"""Kinds of training. Each module or folder here named after one ends with `TASK = Task(...)`."""
+"""Kinds of training. Each module or folder here named after one ends with `TASK = YourTask()`."""
 
 from __future__ import annotations
 
