@@ -92,6 +92,18 @@ def test_a_failed_job_has_an_end_and_no_result(home: Path) -> None:
     assert (raised.value.job, raised.value.reason) == (job, "oom")
 
 
+def test_of_several_jobs_to_remove_each_says_what_became_of_it(home: Path) -> None:
+    running()
+    command = [sys.executable, "-P", "-m", "orchestrator.terminal.cli", "rm", "--forget", "--json"]
+    told = subprocess.run(
+        [*command, "nobody", "k4x7qp"], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 1, told.stderr
+    first, second = json.loads(told.stdout)
+    assert "no job 'nobody'" in first["problem"]
+    assert (second["job"], hubtrain.jobs(refresh=False)) == ("k4x7qp", [])
+
+
 def test_all_that_is_wrong_with_settings_is_said_as_python_spells_it(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

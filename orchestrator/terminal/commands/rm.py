@@ -30,14 +30,26 @@ def COMMAND(  # noqa: N802
     desk = Desk(as_json)
     removed = []
     for name in jobs:
-        record = desk.record(name)
-        if forget:
-            _forgotten(desk, record)
-        else:
-            _removed(desk, record, force=force)
-        removed.append({"job": record.job_id, **_data(desk, record, remove=data and not forget)})
+        try:
+            removed.append(_one(desk, name, force=force, data=data, forget=forget))
+        except (HubtrainError, click.UsageError) as error:
+            if len(jobs) == 1:
+                raise
+            fix = getattr(error, "fix", "")
+            desk.screen.findings([Finding("error", name, error.message, fix)])
+            removed.append({"job": name, "problem": error.message})
     desk.screen.document(removed)
     return FAILED if any(one.get("problem") for one in removed) else 0
+
+
+def _one(desk: Desk, name: str, *, force: bool, data: bool, forget: bool) -> dict[str, Any]:
+    """Delete one job and return what became of it, for `--json`. Raises what keeps it."""
+    record = desk.record(name)
+    if forget:
+        _forgotten(desk, record)
+    else:
+        _removed(desk, record, force=force)
+    return {"job": record.job_id, **_data(desk, record, remove=data and not forget)}
 
 
 def _forgotten(desk: Desk, record: Record) -> None:
