@@ -383,6 +383,22 @@ def test_the_laptop_knows_no_kind_of_training() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_only_a_trainer_knows_which_one_it_is() -> None:
+    """What differs between trainers of language models is asked of the trainer, by what it is."""
+    asked = re.compile(
+        r"(\btrainer (==|!=|in|not in) )|( (==|in) \S*\btrainer$)|match \S*\btrainer:"
+    )
+    wrong = [
+        at(path, node.lineno, found[0])
+        for path, tree in sources(*ROOMS).items()
+        if not path.is_relative_to(ROOT / "worker/tasks/llm/trainers")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare | ast.Match)
+        if (found := asked.search(ast.unparse(node)))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def guarded(tree: ast.Module) -> set[ast.AST]:
     """Return the nodes of functions and statements that ask for the platform first."""
     if isinstance(tree.body[-1], ast.If) and "'platform'" in ast.dump(tree.body[-1].test):

@@ -14,9 +14,10 @@ from orchestrator.settings.job import JobSettings
 from orchestrator.settings.layers import Catalog, Settings, merge
 from orchestrator.terminal.command import command_of
 from worker.errors import BadConfig
-from worker.tasks.llm.params import Ignored, LlmParams
+from worker.tasks.llm import TASK
+from worker.tasks.llm.params import Ignored
 
-CATALOG = Catalog((JobSettings, LlmParams), Ignored)
+CATALOG = Catalog((JobSettings, TASK.params), Ignored)
 
 AUTOTRAIN = """
 task: {task}
@@ -73,7 +74,7 @@ def settings(file: Path, *, me: str = "ann", **environ: str) -> Settings:
 def test_a_public_file_means_what_it_meant(file: Path) -> None:
     file.write_text(autotrain(backend="spaces-a10g-largex4"))
     found = settings(file)
-    params, job = found.of(LlmParams), found.of(JobSettings)
+    params, job = found.of(TASK.params), found.of(JobSettings)
     assert (params.lr, params.epochs, params.batch_size) == (1e-5, 2, 1)
     assert (params.log, params.eval_strategy, params.valid_split) == ("tensorboard", "no", None)
     assert (params.text_column, params.chat_template) == ("messages", "tokenizer")
@@ -119,7 +120,7 @@ def test_none_and_no_are_what_people_mean(file: Path) -> None:
         "task: llm\nmodel: m\ndata_path: d\nlog: None\nmixed_precision: none\nsave_strategy: no\n"
         "text_column: null\nsave_total_limit: null\n"
     )
-    params = settings(file).of(LlmParams)
+    params = settings(file).of(TASK.params)
     assert (params.log, params.mixed_precision, params.save_strategy) == ("none", None, "no")
     assert (params.text_column, params.save_total_limit) == ("text", 1)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from orchestrator.settings.job import JobSettings
 from worker.params import Setting, settings_of
-from worker.tasks.llm.params import Ignored, LlmParams
+from worker.tasks.llm import TASK
+from worker.tasks.llm.params import Ignored
 
 PAGE = Path(__file__).parents[1] / "docs" / "from-autotrain.md"
 
@@ -68,7 +69,7 @@ ELSEWHERE = {
 
 
 def ours() -> dict[str, Setting]:
-    return {s.name: s for c in (JobSettings, LlmParams) for s in settings_of(c)}
+    return {s.name: s for c in (JobSettings, TASK.params) for s in settings_of(c)}
 
 
 def shown(value: Any) -> str:

@@ -19,9 +19,10 @@ from orchestrator.terminal.flags import (
 )
 from worker.errors import BadConfig
 from worker.params import settings_of
-from worker.tasks.llm.params import Ignored, LlmParams
+from worker.tasks.llm import TASK
+from worker.tasks.llm.params import Ignored
 
-CATALOG = Catalog((JobSettings, LlmParams), Ignored)
+CATALOG = Catalog((JobSettings, TASK.params), Ignored)
 NEEDED = {"model": "gpt2", "data_path": "rows.jsonl"}
 
 
@@ -33,7 +34,7 @@ def test_later_layers_win_and_every_value_knows_its_origin() -> None:
     settings = merged(
         Layer("job.yml", {**NEEDED, "lr": 1e-3, "epochs": 3}), Layer(FLAGS, {"lr": "5e-5"})
     )
-    params = settings.of(LlmParams)
+    params = settings.of(TASK.params)
     assert (params.lr, params.epochs) == (5e-5, 3)
     assert settings.spelled("lr") == "--lr"
     assert settings.spelled("epochs") == "job.yml: epochs"
@@ -41,7 +42,7 @@ def test_later_layers_win_and_every_value_knows_its_origin() -> None:
 
 @pytest.mark.parametrize("key", ["learning_rate", "learning-rate", "lr"])
 def test_every_spelling_of_a_setting_is_the_setting(key: str) -> None:
-    assert merged(Layer("f", {**NEEDED, key: 0.5})).of(LlmParams).lr == 0.5
+    assert merged(Layer("f", {**NEEDED, key: 0.5})).of(TASK.params).lr == 0.5
 
 
 def test_a_setting_said_twice_names_both_spellings() -> None:
@@ -49,13 +50,13 @@ def test_a_setting_said_twice_names_both_spellings() -> None:
     with pytest.raises(BadConfig, match=r"^job.yml: lr and learning_rate are the same setting"):
         merged(layer)
     same = Layer("f", {**NEEDED, "lr": 1e-4, "learning_rate": 1e-4})
-    assert merged(same).of(LlmParams).lr == 1e-4
+    assert merged(same).of(TASK.params).lr == 1e-4
 
 
 def test_what_another_trainer_has_is_noted_and_not_refused() -> None:
     values = {**NEEDED, "max-prompt-length": 128, "unsloth": True, "dpo_beta": None}
     settings = merged(Layer("job.yml", values), Layer(FLAGS, {"dpo_beta": "0.1"}))
-    assert settings.of(LlmParams).model_max_length == 1024
+    assert settings.of(TASK.params).model_max_length == 1024
     assert [note.split(":", 1)[0] for note in settings.notes[:2]] == ["job.yml", "job.yml"]
     assert [note.split(" is not used")[0] for note in settings.notes] == [
         "job.yml: max_prompt_length",
@@ -81,7 +82,7 @@ def test_what_others_call_a_setting_is_answered_with_ours(key: str, meant: str) 
 
 def test_a_misspelt_scheduler_is_answered_with_the_one_that_was_meant() -> None:
     with pytest.raises(BadConfig, match=r"warmup_stable_decay; did you mean cosine\?$"):
-        merged(Layer(FLAGS, {**NEEDED, "scheduler": "cosin"})).of(LlmParams)
+        merged(Layer(FLAGS, {**NEEDED, "scheduler": "cosin"})).of(TASK.params)
 
 
 def test_all_unknown_keys_are_named_at_once_with_the_nearest() -> None:
@@ -101,7 +102,7 @@ def test_complaints_name_the_setting_as_it_was_written() -> None:
         Layer(FLAGS, {"trainer": "sfft"}),
     )
     with pytest.raises(BadConfig) as caught:
-        settings.of(LlmParams)
+        settings.of(TASK.params)
     assert sorted(caught.value.message.splitlines()) == [
         "--trainer 'sfft': is not one of default, sft. Did you mean sft?",
         "HUBTRAIN_LORA_R x: must be a whole number.",
@@ -111,18 +112,18 @@ def test_complaints_name_the_setting_as_it_was_written() -> None:
 
 def test_what_is_missing_is_explained() -> None:
     with pytest.raises(BadConfig, match=r"^--model is needed: Hub id or folder"):
-        merged(Layer(FLAGS, {"data_path": "x"})).of(LlmParams)
+        merged(Layer(FLAGS, {"data_path": "x"})).of(TASK.params)
 
 
 def test_none_is_a_value_where_a_setting_may_be_none() -> None:
     values = {**NEEDED, "mixed_precision": "None", "quantization": "none", "chat_template": None}
-    params = merged(Layer("f", values)).of(LlmParams)
+    params = merged(Layer("f", values)).of(TASK.params)
     assert (params.mixed_precision, params.quantization, params.chat_template) == (None, None, None)
 
 
 def test_settings_that_contradict_one_another_are_refused() -> None:
     with pytest.raises(BadConfig, match="quantization int4 needs --peft"):
-        merged(Layer(FLAGS, {**NEEDED, "quantization": "int4"})).of(LlmParams)
+        merged(Layer(FLAGS, {**NEEDED, "quantization": "int4"})).of(TASK.params)
 
 
 def test_autotrain_layout_and_variables(tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_autotrain_layout_and_variables(tmp_path: Path) -> None:
     )
     found = read(str(file))
     settings = merged(found.layer({"WHO": "ann"}))
-    params, job = settings.of(LlmParams), settings.of(JobSettings)
+    params, job = settings.of(TASK.params), settings.of(JobSettings)
     assert found.task == "llm-sft"
     assert (params.model, params.data_path, params.text_column) == ("gpt2", "rows.jsonl", "review")
     assert (params.lr, params.peft, job.username, job.push_to_hub) == (1e-4, True, "ann", True)
@@ -156,7 +157,7 @@ def parsed(*words: str) -> dict[str, Any]:
     caught: dict[str, Any] = {}
     command = SettingsCommand(
         "llm",
-        params=list(options_of((JobSettings, LlmParams))),
+        params=list(options_of((JobSettings, TASK.params))),
         callback=lambda **values: caught.update(given(values)),
         context_settings={"token_normalize_func": normalized},
     )
@@ -177,7 +178,7 @@ def test_dashes_and_underscores_and_aliases(flag: str) -> None:
 
 
 def test_every_bool_can_be_switched_off() -> None:
-    bools = [s for s in settings_of(LlmParams) if s.type is bool]
+    bools = [s for s in settings_of(TASK.params) if s.type is bool]
     assert len(bools) > 5
     for setting in bools:
         for flag in setting.flags:
@@ -189,13 +190,13 @@ def test_every_bool_can_be_switched_off() -> None:
 def test_a_typo_is_answered_with_the_nearest_option() -> None:
     with pytest.raises(click.NoSuchOption):
         parsed("--learning-rat", "1")
-    command = click.Command("llm", params=list(options_of((LlmParams,))))
+    command = click.Command("llm", params=list(options_of((TASK.params,))))
     assert nearest_option("--learning-rat", command) == " Did you mean --learning-rate (also --lr)?"
     assert nearest_option("--qqqqqqqq", command) == ""
 
 
 def test_every_setting_is_explained() -> None:
-    for setting in (*settings_of(LlmParams), *settings_of(JobSettings)):
+    for setting in (*settings_of(TASK.params), *settings_of(JobSettings)):
         assert setting.help.endswith("."), setting.name
 
 
@@ -215,12 +216,12 @@ def test_durations_that_are_none(text: str) -> None:
 
 def test_an_adapter_learns_faster_unless_told() -> None:
     def rate(**more: Any) -> float:
-        return LlmParams(**NEEDED, **more).peak_lr
+        return TASK.params(**NEEDED, **more).peak_lr
 
     assert (rate(), rate(peft=True), rate(peft=True, lr=1e-5)) == (3e-5, 2e-4, 1e-5)
 
 
 def test_a_tracker_is_installed_where_the_job_runs() -> None:
-    assert LlmParams(**NEEDED).extras == ()
-    assert LlmParams(**NEEDED, log="wandb").extras == ("wandb",)
-    assert LlmParams(**NEEDED, log="tensorboard").extras == (), "its writer comes with [llm]"
+    assert TASK.params(**NEEDED).extras == ()
+    assert TASK.params(**NEEDED, log="wandb").extras == ("wandb",)
+    assert TASK.params(**NEEDED, log="tensorboard").extras == (), "its writer comes with [llm]"

@@ -9,6 +9,7 @@ from typing import Any
 
 from worker.contract import DataRef, Event, ModelRef
 from worker.task import Run
+from worker.tasks.llm import TASK
 from worker.tasks.llm.params import LlmParams
 
 EOS, IM_START, IM_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
@@ -90,7 +91,7 @@ def job(
 ) -> tuple[LlmParams, Run, list[Event]]:
     """Return settings, the run they make, and the list its events will be in."""
     small = {"block_size": 64, "lr": 1e-3, "batch_size": 1, "gradient_accumulation": 1}
-    params = LlmParams(model=str(model), data_path=str(data), **{**small, **settings})
+    params = TASK.params(model=str(model), data_path=str(data), **{**small, **settings})
     events: list[Event] = []
     run = Run(
         model=ModelRef(name=str(model)),

@@ -118,7 +118,7 @@ def _train(asked: argparse.Namespace, emit: Telling, stop: threading.Event) -> N
         raise BadConfig(str(error)) from error
     from worker.engine.lean import leave_out, unused
 
-    leave_out(unused(params))
+    leave_out(unused(params, task.libraries(params)))
     if wanted := due(job.machine, os.environ):
         from worker.engine.machine import require
 

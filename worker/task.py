@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
@@ -248,6 +248,13 @@ class Task(ABC, Generic[P]):
         raise NotImplementedError(f"{self.name} models cannot be asked")
 
     # On the machine that trains.
+
+    def libraries(self, params: P) -> Collection[str]:
+        """Return which of the packages in `worker.engine.lean.OPTIONAL` its own code imports.
+
+        The others are kept out of the process that trains, so that it starts sooner.
+        """
+        return ()
 
     @abstractmethod
     def train(self, params: P, run: Run) -> None:

@@ -14,6 +14,9 @@ from contextlib import contextmanager
 
 from worker.params import Params
 
+OPTIONAL = ("bitsandbytes", "datasets", "peft")
+"""Packages that are kept out where nothing uses them."""
+
 BITSANDBYTES = ("8bit", "bnb", "paged", "lion", "ademamix")
 """What the names of its optimizers have in them."""
 
@@ -51,4 +54,4 @@ def unused(params: Params, uses: Collection[str] = ()) -> list[str]:
         "peft": getattr(params, "peft", False),
         "datasets": False,  # rows come through pyarrow
     }
-    return [name for name, wanted in needed.items() if not wanted and name not in uses]
+    return [name for name in OPTIONAL if not needed[name] and name not in uses]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits, Task, python
-from worker.tasks.llm import cost, report
+from worker.tasks.llm import cost, trainers
 from worker.tasks.llm.params import Ignored, LlmParams, Question
 from worker.tasks.llm.suits import suits
 
@@ -18,8 +18,8 @@ class LlmTask(Task[LlmParams]):
 
     name = "llm"
     help = "Train or fine-tune a language model."
-    params = LlmParams
-    ignored = Ignored
+    params = trainers.with_their_settings(LlmParams)
+    ignored = trainers.without(Ignored, params)
     also_called: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "lm-training": {},
         "llm-generic": {"trainer": "default"},
@@ -33,13 +33,13 @@ class LlmTask(Task[LlmParams]):
 
     def suits(self, params: LlmParams, facts: ModelFacts) -> None:
         """Refuse what is no causal language model."""
-        suits(facts)
+        trainers.of(params).suits(params, facts)
 
     def inspect(
         self, params: LlmParams, splits: Splits, facts: ModelFacts, tokenizer: Any
     ) -> DataReport:
         """Read examples as training will, and count their tokens."""
-        return report.inspect(params, splits, facts, tokenizer)
+        return trainers.of(params).inspect(params, splits, facts, tokenizer)
 
     def endless(self, facts: ModelFacts) -> tuple[str, str]:
         """Suspect the chat template, which is a program that a stranger wrote."""
@@ -51,12 +51,12 @@ class LlmTask(Task[LlmParams]):
     def footprint(
         self, params: LlmParams, facts: ModelFacts, data: DataReport, memory: float | None = None
     ) -> Footprint:
-        """Return the memory by the shape of the model: see `cost`."""
-        return cost.footprint(params, facts, memory)
+        """Return the memory as the trainer has it, by default by the shape of the model."""
+        return trainers.of(params).footprint(params, facts, data, memory)
 
     def flops(self, params: LlmParams, facts: ModelFacts, data: DataReport) -> float:
-        """Return the arithmetic of the whole training: see `cost`."""
-        return cost.flops(params, facts, data)
+        """Return the arithmetic of the whole training."""
+        return trainers.of(params).flops(params, facts, data)
 
     def pushed_bytes(self, params: LlmParams, stored: float) -> float:
         """Return the size of an adapter where only that is pushed."""
@@ -86,8 +86,8 @@ class LlmTask(Task[LlmParams]):
         return f"{', '.join(first)} or {last}"
 
     def measures(self, params: LlmParams) -> tuple[Measure, ...]:
-        """Return loss and perplexity."""
-        return (Measure("valid_loss"), Measure("valid_perplexity"), Measure("loss"))
+        """Return what the trainer measures."""
+        return trainers.of(params).measures(params)
 
     def try_it(self, model: str) -> str:
         """Return a question to the model."""
@@ -118,14 +118,13 @@ class LlmTask(Task[LlmParams]):
         code = question.trust_remote_code
         return answer(model, question.prompt, question.max_new_tokens, trust_remote_code=code)
 
+    def libraries(self, params: LlmParams) -> Collection[str]:
+        """Return what the trainer imports."""
+        return trainers.of(params).libraries
+
     def train(self, params: LlmParams, run: Run) -> None:
-        """Train as `params` say."""
-        from worker.engine.lean import importing
-
-        with importing():
-            from worker.tasks.llm.training.train import train as train_llm
-
-        train_llm(params, run)
+        """Train as the trainer does."""
+        trainers.of(params).train(params, run)
 
 
 TASK = LlmTask()

@@ -15,9 +15,10 @@ from typing import Any
 
 from worker.errors import BadConfig, BadData
 from worker.splits import Row, Split, Splits, hold_out
+from worker.tasks.llm import trainers
 from worker.tasks.llm.chat import Template, named, own_template, special_tokens
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.rows import Answer, Chat, Layout, Said, Text, layout_of
+from worker.tasks.llm.rows import Answer, Chat, Layout, Said, Text
 from worker.tasks.llm.tokens import Example
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
@@ -108,7 +109,8 @@ def read(
     """Return the examples in `rows` of `split`. Raises `BadData`, naming column, row or role."""
     numbered = iter(rows)
     head = list(islice(numbered, 100))
-    layout = layout_of(split.columns, _fullest(head), params, split.source)
+    trainer = trainers.of(params)
+    layout: Layout = trainer.layout(split.columns, _fullest(head), params, split.source)
     found = Examples(layout)
     seen: set[int] = set()
     for line, row in chain(head, numbered):
@@ -140,7 +142,7 @@ def _fullest(head: Sequence[tuple[int, Row]]) -> Row:
 
 
 def _example(said: Said, line: int, found: Examples, params: LlmParams, speech: Speech) -> Example:
-    only_answers = params.trainer == "sft" and params.completion_only_loss
+    only_answers = trainers.of(params).only_answers(params)
     match said:
         case Text(text):
             return Example(text, ends=params.add_eos_token)

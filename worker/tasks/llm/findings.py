@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from worker.splits import Splits
 from worker.task import Finding
+from worker.tasks.llm import trainers
 from worker.tasks.llm.data import Examples, Speech
 from worker.tasks.llm.params import AUTO_BLOCK, LlmParams
 from worker.tasks.llm.tokens import Tokenizer
@@ -76,7 +77,7 @@ def lengths(counts: Counts, params: LlmParams, tokenizer: Tokenizer | None) -> I
         text = text.replace("tokens a row", "tokens a row, estimated from characters")
     if counts.over:
         share, row = counts.over / len(ordered), params.row_tokens
-        done = "continued in the next row after" if params.trainer == "default" else "cut at"
+        done = "continued in the next row after" if trainers.of(params).continues else "cut at"
         text += f" · {counts.over:,} rows ({share:.1%}) {done} {row:,} (--block-size)"
     yield Finding("ok", "data", text)
     if counts.long:
@@ -89,10 +90,10 @@ def nothing(train: Examples, counts: Counts, params: LlmParams) -> Iterable[Find
     """Find that there is nothing to learn at all, however many rows there are."""
     if not counts.lengths:
         return  # said already
-    only_answers = params.trainer == "sft" and params.completion_only_loss
-    if only_answers and train.silent == len(train.examples):
+    trainer = trainers.of(params)
+    if trainer.only_answers(params) and train.silent == len(train.examples):
         text = "no row has an assistant turn, so there is nothing to learn"
-        yield Finding("error", "data", text, fix="--trainer default learns every token")
+        yield Finding("error", "data", text, fix=trainer.instead)
     elif not counts.pieces:
         text = "no row has anything to learn within a training row: answers begin later than that"
         yield Finding("error", "data", text, fix="a larger --block-size")
@@ -109,7 +110,7 @@ def loss(train: Examples, params: LlmParams, how: Speech) -> Finding:
     """Of what the loss is taken, and how chats are written."""
     chat = train.layout.kind in {"messages", "instruction"}
     answers = train.layout.kind == "prompt"
-    if params.trainer == "default" or not params.completion_only_loss or not (chat or answers):
+    if not trainers.of(params).only_answers(params) or not (chat or answers):
         text = "loss on all tokens"
     elif chat:
         text = "loss on assistant turns only, end of turn included"
@@ -137,7 +138,7 @@ def oddities(train: Examples, counts: Counts, params: LlmParams) -> Iterable[Fin
         yield Finding("warn", "data", rows + _shown(train.empty))
     if train.duplicates:
         yield Finding("warn", "data", f"{_rows(train.duplicates)} the same as an earlier one")
-    if 0 < train.silent < len(train.examples) and params.trainer == "sft":
+    if 0 < train.silent < len(train.examples) and trainers.of(params).only_answers(params):
         text = f"{_rows(train.silent)} without an assistant turn: nothing to learn there"
         yield Finding("warn", "data", text)
     if train.lost_turns:

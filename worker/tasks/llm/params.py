@@ -10,22 +10,23 @@ from annotated_types import Ge, Le
 from pydantic import field_validator, model_validator
 
 from worker.common import MOST, Data, Training, TransformersSettings
-from worker.params import Flag, NotYet, Params
+from worker.params import Flag, Params
 
 AUTO_BLOCK = 1024
 """Tokens of a packed row when nobody says."""
 
 
 class LlmParams(Data, Training, TransformersSettings):
-    """Language model."""
+    """Language model.
+
+    The settings that all trainers share; `trainers.with_their_settings` adds those of each.
+    """
 
     model: Annotated[str, Flag("--base-model", "-m")]
     """Hub id or folder of the model to start from."""
 
-    trainer: Annotated[
-        Literal["default", "sft"], NotYet("dpo", "orpo", "reward", "kto", "grpo", "ppo")
-    ] = "default"
-    """default learns every token of a text; sft learns answers, from messages or prompts."""
+    trainer: str = "default"
+    """Way to train: one of those in `trainers/`, which fills in the choices."""
 
     text_column: str = "text"
     """Column of the text or of the messages."""
@@ -52,9 +53,6 @@ class LlmParams(Data, Training, TransformersSettings):
 
     add_eos_token: bool = True
     """End each text with the end-of-sequence token (default trainer, and plain text in sft)."""
-
-    completion_only_loss: bool = True
-    """Learn only answers where the data has prompts or user turns (sft)."""
 
     padding: Literal["left", "right"] | None = None
     """Side that is padded when rows are not packed."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from worker.splits import Split, Splits
 from worker.task import DataReport, Finding, ModelFacts
-from worker.tasks.llm import findings, packing
+from worker.tasks.llm import findings, packing, trainers
 from worker.tasks.llm.data import Speech, read, speech, training_split
 from worker.tasks.llm.findings import LOOKED_AT, Counts
 from worker.tasks.llm.params import LlmParams
@@ -74,7 +74,7 @@ def count(
         lengths = [max(2, round(len(e.text) / CHARACTERS_A_TOKEN)) for e in examples]
         return Counts(lengths, [min(n, row) for n in lengths], sum(n > row for n in lengths), 0)
     eos = token_id(tokenizer, how.eos)
-    keep_all = params.trainer == "default"
+    keep_all = trainers.of(params).continues
     lengths, pieces, unlearned = [], [], 0
     heads = [
         e if len(e.text) <= LOOKED_AT else replace(e, text=e.text[:LOOKED_AT]) for e in examples

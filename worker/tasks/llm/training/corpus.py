@@ -9,6 +9,7 @@ from typing import Any
 from worker.errors import BadConfig, BadData
 from worker.reading import load
 from worker.task import Run
+from worker.tasks.llm import trainers
 from worker.tasks.llm.data import Examples, Speech, read, speech, training_split
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.tokens import Tokens, cut, encode, token_id
@@ -54,7 +55,7 @@ def tokenized(params: LlmParams, run: Run, tokenizer: Any) -> Corpus:
 def _pieces(found: Examples, params: LlmParams, how: Speech, backend: Any) -> Iterable[Tokens]:
     """Yield the training pieces of examples."""
     for tokens in encode(found.examples, backend, token_id(backend, how.eos)):
-        yield from cut(tokens, params.row_tokens, keep_all=params.trainer == "default")
+        yield from cut(tokens, params.row_tokens, keep_all=trainers.of(params).continues)
 
 
 def _template_of(tokenizer: Any) -> str | None:

@@ -1,0 +1,103 @@
+"""A way to train a language model: all that the rest of hubtrain knows of it, in one typed class.
+
+To add one, write `worker/tasks/llm/trainers/<name>.py` with a subclass of `Trainer` and
+`TRAINER = Yours()` at its end. The choices of `--trainer`, its settings in the help and in files,
+the check, the plan and the run follow; nothing else lists trainers or asks which one it is.
+CONTRIBUTING.md shows a whole one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+from worker.params import Params
+from worker.splits import Row
+from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits
+from worker.tasks.llm.params import LlmParams
+
+S = TypeVar("S", bound=Params)
+
+
+class Trainer(ABC, Generic[S]):
+    """Learns the next token of texts and conversations, as far as a subclass says nothing else.
+
+    All but `train` runs on laptops, without heavy libraries.
+    """
+
+    name: ClassVar[str]
+    """As its file is called."""
+
+    help: ClassVar[str]
+    """What it learns, from what, as the help of `--trainer` says it behind the name."""
+
+    settings: type[S]
+    """Its own settings. They become settings of the task, whose names they must not repeat."""
+
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Packages of `worker.engine.lean.OPTIONAL` that its training imports: `datasets`."""
+
+    continues: ClassVar[bool] = False
+    """Whether what does not fit into a training row goes on in the next; otherwise it is cut."""
+
+    instead: ClassVar[str] = ""
+    """What to type where no row has an answer to learn."""
+
+    def own(self, params: LlmParams) -> S:
+        """Return its own settings among those of the task."""
+        return params if isinstance(params, self.settings) else self.settings()
+
+    def only_answers(self, params: LlmParams) -> bool:
+        """Whether only answers are learned where the data has prompts or user turns."""
+        return False
+
+    def layout(self, columns: Sequence[str], first: Row, params: LlmParams, source: str) -> Any:
+        """Return the `rows.Layout` that says which columns are read, and how.
+
+        `first` is a row that is not empty. Raises `BadData` with the columns there are.
+        """
+        from worker.tasks.llm.rows import layout_of
+
+        return layout_of(columns, first, params, source)
+
+    def suits(self, params: LlmParams, facts: ModelFacts) -> None:
+        """Raise `BadConfig` for a model that cannot be trained so."""
+        from worker.tasks.llm.suits import suits
+
+        suits(facts)
+
+    def inspect(
+        self, params: LlmParams, splits: Splits, facts: ModelFacts, tokenizer: Any
+    ) -> DataReport:
+        """Return what training would make of the examples: see `Task.inspect`."""
+        from worker.tasks.llm import report
+
+        return report.inspect(params, splits, facts, tokenizer)
+
+    def footprint(
+        self, params: LlmParams, facts: ModelFacts, data: DataReport, memory: float | None = None
+    ) -> Footprint:
+        """Return the memory that training takes on one device, which has `memory` bytes."""
+        from worker.tasks.llm import cost
+
+        return cost.footprint(params, facts, memory)
+
+    def flops(self, params: LlmParams, facts: ModelFacts, data: DataReport) -> float:
+        """Return the floating point operations of the whole training, validation included."""
+        from worker.tasks.llm import cost
+
+        return cost.flops(params, facts, data)
+
+    def measures(self, params: LlmParams) -> tuple[Measure, ...]:
+        """Return the measurements that tell how good a model is, the most telling first."""
+        return (Measure("valid_loss"), Measure("valid_perplexity"), Measure("loss"))
+
+    def train(self, params: LlmParams, run: Run) -> None:
+        """Train on `run.data`, tell `run.emit` how it goes, leave the model in `run.output`."""
+        from worker.engine.lean import importing
+
+        with importing():
+            from worker.tasks.llm.training.train import train
+
+        train(params, run)

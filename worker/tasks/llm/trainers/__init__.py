@@ -1,0 +1,89 @@
+"""Ways to train a language model. Each module here is one, and ends with `TRAINER = Yours()`.
+
+Modules whose names begin with an underscore are not: what several trainers share goes there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+from inspect import get_annotations
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+if TYPE_CHECKING:
+    from worker.params import Params
+    from worker.tasks.llm.params import LlmParams
+    from worker.tasks.llm.trainer import Trainer
+
+AUTOTRAIN = ("dpo", "grpo", "kto", "orpo", "ppo", "reward")
+"""Trainers that users know from elsewhere: those that are not here yet are said to be so."""
+
+
+def names() -> list[str]:
+    """Return the trainers there are, importing none of them."""
+    return sorted(m.name for m in iter_modules(__path__) if not m.name.startswith("_"))
+
+
+def load(name: str) -> Trainer[Any]:
+    """Import one trainer."""
+    trainer: Trainer[Any] = import_module(f"worker.tasks.llm.trainers.{name}").TRAINER
+    return trainer
+
+
+def of(params: LlmParams) -> Trainer[Any]:
+    """Return the trainer that is asked for."""
+    return load(params.trainer)
+
+
+def with_their_settings(base: type[LlmParams]) -> type[LlmParams]:
+    """Return the settings of the task together with those of every trainer, and its choices.
+
+    Raises `TypeError` where two declare the same setting: one of them would be lost in silence.
+    """
+    from pydantic import Field, create_model
+
+    from worker.params import NotYet
+
+    found = [load(name) for name in names()]
+    groups = [trainer.settings for trainer in found]
+    _check(base, groups)
+    # One that another builds on comes with it; Params itself does too.
+    bases = [base, *(g for g in groups if not any(g in o.__mro__[1:] for o in (base, *groups)))]
+    missing = NotYet(*(name for name in AUTOTRAIN if name not in names()))
+    choices: Any = Literal
+    choices = Annotated[choices[tuple(names())], missing]
+    default = Field(
+        base.model_fields["trainer"].default,
+        description="; ".join(f"{trainer.name} {trainer.help}" for trainer in found) + ".",
+    )
+    made: Any = create_model(
+        base.__name__,
+        __base__=tuple(dict.fromkeys(bases)),
+        __doc__=base.__doc__,
+        __module__=base.__module__,
+        trainer=(choices, default),
+    )
+    return cast("type[LlmParams]", made)
+
+
+def without(ignored: type[Params], params: type[Params]) -> type[Params]:
+    """Return settings that are read and not used, without those that a trainer now uses."""
+    from pydantic import create_model
+
+    from worker.params import Params as Base
+
+    kept: Any = {
+        name: (field.annotation, field)
+        for name, field in ignored.model_fields.items()
+        if name not in params.model_fields
+    }
+    return create_model(ignored.__name__, __base__=Base, __doc__=ignored.__doc__, **kept)
+
+
+def _check(base: type[Params], groups: Iterable[type[Params]]) -> None:
+    homes: dict[str, type] = dict.fromkeys(base.model_fields, base)
+    for home in dict.fromkeys(c for group in groups for c in group.__mro__):
+        for name in get_annotations(home).keys() & getattr(home, "model_fields", {}).keys():
+            if homes.setdefault(name, home) is not home:
+                raise TypeError(f"{name} of {home.__name__} is a setting of {homes[name].__name__}")

@@ -1,0 +1,18 @@
+"""Causal language modelling: every token of a text is learned."""
+
+from __future__ import annotations
+
+from worker.params import Params
+from worker.tasks.llm.trainer import Trainer
+
+
+class Default(Trainer[Params]):
+    """Learns whole texts; what does not fit into a row goes on in the next."""
+
+    name = "default"
+    help = "learns every token of a text"
+    settings = Params
+    continues = True
+
+
+TRAINER = Default()
