@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from difflib import SequenceMatcher
 
 _SHORT, _MEDIUM = 3, 9
 """Words of up to so many letters bear no slip of the keys, and one; longer ones two."""
@@ -44,6 +43,7 @@ def nearest(
 
 def most_alike(name: str, known: Iterable[str]) -> list[str]:
     """Return `known` with what is spelled most like `name` first: a list to choose from."""
+    from difflib import SequenceMatcher  # a command that has nothing to guess starts without it
 
     def unlike(one: str) -> tuple[int, int]:
         blocks = SequenceMatcher(None, name.casefold(), one.casefold(), autojunk=False)
