@@ -119,7 +119,7 @@ def trl(model: Path, data: Path, *, packing: bool) -> float:
             self.seconds = time.process_time() - self.began
             return result
 
-    from worker.engine.machine import fast_bfloat16
+    from worker.engine.devices import fast_bfloat16
 
     more = {"packing": True} if packing else {}
     with tempfile.TemporaryDirectory() as folder:

@@ -15,7 +15,6 @@ import pytest
 from standins.laptop import Laptop
 from tiny_llm import chats, write_model, write_rows
 
-from worker.accelerators import due
 from worker.clock import SystemClock
 from worker.contract import DataRef, EndReason, Failed, JobSpec, Limits, Machine, ModelRef
 from worker.host import PlainMachine
@@ -52,7 +51,7 @@ def test_exit_codes_are_what_they_were() -> None:
     ("lent", "wanted"), [(None, 2), ("", 2), ("0", 0), ("1", 1), ("4", 2), ("-1", 2), ("many", 2)]
 )
 def test_what_is_paid_for_counts_unless_the_hub_lends_less(lent: str | None, wanted: int) -> None:
-    assert due(RENTED, {} if lent is None else {"ACCELERATORS": lent}) == wanted
+    assert PlainMachine({} if lent is None else {"ACCELERATORS": lent}).accelerators(2) == wanted
 
 
 @pytest.fixture

@@ -78,6 +78,7 @@ MAY_IMPORT = {
         "worker.clock",
         "worker.contract",
         "worker.errors",
+        "worker.hardware",
         "worker.hubclient",
         "worker.timeout",
     ),
@@ -348,6 +349,7 @@ def test_nobody_else_lists_or_asks_for_a_backend_or_task_by_name(
 def test_only_hosts_know_where_the_worker_runs() -> None:
     """What a Space tells by its environment is read in its file: another host is one more file."""
     told = {"SPACE_ID", "SYSTEM", "OAUTH_CLIENT_ID", "SPACE_PASS_KEY", "HUBTRAIN_PAGE_KEY"}
+    told |= {"ACCELERATOR", "ACCELERATORS", "CPU_CORES"}
     wrong = [
         at(path, node.lineno, node.value)
         for path, tree in sources("worker").items()

@@ -29,6 +29,8 @@ from worker.host.door import KeyDoor
 
 
 class Moon(Host):
+    keeps_disk = True
+
     @classmethod
     def is_here(cls, environ):
         return "MOON" in environ
@@ -41,9 +43,6 @@ class Moon(Host):
 
     def stopped_on_purpose(self):
         return Stopped(reason=EndReason.USER, message="The moon has set.")
-
-    def what_is_left(self, model):
-        return "It lies in the dust."
 
     def door(self, owner, job_id):
         return KeyDoor("the key of the moon", job_id)

@@ -429,7 +429,9 @@ def test_a_question_without_an_answer_opens_nothing() -> None:
 
 def test_the_key_is_needed_and_the_cookie_is_not_the_key() -> None:
     door = KeyDoor(KEY, "k4x")
-    assert door.fits(KEY) and not door.fits("") and not door.fits("schlüssel")
+    assert door.cookie_for(KEY) == (door.cookie, door.proof)
+    assert door.cookie_for("") is None and door.cookie_for("schlüssel") is None
+    assert HubDoor(LAB, sign_in=True, is_private=lambda: False).cookie_for(KEY) is None
     assert door.viewer({door.cookie: door.proof}, {}).may_stop
     assert not door.viewer({door.cookie: KEY}, {}).may_look
     assert not KeyDoor(None, "k4x").viewer({door.cookie: door.proof}, {}).may_look
@@ -467,10 +469,12 @@ def test_every_end_says_what_happened_and_why() -> None:
 
 
 def test_what_stopping_keeps_is_said_before_it_is_done() -> None:
-    assert "No model is kept" in what_stopping_keeps(view())
-    lost = view(Checkpoint(step=5, where="/app/work/checkpoint-5"))
-    assert "No model is kept" in what_stopping_keeps(lost), "the disk goes with the machine"
-    on_the_hub = what_stopping_keeps(view(Checkpoint(step=5, where="ann/bot@3f9c1e")))
+    assert "No model is kept" in what_stopping_keeps(view(), keeps_disk=True)
+    on_disk = view(Checkpoint(step=5, where="/app/work/checkpoint-5"))
+    assert "No model is kept" in what_stopping_keeps(on_disk, keeps_disk=False)
+    assert "/app/work/checkpoint-5" in what_stopping_keeps(on_disk, keeps_disk=True)
+    pushed = view(Checkpoint(step=5, where="ann/bot@3f9c1e"))
+    on_the_hub = what_stopping_keeps(pushed, keeps_disk=False)
     assert "The checkpoint of step 5 stays at ann/bot@3f9c1e." in on_the_hub
 
 

@@ -23,7 +23,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from worker import tasks
-from worker.accelerators import due
 from worker.contract import (
     MARK,
     MARK_VARIABLE,
@@ -36,6 +35,7 @@ from worker.contract import (
     marked,
 )
 from worker.errors import BadConfig, HubtrainError
+from worker.host import host_of
 from worker.task import Run
 
 QUIET = {
@@ -119,8 +119,8 @@ def _train(asked: argparse.Namespace, emit: Telling, stop: threading.Event) -> N
     from worker.engine.lean import leave_out, unused
 
     leave_out(unused(params, task.libraries(params)))
-    if wanted := due(job.machine, os.environ):
-        from worker.engine.machine import require
+    if wanted := host_of(os.environ).accelerators(job.machine.accelerators):
+        from worker.engine.devices import require
 
         require(wanted)
     asked.output.mkdir(parents=True, exist_ok=True)

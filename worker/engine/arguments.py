@@ -10,7 +10,7 @@ from typing import Any
 from transformers import TrainingArguments
 
 from worker.common import EarlyStopping, TransformersSettings
-from worker.engine import machine
+from worker.engine import devices
 from worker.engine.schedule import scheduler_arguments, warmup_steps
 from worker.errors import BadConfig
 
@@ -56,7 +56,7 @@ def training_arguments(
         "data_seed": params.seed,
         "bf16": autocast == "bf16",
         "fp16": autocast == "fp16",
-        "use_cpu": machine.device() == "cpu",
+        "use_cpu": devices.device() == "cpu",
         "activation_checkpointing": checkpointing,
         "activation_checkpointing_kwargs": {"use_reentrant": False} if checkpointing else None,
         "logging_steps": max(1, min(10, steps // REPORTS))
@@ -69,7 +69,7 @@ def training_arguments(
         "save_steps": params.save_steps,
         "save_total_limit": params.save_total_limit,
         "report_to": trackers(params.log),
-        "dataloader_pin_memory": machine.device() == "cuda",
+        "dataloader_pin_memory": devices.device() == "cuda",
         "remove_unused_columns": False,
         "disable_tqdm": True,
     }

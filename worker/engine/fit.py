@@ -33,7 +33,7 @@ from worker.engine.adapter import merged
 from worker.engine.arguments import trackers
 from worker.engine.model import Loaded, adapter_of
 from worker.engine.phases import phase
-from worker.engine.reporting import Report, StopWhenAsked
+from worker.engine.reporting import EventCallback, StopWhenAsked
 from worker.engine.saving import save_model
 from worker.task import Run
 
@@ -100,7 +100,7 @@ def _callbacks(
 ) -> list[TrainerCallback]:
     counts_tokens = trainer.args.include_num_input_tokens_seen != "no"
     rows = None if counts_tokens else len(trainer.train_dataset)
-    found = [Report(run.emit, unit, rows), StopWhenAsked(run.stop), *_curves(params, run)]
+    found = [EventCallback(run.emit, unit, rows), StopWhenAsked(run.stop), *_curves(params, run)]
     if trainer.args.load_best_model_at_end and isinstance(params, EarlyStopping):
         patience, threshold = params.early_stopping_patience, params.early_stopping_threshold
         found.append(EarlyStoppingCallback(patience, threshold))

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from worker.common import Lora, Memory
-from worker.engine import machine
+from worker.engine import devices
 from worker.engine.source import Source
 from worker.errors import BadConfig
 
@@ -49,14 +49,14 @@ class Loaded:
 def precision(params: Memory, checkpoint: torch.dtype) -> Precision:
     """Return the precision for a checkpoint of this type here. Raises `BadConfig`."""
     asked = params.mixed_precision
-    if asked == "fp16" and machine.device() == "cpu":
+    if asked == "fp16" and devices.device() == "cpu":
         raise BadConfig("fp16 needs a GPU.", fix="--mixed-precision bf16")
     half = checkpoint in {torch.bfloat16, torch.float16}
     if asked == "fp16":
         products = torch.float16
-    elif asked == "bf16" or (half and machine.fast_bfloat16()):
+    elif asked == "bf16" or (half and devices.fast_bfloat16()):
         products = torch.bfloat16
-    elif half and machine.device() == "cuda":
+    elif half and devices.device() == "cuda":
         products = torch.float16
     else:
         products = torch.float32
@@ -82,7 +82,7 @@ def load(source: Source, params: Memory, *, flash_attention: bool = False) -> Lo
         quantization_config=_quantization(params, chosen),
     )
     if params.quantization is None:  # a quantized model is where it belongs
-        model.to(machine.device())
+        model.to(devices.device())
     if model.can_generate():
         model.config.use_cache = False
     for layer in model.modules():

@@ -48,7 +48,7 @@ def _named(name: str) -> str:
     return NOT_PLAIN.sub("_", ours)[:LONGEST_NAME]
 
 
-class Report(TrainerCallback):  # type: ignore[misc]
+class EventCallback(TrainerCallback):  # type: ignore[misc]
     """Emits Progress, Metric and Checkpoint; ends a training whose loss is no number.
 
     Progress counts `unit`: `rows` to an epoch, or the tokens the trainer counts where none are

@@ -6,9 +6,11 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from worker.clock import Clock
 from worker.contract import JOB_FILE, Stopped
+from worker.hardware import stated_memory
 from worker.host.door import Door
 
 _SOURCES = Path(__file__).parents[2]
@@ -25,7 +27,14 @@ _NOT_FOR_THE_TRAINER = (
 
 
 class Host(ABC):
-    """The machine a worker runs on, and its provider. `environ` holds secrets: never print it."""
+    """The machine a worker runs on, and its provider. `environ` holds secrets: never print it.
+
+    What the environment tells of the hardware is read here by the Hub's names for it, which a plain
+    machine does not set.
+    """
+
+    keeps_disk: ClassVar[bool]
+    """Whether what the job leaves on this machine's disk is still there when the job is over."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
@@ -59,12 +68,36 @@ class Host(ABC):
         """
 
     @abstractmethod
-    def what_is_left(self, model: Path) -> str:
-        """Return a sentence: where the model is that lies in this folder, or that it is lost."""
-
-    @abstractmethod
     def door(self, owner: str | None, job_id: str) -> Door:
         """Return who may see the page of a job that `owner` made, and who may stop it."""
+
+    def what_is_left(self, model: Path) -> str:
+        """Return a sentence: where the model is that lies in this folder, or that it is lost."""
+        return f"It lies in {model}." if self.keeps_disk else "It is lost with this machine's disk."
+
+    @property
+    def flavor(self) -> str | None:
+        """What the provider calls this hardware; none where the machine is not told."""
+        return self.environ.get("ACCELERATOR") or None
+
+    @property
+    def cores(self) -> int | None:
+        """CPU cores that the provider gives this job; none where the machine is not told."""
+        told = self.environ.get("CPU_CORES", "")
+        return int(told) if told.isdecimal() else None
+
+    @property
+    def memory(self) -> int | None:
+        """Main memory in bytes that the provider gives this job; none where it is not told."""
+        return stated_memory(self.environ)
+
+    def accelerators(self, paid: int) -> int:
+        """Return how many accelerators have to be there before anything is trained.
+
+        All that are paid for, unless the Hub says that it hands out fewer, as the local one does.
+        """
+        lent = self.environ.get("ACCELERATORS", "").strip()
+        return min(int(lent), paid) if lent.isdecimal() else paid
 
     @property
     def job_file(self) -> Path:

@@ -36,6 +36,14 @@ class Door(Protocol):
     sign_in: bool
     """Whether signing in would help a stranger."""
 
+    takes_key: bool
+    """Whether a key in the address opens."""
+
+    @property
+    def host(self) -> str | None:
+        """The page's own host name; none where the provider gives the page its address."""
+        ...
+
     def is_address(self, headers: Mapping[str, str]) -> bool:
         """Whether a request with these headers came by the page's own address."""
         ...
@@ -44,11 +52,16 @@ class Door(Protocol):
         """Return who sent a request with these cookies in this session."""
         ...
 
+    def cookie_for(self, key: str) -> tuple[str, str] | None:
+        """Return name and value of the cookie that a key is exchanged for; none for a wrong key."""
+        ...
+
 
 class KeyDoor:
     """Opens to whoever has the key; a job without one has no visitors."""
 
     sign_in = False
+    takes_key = True
 
     def __init__(self, key: str | None, job_id: str) -> None:
         self._key = key
@@ -70,9 +83,10 @@ class KeyDoor:
     def _derived(self, purpose: str) -> str:
         return hashlib.sha256(f"{purpose} {self._key}".encode()).hexdigest()
 
-    def fits(self, key: str) -> bool:
-        """Whether `key` is the key."""
-        return self._key is not None and hmac.compare_digest(key.encode(), self._key.encode())
+    def cookie_for(self, key: str) -> tuple[str, str] | None:
+        if self._key is None or not hmac.compare_digest(key.encode(), self._key.encode()):
+            return None
+        return self.cookie, self.proof
 
     def viewer(self, cookies: Mapping[str, str], session: Mapping[str, Any]) -> Viewer:
         shown = cookies.get(self.cookie, "")

@@ -25,6 +25,9 @@ WRITERS = frozenset({"admin", "write"})
 class HubDoor:
     """Opens to those whom the Hub knows as the owner's side, and on a private Space to look."""
 
+    takes_key = False
+    host = None
+
     def __init__(
         self,
         owners: frozenset[str],
@@ -54,6 +57,10 @@ class HubDoor:
             may_look=role is not None or self._is_private(),
             may_stop=role in WRITERS,
         )
+
+    def cookie_for(self, key: str) -> tuple[str, str] | None:
+        """The Hub knows its visitors: nothing is exchanged for a key."""
+        return None
 
     def _role(self, login: Mapping[str, Any], who: Mapping[str, Any]) -> str | None:
         """Return somebody's role in an organisation that owns the job, if they have one."""

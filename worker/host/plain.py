@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from worker.clock import Clock
 from worker.contract import Stopped
@@ -13,6 +12,8 @@ from worker.host.door import Door, KeyDoor
 
 class PlainMachine(Host):
     """A machine with no provider to ask. It is what a worker runs on where no other host is."""
+
+    keeps_disk = True
 
     @classmethod
     def is_here(cls, environ: Mapping[str, str]) -> bool:
@@ -34,10 +35,6 @@ class PlainMachine(Host):
     def stopped_on_purpose(self) -> Stopped | None:
         """A signal does not tell who sent it."""
         return None
-
-    def what_is_left(self, model: Path) -> str:
-        """The disk stays."""
-        return f"It lies in {model}."
 
     def door(self, owner: str | None, job_id: str) -> Door:
         """Whoever started the worker gave it a key; without one nobody may look."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from worker.clock import Clock
@@ -26,6 +25,8 @@ WHY_SECONDS = 3.0
 
 class Space(Host):
     """The Space this worker is the program of."""
+
+    keeps_disk = False
 
     @classmethod
     def is_here(cls, environ: Mapping[str, str]) -> bool:
@@ -52,7 +53,7 @@ class Space(Host):
 
     def is_flavor(self, flavor: str | None) -> bool:
         """The Hub tells a machine what it is; it says `none` to one without an accelerator."""
-        return flavor is None or flavor == self.environ.get("ACCELERATOR", "none")
+        return flavor is None or flavor == (self.flavor or "none")
 
     def current_flavor(self) -> str | None:
         """The Hub names new hardware before it replaces this machine."""
@@ -71,10 +72,6 @@ class Space(Host):
         if str(getattr(stage, "value", stage)) != "PAUSED":
             return None
         return Stopped(reason=EndReason.USER, message="The Space was paused.")
-
-    def what_is_left(self, model: Path) -> str:
-        """Nothing is."""
-        return "It is lost: a Space keeps nothing once it is paused."
 
     def door(self, owner: str | None, job_id: str) -> Door:
         """The Hub knows who visits. The job has an owner, and so has the Space, perhaps another."""

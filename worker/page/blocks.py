@@ -66,8 +66,8 @@ def build(live: Live, visits: Visits, look: Callable[[], View], sign_in: bool) -
     def ask(request: gr.Request) -> list[Any]:
         """Say what stopping keeps, and show the two ways on."""
         allowed = viewer_of(request).may_stop
-        words = f"Stop this job? {shown.what_stopping_keeps(look())}" if allowed else ""
-        return [gr.update(visible=allowed), words]
+        kept = shown.what_stopping_keeps(look(), keeps_disk=live.host.keeps_disk)
+        return [gr.update(visible=allowed), f"Stop this job? {kept}" if allowed else ""]
 
     def stop(request: gr.Request) -> Any:
         """Stop the job, if whoever asks may."""

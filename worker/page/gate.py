@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from worker.host.door import STRANGER, Door, KeyDoor, Viewer
+from worker.host.door import STRANGER, Door, Viewer
 
 VIEWER = "hubtrain.viewer"
 """Where a request carries who sent it."""
@@ -76,7 +76,7 @@ class Gate:
             return self._elsewhere(request)
         if self.door.sign_in and path in LOGIN:
             return None
-        if isinstance(self.door, KeyDoor) and (key := request.query_params.get("key")):
+        if self.door.takes_key and (key := request.query_params.get("key")):
             return _let_in(self.door, key)
         viewer = self._viewer(request)
         if not viewer.may_look:
@@ -87,7 +87,7 @@ class Gate:
     def _elsewhere(self, request: Request) -> Response:
         """Answer who came by another address: with the page's own, if they have its key."""
         door, key = self.door, request.query_params.get("key", "")
-        if isinstance(door, KeyDoor) and door.fits(key) and request.method in SAFE:
+        if door.host and door.cookie_for(key) and request.method in SAFE:
             own = request.url.replace(hostname=door.host, path="/")
             return RedirectResponse(str(own), status_code=HTTPStatus.SEE_OTHER)
         return self._shut(request.url.path, STRANGER)
@@ -141,12 +141,13 @@ def _own_origin(request: Request) -> bool:
     return origin is None or urlsplit(origin).netloc in set(filter(None, hosts))
 
 
-def _let_in(door: KeyDoor, key: str) -> Response:
-    if not door.fits(key):
+def _let_in(door: Door, key: str) -> Response:
+    cookie = door.cookie_for(key)
+    if cookie is None:
         return HTMLResponse(template("door.html.jinja", sign_in=False), HTTPStatus.UNAUTHORIZED)
     # Away from the address with the key, which browsers remember.
     answer = RedirectResponse("./", status_code=HTTPStatus.SEE_OTHER)
-    answer.set_cookie(door.cookie, door.proof, httponly=True, samesite="strict")
+    answer.set_cookie(*cookie, httponly=True, samesite="strict")
     return answer
 
 

@@ -11,7 +11,6 @@ import threading
 import time
 from typing import Any
 
-from worker.host.door import KeyDoor
 from worker.page import view as shown
 from worker.page.digest import Digest
 from worker.page.view import View
@@ -32,8 +31,8 @@ class Server:
         self._digest = Digest()
         self._door = live.host.door(live.spec.owner, live.spec.job_id)
         self._socket = _listening(live.host.environ)
-        if isinstance(self._door, KeyDoor):
-            self.url = f"http://{self._door.host}:{self._socket.getsockname()[1]}/"
+        if host := self._door.host:
+            self.url = f"http://{host}:{self._socket.getsockname()[1]}/"
         threading.Thread(target=self._serve, daemon=True, name="page").start()
 
     def farewell(self, seconds: float) -> None:

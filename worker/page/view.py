@@ -13,7 +13,7 @@ from typing import Any
 
 from worker.contract import Event, JobSpec, Progress, State, Story, fold
 from worker.page.chart import Line, chart
-from worker.supervise.machine import Usage
+from worker.supervise.resources import Usage
 from worker.supervise.watchdog import in_words
 
 _WORDS = {
@@ -125,11 +125,13 @@ def settings(spec: JobSpec) -> str:
     return f'<table class="settings">{"".join(rows)}</table>'
 
 
-def what_stopping_keeps(view: View) -> str:
-    """Return what is left of the job if it is stopped now, in a sentence or two."""
+def what_stopping_keeps(view: View, *, keeps_disk: bool) -> str:
+    """Return what is left of the job if it is stopped now, in a sentence or two.
+
+    `keeps_disk`: whether what lies on the machine's disk is still there afterwards.
+    """
     last = view.story.last_checkpoint
-    rented = view.spec.machine.flavor is not None  # and its disk goes with it
-    kept = last if last and (not rented or "@" in last.where) else None
+    kept = last if last and (keeps_disk or "@" in last.where) else None
     model = f"The checkpoint of step {kept.step} stays at {kept.where}." if kept else ""
     record = "Its events and log are kept"
     where = f" in {view.spec.push.repo_id}." if view.spec.push else " where it runs."

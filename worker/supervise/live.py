@@ -8,7 +8,7 @@ from worker.clock import Clock
 from worker.contract import JobSpec, Stopped, Story, fold
 from worker.host import Host
 from worker.supervise.journal import Journal
-from worker.supervise.machine import Usage
+from worker.supervise.resources import Usage
 from worker.supervise.watchdog import limit_of
 
 SIGNAL = "signal"

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from worker.accelerators import due
 from worker.contract import EndReason, Failed, Phase, Stopped
 from worker.supervise.live import Live
 from worker.supervise.trainer import Trainer
@@ -33,7 +32,8 @@ def prove(
 
     Blocks for seconds, at most for `patience` after each finding, and not beyond the job's limits.
     """
-    wanted, paid = due(live.spec.machine, live.host.environ), live.spec.machine.accelerators
+    paid = live.spec.machine.accelerators
+    wanted = live.host.accelerators(paid)
     if wanted < paid:
         live.journal.log(only_lent(wanted, paid))
     if not wanted:

@@ -15,7 +15,6 @@ from types import FrameType
 from typing import TypeVar
 
 from worker import page
-from worker.accelerators import due
 from worker.archive import archived_events
 from worker.clock import Clock
 from worker.contract import (
@@ -32,7 +31,7 @@ from worker.contract import (
 from worker.errors import HubError, HubtrainError
 from worker.host import Host
 from worker.redact import Redactor
-from worker.supervise import machine
+from worker.supervise import resources
 from worker.supervise.flavor import wait_for_flavor
 from worker.supervise.journal import Journal
 from worker.supervise.keep import keep_model, keep_record
@@ -128,8 +127,8 @@ class Supervisor:
         started = Started(
             at=self.born_at,
             job_id=self.live.spec.job_id,
-            hardware=machine.hardware() | self._accelerators(),
-            versions=machine.versions(),
+            hardware=resources.hardware(self.live.host) | self._accelerators(),
+            versions=resources.versions(),
             page=self.page.url if self.page else None,
         )
         self.live.journal.say(started)
@@ -137,7 +136,7 @@ class Supervisor:
     def _accelerators(self) -> dict[str, object]:
         """Return how many accelerators the job may count on, and why where they are fewer."""
         paid = self.live.spec.machine.accelerators
-        lent = due(self.live.spec.machine, self.live.host.environ)
+        lent = self.live.host.accelerators(paid)
         note = {"note": only_lent(lent, paid)} if lent < paid else {}
         return {"accelerators": lent, **note}
 

@@ -26,7 +26,7 @@ from worker.contract import (
     Stopped,
     from_marked,
 )
-from worker.supervise import machine
+from worker.supervise import resources
 from worker.supervise.live import SIGNAL, Live
 from worker.supervise.trainer import Trainer
 from worker.supervise.watchdog import Vitals, verdict
@@ -54,7 +54,7 @@ _KILLED = {-9, 128 + 9}
 
 def watch(live: Live, command: Sequence[str]) -> Ending:
     """Run the trainer to its end, whatever that is, and say which it was. Leaves no process."""
-    kills = machine.oom_kills()
+    kills = resources.oom_kills()
     # What a model, a data set or a library prints does not know this run's mark.
     mark = f"@{secrets.token_hex(16)} "
     trainer = Trainer(command, env={**live.host.for_trainer(), MARK_VARIABLE: mark})
@@ -77,7 +77,7 @@ def watch(live: Live, command: Sequence[str]) -> Ending:
         return cut_short
     if live.stopped_by:  # the signal to end reached the trainer as well
         return asked_for(live)
-    return _died(trainer, reading.last_words, machine.oom_kills() > kills)
+    return _died(live, trainer, reading.last_words, resources.oom_kills() > kills)
 
 
 class _Reading:
@@ -168,12 +168,13 @@ def asked_for(live: Live) -> Stopped:
     return Stopped(reason=EndReason.USER, message=f"Stopped by {live.stopped_by}.")
 
 
-def _died(trainer: Trainer, last_words: str, killed_by_kernel: bool) -> Ending:
+def _died(live: Live, trainer: Trainer, last_words: str, killed_by_kernel: bool) -> Ending:
     """Return the ending of a trainer that told none."""
     code = trainer.returncode
     if code == 0:
         return Finished()
-    limit, held = machine.memory_limit(), trainer.peak_bytes + machine.own_bytes()
+    limit = resources.memory_limit(live.host)
+    held = trainer.peak_bytes + resources.own_bytes()
     if code in _KILLED and (killed_by_kernel or held >= NEARLY * limit):
         gib = 2**30
         return Failed(
@@ -200,4 +201,4 @@ def _how(code: int | None) -> str:
 
 def _measure(live: Live, trainer: Trainer, over: threading.Event) -> None:
     while not over.wait(MEASURE_SECONDS):
-        live.usage = machine.usage(trainer.measure())
+        live.usage = resources.usage(live.host, trainer.measure())

@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.loss.loss_utils import ForCausalLMLoss
 
-from worker.engine import machine
+from worker.engine import devices
 from worker.engine.adapter import adapt
 from worker.engine.arguments import training_arguments
 from worker.engine.fit import begin, finish, fit
@@ -97,7 +97,7 @@ def _possible(params: LlmParams, loaded: Loaded) -> LlmParams:
     # Flash attention takes 16-bit numbers alone, so the question is asked as training will.
     model, precision = loaded.model, loaded.precision
     mixed = torch.autocast(
-        machine.device(), precision.products, enabled=precision.autocast is not None
+        devices.device(), precision.products, enabled=precision.autocast is not None
     )
     with mixed:
         if keeps_apart(model, model.config.get_text_config().vocab_size):
@@ -133,5 +133,5 @@ def _recomputes(params: LlmParams, model: Any) -> bool:
     count = sum(p.numel() for p in model.parameters())
     stored = sum(p.numel() * p.element_size() for p in model.parameters())
     facts = ModelFacts(params.model, count, stored / count, model.config.to_dict())
-    held = torch.cuda.memory_reserved() if machine.device() == "cuda" else 0
-    return recomputes(params, facts, machine.memory() + held)
+    held = torch.cuda.memory_reserved() if devices.device() == "cuda" else 0
+    return recomputes(params, facts, devices.memory() + held)

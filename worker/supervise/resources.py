@@ -15,7 +15,8 @@ from typing import Any
 
 import psutil
 
-from worker.hardware import nvidia_smi, stated_memory
+from worker.hardware import nvidia_smi
+from worker.host import Host
 
 _CGROUP = Path("/sys/fs/cgroup")
 _TOLD = ("hubtrain", "torch", "transformers", "trl", "peft", "datasets", "accelerate", "gradio")
@@ -48,9 +49,9 @@ class Usage:
     gpus: tuple[Gpu, ...] = ()
 
 
-def usage(held: int) -> Usage:
+def usage(host: Host, held: int) -> Usage:
     """Return how busy the machine is; `held` is what the trainer holds of its memory, in bytes."""
-    return Usage(psutil.cpu_percent() / 100, held + own_bytes(), memory_limit(), gpus())
+    return Usage(psutil.cpu_percent() / 100, held + own_bytes(), memory_limit(host), gpus())
 
 
 def own_bytes() -> int:
@@ -58,14 +59,14 @@ def own_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def hardware() -> dict[str, Any]:
+def hardware(host: Host) -> dict[str, Any]:
     """Return what this machine is, for the record."""
     found = gpus()
     return {
-        "flavor": os.environ.get("ACCELERATOR") or None,
+        "flavor": host.flavor,
         "platform": platform.platform(),
-        "cpus": _cpus(),
-        "memory_bytes": memory_limit(),
+        "cpus": host.cores or _cpus(),
+        "memory_bytes": memory_limit(host),
         "gpus": [gpu.name for gpu in found],
         "gpu_memory_bytes": sum(gpu.total for gpu in found),
     }
@@ -82,10 +83,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def memory_limit() -> int:
+def memory_limit(host: Host) -> int:
     """Return the main memory this job may hold, in bytes: the least of what limits it."""
-    stated = stated_memory(os.environ)
-    limits = [stated, _number(_CGROUP / "memory.max"), psutil.virtual_memory().total]
+    limits = [host.memory, _number(_CGROUP / "memory.max"), psutil.virtual_memory().total]
     return min(limit for limit in limits if limit)
 
 
@@ -123,9 +123,6 @@ def _number(path: Path) -> int | None:
 
 
 def _cpus() -> int:
-    stated = os.environ.get("CPU_CORES", "")
-    if stated.isdigit():
-        return int(stated)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
