@@ -196,8 +196,7 @@ def trained(folder: Path, stop: threading.Event | None = None, **settings: Any) 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", list(ESTIMATORS))
 def test_every_model_learns_from_gaps_and_categories(tmp_path: Path, model: str) -> None:
-    rows = cells(tmp_path / "cells.csv")[::4]
-    write(tmp_path / "cells.csv", rows)
+    rows = cells(tmp_path / "cells.csv")  # all: of fewer held out, one more or less is chance
     told = trained(tmp_path, model=model, num_trials=2)
     metrics = {k: v for e in told if isinstance(e, Metric) for k, v in e.values.items()}
     assert metrics["valid_accuracy"] >= 0.63 + MARGIN
