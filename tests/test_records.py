@@ -23,6 +23,7 @@ from worker.contract import (
     Machine,
     ModelRef,
     Observed,
+    Phase,
     Progress,
     Started,
     State,
@@ -198,16 +199,25 @@ def test_reasons_have_exit_codes_of_their_own() -> None:
     )
 
 
-def test_records_of_a_version_that_counted_attempts_are_read_and_go_on(tmp_path: Path) -> None:
-    home = tmp_path / "home"
+TOLD_BEFORE: list[Event] = [
+    Started(at=NOW, seq=7, job_id="aaa"),
+    Phase(at=NOW, seq=8, name="packing"),
+    Progress(at=NOW, seq=9, step=1, total_steps=2, units=64, unit="tokens", units_per_second=8),
+]
+"""What an old record tells, as it is read today."""
+
+
+def old_home(home: Path) -> Path:
+    """Make the records of a version that counted attempts, and return their folder."""
     home.mkdir()
-    counted = {"attempt": 1}
-    job = json.dumps(spec("aaa").model_dump(mode="json") | counted)
-    told: list[Event] = [
-        Started(at=NOW, seq=7, job_id="aaa"),
-        Progress(at=NOW, seq=8, step=1, total_steps=2),
-    ]
-    rows = [("aaa", "worker", 1, e.seq, json.dumps(json.loads(to_line(e)) | counted)) for e in told]
+    job = spec("aaa").model_dump(mode="json") | {"attempt": 1}
+    job["data"] |= {"config": None}
+    told = [json.loads(to_line(event)) | {"attempt": 1} for event in TOLD_BEFORE]
+    told[1] |= {"done": 0.5}
+    del told[2]["unit"]
+    told[2]["tokens"] = told[2].pop("units")
+    told[2]["tokens_per_second"] = told[2].pop("units_per_second")
+    rows = [("aaa", "worker", 1, event["seq"], json.dumps(event)) for event in told]
     with closing(sqlite3.connect(home / "jobs.sqlite")) as db, db:
         db.executescript(
             "create table jobs (job_id text primary key, fingerprint text not null,"
@@ -216,18 +226,25 @@ def test_records_of_a_version_that_counted_attempts_are_read_and_go_on(tmp_path:
             " source text not null, attempt integer not null, seq integer not null,"
             " line text not null, primary key (job_id, source, attempt, seq));"
         )
-        db.execute("insert into jobs values ('aaa', 'f', ?)", (job,))
+        db.execute("insert into jobs values ('aaa', 'f', ?)", (json.dumps(job),))
         db.executemany("insert into events values (?, ?, ?, ?, ?)", rows)
+    return home
+
+
+def test_records_of_an_earlier_version_are_read_and_go_on(tmp_path: Path) -> None:
+    home = old_home(tmp_path / "home")
     for _ in range(2):  # it is brought over once
         records = Records(home)
-        assert list(records.get("aaa").events) == told
-    assert records.add("aaa", [told[1], Finished(at=NOW, seq=9)]) == [Finished(at=NOW, seq=9)]
+        assert list(records.get("aaa").events) == TOLD_BEFORE
+    end = Finished(at=NOW, seq=10)
+    assert records.add("aaa", [TOLD_BEFORE[2], end]) == [end]
     assert records.get("aaa").story.state is State.SUCCEEDED
     records.remove("aaa")
     with closing(sqlite3.connect(home / "jobs.sqlite")) as db:
         assert db.execute("select count(*) from events").fetchone() == (0,)
 
 
-def test_many_processes_may_bring_old_records_over_at_once(tmp_path: Path) -> None:
+def test_old_records_may_be_brought_over_by_many_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        assert [r.all() for r in pool.map(Records, [tmp_path / "home"] * 8)] == [[]] * 8
+        found = list(pool.map(Records, [old_home(tmp_path / "home")] * 8))
+    assert [[list(record.events) for record in r.all()] for r in found] == [[TOLD_BEFORE]] * 8

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from worker.contract.frozen import Frozen, without_attempt
+from worker.contract.frozen import Frozen, without
 from worker.contract.reason import EndReason
 
 MARK = "@hubtrain "
@@ -44,7 +44,7 @@ class _Event(Frozen):
 
     source: Literal["laptop", "worker"] = "worker"
 
-    _before = model_validator(mode="before")(without_attempt)
+    _before = model_validator(mode="before")(without("attempt"))
 
 
 def _finite(values: Any) -> Any:
@@ -103,6 +103,12 @@ class Phase(_Event):
     name: str
     """A few words for people: `loading model`, `packing`, `pushing`."""
 
+    _before_phase = model_validator(mode="before")(without("done"))
+
+
+_COUNTED = {"tokens": "units", "tokens_per_second": "units_per_second"}
+"""Fields of `Progress` by their earlier names."""
+
 
 class Progress(_Event):
     """How far training is."""
@@ -121,6 +127,16 @@ class Progress(_Event):
 
     units_per_second: float | None = None
     eta_seconds: float | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tokens_are_units(cls, values: Any) -> Any:
+        """Read what earlier versions counted, which was always tokens."""
+        if not isinstance(values, dict) or values.keys().isdisjoint(_COUNTED):
+            return values
+        return {_COUNTED.get(name, name): value for name, value in values.items()} | {
+            "unit": "tokens"
+        }
 
     @property
     def speed(self) -> str:

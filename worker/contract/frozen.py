@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -15,11 +16,15 @@ class Frozen(BaseModel):
     )
 
 
-def without_attempt(values: Any) -> Any:
-    """Leave out the number of the attempt, which in earlier versions was always 1.
+def without(*names: str) -> Callable[[Any], Any]:
+    """Return a validator that leaves out fields of earlier versions, which say nothing today.
 
     Their jobs and events, in records and in repos, stay readable.
     """
-    if isinstance(values, dict) and "attempt" in values:
-        return {name: value for name, value in values.items() if name != "attempt"}
-    return values
+
+    def leave_out(values: Any) -> Any:
+        if isinstance(values, dict) and not values.keys().isdisjoint(names):
+            return {name: value for name, value in values.items() if name not in names}
+        return values
+
+    return leave_out

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from worker.contract.frozen import Frozen, without_attempt
+from worker.contract.frozen import Frozen, without
 
 JOB_FILE = "job.json"
 """The spec's file name beside the worker, on every backend."""
@@ -36,6 +36,8 @@ class DataRef(Frozen):
 
     rows: int | None = None
     """Training rows, where they have been counted."""
+
+    _before = model_validator(mode="before")(without("config"))
 
 
 class ModelRef(Frozen):
@@ -132,7 +134,7 @@ class JobSpec(Frozen):
     machine: Machine
     limits: Limits = Limits()
 
-    _before = model_validator(mode="before")(without_attempt)
+    _before = model_validator(mode="before")(without("attempt"))
 
     @property
     def branch(self) -> str:
