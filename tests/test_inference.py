@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -69,3 +71,27 @@ def test_without_a_network_the_answer_is_quick(hub: HubServer, tmp_path: Path) -
     said = laptop.run(*ASK, "ann/t5", HF_ENDPOINT="http://127.0.0.1:9", HF_HOME=str(tmp_path))
     assert time.monotonic() - began < 30, "transformers alone would have tried for a minute"
     refused(said, "no answer from http://127.0.0.1:9", "Check the network")
+
+
+LOADING = """
+import sys
+from transformers import AutoModel
+from worker.contract import ModelRef
+from worker.engine.source import Source
+from worker.errors import HubtrainError
+
+for name in sys.argv[1:]:
+    try:
+        Source(ModelRef(name=name), AutoModel).config()
+    except HubtrainError as error:
+        print(type(error).__name__, error)
+"""
+
+
+def test_what_the_hub_refuses_a_trainer_is_told_as_everywhere(hub: HubServer) -> None:
+    command = [sys.executable, "-c", LOADING, "ann/gated", "ann/nowhere"]
+    said = subprocess.run(command, env=hub.env("bob"), capture_output=True, text=True, check=True)
+    gated, nowhere = said.stdout.splitlines()
+    assert gated.startswith("GatedModel loading ann/gated: ")
+    assert gated.endswith("Accept the terms on the repo's page.")
+    assert nowhere == "NotThere loading ann/nowhere: not there, or this token may not see it."

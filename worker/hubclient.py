@@ -30,6 +30,7 @@ from worker.errors import (
 if TYPE_CHECKING:
     import httpx2
     from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
 
 CALL_SECONDS = 60.0
 """Longest silence of the Hub within one call. Uploads stream, so it bounds stalls, not sizes."""
@@ -101,12 +102,7 @@ def _bound(request: httpx2.Request) -> None:
 @contextmanager
 def explained(doing: str) -> Iterator[None]:
     """Turn what the client library raises inside into a `HubtrainError` that says what to do."""
-    import httpx2
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-    )
+    from huggingface_hub.errors import HFValidationError
 
     try:
         yield
@@ -114,23 +110,37 @@ def explained(doing: str) -> Iterator[None]:
         raise
     except HFValidationError as error:
         raise BadConfig(f"{doing}: no repo can be called so. {error}") from error
-    except HfHubHTTPError as error:
-        raise _explain(doing, error) from error
     except JSONDecodeError as error:
         raise HubUnreachable(
             f"{doing}: what answers at {endpoint()} is no Hub.",
             fix="A login page or a proxy may stand between; then run the same command again.",
         ) from error
-    except (httpx2.HTTPError, ConnectionError, TimeoutError, LocalEntryNotFoundError) as error:
-        raise HubUnreachable(
+    except Exception as error:
+        if told := hub_error(doing, error):
+            raise told from error
+        if isinstance(error, RuntimeError):  # large files go elsewhere, and fail in other words
+            raise HubUnreachable(
+                f"{doing}: the upload broke off ({error.__cause__ or error}).",
+                fix="Run the same command again; what has arrived is not sent twice.",
+            ) from error
+        raise
+
+
+def hub_error(doing: str, error: BaseException) -> HubtrainError | None:
+    """Return a refusal or the silence of the Hub in words for the user; none for other errors."""
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    if isinstance(error, HfHubHTTPError):
+        return _refusal(doing, error)
+    if isinstance(
+        error, httpx2.HTTPError | ConnectionError | TimeoutError | LocalEntryNotFoundError
+    ):
+        return HubUnreachable(
             f"{doing}: no answer from {endpoint()} ({type(error).__name__}).",
             fix="Check the network, then run the same command again; nothing is done twice.",
-        ) from error
-    except RuntimeError as error:  # an upload: large files go elsewhere, and fail in other words
-        raise HubUnreachable(
-            f"{doing}: the upload broke off ({error.__cause__ or error}).",
-            fix="Run the same command again; what has arrived is not sent twice.",
-        ) from error
+        )
+    return None
 
 
 def patiently(doing: str, ask: Callable[[], T], clock: Clock) -> T:
@@ -163,15 +173,13 @@ def _in_vain(state: Any) -> bool:
     return bool(state.attempt_number >= (SILENT_TRIES if silent else TRIES))
 
 
-def _explain(doing: str, error: Exception) -> HubtrainError:
+def _refusal(doing: str, error: HfHubHTTPError) -> HubtrainError:
     from huggingface_hub.errors import (
         GatedRepoError,
-        HfHubHTTPError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
 
-    assert isinstance(error, HfHubHTTPError)
     status = error.response.status_code if error.response is not None else 0
     words = error.server_message or str(error).splitlines()[0]
     if isinstance(error, GatedRepoError):

@@ -1,6 +1,7 @@
 """Where a model comes from, and what can be had of it: its config, tokenizer or processor, weights.
 
-What transformers and the Hub raise over a model is turned into the user's words here.
+What transformers raises over a model is turned into the user's words here; what the Hub answers is
+put into words in `worker.hubclient`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any
 from transformers import AutoConfig
 
 from worker.contract import ModelRef
-from worker.errors import BadConfig, GatedModel, HubUnreachable, NotThere
+from worker.errors import BadConfig
+from worker.hubclient import hub_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,29 +53,18 @@ class Source:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        from huggingface_hub.errors import (
-            GatedRepoError,
-            HfHubHTTPError,
-            RepositoryNotFoundError,
-            RevisionNotFoundError,
-        )
+        from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError
 
         name = self.ref.name
         try:
             yield
         except (OSError, ValueError, HfHubHTTPError) as error:
-            causes = list(_causes(error))
-            if any(isinstance(cause, GatedRepoError) for cause in causes):
-                raise GatedModel(
-                    f"{name} is gated and this account has not accepted its terms.",
-                    fix=f"Accept them on its page: https://huggingface.co/{name}",
-                ) from error
-            if any(isinstance(c, RepositoryNotFoundError | RevisionNotFoundError) for c in causes):
-                raise NotThere(
-                    f"There is no model {name}, or this token may not see it."
-                ) from error
-            if any(isinstance(cause, ConnectionError | TimeoutError) for cause in causes):
-                raise HubUnreachable(f"{name} could not be fetched: {error}") from error
+            for cause in _causes(error):
+                # A repo without the file has no such model in it, which is no refusal of the Hub.
+                if isinstance(cause, RemoteEntryNotFoundError):
+                    continue
+                if told := hub_error(f"loading {name}", cause):
+                    raise told from error
             raise BadConfig(f"{name} cannot be loaded: {str(error).splitlines()[0]}") from error
 
 
