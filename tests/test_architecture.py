@@ -51,6 +51,8 @@ MAY_IMPORT = {
     "worker.errors": ("worker.contract",),
     "worker.hubclient": ("worker.clock", "worker.contract", "worker.errors"),
     "worker.splits": (),
+    "worker.environment": (),
+    "worker.account": ("worker.clock", "worker.errors", "worker.hubclient"),
     "worker.reading": (
         "worker.contract",
         "worker.errors",
@@ -63,7 +65,6 @@ MAY_IMPORT = {
         "worker.contract",
         "worker.facts",
         "worker.finding",
-        "worker.output",
         "worker.params",
         "worker.splits",
     ),
@@ -85,6 +86,8 @@ MAY_IMPORT = {
     "worker": ("worker",),
     "backends": (
         "backends",
+        "worker.account",
+        "worker.environment",
         "worker.contract",
         "worker.params",
         "worker.errors",
@@ -358,6 +361,17 @@ def test_only_hosts_know_where_the_worker_runs() -> None:
         if isinstance(node, ast.Constant) and node.value in told
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_whose_token_it_is_is_asked_in_one_place() -> None:
+    asking = [
+        at(path, node.lineno, "asks whose token it is; `worker.account.who` does, and types it")
+        for path, tree in sources("orchestrator", "backends", "worker", "hubtrain.py").items()
+        if module_of(path) != "worker.account"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "whoami"
+    ]
+    assert not asking, "\n".join(asking)
 
 
 def words_of(tree: ast.Module) -> Iterator[tuple[int, str]]:

@@ -188,6 +188,15 @@ def test_a_repo_that_holds_a_model_is_not_written_over(ask: Asking) -> None:
     assert over.ok and not over.held
 
 
+def test_what_somebody_wrote_into_a_repo_is_not_written_over(ask: Asking, hub: HubServer) -> None:
+    api = hub.api("ann")
+    api.create_repo("ann/begun")
+    assert not ask(project="begun").held, "the Hub's own .gitattributes is nobody's"
+    api.upload_file(repo_id="ann/begun", path_in_repo="README.md", path_or_fileobj=b"mine")
+    wrong = only_error(ask(project="begun").refused())
+    assert wrong.text == "ann/begun already holds 1 file: README.md."
+
+
 def test_a_folder_that_holds_something_is_not_written_over(ask: Asking, tmp_path: Path) -> None:
     base = str(model(tmp_path / "mine", parameters=1_000_000))
     local = partial(ask, user=None, backend="local", model=base, output=tmp_path / "bot")

@@ -213,15 +213,27 @@ def test_a_model_of_somebody_else_is_not_written_over(start: Any, hub: HubServer
     assert "loading model" not in worker.output
 
 
+def test_what_somebody_wrote_into_a_repo_is_not_written_over(start: Any, hub: HubServer) -> None:
+    api = hub.api()
+    api.create_repo(REPO)
+    api.upload_file(path_or_fileobj=b"mine", path_in_repo="README.md", repo_id=REPO)
+    worker = start(*MODEL)
+    ending = worker.ended()
+    assert ending.reason is EndReason.BAD_CONFIG
+    assert "already holds something (README.md)" in ending.message
+    assert "loading model" not in worker.output
+
+
 def test_an_overwrite_leaves_nothing_of_the_old_model(start: Any, hub: HubServer) -> None:
     api = hub.api()
     api.create_repo(REPO)
-    for name in ("model-00001-of-00002.safetensors", "LICENSE"):
+    old = {"model-00001-of-00002.safetensors", "model.skops"}
+    for name in (*old, "LICENSE"):
         api.upload_file(path_or_fileobj=b"old", path_in_repo=name, repo_id=REPO)
     worker = start(*MODEL, push=PushTarget(repo_id=REPO, overwrite=True))
     assert isinstance(worker.ended(), Finished)
     assert {"LICENSE", "model.safetensors"} <= files(hub)
-    assert "model-00001-of-00002.safetensors" not in files(hub)
+    assert not old & files(hub), "of whatever library"
 
 
 def test_a_failure_leaves_its_record_on_a_branch_and_main_alone(start: Any, hub: HubServer) -> None:

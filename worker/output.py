@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -25,8 +25,13 @@ MANIFEST_FILE = "hubtrain.json"
 MARKER_FILE = ".hubtrain-output.json"
 """Which job wrote the folder, and which files of it: what makes them ours."""
 
-MODEL_FILES = ("*.safetensors", "*.bin", "*.gguf", "*.index.json", "adapter_config.json")
-"""What makes a repo or folder one that holds a model, and what an overwrite takes out of it."""
+MODEL_FILES = (
+    *("*.safetensors", "*.bin", "*.gguf", "*.index.json", "adapter_config.json"),
+    *("*.skops", "*.joblib", "*.pkl"),
+)
+"""What a library loads as a model, or as a part of one: what an overwrite takes out of a repo."""
+
+_HUBS_OWN = ".gitattributes"
 
 _TRIES = 10
 """How often a swap begins again because another job put its model there meanwhile."""
@@ -44,6 +49,15 @@ class Contents:
 
     ours: frozenset[str]
     """Paths of the files that job wrote."""
+
+
+def would_lose(names: Iterable[str]) -> list[str]:
+    """Return which files of a model repo a push may write over or leave beside another model.
+
+    Every file does, not the weights alone: somebody's card or configuration is replaced too. Only
+    what the Hub itself puts into a new repo is nobody's.
+    """
+    return [name for name in names if name != _HUBS_OWN]
 
 
 def made_by(manifest: str | None) -> str | None:

@@ -19,7 +19,6 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 from worker.contract import DataRef, Event, ModelRef
 from worker.facts import NO_MODEL, Circumstances, ModelFacts
 from worker.finding import Finding
-from worker.output import MODEL_FILES
 from worker.params import Params
 from worker.splits import Split, Splits
 
@@ -166,9 +165,6 @@ class Task(ABC, Generic[P]):
 
     auto_class: ClassVar[str] = "AutoModel"
     """Class of transformers that loads one."""
-
-    model_files: ClassVar[tuple[str, ...]] = MODEL_FILES
-    """Patterns of files that make a repo or a folder one that holds a model."""
 
     question: ClassVar[type[Params] | None] = None
     """Settings of a question to a trained model; none where it cannot be asked."""

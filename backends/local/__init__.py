@@ -13,13 +13,13 @@ from typing import ClassVar
 from backends.base import Backend, Flavor, Report, Status, silent, spec_in
 from backends.errors import BackendError, JobGone, LaunchFailed, PlanRefused
 from backends.handle import Handle
-from backends.local.environment import environment
 from backends.local.machine import this_machine
 from backends.local.request import LocalRequest
 from backends.local.run import RunFolder
 from backends.packages import PACKAGE, missing
 from worker import contract
 from worker.contract import JOB_FILE, JobSpec
+from worker.environment import environment
 from worker.home import home, make_private
 
 _SOURCES = Path(contract.__file__).parents[2]

@@ -21,6 +21,7 @@ from backends.handle import Handle
 from backends.spaces import logs
 from backends.spaces.launch import Launch, delete, job_of
 from backends.spaces.request import FREE, JOB_TAG, TAG, SpaceRequest, plan, space_name
+from worker.account import who
 from worker.clock import ALPHABET
 from worker.contract import JOB_FILE, EndReason, JobSpec
 from worker.errors import NotThere, NoWrite
@@ -117,11 +118,10 @@ class Spaces(Backend[SpaceRequest]):
                 f"{handle} can only be seen with a token of {owner}.",
                 fix="Set HF_TOKEN, or `hf auth login`.",
             )
-        with explained("asking whose token this is"):
-            who = self.api.whoami()
-        if owner not in {who["name"], *(org["name"] for org in who.get("orgs", []))}:
+        account = who(self.api, self.clock)
+        if owner not in account.namespaces:
             return NoWrite(
-                f"{who['name']} is not {owner}, and cannot see {handle}.",
+                f"{account.name} is not {owner}, and cannot see {handle}.",
                 fix=f"Use a token of {owner}.",
             )
         return JobGone(f"The Hub has no Space {handle.path}.")

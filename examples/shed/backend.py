@@ -22,9 +22,9 @@ import worker
 from backends.base import Backend, Flavor, Report, Status, silent, spec_in
 from backends.errors import BackendError, JobGone, LaunchFailed
 from backends.handle import Handle
-from backends.local.environment import environment
 from backends.local.run import RunFolder
 from worker.contract import JOB_FILE, JobSpec
+from worker.environment import environment
 from worker.params import Params
 
 SOURCES = Path(worker.__file__).parents[1]

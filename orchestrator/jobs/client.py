@@ -49,10 +49,10 @@ class Client:
         """Return the user's own name and those of their organisations; raises `HubtrainError`."""
         if self.token is None:
             return []
-        from worker.hubclient import hub, patiently
+        from worker.account import who
+        from worker.hubclient import hub
 
-        who = patiently("asking who you are", hub(self.token).whoami, self.clock)
-        return [who["name"], *(org["name"] for org in who.get("orgs", []))]
+        return list(who(hub(self.token), self.clock).namespaces)
 
     def record(self, name: str) -> Record:
         """Return a job by its id, the start of its id, its project, `latest`, or its handle."""

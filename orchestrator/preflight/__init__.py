@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends.base import Backend, Flavor
 from orchestrator.data.sources import Source, find
-from orchestrator.preflight.account import Account, check_account, check_target, who
+from orchestrator.preflight.account import check_account, check_target
 from orchestrator.preflight.data import check_data, measure
 from orchestrator.preflight.doing import Doing, unheard
 from orchestrator.preflight.estimate import Estimate
@@ -26,6 +26,7 @@ from orchestrator.preflight.project import allowed, check_output, check_project,
 from orchestrator.preflight.report import Facts, Findings, Held, Report
 from orchestrator.preflight.request import Request
 from orchestrator.preflight.settings import check_settings
+from worker.account import Account, who
 from worker.clock import Clock
 from worker.contract import PushTarget
 from worker.errors import BadConfig, NoWrite

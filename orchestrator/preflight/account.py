@@ -1,99 +1,26 @@
-"""Who pays and writes, and whether the token and the account allow what the job does."""
+"""Whether the token and the account allow what a job does: who pays, and what is written."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import backends
 from backends.base import Need
 from orchestrator.preflight.report import Findings, Held
 from orchestrator.words import already
+from worker.account import Account, Namespace, owner_of
 from worker.clock import Clock
-from worker.errors import NotThere, NoWrite
+from worker.errors import NotThere
 from worker.hubclient import endpoint, patiently
-from worker.output import MANIFEST_FILE, made_by
+from worker.output import MANIFEST_FILE, made_by, would_lose
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-WRITING_ROLES = frozenset({"admin", "write", "contributor"})
-
 _CALLED = {"plan": "paid plan", "credit": "credit"}
 """What a `Need` is of, in words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Namespace:
-    """A place repos can be made in, and what the token's owner is there."""
-
-    name: str
-    has: Mapping[str, bool | None]
-    """Whether it has what a `Need` may ask for; none where the Hub does not say."""
-
-    may_write: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Whose token it is, and what it may do."""
-
-    name: str
-    token_role: str
-    """`read`, `write` or `fineGrained`; empty where the Hub does not say."""
-
-    scoped: tuple[Mapping[str, Any], ...]
-    """What a fine-grained token may do, and where."""
-
-    namespaces: Mapping[str, Namespace]
-
-    def opens(self, namespace: str) -> bool:
-        """Whether its owner may make and write repos there."""
-        return namespace in self.namespaces and self.namespaces[namespace].may_write
-
-    def may_write(self, repo_id: str) -> bool:
-        """Whether a fine-grained token may write this repo; other tokens' roles say it all."""
-        if self.token_role != "fineGrained":
-            return self.token_role != "read"
-        return any(
-            scope.get("entity", {}).get("name") in {_owner_of(repo_id), repo_id}
-            and "repo.write" in scope.get("permissions", ())
-            for scope in self.scoped
-        )
-
-
-def who(hub: HfApi, clock: Clock) -> Account:
-    """Ask whose token this is: one call, since the Hub allows few. Raises `NoWrite`, `HubError`."""
-    try:
-        answer = patiently("asking whose token this is", hub.whoami, clock)
-    except NoWrite as error:
-        raise bad_token() from error
-    name = str(answer["name"])
-    token = (answer.get("auth") or {}).get("accessToken") or {}
-    own = {"plan": answer.get("isPro"), "credit": answer.get("canPay")}
-    places = [Namespace(name, own, may_write=True)]
-    places += [_organisation(org) for org in answer.get("orgs") or []]
-    return Account(
-        name=name,
-        token_role=str(token.get("role", "")),
-        scoped=tuple((token.get("fineGrained") or {}).get("scoped") or ()),
-        namespaces={place.name: place for place in places},
-    )
-
-
-def bad_token() -> NoWrite:
-    """Return what is said of a token that the Hub does not know."""
-    return NoWrite(
-        "the Hub does not accept this token: it is mistyped, expired or revoked.",
-        fix=f"Make one at {endpoint()}/settings/tokens and `hf auth login`, or set HF_TOKEN.",
-    )
-
-
-def _owner_of(repo_id: str) -> str:
-    return repo_id.split("/", maxsplit=1)[0]
 
 
 def _refuse_closed(account: Account, closed: list[str], owner: str, findings: Findings) -> None:
@@ -102,13 +29,6 @@ def _refuse_closed(account: Account, closed: list[str], owner: str, findings: Fi
         what = "may only read in" if name in account.namespaces else "is no member of"
         flag = f"--username {can[0]}" if name == owner else f"--repo-id {can[0]}/NAME"
         findings.error("account", f"{account.name} {what} {name}.", flag if can else "")
-
-
-def _organisation(org: Mapping[str, Any]) -> Namespace:
-    says = "isEnterprise" in org or "plan" in org
-    paid = bool(org.get("isEnterprise") or org.get("plan")) if says else None
-    has = {"plan": paid, "credit": org.get("canPay")}
-    return Namespace(str(org["name"]), has, org.get("roleInOrg") in WRITING_ROLES)
 
 
 def check_account(
@@ -124,7 +44,7 @@ def check_account(
     """
     tokens = f"{endpoint()}/settings/tokens"
     target = writes[0] if writes else owner
-    closed = [n for n in dict.fromkeys([owner, *map(_owner_of, writes)]) if not account.opens(n)]
+    closed = [n for n in dict.fromkeys([owner, *map(owner_of, writes)]) if not account.opens(n)]
     if closed:
         _refuse_closed(account, closed, owner, findings)
     elif account.token_role == "read":
@@ -186,7 +106,7 @@ def check_target(hub: HfApi, repo_id: str, overwrite: bool, clock: Clock) -> Fin
         except NotThere:
             return
         patiently(f"writing {repo_id}", partial(hub.auth_check, repo_id, write=True), clock)
-        held = [s.rfilename for s in info.siblings or [] if s.rfilename != ".gitattributes"]
+        held = would_lose(s.rfilename for s in info.siblings or [])
         if held and not overwrite:
             job_id = None
             if MANIFEST_FILE in held:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backends.local.environment import environment
 from orchestrator.preflight.lookup import find_model, in_folder
 from orchestrator.preflight.model import Found, check_model
 from orchestrator.settings.layers import Settings
@@ -23,6 +22,7 @@ from orchestrator.words import duration
 from worker.clock import Clock
 from worker.common import Asking
 from worker.contract import ModelRef
+from worker.environment import environment
 from worker.errors import BadConfig, GatedModel, HubtrainError, HubUnreachable
 from worker.hubclient import endpoint, hub
 from worker.task import Task

@@ -5,13 +5,11 @@ Asked before anything is spent on training, so that a push at the end has no rea
 
 from __future__ import annotations
 
-from fnmatch import fnmatch
-
 from worker.contract import JobSpec, PushTarget
 from worker.errors import BadConfig
 from worker.hubclient import explained, hub
 from worker.hubfile import fetch
-from worker.output import MANIFEST_FILE, MODEL_FILES, made_by
+from worker.output import MANIFEST_FILE, made_by, would_lose
 
 
 def prepare(spec: JobSpec, target: PushTarget, token: str | None) -> None:
@@ -23,16 +21,15 @@ def prepare(spec: JobSpec, target: PushTarget, token: str | None) -> None:
         api.auth_check(target.repo_id, write=True)
     if not target.overwrite and (held := _held_by_others(spec, target, token)):
         raise BadConfig(
-            f"{target.repo_id} already holds a model ({held}).",
+            f"{target.repo_id} already holds something ({held}).",
             fix="Choose another --project-name, or allow it with --overwrite.",
         )
 
 
 def _held_by_others(spec: JobSpec, target: PushTarget, token: str | None) -> str:
-    """Return the first model file that is there and not of this job; empty where there is none."""
+    """Return a file that is there and not of this job; empty where there is none."""
     with explained(f"looking into {target.repo_id}"):
-        files = hub(token).list_repo_files(target.repo_id)
-    held = [f for f in files if any(fnmatch(f, pattern) for pattern in MODEL_FILES)]
+        held = would_lose(hub(token).list_repo_files(target.repo_id))
     if not held:
         return ""
     manifest = fetch(target.repo_id, MANIFEST_FILE, "main", token)

@@ -13,12 +13,12 @@ import click
 
 import worker.tasks
 from backends.packages import missing
-from orchestrator.preflight.account import bad_token
 from orchestrator.terminal.desk import Desk
 from orchestrator.words import size
-from worker.errors import HubtrainError, NoWrite
+from worker.account import who
+from worker.errors import HubtrainError
 from worker.home import home
-from worker.hubclient import endpoint, explained, hub
+from worker.hubclient import endpoint, hub
 from worker.task import Finding
 
 _LEAST_BYTES = 2e9
@@ -90,18 +90,13 @@ def _account(desk: Desk) -> Iterator[Finding]:
         yield Finding("warn", "account", "no Hub token; only local jobs without --push-to-hub", fix)
         return
     try:
-        with explained("asking who you are"):
-            who = hub(desk.token).whoami()
-    except NoWrite:
-        refused = bad_token()
-        yield Finding("error", "account", refused.message, refused.fix)
-        return
+        account = who(hub(desk.token), desk.clock)
     except HubtrainError as error:
         yield Finding("error", "account", error.message, error.fix)
         return
-    role = who.get("auth", {}).get("accessToken", {}).get("role", "unknown")
+    role = account.token_role or "unknown"
     level = "warn" if role == "read" else "ok"
     fix = (
         f"To push, make one that may write: {endpoint()}/settings/tokens" if role == "read" else ""
     )
-    yield Finding(level, "account", f"{who['name']} at {endpoint()} · token may {role}", fix)
+    yield Finding(level, "account", f"{account.name} at {endpoint()} · token may {role}", fix)

@@ -35,7 +35,6 @@ class TabularTask(Task[TabularParams]):
     unit = "cells"
     library = "sklearn"
     pipeline_tag = "tabular-classification"
-    model_files = ("*.skops", "*.joblib", "*.pkl")
     question = Question
 
     def inspect(
