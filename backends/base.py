@@ -210,6 +210,14 @@ class Backend(ABC, Generic[RequestT]):
         """
         return ()
 
+    def require(self, extras: tuple[str, ...]) -> None:
+        """Raise `PlanRefused` where its machines lack a package that these extras need.
+
+        `plan` refuses such a job; this lets the check say it first. By default nothing is lacking:
+        the image of a job is made with all that it needs.
+        """
+        return
+
     @abstractmethod
     def plan(self, job: JobSpec) -> RequestT:
         """Return the request `launch` would send: no network, no clock, no state.

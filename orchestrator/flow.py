@@ -29,6 +29,7 @@ from orchestrator.plan import Plan, Value, chosen
 from orchestrator.preflight import Findings, Request
 from orchestrator.preflight import Report as CheckReport
 from orchestrator.preflight import check as preflight
+from orchestrator.preflight.request import extras_of
 from orchestrator.settings.autotrain import PLACES_NOT_YET
 from orchestrator.settings.job import JobSettings, project_of
 from orchestrator.settings.layers import ARGUMENTS, FLAGS, Settings
@@ -135,7 +136,7 @@ class _Packed:
             limits=asked.job.limits(),
             output=asked.output,
             overwrite_output=asked.job.overwrite and asked.output is not None,
-            extras=(*asked.task.extras, *getattr(asked.params, "extras", ())),
+            extras=extras_of(asked.task, asked.params),
         )
 
     def request(self) -> ProviderRequest:

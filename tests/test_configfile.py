@@ -9,6 +9,8 @@ from threading import Thread
 
 import pytest
 
+import worker.tasks
+from orchestrator.settings.autotrain import not_yet
 from orchestrator.settings.configfile import LARGEST, read
 from orchestrator.settings.job import JobSettings
 from orchestrator.settings.layers import Catalog, Settings, merge
@@ -93,6 +95,14 @@ def test_keys_of_other_trainers_are_noted(file: Path) -> None:
 def test_every_name_of_the_task_is_understood(file: Path, task: str) -> None:
     file.write_text(autotrain(task))
     assert command_of(str(file)) == "llm"
+
+
+def test_a_task_that_is_there_is_never_said_to_come() -> None:
+    assert not_yet("seq2seq:x", called=()) == "sequence to sequence"
+    assert not_yet("seq2seq:x", called=["seq2seq"]) is None
+    for task in map(worker.tasks.load, worker.tasks.names()):
+        for name in (task.name, *task.also_called):
+            assert not_yet(name) is None and not_yet(f"{name}:x") is None
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 from standins.localhub import HubServer
 from standins.preflight import CHATS, Asking, errors, model, only_error, said
 
+from backends.packages import missing
 from orchestrator.preflight.project import allowed, cleaned
 from worker.output import put
 
@@ -91,6 +92,17 @@ def test_a_local_job_needs_no_token_and_no_hub(ask: Asking, hub: HubServer, tmp_
     assert "nothing to pay" in said(report, "price")
     assert report.owner is None
     assert not hub.requests(), "nobody was asked"
+
+
+def test_a_package_that_this_machine_lacks_is_told(ask: Asking, tmp_path: Path) -> None:
+    if not (lacking := [name for name in ("trackio", "wandb") if missing((name,))]):
+        pytest.skip("every tracker is installed here")
+    base = str(model(tmp_path / "mine", parameters=1_000_000))
+    local = ask(user=None, backend="local", model=base, log=lacking[0])
+    wrong = next(f for f in errors(local) if f.topic == "backend")
+    assert wrong.text == f"Training here needs {lacking[0]}."
+    assert wrong.fix.startswith(f'pip install "hubtrain[llm,{lacking[0]}]"')
+    assert not [f for f in errors(ask(log=lacking[0])) if f.topic == "backend"], "an image has it"
 
 
 def test_the_cheapest_machine_that_fits_is_chosen(ask: Asking) -> None:

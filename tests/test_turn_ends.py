@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny_llm import EOS, IM_END, job, write_model, write_rows
+
+from worker.tasks.llm import TASK
 
 pytestmark = [
     pytest.mark.slow,
@@ -132,4 +135,10 @@ def test_an_adapter_answers_and_stops(model: Path, tmp_path: Path) -> None:
         said = net.generate(**prompt, max_new_tokens=20, do_sample=False, **how)
         text = tokenizer.decode(said[0, prompt["input_ids"].shape[1] :])
         assert "llo" in text and text.index(IM_END) == len(text) - len(IM_END)
+    shown = re.search("```python\n(.*?)```", TASK.loading(str(output), adapter=True), re.S)
+    assert shown is not None
+    loaded: dict[str, Any] = {}
+    exec(shown[1], loaded)
+    said = loaded["model"].generate(**prompt, max_new_tokens=20, do_sample=False)
+    assert loaded["tokenizer"].decode(said[0, prompt["input_ids"].shape[1] :]) == text
     assert answer(str(output), "hi") == text.removesuffix(IM_END)

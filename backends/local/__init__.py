@@ -44,14 +44,17 @@ class Local(Backend[LocalRequest]):
         """Return this machine, which costs nothing."""
         return [this_machine()]
 
-    def plan(self, job: JobSpec) -> LocalRequest:
-        """Return the process that runs `job`. Refuses while its libraries are not installed."""
-        extras = job.extras or (job.task,)
+    def require(self, extras: tuple[str, ...]) -> None:
+        """Refuse while a package is not installed here."""
         if lacking := missing(extras):
             raise PlanRefused(
                 f"Training here needs {', '.join(lacking)}.",
                 fix=f'pip install "{PACKAGE}[{",".join(extras)}]", or rent with --backend spaces-…',
             )
+
+    def plan(self, job: JobSpec) -> LocalRequest:
+        """Return the process that runs `job`. Refuses while its libraries are not installed."""
+        self.require(job.extras or (job.task,))
         return LocalRequest(RunFolder.of(job.job_id), (sys.executable, "-P", "-m", "worker"), job)
 
     def launch(

@@ -92,6 +92,7 @@ class _Check:
         check_project(self.request, self.backend, self.findings)
         if self.request.output is not None and allowed(self.request.project):
             check_output(self.request.output, self.request.job.overwrite, self.findings)
+        self.findings.attempt("backend", partial(self.backend.require, self.request.extras))
         owner, push = self._account_found(account, target)
         found_model, of_model = model.result()
         self.findings.merge(of_model)

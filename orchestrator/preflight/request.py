@@ -35,3 +35,13 @@ class Request:
 
     output: Path | None = None
     """Folder of this machine that gets the model; none if it goes to the Hub alone."""
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Extras of the package that the task and its settings need."""
+        return extras_of(self.task, self.params)
+
+
+def extras_of(task: Task[Any], params: Any) -> tuple[str, ...]:
+    """Return the extras of the package that a task needs with these settings."""
+    return (*task.extras, *getattr(params, "extras", ()))

@@ -6,6 +6,10 @@ something else that happens to be spelled alike. What one task has not got, its 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+
+from worker import tasks
+
 SYNONYMS = {
     "4bit": "int4",
     "8bit": "int8",
@@ -80,11 +84,18 @@ PLACES_NOT_YET = {
 """Where AutoTrain and the Hub can run a job, by how `--backend` begins there."""
 
 
-def not_yet(name: str) -> str | None:
+def not_yet(name: str, called: Collection[str] | None = None) -> str | None:
     """Return what AutoTrain did under this command or task; none if it is nothing of the kind.
 
-    What follows a colon, as in `st:pair`, is the variant of a task.
+    What follows a colon, as in `st:pair`, is the variant of a task. What is
+    `called` so is there: the tasks of hubtrain, by all their names.
     """
     wanted = name.split(":", maxsplit=1)[0].replace("_", "-")
+    there = {*(_called() if called is None else called)}
     stems = (stem for stem in NOT_YET if wanted == stem or wanted.startswith(f"{stem}-"))
-    return next((NOT_YET[stem] for stem in stems), None)
+    return next((NOT_YET[stem] for stem in stems if not {stem, wanted} & there), None)
+
+
+def _called() -> Iterator[str]:
+    for task in map(tasks.load, tasks.names()):
+        yield from (task.name.replace("_", "-"), *task.also_called)

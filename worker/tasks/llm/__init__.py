@@ -99,11 +99,17 @@ class LlmTask(Task[LlmParams]):
         imports = [f"from transformers import {kind}, AutoTokenizer"]
         if adapter:
             kind = "AutoPeftModelForCausalLM"
-            imports = [f"from peft import {kind}", "from transformers import AutoTokenizer"]
+            imports = [
+                f"from peft import {kind}",
+                "from transformers import AutoTokenizer, GenerationConfig",
+            ]
+        # Without it an adapter stops where its base model does, not where its answers end.
+        stops = [f"model.generation_config = GenerationConfig.from_pretrained({name})"]
         return python(
             *imports,
             "",
             f"model = {kind}.from_pretrained({name})",
+            *(stops if adapter else ()),
             f"tokenizer = AutoTokenizer.from_pretrained({name})",
         )
 
