@@ -1,4 +1,4 @@
-"""Who there is, what they belong to, and what their tokens may do.
+"""Users, their organisations, and the permissions of their tokens.
 
 A request's `Caller` answers every question of permission; nothing else decides one.
 Tokens are kept in clear, since this Hub prints them: its data folder is its owner's alone.

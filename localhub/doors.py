@@ -1,7 +1,7 @@
-"""Where a visitor of `<something>.localhost` comes in: which port, and who may.
+"""For each `<something>.localhost`: the port it is forwarded to, and who may access it.
 
-The rooms that run things hand out doors; `localhub.proxy` and `localhub.entry` know no more of a
-Space or a Job than this.
+The modules that run Spaces and Jobs create these; `localhub.proxy` and `localhub.entry` know
+nothing else about a Space or a Job.
 """
 
 from __future__ import annotations

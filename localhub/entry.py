@@ -1,4 +1,4 @@
-"""Who may come in at a private Space's address, and how a browser shows who it belongs to.
+"""Access to the address of a private Space, and how a browser is authenticated there.
 
 A program sends its `hf_` token. A browser comes from the Hub's own page, which knows it by its
 session and sends it on with a short-lived ticket in `?__sign=`; here that becomes a cookie of

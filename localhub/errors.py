@@ -1,4 +1,4 @@
-"""How the Hub says no: a status, a code that clients branch on, and words for people.
+"""Error answers of the Hub: an HTTP status, a code for clients, and a message for people.
 
 Knows nothing of routes; any room raises a `Refusal` and `localhub.call` answers it.
 """

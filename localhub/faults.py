@@ -1,4 +1,4 @@
-"""Faults on demand: what the network and a busy Hub do to clients, at a chosen request.
+"""Injected faults: errors of the network or of a busy Hub, at a chosen request.
 
 `Faults` keeps rules and a log of requests in memory; `broken` wraps the whole application,
 counts matching requests and breaks those a rule names. A rule is JSON:

@@ -1,4 +1,4 @@
-"""Large contents: which repo was given which, by SHA-256, and what nobody has any more.
+"""Large files (LFS): which repo has which, by SHA-256, and which are no longer used by any.
 
 The bytes lie in the store once, however many repos have them. A repo has only what was
 uploaded to it or copied into it: knowing a hash is not having a file.

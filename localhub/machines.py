@@ -1,4 +1,4 @@
-"""The machines a Hub rents out, to Spaces and Jobs alike: prices, bills, folders, conditions."""
+"""The machines that Spaces and Jobs run on: prices, bills, folders, and settings for tests."""
 
 from __future__ import annotations
 

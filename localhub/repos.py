@@ -1,4 +1,4 @@
-"""Repos as things with a name, a type and an owner: made, found, renamed, deleted.
+"""Repos by name, type and owner: created, found, renamed, deleted.
 
 Who may do so is decided by `accounts`, what they hold is `content`'s.
 """

@@ -1,4 +1,4 @@
-"""What survives: one SQLite database (WAL) and, beside it, file contents named by their hash.
+"""Storage on disk: one SQLite database (WAL) and file contents named by their hash.
 
 Both are written so that `kill -9` at any moment loses at most work nobody was told about:
 contents are complete on disk before the transaction that names them. Knows no HTTP and no

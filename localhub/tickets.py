@@ -1,4 +1,4 @@
-"""Signed notes that say who somebody is, to whom, and until when: JSON web tokens."""
+"""JSON web tokens: signed statements of who a user is, for whom, and until when."""
 
 from __future__ import annotations
 

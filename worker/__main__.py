@@ -28,7 +28,7 @@ def main() -> int:
 
 
 def _without_a_job(host: Host, error: Exception) -> int:
-    """Say what is wrong with the spec or the disk, and stop what costs all the same."""
+    """Report what is wrong with the spec or the disk, and stop the billing."""
     redact = Redactor(host.environ)
     failed = Failed(reason=EndReason.BAD_CONFIG, message=f"{host.job_file} cannot be run: {error}")
     _say(redact(marked(failed)))
@@ -44,4 +44,5 @@ def _say(line: str) -> None:
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
-    os._exit(code)  # no thread of a page or a stalled upload may keep a paid machine alive
+    # Do not wait for threads: the page or a stalled upload could keep a paid machine running.
+    os._exit(code)

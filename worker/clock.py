@@ -1,6 +1,6 @@
-"""Time and chance as arguments: what waits, times out or names things takes a `Clock`.
+"""Time and random ids as an argument: code that waits, times out or makes ids takes a `Clock`.
 
-Tests pass one that runs a deadline of hours in milliseconds; nothing is patched.
+Tests pass a clock on which hours take milliseconds, so nothing has to be patched.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
 class Clock(Protocol):
-    """Now, later, and a name nobody has yet."""
+    """The time, waiting, and new ids."""
 
     def now(self) -> datetime:
         """Return the time in UTC."""
@@ -35,7 +35,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own time and chance."""
+    """The system's clock and random numbers."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree. Every error says what happened and what to type next."""
+"""All errors shown to users. Each says what happened and, where possible, what to type next."""
 
 from __future__ import annotations
 

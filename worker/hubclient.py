@@ -71,7 +71,7 @@ def hub(token: str | None) -> HfApi:
 def _prepare() -> None:
     """Give the client library timeouts, which its POSTs lack, and the right transfer protocol."""
     if endpoint() != REAL_HUB:
-        # Uploads by Xet have no fallback, and mirrors and private Hubs do not speak it.
+        # Uploads by Xet have no fallback, and mirrors and private Hubs do not support it.
         os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import httpx2
@@ -87,7 +87,7 @@ def _prepare() -> None:
         return made
 
     set_client_factory(client)
-    disable_progress_bars()  # ours tell of the whole, not of each file
+    disable_progress_bars()  # hubtrain shows its own, of the whole upload
 
 
 def _bound(request: httpx2.Request) -> None:

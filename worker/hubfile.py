@@ -38,6 +38,6 @@ def fetch(repo_id: str, path: str, revision: str, token: str | None) -> HubFile 
             hf_raise_for_status(answer)
     except NotThere:
         return None
-    # A large file comes from elsewhere, and only the Hub itself names the commit.
+    # Large files are redirected to storage; only the answer of the Hub itself names the commit.
     told = (hop.headers.get(_COMMIT) for hop in (*answer.history, answer))
     return HubFile(str(answer.content.decode("utf-8")), next(filter(None, told), ""))

@@ -1,7 +1,7 @@
-"""What a task makes of the examples, found in a process that may take only its share.
+"""A task's check of the examples, in a separate process with limited memory and time.
 
-Chat templates and tokenizers come from strangers, and some are written to hang the laptop or to
-eat its memory. `python -P -m worker.inspecting TASK` reads one pickled `Question` from standard
+Chat templates and tokenizers are untrusted: some are written to hang the laptop or to use up its
+memory. `python -P -m worker.inspecting TASK` reads one pickled `Question` from standard
 input, from whoever started it, and writes one answer in JSON, which may be read without trust.
 It limits its own memory where the system can (Linux); its starter limits its time.
 """

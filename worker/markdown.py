@@ -1,4 +1,4 @@
-"""Names and values of strangers in Markdown: they are read as what they are, never as markup.
+"""Escapes untrusted names and values in Markdown, so that they are shown as text, not as markup.
 
 A model, a data set or a metric may be called `<img onerror=…>`, or `| x |`. Light.
 """

@@ -1,8 +1,8 @@
-"""What somebody probably meant who wrote a name that there is not: the one home of that guess.
+"""Suggestions for names that do not exist: "Did you mean …?". Only this module makes them.
 
-Bad advice is worse than none, since people type what they are told. A name is near if it is the
-same words in another order or spelling, or differs by a slip of the keys, or is a synonym. A word
-with a digit in it names one thing exactly: `h100` is never a misspelt `a100`, nor `int4` an `int8`.
+A wrong suggestion is worse than none, because people type what they are told. A name
+is near if it has the same words in another order or spelling, has one or two typing errors, or is a
+synonym. A word with a digit in it is taken as it is: `h100` is never a misspelt `a100`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""The folder of this machine that a job leaves its model in: swapped in whole, at the very end.
+"""The output folder of a local job: the new model replaces the old one at the end, as a whole.
 
-Until then what an earlier job left there stays as it is. What is ours in the folder is what its
-marker lists; everything else is somebody's, and is neither removed nor written over. Every step
-is a rename on one disk, so a process that is killed leaves both models whole, and `settle` tidies
-up. It does not know what a model is made of, only which file names make a loader take one for it.
+Until then the model of an earlier job stays there unchanged. A marker file lists the files that
+hubtrain wrote; all other files belong to the user and are neither removed nor overwritten. Each
+step is a rename on one disk, so if the process is killed both models are still complete, and
+`settle` cleans up the next time. This module does not know what a model is made of, only by which
+file names a loader recognizes one.
 """
 
 from __future__ import annotations

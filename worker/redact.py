@@ -34,7 +34,7 @@ class Redactor:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         spellings = {s for secret in _secrets(environ) for s in _spellings(secret)}
-        # Longest first: a secret may begin with another.
+        # Longest first, because one secret may be the beginning of another.
         ordered = sorted(spellings, key=len, reverse=True)
         self._values = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 

@@ -95,14 +95,16 @@ class Telling:
 
     def __init__(self) -> None:
         self.step = 0
-        self._mark = os.environ.pop(MARK_VARIABLE, MARK)  # for nobody else in this process
+        self._mark = os.environ.pop(
+            MARK_VARIABLE, MARK
+        )  # removed, so that no library in this process can read it
         self._writing = threading.Lock()
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Progress | Metric):
             self.step = event.step
         with self._writing:
-            # A library may have left a line open, such as a progress bar.
+            # A library may not have ended its last line, such as a progress bar.
             sys.stdout.write("\n" + marked(event, self._mark) + "\n")
             sys.stdout.flush()
 

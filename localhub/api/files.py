@@ -1,4 +1,4 @@
-"""What a revision holds: tree, paths-info, and the commit that last changed a path."""
+"""The content of a revision: tree, paths-info, and the commit that last changed a path."""
 
 from __future__ import annotations
 

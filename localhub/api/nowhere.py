@@ -1,4 +1,4 @@
-"""What the Hub says of names and paths that are not there; after all rooms but the pages."""
+"""404 answers for names and paths that do not exist. Its routes come last but for the pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses that carry their own permission: method, path, size and an end, under a signature."""
+"""Signed URLs, which need no token: method, path, size and expiry are part of the signature."""
 
 from __future__ import annotations
 

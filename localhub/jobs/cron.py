@@ -1,4 +1,4 @@
-"""When a schedule comes round: `@daily` and its like, and the five fields of cron, in UTC."""
+"""When a schedule is due: `@daily` and its like, and the five fields of cron, in UTC."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Sends Jobs to machines: every change of a Job goes through here, decided and recorded at once.
+"""Starts Jobs on machines. Every change of a Job is decided and recorded here, in one transaction.
 
-Knows no HTTP and asks nobody for permission; shifts do the work afterwards.
+It knows no HTTP and checks no permissions; shifts do the work afterwards.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Jobs that start by themselves: kept, listed, and started when their time comes."""
+"""Scheduled Jobs: stored, listed, and started when they are due."""
 
 from __future__ import annotations
 

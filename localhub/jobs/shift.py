@@ -1,4 +1,4 @@
-"""One Job at work, in a thread of its own: every attempt, from waiting for a machine to the end."""
+"""Runs one Job in its own thread: each attempt, from waiting for a machine to the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Space's process finds in its environment, and nothing beside it."""
+"""The complete environment of a Space's process: all of its variables are listed here."""
 
 from __future__ import annotations
 

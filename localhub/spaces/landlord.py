@@ -1,7 +1,7 @@
-"""Lets machines to Spaces: at most one to each, and every change of a Space goes through here.
+"""Assigns machines to Spaces, at most one to each. Every change of a Space is decided here.
 
-Each verb decides and records in one transaction of the store and returns at once; leases do the
-work afterwards. Knows no HTTP and asks nobody for permission.
+Each method decides and records in one database transaction and returns at once; leases do the work
+afterwards. It knows no HTTP and checks no permissions.
 """
 
 from __future__ import annotations

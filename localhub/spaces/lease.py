@@ -1,7 +1,7 @@
-"""One stay of a Space on a machine, from build to end, in a thread of its own.
+"""Runs a Space on one machine, from its build to its end, in its own thread.
 
-A lease says in the record how its Space is, until it is ended; then somebody else has already
-said so, and it only clears up. Who makes and ends leases is `localhub.spaces.landlord`.
+A lease records the state of its Space while it runs. When it is ended from outside, the new state
+is already recorded, and it only cleans up. `localhub.spaces.landlord` makes and ends leases.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The words the laptop and the rented machine exchange: a `JobSpec` out, `Event`s back.
+"""The messages between laptop and rented machine: a `JobSpec` goes out, `Event`s come back.
 
 Standard library and pydantic only. Nothing here knows how a job is launched or trained, and no
 field can hold a secret: tokens travel as an argument of `Backend.launch` and nowhere else.

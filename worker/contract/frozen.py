@@ -1,4 +1,4 @@
-"""What all that is exchanged has in common: it never changes, and holds nothing unknown."""
+"""The base class of all messages: immutable, and unknown fields are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What events add up to. State is stored nowhere: it is what `fold` makes of them, everywhere."""
+"""The state of a job. It is never stored: `fold` computes it from the job's events."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _apply(story: Story, event: Event) -> None:  # noqa: C901 (one arm an event)
         case Created():
             story.created_at = event.at
         case Launched():
-            # Two launchers may tell, the second one late.
+            # Two processes may launch the same job; the second one reports late.
             story.state = State.QUEUED if story.state is State.CREATED else story.state
             story.handle = event.handle
             story.url = event.url or story.url
@@ -152,18 +152,18 @@ def _apply(story: Story, event: Event) -> None:  # noqa: C901 (one arm an event)
 
 def _end(story: Story, event: Finished | Failed | Stopped) -> None:
     done = isinstance(event, Finished) and story.state is not State.SUCCEEDED
-    if story.state.final and not done:  # the first ending stands: later ones are echoes of it
+    if story.state.final and not done:  # the first ending counts; later ones are consequences of it
         return
     story.ended_at = event.at
     match event:
-        case Finished():  # also after a wish to stop that came too late
+        case Finished():  # also if somebody asked to stop, but too late
             story.state, story.reason, story.output = State.SUCCEEDED, EndReason.OK, event.output
             story.message = story.detail = ""
         case Failed():
             story.state, story.reason = State.FAILED, event.reason
             story.message, story.detail = event.message, event.detail
         case Stopped():
-            # A worker whose machine is stopped from outside cannot tell who wished it.
+            # A worker whose machine is stopped from outside does not know who asked for it.
             wished = story.cancel_asked_at and event.reason is EndReason.PREEMPTED
             reason = EndReason.USER if wished else event.reason
             user = reason is EndReason.USER

@@ -68,7 +68,7 @@ class HubDoor:
         if found is None and (token := login.get("access_token")):
             found = self._organisations(token)
         for membership in found or []:
-            # By the name in addresses: the one on the front page is whatever its owner likes.
+            # By account name; the display name can be chosen freely.
             if membership.get("preferred_username") in self._owners:
                 return str(membership.get("roleInOrg") or "read")
         return None

@@ -1,6 +1,6 @@
-"""What is asked of the Hub about visitors of a page, and for how long an answer is believed.
+"""Questions to the Hub about the visitors of a page, and how long their answers are cached.
 
-A question takes a bounded time, and one that is not answered opens nothing.
+Each question has a time limit. Without an answer nobody gets access.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Remembered(Generic[K, T]):
     def _asked(self, about: K) -> T:
         try:
             return within(ANSWER_SECONDS, lambda: self._ask(about), "asking the Hub")
-        except Exception:  # whatever the Hub's trouble is, the page must not open wider for it
+        except Exception:  # if the Hub cannot be asked, nobody gets more access
             return self._otherwise
 
 

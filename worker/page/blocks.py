@@ -1,7 +1,7 @@
-"""The layout, in gradio: what is where, and how a look at the job becomes updates of its parts.
+"""The layout of the page in gradio, and how its parts are updated.
 
-A part that has not changed since this page was last drawn is not sent again, so that whoever reads
-or searches keeps their place. State comes from the journal alone.
+A part that has not changed is not sent again, so that the reader's scroll position and selection
+stay. All state comes from the journal.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ def build(live: Live, visits: Visits, look: Callable[[], View], sign_in: bool) -
         stop_button.click(ask, outputs=[sure, words], **quiet)
         yes.click(stop, outputs=[sure], **quiet)
         no.click(lambda: gr.update(visible=False), outputs=[sure], **quiet)
-    page.space_id = None  # or gradio adds a header to it on a Space, with fonts from elsewhere
-    # Nothing is queued here, and gradio looks into its queues a thousand times a second each.
+    page.space_id = None  # otherwise gradio adds a header on Spaces, with fonts from other servers
+    # Nothing is queued here, but gradio would check its queues a thousand times a second.
     page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = IDLE_SECONDS
     return page
 
@@ -155,7 +155,7 @@ def mounted(app: Any, page: gr.Blocks) -> Any:
 
 
 def _answer(live: Live, view: View, session: str) -> str:
-    # The page that reads this goes to one that needs no server, and stays there.
+    # The script in `_LEAVE` sees this mark and opens the last page, which needs no server.
     mark = f'<i data-end="end?of={session}"></i>' if live.over else ""
     return _shell(shown.answer(view) + mark)
 

@@ -1,7 +1,7 @@
-"""The events of a long job, fewer: what it takes to tell its state and draw its curves.
+"""A shorter list of a long job's events, enough to show its state and draw its curves.
 
-A job of a million steps is looked at every two seconds, and a look must cost what it costs after
-ten steps. The price: of steps long past, only some are still drawn.
+The page reads the events every two seconds, which must stay cheap after a million steps. So of old
+steps only some are kept and drawn.
 """
 
 from __future__ import annotations

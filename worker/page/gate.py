@@ -1,9 +1,8 @@
-"""What stands before every request: strangers get one fixed sentence, viewers get the page.
+"""Access control: a middleware before gradio that every request to the page passes.
 
-First of all it asks whether this page sent the request or another one did in its name.
-
-Gradio's own doors (its API, its files, its queue) lie behind it, so none has to be locked one by
-one. The last page, which needs no server once it is shown, and the whole log are served from here.
+It first refuses requests that another website sent (CSRF). Whoever may not see the job gets one
+fixed sentence. Gradio's API, files and queue are behind it, so they need no protection of their
+own. The last page, which works without a server, and the whole log are served from here.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ CLOSED = ("/file", "/upload", "/proxy", "/stream", "/component_server", "/monito
 """Parts of gradio that this page does not use."""
 
 _HEADERS = {
-    # Nothing from elsewhere, on no account: fonts, scripts and pictures all come with the page.
+    # Nothing is loaded from other servers: fonts, scripts and pictures come with the page.
     "content-security-policy": "default-src 'self' data: blob:; style-src 'self' 'unsafe-inline';"
     " script-src 'self' 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'self' https://huggingface.co",
     "referrer-policy": "no-referrer",
@@ -107,7 +106,7 @@ class Gate:
         return self.door.viewer(request.cookies, session)
 
     def _shut(self, path: str, viewer: Viewer) -> Response:
-        # The address itself answers well, since the Hub asks there whether the worker lives.
+        # `/` answers 200 to everybody, because the Hub checks there that the worker runs.
         status = HTTPStatus.OK if path == "/" else HTTPStatus.UNAUTHORIZED
         words = template("door.html.jinja", sign_in=self.door.sign_in, viewer=viewer.name)
         return HTMLResponse(words, status)
@@ -145,7 +144,7 @@ def _let_in(door: Door, key: str) -> Response:
     cookie = door.cookie_for(key)
     if cookie is None:
         return HTMLResponse(template("door.html.jinja", sign_in=False), HTTPStatus.UNAUTHORIZED)
-    # Away from the address with the key, which browsers remember.
+    # Redirect, because browsers keep the address with the key in their history.
     answer = RedirectResponse("./", status_code=HTTPStatus.SEE_OTHER)
     answer.set_cookie(*cookie, httponly=True, samesite="strict")
     return answer
@@ -155,7 +154,7 @@ def _with_headers(send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             own = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
-            # Gradio invites other origins of this machine to read its answers; this page does not.
+            # Remove the CORS headers by which gradio lets other local origins read its answers.
             kept = [h for h in message.get("headers", []) if not h[0].lower().startswith(_CORS)]
             message["headers"] = [*kept, *own]
         await send(message)

@@ -1,6 +1,6 @@
-"""Serving the page from a thread: a socket at once, gradio as soon as it is loaded, then the end.
+"""Serves the page from a thread. The port is open at once; gradio answers when it is loaded.
 
-Nothing here may end the job: what goes wrong is a line in its log.
+An error here never ends the job; it is written to the job's log.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Server:
     def _serve(self) -> None:
         try:
             self._run()
-        except Exception as error:  # a page is never worth a job
+        except Exception as error:  # an error of the page must not end the job
             self.live.journal.log(f"The page could not be served: {error!r}")
 
     def _run(self) -> None:

@@ -1,6 +1,6 @@
-"""A job as it is shown: HTML of its parts, made of a spec and events and of nothing else.
+"""The parts of a job's page as HTML, made from its spec and events alone.
 
-No gradio and no server: the worker's page, its last page and the laptop's app all show the same.
+It needs no gradio and no server, so the live page and the last page show the same.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The parent of the trainer: starts it, reads its events, watches it, keeps what it made, and
-stops what costs in every ending.
+"""The supervisor: the parent process of the trainer, which starts it, reads its events, enforces
+the limits, saves the model, and at the end always stops the billing.
 
-It never imports torch and outlives its child whatever happens to it. `supervise` is the order of
-things; each neighbour knows one of them.
+It never imports torch, and it goes on when the trainer crashes. `supervise` calls the steps in
+order; every other module here does one of them.
 """

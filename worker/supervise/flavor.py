@@ -1,7 +1,8 @@
-"""Waiting for the hardware the job is meant for. It is requested last, when all else stands.
+"""Waiting for the hardware the job asked for, which is requested last because it costs money.
 
-The machine that waits is free, and is replaced by the one that was asked for; so a signal to end
-is what waiting normally comes to, and no ending of the job.
+The worker waits on a free machine. When the requested hardware is ready, the provider sends SIGTERM
+to this machine and starts the worker again on the new one. So SIGTERM while waiting is normal and
+does not end the job.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The job's events and last log lines: numbered, stamped, free of secrets, on paper at once.
+"""The job's events and last log lines: numbered, without secrets, written to disk at once.
 
 Every event goes to standard output as a marked line, which each provider's log stream carries,
 and to `events.jsonl`, which is pushed beside the model. It does not know what events mean.
@@ -47,8 +47,8 @@ class Journal:
         self._clock, self._redact = clock, redact
         self._out = out or sys.stdout
         self._lock = threading.Lock()
-        # A machine that restarts has forgotten its numbers: beginning at the time of birth, in
-        # milliseconds, no event wears the number of one before the restart.
+        # A restarted machine does not know the last number. Counting from the time of the start, in
+        # milliseconds, never gives an event the number of one from before the restart.
         born = int(clock.now().timestamp() * 1000)
         self._last = max([born, *(e.seq for e in self._events)])
         self._file = self.path.open("a", encoding="utf-8")
@@ -85,7 +85,7 @@ class Journal:
 
     def log(self, text: str) -> str:
         """Keep and print ordinary output, and return it as it was kept."""
-        # Redacted before it is cut: half a secret is not known again.
+        # Redacted before it is cut, because half a secret would not be recognized.
         kept = [_harmless(line) for line in _ENDS.split(self._redact(text.rstrip()))]
         with self._lock:
             for line in kept:
@@ -96,7 +96,7 @@ class Journal:
         return "\n".join(kept)
 
     def adopt(self, events: Iterable[Event]) -> None:
-        """Take over what an earlier life of this worker told; nobody is told again."""
+        """Take over the events from before a restart, without printing them again."""
         with self._lock:
             self._events = list(events)
             self._last = max([self._last, *(e.seq for e in self._events)])
@@ -117,7 +117,7 @@ class Journal:
 
     @staticmethod
     def _write(to: TextIO, line: str) -> None:
-        # A full disk or a reader that went away must not end the job.
+        # A full disk or a closed pipe must not end the job.
         try:
             to.write(line + "\n")
             to.flush()
@@ -126,7 +126,7 @@ class Journal:
 
 
 def _harmless(line: str) -> str:
-    """Return a line that nobody takes for an event, wherever it is cut."""
+    """Return a line that cannot be read as an event, wherever it is cut."""
     line = line[:LONGEST_LINE].replace(MARK, f"{MARK.strip()}: ")
     return "| " + line if from_line(line) else line
 

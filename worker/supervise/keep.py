@@ -1,4 +1,4 @@
-"""Where a finished model goes, described: to the Hub, or a folder; and the record of any job."""
+"""Saves a finished model, with its card, to the Hub or a folder, and the record of other jobs."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _describe(live: Live, folder: Path) -> None:
     except Exception:
         live.journal.log(f"The model goes without its card: {traceback.format_exc()}")
         manifest = folder / MANIFEST_FILE
-        if not manifest.exists():  # by which a push that was made is known again
+        if not manifest.exists():  # a repeated push recognizes itself by it
             manifest.write_text(
                 f'{{"spec": {{"job_id": "{live.spec.job_id}"}}}}\n', encoding="utf-8"
             )
@@ -89,7 +89,7 @@ def keep_record(live: Live, target: PushTarget) -> None:
 def _pushed(live: Live, target: PushTarget, finished: Finished) -> Ending:
     live.journal.say(Phase(name="pushing"))
     bare = Parcel(live.host.model, live.spec, target, "")
-    # The commit holds its own good end, numbered as if it had been told already.
+    # The commit includes the events of its own success, with the numbers they will have.
     good: tuple[Event, ...] = (bare.pushed, finished)
     ahead = [live.journal.draft(event, n) for n, event in enumerate(good, 1)]
     parcel = replace(bare, events=_jsonl([*live.journal.events, *ahead]))

@@ -1,8 +1,8 @@
-"""Becomes the command it is given, after telling Linux two things about itself.
+"""Starts the trainer on Linux, after setting two properties of the process.
 
-The trainer dies with its supervisor, even one that was killed with SIGKILL, and is the first to go
-when memory runs out, so that the supervisor lives to say so. Run as a file, with nothing imported
-that costs start-up time: `python leash.py SUPERVISOR_PID COMMAND...`
+First, the kernel kills the trainer when its supervisor dies, even by SIGKILL. Second, when memory
+runs out the kernel kills the trainer first, so that the supervisor can report it. Run as a file
+that imports little, to start fast: `python leash.py SUPERVISOR_PID COMMAND...`
 """
 
 import ctypes
@@ -17,7 +17,7 @@ def main() -> None:
     """Tie this process to its parent and become the command. Never returns."""
     parent, command = int(sys.argv[1]), sys.argv[2:]
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL)
-    if os.getppid() != parent:  # it died before we were tied
+    if os.getppid() != parent:  # the supervisor died before prctl was called
         sys.exit(1)
     try:
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:

@@ -1,4 +1,4 @@
-"""A running job as the page and the supervisor share it: what is known, and the wish to stop."""
+"""The state of a running job that page and supervisor share, with the request to stop it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.supervise.resources import Usage
 from worker.supervise.watchdog import limit_of
 
 SIGNAL = "signal"
-"""Who asks to stop when the machine does."""
+"""Stands in `stopped_by` for the machine itself, which sends SIGTERM before it ends."""
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Live:
     """Whether the ending has been told, so that nothing more will change."""
 
     def ask_to_stop(self, by: str) -> None:
-        """Note the wish; the supervisor acts on it within a second. May repeat."""
+        """Note the request; the supervisor acts on it within a second. May repeat."""
         self.stopped_by = self.stopped_by or by
 
     @property
@@ -56,7 +56,7 @@ class Live:
         return fold(self.journal.events)
 
     def nap(self, seconds: float) -> None:
-        """Sleep, but not through a wish to stop that comes meanwhile."""
+        """Sleep, but wake up when somebody asks to stop."""
         until = self.clock.monotonic() + seconds
         asked = self.stopped_by
         while (left := until - self.clock.monotonic()) > 0 and self.stopped_by == asked:

@@ -1,4 +1,4 @@
-"""Trying again what may work later, for a bounded time, and never hanging on one try."""
+"""Retries of calls to the Hub, with limits on the whole time and on the time of each try."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def keep_trying(
 ) -> T:
     """Return what `do` returns, calling it again while the Hub fails; raises its last `HubError`.
 
-    Silence is met with patience for so many `seconds`; refusals, which seldom change their mind,
-    are tried `refusals` times; one try takes `longest` at most, and all of them `at_most`. Once
-    somebody asks to stop, nothing is tried again.
+    If the Hub does not answer, it is tried again for `seconds`. If it refuses, it is asked
+    `refusals` times in all, since that seldom changes. One try takes at most `longest` seconds,
+    and all together take at most `at_most`. Once somebody asks to stop, nothing is tried again.
     """
     began = live.clock.monotonic()
     asked = live.stopped_by

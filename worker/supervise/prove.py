@@ -1,7 +1,7 @@
-"""The accelerators that are paid for, proven before anything is spent on them.
+"""Tests the accelerators that are paid for, before training.
 
-Each has to be there and to multiply two matrices, in a child that may crash or hang. What is not
-proven ends the job: it never trains on the CPU at an accelerator's price.
+Each must exist and multiply two matrices correctly. This is done in a child process, because it may
+crash or hang. If one fails, the job ends: it never trains on the CPU at the price of a GPU.
 """
 
 from __future__ import annotations

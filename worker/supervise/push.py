@@ -1,7 +1,7 @@
-"""What goes to the Hub: the model in one commit, and the record of a job that has none.
+"""Pushes to the Hub: the model in one commit, or the events and log of a job without a model.
 
-Nothing here waits or tries again; `patience` does. A commit whose answer was lost is looked up
-before it is sent once more, so no push happens twice.
+Nothing here retries; `patience` does. If the answer to a commit is lost, the next try first looks
+whether the commit is on the Hub, so no model is pushed twice.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Parcel:
     spec: JobSpec
     target: PushTarget
     events: str
-    """Text of `events.jsonl`, with the ending this push makes true."""
+    """Text of `events.jsonl`, which includes the success that this push completes."""
 
     @property
     def files(self) -> list[Path]:
@@ -49,7 +49,7 @@ class Parcel:
 
     @property
     def pushed(self) -> Pushed:
-        """What a push makes true, but for the commit, which nobody can know before."""
+        """The event of this push, without its commit, which is not known before."""
         return Pushed(
             repo_id=self.target.repo_id,
             url=f"{endpoint()}/{self.target.repo_id}",
@@ -71,7 +71,8 @@ def push_record(
 ) -> None:
     """Commit a job's events and log to a branch of its own; raises `HubError`."""
     api, branch = hub(token), spec.branch
-    with explained(f"making the model repo {target.repo_id}"):  # the job may have ended before that
+    # The job may have ended before the repo was made.
+    with explained(f"making the model repo {target.repo_id}"):
         api.create_repo(target.repo_id, private=target.private, exist_ok=True)
     with explained(f"making the branch {branch} of {target.repo_id}"):
         api.create_branch(target.repo_id, branch=branch, exist_ok=True)

@@ -1,7 +1,11 @@
-"""The order of things in a worker's life, and the promise that it stops what costs at its end.
+"""The steps of a job on its machine, in order, with billing stopped at the end in every case.
 
-Page, earlier life, right hardware, started, accelerators proven, repo writable, trained, kept,
-told, not billed.
+1. Serve the page.
+2. Stop here if an earlier start of this machine already ended the job.
+3. Wait for the hardware the job asked for, and report the start.
+4. Test the accelerators, and check that the model repo can be written.
+5. Train, and save the model on the Hub or in a folder.
+6. Report how the job ended, and stop the billing.
 """
 
 from __future__ import annotations
@@ -48,15 +52,15 @@ HUB_SECONDS = 600.0
 
 HUB_REFUSALS = 2
 FAREWELL_SECONDS = 5.0
-"""How long open pages have to draw the end before the machine goes."""
+"""How long open pages have to show the end before the machine is shut down."""
 
 
 class Replaced(Exception):
-    """This machine makes way for the one the job is meant for: nothing has ended."""
+    """The provider replaces this machine by the hardware asked for; the job has not ended."""
 
 
 class Supervisor:
-    """One life of a worker. `command` is the trainer's; without one it is `worker.run`'s."""
+    """One run of a worker. `command` starts the trainer; by default it is that of `worker.run`."""
 
     def __init__(
         self, spec: JobSpec, host: Host, *, clock: Clock, command: Sequence[str] | None = None
@@ -70,15 +74,15 @@ class Supervisor:
         self.told_before = False
 
     def run(self) -> EndReason:
-        """Live to the end and return why it came. Blocks; call it from the main thread."""
+        """Run the job to its end and return why it ended. Blocks; call it from the main thread."""
         _listen(self.live)
         ending: Ending | None = None
         try:
             self.page = page.serve(self.live)
             ending = self._life()
         except Replaced:
-            return EndReason.PREEMPTED  # the machine that comes must find the Space running
-        except Exception as error:  # whatever it was, the machine must not go on
+            return EndReason.PREEMPTED  # the new machine needs the Space to be running
+        except Exception as error:  # after any error the machine must be stopped
             ending = self._fault(error)
         finally:
             if ending is not None:
@@ -110,7 +114,7 @@ class Supervisor:
         return self._by_whom(ending)
 
     def _earlier_end(self) -> Ending | None:
-        """Return how the job ended in an earlier life of this machine, if it did."""
+        """Return how the job ended before this machine was restarted, if it did."""
         events, spec = self.live.journal.events, self.live.spec
         if not ending_of(events) and spec.push:
             events = self._keep_trying(
@@ -157,7 +161,7 @@ class Supervisor:
         return self.live.host.stopped_on_purpose() or ending
 
     def _fault(self, error: Exception) -> Ending:
-        """Return the ending that an error of the supervisor's own makes."""
+        """Return the ending for an error in the supervisor itself."""
         if self.live.stopped_by:
             return asked_for(self.live)
         if isinstance(error, HubError) and (limit := self.live.limit()):
@@ -173,7 +177,7 @@ class Supervisor:
         )
 
     def _end(self, ending: Ending) -> None:
-        """Tell the end, show it, and stop what costs, whatever goes wrong with the first two."""
+        """Report the ending, show it on the page, and stop the billing even if either fails."""
         live = self.live
         try:
             if not self.told_before:
@@ -196,7 +200,7 @@ def trainer_command(host: Host) -> list[str]:
 
 
 def _listen(live: Live) -> None:
-    """Take signals to end as wishes to stop."""
+    """Treat SIGTERM and SIGINT as requests to stop."""
 
     def note(number: int, _frame: FrameType | None) -> None:
         live.ask_to_stop(SIGNAL if number == signal.SIGTERM else "Ctrl-C")

@@ -1,6 +1,6 @@
-"""The model repo before training: made, writable, and free to be written.
+"""Prepares the model repo before training: creates it and checks that it may be written.
 
-Asked before anything is spent on training, so that a push at the end has no reason to be refused.
+Done before any money is spent on training, so that the push at the end is not refused.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The trainer: a child in a process group of its own, whose output comes out line by line.
+"""Runs the trainer as a child in its own process group, and returns its output line by line.
 
-It knows nothing of events: whoever reads the lines tells them from log. Start it from the main
-thread, because on Linux the child is tied to the life of the thread that made it.
+It knows nothing about events: its reader separates them from the log. Start it from the main
+thread, because Linux kills the child when the thread that started it ends.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Trainer:
         """Whether the child has ended and all it said has been read."""
         if self.returncode is None:
             return False
-        self._reader.join(SILENCE_SECONDS)  # a grandchild may hold the pipe open for ever
+        self._reader.join(SILENCE_SECONDS)  # a grandchild may keep the pipe open
         return self._lines.empty()
 
     def measure(self) -> int:
@@ -108,9 +108,10 @@ class Trainer:
             self._signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(grace_seconds)
-        # The leader may be gone and its data loaders not.
+        # The child may have ended while its data loaders still run.
         self._signal(_KILL)
-        with suppress(subprocess.TimeoutExpired):  # it must not keep a paid machine with it
+        # A process that cannot be killed must not keep a paid machine running.
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(KILLED_SECONDS)
         self._reader.join(SILENCE_SECONDS)
         self.peak_bytes = max(self.peak_bytes, _most_ever_held())
@@ -120,7 +121,7 @@ class Trainer:
             if sys.platform == "win32":
                 self._process.terminate()
             else:
-                os.killpg(self.pid, number)  # the group outlives its leader, and so does its id
+                os.killpg(self.pid, number)  # the group may still exist when the child has ended
         except (ProcessLookupError, PermissionError):
             pass
 
@@ -129,7 +130,7 @@ class Trainer:
             while piece := pipe.readline(LINE_BYTES):
                 whole = piece.endswith(b"\n") or len(piece) < LINE_BYTES
                 self._lines.put(_last_word(piece, whole=whole))
-                while not whole:  # the rest cannot pass for a line, nor a secret for its half
+                while not whole:  # the rest could look like an event, or hold half a secret
                     rest = pipe.readline(LINE_BYTES)
                     whole = rest.endswith(b"\n") or not rest
 

@@ -1,7 +1,7 @@
-"""One execution of the trainer, from its first line to the word on how it ended.
+"""Runs the trainer once, passes its events on, and decides how it ended.
 
-Its events are passed on as they come. It can say why it failed and no other ending: a good one is
-exit code 0, or a model that it called complete, and limits are judged whatever it has said.
+The trainer itself can only report why it failed. It has succeeded if its exit code is 0 or if it
+reported a complete model. Limits of time, money and silence apply whatever it reports.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _KILLED = {-9, 128 + 9}
 def watch(live: Live, command: Sequence[str]) -> Ending:
     """Run the trainer to its end, whatever that is, and say which it was. Leaves no process."""
     kills = resources.oom_kills()
-    # What a model, a data set or a library prints does not know this run's mark.
+    # A random mark, so that what a model, data or a library prints cannot pass for an event.
     mark = f"@{secrets.token_hex(16)} "
     trainer = Trainer(command, env={**live.host.for_trainer(), MARK_VARIABLE: mark})
     over = threading.Event()
@@ -71,7 +71,7 @@ def watch(live: Live, command: Sequence[str]) -> Ending:
     reading.rest(trainer)
     if reading.saved:
         return reading.finished(trainer, cut_short)
-    if reading.failed and not live.stopped_by:  # it said so before it was cut short
+    if reading.failed and not live.stopped_by:  # it failed before it was stopped
         return reading.failure()
     if cut_short:
         return cut_short
@@ -123,7 +123,7 @@ class _Reading:
             case Failed():
                 self.failed = event
             case None:
-                if line:  # an event is set apart by an empty one
+                if line:  # `worker.run` prints an empty line before each event
                     self._lines.append(self.live.journal.log(line))
                 return
             case _:

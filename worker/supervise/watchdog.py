@@ -1,4 +1,4 @@
-"""When a job that would go on has to end: a pure function of the clock, without a clock."""
+"""Decides when a job has reached a limit. Pure functions: the time is an argument."""
 
 from __future__ import annotations
 
