@@ -76,3 +76,15 @@ def test_bars_of_a_terminal_only_show() -> None:
     with Screen(SystemClock(), out=out).stages() as stages:
         stages.show("Training", 0.5, "\x1b]0;owned\x07\u202e")
     assert "\x1b]0;" not in out.getvalue() and "\u202e" not in out.getvalue()
+
+
+def test_a_long_line_of_facts_goes_on_below_itself() -> None:
+    out = io.StringIO()
+    facts = [f"fact number {n} of the memory" for n in range(8)]
+    path = "/a/path/" + "x" * 120
+    found = [Finding("ok", "memory", " · ".join([*facts, path])), Finding("error", "data", path)]
+    Screen(SystemClock(), out=out).findings(found)
+    lines = out.getvalue().splitlines()
+    assert all(len(line) <= 100 or path in line for line in lines)
+    assert {line[:12] for line in lines[1:3]} == {" " * 12}, "below the first fact"
+    assert " · ".join(line[12:] for line in lines[:-1]) == found[0].text, "and none is lost"

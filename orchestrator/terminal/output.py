@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 _PIPE_WIDTH = 1000
 """Columns of a pipe: programs read it, so nothing is cut."""
 
+_LINE = 100
+"""Columns that a line of facts takes at most, be it on a terminal or in a pipe."""
+
+_BETWEEN = " · "
+"""What stands between two facts."""
+
 _SIGNS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "error": "[red]✗[/]"}
 _STATES = {
     "running": "cyan",
@@ -80,14 +86,19 @@ class Screen:
             self._out.flush()
 
     def findings(self, findings: Iterable[Finding]) -> None:
-        """Print a report: one finding a line, its topic once, what to do next behind it."""
+        """Print a report: one finding a line, its topic once, what to do next behind it.
+
+        A list of facts that is longer than a line goes on below itself.
+        """
         rows = list(findings)
         width = max((len(f.topic) for f in rows), default=0)
         before = ""
         for row in rows:
             repeated = row.level == "ok" and row.topic == before
             sign, topic = (" ", "") if repeated else (_SIGNS[row.level], self._clean(row.topic))
-            for text in self._clean(row.text).split("\n"):
+            room = min(self._console.width, _LINE) - len(f"  x {'':<{width}}  ")
+            lines = self._clean(row.text).split("\n")
+            for text in folded(lines, room) if row.level == "ok" else lines:
                 self._console.print(f"  {sign} {escape(topic):<{width}}  {escape(text)}")
                 sign, topic = " ", ""
             if row.fix:
@@ -141,6 +152,22 @@ class Screen:
             yield stages
         finally:
             stages.close()
+
+
+def folded(lines: Iterable[str], room: int) -> Iterator[str]:
+    """Yield lines of facts, broken between two facts wherever more than `room` columns are taken.
+
+    A fact alone is never broken: it may be a path or a command.
+    """
+    for line in lines:
+        first, *facts = line.split(_BETWEEN)
+        for fact in facts:
+            if len(first) + len(_BETWEEN) + len(fact) > room:
+                yield first
+                first = fact
+            else:
+                first += _BETWEEN + fact
+        yield first
 
 
 def _plain(value: object) -> str:
