@@ -58,7 +58,7 @@ def in_folder(folder: Path) -> Files:
         folders=tuple(sorted(folders)),
         hidden=tuple(sorted(hidden)),
         links=tuple(links),
-        get=partial(_inside, folder, folder.resolve()),
+        get=partial(_inside, folder),
     )
 
 
@@ -66,9 +66,10 @@ def _is_visible(name: str) -> bool:
     return not name.startswith((".", "__MACOSX")) and name.lower() not in SYSTEM_FILES
 
 
-def _inside(folder: Path, real: Path, name: str) -> DataFile:
+def _inside(folder: Path, name: str) -> DataFile:
     path = folder / name
-    if not (target := path.resolve()).is_relative_to(real):
+    # Folders that are links were not entered, so that only the file itself can lead away.
+    if path.is_symlink() and not (target := path.resolve()).is_relative_to(folder.resolve()):
         raise BadData(
             f"{name} in {folder} is a link to {target}, outside that folder.",
             fix="Copy the file into the folder, or give it by its own path:  --data-path FILE",

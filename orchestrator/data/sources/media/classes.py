@@ -48,7 +48,8 @@ def images_by_class(scope: Scope) -> Classes:
 
 def table_of(scope: Scope, found: Classes, classes: tuple[str, ...], name: str) -> ImageTable:
     """Return the images in turns, one of each class, so that the first rows show all of them."""
-    labels = {path: classes.index(label) for label, paths in found.items() for path in paths}
+    numbers = {label: number for number, label in enumerate(classes)}
+    labels = {path: numbers[label] for label, paths in found.items() for path in paths}
     turns = chain.from_iterable(zip_longest(*found.values()))
     order = [path for path in turns if path is not None]
     rows = pa.table({PATHS: order, LABEL_COLUMN: [labels[path] for path in order]})
