@@ -22,7 +22,7 @@ from worker.contract import EndReason, JobSpec
 from worker.params import Params
 
 
-class Request(Protocol):
+class LaunchRequest(Protocol):
     """What a backend would send, as a value: its `repr` is for people, this is for programs."""
 
     def to_json(self) -> dict[str, Any]:
@@ -30,14 +30,14 @@ class Request(Protocol):
         ...
 
 
-RequestT = TypeVar("RequestT", bound=Request)
+RequestT = TypeVar("RequestT", bound=LaunchRequest)
 
-Report = Callable[[str, float | None], None]
+OnProgress = Callable[[str, float | None], None]
 """Told what `launch` is busy with and the share done, 0 to 1 or none: `("uploading", 0.4)`."""
 
 
 def silent(what: str, done: float | None) -> None:
-    """Take a report and show it to nobody: the default where no progress is wanted."""
+    """Ignore progress: the default `OnProgress`."""
 
 
 def spec_in(text: bytes | str, where: str) -> JobSpec:
@@ -229,7 +229,7 @@ class Backend(ABC, Generic[RequestT]):
 
     @abstractmethod
     def launch(
-        self, request: RequestT, secrets: Mapping[str, str], report: Report = silent
+        self, request: RequestT, secrets: Mapping[str, str], on_progress: OnProgress = silent
     ) -> Handle:
         """Send the request and return once the provider has it. Secrets pass here and nowhere else.
 

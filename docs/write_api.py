@@ -1,4 +1,4 @@
-"""Writes `docs/api.md` from the docstrings of `hubtrain.py`: `python docs/write_api.py`."""
+"""Writes `docs/api.md` from the docstrings of `hubtrain/`: `python docs/write_api.py`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import hubtrain
 
 HEAD = """# The Python API
 
-Written from the docstrings of `hubtrain.py` by `python docs/write_api.py`.
+Written from the docstrings of `hubtrain/` by `python docs/write_api.py`.
 A whole program is [examples/python_api.py](../examples/python_api.py).
 """
 

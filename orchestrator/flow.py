@@ -7,67 +7,29 @@ it is through callbacks. To add a surface, call them in this order.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import backends
-from backends.base import Backend, Report, silent
-from backends.base import Request as ProviderRequest
-from orchestrator.data import package as shipping
+from backends.base import OnProgress, silent
+from orchestrator import preflight
+from orchestrator.asked import Asked, Packed, packed
 from orchestrator.jobs import again
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
-from orchestrator.jobs.submit import Order, Submitted
+from orchestrator.jobs.submit import Submitted
 from orchestrator.jobs.submit import submit as submit_order
-from orchestrator.plan import Plan, Value, chosen
-from orchestrator.preflight import Findings, Request
-from orchestrator.preflight import Report as CheckReport
-from orchestrator.preflight import check as preflight
-from orchestrator.preflight.request import extras_of
+from orchestrator.plan import Plan, chosen
+from orchestrator.preflight import CheckReport, Findings, JobRequest
 from orchestrator.settings.autotrain import PLACES_NOT_YET
 from orchestrator.settings.job import JobSettings, project_of
 from orchestrator.settings.layers import ARGUMENTS, FLAGS, Settings
 from orchestrator.settings.secrets import refuse_written_down, secrets_of
-from worker.contract import DataRef, Machine
-from worker.errors import BadConfig, HubtrainError
-from worker.home import home, make_private
+from worker.errors import BadConfig
 from worker.hubclient import hub
 from worker.task import Finding, Task
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A job as its user asks for it: settings read and validated, nothing looked up yet."""
-
-    task: Task[Any]
-    params: Any
-    job: JobSettings
-    backend: Backend[Any]
-    flavor: str | None
-    options: Any
-    project: str
-    typed: frozenset[str]
-    """Settings given by hand, as flags or arguments."""
-
-    secrets: Mapping[str, str] = field(repr=False)
-    """What `launch` hands to the machine, by environment name."""
-
-    shown: tuple[Value, ...] = ()
-    """Settings for the plan, each with where it was said."""
-
-    notes: tuple[Finding, ...] = ()
-    """What was said and does nothing."""
-
-    @property
-    def output(self) -> Path | None:
-        """The folder of this machine that gets the model; none if it goes to the Hub alone."""
-        return Path.cwd() / self.project if self.backend.sees_my_files else None
 
 
 @dataclass(frozen=True)
@@ -100,56 +62,6 @@ class Planned:
 
     report: CheckReport
     plan: Plan
-
-
-@dataclass(frozen=True)
-class _Packed:
-    """A checked job and its data, packed in a folder that is there for a while."""
-
-    asked: Asked
-    report: CheckReport
-    package: shipping.Package
-
-    def order(self, data: DataRef | None = None) -> Order:
-        """Return the job as an order; without `data` as it will be once that has been sent."""
-        asked, report = self.asked, self.report
-        if asked.backend.sees_my_files:
-            planned = shipping.planned_folder(self.package, home() / "data")
-        else:
-            planned = shipping.planned_ref(self.package, report.owner)
-        return Order(
-            task=asked.task.name,
-            params=asked.params.model_dump(mode="json"),
-            project=asked.project,
-            owner=report.owner,
-            model=report.model,
-            data=data or planned,
-            planned_data=planned,
-            push=report.push,
-            machine=Machine(
-                backend=asked.backend.name,
-                flavor=report.flavor.name,
-                accelerators=report.flavor.accelerators if asked.task.uses_accelerators else 0,
-                usd_per_hour=report.flavor.usd_per_hour,
-                options=asked.options.model_dump(mode="json"),
-            ),
-            limits=asked.job.limits(),
-            output=asked.output,
-            overwrite_output=asked.job.overwrite and asked.output is not None,
-            extras=extras_of(asked.task, asked.params),
-        )
-
-    def request(self) -> ProviderRequest:
-        """Return what would be sent, for a job that has no id yet. Raises `PlanRefused`."""
-        request: ProviderRequest = self.asked.backend.plan(self.order().spec("xxxxxx"))
-        return request
-
-    def send(self, client: Client, on_progress: Report) -> DataRef:
-        """Put the data where the machine can read it, and return where. May repeat."""
-        if self.asked.backend.sees_my_files:
-            return shipping.local_ref(self.package, home() / "data")
-        owner = str(self.report.owner)
-        return shipping.upload(self.package, hub(client.token), owner, on_progress, client.clock)
 
 
 def ask(client: Client, task: Task[Any], settings: Settings) -> Asked:
@@ -190,7 +102,7 @@ def check(
 
     `on_step` is told, from several threads, what is looked at now.
     """
-    request = Request(
+    request = JobRequest(
         task=asked.task,
         params=asked.params,
         project=asked.project,
@@ -202,7 +114,7 @@ def check(
         flavor=asked.flavor,
         output=asked.output,
     )
-    report = preflight(request, hub(client.token), asked.backend, client.clock, tell=on_step)
+    report = preflight.check(request, hub(client.token), asked.backend, client.clock, tell=on_step)
     report = replace(report, findings=(*asked.notes, *report.findings))
     if report.held and again.maker(client, report.makers) is None:
         report = report.refused()
@@ -210,36 +122,36 @@ def check(
 
 
 def plan(
-    client: Client, checked: Checked, on_progress: Report = silent
+    client: Client, checked: Checked, on_progress: OnProgress = silent
 ) -> Planned | AlreadyDone | Refused:
     """Pack the data and return what would be sent; nothing is created. Raises `PlanRefused`."""
-    with _packed(checked, on_progress) as packed:
-        request = packed.request()
-        shown = Plan(checked.asked.shown, packed.package, packed.order(), request)
-        return _made_before(client, packed) or Planned(checked.report, shown)
+    with packed(checked.asked, checked.report, on_progress) as job:
+        request = job.request()
+        shown = Plan(checked.asked.shown, job.package, job.order(), request)
+        return _made_before(client, job) or Planned(checked.report, shown)
 
 
 def submit(
-    client: Client, checked: Checked, on_progress: Report = silent
+    client: Client, checked: Checked, on_progress: OnProgress = silent
 ) -> Submitted | AlreadyDone | Refused:
     """Pack, send and launch a checked job, exactly once.
 
     Interrupted anywhere, the same call goes on where it stopped. Raises `HubtrainError`.
     """
     asked = checked.asked
-    with _packed(checked, on_progress) as packed:
-        packed.request()  # what the backend cannot do is refused here
-        if made := _made_before(client, packed):
+    with packed(checked.asked, checked.report, on_progress) as job:
+        job.request()  # what the backend cannot do is refused here
+        if made := _made_before(client, job):
             return made
         records = client.records  # before anything is sent: without a record nothing is launched
-        order = packed.order(packed.send(client, on_progress))
+        order = job.order(job.send(client, on_progress))
         return submit_order(
             order,
             asked.backend,
             asked.secrets,
             records=records,
             clock=client.clock,
-            report=on_progress,
+            on_progress=on_progress,
         )
 
 
@@ -263,37 +175,12 @@ def watch(
     return watching.follow(timeout)
 
 
-def _made_before(client: Client, packed: _Packed) -> AlreadyDone | Refused | None:
+def _made_before(client: Client, job: Packed) -> AlreadyDone | Refused | None:
     """Return what is to be said of a job in whose place a model lies already; else none."""
-    report = packed.report
+    report = job.report
     if not report.held:
         return None
-    made = again.same(client, report.makers, packed.order())
+    made = again.same(client, report.makers, job.order())
     if made is None:
         return Refused(report.refused(), tuple(held.finding for held in report.held))
     return AlreadyDone(made) if made.story.state.final else None
-
-
-@contextmanager
-def _packed(checked: Checked, on_progress: Report) -> Iterator[_Packed]:
-    """Yield the job with its data packed in a folder that is gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="hubtrain-", dir=_scratch()))
-    asked, report = checked.asked, checked.report
-    try:
-        package = shipping.package(report.source, asked.params, folder, on_progress)
-        yield _Packed(asked, report, package)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _scratch() -> Path:
-    folder = home() / "scratch"
-    try:
-        make_private(home())
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise HubtrainError(
-            f"cannot write in {home()}: {error.strerror}.",
-            fix="Make room there, or set HUBTRAIN_HOME to another folder.",
-        ) from error
-    return folder

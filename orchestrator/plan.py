@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backends.base import Request
+from backends.base import LaunchRequest
 from orchestrator.data.package import Package
 from orchestrator.jobs.submit import Order
 from orchestrator.settings.layers import FLAGS, Settings
@@ -34,7 +34,7 @@ class Plan:
     settings: tuple[Value, ...]
     package: Package
     order: Order
-    request: Request
+    request: LaunchRequest
 
     def lines(self) -> Iterator[str]:
         """Yield the plan as people read it."""

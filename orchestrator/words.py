@@ -6,27 +6,10 @@ import errno
 from collections.abc import Sequence
 from datetime import datetime
 
+from worker.duration import roughly
+
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time: `0.6 s`, `42 s`, `19 min 04 s`, `2 h 05 min`, `3 d 4 h`."""
-    if seconds < 10:  # noqa: PLR2004
-        return f"{seconds:.1f} s"
-    if seconds < _MINUTE:
-        return f"{seconds:.0f} s"
-    if seconds < _HOUR:
-        return f"{seconds // _MINUTE:.0f} min {seconds % _MINUTE:02.0f} s"
-    if seconds < _DAY:
-        return f"{seconds // _HOUR:.0f} h {seconds % _HOUR // _MINUTE:02.0f} min"
-    return f"{seconds // _DAY:.0f} d {seconds % _DAY // _HOUR:.0f} h"
-
-
-def roughly(seconds: float) -> str:
-    """Return a length of time to a minute or so: `42 s`, `9 min`, `2 h 05 min`."""
-    return f"{seconds / _MINUTE:.0f} min" if _MINUTE <= seconds < _HOUR else duration(seconds)
 
 
 def ago(then: datetime, now: datetime) -> str:

@@ -17,6 +17,7 @@ from standins.script import START, Hurried
 from tiny_llm import chats, write_model, write_rows
 
 import hubtrain
+from hubtrain import _arguments
 from orchestrator.jobs.client import Client
 from worker.contract import (
     DataRef,
@@ -134,8 +135,27 @@ def test_a_refused_job_carries_its_report_and_nothing_is_created(
     with pytest.raises(hubtrain.CheckFailed) as raised:
         hubtrain.train("llm-sft", **settings)
     assert "no.csv" in str(raised.value) and not raised.value.report.ok
+    assert "--" not in str(raised.value) + "".join(f.fix for f in report.findings)
     assert hubtrain.jobs(refresh=False) == []
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "called"),
+    [
+        ("--overwrite, or another --project-name", "overwrite=True, or another project_name"),
+        ("--batch-size 4 --peft --quantization int4", 'batch_size=4 peft=True quantization="int4"'),
+        ("--no-peft", "peft=False"),
+        ("--model with one that does", "model with one that does"),
+        ("hf upload OWNER/NAME m, then --model OWNER/NAME", None),
+        ("more rows, or leave --valid-split out", "more rows, or leave valid_split out"),
+        ("hf download d --local-dir d", "hf download d --local-dir d"),
+        ("Run the same command again.", "Run the same call again."),
+    ],
+)
+def test_what_to_type_next_is_said_as_arguments(typed: str, called: str | None) -> None:
+    expected = called or 'hf upload OWNER/NAME m, then model="OWNER/NAME"'
+    assert _arguments.fix(typed) == expected
 
 
 def test_the_page_says_what_the_docstrings_say() -> None:
@@ -166,17 +186,17 @@ def test_an_installed_hubtrain_has_it(tmp_path: Path) -> None:
     source, installed, empty = tmp_path / "source", tmp_path / "installed", tmp_path / "empty"
     empty.mkdir()
     source.mkdir()
-    for name in ("orchestrator", "worker", "backends", "localhub", "space_template"):
+    for name in ("hubtrain", "orchestrator", "worker", "backends", "localhub", "space_template"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, source / name, ignore=ignored)
-    for name in ("hubtrain.py", "pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, "--target", str(installed), str(source)], check=True)
     code = (
         f"import sys; sys.path.insert(0, {str(installed)!r})\n"
         "import hubtrain, orchestrator; print(hubtrain.__file__, orchestrator.__file__)\n"
-        "print(hubtrain.jobs(refresh=False), hubtrain.Report)"
+        "print(hubtrain.jobs(refresh=False), hubtrain.CheckReport)"
     )
     told = subprocess.run(
         [sys.executable, "-P", "-c", code],

@@ -21,7 +21,7 @@ import backends
 import worker.tasks
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("orchestrator", "worker", "backends", "localhub", "space_template")
+ROOMS = ("hubtrain", "orchestrator", "worker", "backends", "localhub", "space_template")
 HEAVY = {
     "accelerate",
     "bitsandbytes",
@@ -45,6 +45,7 @@ MAY_IMPORT = {
     "worker.params": ("worker.facts", "worker.finding"),
     "worker.clock": (),
     "worker.home": (),
+    "worker.duration": (),
     "worker.markdown": (),
     "worker.paths": ("worker.contract", "worker.home"),
     "worker.nearest": (),
@@ -100,7 +101,7 @@ MAY_IMPORT = {
         "worker.nearest",
     ),
     "orchestrator": (),
-    "orchestrator.words": (),
+    "orchestrator.words": ("worker.duration",),
     "orchestrator.settings": (*BELOW, "orchestrator.settings"),
     "orchestrator.data": (*BELOW, "orchestrator.data"),
     "orchestrator.preflight": (
@@ -123,7 +124,7 @@ MAY_IMPORT = {
         "orchestrator.settings",
         "orchestrator.words",
     ),
-    "orchestrator.flow": (
+    "orchestrator.asked": (
         *BELOW,
         "orchestrator.data",
         "orchestrator.jobs",
@@ -131,7 +132,25 @@ MAY_IMPORT = {
         "orchestrator.preflight",
         "orchestrator.settings",
     ),
+    "orchestrator.flow": (
+        *BELOW,
+        "orchestrator.data",
+        "orchestrator.jobs",
+        "orchestrator.asked",
+        "orchestrator.plan",
+        "orchestrator.preflight",
+        "orchestrator.settings",
+    ),
     "orchestrator.terminal": (*BELOW, "orchestrator"),
+    "hubtrain": (
+        *BELOW,
+        "hubtrain",
+        "orchestrator.flow",
+        "orchestrator.jobs",
+        "orchestrator.asked",
+        "orchestrator.preflight",
+        "orchestrator.settings",
+    ),
     "localhub": ("localhub",),
     "space_template": (),
 }
@@ -235,7 +254,7 @@ def test_every_import_follows_the_arrows() -> None:
 def test_nothing_imports_a_surface() -> None:
     wrong = [
         at(path, line, name)
-        for path, tree in sources(*ROOMS, "hubtrain.py").items()
+        for path, tree in sources(*ROOMS).items()
         for line, name in imports(tree, package_of(path))
         for surface in SURFACES
         if within(name, surface) and not within(module_of(path), surface)
@@ -366,7 +385,7 @@ def test_only_hosts_know_where_the_worker_runs() -> None:
 def test_whose_token_it_is_is_asked_in_one_place() -> None:
     asking = [
         at(path, node.lineno, "asks whose token it is; `worker.account.who` does, and types it")
-        for path, tree in sources("orchestrator", "backends", "worker", "hubtrain.py").items()
+        for path, tree in sources("orchestrator", "backends", "worker", "hubtrain").items()
         if module_of(path) != "worker.account"
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr == "whoami"

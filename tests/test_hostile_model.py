@@ -11,7 +11,7 @@ import pytest
 from standins.preflight import CHATS, Impatient, errors, model, only_error, said
 
 import backends
-from orchestrator.preflight import Report, Request, check
+from orchestrator.preflight import CheckReport, JobRequest, check
 from orchestrator.preflight.inspecting import Budget
 from orchestrator.settings.job import JobSettings
 from worker.tasks.llm import TASK
@@ -20,7 +20,7 @@ LOOP = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% end
 SWELL = "{% set ns = namespace(x='x' * 1000000) %}" + "{% set ns.x = ns.x ~ ns.x %}" * 14
 
 
-def looked(tmp_path: Path, template: str, budget: Budget | None = None, **how: Any) -> Report:
+def looked(tmp_path: Path, template: str, budget: Budget | None = None, **how: Any) -> CheckReport:
     """Check a job of this machine whose model has this chat template."""
     folder = tmp_path / "mine"
     if not folder.exists():
@@ -30,7 +30,7 @@ def looked(tmp_path: Path, template: str, budget: Budget | None = None, **how: A
     if not data.exists():
         data.write_text(CHATS)
     settings = {"model": str(folder), "data_path": str(data), "trainer": "sft", "peft": True}
-    request = Request(
+    request = JobRequest(
         task=TASK,
         params=TASK.params(**settings | how),
         project="bot",

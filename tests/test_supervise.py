@@ -36,11 +36,12 @@ from worker.contract import (
     fold,
     from_line,
 )
+from worker.duration import roughly
 from worker.hardware import parse_bytes
 from worker.output import MANIFEST_FILE, made_by
 from worker.redact import HIDDEN, Redactor
 from worker.supervise.journal import Journal, read_events
-from worker.supervise.watchdog import Vitals, in_words, verdict
+from worker.supervise.watchdog import Vitals, verdict
 
 ROOT = Path(__file__).parent.parent
 
@@ -379,7 +380,7 @@ def test_the_watchdog_decides(vitals: Vitals, price: float, reason: EndReason | 
     [(0, "0 s"), (0.4, "0.4 s"), (40, "40 s"), (540, "9 min"), (7500, "2 h 05 min")],
 )
 def test_durations_in_words(seconds: float, words: str) -> None:
-    assert in_words(seconds) == words
+    assert roughly(seconds) == words
 
 
 @pytest.mark.parametrize(

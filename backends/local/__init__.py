@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
-from backends.base import Backend, Flavor, Report, Status, silent, spec_in
+from backends.base import Backend, Flavor, OnProgress, Status, silent, spec_in
 from backends.errors import BackendError, JobGone, LaunchFailed, PlanRefused
 from backends.handle import Handle
 from backends.local.machine import this_machine
@@ -58,7 +58,7 @@ class Local(Backend[LocalRequest]):
         return LocalRequest(RunFolder.of(job.job_id), (sys.executable, "-P", "-m", "worker"), job)
 
     def launch(
-        self, request: LocalRequest, secrets: Mapping[str, str], report: Report = silent
+        self, request: LocalRequest, secrets: Mapping[str, str], on_progress: OnProgress = silent
     ) -> Handle:
         """Start the process, unless this job has been started before."""
         folder = request.folder

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from backends.base import Backend, Flavor, Found, Need, Report, Status, silent, spec_in
+from backends.base import Backend, Flavor, Found, Need, OnProgress, Status, silent, spec_in
 from backends.errors import BackendError, JobGone
 from backends.handle import Handle
 from backends.spaces import logs
@@ -91,10 +91,10 @@ class Spaces(Backend[SpaceRequest]):
         return plan(job)
 
     def launch(
-        self, request: SpaceRequest, secrets: Mapping[str, str], report: Report = silent
+        self, request: SpaceRequest, secrets: Mapping[str, str], on_progress: OnProgress = silent
     ) -> Handle:
         """Create the Space, send its files, and request its hardware, in this order."""
-        Launch(self.api, request, secrets, self.clock, report).run()
+        Launch(self.api, request, secrets, self.clock, on_progress).run()
         return Handle(self.name, request.repo_id)
 
     def find(self, request: SpaceRequest) -> Handle | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from backends.base import Report
+from backends.base import OnProgress
 from backends.errors import LaunchFailed
 from backends.spaces.request import FREE, JOB_VARIABLE, SpaceRequest
 from worker.clock import Clock
@@ -32,7 +32,7 @@ class Launch:
     request: SpaceRequest
     secrets: Mapping[str, str]
     clock: Clock
-    report: Report
+    on_progress: OnProgress
     made: bool = False
     """Whether there may be a Space that this launch, and no other, brought into being."""
 
@@ -57,14 +57,14 @@ class Launch:
         return self._is_ours() and self._has_files() and self._has_hardware()
 
     def _run(self) -> None:
-        self.report("creating the Space", None)
+        self.on_progress("creating the Space", None)
         if not self._is_ours():
             self._once(self._create, self._is_ours)
-        self.report(f"sending {len(self.request.files)} files", None)
+        self.on_progress(f"sending {len(self.request.files)} files", None)
         if not self._has_files():
             self._once(self._commit, self._has_files)
         if not self._has_hardware():
-            self.report(f"requesting {self.request.flavor}", None)
+            self.on_progress(f"requesting {self.request.flavor}", None)
             self._once(self._rent, self._has_hardware)
 
     def _once(self, act: Callable[[], None], done: Callable[[], bool]) -> None:

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le
 
 import worker
-from backends.base import Backend, Flavor, Report, Status, silent, spec_in
+from backends.base import Backend, Flavor, OnProgress, Status, silent, spec_in
 from backends.errors import BackendError, JobGone, LaunchFailed
 from backends.handle import Handle
 from backends.local.run import RunFolder
@@ -79,12 +79,12 @@ class Shed(Backend[ShedRequest]):
         return ShedRequest(job, ("nice", "-n", nice, sys.executable, "-P", "-m", "worker"))
 
     def launch(
-        self, request: ShedRequest, secrets: Mapping[str, str], report: Report = silent
+        self, request: ShedRequest, secrets: Mapping[str, str], on_progress: OnProgress = silent
     ) -> Handle:
         """Start the process, unless this job has been started: of two launches, one does."""
         folder = request.folder
         folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        report("opening the shed", None)
+        on_progress("opening the shed", None)
         for _ in range(100):
             if folder.started:
                 return Handle(self.name, request.job.job_id)

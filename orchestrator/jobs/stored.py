@@ -63,12 +63,15 @@ def readers(client: Client, repo_id: str) -> list[str]:
     return [r.job_id for r in reading if not client.refreshed(r).story.state.final]
 
 
-def discard(client: Client, repo_id: str) -> None:
-    """Delete a dataset of packed data; one that is gone is no error. Raises `HubError`."""
+def discard(client: Client, repo_id: str) -> bool:
+    """Delete a dataset of packed data, and return whether it was there. Raises `HubError`."""
     if not is_packed(repo_id):
         raise ValueError(f"{repo_id} was not made by hubtrain")
-    remove = partial(hub(client.token).delete_repo, repo_id, repo_type="dataset", missing_ok=True)
-    patiently(f"removing the dataset {repo_id}", remove, client.clock)
+    remove = partial(hub(client.token).delete_repo, repo_id, repo_type="dataset")
+    with suppress(NotThere):
+        patiently(f"removing the dataset {repo_id}", remove, client.clock)
+        return True
+    return False
 
 
 def _names(api: Any, owner: str) -> list[str]:

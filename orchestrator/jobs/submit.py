@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backends.base import Backend, Report, silent
+from backends.base import Backend, OnProgress, silent
 from backends.errors import LaunchFailed, PlanRefused
 from backends.handle import Handle
 from orchestrator.jobs.records import Record, Records
@@ -96,7 +96,7 @@ def submit(
     *,
     records: Records,
     clock: Clock,
-    report: Report = silent,
+    on_progress: OnProgress = silent,
 ) -> Submitted:
     """Record and launch `order`, or find the launch that an earlier, interrupted call made.
 
@@ -108,7 +108,7 @@ def submit(
     if known is not None:
         return Submitted(record, Handle.parse(known), existed=True)
     try:
-        handle = backend.launch(backend.plan(record.spec), secrets, report)
+        handle = backend.launch(backend.plan(record.spec), secrets, on_progress)
     except (LaunchFailed, PlanRefused) as error:  # nothing of it is left: the next try is a new job
         records.add(record.job_id, [_failed(error, clock)])
         raise

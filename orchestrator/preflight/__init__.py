@@ -21,10 +21,10 @@ from orchestrator.preflight.estimate import Estimate
 from orchestrator.preflight.inspecting import Budget, Inspector
 from orchestrator.preflight.lookup import find_model, is_folder
 from orchestrator.preflight.machine import Choice, check_machine
-from orchestrator.preflight.model import NONE_NEEDED, BaseModel, Found, check_model
+from orchestrator.preflight.model import NONE_NEEDED, BaseModel, FoundModel, check_model
 from orchestrator.preflight.project import allowed, check_output, check_project, is_repo_id
-from orchestrator.preflight.report import Facts, Findings, Held, Report
-from orchestrator.preflight.request import Request
+from orchestrator.preflight.report import CheckReport, Facts, Findings, Held
+from orchestrator.preflight.request import JobRequest
 from orchestrator.preflight.settings import check_settings
 from worker.account import Account, who
 from worker.clock import Clock
@@ -37,18 +37,18 @@ from worker.task import DataReport
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-__all__ = ["Estimate", "Facts", "Findings", "Held", "Report", "Request", "check"]
+__all__ = ["CheckReport", "Estimate", "Facts", "Findings", "Held", "JobRequest", "check"]
 
 
 def check(
-    request: Request,
+    request: JobRequest,
     hub: HfApi | None,
     backend: Backend[Any],
     clock: Clock,
     *,
     budget: Budget = Budget(),  # noqa: B008 (frozen)
     tell: Callable[[str], None] = unheard,
-) -> Report:
+) -> CheckReport:
     """Return what can be known of a job before it costs anything. Raises nothing of the user's.
 
     `budget` is what a look at the examples may take of this machine; `tell` is told, from several
@@ -59,7 +59,7 @@ def check(
         checking = _Check(request, hub, backend, clock, pool, inspector, Doing(tell))
         facts = checking.run()
     found = checking.findings
-    report = Report(
+    report = CheckReport(
         findings=found.in_order(),
         seconds=clock.monotonic() - started,
         facts=None if found.wrong else facts,
@@ -72,7 +72,7 @@ def check(
 class _Check:
     """One check: its parts in flight, and what they have found so far."""
 
-    request: Request
+    request: JobRequest
     hub: HfApi | None
     backend: Backend[Any]
     clock: Clock
@@ -171,7 +171,7 @@ class _Check:
         with self.doing(f"model {params.model}"):
             return check_model(look, partial(task.suits, params), trusted, task.model_reads)
 
-    def _look_for_model(self, account: Future[Account | None]) -> Found:
+    def _look_for_model(self, account: Future[Account | None]) -> FoundModel:
         name = self.request.params.model
         user, reads = partial(_name_of, account), self.request.task.model_reads
         found = find_model(name, user, self.hub, self.clock, reads)

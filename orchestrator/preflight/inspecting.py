@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.words import duration, size
+from orchestrator.words import size
+from worker.duration import duration
 from worker.errors import BadConfig, BadData, HubtrainError
 from worker.inspecting import Question
 from worker.splits import Split

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.preflight.model import SMALL_FILES, Found
+from orchestrator.preflight.model import SMALL_FILES, FoundModel
 from worker.clock import Clock
 from worker.contract import ModelRef
 from worker.errors import BadConfig, GatedModel, HubError, NotThere
@@ -38,7 +38,7 @@ def find_model(
     hub: HfApi | None,
     clock: Clock,
     reads: Sequence[str] = (),
-) -> Found:
+) -> FoundModel:
     """Return the model that `--model` names, wherever it is, with the small files it `reads`."""
     if is_folder(name):
         return in_folder(name, reads)
@@ -47,7 +47,7 @@ def find_model(
     return on_hub(name, user, hub, clock, reads)
 
 
-def in_folder(name: str, reads: Sequence[str] = ()) -> Found:
+def in_folder(name: str, reads: Sequence[str] = ()) -> FoundModel:
     """Return the model in a folder. Raises `BadConfig` if there is none."""
     folder = Path(name).expanduser().resolve()
     if not folder.is_dir():
@@ -55,7 +55,7 @@ def in_folder(name: str, reads: Sequence[str] = ()) -> Found:
     shards = sorted(folder.glob("*.safetensors"))
     weights = shards or [p for p in folder.iterdir() if p.suffix in WEIGHTS]
     headers = [_header(shard) for shard in shards]
-    return Found(
+    return FoundModel(
         ref=ModelRef(name=str(folder)),
         parameters=_summed(headers),
         stored_bytes=sum(p.stat().st_size for p in weights),
@@ -97,7 +97,7 @@ def on_hub(
     hub: HfApi,
     clock: Clock,
     reads: Sequence[str] = (),
-) -> Found:
+) -> FoundModel:
     """Return the model of a repo, pinned. Raises `NotThere`, `GatedModel`, `HubError`.
 
     `user` says whose token it is, for messages.
@@ -112,7 +112,7 @@ def on_hub(
     if info.gated:
         _check_gate(name, user, hub, clock)
     sizes = {s.rfilename: s.size or 0 for s in info.siblings or []}
-    return Found(
+    return FoundModel(
         ref=ModelRef(name=info.id, revision=info.sha),
         parameters=_parameters(info, sizes, hub),
         stored_bytes=_weights(sizes),

@@ -20,9 +20,10 @@ from orchestrator.preflight.estimate import (
 )
 from orchestrator.preflight.model import BaseModel
 from orchestrator.preflight.report import Findings
-from orchestrator.preflight.request import Request
-from orchestrator.words import money, roughly
+from orchestrator.preflight.request import JobRequest
+from orchestrator.words import money
 from worker.contract import Limits
+from worker.duration import roughly
 from worker.task import DataReport, Footprint
 
 PATIENCE_MINUTES = 12 * 60
@@ -56,7 +57,7 @@ class Choice:
 
 
 def check_machine(
-    request: Request,
+    request: JobRequest,
     model: BaseModel,
     data: DataReport,
     flavors: Sequence[Flavor],
@@ -91,7 +92,7 @@ def check_machine(
     return chosen, findings
 
 
-def _work(request: Request, model: BaseModel, data: DataReport) -> Work:
+def _work(request: JobRequest, model: BaseModel, data: DataReport) -> Work:
     task, params = request.task, request.params
     return Work(
         flops=task.flops(params, model.facts, data),
@@ -202,7 +203,7 @@ def _say_alternative(chosen: Choice, fitting: Sequence[Choice], findings: Findin
         findings.ok("price", f"{other.flavor.name} would fit too: {_about(other)}")
 
 
-def _unable(request: Request, flavor: Flavor, backend: Backend[Any]) -> tuple[str, str] | None:
+def _unable(request: JobRequest, flavor: Flavor, backend: Backend[Any]) -> tuple[str, str] | None:
     """Return why a machine is not one for this job, and what to type."""
     if flavor.accelerators and backend.bills and not request.task.uses_accelerators:
         text = f"{flavor.name} is paid for its {flavor.accelerator}, and {request.task.name} trains"

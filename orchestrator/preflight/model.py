@@ -28,7 +28,7 @@ TOKENIZER = "tokenizer.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundModel:
     """A model as it lies in a repo or a folder."""
 
     ref: ModelRef
@@ -84,7 +84,7 @@ NONE_NEEDED = BaseModel(None, NO_MODEL)
 
 
 def check_model(
-    look: Callable[[], Found],
+    look: Callable[[], FoundModel],
     suits: Callable[[ModelFacts], None],
     trust_remote_code: bool,
     reads: Sequence[str] = (),
@@ -107,7 +107,7 @@ def check_model(
     return model, findings
 
 
-def _described(found: Found, findings: Findings) -> BaseModel:
+def _described(found: FoundModel, findings: Findings) -> BaseModel:
     config = _config(found)
     parameters, width = _size(found, config)
     template = found.files.get("chat_template.jinja")
@@ -128,7 +128,7 @@ def _described(found: Found, findings: Findings) -> BaseModel:
     return BaseModel(found.ref, facts, stored, found.files.get(TOKENIZER), found.tensors)
 
 
-def _config(found: Found) -> dict[str, Any]:
+def _config(found: FoundModel) -> dict[str, Any]:
     name = found.ref.name
     if "config.json" in found.files:
         return found.read("config.json")
@@ -141,7 +141,7 @@ def _config(found: Found) -> dict[str, Any]:
     raise BadConfig(f"{name} has no config.json, so it is no model that transformers can load.")
 
 
-def _size(found: Found, config: Mapping[str, Any]) -> tuple[int, float]:
+def _size(found: FoundModel, config: Mapping[str, Any]) -> tuple[int, float]:
     """Return the number of parameters and the bytes of each, as stored."""
     total = sum(found.parameters.values())
     if total:

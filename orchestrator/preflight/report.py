@@ -52,7 +52,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CheckReport:
     """Everything that was found, in display order."""
 
     findings: tuple[Finding, ...]
@@ -70,7 +70,7 @@ class Report:
         """Jobs that put there what is in the model's place; none for what cannot be told."""
         return {one.job_id for one in self.held}
 
-    def refused(self) -> Report:
+    def refused(self) -> CheckReport:
         """Return the report of a job that must not write over what is there."""
         found = in_order([*self.findings, *(one.finding for one in self.held)])
         return replace(self, findings=found, facts=None, held=())

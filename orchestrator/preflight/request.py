@@ -11,7 +11,7 @@ from worker.task import Task
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class JobRequest:
     """A job as its user wants it, settings validated and nothing looked up yet."""
 
     task: Task[Any]

@@ -12,11 +12,11 @@ from backends.base import Backend
 from orchestrator.preflight.lookup import is_folder
 from orchestrator.preflight.model import BaseModel
 from orchestrator.preflight.report import Findings
-from orchestrator.preflight.request import Request
+from orchestrator.preflight.request import JobRequest
 from worker.facts import Circumstances
 
 
-def check_settings(request: Request, backend: Backend[Any], model: BaseModel | None) -> Findings:
+def check_settings(request: JobRequest, backend: Backend[Any], model: BaseModel | None) -> Findings:
     """Return what there is to say about the settings, with the base model where it was found."""
     name = str(getattr(request.params, "model", ""))
     based = model is not None and model.ref is not None

@@ -13,8 +13,9 @@ from typing import Any
 import backends
 import worker.tasks
 from orchestrator.jobs.records import Record
-from orchestrator.words import duration, money, size
+from orchestrator.words import money, size
 from worker.contract import EndReason, JobSpec, Machine, State, Story
+from worker.duration import duration
 from worker.hubclient import endpoint
 from worker.task import Task
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.preflight.lookup import find_model, in_folder
-from orchestrator.preflight.model import Found, check_model
+from orchestrator.preflight.model import FoundModel, check_model
 from orchestrator.settings.layers import Settings
 from orchestrator.terminal.desk import Desk
-from orchestrator.words import duration
 from worker.clock import Clock
 from worker.common import Asking
 from worker.contract import ModelRef
+from worker.duration import duration
 from worker.environment import environment
 from worker.errors import BadConfig, GatedModel, HubtrainError, HubUnreachable
 from worker.hubclient import endpoint, hub
@@ -84,7 +84,9 @@ def _asked(task: Task[Any], asked: object, environ: Mapping[str, str], seconds: 
     raise (BadConfig if told["mendable"] else HubtrainError)(told["message"], fix=told["fix"])
 
 
-def _check(model: str, task: Task[Any], look: Callable[[str], Found], *, trusted: bool) -> None:
+def _check(
+    model: str, task: Task[Any], look: Callable[[str], FoundModel], *, trusted: bool
+) -> None:
     """Raise what the check before a training would say of the model, or of an adapter's base."""
     _, findings = check_model(lambda: _whole(model, look), task.can_answer, trusted)
     for finding in findings.in_order():
@@ -92,7 +94,7 @@ def _check(model: str, task: Task[Any], look: Callable[[str], Found], *, trusted
             raise BadConfig(finding.text, fix=finding.fix)
 
 
-def _whole(name: str, look: Callable[[str], Found]) -> Found:
+def _whole(name: str, look: Callable[[str], FoundModel]) -> FoundModel:
     """Return the model, or the base of the adapter, of that name."""
     found = look(name)
     base = found.adapter_of
@@ -119,7 +121,7 @@ class _Look:
     reads: tuple[str, ...]
     offline: bool = False
 
-    def __call__(self, name: str) -> Found:
+    def __call__(self, name: str) -> FoundModel:
         try:
             return find_model(name, lambda: None, self.hub, self.clock, self.reads)
         except HubUnreachable:

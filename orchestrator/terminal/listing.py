@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from orchestrator.jobs.records import Record
-from orchestrator.words import ago, clock_time, money, roughly
+from orchestrator.words import ago, clock_time, money
+from worker.duration import roughly
 
 NOTHING = "-"
 

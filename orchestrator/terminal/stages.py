@@ -12,15 +12,16 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 import backends
 from orchestrator.jobs.records import Record
-from orchestrator.words import money, roughly
+from orchestrator.words import money
 from worker.clock import Clock
+from worker.duration import roughly
 
 QUIET_SECONDS = 15.0
 """Longest silence in a pipe while something goes on."""
 
 
 class Stages:
-    """Long work in named stages, one after the other. Calling it is a `Report`."""
+    """Long work in named stages, one after the other. It is called as an `OnProgress`."""
 
     clock: Clock
 

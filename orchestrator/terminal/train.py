@@ -12,7 +12,8 @@ from orchestrator.settings.layers import Settings
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import MENDABLE
 from orchestrator.terminal.follow import close, detachable, follow, unlaunched
-from orchestrator.words import count, duration
+from orchestrator.words import count
+from worker.duration import duration
 from worker.task import Finding, Task
 
 

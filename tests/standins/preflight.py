@@ -10,7 +10,7 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 import backends
-from orchestrator.preflight import Report, Request, check
+from orchestrator.preflight import CheckReport, JobRequest, check
 from orchestrator.settings.job import JobSettings
 from standins.localhub import HubServer
 from worker.clock import SystemClock
@@ -100,12 +100,12 @@ class Asking:
         secrets: tuple[str, ...] = (),
         output: Path | None = None,
         **settings: Any,
-    ) -> Report:
+    ) -> CheckReport:
         token = token or (self.hub.tokens[user] if user else None)
         values = {"model": "ann/small", "data_path": str(self.data), "trainer": "sft", "peft": True}
         own = {"project_name": project, "push_to_hub": backend == "spaces"} | (job or {})
         made = JobSettings(**own)
-        request = Request(
+        request = JobRequest(
             task=TASK,
             params=TASK.params(**values | settings),
             project=project,
@@ -121,16 +121,16 @@ class Asking:
         return check(request, client(token), backends.load(backend)(token, clock), clock)
 
 
-def errors(report: Report) -> list[Finding]:
+def errors(report: CheckReport) -> list[Finding]:
     return [f for f in report.findings if f.level == "error"]
 
 
-def only_error(report: Report) -> Finding:
+def only_error(report: CheckReport) -> Finding:
     wrong = errors(report)
     assert len(wrong) == 1, wrong
     assert not report.ok
     return wrong[0]
 
 
-def said(report: Report, topic: str) -> str:
+def said(report: CheckReport, topic: str) -> str:
     return "\n".join(f"{f.text} {f.fix}".strip() for f in report.findings if f.topic == topic)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from backends.base import Backend, Flavor, Found, Report, Status, silent
+from backends.base import Backend, Flavor, Found, OnProgress, Status, silent
 from backends.errors import JobGone
 from backends.handle import Handle
 from worker.contract import Event, JobSpec, marked
@@ -92,7 +92,9 @@ class Scripted(Backend[Any]):
     def plan(self, job: JobSpec) -> Any:
         return job
 
-    def launch(self, request: Any, secrets: Mapping[str, str], report: Report = silent) -> Handle:
+    def launch(
+        self, request: Any, secrets: Mapping[str, str], on_progress: OnProgress = silent
+    ) -> Handle:
         return Handle("spaces", f"ann/p-{request.job_id}")
 
     def find(self, request: Any) -> Handle | None:

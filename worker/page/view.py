@@ -12,9 +12,9 @@ from html import escape
 from typing import Any
 
 from worker.contract import Event, JobSpec, Progress, State, Story, fold
+from worker.duration import roughly
 from worker.page.chart import Line, chart
 from worker.supervise.resources import Usage
-from worker.supervise.watchdog import in_words
 
 _WORDS = {
     State.CREATED: "Starting",
@@ -63,7 +63,7 @@ def answer(view: View) -> str:
     """Return the first thing to read: how it goes, how far it is, what it cost."""
     story = view.story
     reason = f" ({story.reason})" if story.state.final and story.reason not in {None, "ok"} else ""
-    took = in_words(story.seconds(view.now)) if story.started_at else ""
+    took = roughly(story.seconds(view.now)) if story.started_at else ""
     joined = (
         " in " if story.state is State.SUCCEEDED else " after " if story.state.final else " for "
     )
@@ -185,7 +185,7 @@ def _told(view: View) -> Iterable[tuple[str, str]]:
     if progress:
         yield "Step", f"{progress.step:,} of {progress.total_steps:,}"
         if progress.eta_seconds is not None and not story.state.final:
-            yield "Left", in_words(progress.eta_seconds)
+            yield "Left", roughly(progress.eta_seconds)
     for name, label in (("loss", "Loss"), ("valid_loss", "Validation loss")):
         if name in story.metrics:
             yield label, f"{story.metrics[name]:.4g}"

@@ -8,9 +8,9 @@ does not end the job.
 from __future__ import annotations
 
 from worker.contract import EndReason
+from worker.duration import roughly
 from worker.errors import HubError, HubtrainError
 from worker.supervise.live import Live
-from worker.supervise.watchdog import in_words
 
 LOOK_SECONDS = 5.0
 GIVE_UP_SECONDS = 1800.0
@@ -51,7 +51,7 @@ def _current(live: Live) -> str | None:
 
 def _never_came(flavor: str | None, current: str | None) -> HubtrainError:
     return HubtrainError(
-        f"{flavor} did not come within {in_words(GIVE_UP_SECONDS)}; this is {current}.",
+        f"{flavor} did not come within {roughly(GIVE_UP_SECONDS)}; this is {current}.",
         fix="Run the job again later, or on other hardware.",
         reason=EndReason.PROVIDER,
     )

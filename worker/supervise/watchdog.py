@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worker.contract import EndReason, Failed, Limits, Stopped
+from worker.duration import roughly
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ def verdict(vitals: Vitals, limits: Limits, usd_per_hour: float) -> Failed | Sto
     if vitals.now - vitals.last_event >= limits.hang_seconds:
         return Failed(
             reason=EndReason.HUNG,
-            message=f"The trainer said nothing for {in_words(limits.hang_seconds)}.",
+            message=f"The trainer said nothing for {roughly(limits.hang_seconds)}.",
         )
     return None
 
@@ -33,7 +34,7 @@ def limit_of(elapsed: float, limits: Limits, usd_per_hour: float) -> Stopped | N
     if limits.max_seconds is not None and elapsed >= limits.max_seconds:
         return Stopped(
             reason=EndReason.DEADLINE,
-            message=f"The time limit of {in_words(limits.max_seconds)} was reached.",
+            message=f"The time limit of {roughly(limits.max_seconds)} was reached.",
         )
     cost = elapsed / 3600 * usd_per_hour
     if limits.max_usd is not None and cost >= limits.max_usd and usd_per_hour > 0:
@@ -42,11 +43,3 @@ def limit_of(elapsed: float, limits: Limits, usd_per_hour: float) -> Stopped | N
             message=f"The money limit of ${limits.max_usd:.2f} was reached.",
         )
     return None
-
-
-def in_words(seconds: float) -> str:
-    """Return a duration as people say it: `40 s`, `9 min`, `2 h 05 min`."""
-    if seconds < 60:  # noqa: PLR2004
-        return f"{seconds:.0f} s" if seconds >= 1 or seconds == 0 else f"{seconds:.1f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"

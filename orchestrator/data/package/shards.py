@@ -24,7 +24,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from backends.base import Report, silent
+from backends.base import OnProgress, silent
 from orchestrator.data.sources import Source
 from worker.common import Data
 from worker.contract import DataRef
@@ -77,7 +77,9 @@ class _Shard:
     size: int
 
 
-def package(source: Source, params: Data, folder: Path, report: Report = silent) -> Package:
+def package(
+    source: Source, params: Data, folder: Path, on_progress: OnProgress = silent
+) -> Package:
     """Write the shards of `source` below `folder`, replacing what an earlier call left there.
 
     A dataset of the Hub is used where it is, and nothing is written. Raises `BadData` for rows
@@ -89,24 +91,24 @@ def package(source: Source, params: Data, folder: Path, report: Report = silent)
     shutil.rmtree(folder / "data", ignore_errors=True)
     (folder / "data").mkdir(parents=True)
     try:
-        return _packed(source, params, folder, report)
+        return _packed(source, params, folder, on_progress)
     except BaseException:
         shutil.rmtree(folder / "data", ignore_errors=True)
         raise
 
 
-def _packed(source: Source, params: Data, folder: Path, report: Report) -> Package:
+def _packed(source: Source, params: Data, folder: Path, on_progress: OnProgress) -> Package:
     written: dict[str, list[_Shard]] = {}
     before, total = 0, max(1, source.stored_bytes)
     for role, table in source.tables.items():
 
         def progress(share: float, table: Table = table, before: int = before) -> None:
-            report("packaging", (before + share * table.stored_bytes) / total)
+            on_progress("packaging", (before + share * table.stored_bytes) / total)
 
         limit = params.max_samples if role == "train" else None
         written[role] = table.settled(partial(_write, table, role, folder, limit, progress))
         before += table.stored_bytes
-    report("packaging", 1.0)
+    on_progress("packaging", 1.0)
     shards = [shard for group in written.values() for shard in group]
     return Package(
         folder=folder,

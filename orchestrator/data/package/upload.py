@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends.base import Report, silent
+from backends.base import OnProgress, silent
 from orchestrator.data.package.shards import Package
 from worker.clock import Clock, SystemClock
 from worker.contract import DataRef
@@ -51,7 +51,7 @@ def upload(
     package: Package,
     hub: HfApi,
     owner: str,
-    report: Report = silent,
+    on_progress: OnProgress = silent,
     clock: Clock | None = None,
 ) -> DataRef:
     """Put the package into `owner`'s namespace, unless it is there, and return where.
@@ -65,12 +65,16 @@ def upload(
     found = _look_up(repo_id, hub, clock)
     missing = _missing(package, found)
     if found is not None and not missing:
-        report("data is on the Hub already", 1.0)
+        on_progress("data is on the Hub already", 1.0)
         return _ref(package, repo_id, found.sha)
     if found is None:
         make = partial(hub.create_repo, repo_id, repo_type="dataset", private=True, exist_ok=True)
         patiently(f"making the dataset {repo_id}", make, clock)
-    return _ref(package, repo_id, _send(package, missing, repo_id, hub, report=report, clock=clock))
+    return _ref(
+        package,
+        repo_id,
+        _send(package, missing, repo_id, hub, on_progress=on_progress, clock=clock),
+    )
 
 
 def _ref(package: Package, repo_id: str, revision: str | None) -> DataRef:
@@ -114,7 +118,7 @@ def _send(
     repo_id: str,
     hub: HfApi,
     *,
-    report: Report,
+    on_progress: OnProgress,
     clock: Clock,
 ) -> str:
     """Send the shards one by one, then commit them all at once; return the commit."""
@@ -123,13 +127,13 @@ def _send(
     doing = f"uploading to {repo_id}"
     sizes = [(package.folder / name).stat().st_size for name in names]
     adding: list[CommitOperationAdd] = []
-    report("uploading", 0.0)
+    on_progress("uploading", 0.0)
     for done, name in enumerate(names):
         shard = CommitOperationAdd(name, package.folder / name)
         send = partial(hub.preupload_lfs_files, repo_id, [shard], repo_type="dataset")
         patiently(doing, send, clock)
         adding.append(shard)
-        report("uploading", 0.99 * sum(sizes[: done + 1]) / sum(sizes))
+        on_progress("uploading", 0.99 * sum(sizes[: done + 1]) / sum(sizes))
     adding.append(CommitOperationAdd("README.md", _card(package).encode()))
     commit = partial(
         hub.create_commit,
@@ -139,7 +143,7 @@ def _send(
         repo_type="dataset",
     )
     made = patiently(doing, commit, clock)
-    report("uploading", 1.0)
+    on_progress("uploading", 1.0)
     return str(made.oid)
 
 

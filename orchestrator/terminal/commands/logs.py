@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 
 import click
 
@@ -28,7 +29,7 @@ def COMMAND(job: str, following: bool, events: bool, as_json: bool) -> int:  # n
     """
     desk = Desk(as_json)
     record = desk.record(job)
-    with detachable(desk, record):
+    with detachable(desk, record) if following else nullcontext():
         watching = following and not (events or as_json)
         if not watching or record.ended:
             _print(desk, lines(desk, record, follow=following), events=events)

@@ -93,13 +93,13 @@ def _data(desk: Desk, record: Record, *, remove: bool) -> dict[str, Any]:
         return about
     try:
         used = readers(desk, repo_id)
-        if not used:
-            discard(desk, repo_id)
+        removed = not used and discard(desk, repo_id)
     except HubtrainError as error:
         desk.screen.findings([Finding("error", "data", error.message, error.fix)])
         return {**about, "problem": error.message}
     if used:
         desk.screen.say(f"  its data stays: {repo_id}, which {', '.join(used)} reads")
         return about
-    desk.screen.say(f"  and its data {repo_id}")
-    return {**about, "data_removed": True}
+    if removed:
+        desk.screen.say(f"  and its data {repo_id}")
+    return {**about, "data_removed": removed}

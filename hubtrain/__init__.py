@@ -1,0 +1,185 @@
+"""Train models on rented machines, from Python.
+
+    import hubtrain
+
+    job = hubtrain.train(
+        "llm-sft",
+        model="Qwen/Qwen3-1.7B",
+        data_path="chats.jsonl",
+        peft=True,
+        project_name="support-bot",
+        backend="spaces-a10g",
+        push_to_hub=True,
+    )
+    job.wait()
+    print(job.state, job.metrics, job.model)
+
+Settings are keyword arguments with the names of the YAML keys. Nothing is printed. A job goes on
+when this process ends; `hubtrain.job(id)` finds it from any other. What goes wrong is a
+`HubtrainError`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hubtrain._arguments import as_arguments, in_arguments
+from hubtrain._errors import CheckFailed, JobFailed, WaitTimeout
+from hubtrain._job import Job
+from orchestrator.jobs.client import Client
+from worker.contract import EndReason, State
+from worker.errors import (
+    BadConfig,
+    BadData,
+    GatedModel,
+    HubError,
+    HubtrainError,
+    HubUnreachable,
+    NotThere,
+    NoWrite,
+)
+
+if TYPE_CHECKING:
+    from backends.base import OnProgress
+    from orchestrator.asked import Asked
+    from orchestrator.preflight.report import CheckReport
+
+__all__ = [
+    "BadConfig",
+    "BadData",
+    "CheckFailed",
+    "EndReason",
+    "GatedModel",
+    "HubError",
+    "HubUnreachable",
+    "HubtrainError",
+    "Job",
+    "JobFailed",
+    "NoWrite",
+    "NotThere",
+    "State",
+    "WaitTimeout",
+    "check",
+    "job",
+    "jobs",
+    "train",
+]
+
+
+def train(
+    task: str | None = None,
+    *,
+    config: str | os.PathLike[str] | None = None,
+    token: str | None = None,
+    on_progress: OnProgress | None = None,
+    **settings: Any,
+) -> Job:
+    """Check a job, send its data and launch it; returns as soon as it is launched.
+
+    The same call again is the same job: it is found running, or, once it has succeeded, returned
+    as it ended; `overwrite=True` trains again.
+
+    Args:
+        task: The kind of training, as in `llm` or `llm-sft`; none is that of `config`.
+        config: A YAML file of settings, or its address. Settings given here win over it.
+        token: The Hub token; none is `HF_TOKEN`, or that of `hf auth login`.
+        on_progress: Called with what goes on now, and the share done (0 to 1, or none).
+        settings: Any setting of the task, the job and the backend, by its name in a file.
+
+    Raises:
+        CheckFailed: The check found something to mend; nothing was created.
+        BadConfig: A setting is unknown or has no usable value.
+        HubtrainError: Something failed on the way; the same call goes on where it stopped.
+    """
+    from backends.base import silent
+    from orchestrator import flow
+
+    with in_arguments():
+        client, asked = _asked(task, config, token, settings)
+        checked = flow.check(client, asked)
+        if isinstance(checked, flow.Refused):
+            raise CheckFailed(as_arguments(checked.report))
+        outcome = flow.submit(client, checked, on_progress or silent)
+        if isinstance(outcome, flow.Refused):
+            raise CheckFailed(as_arguments(outcome.report))
+        return Job(client, outcome.record)
+
+
+def check(
+    task: str | None = None,
+    *,
+    config: str | os.PathLike[str] | None = None,
+    token: str | None = None,
+    **settings: Any,
+) -> CheckReport:
+    """Check a job as `train` does, free and in seconds, and return all that was found.
+
+    `report.ok` says whether it may run, `report.findings` what was found (each with `level`,
+    `topic`, `text` and `fix`), `report.estimate` what it would take. Arguments are those of
+    `train`. Raises `BadConfig` if a setting is unknown or has no usable value.
+    """
+    from orchestrator import flow
+
+    with in_arguments():
+        client, asked = _asked(task, config, token, settings)
+        report = flow.check(client, asked).report
+        return as_arguments(report.refused() if report.held else report)
+
+
+def job(name: str, *, token: str | None = None, refresh: bool = True) -> Job:
+    """Return a job by its id, the start of it, its project's name, `latest`, or its handle.
+
+    A handle also finds a job that another machine launched. Its provider is asked how it is,
+    unless `refresh` is off. Raises `BadConfig` if there is no such job.
+    """
+    client = Client(given_token=token)
+    found = Job(client, client.record(name))
+    return found.refresh() if refresh else found
+
+
+def jobs(*, token: str | None = None, refresh: bool = True) -> list[Job]:
+    """Return all jobs this machine knows, newest first.
+
+    Their providers are asked how they are, unless `refresh` is off.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    client = Client(given_token=token)
+    records = client.records.all()
+    if refresh and records:
+        with ThreadPoolExecutor(8) as pool:
+            records = list(pool.map(client.refreshed, records))
+    return [Job(client, record) for record in records]
+
+
+def _asked(
+    task: str | None,
+    config: str | os.PathLike[str] | None,
+    token: str | None,
+    settings: dict[str, Any],
+) -> tuple[Client, Asked]:
+    from orchestrator import flow
+    from orchestrator.settings.configfile import read
+    from orchestrator.settings.gather import gather, task_of
+    from orchestrator.settings.layers import ARGUMENTS
+
+    file = read(os.fspath(config)) if config is not None else None
+    if task is None and file is None:
+        raise BadConfig("say which task: train('llm', …), or config='job.yml'")
+    named, extra = task_of(task, "the task") if task else task_of(file.task if file else None)
+    token = token or os.environ.get("HF_TOKEN") or (file.token() if file else None)
+    client = Client(given_token=token)
+    given = {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
+    gathered = gather(named, file, {**extra, **given}, client.accounts, source=ARGUMENTS)
+    return client, flow.ask(client, named, gathered)
+
+
+def __getattr__(name: str) -> Any:
+    """Import `CheckReport` on use: it costs more than all the rest."""
+    if name == "CheckReport":
+        from orchestrator.preflight.report import CheckReport
+
+        return CheckReport
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

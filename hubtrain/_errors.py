@@ -1,0 +1,36 @@
+"""What the Python API raises beside the errors of hubtrain itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from worker.errors import BadConfig, HubtrainError
+
+if TYPE_CHECKING:
+    from hubtrain._job import Job
+    from orchestrator.preflight.report import CheckReport
+
+
+class CheckFailed(BadConfig):
+    """The check before a job found something to mend; nothing was created."""
+
+    def __init__(self, report: CheckReport) -> None:
+        wrong = [f for f in report.findings if f.level == "error"]
+        lines = (f"{f.topic}: {f.text} {f.fix}".rstrip() for f in wrong)
+        super().__init__("\n".join(lines))
+        self.report = report
+        """All that the check found."""
+
+
+class JobFailed(HubtrainError):
+    """A job has ended, and not well. `reason` is its `EndReason`."""
+
+    def __init__(self, job: Job) -> None:
+        said = f"{job.id} {job.state} ({job.reason}): {job.message}".rstrip(": ")
+        super().__init__(said, fix=f"hubtrain logs {job.id}", reason=job.reason)
+        self.job = job
+        """The job as it ended."""
+
+
+class WaitTimeout(HubtrainError, TimeoutError):
+    """A job has not ended within the time that `wait` was given. It goes on."""

@@ -1,0 +1,182 @@
+"""A job as the Python API shows it: what is known of it, and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from hubtrain._errors import JobFailed, WaitTimeout
+from orchestrator.jobs.client import Client
+from orchestrator.jobs.records import Record
+from worker.contract import EndReason, State
+
+
+class Job:
+    """One job, as it was last known. `refresh` and `wait` ask how it is now.
+
+    Made by `train`, `job` and `jobs`.
+    """
+
+    def __init__(self, client: Client, record: Record) -> None:
+        self._client, self._record = client, record
+
+    def __repr__(self) -> str:
+        return f"<hubtrain.Job {self.id} {self.project!r} {self.state}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Job) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    @property
+    def id(self) -> str:
+        """Six characters that name the job, on this machine and in `hubtrain jobs`."""
+        return self._record.job_id
+
+    @property
+    def handle(self) -> str | None:
+        """Name that finds the job from any machine; none before it was launched."""
+        return self._record.story.handle
+
+    @property
+    def project(self) -> str:
+        """The project's name: that of the model."""
+        return self._record.spec.project
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return self._record.spec.task
+
+    @property
+    def state(self) -> State:
+        """`created`, `queued`, `running`, `succeeded`, `failed`, `cancelled` or `lost`."""
+        return self._record.story.state
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job has ended, well or not."""
+        return self.state.final
+
+    @property
+    def reason(self) -> EndReason | None:
+        """Why the job ended; none while it has not."""
+        return self._record.story.reason
+
+    @property
+    def message(self) -> str:
+        """What went wrong, in a sentence; empty if nothing did."""
+        return self._record.story.message
+
+    @property
+    def progress(self) -> float:
+        """Share of the training steps that are done, from 0 to 1."""
+        steps = self._record.story.progress
+        return steps.step / max(1, steps.total_steps) if steps else 0.0
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The last value of each measurement, such as `loss` and `valid_loss`."""
+        return dict(self._record.story.metrics)
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """All measurements in order, each with its `step`: what a curve is drawn from."""
+        return [{"step": m.step, **m.values} for m in self._record.story.history]
+
+    @property
+    def model(self) -> str | None:
+        """Repo on the Hub, or folder of this machine, that holds the model; none before."""
+        story = self._record.story
+        return story.pushed.repo_id if story.pushed else story.output
+
+    @property
+    def url(self) -> str | None:
+        """Address of the job's page; none while there is none. It may hold a key: keep it."""
+        return self._client.page(self._record)
+
+    @property
+    def cost(self) -> float:
+        """US dollars spent on its machine so far, by the provider's price."""
+        record = self._record
+        now = record.known_at(self._client.clock.now())
+        return record.story.cost(record.spec.machine.usd_per_hour, now)
+
+    @property
+    def unanswered(self) -> str:
+        """Why its provider could not be asked the last time; empty if it answered."""
+        return self._record.unanswered
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all that is known of it: the document of `hubtrain status --json`."""
+        from orchestrator.jobs.summary import summary
+
+        return summary(self._record, self._client.clock.now())
+
+    def refresh(self) -> Job:
+        """Ask once how the job is now, and return it.
+
+        If its provider does not answer the job is as it was last known, and `unanswered` says why.
+        """
+        self._record = self._client.refreshed(self._client.records.get(self.id))
+        return self
+
+    def wait(
+        self,
+        timeout: float | None = None,
+        *,
+        on_update: Callable[[Job], None] | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Job:
+        """Wait until the job has ended and its machine costs nothing; returns the job.
+
+        Whether it ended well is in `state`; `result` raises if it did not. `on_update` is called
+        with the job whenever something is new, `on_line` with every line of its output. Ctrl-C
+        leaves the job running. Raises `WaitTimeout` after `timeout` seconds.
+        """
+        from orchestrator import flow
+
+        def news(record: Record) -> None:
+            self._record = record
+            if on_update is not None:
+                on_update(self)
+
+        record = self._client.records.get(self.id)
+        if not record.settled:
+            record = flow.watch(
+                self._client, record, on_news=news, on_line=on_line, timeout=timeout
+            )
+        self._record = record
+        if not self.ended:
+            raise WaitTimeout(f"{self.id} has not ended within {timeout:g} s; it goes on.")
+        return self
+
+    def result(self, timeout: float | None = None) -> str:
+        """Wait for the job and return where its model is; raises `JobFailed` if there is none."""
+        self.wait(timeout)
+        if self.state is not State.SUCCEEDED:
+            raise JobFailed(self)
+        return self.model or ""
+
+    def logs(self, *, follow: bool = False) -> Iterator[str]:
+        """Yield the lines the job has printed; with `follow`, until it has ended."""
+        from orchestrator.jobs.lines import lines
+        from worker.contract import from_marked
+
+        record = self._client.records.get(self.id)
+        return (
+            text for text in lines(self._client, record, follow=follow) if not from_marked(text)
+        )
+
+    def cancel(self) -> Job:
+        """Stop the job and its machine, wait until that costs nothing, and return the job.
+
+        A job that has ended keeps its end. Raises `HubtrainError` if it is not known to have
+        stopped.
+        """
+        watch = self._client.watch(self._client.records.get(self.id))
+        self._record = watch.cancel()
+        if watch.problem is not None:
+            raise watch.problem
+        return self

@@ -1,0 +1,131 @@
+"""A job as it is asked for, and its data packed: from the two comes the order that is submitted.
+
+It knows where a backend wants the data, and launches nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backends.base import Backend, LaunchRequest, OnProgress
+from orchestrator.data import package as shipping
+from orchestrator.jobs.client import Client
+from orchestrator.jobs.submit import Order
+from orchestrator.plan import Value
+from orchestrator.preflight import CheckReport
+from orchestrator.preflight.request import extras_of
+from orchestrator.settings.job import JobSettings
+from worker.contract import DataRef, Machine
+from worker.errors import HubtrainError
+from worker.home import home, make_private
+from worker.hubclient import hub
+from worker.task import Finding, Task
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A job as its user asks for it: settings read and validated, nothing looked up yet."""
+
+    task: Task[Any]
+    params: Any
+    job: JobSettings
+    backend: Backend[Any]
+    flavor: str | None
+    options: Any
+    project: str
+    typed: frozenset[str]
+    """Settings given by hand, as flags or arguments."""
+
+    secrets: Mapping[str, str] = field(repr=False)
+    """What `launch` hands to the machine, by environment name."""
+
+    shown: tuple[Value, ...] = ()
+    """Settings for the plan, each with where it was said."""
+
+    notes: tuple[Finding, ...] = ()
+    """What was said and does nothing."""
+
+    @property
+    def output(self) -> Path | None:
+        """The folder of this machine that gets the model; none if it goes to the Hub alone."""
+        return Path.cwd() / self.project if self.backend.sees_my_files else None
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A checked job and its data, packed in a folder that is there for a while."""
+
+    asked: Asked
+    report: CheckReport
+    package: shipping.Package
+
+    def order(self, data: DataRef | None = None) -> Order:
+        """Return the job as an order; without `data` as it will be once that has been sent."""
+        asked, report = self.asked, self.report
+        if asked.backend.sees_my_files:
+            planned = shipping.planned_folder(self.package, home() / "data")
+        else:
+            planned = shipping.planned_ref(self.package, report.owner)
+        return Order(
+            task=asked.task.name,
+            params=asked.params.model_dump(mode="json"),
+            project=asked.project,
+            owner=report.owner,
+            model=report.model,
+            data=data or planned,
+            planned_data=planned,
+            push=report.push,
+            machine=Machine(
+                backend=asked.backend.name,
+                flavor=report.flavor.name,
+                accelerators=report.flavor.accelerators if asked.task.uses_accelerators else 0,
+                usd_per_hour=report.flavor.usd_per_hour,
+                options=asked.options.model_dump(mode="json"),
+            ),
+            limits=asked.job.limits(),
+            output=asked.output,
+            overwrite_output=asked.job.overwrite and asked.output is not None,
+            extras=extras_of(asked.task, asked.params),
+        )
+
+    def request(self) -> LaunchRequest:
+        """Return what would be sent, for a job that has no id yet. Raises `PlanRefused`."""
+        request: LaunchRequest = self.asked.backend.plan(self.order().spec("xxxxxx"))
+        return request
+
+    def send(self, client: Client, on_progress: OnProgress) -> DataRef:
+        """Put the data where the machine can read it, and return where. May repeat."""
+        if self.asked.backend.sees_my_files:
+            return shipping.local_ref(self.package, home() / "data")
+        owner = str(self.report.owner)
+        return shipping.upload(self.package, hub(client.token), owner, on_progress, client.clock)
+
+
+@contextmanager
+def packed(asked: Asked, report: CheckReport, on_progress: OnProgress) -> Iterator[Packed]:
+    """Yield the job with its data packed in a folder that is gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="hubtrain-", dir=_scratch()))
+    try:
+        package = shipping.package(report.source, asked.params, folder, on_progress)
+        yield Packed(asked, report, package)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _scratch() -> Path:
+    folder = home() / "scratch"
+    try:
+        make_private(home())
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise HubtrainError(
+            f"cannot write in {home()}: {error.strerror}.",
+            fix="Make room there, or set HUBTRAIN_HOME to another folder.",
+        ) from error
+    return folder
