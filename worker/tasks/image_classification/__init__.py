@@ -1,0 +1,115 @@
+"""Image classification: which of several classes an image is of."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from worker.errors import BadConfig
+from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits, Task, python
+from worker.tasks.image_classification import footprint, report
+from worker.tasks.image_classification.params import ImageParams, Question
+from worker.tasks.image_classification.suits import suits, tells_apart
+
+
+class ImageClassification(Task[ImageParams]):
+    """Training of classifiers of images."""
+
+    name = "image_classification"
+    help = "Train a model to tell images apart."
+    params = ImageParams
+    also_called: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "image-binary-classification": {},
+        "image-multi-class-classification": {},
+    }
+    extras = ("vision",)
+
+    media = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+    unit = "images"
+    pipeline_tag = "image-classification"
+    auto_class = "AutoModelForImageClassification"
+    question = Question
+
+    def suits(self, params: ImageParams, facts: ModelFacts) -> None:
+        """Refuse what does not see images, and adapters where none fits."""
+        suits(params, facts)
+
+    def inspect(
+        self, params: ImageParams, splits: Splits, facts: ModelFacts, tokenizer: Any
+    ) -> DataReport:
+        """Count images and classes, and find what is damaged."""
+        return report.inspect(params, splits, facts)
+
+    def footprint(
+        self, params: ImageParams, facts: ModelFacts, data: DataReport, memory: float | None = None
+    ) -> Footprint:
+        """Return the memory by the shape of the model: see `cost`."""
+        return footprint.footprint(params, facts)
+
+    def flops(self, params: ImageParams, facts: ModelFacts, data: DataReport) -> float:
+        """Return the arithmetic of the whole training: see `cost`."""
+        return footprint.flops(params, facts, data)
+
+    def shown(self, params: ImageParams) -> Mapping[str, Any]:
+        """Return the settings that decide most of what comes out."""
+        return {
+            "peft": params.peft,
+            "lr": params.peak_lr,
+            "epochs": params.epochs,
+            "batch_size": params.batch_size,
+            "gradient_accumulation": params.gradient_accumulation,
+            "augment": params.augment,
+            "scheduler": params.scheduler,
+            "seed": params.seed,
+        }
+
+    def relief(self, params: ImageParams) -> str:
+        """Return what makes a training smaller."""
+        half, twice = params.batch_size // 2, params.gradient_accumulation * 2
+        smaller = [f"--batch-size {half} --gradient-accumulation {twice}"] if half else []
+        smaller += [] if params.peft else ["--peft"]
+        return " or ".join([*smaller, "a smaller model"])
+
+    def measures(self, params: ImageParams) -> tuple[Measure, ...]:
+        """Return how often the model is right, then how sure it is of it."""
+        return (Measure("valid_accuracy", "higher"), Measure("valid_loss"), Measure("loss"))
+
+    def try_it(self, model: str) -> str:
+        """Return a question to the model."""
+        return f"hubtrain image-classification --inference --model {shlex.quote(model)} --image …"
+
+    def loading(self, model: str, *, adapter: bool) -> str:
+        """Return the Python that asks the model what is on an image."""
+        return python(
+            "from transformers import pipeline",
+            "",
+            f'classify = pipeline("image-classification", model={json.dumps(model)})',
+            'classify("image.jpg")',
+        )
+
+    def can_answer(self, facts: ModelFacts) -> None:
+        """Refuse what does not tell images apart."""
+        tells_apart(facts)
+
+    def answer(self, model: str, question: Question) -> Any:
+        """Return the classes an image may be of, each with its score, the likeliest first."""
+        if not Path(question.image).is_file():
+            raise BadConfig(f"There is no image {question.image}.", fix="--image FILE")
+        from worker.tasks.image_classification.training.asking import classes_of
+
+        return classes_of(model, question.image, question.top_k)
+
+    def train(self, params: ImageParams, run: Run) -> None:
+        """Train as `params` say."""
+        from worker.engine.lean import importing
+
+        with importing():
+            from worker.tasks.image_classification.training.train import train
+
+        train(params, run)
+
+
+TASK = ImageClassification()

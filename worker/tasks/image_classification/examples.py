@@ -1,0 +1,214 @@
+"""The examples: which columns hold them, and what a row of them says. Light: no PIL.
+
+Both the check and the training read rows with this. What becomes of an image's bytes is for them to
+say: the check looks at how they begin and end, the training keeps them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from worker.errors import BadData
+from worker.nearest import nearest
+from worker.splits import Row, Split
+from worker.tasks.image_classification.params import ImageParams
+from worker.tasks.image_classification.signatures import READABLE, is_cut_short, kind_of
+
+T = TypeVar("T")
+
+IMAGES = ("image", "images", "img", "picture", "photo")
+TARGETS = ("target", "label", "labels", "class")
+"""Usual names of the two columns, for users who name none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example(Generic[T]):
+    """An image and its class."""
+
+    row: int
+    """Where a person finds it: its line, or its place from 1."""
+
+    image: T
+    label: str
+
+
+@dataclass(slots=True)
+class Examples(Generic[T]):
+    """The examples of a split, and the rows that are none."""
+
+    source: str
+    target: str
+    """Column of the classes."""
+
+    declared: tuple[str, ...] = ()
+    """Names of the classes where the data declare them."""
+
+    read: int = 0
+    examples: list[Example[T]] = field(default_factory=list)
+    empty: list[int] = field(default_factory=list)
+    unlabelled: list[int] = field(default_factory=list)
+    unreadable: list[int] = field(default_factory=list)
+    photos_of_phones: int = 0
+    """How many of the unreadable are HEIC."""
+
+    cut_short: list[int] = field(default_factory=list)
+    """Rows whose image ends too early; they are kept."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order in which a model numbers them."""
+        return self.declared or in_order({example.label for example in self.examples})
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many examples each class has."""
+        counts = dict.fromkeys(self.classes, 0)
+        for example in self.examples:
+            counts[example.label] += 1
+        return counts
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Return class names sorted, numbers by their value: 9 before 10, and before words."""
+
+    def key(name: str) -> tuple[bool, int, str]:
+        number = name.removeprefix("-").isdecimal()
+        return not number, int(name) if number else 0, name
+
+    return tuple(sorted(names, key=key))
+
+
+def read(
+    split: Split,
+    params: ImageParams,
+    rows: Iterable[tuple[int, Row]],
+    keep: Callable[[bytes], T],
+) -> Examples[T]:
+    """Return the examples in `rows` of `split`; `keep` is called with the bytes of each image.
+
+    Raises `BadData`, naming the column or the row.
+    """
+    image = _column(split, "image", params.image_column, IMAGES)
+    target = _column(split, "target", params.target_column, TARGETS)
+    found: Examples[T] = Examples(split.source, target, split.classes.get(target, ()))
+    for number, row in rows:
+        found.read += 1
+        content = _content(row.get(image), image, split.source)
+        label = _label(row.get(target), found, number)
+        if label is None:
+            found.unlabelled.append(number)
+        elif not content:
+            found.empty.append(number)
+        elif (kind := kind_of(content)) not in READABLE:
+            found.unreadable.append(number)
+            found.photos_of_phones += kind == "HEIC"
+        else:
+            if is_cut_short(content):
+                found.cut_short.append(number)
+            found.examples.append(Example(number, keep(content), label))
+    return found
+
+
+def _column(split: Split, what: str, asked: str, usual: Sequence[str]) -> str:
+    """Return the column of the images or classes: the one asked for, or one usually called so."""
+    if asked in split.columns:
+        return asked
+    if asked == usual[0]:  # nobody named one
+        for name in usual:
+            if name in split.columns:
+                return name
+    near = nearest(asked, split.columns)
+    others = [c for c in split.columns if c not in IMAGES]
+    guess = near or (others[0] if what == "target" and len(others) == 1 else None)
+    raise BadData(
+        f'no column "{asked}" in {split.source}; it has: {", ".join(split.columns)}.'
+        + (f' The nearest is "{near}".' if near else ""),
+        fix=f"--{what}-column {guess}" if guess else f"--{what}-column with one of them",
+    )
+
+
+def _content(cell: Any, column: str, source: str) -> bytes:
+    """Return an image's bytes as they are stored; none of an empty cell."""
+    if isinstance(cell, Mapping) and "bytes" in cell:
+        cell = cell["bytes"]
+    if cell is None:
+        return b""
+    if isinstance(cell, bytes | bytearray):
+        return bytes(cell)
+    raise BadData(
+        f'the column "{column}" of {source} holds {_words(cell)} and no images.',
+        fix="--image-column with the column of the images",
+    )
+
+
+def _label(cell: Any, found: Examples[Any], row: int) -> str | None:
+    """Return the name of a row's class; none where it has none."""
+    if cell is None or cell == "":
+        return None
+    if isinstance(cell, bool):
+        return str(cell)
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    if isinstance(cell, int):
+        if not found.declared:
+            return str(cell)
+        if cell == -1:  # how a ClassLabel says that it has none
+            return None
+        if 0 <= cell < len(found.declared):
+            return found.declared[cell]
+    elif isinstance(cell, str) and (not found.declared or cell in found.declared):
+        return cell
+    where = f'row {row} of {found.source}: the column "{found.target}"'
+    if found.declared:
+        raise BadData(
+            f"{where} says {cell!r:.50}, which is none of its {len(found.declared)} classes."
+        )
+    raise BadData(
+        f"{where} holds {_words(cell)}, which names no class.",
+        fix="--target-column with the column of the classes",
+    )
+
+
+def _words(cell: Any) -> str:
+    if isinstance(cell, float):
+        return f"numbers such as {cell:g}"
+    if isinstance(cell, str):
+        return f'text such as "{cell[:40]}"'
+    return "lists" if isinstance(cell, list) else f"a {type(cell).__name__}"
+
+
+def hold_out(examples: Sequence[Example[T]], share: float, seed: int) -> frozenset[int]:
+    """Return which of `examples`, counted from 0, are kept back: the same share of each class.
+
+    At least one of each class and never all; the same seed keeps back the same.
+    """
+    members: defaultdict[str, list[int]] = defaultdict(list)
+    for i, example in enumerate(examples):
+        members[example.label].append(i)
+    chance = random.Random(seed)
+    held: set[int] = set()
+    for label in in_order(members):
+        own = members[label]
+        count = min(max(1, round(len(own) * share)), len(own) - 1)
+        held.update(chance.sample(own, count))
+    return frozenset(held)
+
+
+def divided(
+    found: Examples[T], valid: Examples[T] | None, params: ImageParams
+) -> tuple[list[Example[T]], list[Example[T]]]:
+    """Return the examples to train on and those to validate on.
+
+    A split called `valid` outranks a share to hold out.
+    """
+    if valid is not None:
+        return found.examples, valid.examples
+    if params.valid_share is None:
+        return found.examples, []
+    held = hold_out(found.examples, params.valid_share, params.seed)
+    train = [e for i, e in enumerate(found.examples) if i not in held]
+    return train, [found.examples[i] for i in sorted(held)]

@@ -1,0 +1,63 @@
+"""Memory and work of a training of images, before it runs.
+
+Memory is parameters + gradients + optimizer states (Rajbhandari et al. 2020, ZeRO, section 3) +
+what the layers keep of a batch: see `cost`.
+"""
+
+from __future__ import annotations
+
+from worker.task import DataReport, Footprint, ModelFacts
+from worker.tasks.image_classification.cost import activations, multiplications, size_of
+from worker.tasks.image_classification.params import ImageParams
+
+FRAMEWORK = 0.7e9
+"""Bytes that torch, the libraries and the images take before any model, on a CPU."""
+
+STATE_BYTES = {"adafactor": 0.1, "sgd": 0.0, "rmsprop": 4.0, "adagrad": 4.0, "lion_32bit": 4.0}
+"""Bytes of optimizer state a trained parameter; others keep two moments of 32 bits, or of 8."""
+
+ADAPTER_SHARE = 0.0012
+"""Parameters of an adapter a rank and parameter of the model: 2 C of them for C² with C = 768, and
+more than half of the layers' inputs kept once more."""
+
+MIXED_KEPT = 2.5
+"""Bytes kept of a number under mixed precision, where some layers stay in 32 bits: ViT-B/16."""
+
+
+def footprint(params: ImageParams, facts: ModelFacts) -> Footprint:
+    """Return the memory training takes on one device, in bytes."""
+    mixed = params.mixed_precision is not None or facts.bytes_per_parameter <= 2  # noqa: PLR2004
+    moving = facts.parameters * (min(1.0, ADAPTER_SHARE * params.lora_r) if params.peft else 1)
+    bits8 = "8bit" in params.optimizer or "bnb" in params.optimizer
+    states = moving * (4 + STATE_BYTES.get(params.optimizer, 2.0 if bits8 else 8.0))
+    weights = facts.parameters * (4 + (2 if mixed else 0))  # the products' own copy
+    kept = activations(facts.config, size_of(facts.config), facts.parameters) * params.batch_size
+    kept *= (MIXED_KEPT if mixed else 4) * (1.3 if params.peft else 1)
+    expected = FRAMEWORK + weights + states + kept
+    return Footprint(
+        low=FRAMEWORK + weights + states + 0.5 * kept,
+        expected=expected,
+        high=1.15 * expected + 0.4 * kept,
+        explained=", ".join(
+            filter(
+                None,
+                (
+                    f"LoRA r{params.lora_r}" if params.peft else "all weights in 32 bits",
+                    params.mixed_precision,
+                    f"batches of {params.batch_size}",
+                ),
+            )
+        ),
+    )
+
+
+def flops(params: ImageParams, facts: ModelFacts, data: DataReport) -> float:
+    """Return the floating point operations of the whole training, validation included.
+
+    A multiplication and its addition are two; the way back costs twice the way there, and once
+    where the weights are frozen (Kaplan et al. 2020, section 2.1).
+    """
+    once = 2 * multiplications(facts.config, size_of(facts.config), facts.parameters)
+    seen = data.steps * params.batch_size * params.gradient_accumulation
+    epochs = seen / data.rows if data.rows else 0.0
+    return once * ((2 if params.peft else 3) * seen + epochs * data.valid_rows)

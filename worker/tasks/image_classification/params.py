@@ -1,0 +1,86 @@
+"""What users may set of image classification. Declarations only."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from annotated_types import Ge, Gt, Le
+from pydantic import model_validator
+
+from worker.common import (
+    MOST,
+    Data,
+    EarlyStopping,
+    Training,
+    TransformersSettings,
+)
+from worker.params import Flag, Params
+
+
+class ImageParams(Data, Training, TransformersSettings, EarlyStopping):
+    """Image classification."""
+
+    model: Annotated[str, Flag("--base-model", "-m")] = "google/vit-base-patch16-224"
+    """Hub id or folder of the model to start from."""
+
+    image_column: str = "image"
+    """Column of the images: their bytes, or paths of files beside the table."""
+
+    target_column: Annotated[str, Flag("--label-column")] = "target"
+    """Column of the classes; also found when it is called label or labels."""
+
+    augment: bool = True
+    """Show each image cropped and mirrored a little differently every time it is learned from."""
+
+    trust_remote_code: bool = False
+    """Run code that comes with the model."""
+
+    data_path: Annotated[str, Flag("--data", "--dataset", "-d")]
+    """Folder with a folder of images for each class, a table of images or their paths (CSV, JSONL,
+    Parquet), a zip, or a Hub dataset."""
+
+    valid_split: str | None = "0.2"
+    """Split to evaluate on, or a share of each class's images to hold out, as in 0.05."""
+
+    epochs: Annotated[float, Gt(0), Le(MOST), Flag("--num-train-epochs", "--num-epochs")] = 3
+    """Passes over the training split."""
+
+    batch_size: Annotated[int, Ge(1), Le(MOST), Flag("--train-batch-size", "-b")] = 8
+    """Images per device and forward pass."""
+
+    gradient_accumulation: Annotated[
+        int, Ge(1), Le(MOST), Flag("--gradient-accumulation-steps", "--accumulate")
+    ] = 1
+    """Forward passes whose gradients are summed before the weights move."""
+
+    lr: Annotated[float | None, Gt(0), Flag("--learning-rate")] = None
+    """Peak learning rate; none takes 5e-5, or 5e-4 for an adapter."""
+
+    merge_adapter: bool = True
+    """Push the whole model with the adapter merged in: alone it would have no class names."""
+
+    @model_validator(mode="after")
+    def _whole_models(self) -> Self:
+        if self.quantization:
+            raise ValueError("quantization is for language models; image models are small enough")
+        if not self.merge_adapter:
+            raise ValueError(
+                "an adapter for images is always merged (--merge-adapter): alone it has no class "
+                "names, and its head fits no base"
+            )
+        return self
+
+    @property
+    def peak_lr(self) -> float:
+        """The learning rate as it is used. An adapter, begun at zero, bears and needs more."""
+        return self.lr or (5e-4 if self.peft else 5e-5)
+
+
+class Question(Params):
+    """Question (--inference)."""
+
+    image: str
+    """Image file to ask about."""
+
+    top_k: Annotated[int, Ge(1), Le(MOST)] = 5
+    """Classes to show, the likeliest first."""

@@ -1,0 +1,215 @@
+"""What training would make of the images, before anything is rented. Light: no torch, no PIL."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+from worker.splits import Splits
+from worker.task import DataReport, Finding, ModelFacts
+from worker.tasks.image_classification.examples import Examples, divided, read
+from worker.tasks.image_classification.params import ImageParams
+
+FEW_IMAGES = 5
+"""Images of a class below which the user is told; AutoTrain refused fewer."""
+
+MUCH_MORE = 10
+"""Times as many images as the smallest class that make the largest worth a warning."""
+
+FEW_STEPS = 10
+SHOWN = 5
+"""Names or row numbers in a finding before it says how many more there are."""
+
+
+def inspect(params: ImageParams, splits: Splits, facts: ModelFacts) -> DataReport:
+    """Return what training would make of the data. Raises `BadData`.
+
+    `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
+    """
+    split = splits["train"]
+    found = read(split, params, islice(split.rows, params.max_samples), _nothing)
+    valid = (
+        read(splits["valid"], params, splits["valid"].rows, _nothing) if "valid" in splits else None
+    )
+    train_rows, valid_rows = divided(found, valid, params)
+    wanted = min(split.total, params.max_samples or split.total)
+    scale = max(1.0, wanted / found.read) if found.read else 1.0
+    rows = round(len(train_rows) * scale)
+    steps = params.steps(max(1, rows))
+    findings = [
+        _size(found, valid, params, scale),
+        *_nothing_to_learn(found),
+        *_left_out(found),
+        *(_left_out(valid) if valid else ()),
+        *_uneven(found, scale),
+        *(_validated(found, valid, whole=scale == 1) if valid else _not_validated(params)),
+        *_head(found, facts),
+        Finding("ok", "data", _plan(rows, steps, params)),
+        *_few_steps(steps, params),
+    ]
+    return DataReport(
+        findings=tuple(findings),
+        rows=rows,
+        valid_rows=round(len(valid_rows) * (1 if valid else scale)),
+        units=rows,
+        steps=steps,
+    )
+
+
+def _nothing(content: bytes) -> None:
+    """Keep nothing of an image: the check needs only to know that there is one."""
+
+
+def _size(
+    found: Examples[Any], valid: Examples[Any] | None, params: ImageParams, scale: float
+) -> Finding:
+    """How many images there are, of how many classes, and what is held out."""
+    about = "" if scale == 1 else "about "
+    counts = sorted(found.counts.items(), key=lambda pair: -pair[1])
+    named = ", ".join(f"{name} {about}{round(n * scale):,}" for name, n in counts[:SHOWN])
+    more = f" and {len(counts) - SHOWN:,} more" if len(counts) > SHOWN else ""
+    images = round(len(found.examples) * scale)
+    parts = [
+        found.source,
+        f"{about}{images:,} images in {len(counts):,} classes: {named}{more}",
+    ]
+    if valid is not None:
+        parts.append(f"{len(valid.examples):,} for validation from {valid.source}")
+    elif params.valid_share is not None:
+        parts.append(f"{params.valid_share:.0%} of each class held out for validation")
+    return Finding("ok", "data", " · ".join(parts))
+
+
+def _nothing_to_learn(found: Examples[Any]) -> Iterable[Finding]:
+    """Find that there are no images, or nothing to tell apart."""
+    if not found.examples:
+        yield Finding("error", "data", f"no row of {found.source} has an image and a class")
+        return
+    used = [name for name, count in found.counts.items() if count]
+    if len(used) == 1:
+        text = f'all images are of the class "{used[0]}": there is nothing to tell apart'
+        yield Finding("error", "data", text, fix="--target-column, or a folder for each class")
+    elif len(used) == len(found.examples) > FEW_IMAGES:
+        text = f'each image has a class of its own in the column "{found.target}"'
+        yield Finding("error", "data", text, fix="--target-column with the column of the classes")
+
+
+def _left_out(found: Examples[Any]) -> Iterable[Finding]:
+    """Rows that are no examples, and images that are damaged."""
+    if found.empty:
+        yield Finding("warn", "data", f"{_rows(found.empty, 'without an image')}: left out")
+    if found.unlabelled:
+        yield Finding("warn", "data", f"{_rows(found.unlabelled, 'without a class')}: left out")
+    if found.unreadable:
+        what = _rows(found.unreadable, "with something that is no readable image")
+        phones = found.photos_of_phones
+        fix = f"convert the {phones:,} HEIC photos to JPEG" if phones else ""
+        yield Finding("warn", "data", f"{what}: left out", fix)
+    if found.cut_short:
+        what = _rows(found.cut_short, "with an image that is cut short")
+        yield Finding("warn", "data", f"{what}: shown to the model as far as it goes")
+
+
+def _uneven(found: Examples[Any], scale: float) -> Iterable[Finding]:
+    """Classes with hardly any images, and one with many times as many as another."""
+    counts = found.counts
+    if sum(count > 0 for count in counts.values()) < 2:  # noqa: PLR2004
+        return
+    few = {name: n for name, n in counts.items() if n * scale < FEW_IMAGES}
+    if few:
+        named = ", ".join(f"{name} {n}" for name, n in islice(few.items(), SHOWN))
+        more = f" and {len(few) - SHOWN:,} more" if len(few) > SHOWN else ""
+        text = f"fewer than {FEW_IMAGES} images of {_classes(len(few))}: {named}{more}"
+        yield Finding("warn", "data", text, fix="more images of them, or leave them out")
+        return
+    most, least = max(counts, key=lambda c: counts[c]), min(counts, key=lambda c: counts[c])
+    if counts[most] >= MUCH_MORE * counts[least]:
+        text = (
+            f'"{most}" has {counts[most] / counts[least]:.0f} times as many images as "{least}", '
+            "which the model may hardly learn"
+        )
+        yield Finding("warn", "data", text, fix=f'more images of "{least}"')
+
+
+def _validated(found: Examples[Any], valid: Examples[Any], *, whole: bool) -> Iterable[Finding]:
+    """A validation split that lacks a class, or has one that is not learned."""
+    learned = {e.label for e in found.examples}
+    seen = {e.label for e in valid.examples}
+    if unknown := sorted(seen - learned):
+        text = (
+            f"{valid.source} has {_classes(len(unknown))} that no training image is of: "
+            f"{_named(unknown)}"
+        )
+        fix = "give them training images, or take them out of the validation split"
+        yield Finding("error" if whole else "warn", "data", text, fix)
+    if missing := sorted(learned - seen):
+        text = f"{valid.source} has no image of {_classes(len(missing))}: {_named(missing)}"
+        yield Finding("warn", "data", text)
+
+
+def _not_validated(params: ImageParams) -> Iterable[Finding]:
+    if params.valid_share is None:
+        text = "nothing is held out: nobody will know how often the model is right"
+        yield Finding("warn", "data", text, fix="--valid-split 0.2")
+
+
+def _head(found: Examples[Any], facts: ModelFacts) -> Iterable[Finding]:
+    """What becomes of the classes that the model knows."""
+    if not facts.known:
+        return
+    known, wanted = labels_of(facts.config), len(found.classes)
+    if not known:
+        text = f"{facts.name} gets a head for {wanted:,} classes"
+    elif len(known) != wanted:
+        text = (
+            f"a new head for {wanted:,} classes takes the place of that of {facts.name} "
+            f"for {len(known):,}"
+        )
+    else:
+        text = f"the head of {facts.name} for {wanted:,} classes is trained on"
+    yield Finding("ok", "model", text)
+
+
+def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the classes that a model knows by its `config.json`; none where it has no head."""
+    classes = config.get("architectures")
+    named = config.get("id2label")
+    head = isinstance(classes, list) and any("Classification" in str(name) for name in classes)
+    if not head:
+        return ()
+    if not isinstance(named, Mapping):  # which transformers leaves out for two of them
+        return ("LABEL_0", "LABEL_1")
+    return tuple(str(named[key]) for key in sorted(named, key=int))
+
+
+def _plan(rows: int, steps: int, params: ImageParams) -> str:
+    batch = params.batch_size * params.gradient_accumulation
+    epochs = f"{params.epochs:,g} epoch{'s' * (params.epochs != 1)}"
+    taken = f"{steps:,} step{'s' * (steps != 1)}"
+    return f"{rows:,} images to learn from · {epochs}, {batch} a step: {taken}"
+
+
+def _few_steps(steps: int, params: ImageParams) -> Iterable[Finding]:
+    if steps >= FEW_STEPS:
+        return
+    text = f"only {steps} optimizer step{'s' * (steps != 1)}: a model hardly learns in so few"
+    epochs = math.ceil(params.epochs * FEW_STEPS / steps)
+    fix = f"--epochs {epochs}" if params.max_steps is None else f"--max-steps {FEW_STEPS}"
+    yield Finding("warn", "data", text, fix)
+
+
+def _rows(numbers: list[int], what: str) -> str:
+    shown = ", ".join(map(str, numbers[:SHOWN]))
+    more = f" and {len(numbers) - SHOWN:,} more" if len(numbers) > SHOWN else ""
+    return f"{len(numbers):,} row{'s' * (len(numbers) != 1)} {what}, {shown}{more}"
+
+
+def _classes(count: int) -> str:
+    return f"{count:,} class{'es' * (count != 1)}"
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
