@@ -18,7 +18,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from worker.engine import machine
+from worker.engine import devices
 from worker.engine.adapter import adapt
 from worker.engine.arguments import training_arguments
 from worker.engine.fit import begin, finish, fit
@@ -140,7 +140,7 @@ class Epochs(TrainerCallback):  # type: ignore[misc]
 
 def _readers() -> int:
     """Return how many processes open images; none where the cores have the model to compute."""
-    return min(MOST_READERS, (os.cpu_count() or 1) - 1) if machine.device() == "cuda" else 0
+    return min(MOST_READERS, (os.cpu_count() or 1) - 1) if devices.device() == "cuda" else 0
 
 
 def _measured(seen: EvalPrediction) -> dict[str, float]:
