@@ -213,6 +213,7 @@ def test_its_owner_watches_signs_in_and_stops_it(launch: Any, visitor: Any) -> N
     assert "spaces cpu-basic" in watching.inner_text("#answer")
     goes_on(watching, job)
     watching.wait_for_function(f"() => ({POINTS})() > 1")
+    watching.wait_for_function("() => document.querySelectorAll('polyline').length > 1")
     assert watching.input_value("#log textarea")
 
     assert not watching.is_visible("#stop"), "until she says who she is"

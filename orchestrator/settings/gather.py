@@ -35,7 +35,7 @@ def task_of(name: str | None, where: str = "the file's task") -> tuple[Task[Any]
 
     Raises `BadConfig`; `where` says in its message what named the task.
     """
-    there = f"there are: {', '.join(worker.tasks.names())}"
+    there = f"there are: {', '.join(n.replace('_', '-') for n in worker.tasks.names())}"
     if name is None:
         raise BadConfig(f"the file names no task; {there}", fix="task: …  in the file")
     wanted = re.sub(r"[:_]", "-", name)
