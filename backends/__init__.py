@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from backends.errors import UnknownBackend, listed
 from worker.errors import HubtrainError
 from worker.nearest import nearest
+from worker.params import idle
 
 if TYPE_CHECKING:
     from backends.base import Backend
@@ -45,6 +46,12 @@ def load(name: str) -> type[Backend[Any]]:
         raise UnknownBackend(f"There is no backend {name!r}; there are {', '.join(names())}.")
     backend: type[Backend[Any]] = import_module(f"backends.{name}").BACKEND
     return backend
+
+
+def idle_beside(backend: type[Backend[Any]]) -> dict[str, str]:
+    """Return the options that other backends have and this one has not, each with whose it is."""
+    groups = {name: load(name).options for name in names()}
+    return idle("backend", backend.options.model_fields, groups)
 
 
 def resolve(text: str, not_yet: Mapping[str, str] | None = None) -> ComputeTarget:

@@ -15,13 +15,14 @@ _SHOWN = 5
 def listed(wanted: str, offers: Mapping[str, str]) -> str:
     """Return what could be written for `wanted`, a line each, the names most like it first.
 
+    The lines are indented: they go on with a message, and are no problems of their own.
     `offers` gives the price of each, or an empty text.
     """
     shown = most_alike(wanted, offers)[:_SHOWN]
     width = max(map(len, shown), default=0)
     lines = [f"  {name:<{width}} {offers[name]}".rstrip() for name in shown]
     if len(offers) > len(shown):
-        lines.append(f"`hubtrain backends` lists all {len(offers)} with prices.")
+        lines.append(f"  `hubtrain backends` lists all {len(offers)} with prices.")
     return "\n".join(lines)
 
 

@@ -75,7 +75,8 @@ def ask(client: Client, task: Task[Any], settings: Settings) -> Asked:
     options = read(partial(settings.of, place.backend.options)) if place else None
     project = read(partial(project_of, job)) if job else None
     if job is None or params is None or place is None or options is None or project is None:
-        raise BadConfig("\n".join(f"{f.text} {f.fix}".strip() for f in found.in_order()))
+        raise BadConfig("\n".join(map(_in_lines, found.in_order())))
+    unused = settings.unused({**task.idle(params), **backends.idle_beside(place.backend)})
     secrets = secrets_of(params, client.token)
     refuse_written_down(options.model_dump(mode="json"), secrets, settings.spelled)
     return Asked(
@@ -91,8 +92,14 @@ def ask(client: Client, task: Task[Any], settings: Settings) -> Asked:
         ),
         secrets=secrets,
         shown=chosen((job, params, options), settings, task.shown(params)),
-        notes=tuple(Finding("warn", "settings", note) for note in settings.notes),
+        notes=tuple(Finding("warn", "settings", note) for note in (*settings.notes, *unused)),
     )
+
+
+def _in_lines(finding: Finding) -> str:
+    """Return a finding as text: the fix behind what is one line, and below a list."""
+    between = "\n  " if "\n" in finding.text else " "
+    return f"{finding.text}{between}{finding.fix}" if finding.fix else finding.text
 
 
 def check(

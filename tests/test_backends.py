@@ -195,7 +195,7 @@ def test_an_unknown_backend_is_answered_with_the_nearest_and_their_prices(hub: H
     assert said[0] == f"There is no backend 'space-a100'; there are {', '.join(backends.names())}."
     assert said[1].split() == ["spaces-a100", "$2.50/h"]
     assert len(said) == 7 and re.fullmatch(
-        r"`hubtrain backends` lists all \d\d with prices.", said[6]
+        r"  `hubtrain backends` lists all \d+ with prices.", said[6]
     )
     assert refused.value.fix == "Did you mean --backend spaces-a100?"
 

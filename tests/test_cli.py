@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.settings import reference
+from worker.tasks.llm import trainers
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = Path(__file__).parent / "golden"
@@ -71,7 +72,13 @@ TRAIN = ("llm", "--train", "--model", "m", "--data-path", "d", "--project-name",
             "--lr and --learning-rate are the same setting; give one of them.",
         ),
         ([*TRAIN, "-m", "b"], "--model and -m are the same setting"),
-        ([*TRAIN, "--trainer", "dpo"], "--trainer 'dpo' is not there yet; there are default, sft."),
+        *(
+            (
+                [*TRAIN, "--trainer", name],
+                f"--trainer {name!r} is not there yet; there are {', '.join(trainers.names())}.",
+            )
+            for name in trainers.not_yet()[:1]
+        ),
         ([*TRAIN, "--backend", "nvcf-h100x1"], "NVIDIA Cloud Functions"),
         (["llm"], "say what to do: --train, or --inference"),
         (["status", "nope"], "no job 'nope' on this machine."),

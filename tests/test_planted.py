@@ -17,9 +17,13 @@ import pytest
 from standins.laptop import SECONDS, Said
 from tiny_llm import chats, write_model, write_rows
 
+import backends
+
 ROOT = Path(__file__).parent.parent
 ROOMS = ("orchestrator", "worker", "backends", "space_template", "tests", "examples")
 SHED = ROOT / "examples" / "shed"
+
+ELSEWHERE = ("--backend", "local", "--dry-run")
 
 WORKER = """
 import os, signal, sys, time
@@ -101,7 +105,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
 def test_it_is_in_the_help_and_in_the_lists(house: House) -> None:
     told = house.run("llm", "--help").out
     assert "--shed-nice" in told and "How much a job gives way to other programs" in told
-    assert "local, shed, spaces" in told
+    assert ", ".join(sorted({*backends.names(), "shed"})) in told
     assert "shed" in house.run("backends", "--json").document
     wrong = house.run("llm", "--train", "--backend", "shet", "--project-name", "bot")
     assert wrong.code == 2 and "--backend shed" in wrong.err
@@ -116,6 +120,18 @@ def test_it_is_checked_and_planned(house: House) -> None:
     assert said.document["plan"]["job"]["machine"]["options"] == {"shed_nice": 5}
     wrong = house.train("--project-name", "bot", "--shed-nice", "20", "--dry-run")
     assert wrong.code == 2 and "--shed-nice" in wrong.err
+
+
+def test_its_option_is_not_used_elsewhere_and_that_is_said(house: House) -> None:
+    words = ("llm", "--train", "--model", "tiny", "--data-path", "chats.jsonl")
+    said = house.run(*words, "--project-name", "x", "--shed-nice", "5", *ELSEWHERE)
+    assert "--shed-nice is not used: only the backend shed has it." in said.out
+
+
+def test_it_keeps_the_arrows(house: House) -> None:
+    arrows = str(house.sources / "tests" / "test_architecture.py")
+    said = house.python("-m", "pytest", "-q", arrows, "-k", "arrows", "-p", "no:cacheprovider")
+    assert said.code == 0, said.out[-4000:]
 
 
 def test_it_runs_a_job_with_its_own_option(house: House) -> None:

@@ -19,7 +19,7 @@ from orchestrator.terminal.flags import (
 )
 from worker.errors import BadConfig
 from worker.params import settings_of
-from worker.tasks.llm import TASK
+from worker.tasks.llm import TASK, trainers
 from worker.tasks.llm.params import Ignored
 
 CATALOG = Catalog((JobSettings, TASK.params), Ignored)
@@ -104,10 +104,23 @@ def test_complaints_name_the_setting_as_it_was_written() -> None:
     with pytest.raises(BadConfig) as caught:
         settings.of(TASK.params)
     assert sorted(caught.value.message.splitlines()) == [
-        "--trainer 'sfft': is not one of default, sft. Did you mean sft?",
+        f"--trainer 'sfft': is not one of {', '.join(trainers.names())}. Did you mean sft?",
         "HUBTRAIN_LORA_R x: must be a whole number.",
         "job.yml: epochs -1: must be more than 0.",
     ]
+
+
+@pytest.mark.parametrize("trainer", trainers.names())
+def test_settings_of_other_trainers_are_named(trainer: str) -> None:
+    others = {n: trainers.load(n).settings.model_fields for n in trainers.names() if n != trainer}
+    foreign = {n for fields in others.values() for n in fields}
+    foreign -= trainers.load(trainer).settings.model_fields.keys()
+    settings = merged(Layer(FLAGS, {**dict.fromkeys(foreign, "1"), **NEEDED, "trainer": trainer}))
+    said = settings.unused(TASK.idle(TASK.params(model="m", data_path="d", trainer=trainer)))
+    assert len(said) == len(foreign)
+    for name in foreign:
+        (line,) = (line for line in said if line.startswith(f"--{name.replace('_', '-')} "))
+        assert "is not used: only the trainer" in line
 
 
 def test_what_is_missing_is_explained() -> None:

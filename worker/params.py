@@ -7,7 +7,7 @@ the validation are all read off the class by `settings_of`; nothing else lists t
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -94,6 +94,24 @@ class Setting:
     def choices(self) -> tuple[str, ...]:
         """Values of a `Literal`; empty where anything of the type will do."""
         return tuple(map(str, get_args(self.type))) if get_origin(self.type) is Literal else ()
+
+
+def idle(kind: str, used: Container[str], groups: Mapping[str, type[Params]]) -> dict[str, str]:
+    """Return the settings of `groups` that are not `used`, each with a sentence that says whose.
+
+    `kind` says what the groups are the settings of: `trainer`, `backend`.
+    """
+    whose: dict[str, list[str]] = {}
+    for owner, group in groups.items():
+        for name in group.model_fields:
+            if name not in used:
+                whose.setdefault(name, []).append(owner)
+    return {
+        name: f"only the {kind} {owners[0]} has it."
+        if len(owners) == 1
+        else f"only the {kind}s {', '.join(owners)} have it."
+        for name, owners in whose.items()
+    }
 
 
 def settings_of(params: type[Params]) -> list[Setting]:

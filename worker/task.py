@@ -132,6 +132,13 @@ class Task(ABC, Generic[P]):
     """Settings that AutoTrain had for this task and that mean nothing here: they are read, named in
     a note, and not used."""
 
+    def idle(self, params: P) -> Mapping[str, str]:
+        """Return the settings that do nothing with `params`, each with a sentence that says why.
+
+        Those that were given are named in a note.
+        """
+        return {}
+
     also_called: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Other names a file may give the task, with dashes, and the settings that go with each."""
 

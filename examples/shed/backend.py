@@ -18,17 +18,20 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 
-import worker
 from backends.base import Backend, Flavor, OnProgress, Status, silent, spec_in
 from backends.errors import BackendError, JobGone, LaunchFailed
 from backends.handle import Handle
 from backends.local.run import RunFolder
+from worker import contract
 from worker.contract import JOB_FILE, JobSpec
 from worker.environment import environment
 from worker.params import Params
 
-SOURCES = Path(worker.__file__).parents[1]
+SOURCES = Path(contract.__file__).parents[2]
 """Where `worker` lies: the one thing that a machine needs of hubtrain."""
+
+KEY_FILE = "page.key"
+"""What opens the job's page: whoever has no key may not look, and without one nobody may."""
 
 
 class ShedOptions(Params):
@@ -98,7 +101,10 @@ class Shed(Backend[ShedRequest]):
 
     def _start(self, request: ShedRequest, secrets: Mapping[str, str], lock: int) -> None:
         request.folder.write(JOB_FILE, request.job.model_dump_json())
-        environ = {**environment(os.environ), **secrets, "PYTHONPATH": str(SOURCES)}
+        key = "".join(self.clock.new_id() for _ in range(4))
+        request.folder.write(KEY_FILE, key)
+        page = {"HUBTRAIN_PAGE_KEY": key}
+        environ = {**environment(os.environ), **secrets, **page, "PYTHONPATH": str(SOURCES)}
         try:
             request.folder.start(request.command, environ, lock)
         except OSError as error:
@@ -120,6 +126,12 @@ class Shed(Backend[ShedRequest]):
             folder = _there(handle)
             lines = folder.new_lines(self.clock) if follow else folder.lines()
             yield from (line.rstrip("\n") for line in islice(lines, skip, None))
+
+    def page(self, handle: Handle, url: str) -> str:
+        """Add the key, which only this user can read."""
+        with suppress(OSError, JobGone):
+            return f"{url}?key={(_there(handle).path / KEY_FILE).read_text()}"
+        return url
 
     def cancel(self, handle: Handle) -> None:
         """Ask the process to end."""

@@ -79,9 +79,7 @@ class Catalog:
         """Return a sentence for each setting of a named layer that does nothing."""
         known = (self.settings[name] for name in self.ignored.model_fields)
         return [
-            f"{_spelled(s, layer.source)} is not used: {s.help}"
-            for s in known
-            if str(layer.values.get(s.name)).lower() not in {"none", "false"}
+            _not_used(s, layer.source, s.help) for s in known if _asks(layer.values.get(s.name))
         ]
 
     def _unknown(self, key: str, source: str) -> str:
@@ -129,6 +127,14 @@ class Settings:
         name = str(error["loc"][0])
         return complaint(error, self.catalog.settings[name], self.spelled(name))
 
+    def unused(self, why: Mapping[str, str]) -> tuple[str, ...]:
+        """Return a sentence for each setting of `why` that was given and that nothing uses."""
+        return tuple(
+            _not_used(self.catalog.settings[name], self.origins[name], reason)
+            for name, reason in why.items()
+            if _asks(self.values.get(name))
+        )
+
     def given(self, *sources: str) -> frozenset[str]:
         """Return the names of the settings that come from these sources."""
         return frozenset(name for name, source in self.origins.items() if source in sources)
@@ -144,6 +150,15 @@ def _spelled(setting: Setting, source: str) -> str:
     if source == ARGUMENTS:
         return setting.name
     return setting.env if source == ENVIRONMENT else f"{source}: {setting.name}"
+
+
+def _not_used(setting: Setting, source: str, why: str) -> str:
+    return f"{_spelled(setting, source)} is not used: {why}"
+
+
+def _asks(value: Any) -> bool:
+    """Whether a value asks for something. AutoTrain's files name all settings, most as none."""
+    return str(value).lower() not in {"none", "false"}
 
 
 def twice(one: str, other: str) -> str:

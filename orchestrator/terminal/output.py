@@ -106,10 +106,14 @@ class Screen:
             before = row.topic
 
     def error(self, message: str, fix: str = "", *, exit_code: int = 2) -> None:
-        """Print what was wrong to standard error, and as JSON where that is asked for."""
+        """Print what was wrong to standard error, and as JSON where that is asked for.
+
+        Each line of the message is a problem with its mark; an indented one goes on with the last.
+        """
         self.document({"error": message, "fix": fix, "exit_code": exit_code})
         for line in self._clean(message).split("\n"):
-            self._errors.print(f"  [red]✗[/] {escape(line)}")
+            sign = " " if line.startswith(" ") else _SIGNS["error"]
+            self._errors.print(f"  {sign} {escape(line)}")
         if fix:
             self._errors.print(f"    {escape(self._clean(fix))}")
 

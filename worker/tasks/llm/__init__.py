@@ -31,6 +31,10 @@ class LlmTask(Task[LlmParams]):
     auto_class = "AutoModelForCausalLM"
     question = Question
 
+    def idle(self, params: LlmParams) -> Mapping[str, str]:
+        """Return the settings of other trainers."""
+        return trainers.idle_beside(params.trainer)
+
     def suits(self, params: LlmParams, facts: ModelFacts) -> None:
         """Refuse what is no causal language model."""
         trainers.of(params).suits(params, facts)

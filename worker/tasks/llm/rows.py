@@ -132,13 +132,13 @@ def layout_of(columns: Sequence[str], first: Row, params: LlmParams, source: str
         if pair[0] in columns or pair[1] in columns:
             for name, flag in zip(pair, ("--prompt-column", "--completion-column"), strict=True):
                 if name not in columns:
-                    raise _no_column(name, flag, columns, first, source, taken=pair)
+                    raise no_column(name, flag, columns, first, source, taken=pair)
             return Layout("prompt", pair, source, _context(pair[0], columns, pair))
         for task, about, answer in _INSTRUCTIONS:
             if task in columns and answer in columns:
                 context = about if about in columns else None
                 return Layout("instruction", (task, answer), source, context)
-    raise _known_pair(asked, columns, source) or _no_column(
+    raise _known_pair(asked, columns, source) or no_column(
         asked, "--text-column", columns, first, source
     )
 
@@ -162,7 +162,7 @@ def _known_pair(asked: str, columns: Sequence[str], source: str) -> BadData | No
     )
 
 
-def _no_column(
+def no_column(
     name: str,
     flag: str,
     columns: Sequence[str],
@@ -171,6 +171,10 @@ def _no_column(
     *,
     taken: Sequence[str] = (),
 ) -> BadData:
+    """Return that there is no column `name`, with what to type behind `flag` where one is near.
+
+    `first` is a row that is not empty; columns that are `taken` are not suggested.
+    """
     free = [column for column in columns if column not in taken]
     said = f'no column "{name}" in {source}; it has: {", ".join(columns)}.'
     if near := nearest(name, free):

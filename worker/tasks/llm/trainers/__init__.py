@@ -25,6 +25,11 @@ def names() -> list[str]:
     return sorted(m.name for m in iter_modules(__path__) if not m.name.startswith("_"))
 
 
+def not_yet() -> list[str]:
+    """Return the trainers that users know from elsewhere and that are not here."""
+    return [name for name in AUTOTRAIN if name not in names()]
+
+
 def load(name: str) -> Trainer[Any]:
     """Import one trainer."""
     trainer: Trainer[Any] = import_module(f"worker.tasks.llm.trainers.{name}").TRAINER
@@ -50,7 +55,7 @@ def with_their_settings(base: type[LlmParams]) -> type[LlmParams]:
     _check(base, groups)
     # One that another builds on comes with it; Params itself does too.
     bases = [base, *(g for g in groups if not any(g in o.__mro__[1:] for o in (base, *groups)))]
-    missing = NotYet(*(name for name in AUTOTRAIN if name not in names()))
+    missing = NotYet(*not_yet())
     choices: Any = Literal
     choices = Annotated[choices[tuple(names())], missing]
     default = Field(
@@ -65,6 +70,15 @@ def with_their_settings(base: type[LlmParams]) -> type[LlmParams]:
         trainer=(choices, default),
     )
     return cast("type[LlmParams]", made)
+
+
+def idle_beside(trainer: str) -> dict[str, str]:
+    """Return the settings that other trainers have and this one has not, each with whose it is."""
+    from worker.params import idle
+    from worker.tasks.llm.params import LlmParams
+
+    used = {*LlmParams.model_fields, *load(trainer).settings.model_fields}
+    return idle("trainer", used, {name: load(name).settings for name in names()})
 
 
 def without(ignored: type[Params], params: type[Params]) -> type[Params]:
