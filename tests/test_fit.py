@@ -186,3 +186,45 @@ def test_names_of_measurements() -> None:
         "valid_x_y": 1.0,
     }
     Metric(step=1, values=told)
+
+
+def test_steps_of_many_batches_are_steps_of_one_large_batch(tmp_path: Path) -> None:
+    """A model of numbers takes any keyword, and divides its loss by none of them."""
+    import torch
+    from transformers import Trainer, ViTConfig, ViTForImageClassification
+
+    from worker.engine.arguments import training_arguments
+    from worker.engine.fit import begin, fit
+
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1}
+    config = ViTConfig(**sizes, num_attention_heads=2, image_size=8, patch_size=4, num_labels=1)
+    chance = torch.Generator().manual_seed(0)
+    rows = [
+        {"pixel_values": torch.randn(3, 8, 8, generator=chance), "labels": float(i)}
+        for i in range(8)
+    ]
+    told = []
+    for batch_size, accumulation in ((8, 1), (2, 4)):
+        params = Params(
+            data_path="pictures",
+            batch_size=batch_size,
+            gradient_accumulation=accumulation,
+            max_steps=1,
+            logging_steps=1,
+        )
+        events: list[Event] = []
+        work = tmp_path / str(batch_size)
+        run = Run(ModelRef(name="none"), DataRef(), work / "output", work, events.append)
+        begin(params)
+        named: dict[str, Any] = {
+            "steps": 1,
+            "autocast": None,
+            "checkpointing": False,
+            "validates": False,
+        }
+        args = training_arguments(params, work / "checkpoints", **named)
+        model = ViTForImageClassification(config)
+        assert fit(Trainer(model=model, args=args, train_dataset=rows), params, run, unit="images")
+        told.append(next(e.values for e in events if isinstance(e, Metric)))
+    assert told[1]["loss"] == pytest.approx(told[0]["loss"], rel=1e-4)
+    assert told[1]["grad_norm"] == pytest.approx(told[0]["grad_norm"], rel=1e-3)

@@ -52,6 +52,10 @@ def fit(trainer: Trainer, params: TransformersSettings, run: Run, *, unit: str) 
     them (`include_num_input_tokens_seen`). Raises whatever torch raises when memory runs out.
     """
     trainer.remove_callback(PrinterCallback)  # the events say it all
+    if not _counts_tokens(trainer):
+        # A model that takes any keyword passes for one that divides its loss by what the whole step
+        # holds. Many do not: their gradients would grow with every batch that is accumulated.
+        trainer.model_accepts_loss_kwargs = False
     for callback in _callbacks(trainer, params, run, unit):
         trainer.add_callback(callback)
     last = str(run.last_checkpoint) if run.last_checkpoint else None
@@ -98,13 +102,16 @@ def checkpoints_as_in_memory(model: Any) -> Iterator[None]:
 def _callbacks(
     trainer: Trainer, params: TransformersSettings, run: Run, unit: str
 ) -> list[TrainerCallback]:
-    counts_tokens = trainer.args.include_num_input_tokens_seen != "no"
-    rows = None if counts_tokens else len(trainer.train_dataset)
+    rows = None if _counts_tokens(trainer) else len(trainer.train_dataset)
     found = [EventCallback(run.emit, unit, rows), StopWhenAsked(run.stop), *_curves(params, run)]
     if trainer.args.load_best_model_at_end and isinstance(params, EarlyStopping):
         patience, threshold = params.early_stopping_patience, params.early_stopping_threshold
         found.append(EarlyStoppingCallback(patience, threshold))
     return found
+
+
+def _counts_tokens(trainer: Trainer) -> bool:
+    return bool(trainer.args.include_num_input_tokens_seen != "no")
 
 
 def _curves(params: TransformersSettings, run: Run) -> list[TrainerCallback]:
