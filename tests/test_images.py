@@ -208,6 +208,18 @@ def test_a_folder_that_cannot_be_used_is_explained(
     assert re.search(message, refused(path, valid_split=valid))
 
 
+def test_a_small_zip_with_an_image_that_fills_the_memory_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("cat/1.png", ONE)
+        with archive.open("dog/2.png", "w", force_zip64=True) as bomb:
+            bomb.write(ONE)
+            for _ in range(140):
+                bomb.write(bytes(1 << 20))
+    assert path.stat().st_size < 1 << 20
+    assert "dog/2.png has 147 MB, which no image has" in refused(path)
+
+
 def test_links_that_lead_out_of_the_folder_are_refused(tmp_path: Path) -> None:
     pets = write(tmp_path / "pets", PETS)
     write(tmp_path / "mine", {"secret.png": picture(9)})

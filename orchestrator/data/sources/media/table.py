@@ -24,6 +24,9 @@ from worker.reading.table import Measured, Table
 BATCH_BYTES = 4 << 20
 """Bytes of images that are read at once; one image may be more."""
 
+MOST_BYTES = 128 << 20
+"""Bytes one image may have, unpacked: a small zip can hold one that fills the memory."""
+
 NAMED = 3
 """Files that a message names, where more are at fault."""
 
@@ -104,13 +107,15 @@ class ImageTable(Table):
     def measure(self, most_bytes: float) -> Measured:
         """Count the rows, and look at the sizes of all images and at the first `most_bytes`."""
         measured = self.listed.measure(float("inf"))
-        wrong = [f"{file.name} is empty" for file in self.files.values() if not file.size]
+        wrong = [f"{file.name} {said}" for file in self.files.values() if (said := _odd(file))]
+        if wrong:
+            raise _wrong(wrong)
         looked_at = 0
         for file in self.files.values():
             if looked_at >= most_bytes:
                 break
             looked_at += file.size
-            if file.size and (said := fault(_bytes(file))):
+            if said := fault(_bytes(file)):
                 wrong.append(f"{file.name} {said}")
         if wrong:
             raise _wrong(wrong)
@@ -123,7 +128,16 @@ class ImageTable(Table):
         self.listed.learn(again)
 
 
+def _odd(file: DataFile) -> str:
+    """Return what is wrong with the size of an image; empty where nothing is."""
+    if not file.size:
+        return "is empty"
+    return f"has {file.size / 1e6:,.0f} MB, which no image has" if file.size > MOST_BYTES else ""
+
+
 def _image(file: DataFile) -> dict[str, Any]:
+    if said := _odd(file):
+        raise _wrong([f"{file.name} {said}"])
     data = _bytes(file)
     if said := fault(data):
         raise _wrong([f"{file.name} {said}"])
