@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import random
 import subprocess
 import sys
 import threading
+import zipfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -271,3 +273,39 @@ def test_hardware_with_a_gpu_is_refused(hub_server: Any, tmp_path: Path) -> None
     )
     assert said.code == 2
     assert "tabular trains on the CPU alone" in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "message"),
+    [(None, "cannot be read as a model"), (70, "is not loaded: it unpacks")],
+)
+def test_a_file_that_is_no_model_is_not_loaded(
+    tmp_path: Path, megabytes: int | None, message: str
+) -> None:
+    told = {"hubtrain": {"numbers": ["a"], "categories": [], "classes": ["x", "y"]}}
+    (tmp_path / "config.json").write_text(json.dumps(told))
+    file = tmp_path / "model.skops"
+    if megabytes is None:
+        file.write_text("no zip")
+    else:
+        with (
+            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+            archive.open("schema.json", "w", force_zip64=True) as schema,
+        ):
+            for _ in range(megabytes):
+                schema.write(b" " * (1 << 20))
+    with pytest.raises(BadConfig, match=message):
+        TASK.answer(str(tmp_path), Question(rows='{"a": 1}'))
+
+
+def test_who_answers_ends_with_who_asked(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config.json")  # to read it takes for ever
+    command = [sys.executable, "-P", "-m", "worker.answering", "tabular"]
+    asked = {"model": str(tmp_path), "question": {"rows": '{"a": 1}'}}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(asked).encode() + b"\n")
+        process.stdin.flush()
+        with (tmp_path / "config.json").open("w"):  # opens once it is being read
+            process.stdin.close()
+            assert process.wait(30) == 1

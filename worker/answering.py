@@ -1,8 +1,9 @@
 """A trained model's answer, found in a process of its own, so that the laptop's stays light.
 
-`python -P -m worker.answering TASK` reads a question in JSON from standard input, so that no list
-of processes shows it, and writes the answer in JSON to standard output. What libraries print goes
-to standard error. Its starter limits its time and what it gets of the environment.
+`python -P -m worker.answering TASK` reads a question, one line of JSON, from standard input, so
+that no list of processes shows it, and writes the answer in JSON to standard output. What libraries
+print goes to standard error. Its starter limits its time and what it gets of the environment, and
+keeps standard input open: once that is closed nobody waits for the answer, and the process ends.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from typing import Any
 
 from worker import tasks
@@ -42,12 +44,19 @@ def answer(name: str, asked: dict[str, Any]) -> dict[str, Any]:
         return {"message": what, "fix": f'pip install "hubtrain[{extras}]"', "mendable": False}
 
 
+def _end_with_starter() -> None:
+    os.read(0, 1)  # blocks for as long as whoever asks keeps it open
+    os._exit(1)
+
+
 def main() -> None:
     """Answer one question."""
     os.environ.update(SILENT)
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    said = answer(sys.argv[1], json.loads(sys.stdin.buffer.read()))
+    question = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_starter, daemon=True).start()
+    said = answer(sys.argv[1], question)
     out.write(json.dumps(said))
     out.close()
 

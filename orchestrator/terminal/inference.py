@@ -9,7 +9,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,26 +64,40 @@ def _environ(token: str | None, *, offline: bool) -> dict[str, str]:
 
 def _asked(task: Task[Any], asked: object, environ: Mapping[str, str], seconds: float) -> Any:
     """Return the answer of `worker.answering`. Raises `HubtrainError`, `BadConfig`."""
+    command = [sys.executable, "-P", "-m", "worker.answering", task.name]
+    with (
+        tempfile.TemporaryFile() as trouble,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=trouble, env=environ
+        ) as process,
+    ):
+        try:
+            out = _told(process, json.dumps(asked).encode() + b"\n", seconds)
+        except subprocess.TimeoutExpired as late:
+            raise HubtrainError(f"no answer in {duration(seconds)}: stopped.") from late
+        finally:
+            process.kill()
+        trouble.seek(0)
+        why = trouble.read().decode(errors="replace").strip().splitlines()
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "worker.answering", task.name],
-            input=json.dumps(asked).encode(),
-            env=environ,
-            capture_output=True,
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as late:
-        raise HubtrainError(f"no answer in {duration(seconds)}: stopped.") from late
-    try:
-        told: dict[str, Any] = json.loads(done.stdout)
+        told: dict[str, Any] = json.loads(out)
     except ValueError:
-        why = done.stderr.decode(errors="replace").strip().splitlines()
-        last = why[-1] if why else f"exit code {done.returncode}"
+        last = why[-1] if why else f"exit code {process.returncode}"
         raise HubtrainError(f"the model could not answer: {last}") from None
     if "answer" in told:
         return told["answer"]
     raise (BadConfig if told["mendable"] else HubtrainError)(told["message"], fix=told["fix"])
+
+
+def _told(process: subprocess.Popen[bytes], question: bytes, seconds: float) -> bytes:
+    """Return what the process answers. Its input stays open: it lives as long as this one does."""
+    assert process.stdin is not None
+    with process.stdin as asking:
+        process.stdin = None  # or `communicate` would close it
+        with suppress(BrokenPipeError):  # it has ended; its last words say why
+            asking.write(question)
+            asking.flush()
+        return process.communicate(timeout=seconds)[0]
 
 
 def _check(

@@ -8,6 +8,7 @@ the data is in it, but the names of categories are.
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -42,6 +43,11 @@ TRUSTED = (
 )
 """Types beyond those skops trusts itself that our models are made of. A file that wants others is
 not loaded: it may come from anybody."""
+
+
+MOST_BYTES = 4 << 30
+MOST_SCHEMA_BYTES = 64 << 20
+"""Bytes a model may unpack to, and its description among them: a small file can fill a memory."""
 
 
 def frame(features: Iterable[Column | tuple[str, Kind]], cells: Mapping[str, Sequence[Any]]) -> Any:
@@ -88,6 +94,7 @@ def load(folder: Path) -> tuple[Any, dict[str, Any]]:
         kinds |= dict.fromkeys(told["categories"], "category")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadConfig(f"{folder} holds no model for tables that hubtrain trained.") from error
+    _check_sizes(folder / MODEL_FILE)
     wanted = set(skops.io.get_untrusted_types(file=folder / MODEL_FILE))
     if unknown := sorted(wanted - set(TRUSTED)):
         raise BadConfig(
@@ -95,6 +102,19 @@ def load(folder: Path) -> tuple[Any, dict[str, Any]]:
             f"{', '.join(unknown)}."
         )
     return skops.io.load(folder / MODEL_FILE, trusted=sorted(wanted)), told
+
+
+def _check_sizes(file: Path) -> None:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            sizes = {one.filename: one.file_size for one in archive.infolist()}
+    except (OSError, zipfile.BadZipFile) as error:
+        raise BadConfig(f"{file} cannot be read as a model: {error}.") from error
+    if sum(sizes.values()) > MOST_BYTES or sizes.get("schema.json", 0) > MOST_SCHEMA_BYTES:
+        raise BadConfig(
+            f"{file} is not loaded: it unpacks to {sum(sizes.values()) / 1e9:.1f} GB, far more than"
+            " a model for tables has."
+        )
 
 
 def _environment(params: TabularParams) -> list[str]:
