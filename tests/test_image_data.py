@@ -82,6 +82,7 @@ def test_counts_are_scaled_up_where_only_the_first_rows_were_read() -> None:
         (["10", "9"] * 5, (), "9 5, 10 5"),
         ([True, False] * 5, (), "False 5, True 5"),
         ([0, 1, -1] * 5, ("cat", "dog"), "cat 5, dog 5"),
+        (["cat", "dog", "nan", " ", float("nan")] * 5, (), "cat 5, dog 5"),
     ],
 )
 def test_labels_may_be_numbers_or_names(cells: Any, declared: Any, classes: str) -> None:

@@ -5,6 +5,7 @@ Knows neither where rows come from nor what a task makes of them. Standard libra
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -36,6 +37,22 @@ class Split:
 
 Splits = Mapping[str, Split]
 """`train`, and `valid` where the data has a validation split of its own."""
+
+
+_MISSING = """
+#N/A #NA -1.#IND -1.#QNAN -NaN -nan 1.#IND 1.#QNAN N/A NA NULL NaN n/a nan null ?
+"""
+MISSING = frozenset({"", "#N/A N/A", *_MISSING.split()})
+"""Text of a cell that says nothing: what CSV readers take so, and the question mark."""
+
+
+def missing(cell: Any) -> bool:
+    """Whether a cell says nothing."""
+    if cell is None:
+        return True
+    if isinstance(cell, str):
+        return cell.strip() in MISSING
+    return isinstance(cell, float) and math.isnan(cell)
 
 
 def hold_out(rows: int, share: float, seed: int) -> frozenset[int]:

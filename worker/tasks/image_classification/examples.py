@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from worker.errors import BadData
 from worker.nearest import nearest
-from worker.splits import Row, Split
+from worker.splits import Row, Split, missing
 from worker.tasks.image_classification.params import ImageParams
 from worker.tasks.image_classification.signatures import READABLE, is_cut_short, kind_of
 
@@ -147,7 +147,7 @@ def _content(cell: Any, column: str, source: str) -> bytes:
 
 def _label(cell: Any, found: Examples[Any], row: int) -> str | None:
     """Return the name of a row's class; none where it has none."""
-    if cell is None or cell == "":
+    if missing(cell) and cell not in found.declared:
         return None
     if isinstance(cell, bool):
         return str(cell)

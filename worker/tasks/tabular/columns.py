@@ -13,13 +13,9 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, Literal
 
-Kind = Literal["number", "category"]
+from worker.splits import missing
 
-_MISSING = """
-#N/A #NA -1.#IND -1.#QNAN -NaN -nan 1.#IND 1.#QNAN N/A NA NULL NaN n/a nan null ?
-"""
-MISSING = frozenset({"", "#N/A N/A", *_MISSING.split()})
-"""Text of a cell that says nothing: what CSV readers take so, and the question mark."""
+Kind = Literal["number", "category"]
 
 MOSTLY = 0.9
 """Share of the cells that decides what a column is; the others in it are slips."""
@@ -56,15 +52,6 @@ class Column:
 
     different: int = 0
     """Different values."""
-
-
-def missing(cell: Any) -> bool:
-    """Whether a cell says nothing."""
-    if cell is None:
-        return True
-    if isinstance(cell, str):
-        return cell.strip() in MISSING
-    return isinstance(cell, float) and math.isnan(cell)
 
 
 def number(cell: Any) -> float | None:

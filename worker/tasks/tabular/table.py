@@ -12,8 +12,8 @@ from itertools import islice
 from typing import Any
 
 from worker.errors import BadConfig, BadData
-from worker.splits import Split, Splits
-from worker.tasks.tabular.columns import Column, Kind, missing, number, text, told
+from worker.splits import Split, Splits, missing
+from worker.tasks.tabular.columns import Column, Kind, number, text, told
 from worker.tasks.tabular.dealing import hold_out
 from worker.tasks.tabular.params import TabularParams, named
 from worker.tasks.tabular.refusals import (
