@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from standins.laptop import Laptop
 
+import hubtrain
 from backends.image import TORCH_FILE, image_files, torch_in
 from orchestrator.settings.configfile import read as read_config
 from worker import tasks
@@ -309,3 +310,20 @@ def test_who_answers_ends_with_who_asked(tmp_path: Path) -> None:
         with (tmp_path / "config.json").open("w"):  # opens once it is being read
             process.stdin.close()
             assert process.wait(30) == 1
+
+
+def test_a_name_with_a_line_break_makes_no_line_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path / "home"))
+    with (tmp_path / "x.csv").open("w", newline="") as file:
+        forged: list[list[Any]] = [
+            ["a\n  ✗ forged", "y"],
+            *([i * 1.5, "uv"[i % 2]] for i in range(40)),
+        ]
+        csv.writer(file).writerows(forged)
+    data = str(tmp_path / "x.csv")
+    for target in ("y", "z"):
+        report = hubtrain.check("tabular", data_path=data, target_columns=target, project_name="x")
+        assert any("forged" in finding.text for finding in report.findings)
+        assert not any("\n" in finding.text + finding.fix for finding in report.findings)

@@ -92,12 +92,22 @@ class Inspector:
         if told.get("memory"):
             raise self._too_much(facts, f"{size(self._budget.memory)} of memory")
         if "error" in told:
-            raise _KINDS.get(told["error"], HubtrainError)(told["message"], fix=told["fix"])
+            kind = _KINDS.get(told["error"], HubtrainError)
+            raise kind(_one_line(told["message"]), fix=_one_line(told["fix"]))
         found = told["report"]
-        findings = tuple(Finding(**finding) for finding in found.pop("findings"))
+        findings = tuple(_finding(**finding) for finding in found.pop("findings"))
         return DataReport(findings=findings, **found)
 
     def _too_much(self, facts: ModelFacts, budget: str) -> BadData:
         why, fix = self._task.endless(facts)
         text = f"a first look at the examples took more than {budget} and was stopped: {why}."
         return BadData(text, fix=fix)
+
+
+def _finding(*, level: str, topic: str, text: str, fix: str) -> Finding:
+    return Finding(level, topic, _one_line(text), _one_line(fix))
+
+
+def _one_line(text: str) -> str:
+    """Return text in which a line break is seen: names in data must not look like more findings."""
+    return text.replace("\r", "\\r").replace("\n", "\\n")
