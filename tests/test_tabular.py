@@ -108,6 +108,7 @@ def test_columns_that_cannot_be_learned_from_are_named_and_left_out() -> None:
         {**row, "id": i, "row": i, "note": f"note {i}", "day": f"2024-01-{i % 28 + 1:02}"}
         | {"same": "yes", "empty": "", "code": {"n": 0, "y": 1}[row["y"]]}
         | {"age": "young" if i == 7 else i % 50, "city": "ab"[i % 3 == 0]}
+        | {"wild": "inf" if i % 5 == 0 else i * 1.5, "price": f"1,{100 + i * 7}"}
         for i, row in enumerate(some())
     ]
     report = inspect([*rows, {**rows[0], "y": None, "row": 40}])
@@ -115,6 +116,9 @@ def test_columns_that_cannot_be_learned_from_are_named_and_left_out() -> None:
     assert '"id" is left out: it names the rows' in said
     assert '"row" is left out: it counts the rows --numerical-columns row' in said
     assert '"note" is left out: it says something else in nearly every row' in said
+    assert '"wild" is left out: 8 of its 40 cells are no numbers, such as "inf"' in said
+    assert "--numerical-columns wild takes it all the same" in said
+    assert '"price" is left out: its numbers have commas in them, such as "1,100"' in said
     assert '"day" is left out: it holds dates' in said
     assert '"same" is left out: it always says yes' in said
     assert '"empty" is left out: it is empty' in said

@@ -29,6 +29,7 @@ SAME_OFTEN = 0.5
 FEW_ROWS = 10
 """Rows below which numbers that happen to follow each other say nothing."""
 
+_COMMAS = re.compile(r"[-+]?\d{1,3}(,\d{3})*(\.\d+)?")
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./-]\d{1,2}[./-](\d{2}|\d{4})( .*)?")
 _ID = re.compile(r"(^|[\W_])(id|index|uuid|guid|key)$|^(id|index|unnamed)\b|[a-z]I[dD]$", re.ASCII)
 
@@ -52,6 +53,9 @@ class Column:
 
     different: int = 0
     """Different values."""
+
+    instead: str = ""
+    """The flag that takes a column that is left out all the same; empty where none would help."""
 
 
 def number(cell: Any) -> float | None:
@@ -105,18 +109,31 @@ def told(name: str, cells: Sequence[Any], wanted: Kind | None = None) -> Column:
     if wanted == "number" or len(odd) <= (1 - MOSTLY) * len(filled):
         why = "" if wanted else _only_counts(name, filled, len(different))
         kind: Kind | None = None if why else "number"
-        return Column(name, kind, why, gaps, odd, len(different))
-    return _of_texts(name, filled, gaps, len(different))
+        instead = "--numerical-columns" if why else ""
+        return Column(name, kind, why, gaps, odd, len(different), instead)
+    return _of_texts(name, filled, gaps, odd, len(different))
 
 
-def _of_texts(name: str, filled: Sequence[Any], gaps: int, different: int) -> Column:
+def _of_texts(
+    name: str, filled: Sequence[Any], gaps: int, odd: Sequence[str], different: int
+) -> Column:
     if sum(map(is_date, filled)) >= MOSTLY * len(filled):
         why = "it holds dates, which a model learns from only as numbers: a year, a month, an age"
         return Column(name, None, why, gaps)
     if different > MANY and different > SAME_OFTEN * len(filled):
+        if sum(map(_has_commas, filled)) >= MOSTLY * len(filled):
+            why = f'its numbers have commas in them, such as "{odd[0]}": write them without'
+            return Column(name, None, why, gaps)
+        if len(odd) <= len(filled) / 2:
+            why = f'{len(odd):,} of its {len(filled):,} cells are no numbers, such as "{odd[0]}"'
+            return Column(name, None, why, gaps, instead="--numerical-columns")
         why = f"it says something else in nearly every row ({different:,} texts)"
-        return Column(name, None, why, gaps)
+        return Column(name, None, why, gaps, instead="--categorical-columns")
     return Column(name, "category", gaps=gaps, different=different)
+
+
+def _has_commas(cell: Any) -> bool:
+    return isinstance(cell, str) and bool(_COMMAS.fullmatch(cell.strip()))
 
 
 def _only_counts(name: str, filled: Sequence[Any], different: int) -> str:

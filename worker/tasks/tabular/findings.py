@@ -75,10 +75,7 @@ def _surprising(column: Column) -> bool:
 
 def _left_out(column: Column) -> Finding:
     said = f'"{column.name}" is left out: {column.why}'
-    texts = "something else" in column.why
-    counts = column.why in {"it counts the rows", "it names the rows"} and column.different
-    fix = f"--categorical-columns {column.name} takes it all the same" if texts else ""
-    fix = f"--numerical-columns {column.name} takes it all the same" if counts else fix
+    fix = f"{column.instead} {column.name} takes it all the same" if column.instead else ""
     return Finding("warn", "data", said, fix)
 
 
