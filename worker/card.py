@@ -140,23 +140,18 @@ def front_matter(account: Account, *, adapter: bool) -> dict[str, Any]:
         "library_name": "peft" if adapter else task.library,
         "pipeline_tag": task.pipeline_tag,
         "license": account.license,
-        "tags": ["hubtrain", _command(spec), *([str(trainer)] if trainer else [])],
+        "tags": ["hubtrain", tasks.typed(spec.task), *([str(trainer)] if trainer else [])],
     }
     return {key: value for key, value in matter.items() if value is not None}
 
 
 def command(spec: JobSpec) -> str:
     """Return the command line that asks for this training once more."""
-    words = ["hubtrain", _command(spec), "--train", *_flags(spec)]
+    words = ["hubtrain", tasks.typed(spec.task), "--train", *_flags(spec)]
     words += ["--backend", "-".join(spec.machine.words), "--project-name", spec.project]
     if spec.push:
         words += ["--push-to-hub", "--username", spec.push.repo_id.partition("/")[0]]
     return shlex.join(words)
-
-
-def _command(spec: JobSpec) -> str:
-    """Return the task by the name people type."""
-    return spec.task.replace("_", "-")
 
 
 def shown(value: float | None) -> str:
@@ -187,7 +182,9 @@ def _facts(account: Account) -> Iterable[tuple[str, str]]:
     spec, story, started = account.spec, account.story, account.started
     yield (
         "task",
-        text(" ".join(filter(None, (_command(spec), str(spec.params.get("trainer") or ""))))),
+        text(
+            " ".join(filter(None, (tasks.typed(spec.task), str(spec.params.get("trainer") or ""))))
+        ),
     )
     if base := spec.model:
         pinned = f" at {code(base.revision)}" if base.revision else ""

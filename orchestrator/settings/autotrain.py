@@ -95,4 +95,4 @@ def not_yet(name: str, called: Collection[str] | None = None) -> str | None:
 
 def _called() -> Iterator[str]:
     for task in map(tasks.load, tasks.names()):
-        yield from (task.name.replace("_", "-"), *task.also_called)
+        yield from (tasks.typed(task.name), *task.also_called)

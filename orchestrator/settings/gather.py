@@ -35,12 +35,12 @@ def task_of(name: str | None, where: str = "the file's task") -> tuple[Task[Any]
 
     Raises `BadConfig`; `where` says in its message what named the task.
     """
-    there = f"there are: {', '.join(n.replace('_', '-') for n in worker.tasks.names())}"
+    there = f"there are: {', '.join(map(worker.tasks.typed, worker.tasks.names()))}"
     if name is None:
         raise BadConfig(f"the file names no task; {there}", fix="task: …  in the file")
     wanted = re.sub(r"[:_]", "-", name)
     for task in map(worker.tasks.load, worker.tasks.names()):
-        spelled = task.name.replace("_", "-")
+        spelled = worker.tasks.typed(task.name)
         if wanted in task.also_called:
             return task, dict(task.also_called[wanted])
         if wanted == spelled:

@@ -20,6 +20,7 @@ from orchestrator.terminal.flags import SettingsCommand, given, hidden, options_
 from orchestrator.words import count, size
 from worker.errors import BadConfig
 from worker.task import Finding, Task
+from worker.tasks import typed
 
 COMMAND_OPTIONS = (
     click.Option(["--train"], is_flag=True, help="Train a model."),
@@ -48,7 +49,7 @@ def task_command(task: Task[Any]) -> click.Command:
 
 def command_of(where: str) -> str:
     """Return the command that runs the job of a YAML file. Raises `BadConfig`."""
-    return task_of(read(where).task)[0].name.replace("_", "-")
+    return typed(task_of(read(where).task)[0].name)
 
 
 def _run(task: Task[Any], own: Mapping[str, Any], flags: dict[str, Any]) -> int:

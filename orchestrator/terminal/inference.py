@@ -28,6 +28,7 @@ from worker.environment import environment
 from worker.errors import BadConfig, GatedModel, HubtrainError, HubUnreachable
 from worker.hubclient import endpoint, hub
 from worker.task import Task
+from worker.tasks import typed
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -39,7 +40,7 @@ SECONDS = 1800.0
 def answer(desk: Desk, task: Task[Any], settings: Settings, seconds: float = SECONDS) -> int:
     """Print a model's answer to a question; returns the exit code. Raises `HubtrainError`."""
     if task.question is None:
-        raise BadConfig(f"models of {task.name.replace('_', '-')} cannot be asked here.")
+        raise BadConfig(f"models of {typed(task.name)} cannot be asked here.")
     question, model = settings.of(task.question), settings.of(Asking).model
     look = _Look(hub(desk.token), desk.clock, task.model_reads)
     if task.starts_from_model:

@@ -34,7 +34,7 @@ class Program(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         own = [m.name for m in iter_modules(commands.__path__)]
-        return sorted([*own, *(name.replace("_", "-") for name in worker.tasks.names())])
+        return sorted([*own, *map(worker.tasks.typed, worker.tasks.names())])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         name = cmd_name.replace("-", "_")

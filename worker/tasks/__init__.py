@@ -15,6 +15,11 @@ def names() -> list[str]:
     return sorted(m.name for m in iter_modules(__path__))
 
 
+def typed(name: str) -> str:
+    """Return a task's name as people type it: with dashes."""
+    return name.replace("_", "-")
+
+
 def load(name: str) -> Task[Any]:
     """Import one task's declaration; raises `ValueError` with the nearest name."""
     if name not in names():

@@ -44,7 +44,7 @@ def _local_training() -> Iterator[Finding]:
     """Say of each task whether it can train on this machine."""
     able = []
     for task in map(worker.tasks.load, worker.tasks.names()):
-        name = task.name.replace("_", "-")
+        name = worker.tasks.typed(task.name)
         if lacking := _lacking(task.extras):
             text = (
                 f"{name} cannot train on this machine ({', '.join(lacking)} missing); renting works"
