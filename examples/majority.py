@@ -66,11 +66,11 @@ class MajorityTask(Task[MajorityParams]):
         """Return the share of rows that are answered right."""
         return (Measure("accuracy", "higher"),)
 
-    def try_it(self, model: str) -> str:
+    def try_it(self, params: MajorityParams, model: str) -> str:
         """Return a question to the model."""
         return f"hubtrain majority --inference --model {model} --row …"
 
-    def loading(self, model: str, *, adapter: bool) -> str:
+    def loading(self, params: MajorityParams, model: str, *, adapter: bool) -> str:
         """Return where the answer is."""
         return "`config.json` holds the label that every row gets."
 
@@ -83,7 +83,7 @@ class MajorityTask(Task[MajorityParams]):
         """Count the labels and keep the most frequent."""
         counted = labels(params, load(run.data))
         (label, count), rows = counted.most_common(1)[0], counted.total()
-        run.emit(Progress(step=1, total_steps=1, units=rows, unit=self.unit))
+        run.emit(Progress(step=1, total_steps=1, units=rows, unit=self.unit(params)))
         run.emit(Metric(step=1, values={"accuracy": count / rows}))
         (run.output / "config.json").write_text(json.dumps({"label": label}), "utf-8")
         run.emit(Phase(name=SAVED))

@@ -14,8 +14,8 @@ from standins.preflight import CHATS, Asking, model, only_error, said
 from orchestrator.settings.secrets import secrets_of
 from worker.errors import BadConfig
 from worker.task import ModelFacts
+from worker.tasks.llm.heads.causal import CAUSAL, TEXT_TOO
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.suits import TEXT_TOO, suits
 
 Q = {"dtype": "BF16", "shape": [64, 64], "data_offsets": [0, 0]}
 
@@ -100,7 +100,7 @@ def test_one_row_cannot_be_split(ask: Asking, tmp_path: Path) -> None:
 )
 def test_a_model_that_does_not_go_on_with_a_text(config: dict[str, Any]) -> None:
     with pytest.raises(BadConfig, match="no causal language model") as caught:
-        suits(ModelFacts("ann/x", 1, config=config))
+        CAUSAL.suits(ModelFacts("ann/x", 1, config=config))
     assert caught.value.fix.startswith("--model ")
 
 
@@ -118,7 +118,7 @@ def test_a_model_that_does_not_go_on_with_a_text(config: dict[str, Any]) -> None
     ],
 )
 def test_a_model_that_does(config: dict[str, Any]) -> None:
-    suits(ModelFacts("ann/x", 1, config=config))
+    CAUSAL.suits(ModelFacts("ann/x", 1, config=config))
 
 
 def test_kinds_made_for_pictures_are_those_transformers_loads_for_text() -> None:

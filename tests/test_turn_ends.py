@@ -135,7 +135,9 @@ def test_an_adapter_answers_and_stops(model: Path, tmp_path: Path) -> None:
         said = net.generate(**prompt, max_new_tokens=20, do_sample=False, **how)
         text = tokenizer.decode(said[0, prompt["input_ids"].shape[1] :])
         assert "llo" in text and text.index(IM_END) == len(text) - len(IM_END)
-    shown = re.search("```python\n(.*?)```", TASK.loading(str(output), adapter=True), re.S)
+    params = TASK.params(model=str(model), data_path="rows", trainer="sft")
+    told = TASK.loading(params, str(output), adapter=True)
+    shown = re.search("```python\n(.*?)```", told, re.S)
     assert shown is not None
     loaded: dict[str, Any] = {}
     exec(shown[1], loaded)

@@ -112,7 +112,8 @@ def card(account: Account, *, adapter: bool) -> str:
     )
     here.filters |= FILTERS
     spec, story = account.spec, account.story
-    task, repo_id = tasks.load(spec.task), spec.push.repo_id if spec.push else None
+    task, params = tasks.asked(spec)
+    where = (spec.push.repo_id if spec.push else spec.output) or spec.project
     rows = curve(story.history, CARD_POINTS)[-4 * CARD_POINTS :]
     names = [n for n in _CURVES if any(n in row for row in rows)]
     return here.get_template("card.md.jinja").render(
@@ -120,7 +121,7 @@ def card(account: Account, *, adapter: bool) -> str:
         title=spec.project,
         adapter=adapter,
         base=_linked(spec),
-        loading=task.loading(repo_id or spec.output or spec.project, adapter=adapter),
+        loading=task.loading(params, where, adapter=adapter),
         metrics=[(name.replace("_", " "), shown(v)) for name, v in _told(story)],
         curve_names=[name.replace("_", " ") for name in names],
         curve=[[f"{row['step']:.0f}", *(shown(row.get(n)) for n in names)] for row in rows],
@@ -132,13 +133,14 @@ def card(account: Account, *, adapter: bool) -> str:
 def front_matter(account: Account, *, adapter: bool) -> dict[str, Any]:
     """Return the card's metadata, as the Hub reads it."""
     spec = account.spec
-    trainer, task, base = spec.params.get("trainer"), tasks.load(spec.task), _on_hub(spec)
+    (task, params), base = tasks.asked(spec), _on_hub(spec)
+    trainer = spec.params.get("trainer")
     matter: dict[str, Any] = {
         "base_model": base,
         "base_model_relation": ("adapter" if adapter else "finetune") if base else None,
         "datasets": [data] if (data := _public_data(spec)) else None,
         "library_name": "peft" if adapter else task.library,
-        "pipeline_tag": task.pipeline_tag,
+        "pipeline_tag": task.pipeline_tag(params),
         "license": account.license,
         "tags": ["hubtrain", tasks.typed(spec.task), *([str(trainer)] if trainer else [])],
     }

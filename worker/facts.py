@@ -19,6 +19,8 @@ class ModelFacts:
 
     tokenizer_config: Mapping[str, Any] = field(default_factory=dict)
     chat_template: str | None = None
+    adapter: Mapping[str, Any] = field(default_factory=dict)
+    """`adapter_config.json` of an adapter for the model; empty where there is none."""
 
     @property
     def known(self) -> bool:

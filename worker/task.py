@@ -161,20 +161,19 @@ class Task(ABC, Generic[P]):
 
     # What comes out.
 
-    unit: ClassVar[str] = "rows"
-    """What its progress counts, plural: tokens, rows, images."""
-
     library: ClassVar[str] = "transformers"
     """Library that loads a trained model, in the Hub's words."""
 
-    pipeline_tag: ClassVar[str | None] = None
-    """What a trained model does, in the Hub's words."""
-
-    auto_class: ClassVar[str] = "AutoModel"
-    """Class of transformers that loads one."""
-
     question: ClassVar[type[Params] | None] = None
     """Settings of a question to a trained model; none where it cannot be asked."""
+
+    def unit(self, params: P) -> str:
+        """Return what progress counts, plural: tokens, rows, images."""
+        return "rows"
+
+    def pipeline_tag(self, params: P) -> str | None:
+        """Return what a trained model does, in the Hub's words."""
+        return None
 
     def __init_subclass__(cls, **more: Any) -> None:
         """Give a task without `extras` the one of its name."""
@@ -228,20 +227,24 @@ class Task(ABC, Generic[P]):
         """Return the measurements that tell how good a model is, the most telling first."""
         return (Measure("valid_loss"), Measure("loss"))
 
-    def try_it(self, model: str) -> str:
+    def try_it(self, params: P, model: str) -> str:
         """Return the command that shows what the trained `model` does; empty for none."""
         return ""
 
-    def loading(self, model: str, *, adapter: bool) -> str:
+    def loading(self, params: P, model: str, *, adapter: bool) -> str:
         """Return how the trained `model` is loaded, for its card, in Markdown."""
+        does = [json.dumps(tag)] if (tag := self.pipeline_tag(params)) else []
         return python(
-            f"from transformers import {self.auto_class}",
+            "from transformers import pipeline",
             "",
-            f"model = {self.auto_class}.from_pretrained({json.dumps(model)})",
+            f"model = pipeline({', '.join([*does, f'model={json.dumps(model)}'])})",
         )
 
     def can_answer(self, facts: ModelFacts) -> None:
-        """Raise `BadConfig` for a model that cannot be asked a `question`."""
+        """Raise `BadConfig` for a model that cannot be asked a `question`.
+
+        `facts` are those of the base model where it is an adapter, with `facts.adapter`.
+        """
 
     def answer(self, model: str, question: Any) -> Any:
         """Return a trained model's answer to a `question`, as plain data. Raises `HubtrainError`.

@@ -112,7 +112,7 @@ class _Check:
             data=data,
             owner=owner,
             push=push,
-            unit=self.request.task.unit,
+            unit=self.request.task.unit(self.request.params),
         )
 
     @property
@@ -194,8 +194,9 @@ class _Check:
         found = self.findings.attempt("data", source.result)
         if found is None:
             return None
-        with self.doing(f"{self.request.task.unit} of the examples"):
-            report, of_data = check_data(self.inspector, self.request.params, *found, model)
+        params = self.request.params
+        with self.doing(f"{self.request.task.unit(params)} of the examples"):
+            report, of_data = check_data(self.inspector, params, *found, model)
         self.findings.merge(of_data)
         return report
 

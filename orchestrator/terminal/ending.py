@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import backends
 import worker.tasks
@@ -17,7 +16,6 @@ from orchestrator.words import money, size
 from worker.contract import EndReason, JobSpec, Machine, State, Story
 from worker.duration import duration
 from worker.hubclient import endpoint
-from worker.task import Task
 
 _WHAT = {
     EndReason.OOM: "out of memory",
@@ -87,15 +85,9 @@ def _headline(spec: JobSpec, story: Story, now: datetime) -> str:
     return f"{verb}: {what}{step} (reason: {story.reason}) after {took} · {cost}"
 
 
-def _asked(spec: JobSpec) -> tuple[Task[Any], Any]:
-    """Return the job's task and settings, as they were validated when it was made."""
-    task = worker.tasks.load(spec.task)
-    return task, task.params.model_construct(**spec.params)
-
-
 def _results(spec: JobSpec, story: Story) -> dict[str, float]:
     """Return the measurements that tell how good the model is; of validation where there was."""
-    task, params = _asked(spec)
+    task, params = worker.tasks.asked(spec)
     names = [measure.name for measure in task.measures(params)]
     found = {name: story.metrics[name] for name in names if name in story.metrics}
     return {k: v for k, v in found.items() if k.startswith(VALID)} or found
@@ -127,7 +119,8 @@ def _next_steps(record: Record) -> Iterator[Next]:
 
 def _try_it(record: Record) -> Iterator[Next]:
     where = record.story.pushed.repo_id if record.story.pushed else record.story.output
-    if where and (command := worker.tasks.load(record.spec.task).try_it(where)):
+    task, params = worker.tasks.asked(record.spec)
+    if where and (command := task.try_it(params, where)):
         yield Next("try it", command)
 
 
@@ -137,7 +130,7 @@ def _read_the_log(record: Record) -> Iterator[Next]:
 
 
 def _smaller(record: Record) -> Iterator[Next]:
-    task, params = _asked(record.spec)
+    task, params = worker.tasks.asked(record.spec)
     yield Next("less memory", f"the same command with {task.relief(params)}")
     yield Next("a bigger machine", "hubtrain backends")
     yield from _read_the_log(record)

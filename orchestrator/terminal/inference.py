@@ -120,13 +120,15 @@ def _whole(name: str, look: Callable[[str], FoundModel]) -> FoundModel:
     if not base:
         raise BadConfig(f"{name} is a LoRA adapter and does not say of which model.")
     try:
-        return look(base)
+        whole = look(base)
     except HubtrainError as error:
         raise BadConfig(
             f"{name} is a LoRA adapter for {base}, and without that it says nothing: "
             f"{error.message}",
             fix=error.fix if isinstance(error, GatedModel | HubUnreachable) else "",
         ) from error
+    of_adapter = {name: path for name, path in found.files.items() if name.startswith("adapter")}
+    return replace(whole, files={**whole.files, **of_adapter})
 
 
 @dataclass

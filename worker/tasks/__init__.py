@@ -7,6 +7,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from worker.contract import JobSpec
     from worker.task import Task
 
 
@@ -29,3 +30,9 @@ def load(name: str) -> Task[Any]:
         raise ValueError(f"no task called {name!r}; there are: {', '.join(names())}.{near}")
     task: Task[Any] = import_module(f"worker.tasks.{name}").TASK
     return task
+
+
+def asked(spec: JobSpec) -> tuple[Task[Any], Any]:
+    """Return a job's task and settings, as they were validated when it was made."""
+    task = load(spec.task)
+    return task, task.params.model_construct(**spec.params)

@@ -28,10 +28,15 @@ class ImageClassification(Task[ImageParams]):
     extras = ("vision",)
 
     media = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
-    unit = "images"
-    pipeline_tag = "image-classification"
-    auto_class = "AutoModelForImageClassification"
     question = Question
+
+    def unit(self, params: ImageParams) -> str:
+        """Count images."""
+        return "images"
+
+    def pipeline_tag(self, params: ImageParams) -> str:
+        """Return what the model does."""
+        return "image-classification"
 
     def suits(self, params: ImageParams, facts: ModelFacts) -> None:
         """Refuse what does not see images, and adapters where none fits."""
@@ -77,11 +82,11 @@ class ImageClassification(Task[ImageParams]):
         """Return how often the model is right, then how sure it is of it."""
         return (Measure("valid_accuracy", "higher"), Measure("valid_loss"), Measure("loss"))
 
-    def try_it(self, model: str) -> str:
+    def try_it(self, params: ImageParams, model: str) -> str:
         """Return a question to the model."""
         return f"hubtrain image-classification --inference --model {shlex.quote(model)} --image …"
 
-    def loading(self, model: str, *, adapter: bool) -> str:
+    def loading(self, params: ImageParams, model: str, *, adapter: bool) -> str:
         """Return the Python that asks the model what is on an image."""
         return python(
             "from transformers import pipeline",

@@ -1,20 +1,17 @@
-"""Language models: causal language modelling and supervised fine-tuning."""
+"""Language models, trained in any of the ways of `trainers/`."""
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
-from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits, Task, python
-from worker.tasks.llm import cost, trainers
+from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits, Task
+from worker.tasks.llm import cost, heads, trainers
 from worker.tasks.llm.params import Ignored, LlmParams, Question
-from worker.tasks.llm.suits import suits
 
 
 class LlmTask(Task[LlmParams]):
-    """Training of causal language models."""
+    """Training of language models."""
 
     name = "llm"
     help = "Train or fine-tune a language model."
@@ -26,17 +23,22 @@ class LlmTask(Task[LlmParams]):
     }
 
     model_reads = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
-    unit = "tokens"
-    pipeline_tag = "text-generation"
-    auto_class = "AutoModelForCausalLM"
     question = Question
+
+    def unit(self, params: LlmParams) -> str:
+        """Return what the trainer counts."""
+        return trainers.of(params).unit
+
+    def pipeline_tag(self, params: LlmParams) -> str:
+        """Return what the model that the trainer makes does."""
+        return trainers.of(params).head.pipeline_tag
 
     def idle(self, params: LlmParams) -> Mapping[str, str]:
         """Return the settings of other trainers."""
         return trainers.idle_beside(params.trainer)
 
     def suits(self, params: LlmParams, facts: ModelFacts) -> None:
-        """Refuse what is no causal language model."""
+        """Refuse a model that the trainer cannot train."""
         trainers.of(params).suits(params, facts)
 
     def inspect(
@@ -93,40 +95,24 @@ class LlmTask(Task[LlmParams]):
         """Return what the trainer measures."""
         return trainers.of(params).measures(params)
 
-    def try_it(self, model: str) -> str:
+    def try_it(self, params: LlmParams, model: str) -> str:
         """Return a question to the model."""
-        return f'hubtrain llm --inference --model {shlex.quote(model)} --prompt "…"'
+        return trainers.of(params).head.try_it(model)
 
-    def loading(self, model: str, *, adapter: bool) -> str:
-        """Return the Python that loads model and tokenizer, of an adapter through peft."""
-        kind, name = self.auto_class, json.dumps(model)
-        imports = [f"from transformers import {kind}, AutoTokenizer"]
-        if adapter:
-            kind = "AutoPeftModelForCausalLM"
-            imports = [
-                f"from peft import {kind}",
-                "from transformers import AutoTokenizer, GenerationConfig",
-            ]
-        # Without it an adapter stops where its base model does, not where its answers end.
-        stops = [f"model.generation_config = GenerationConfig.from_pretrained({name})"]
-        return python(
-            *imports,
-            "",
-            f"model = {kind}.from_pretrained({name})",
-            *(stops if adapter else ()),
-            f"tokenizer = AutoTokenizer.from_pretrained({name})",
-        )
+    def loading(self, params: LlmParams, model: str, *, adapter: bool) -> str:
+        """Return the Python that loads model and tokenizer."""
+        return trainers.of(params).head.loading(model, adapter=adapter)
 
     def can_answer(self, facts: ModelFacts) -> None:
-        """Refuse what is no causal language model."""
-        suits(facts)
+        """Refuse what none of the trainers could have made."""
+        trainers.head_of(facts)
 
-    def answer(self, model: str, question: Question) -> str:
-        """Return what the model says to a prompt."""
-        from worker.tasks.llm.generate import answer
+    def answer(self, model: str, question: Question) -> Any:
+        """Return what the model puts out for a prompt, by what the model itself is."""
+        from worker.engine.lean import leave_out
 
-        code = question.trust_remote_code
-        return answer(model, question.prompt, question.max_new_tokens, trust_remote_code=code)
+        leave_out(["bitsandbytes", "datasets"])  # answers need neither; both are slow to start
+        return trainers.head_of(heads.facts_of(model)).answer(model, question)
 
     def libraries(self, params: LlmParams) -> Collection[str]:
         """Return what the trainer imports."""

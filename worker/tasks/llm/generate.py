@@ -16,9 +16,6 @@ def answer(
 
     A model with a chat template is asked in a conversation, any other goes on with the text.
     """
-    from worker.engine.lean import leave_out
-
-    leave_out(["bitsandbytes", "datasets"])  # an answer needs neither, and both are slow to start
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 

@@ -12,9 +12,12 @@ from abc import ABC
 from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
+from worker.errors import BadConfig
 from worker.params import Params
 from worker.splits import Row
 from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits
+from worker.tasks.llm.heads import Head
+from worker.tasks.llm.heads.causal import CAUSAL
 from worker.tasks.llm.params import LlmParams
 
 S = TypeVar("S", bound=Params)
@@ -34,6 +37,12 @@ class Trainer(ABC, Generic[S]):
 
     settings: type[S]
     """Its own settings. They become settings of the task, whose names they must not repeat."""
+
+    head: ClassVar[Head] = CAUSAL
+    """What the models that it makes put out: the next token."""
+
+    unit: ClassVar[str] = "tokens"
+    """What its progress counts, plural."""
 
     libraries: ClassVar[tuple[str, ...]] = ()
     """Packages of `worker.engine.lean.OPTIONAL` that its training imports: `datasets`."""
@@ -63,9 +72,13 @@ class Trainer(ABC, Generic[S]):
 
     def suits(self, params: LlmParams, facts: ModelFacts) -> None:
         """Raise `BadConfig` for a model that cannot be trained so."""
-        from worker.tasks.llm.suits import suits
+        from worker.tasks.llm.trainers import with_head
 
-        suits(facts)
+        try:
+            self.head.suits(facts)
+        except BadConfig as error:
+            other = "".join(f"--trainer {name}, or " for name in with_head(facts.config)[:1])
+            raise BadConfig(error.message, fix=f"{other}{error.fix}") from error
 
     def inspect(
         self, params: LlmParams, splits: Splits, facts: ModelFacts, tokenizer: Any

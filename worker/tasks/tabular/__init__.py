@@ -32,10 +32,16 @@ class TabularTask(Task[TabularParams]):
 
     starts_from_model = False
     uses_accelerators = False
-    unit = "cells"
     library = "sklearn"
-    pipeline_tag = "tabular-classification"
     question = Question
+
+    def unit(self, params: TabularParams) -> str:
+        """Count cells: a column more takes longer, as a row more does."""
+        return "cells"
+
+    def pipeline_tag(self, params: TabularParams) -> str:
+        """Return what the model does."""
+        return "tabular-classification"
 
     def inspect(
         self, params: TabularParams, splits: Splits, facts: ModelFacts, tokenizer: Any
@@ -79,11 +85,11 @@ class TabularTask(Task[TabularParams]):
             Measure("loss"),
         )
 
-    def try_it(self, model: str) -> str:
+    def try_it(self, params: TabularParams, model: str) -> str:
         """Return a question to the model."""
         return f"hubtrain tabular --inference --model {shlex.quote(model)} --data-path rows.csv"
 
-    def loading(self, model: str, *, adapter: bool) -> str:
+    def loading(self, params: TabularParams, model: str, *, adapter: bool) -> str:
         """Return the Python that loads the model and asks it, wherever its folder comes from."""
         code = python(
             "import json, pathlib",

@@ -5,7 +5,7 @@ Modules whose names begin with an underscore are not: what several trainers shar
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from inspect import get_annotations
 from pkgutil import iter_modules
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 if TYPE_CHECKING:
     from worker.params import Params
+    from worker.task import ModelFacts
+    from worker.tasks.llm.heads import Head
     from worker.tasks.llm.params import LlmParams
     from worker.tasks.llm.trainer import Trainer
 
@@ -39,6 +41,27 @@ def load(name: str) -> Trainer[Any]:
 def of(params: LlmParams) -> Trainer[Any]:
     """Return the trainer that is asked for."""
     return load(params.trainer)
+
+
+def with_head(config: Mapping[str, Any]) -> list[str]:
+    """Return the trainers that make models with the head that the model of a `config.json` has."""
+    return [name for name in names() if load(name).head.is_on(config)]
+
+
+def head_of(facts: ModelFacts) -> Head:
+    """Return what a finished model puts out; an adapter may bring a head of its own.
+
+    Raises `BadConfig` for what no trainer makes.
+    """
+    from worker.tasks.llm.heads.causal import CAUSAL
+
+    heads = dict.fromkeys(load(name).head for name in names())
+    brought = facts.adapter.get("task_type")
+    own = (head for head in heads if brought and head.peft_type == brought)
+    there = (head for head in heads if head.is_on(facts.config))
+    found = next(own, None) or next(there, CAUSAL)
+    found.suits(facts)
+    return found
 
 
 def with_their_settings(base: type[LlmParams]) -> type[LlmParams]:

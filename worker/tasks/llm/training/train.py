@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+import transformers
+from transformers import AutoTokenizer
 from transformers.loss.loss_utils import ForCausalLMLoss
 
 from worker.engine import devices
@@ -20,7 +21,7 @@ from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
 from worker.engine.source import Source
 from worker.task import ModelFacts, Run
-from worker.tasks.llm import packing
+from worker.tasks.llm import packing, trainers
 from worker.tasks.llm.cost import recomputes
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.tokens import Tokens
@@ -37,7 +38,9 @@ def train(params: LlmParams, run: Run) -> None:
     whatever torch raises when memory runs out.
     """
     begin(params)
-    source = Source(run.base, AutoModelForCausalLM, params.trust_remote_code)
+    head = trainers.of(params).head
+    auto_class = getattr(transformers, head.auto_class)
+    source = Source(run.base, auto_class, params.trust_remote_code)
     with phase(run.emit, "reading data"):
         params = params.within(source.config().to_dict())
         tokenizer = source.processor(AutoTokenizer)
@@ -46,7 +49,7 @@ def train(params: LlmParams, run: Run) -> None:
         loaded = load(source, params, flash_attention=params.use_flash_attention_2)
         params = _possible(params, loaded)
         checkpointing = _recomputes(params, loaded.model)
-        loaded = adapt(loaded, params, "CAUSAL_LM")
+        loaded = adapt(loaded, params, head.peft_type)
     trainer = _trainer(params, run, loaded, tokenizer, corpus, checkpointing=checkpointing)
     if fit(trainer, params, run, unit="tokens"):
         ends_turns(loaded.model, tokenizer, corpus.turn_end, corpus.template)

@@ -1,0 +1,108 @@
+"""What a language model puts out: one class for each kind of output layer, its head.
+
+A trainer names the head of the models it makes; so a card, and a question to a finished model,
+know what it is without knowing who trained it. To add one, write a module here with a subclass of
+`Head`, and name it in a trainer. Light: only `answer` imports what models need.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from worker.errors import BadConfig
+from worker.task import ModelFacts, python
+from worker.tasks.llm.params import Question
+
+Config = Mapping[str, Any]
+"""A `config.json`."""
+
+
+class Head(ABC):
+    """What a language model puts out, and how it is told from others, loaded and asked."""
+
+    called: ClassVar[str]
+    """What a model with it is: causal language model."""
+
+    does: ClassVar[str]
+    """What such a model does, behind "it": goes on with a text."""
+
+    such_as: ClassVar[str]
+    """Hub id of a small one, for who has none."""
+
+    auto_class: ClassVar[str]
+    """Class of transformers that loads one."""
+
+    pipeline_tag: ClassVar[str]
+    """What such a model does, in the Hub's words."""
+
+    peft_type: ClassVar[str | None] = None
+    """What it does, as peft writes it into an adapter; none where peft has no word for it."""
+
+    @abstractmethod
+    def is_on(self, config: Config) -> bool:
+        """Return whether a whole model has this head."""
+
+    def fits(self, config: Config) -> bool:
+        """Return whether a model can be made into one with this head: by default, if it has it."""
+        return self.is_on(config)
+
+    def suits(self, facts: ModelFacts) -> None:
+        """Raise `BadConfig` for a model that this head does not fit."""
+        if not self.fits(facts.config):
+            raise BadConfig(
+                f"{facts.name} is a {kind_of(facts.config)}, which is no {self.called}: it does "
+                f"not {self.does}.",
+                fix=f"--model with one that does, such as {self.such_as}",
+            )
+
+    def loading(self, model: str, *, adapter: bool) -> str:
+        """Return how `model` is loaded, for its card, in Markdown."""
+        name = json.dumps(model)
+        return python(
+            f"from transformers import {self.auto_class}, AutoTokenizer",
+            "",
+            f"model = {self.auto_class}.from_pretrained({name})",
+            f"tokenizer = AutoTokenizer.from_pretrained({name})",
+        )
+
+    def try_it(self, model: str) -> str:
+        """Return the command that asks `model` something."""
+        return f'hubtrain llm --inference --model {shlex.quote(model)} --prompt "…"'
+
+    @abstractmethod
+    def answer(self, model: str, question: Question) -> Any:
+        """Return what `model` answers, as plain data; heavy libraries are imported inside."""
+
+
+def kind_of(config: Config) -> str:
+    """Return what a `config.json` calls its model: the class, else the family."""
+    return str(next(iter(classes(config)), config.get("model_type")))
+
+
+def classes(config: Config) -> list[str]:
+    """Return the classes of transformers that a `config.json` names."""
+    named = config.get("architectures")
+    return [str(name) for name in named] if isinstance(named, list) else []
+
+
+def facts_of(model: str) -> ModelFacts:
+    """Return what the files of a model, or of an adapter and its base, say of it."""
+    from transformers import PreTrainedConfig
+    from transformers.utils import cached_file
+
+    file = cached_file(
+        model,
+        "adapter_config.json",
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    adapter: dict[str, Any] = {}
+    if file:
+        with open(file, encoding="utf-8") as stream:
+            adapter = json.load(stream)
+    config, _ = PreTrainedConfig.get_config_dict(adapter.get("base_model_name_or_path") or model)
+    return ModelFacts(model, 0, config=config, adapter=adapter)

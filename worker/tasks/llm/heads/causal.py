@@ -1,0 +1,86 @@
+"""The next token of a text: what causal language models put out.
+
+Whether a model is one is told by its `config.json` alone, for transformers loads nearly anything as
+one: weights that are missing it makes up at random, and a training on those succeeds and is worth
+nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from worker.task import python
+from worker.tasks.llm.heads import Config, Head, classes
+from worker.tasks.llm.params import Question
+
+_PREDICTS = re.compile(r"ForCausalLM$|LMHead")
+"""In the name of a class that predicts the next token."""
+
+_TEXT_TOO = """
+dots3_note emu3 gemma3 gemma3n gemma4 gemma4_unified got_ocr2 llama4 mllama qwen3_5 qwen3_5_moe
+qwen4_exp
+"""
+TEXT_TOO = frozenset(_TEXT_TOO.split())
+"""Kinds made for pictures that transformers (5.23) also loads as models of text alone."""
+
+_OTHER_KINDS = re.compile(
+    r"bert|deberta|electra|funnel|fnet|mpnet|longformer|luke|esm|flaubert|nystromformer|t5|bart"
+    r"|pegasus|marian|m2m|nllb|^led$|prophetnet|encoder-decoder|whisper|wav2vec|^vit|clip"
+)
+"""In the kind of a model that does something else, for a configuration that names no class."""
+
+
+def _is_causal(config: Config) -> bool:
+    if config.get("is_encoder_decoder"):
+        return False
+    code = config.get("auto_map")
+    if isinstance(code, Mapping) and "AutoModelForCausalLM" in code:
+        return True
+    kind, named = str(config.get("model_type") or ""), classes(config)
+    if not named:
+        return bool(config.get("is_decoder")) or not _OTHER_KINDS.search(kind)
+    if any(_PREDICTS.search(name) for name in named):
+        return True
+    return kind in TEXT_TOO and any(n.endswith("ForConditionalGeneration") for n in named)
+
+
+class Causal(Head):
+    """Predicts the next token."""
+
+    called = "causal language model"
+    does = "go on with a text"
+    such_as = "Qwen/Qwen3-0.6B"
+    auto_class = "AutoModelForCausalLM"
+    pipeline_tag = "text-generation"
+    peft_type = "CAUSAL_LM"
+
+    def is_on(self, config: Config) -> bool:
+        """Return whether a model goes on with a text."""
+        return _is_causal(config)
+
+    def loading(self, model: str, *, adapter: bool) -> str:
+        """Return the Python that loads model and tokenizer, of an adapter through peft."""
+        if not adapter:
+            return super().loading(model, adapter=adapter)
+        name = json.dumps(model)
+        return python(
+            "from peft import AutoPeftModelForCausalLM",
+            "from transformers import AutoTokenizer, GenerationConfig",
+            "",
+            f"model = AutoPeftModelForCausalLM.from_pretrained({name})",
+            # Without it an adapter stops where its base model does, not where its answers end.
+            f"model.generation_config = GenerationConfig.from_pretrained({name})",
+            f"tokenizer = AutoTokenizer.from_pretrained({name})",
+        )
+
+    def answer(self, model: str, question: Question) -> str:
+        """Return what the model says to a prompt."""
+        from worker.tasks.llm.generate import answer
+
+        code = question.trust_remote_code
+        return answer(model, question.prompt, question.max_new_tokens, trust_remote_code=code)
+
+
+CAUSAL = Causal()
