@@ -7,9 +7,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from worker.columns import no_column
 from worker.common import Data
 from worker.contract import SAVED, Metric, Phase, Progress
-from worker.errors import BadData
 from worker.params import Params
 from worker.reading import load
 from worker.task import DataReport, Finding, Footprint, Measure, ModelFacts, Run, Splits, Task
@@ -91,14 +91,10 @@ class MajorityTask(Task[MajorityParams]):
 
 def labels(params: MajorityParams, splits: Splits) -> Counter[str]:
     """Return how often each label is there. Raises `BadData` in the user's words."""
-    split = splits["train"]
-    if params.label_column not in split.columns:
-        have = ", ".join(split.columns)
-        raise BadData(
-            f"{split.source} has no column {params.label_column!r}; it has {have}.",
-            fix=f"--label-column {split.columns[0]}",
-        )
-    return Counter(str(row[params.label_column]) for _, row in split.rows)
+    split, column = splits["train"], params.label_column
+    if column not in split.columns:
+        raise no_column(column, split.columns, split.source, "--label-column")
+    return Counter(str(row[column]) for _, row in split.first(params.max_samples))
 
 
 TASK = MajorityTask()

@@ -16,7 +16,6 @@ from worker.splits import Split
 from worker.task import DataReport, ModelFacts
 from worker.tasks.image_classification import TASK
 from worker.tasks.image_classification.cost import multiplications, stages
-from worker.tasks.image_classification.examples import Example, hold_out, in_order
 from worker.tasks.image_classification.params import ImageParams
 from worker.tasks.image_classification.signatures import is_cut_short, kind_of
 from worker.tasks.image_classification.suits import CONVOLUTIONS, KINDS, UNSUITED
@@ -157,14 +156,6 @@ def test_a_validation_split_is_compared_with_the_training() -> None:
 def test_no_validation_is_told() -> None:
     report = look(split(["a", "b"] * 9), valid_split=None)
     assert "nothing is held out" in said(report, "warn")
-
-
-def test_what_is_held_out_is_the_same_share_of_each_class() -> None:
-    examples = [Example(i, None, "a" if i % 4 else "b") for i in range(40)]
-    held = hold_out(examples, 0.2, 42)
-    assert [sum(examples[i].label == name for i in held) for name in "ab"] == [6, 2]
-    assert held == hold_out(examples, 0.2, 42) != hold_out(examples, 0.2, 7)
-    assert in_order(["b", "10", "9", "a"]) == ("9", "10", "a", "b")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WebP", "BMP", "TIFF", "AVIF"])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from worker import doubts
 from worker.facts import Circumstances
@@ -55,6 +55,10 @@ class Data(Params):
         except ValueError:
             return None
         return share if 0 < share < 1 else None
+
+    def taken(self, total: int) -> int:
+        """Return how many of `total` training rows are used."""
+        return min(total, self.max_samples or total)
 
 
 _OPTIMIZERS = """
@@ -197,6 +201,22 @@ class Lora(Params):
         yield from doubts.lost_base(self, about)
         yield from doubts.no_layers(self, about)
         yield from super().doubts(about)
+
+
+class MergedLora(Lora):
+    """LoRA adapter of a model with a new head, which no base has: it is pushed merged in."""
+
+    merge_adapter: bool = True
+    """Push the whole model with the adapter merged in: alone its new head would fit no model."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if not self.merge_adapter:
+            raise ValueError(
+                "this model gets a new head, so its adapter is always merged in (--merge-adapter): "
+                "alone it would fit no model"
+            )
+        return self
 
 
 class Training(Optimisation, Lora):

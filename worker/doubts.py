@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from worker.facts import Circumstances
 from worker.finding import Finding
+from worker.shorten import some
 
 if TYPE_CHECKING:
     from worker.common import Lora
@@ -19,7 +20,7 @@ UNSCALED = frozenset({"sgd"})
 
 EVERYWHERE = "all-linear"
 SHOWN = 12
-"""Names a message gives before it says that there are more."""
+"""Layers that are named before it is said how many more there are."""
 
 
 def too_fast(
@@ -110,5 +111,4 @@ def _layers(tensors: Iterable[str]) -> Sequence[str]:
 
 def _some(names: Sequence[str]) -> str:
     plain = [n for n in names if "norm" not in n and "emb" not in n and "head" not in n] or names
-    more = f" and {len(plain) - SHOWN} more" if len(plain) > SHOWN else ""
-    return ", ".join(plain[:SHOWN]) + more
+    return some(plain, SHOWN)

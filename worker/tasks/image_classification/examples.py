@@ -6,15 +6,13 @@ say: the check looks at how they begin and end, the training keeps them.
 
 from __future__ import annotations
 
-import random
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from worker.columns import no_column
 from worker.errors import BadData
-from worker.nearest import nearest
-from worker.splits import Row, Split, missing
+from worker.splits import Row, Split, hold_out_of_each, in_order, missing, parted
 from worker.tasks.image_classification.params import ImageParams
 from worker.tasks.image_classification.signatures import READABLE, is_cut_short, kind_of
 
@@ -72,16 +70,6 @@ class Examples(Generic[T]):
         return counts
 
 
-def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Return class names sorted, numbers by their value: 9 before 10, and before words."""
-
-    def key(name: str) -> tuple[bool, int, str]:
-        number = name.removeprefix("-").isdecimal()
-        return not number, int(name) if number else 0, name
-
-    return tuple(sorted(names, key=key))
-
-
 def read(
     split: Split,
     params: ImageParams,
@@ -121,14 +109,9 @@ def _column(split: Split, what: str, asked: str, usual: Sequence[str]) -> str:
         for name in usual:
             if name in split.columns:
                 return name
-    near = nearest(asked, split.columns)
     others = [c for c in split.columns if c not in IMAGES]
-    guess = near or (others[0] if what == "target" and len(others) == 1 else None)
-    raise BadData(
-        f'no column "{asked}" in {split.source}; it has: {", ".join(split.columns)}.'
-        + (f' The nearest is "{near}".' if near else ""),
-        fix=f"--{what}-column {guess}" if guess else f"--{what}-column with one of them",
-    )
+    only = ("It may be", others[0]) if what == "target" and len(others) == 1 else ("", "")
+    raise no_column(asked, split.columns, split.source, f"--{what}-column", else_=only)
 
 
 def _content(cell: Any, column: str, source: str) -> bytes:
@@ -181,23 +164,6 @@ def _words(cell: Any) -> str:
     return "lists" if isinstance(cell, list) else f"a {type(cell).__name__}"
 
 
-def hold_out(examples: Sequence[Example[T]], share: float, seed: int) -> frozenset[int]:
-    """Return which of `examples`, counted from 0, are kept back: the same share of each class.
-
-    At least one of each class and never all; the same seed keeps back the same.
-    """
-    members: defaultdict[str, list[int]] = defaultdict(list)
-    for i, example in enumerate(examples):
-        members[example.label].append(i)
-    chance = random.Random(seed)
-    held: set[int] = set()
-    for label in in_order(members):
-        own = members[label]
-        count = min(max(1, round(len(own) * share)), len(own) - 1)
-        held.update(chance.sample(own, count))
-    return frozenset(held)
-
-
 def divided(
     found: Examples[T], valid: Examples[T] | None, params: ImageParams
 ) -> tuple[list[Example[T]], list[Example[T]]]:
@@ -209,6 +175,5 @@ def divided(
         return found.examples, valid.examples
     if params.valid_share is None:
         return found.examples, []
-    held = hold_out(found.examples, params.valid_share, params.seed)
-    train = [e for i, e in enumerate(found.examples) if i not in held]
-    return train, [found.examples[i] for i in sorted(held)]
+    labels = [example.label for example in found.examples]
+    return parted(found.examples, hold_out_of_each(labels, params.valid_share, params.seed))

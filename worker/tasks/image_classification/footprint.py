@@ -6,15 +6,13 @@ what the layers keep of a batch: see `cost`.
 
 from __future__ import annotations
 
+from worker.optimizers import state_bytes
 from worker.task import DataReport, Footprint, ModelFacts
 from worker.tasks.image_classification.cost import activations, multiplications, size_of
 from worker.tasks.image_classification.params import ImageParams
 
 FRAMEWORK = 0.7e9
 """Bytes that torch, the libraries and the images take before any model, on a CPU."""
-
-STATE_BYTES = {"adafactor": 0.1, "sgd": 0.0, "rmsprop": 4.0, "adagrad": 4.0, "lion_32bit": 4.0}
-"""Bytes of optimizer state a trained parameter; others keep two moments of 32 bits, or of 8."""
 
 ADAPTER_SHARE = 0.0012
 """Parameters of an adapter a rank and parameter of the model: 2 C of them for C² with C = 768, and
@@ -28,8 +26,7 @@ def footprint(params: ImageParams, facts: ModelFacts) -> Footprint:
     """Return the memory training takes on one device, in bytes."""
     mixed = params.mixed_precision is not None or facts.bytes_per_parameter <= 2  # noqa: PLR2004
     moving = facts.parameters * (min(1.0, ADAPTER_SHARE * params.lora_r) if params.peft else 1)
-    bits8 = "8bit" in params.optimizer or "bnb" in params.optimizer
-    states = moving * (4 + STATE_BYTES.get(params.optimizer, 2.0 if bits8 else 8.0))
+    states = moving * (4 + state_bytes(params.optimizer))
     weights = facts.parameters * (4 + (2 if mixed else 0))  # the products' own copy
     kept = activations(facts.config, size_of(facts.config), facts.parameters) * params.batch_size
     kept *= (MIXED_KEPT if mixed else 4) * (1.3 if params.peft else 1)

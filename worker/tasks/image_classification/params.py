@@ -11,13 +11,14 @@ from worker.common import (
     MOST,
     Data,
     EarlyStopping,
+    MergedLora,
     Training,
     TransformersSettings,
 )
 from worker.params import Flag, Params
 
 
-class ImageParams(Data, Training, TransformersSettings, EarlyStopping):
+class ImageParams(Data, MergedLora, Training, TransformersSettings, EarlyStopping):
     """Image classification."""
 
     model: Annotated[str, Flag("--base-model", "-m")] = "google/vit-base-patch16-224"
@@ -56,24 +57,16 @@ class ImageParams(Data, Training, TransformersSettings, EarlyStopping):
     lr: Annotated[float | None, Gt(0), Flag("--learning-rate")] = None
     """Peak learning rate; none takes 5e-5, or 5e-4 for an adapter."""
 
-    merge_adapter: bool = True
-    """Push the whole model with the adapter merged in: alone it would have no class names."""
-
     @model_validator(mode="after")
-    def _whole_models(self) -> Self:
+    def _small_enough(self) -> Self:
         if self.quantization:
             raise ValueError("quantization is for language models; image models are small enough")
-        if not self.merge_adapter:
-            raise ValueError(
-                "an adapter for images is always merged (--merge-adapter): alone it has no class "
-                "names, and its head fits no base"
-            )
         return self
 
     @property
-    def peak_lr(self) -> float:
-        """The learning rate as it is used. An adapter, begun at zero, bears and needs more."""
-        return self.lr or (5e-4 if self.peft else 5e-5)
+    def usual_lr(self) -> float:
+        """The learning rate where none is given. An adapter, begun at zero, needs more."""
+        return 5e-4 if self.peft else 5e-5
 
 
 class Question(Params):

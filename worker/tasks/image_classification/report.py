@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from itertools import islice
 from typing import Any
 
+from worker.shorten import some
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
 from worker.tasks.image_classification.examples import Examples, divided, read
@@ -19,8 +19,6 @@ MUCH_MORE = 10
 """Times as many images as the smallest class that make the largest worth a warning."""
 
 FEW_STEPS = 10
-SHOWN = 5
-"""Names or row numbers in a finding before it says how many more there are."""
 
 
 def inspect(params: ImageParams, splits: Splits, facts: ModelFacts) -> DataReport:
@@ -29,13 +27,12 @@ def inspect(params: ImageParams, splits: Splits, facts: ModelFacts) -> DataRepor
     `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
     """
     split = splits["train"]
-    found = read(split, params, islice(split.rows, params.max_samples), _nothing)
+    found = read(split, params, split.first(params.max_samples), _nothing)
     valid = (
         read(splits["valid"], params, splits["valid"].rows, _nothing) if "valid" in splits else None
     )
     train_rows, valid_rows = divided(found, valid, params)
-    wanted = min(split.total, params.max_samples or split.total)
-    scale = max(1.0, wanted / found.read) if found.read else 1.0
+    scale = max(1.0, params.taken(split.total) / found.read) if found.read else 1.0
     rows = round(len(train_rows) * scale)
     steps = params.steps(max(1, rows))
     findings = [
@@ -68,12 +65,11 @@ def _size(
     """How many images there are, of how many classes, and what is held out."""
     about = "" if scale == 1 else "about "
     counts = sorted(found.counts.items(), key=lambda pair: -pair[1])
-    named = ", ".join(f"{name} {about}{round(n * scale):,}" for name, n in counts[:SHOWN])
-    more = f" and {len(counts) - SHOWN:,} more" if len(counts) > SHOWN else ""
+    named = some(f"{name} {about}{round(n * scale):,}" for name, n in counts)
     images = round(len(found.examples) * scale)
     parts = [
         found.source,
-        f"{about}{images:,} images in {len(counts):,} classes: {named}{more}",
+        f"{about}{images:,} images in {len(counts):,} classes: {named}",
     ]
     if valid is not None:
         parts.append(f"{len(valid.examples):,} for validation from {valid.source}")
@@ -119,9 +115,8 @@ def _uneven(found: Examples[Any], scale: float) -> Iterable[Finding]:
         return
     few = {name: n for name, n in counts.items() if n * scale < FEW_IMAGES}
     if few:
-        named = ", ".join(f"{name} {n}" for name, n in islice(few.items(), SHOWN))
-        more = f" and {len(few) - SHOWN:,} more" if len(few) > SHOWN else ""
-        text = f"fewer than {FEW_IMAGES} images of {_classes(len(few))}: {named}{more}"
+        named = some(f"{name} {n}" for name, n in few.items())
+        text = f"fewer than {FEW_IMAGES} images of {_classes(len(few))}: {named}"
         yield Finding("warn", "data", text, fix="more images of them, or leave them out")
         return
     most, least = max(counts, key=lambda c: counts[c]), min(counts, key=lambda c: counts[c])
@@ -140,12 +135,12 @@ def _validated(found: Examples[Any], valid: Examples[Any], *, whole: bool) -> It
     if unknown := sorted(seen - learned):
         text = (
             f"{valid.source} has {_classes(len(unknown))} that no training image is of: "
-            f"{_named(unknown)}"
+            f"{some(unknown)}"
         )
         fix = "give them training images, or take them out of the validation split"
         yield Finding("error" if whole else "warn", "data", text, fix)
     if missing := sorted(learned - seen):
-        text = f"{valid.source} has no image of {_classes(len(missing))}: {_named(missing)}"
+        text = f"{valid.source} has no image of {_classes(len(missing))}: {some(missing)}"
         yield Finding("warn", "data", text)
 
 
@@ -201,15 +196,8 @@ def _few_steps(steps: int, params: ImageParams) -> Iterable[Finding]:
 
 
 def _rows(numbers: list[int], what: str) -> str:
-    shown = ", ".join(map(str, numbers[:SHOWN]))
-    more = f" and {len(numbers) - SHOWN:,} more" if len(numbers) > SHOWN else ""
-    return f"{len(numbers):,} row{'s' * (len(numbers) != 1)} {what}, {shown}{more}"
+    return f"{len(numbers):,} row{'s' * (len(numbers) != 1)} {what}, {some(numbers)}"
 
 
 def _classes(count: int) -> str:
     return f"{count:,} class{'es' * (count != 1)}"
-
-
-def _named(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more

@@ -13,21 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from worker.optimizers import state_bytes
 from worker.task import DataReport, Footprint, ModelFacts
 from worker.tasks.llm.params import LlmParams
 
 FRAMEWORK = 0.6e9
 """Bytes that torch, the libraries and the data take before any model, on a CPU."""
-
-STATE_BYTES = {
-    "adamw_8bit": 2.0,
-    "adamw_bnb_8bit": 2.0,
-    "paged_adamw_8bit": 2.0,
-    "adafactor": 0.1,
-    "sgd": 0.0,
-    "lion_32bit": 4.0,
-}
-"""Bytes of optimizer state a trained parameter, by optimizer; others keep two 32-bit moments."""
 
 ADAPTER_BYTES = 100e6
 """Of an adapter as it is pushed, for the price."""
@@ -100,9 +91,8 @@ def _footprint(params: LlmParams, facts: ModelFacts, *, checkpointing: bool) -> 
     moving = trained_parameters(params, facts)
     tokens = params.batch_size * params.row_tokens
     weights = facts.parameters * _weight_bytes(params, facts)
-    states = moving * (4 + 4 + STATE_BYTES.get(params.optimizer, 8.0)) if params.peft else (
-        moving * (4 + STATE_BYTES.get(params.optimizer, 8.0))
-    )  # fmt: skip
+    own = 4 if params.peft else 0  # an adapter's weights come to those of the model
+    states = moving * (own + 4 + state_bytes(params.optimizer))
     activations = tokens * _activation_bytes(shape, peft=params.peft, checkpointing=checkpointing)
     logits = tokens * shape.vocabulary * 4 * 3
     expected = FRAMEWORK + weights + states + activations + logits

@@ -14,7 +14,7 @@ from itertools import chain, islice
 from typing import Any
 
 from worker.errors import BadConfig, BadData
-from worker.splits import Row, Split, Splits, hold_out
+from worker.splits import Row, Split, Splits, hold_out, parted
 from worker.tasks.llm import trainers
 from worker.tasks.llm.chat import Template, named, own_template, special_tokens
 from worker.tasks.llm.params import LlmParams
@@ -197,13 +197,9 @@ def training_split(
     A split called `valid` outranks a share to hold out. Rows are taken in order, the first
     `max_samples` of them.
     """
-    rows = list(islice(splits["train"].rows, params.max_samples))
+    rows = list(splits["train"].first(params.max_samples))
     if "valid" in splits:
         return rows, list(splits["valid"].rows)
     if params.valid_share is None:
         return rows, []
-    held = hold_out(len(rows), params.valid_share, params.seed)
-    return (
-        [row for i, row in enumerate(rows) if i not in held],
-        [row for i, row in enumerate(rows) if i in held],
-    )
+    return parted(rows, hold_out(len(rows), params.valid_share, params.seed))

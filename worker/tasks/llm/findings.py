@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from worker.shorten import some
 from worker.splits import Splits
 from worker.task import Finding
 from worker.tasks.llm import trainers
@@ -16,9 +17,6 @@ from worker.tasks.llm.tokens import Tokenizer
 LOOKED_AT = 1 << 20
 """Characters of an example that are counted, a quarter of a million tokens or so: the rest is taken
 to be like them. Counted whole, a row of 10 million tokens takes half a minute."""
-
-SHOWN_LINES = 5
-"""Line numbers named in a finding before it says how many more there are."""
 
 FEW_STEPS = 10
 """Optimizer steps below which the user is told."""
@@ -135,7 +133,7 @@ def oddities(train: Examples, counts: Counts, params: LlmParams) -> Iterable[Fin
         rows = "1 row is empty and will be left out: line " if n == 1 else (
             f"{n:,} rows are empty and will be left out: lines "
         )  # fmt: skip
-        yield Finding("warn", "data", rows + _shown(train.empty))
+        yield Finding("warn", "data", rows + some(train.empty))
     if train.duplicates:
         yield Finding("warn", "data", f"{_rows(train.duplicates)} the same as an earlier one")
     if 0 < train.silent < len(train.examples) and trainers.of(params).only_answers(params):
@@ -198,9 +196,3 @@ def few_steps(steps: int, params: LlmParams) -> Iterable[Finding]:
 
 def _rows(n: int) -> str:
     return "1 row is" if n == 1 else f"{n:,} rows are"
-
-
-def _shown(lines: Sequence[int]) -> str:
-    shown = ", ".join(map(str, lines[:SHOWN_LINES]))
-    more = len(lines) - SHOWN_LINES
-    return f"{shown} and {more:,} more" if more > 0 else shown

@@ -61,8 +61,7 @@ def inspect(
 
 
 def _scale(params: LlmParams, split: Split, read_rows: int) -> float:
-    wanted = min(split.total, params.max_samples or split.total)
-    return max(1.0, wanted / read_rows) if read_rows else 1.0
+    return max(1.0, params.taken(split.total) / read_rows) if read_rows else 1.0
 
 
 def count(

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import worker.columns
 from worker.errors import BadData
-from worker.nearest import nearest
 from worker.splits import Row
 from worker.tasks.llm import cells
 from worker.tasks.llm.chat import Message
@@ -176,13 +176,10 @@ def no_column(
     `first` is a row that is not empty; columns that are `taken` are not suggested.
     """
     free = [column for column in columns if column not in taken]
-    said = f'no column "{name}" in {source}; it has: {", ".join(columns)}.'
-    if near := nearest(name, free):
-        return BadData(f'{said} The nearest is "{near}":', fix=f"{flag} {near}")
-    if texts := [column for column in free if isinstance(first.get(column), str | list)]:
-        longest = max(texts, key=lambda column: len(first[column]))
-        return BadData(f'{said} The longest text is in "{longest}":', fix=f"{flag} {longest}")
-    return BadData(said)
+    texts = [column for column in free if isinstance(first.get(column), str | list)]
+    longest = max(texts, key=lambda column: len(first[column]), default="")
+    else_ = ("The longest text is in", longest)
+    return worker.columns.no_column(name, columns, source, flag, among=free, else_=else_)
 
 
 def _kind(cell: Any) -> Kind:

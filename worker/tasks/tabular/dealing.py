@@ -1,13 +1,13 @@
-"""Which rows are learned from and which judge, class by class. Standard library only.
+"""Which rows judge which settings, class by class. Standard library only.
 
 scikit-learn has the same; this runs on laptops too, so that the check counts what training does.
 """
 
 from __future__ import annotations
 
-import random
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
+
+from worker.splits import by_class
 
 FOLDS = 5
 MANY_ROWS = 10_000
@@ -19,18 +19,6 @@ def fold_count(rows: int) -> int:
     return FOLDS if rows <= MANY_ROWS else 1
 
 
-def hold_out(labels: Sequence[str], share: float, seed: int) -> frozenset[int]:
-    """Return which rows are held out, by place: of each class the same share.
-
-    Of a class with more than one row at least one is held out, and one is kept.
-    """
-    held: set[int] = set()
-    for places in _dealt(labels, seed):
-        if len(places) > 1:
-            held.update(places[: min(max(1, round(len(places) * share)), len(places) - 1)])
-    return frozenset(held)
-
-
 def folds(labels: Sequence[str], seed: int) -> Iterator[tuple[list[int], list[int]]]:
     """Yield the places to learn from and to judge by, once for each fold that judges.
 
@@ -39,7 +27,7 @@ def folds(labels: Sequence[str], seed: int) -> Iterator[tuple[list[int], list[in
     """
     fold_of: dict[int, int] = {}
     dealt = 0
-    for places in _dealt(labels, seed):
+    for places in by_class(labels, seed):
         if len(places) > 1:
             fold_of.update({place: (dealt + i) % FOLDS for i, place in enumerate(places)})
             dealt += len(places)
@@ -47,14 +35,3 @@ def folds(labels: Sequence[str], seed: int) -> Iterator[tuple[list[int], list[in
         judging = [i for i in range(len(labels)) if fold_of.get(i) == fold]
         if judging:
             yield [i for i in range(len(labels)) if fold_of.get(i) != fold], judging
-
-
-def _dealt(labels: Sequence[str], seed: int) -> Iterator[list[int]]:
-    """Yield the places of each class, shuffled."""
-    places: dict[str, list[int]] = defaultdict(list)
-    for place, label in enumerate(labels):
-        places[label].append(place)
-    chance = random.Random(seed)
-    for label in sorted(places):
-        chance.shuffle(places[label])
-        yield places[label]

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from worker.finding import Finding
+from worker.shorten import some
+from worker.splits import in_order
 from worker.tasks.tabular.columns import Column, text
 from worker.tasks.tabular.estimators import ESTIMATORS
 from worker.tasks.tabular.params import TabularParams
-from worker.tasks.tabular.refusals import in_order, some
 from worker.tasks.tabular.table import Table
 
 UNEQUAL = 0.05

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from worker.errors import BadConfig, BadData
-from worker.nearest import nearest
+from worker.errors import BadData
+from worker.shorten import some
+from worker.splits import in_order
 from worker.tasks.tabular.columns import number
 from worker.tasks.tabular.estimators import ESTIMATORS
 from worker.tasks.tabular.params import TabularParams
@@ -21,33 +22,6 @@ held out and one in a fold, and of what is left there are two halves."""
 MOST_CLASSES = 1000
 FEW_CLASSES = 8
 """Classes up to which numbers are taken for names."""
-
-SHOWN = 8
-"""Names a message gives before it says that there are more."""
-
-
-def no_column(name: str, source: str, columns: Sequence[str], flag: str) -> BadConfig:
-    """Return the complaint about a column that is not there."""
-    near = nearest(name, columns)
-    return BadConfig(
-        f'no column "{name}" in {source}; it has: {some(columns)}.',
-        fix=f"{flag} {near}" if near else f"{flag} with the name of one of them",
-    )
-
-
-def some(names: Iterable[str]) -> str:
-    """Return the first names, and how many more there are."""
-    found = list(names)
-    more = f" and {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
-    return ", ".join(found[:SHOWN]) + more
-
-
-def in_order(labels: Iterable[str]) -> tuple[str, ...]:
-    """Return labels as people count them: 9 before 10, and texts by their letters."""
-    found = list(labels)
-    if all(number(label) is not None for label in found):
-        return tuple(sorted(found, key=lambda label: (number(label) or 0.0, label)))
-    return tuple(sorted(found))
 
 
 def refuse_labels(labels: Sequence[str], target: str, source: str, *, whole: bool) -> None:

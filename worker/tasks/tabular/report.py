@@ -18,7 +18,7 @@ def inspect(params: TabularParams, splits: Splits) -> DataReport:
     """
     table = read(splits, params)
     train, seen = splits["train"], len(table.train.labels)
-    wanted = min(train.total, params.max_samples or train.total)
+    wanted = params.taken(train.total)
     scale = 1.0 if table.train.whole else max(1.0, wanted / max(1, seen))
     judging = len(table.valid.labels) if table.valid else round(len(table.held) * scale)
     rows = round((seen - len(table.held)) * scale)

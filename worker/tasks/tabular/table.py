@@ -8,22 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
+from worker.columns import no_column
 from worker.errors import BadConfig, BadData
-from worker.splits import Split, Splits, missing
+from worker.shorten import some
+from worker.splits import Split, Splits, hold_out_of_each, in_order, missing, parted
 from worker.tasks.tabular.columns import Column, Kind, number, text, told
-from worker.tasks.tabular.dealing import hold_out
 from worker.tasks.tabular.params import TabularParams, named
-from worker.tasks.tabular.refusals import (
-    in_order,
-    no_column,
-    refuse_labels,
-    refuse_uncalibrated,
-    refuse_unknown,
-    some,
-)
+from worker.tasks.tabular.refusals import refuse_labels, refuse_uncalibrated, refuse_unknown
 
 Cell = float | str | None
 Cells = Mapping[str, Sequence[Any]]
@@ -75,7 +68,7 @@ class Table:
 
     def learned(self) -> tuple[dict[str, list[Cell]], list[str]]:
         """Return the cells by feature, and the class, of each row that is learned from."""
-        kept = [i for i in range(len(self.train.labels)) if i not in self.held]
+        kept, _ = parted(range(len(self.train.labels)), self.held)
         return _taken(self.features, self.train, kept)
 
     def judging(self) -> tuple[dict[str, list[Cell]], list[str]]:
@@ -94,7 +87,7 @@ def read(splits: Splits, params: TabularParams) -> Table:
         refuse_uncalibrated(train.labels, params)
     columns = _columns(train, target, params)
     if "valid" not in splits:
-        held = hold_out(train.labels, params.held_out, params.seed)
+        held = hold_out_of_each(train.labels, params.held_out, params.seed)
         return Table(target, train, None, columns, held)
     valid = _rows(splits["valid"], target)
     refuse_unknown(valid.labels, train.labels, target, valid.source, whole=train.whole)
@@ -136,7 +129,7 @@ def _target(split: Split, params: TabularParams) -> str:
             f"--target-columns {names[0]} --drop-columns {','.join(names[1:])}",
         )
     if not names or names[0] not in split.columns:
-        raise no_column("".join(names), split.source, split.columns, "--target-columns")
+        raise no_column("".join(names), split.columns, split.source, "--target-columns")
     return names[0]
 
 
@@ -147,7 +140,7 @@ def _rows(split: Split, target: str, most: int | None = None) -> Rows:
     cells: dict[str, list[Any]] = {name: [] for name in split.columns if name != target}
     labels: list[str] = []
     unlabelled: list[int] = []
-    for line, row in islice(split.rows, most):
+    for line, row in split.first(most):
         label = text(_called(row.get(target), names.get(target)))
         if label is None:
             unlabelled.append(line)
@@ -189,7 +182,7 @@ def _columns(train: Rows, target: str, params: TabularParams) -> tuple[Column, .
 
 def _wanted(train: Rows, target: str, params: TabularParams) -> dict[str, Kind]:
     if params.id_column not in {None, "", "id", *train.columns}:
-        raise no_column(str(params.id_column), train.source, train.columns, "--id-column")
+        raise no_column(str(params.id_column), train.columns, train.source, "--id-column")
     categories = _there(params.categorical_columns, train, target, "--categorical-columns")
     numbers = _there(params.numerical_columns, train, target, "--numerical-columns")
     if twice := sorted(set(categories) & set(numbers)):
@@ -209,5 +202,5 @@ def _there(said: str | None, train: Rows, target: str, flag: str) -> list[str]:
         if name == target:
             raise BadConfig(f'"{name}" is the target.', fix=f"Leave it out of {flag}.")
         if name not in train.cells:
-            raise no_column(name, train.source, train.columns, flag)
+            raise no_column(name, train.columns, train.source, flag)
     return names

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,9 +23,7 @@ from worker.errors import BadData
 from worker.reading.files import DataFile, by_split, on_disk
 from worker.reading.folders import Files
 from worker.reading.table import FileTable, Table
-
-NAMED = 3
-"""Files that a note names, where more were left out."""
+from worker.shorten import some
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +168,7 @@ def _notes(files: Files, scope: Scope, splits: Mapping[str, Part]) -> tuple[str,
     homeless = [n for n in files.names if is_media(n, scope.media) and not n.startswith(prefixes)]
     notes = []
     if stray or files.hidden:
-        notes.append(f"ignored: {_named([*stray, *files.hidden])}")
+        notes.append(f"ignored: {some([*stray, *files.hidden])}")
     if homeless:
-        notes.append(f"in the folder of no split: {_named(homeless)}")
+        notes.append(f"in the folder of no split: {some(homeless)}")
     return tuple(notes)
-
-
-def _named(names: Iterable[str]) -> str:
-    said = list(names)
-    more = f" and {len(said) - NAMED:,} more" if len(said) > NAMED else ""
-    return ", ".join(said[:NAMED]) + more

@@ -11,6 +11,7 @@ from worker.common import Data
 from worker.errors import BadData
 from worker.reading.files import DataFile
 from worker.reading.table import FileTable
+from worker.shorten import some
 
 IMAGE_COLUMN = "image"
 """What a column of images is called, unless a setting calls it by its own name."""
@@ -23,7 +24,6 @@ FILE_NAME = ("file_name", "image_file_name")
 LOOKED_AT = 20
 """Rows of a table in which a column of paths is looked for."""
 
-NAMED = 3
 
 Find = Callable[[str], DataFile | None]
 """Returns the image at a path as a list has it; none if there is none."""
@@ -72,10 +72,8 @@ def with_images(table: FileTable, paths: str, find: Find, params: Data, where: s
 
 
 def _gone(table: str, where: str, gone: Iterable[str]) -> BadData:
-    said = list(gone)
-    more = f", and {len(said) - NAMED:,} more" if len(said) > NAMED else ""
     return BadData(
-        f"{table} names images that are not in {where}: {', '.join(said[:NAMED])}{more}.",
+        f"{table} names images that are not in {where}: {some(gone)}.",
         fix="Paths begin at the folder the list is in, and end as the images' names do.",
     )
 

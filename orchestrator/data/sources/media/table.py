@@ -20,15 +20,13 @@ from worker.reading.classes import IMAGE, with_features
 from worker.reading.files import DataFile
 from worker.reading.formats import ReadAgain
 from worker.reading.table import Measured, Table
+from worker.shorten import some
 
 BATCH_BYTES = 4 << 20
 """Bytes of images that are read at once; one image may be more."""
 
 MOST_BYTES = 128 << 20
 """Bytes one image may have, unpacked: a small zip can hold one that fills the memory."""
-
-NAMED = 3
-"""Files that a message names, where more are at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +151,7 @@ def _bytes(file: DataFile) -> bytes:
 
 
 def _wrong(said: list[str]) -> BadData:
-    more = f"; and {len(said) - NAMED:,} more" if len(said) > NAMED else ""
     return BadData(
-        f"{'; '.join(said[:NAMED])}{more}.",
+        f"{some(said, between='; ')}.",
         fix="Remove such files, or put whole images in their place.",
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 from transformers import (
@@ -68,7 +67,7 @@ class Album:
 def gathered(params: ImageParams, run: Run) -> Album:
     """Return the images of `run.data`. Raises `BadData` where there is nothing to tell apart."""
     splits, store = load_data(run.data), Store(run.work / "images.bin")
-    rows = islice(splits["train"].rows, params.max_samples)
+    rows = splits["train"].first(params.max_samples)
     found = read(splits["train"], params, rows, store.keep)
     valid = None
     if "valid" in splits:

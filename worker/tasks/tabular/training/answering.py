@@ -11,9 +11,9 @@ from worker.contract import DataRef
 from worker.errors import BadConfig, BadData
 from worker.hubclient import explained, hub
 from worker.reading import load as load_rows
+from worker.shorten import some
 from worker.tasks.tabular.columns import Kind
 from worker.tasks.tabular.params import Question
-from worker.tasks.tabular.refusals import some
 from worker.tasks.tabular.table import prepared
 from worker.tasks.tabular.training.saved import CONFIG_FILE, MODEL_FILE, frame, load
 

@@ -1,0 +1,77 @@
+"""What tasks share beside their settings: dealing rows, complaints, sizes, lists in messages."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from pydantic import ValidationError
+
+from worker.columns import no_column
+from worker.common import OPTIMIZERS, Data, MergedLora, Training
+from worker.optimizers import state_bytes
+from worker.params import settings_of
+from worker.shorten import shortened, some
+from worker.splits import Split, hold_out_of_each, in_order, parted
+
+
+def test_rows_are_held_out_class_by_class() -> None:
+    labels = ["a"] * 50 + ["b"] * 10 + ["c"] * 2 + ["d"]
+    held = hold_out_of_each(labels, 0.2, 42)
+    assert Counter(labels[i] for i in held) == {"a": 10, "b": 2, "c": 1}
+    assert held == hold_out_of_each(labels, 0.2, 42) != hold_out_of_each(labels, 0.2, 43)
+    learned, judging = parted(labels, held)
+    assert (len(learned), Counter(judging)) == (50, {"a": 10, "b": 2, "c": 1})
+
+
+def test_classes_stand_as_people_count() -> None:
+    names = ["b", "10", "-1", "9", "a", "2.5", "1_0", "nan", "9" * 400]
+    assert in_order(names) == ("-1", "2.5", "9", "10", "9" * 400, "1_0", "a", "b", "nan")
+
+
+def test_the_first_rows_are_taken() -> None:
+    split = Split("x.csv", ("a",), [(1, {"a": 1}), (2, {"a": 2})], total=2)
+    assert [line for line, _ in split.first(1)] == [1]
+    assert [line for line, _ in split.first(None)] == [1, 2]
+    data = Data(data_path="x.csv", max_samples=5)
+    assert (data.taken(9), data.taken(3)) == (5, 3)
+
+
+def test_a_column_that_is_not_there() -> None:
+    columns = [f"c{i}" for i in range(30)]
+    error = no_column("lable", ["label", "text"], "x.csv", "--target-column")
+    assert error.message.endswith('x.csv; it has: label, text. The nearest is "label":')
+    assert error.fix == "--target-column label"
+    assert "c19 and 10 more" in no_column("z", columns, "x.csv").message
+    assert no_column("z", columns, "x.csv", "--text-column").fix.startswith("--text-column with")
+    guess = no_column("z", columns, "x.csv", "--text-column", else_=("It may be", "c3"))
+    assert guess.message.endswith(' It may be "c3":')
+    assert guess.fix == "--text-column c3"
+
+
+def test_long_lists_and_long_names_are_shortened() -> None:
+    assert some(["a", "b"]) == "a, b"
+    assert some(range(9), 2) == "0, 1 and 7 more"
+    assert shortened("x" * 100) == "x" * 100
+    assert len(shortened("x" * 5000)) == 101
+    assert shortened("/home/" + "x" * 5000 + "/data.csv").endswith("/data.csv")
+
+
+def test_every_optimizer_has_a_size() -> None:
+    sizes = {name: state_bytes(name) for name in OPTIMIZERS}
+    assert sizes["adamw_torch"] == sizes["paged_adamw_32bit"] == 8
+    assert sizes["adamw_bnb_8bit"] == sizes["paged_adamw_8bit"] == 2
+    few = ("sgd", "lion_8bit", "rmsprop_bnb", "ademamix")
+    assert [sizes[name] for name in few] == [0, 1, 4, 12]
+
+
+class Headed(Data, MergedLora, Training):
+    """A task whose models get a new head."""
+
+
+def test_an_adapter_beside_a_new_head_is_merged() -> None:
+    assert not Headed(data_path="x", peft=True).adapter_alone
+    with pytest.raises(ValidationError, match="would fit no model"):
+        Headed(data_path="x", peft=True, merge_adapter=False)
+    setting = next(s for s in settings_of(Headed) if s.name == "merge_adapter")
+    assert (setting.default, setting.group) == (True, "LoRA adapter")
