@@ -8,7 +8,7 @@ the rows come from.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
@@ -107,19 +107,17 @@ def read(
     split: Split, params: LlmParams, speech: Speech, rows: Iterable[tuple[int, Row]]
 ) -> Examples:
     """Return the examples in `rows` of `split`. Raises `BadData`, naming column, row or role."""
-    numbered = iter(rows)
-    head = list(islice(numbered, 100))
-    trainer = trainers.of(params)
-    layout: Layout = trainer.layout(split.columns, _fullest(head), params, split.source)
+    first, numbered = with_fullest(rows)
+    layout: Layout = trainers.of(params).layout(split.columns, first, params, split.source)
     found = Examples(layout)
     seen: set[int] = set()
-    for line, row in chain(head, numbered):
+    for line, row in numbered:
         found.read += 1
         said = layout.read(row, line)
         if said is None:
             found.empty.append(line)
             continue
-        example = _example(said, line, found, params, speech)
+        example = example_of(said, line, found, params, speech)
         key = hash(example.text)
         found.duplicates += key in seen
         seen.add(key)
@@ -136,12 +134,22 @@ def _no_template(layout: Layout, params: LlmParams) -> BadConfig:
     )
 
 
-def _fullest(head: Sequence[tuple[int, Row]]) -> Row:
-    rows: Iterable[Row] = (row for _, row in head)
-    return max(rows, key=lambda row: sum(1 for cell in row.values() if cell), default={})
+def with_fullest(rows: Iterable[tuple[int, Row]]) -> tuple[Row, Iterable[tuple[int, Row]]]:
+    """Return the row that says the most of the first hundred, and all rows."""
+    numbered = iter(rows)
+    head = list(islice(numbered, 100))
+    first = (row for _, row in head)
+    fullest: Row = max(first, key=lambda row: sum(1 for cell in row.values() if cell), default={})
+    return fullest, chain(head, numbered)
 
 
-def _example(said: Said, line: int, found: Examples, params: LlmParams, speech: Speech) -> Example:
+def example_of(
+    said: Said, line: int, found: Examples, params: LlmParams, speech: Speech
+) -> Example:
+    """Return what is learned of what row `line` says, and count in `found` what is odd about it.
+
+    Raises `BadData` and `BadConfig`.
+    """
     only_answers = trainers.of(params).only_answers(params)
     match said:
         case Text(text):

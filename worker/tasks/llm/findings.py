@@ -40,16 +40,10 @@ class Counts:
 
 def size(train: Examples, valid: Examples | None, params: LlmParams, scale: float) -> Finding:
     """How many examples there are, and of what kind."""
-    what = {
-        "messages": "conversations",
-        "prompt": "prompts with completions",
-        "instruction": "instructions with answers",
-        "text": "texts",
-    }
     known = "" if scale == 1 else "about "
     parts = [
         train.layout.source,
-        f"{known}{round((train.read - len(train.empty)) * scale):,} {what[train.layout.kind]}",
+        f"{known}{round((train.read - len(train.empty)) * scale):,} {train.layout.what}",
     ]
     if valid is None:
         parts.append("no validation split (--valid-split)")
@@ -171,9 +165,9 @@ def shortened(asked: LlmParams, params: LlmParams) -> Iterable[Finding]:
         yield Finding("warn", "data", text)
 
 
-def plan(rows: float, steps: int, params: LlmParams) -> str:
-    """What the training comes to."""
-    packed = "packed rows" if params.packing else "rows"
+def plan(rows: float, steps: int, params: LlmParams, what: str = "") -> str:
+    """What the training comes to, on rows that are called `what`."""
+    packed = what or ("packed rows" if params.packing else "rows")
     batch = params.batch_size * params.gradient_accumulation
     epochs = f"{params.epochs:,g} epoch{'s' * (params.epochs != 1)}"
     return (

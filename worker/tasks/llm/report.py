@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from worker.splits import Split, Splits
+from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
 from worker.tasks.llm import findings, packing, trainers
 from worker.tasks.llm.data import Speech, read, speech, training_split
@@ -29,14 +29,13 @@ def inspect(
     `tokenizer` is a `tokenizers.Tokenizer`, or none where the model has no `tokenizer.json`.
     """
     asked, params = params, params.within(facts.config)
-    template = facts.chat_template if facts.known else PLAIN
-    how = speech(params, facts.tokenizer_config, template, tokenizer)
+    how = spoken(params, facts, tokenizer)
     train_rows, valid_rows = training_split(splits, params)
     split = splits["train"]
     train = read(split, params, how, train_rows)
     valid = read(splits.get("valid", split), params, how, valid_rows) if valid_rows else None
     counts = count(train.examples, params, tokenizer, how)
-    scale = _scale(params, split, len(train_rows) + (0 if "valid" in splits else len(valid_rows)))
+    scale = scale_of(params, splits, len(train_rows), len(valid_rows))
     rows = packing.training_rows(counts.pieces, params.row_tokens, params.packing)
     steps = params.steps(max(1, round(len(rows) * scale)))
     found = [
@@ -60,7 +59,15 @@ def inspect(
     )
 
 
-def _scale(params: LlmParams, split: Split, read_rows: int) -> float:
+def spoken(params: LlmParams, facts: ModelFacts, tokenizer: Tokenizer | None) -> Speech:
+    """Return how a model is spoken to, as far as it is known."""
+    template = facts.chat_template if facts.known else PLAIN
+    return speech(params, facts.tokenizer_config, template, tokenizer)
+
+
+def scale_of(params: LlmParams, splits: Splits, train_rows: int, valid_rows: int) -> float:
+    """Return how many times as many training rows there are as were read."""
+    split, read_rows = splits["train"], train_rows + (0 if "valid" in splits else valid_rows)
     return max(1.0, params.taken(split.total) / read_rows) if read_rows else 1.0
 
 
@@ -75,10 +82,7 @@ def count(
     eos = token_id(tokenizer, how.eos)
     keep_all = trainers.of(params).continues
     lengths, pieces, unlearned = [], [], 0
-    heads = [
-        e if len(e.text) <= LOOKED_AT else replace(e, text=e.text[:LOOKED_AT]) for e in examples
-    ]
-    for example, tokens in zip(examples, encode(heads, tokenizer, eos), strict=True):
+    for example, tokens in zip(examples, encode(heads(examples), tokenizer, eos), strict=True):
         length = round(len(tokens) * max(1.0, len(example.text) / LOOKED_AT))
         lengths.append(length)
         kept = cut(tokens, row, keep_all=keep_all)
@@ -88,3 +92,10 @@ def count(
             pieces += [row] * ((length - len(tokens)) // row)
     long = sum(len(e.text) > LOOKED_AT for e in examples)
     return Counts(lengths, pieces, sum(n > row for n in lengths), unlearned, long)
+
+
+def heads(examples: Sequence[Example]) -> list[Example]:
+    """Return the examples as far as they are looked at."""
+    return [
+        e if len(e.text) <= LOOKED_AT else replace(e, text=e.text[:LOOKED_AT]) for e in examples
+    ]

@@ -65,6 +65,13 @@ class Answer:
 
 Said = Text | Chat | Answer
 
+_WHAT: Mapping[Kind, str] = {
+    "messages": "conversations",
+    "prompt": "prompts with completions",
+    "instruction": "instructions with answers",
+    "text": "texts",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -75,6 +82,11 @@ class Layout:
     source: str
     context: str | None = None
     """Column of what an instruction is about; a row may leave it empty."""
+
+    @property
+    def what(self) -> str:
+        """What its rows are called, in the plural."""
+        return _WHAT[self.kind]
 
     def read(self, row: Row, line: int) -> Said | None:
         """Return what the row says, none if it says nothing. Raises `BadData` naming the line."""

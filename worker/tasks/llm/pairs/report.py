@@ -1,0 +1,201 @@
+"""What training would make of pairs of answers, counted before anything is rented. Light."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from worker.shorten import shortened, some
+from worker.splits import Splits
+from worker.task import DataReport, Finding, ModelFacts
+from worker.tasks.llm import findings
+from worker.tasks.llm.data import Speech, training_split
+from worker.tasks.llm.findings import LOOKED_AT, Counts
+from worker.tasks.llm.pairs.data import (
+    Limits,
+    PairExamples,
+    encoded,
+    fitted,
+    limits_of,
+    read,
+    within,
+)
+from worker.tasks.llm.pairs.params import Pairs
+from worker.tasks.llm.params import LlmParams
+from worker.tasks.llm.report import CHARACTERS_A_TOKEN, heads, scale_of, spoken
+from worker.tasks.llm.tokens import Example, Tokenizer, token_id
+
+REASONS = 8
+"""Kinds of broken rows that are told one by one."""
+
+SHOWN = 160
+"""Characters of a prompt or an answer that the example shows."""
+
+SHOWN_LINES = 20
+"""Numbers of rows that are told before it is said how many more there are."""
+
+
+def inspect(
+    params: LlmParams,
+    own: Pairs,
+    splits: Splits,
+    facts: ModelFacts,
+    tokenizer: Tokenizer | None,
+) -> DataReport:
+    """Return what training would make of the data. Raises `BadData` and `BadConfig`.
+
+    As `worker.tasks.llm.report.inspect`, for rows that are pairs.
+    """
+    asked, params = params, params.within(facts.config)
+    how = spoken(params, facts, tokenizer)
+    train_rows, valid_rows = training_split(splits, params)
+    split = splits["train"]
+    train = read(split, params, own, how, train_rows)
+    valid = read(splits.get("valid", split), params, own, how, valid_rows) if valid_rows else None
+    limits = limits_of(params, own)
+    counts = count(train, limits, tokenizer, how)
+    scale = scale_of(params, splits, len(train_rows), len(valid_rows))
+    pairs = len(counts.pieces) * scale
+    steps = params.steps(max(1, round(pairs)))
+    found = [
+        findings.size(train.chosen, valid.chosen if valid else None, params, scale),
+        *broken([train, valid]),
+        *findings.lengths(counts, params, tokenizer),
+        *nothing(train, counts),
+        *findings.not_held_out(splits, valid_rows, params),
+        findings.loss(train.chosen, params, how),
+        *cut(counts, limits),
+        *shown(train),
+        *left_out(train),
+        *findings.oddities(train.chosen, counts, params),
+        *findings.shortened(asked, params),
+        Finding("ok", "data", findings.plan(pairs, steps, params, "pairs")),
+        *findings.few_steps(steps, params),
+    ]
+    valid_count = len(valid.chosen.examples) if valid else 0
+    return DataReport(
+        findings=tuple(found),
+        rows=round(pairs),
+        valid_rows=round(valid_count * (1 if "valid" in splits else scale)),
+        units=round(counts.tokens * scale),
+        steps=steps,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PairCounts(Counts):
+    """Lengths of each pair's longer answer with its prompt; `pieces` are those trained on."""
+
+    tokens: int = 0
+    """Of all that is trained on in one epoch."""
+
+    prompts_cut: int = 0
+    answers_cut: int = 0
+    """Pairs of which one is cut by a limit of its own."""
+
+
+def count(
+    train: PairExamples, limits: Limits, tokenizer: Tokenizer | None, how: Speech
+) -> PairCounts:
+    """Return how long the pairs are, with the real tokenizer where there is one."""
+    if tokenizer is None:
+        return _guessed(train, limits)
+    lengths, pieces, over, tokens, prompts, answers = [], [], 0, 0, 0, 0
+    for pair in encoded(looked_at(train), tokenizer, token_id(tokenizer, how.eos)):
+        lengths.append(max(map(len, pair)))
+        first = [one.learned.find(1) for one in pair]
+        prompts += limits.prompt is not None and max(first) > limits.prompt
+        ends = [one.learned.rfind(1) + 1 - at for one, at in zip(pair, first, strict=True)]
+        answers += limits.completion is not None and max(ends) > limits.completion
+        over += any(
+            cut and len(cut) > limits.row for cut in (within(t, limits.apart) for t in pair)
+        )
+        if kept := fitted(*pair, limits):
+            pieces.append(max(len(kept.chosen), len(kept.rejected)))
+            tokens += len(kept)
+    unlearned = len(lengths) - len(pieces)
+    long = sum(len(e.text) > LOOKED_AT for e in train.chosen.examples)
+    return PairCounts(lengths, pieces, over, unlearned, long, tokens, prompts, answers)
+
+
+def looked_at(train: PairExamples) -> PairExamples:
+    """Return the pairs as far as they are counted."""
+    chosen, rejected = (
+        replace(side, examples=heads(side.examples)) for side in (train.chosen, train.rejected)
+    )
+    return replace(train, chosen=chosen, rejected=rejected)
+
+
+def _guessed(train: PairExamples, limits: Limits) -> PairCounts:
+    chosen, rejected = (
+        [max(2, round(len(e.text) / CHARACTERS_A_TOKEN)) for e in side.examples]
+        for side in (train.chosen, train.rejected)
+    )
+    lengths = list(map(max, zip(chosen, rejected, strict=True)))
+    tokens = sum(min(n, limits.row) for n in (*chosen, *rejected))
+    return PairCounts(lengths, lengths, sum(n > limits.row for n in lengths), 0, 0, tokens)
+
+
+def broken(splits: Iterable[PairExamples | None]) -> Iterator[Finding]:
+    """All rows that are no pairs, by what is wrong with them."""
+    for found in filter(None, splits):
+        reasons = list(found.broken.items())
+        for why, lines in reasons[:REASONS]:
+            yield Finding("error", "data", f"{why} ({found.chosen.layout.source}, {at(lines)})")
+        if rest := [line for _, lines in reasons[REASONS:] for line in lines]:
+            text = f"other rows are broken too ({found.chosen.layout.source}, {at(rest)})"
+            yield Finding("error", "data", text)
+
+
+def left_out(train: PairExamples) -> Iterator[Finding]:
+    """Rows that show no preference."""
+    for why, lines in train.left_out.items():
+        text = f"left out, since {why}: {at(lines)} of {train.chosen.layout.source}"
+        yield Finding("warn", "data", text)
+
+
+def nothing(train: PairExamples, counts: Counts) -> Iterator[Finding]:
+    """Find that there is nothing to learn at all, however many rows there are."""
+    if counts.lengths and not counts.pieces:
+        text = "no pair differs within a training row: the prompts leave the answers no room"
+        yield Finding("error", "data", text, fix="a larger --block-size, or --max-prompt-length")
+
+
+def cut(counts: PairCounts, limits: Limits) -> Iterator[Finding]:
+    """What the limits of prompts and answers take away."""
+    for n, what, flag, most in (
+        (counts.prompts_cut, "prompts are cut to their last", "--max-prompt-length", limits.prompt),
+        (
+            counts.answers_cut,
+            "pairs have an answer cut to its first",
+            "--max-completion-length",
+            limits.completion,
+        ),
+    ):
+        if n:
+            yield Finding("ok", "data", f"{n:,} {what} {most:,} tokens ({flag})")
+
+
+def shown(train: PairExamples) -> Iterator[Finding]:
+    """One pair as it is written, and what of it is learned."""
+    for chosen, rejected in zip(train.chosen.examples, train.rejected.examples, strict=True):
+        if chosen.learned and rejected.learned:
+            start = chosen.learned[0][0]
+            said = [_in_a_line(chosen.text[:start])]
+            said += [_in_a_line(_learned(one)) for one in (chosen, rejected)]
+            text = "prompt «{}» · chosen, learned «{}» · rejected, learned «{}»".format(*said)
+            yield Finding("ok", "data", f"first pair: {text}")
+            return
+
+
+def _learned(one: Example) -> str:
+    return " … ".join(one.text[start:end] for start, end in one.learned or ())
+
+
+def _in_a_line(text: str) -> str:
+    return shortened(text, SHOWN).replace("\n", "⏎")
+
+
+def at(lines: Sequence[int]) -> str:
+    """Return `line 3`, or `lines 3, 7 and 40 more`."""
+    return f"line{'s' * (len(lines) != 1)} {some(lines, SHOWN_LINES)}"
