@@ -13,8 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from backends.errors import PlanRefused
-
-PACKAGE = "hubtrain"
+from worker.installing import PACKAGE
 
 WORKER = {
     "os_name": "posix",

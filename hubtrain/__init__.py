@@ -25,7 +25,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubtrain._arguments import as_arguments, in_arguments
+from hubtrain._arguments import as_arguments, in_arguments, typed
 from hubtrain._errors import CheckFailed, JobFailed, WaitTimeout
 from hubtrain._job import Job
 from orchestrator.jobs.client import Client
@@ -134,7 +134,10 @@ def job(name: str, *, token: str | None = None, refresh: bool = True) -> Job:
     A handle also finds a job that another machine launched. Its provider is asked how it is,
     unless `refresh` is off. Raises `BadConfig` if there is no such job.
     """
-    client = Client(given_token=token)
+    typed(name, str, "the job", "'k4x7qp'")
+    if not name:
+        raise BadConfig("say which job: its id, its project's name, or 'latest'.")
+    client = _client(token)
     found = Job(client, client.record(name))
     return found.refresh() if refresh else found
 
@@ -146,7 +149,7 @@ def jobs(*, token: str | None = None, refresh: bool = True) -> list[Job]:
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    client = Client(given_token=token)
+    client = _client(token)
     records = client.records.all()
     if refresh and records:
         with ThreadPoolExecutor(8) as pool:
@@ -165,15 +168,22 @@ def _asked(
     from orchestrator.settings.gather import gather, task_of
     from orchestrator.settings.layers import ARGUMENTS
 
+    typed(task, str, "the task", "'llm-sft'")
+    typed(config, (str, os.PathLike), "config", "'job.yml'")
     file = read(os.fspath(config)) if config is not None else None
     if task is None and file is None:
         raise BadConfig("say which task: train('llm', …), or config='job.yml'")
     named, extra = task_of(task, "the task") if task else task_of(file.task if file else None)
     token = token or os.environ.get("HF_TOKEN") or (file.token() if file else None)
-    client = Client(given_token=token)
+    client = _client(token)
     given = {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
     gathered = gather(named, file, {**extra, **given}, client.accounts, source=ARGUMENTS)
     return client, flow.ask(client, named, gathered)
+
+
+def _client(token: str | None) -> Client:
+    typed(token, str, "token", "'hf_…'")
+    return Client(given_token=token)
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from worker.errors import HubtrainError
+from worker.errors import BadConfig, HubtrainError
 from worker.params import Setting, settings_of
 
 if TYPE_CHECKING:
@@ -24,6 +24,13 @@ def as_arguments(report: CheckReport) -> CheckReport:
     """Return a report whose findings name settings, and say what to do, as Python does."""
     said = (replace(f, text=text(f.text), fix=fix(f.fix)) for f in report.findings)
     return replace(report, findings=tuple(said))
+
+
+def typed(value: object, kind: type | tuple[type, ...], name: str, example: str) -> None:
+    """Raise `BadConfig` where an argument is given and is nothing of `kind`, with one that is."""
+    if value is not None and not isinstance(value, kind):
+        said = f"{name} is to be like {example}, and not {value!r:.80} ({type(value).__name__})."
+        raise BadConfig(said)
 
 
 @contextmanager

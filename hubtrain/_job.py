@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from hubtrain._arguments import typed
 from hubtrain._errors import JobFailed, WaitTimeout
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
@@ -136,6 +137,8 @@ class Job:
         leaves the job running. Raises `WaitTimeout` after `timeout` seconds.
         """
         from orchestrator import flow
+
+        typed(timeout, (int, float), "timeout", "600.0, in seconds")
 
         def news(record: Record) -> None:
             self._record = record

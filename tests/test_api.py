@@ -81,6 +81,24 @@ def test_a_job_says_how_it_is(home: Path) -> None:
     assert CANARY not in repr(job) + repr(vars(job))
 
 
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: hubtrain.job(5), "the job is to be like 'k4x7qp', and not 5 (int)."),
+        (lambda: hubtrain.job(""), "say which job"),
+        (lambda: hubtrain.jobs(token=3), "token is to be like 'hf_…', and not 3 (int)."),
+        (lambda: hubtrain.check(3), "the task is to be like 'llm-sft', and not 3 (int)."),
+        (lambda: hubtrain.train("llm", config=3.5), "config is to be like 'job.yml', and not 3.5"),
+        (lambda: hubtrain.check("llm", model=7, data_path=[]), "model '7': must be text"),
+        (lambda: running().wait("soon"), "timeout is to be like 600.0, in seconds, and not 'soon'"),
+    ],
+)
+def test_arguments_of_another_type_are_named(home: Path, call: Any, words: str) -> None:
+    with pytest.raises(hubtrain.BadConfig) as refused:
+        call()
+    assert words in str(refused.value)
+
+
 def test_a_failed_job_has_an_end_and_no_result(home: Path) -> None:
     job = running()
     gone = Observed(stage="gone", alive=False, costing=False, at=START, source="laptop")

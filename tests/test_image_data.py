@@ -6,18 +6,22 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_vit import image
+from PIL import Image
+from tiny_vit import HUGE, image, write_folders, write_model
 
+import hubtrain
 from worker.errors import BadConfig, BadData
+from worker.imagefile import MOST_PIXELS, fault, is_cut_short, kind_of, size_of
 from worker.splits import Split
 from worker.task import DataReport, ModelFacts
 from worker.tasks.image_classification import TASK
 from worker.tasks.image_classification.cost import multiplications, stages
 from worker.tasks.image_classification.params import ImageParams
-from worker.tasks.image_classification.signatures import is_cut_short, kind_of
 from worker.tasks.image_classification.suits import CONVOLUTIONS, KINDS, UNSUITED
 
 VIT: dict[str, Any] = {
@@ -121,13 +125,14 @@ def test_text_in_place_of_images_is_refused() -> None:
 
 def test_damaged_rows_are_left_out_and_named() -> None:
     heic = b"\x00\x00\x00\x18ftypheic" + bytes(20)
-    images = {2: b"", 3: b"<html>", 4: heic, 5: PNG[:-20]}
+    images = {2: b"", 3: b"<html>", 4: heic, 5: PNG[:-20], 6: HUGE}
     report = look(split(["a", "b"] * 10 + [None], images=images))
     warned = said(report, "warn")
     assert "1 row without an image, 2: left out" in warned
     assert "2 rows with something that is no readable image, 3, 4: left out" in warned
     assert "1 row with an image that is cut short, 5: shown" in warned
     assert "1 row without a class, 21: left out" in warned
+    assert "1 row with an image of more than 179 million pixels, 6: left out" in warned
     assert [f.fix for f in report.findings if "readable" in f.text] == [
         "convert the 1 HEIC photos to JPEG"
     ]
@@ -162,9 +167,33 @@ def test_no_validation_is_told() -> None:
 def test_images_are_known_by_their_signatures(kind: str) -> None:
     content = image("blue", 1, kind)
     assert kind_of(content) == kind
-    assert not is_cut_short(content)
+    assert size_of(content) == Image.open(BytesIO(content)).size
+    assert not is_cut_short(content + bytes(10_000)), "phones append films to their photos"
     if kind in {"PNG", "JPEG"}:
         assert is_cut_short(content[: len(content) // 2])
+    for length in range(40):
+        size_of(content[:length])  # whatever is missing is no error
+
+
+@pytest.mark.parametrize("how", [{"lossless": True}, {"exif": b"Exif\0\0" + bytes(20)}])
+def test_the_size_of_every_kind_of_webp_is_read(how: dict[str, Any]) -> None:
+    stream = BytesIO()
+    Image.new("RGB", (300, 20)).save(stream, "WebP", **how)
+    assert size_of(stream.getvalue()) == (300, 20)
+
+
+def test_a_cut_photo_with_a_small_picture_in_its_notes_is_found_cut() -> None:
+    small, photo = image("red", 1, "JPEG"), BytesIO()
+    Image.effect_noise((300, 200), 50).save(photo, "JPEG", exif=b"Exif\0\0" + small)
+    assert not is_cut_short(photo.getvalue())
+    assert is_cut_short(photo.getvalue()[:-9])
+
+
+def test_an_image_that_pillow_would_not_open_is_told_by_its_header() -> None:
+    assert 2 * (Image.MAX_IMAGE_PIXELS or 0) == MOST_PIXELS
+    assert fault(HUGE) == "is too large to be opened (30,000 x 30,000 pixels; at most 179 million)"
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(BytesIO(HUGE))
 
 
 @pytest.mark.parametrize(
@@ -248,3 +277,18 @@ def test_the_check_imports_nothing_heavy() -> None:
     )
     out = subprocess.check_output([sys.executable, "-c", code], text=True)
     assert json.loads(out.replace("'", '"')) == []
+
+
+def test_settings_that_do_nothing_for_images_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path))
+    report = hubtrain.check(
+        "image-classification",
+        data_path=str(write_folders(tmp_path / "colours", 6)),
+        model=str(write_model(tmp_path / "vit")),
+        project_name="x",
+        disable_gradient_checkpointing=True,
+    )
+    (note,) = [f.text for f in report.findings if f.topic == "settings"]
+    assert "disable_gradient_checkpointing" in note and "all activations kept" in note

@@ -6,14 +6,15 @@ import io
 import json
 import math
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_vit import COLOURS, image, job, write_model, write_table
+from tiny_vit import COLOURS, HUGE, image, job, write_model, write_table
 
 from worker.contract import Checkpoint, Metric, Progress
-from worker.errors import BadData
+from worker.errors import BadConfig, BadData
 from worker.tasks.image_classification import TASK
 
 pytestmark = pytest.mark.slow
@@ -217,3 +218,43 @@ def test_a_question_is_answered_with_the_numbers_of_pipeline(model: Path, tmp_pa
     found = TASK.answer(str(model), TASK.question(image=str(tmp_path / "cat.png"), top_k=3))
     judge = pipeline("image-classification", model=str(model))(str(tmp_path / "cat.png"), top_k=3)
     assert found == judge
+
+
+@pytest.mark.parametrize("content", [b"<html>", HUGE])
+def test_a_question_about_no_image_is_refused_in_words(
+    model: Path, tmp_path: Path, content: bytes
+) -> None:
+    assert TASK.question is not None
+    (tmp_path / "cat.png").write_bytes(content)
+    with pytest.raises(BadConfig, match=r"cat\.png is no image that can be read") as refused:
+        TASK.answer(str(model), TASK.question(image=str(tmp_path / "cat.png")))
+    assert refused.value.fix.startswith("--image with another file")
+
+
+BACKWARDS = """
+from transformers import ViTForImageClassification
+
+class Backwards(ViTForImageClassification):
+    def forward(self, *args, **how):
+        said = super().forward(*args, **how)
+        said.logits = -said.logits
+        return said
+"""
+
+
+def test_code_of_a_models_own_answers_only_where_it_may(model: Path, tmp_path: Path) -> None:
+    assert TASK.question is not None
+    own = Path(shutil.copytree(model, tmp_path / "own"))
+    (own / "backwards.py").write_text(BACKWARDS)
+    config = json.loads((own / "config.json").read_text())
+    config["auto_map"] = {"AutoModelForImageClassification": "backwards.Backwards"}
+    (own / "config.json").write_text(json.dumps(config))
+    (tmp_path / "cat.png").write_bytes(image("red", 7))
+    first, last = (
+        TASK.answer(
+            str(own),
+            TASK.question(image=str(tmp_path / "cat.png"), top_k=10, trust_remote_code=code),
+        )
+        for code in (False, True)
+    )
+    assert [one["label"] for one in first] == [one["label"] for one in reversed(last)]

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from standins.localhub import HubServer
+from tiny_vit import HUGE
 
 from orchestrator.data.package import Package, package
 from orchestrator.data.package.shards import SHARD_BYTES
@@ -187,6 +188,7 @@ WRONG: list[tuple[dict[str, bytes | str], str]] = [
     ({"cat/1.png": ONE, "dog/2.png": "<html>"}, r"dog/2\.png is no image .it begins with '<html>'"),
     ({"cat/1.png": ONE, "dog/ü 2.png": ONE[:-20]}, r"dog/ü 2\.png is cut short"),
     ({"cat/1.png": ONE, "dog/2.jpg": picture(2, "jpg", 64)[:-40]}, r"dog/2\.jpg is cut short"),
+    ({"cat/1.png": ONE, "dog/2.png": HUGE}, r"dog/2\.png is too large .*30,000 x 30,000"),
     ({"1.png": ONE, "metadata.csv": "name,x\n1.png,1\n"}, r"metadata\.csv has no column file_name"),
     ({"1.png": ONE, "metadata.csv": "file_name\n1.png\n2.png\n"}, r"row 3 has '2\.png'"),
     ({"1.png": ONE, "metadata.csv": "file_name,x\n,1\n"}, "row 2 has none"),

@@ -16,6 +16,7 @@ from standins.preflight import CHATS, Asking, errors, model, only_error, said
 
 from backends.packages import missing
 from orchestrator.preflight.project import allowed, cleaned
+from worker.installing import install
 from worker.output import put
 
 
@@ -101,7 +102,7 @@ def test_a_package_that_this_machine_lacks_is_told(ask: Asking, tmp_path: Path) 
     local = ask(user=None, backend="local", model=base, log=lacking[0])
     wrong = next(f for f in errors(local) if f.topic == "backend")
     assert wrong.text == f"Training here needs {lacking[0]}."
-    assert wrong.fix.startswith(f'pip install "hubtrain[llm,{lacking[0]}]"')
+    assert wrong.fix == f"{install(('llm', lacking[0]))}, or rent with --backend spaces-…"
     assert not [f for f in errors(ask(log=lacking[0])) if f.topic == "backend"], "an image has it"
 
 

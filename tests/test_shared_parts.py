@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from orchestrator.terminal.output import Screen
+from worker.clock import SystemClock
 from worker.columns import no_column
 from worker.common import OPTIMIZERS, Data, MergedLora, Training
+from worker.finding import Finding
+from worker.installing import install
 from worker.optimizers import state_bytes
 from worker.params import settings_of
 from worker.shorten import shortened, some
@@ -75,3 +82,47 @@ def test_an_adapter_beside_a_new_head_is_merged() -> None:
         Headed(data_path="x", peft=True, merge_adapter=False)
     setting = next(s for s in settings_of(Headed) if s.name == "merge_adapter")
     assert (setting.default, setting.group) == (True, "LoRA adapter")
+
+
+@pytest.mark.parametrize(
+    ("noted", "command"),
+    [
+        ({}, 'pip install "hubtrain[llm,wandb]"'),
+        ({"url": "file:///a%20b", "dir_info": {}}, 'pip install "/a b[llm,wandb]"'),
+        (
+            {"url": "file:///a/b", "dir_info": {"editable": True}},
+            'pip install -e "/a/b[llm,wandb]"',
+        ),
+        (
+            {"url": "https://x/y.git", "vcs_info": {"vcs": "git", "commit_id": "1"}},
+            'pip install "hubtrain[llm,wandb] @ git+https://x/y.git"',
+        ),
+        (
+            {"url": "https://x/hubtrain-1.whl", "archive_info": {}},
+            'pip install "hubtrain[llm,wandb] @ https://x/hubtrain-1.whl"',
+        ),
+    ],
+)
+def test_what_is_missing_is_installed_from_where_hubtrain_came(
+    noted: dict[str, Any], command: str
+) -> None:
+    assert install(["llm", "wandb"], json.dumps(noted)) == command
+
+
+def test_a_clone_installs_the_versions_it_pins() -> None:
+    root = Path(__file__).parent.parent
+    told = install(["llm"], json.dumps({"url": root.as_uri(), "dir_info": {"editable": True}}))
+    assert told == f'pip install -e "{root}[llm]" -c "{root}/space_template/constraints.txt"'
+
+
+def test_nobody_is_told_a_name_of_5000_letters(capsys: pytest.CaptureFixture[str]) -> None:
+    endless = "x" * 5000
+    screen = Screen(SystemClock())
+    screen.error(f"no file {endless}.", f"--data-path {endless}")
+    screen.findings([Finding("error", "data", f"no file {endless}", endless)])
+    said = capsys.readouterr()
+    assert said.err.count("…") == said.out.count("…") == 2
+    assert len(said.err + said.out) < 1000
+    address = f"http://127.0.0.1:1/?key={'k' * 200}"
+    screen.error(address)
+    assert address in capsys.readouterr().err

@@ -278,7 +278,12 @@ def test_hardware_with_a_gpu_is_refused(hub_server: Any, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("megabytes", "message"),
-    [(None, "cannot be read as a model"), (70, "is not loaded: it unpacks")],
+    [
+        (None, "damaged and cannot be read as a model"),
+        (0, "damaged and cannot be read as a model"),
+        (70, "is not loaded: it unpacks"),
+        (-1, "there is no model.skops in "),
+    ],
 )
 def test_a_file_that_is_no_model_is_not_loaded(
     tmp_path: Path, megabytes: int | None, message: str
@@ -288,15 +293,16 @@ def test_a_file_that_is_no_model_is_not_loaded(
     file = tmp_path / "model.skops"
     if megabytes is None:
         file.write_text("no zip")
-    else:
+    elif megabytes >= 0:
         with (
             zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
             archive.open("schema.json", "w", force_zip64=True) as schema,
         ):
             for _ in range(megabytes):
                 schema.write(b" " * (1 << 20))
-    with pytest.raises(BadConfig, match=message):
+    with pytest.raises(BadConfig, match=message) as refused:
         TASK.answer(str(tmp_path), Question(rows='{"a": 1}'))
+    assert refused.value.fix.startswith("--model with a folder or repo")
 
 
 def test_who_answers_ends_with_who_asked(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from binascii import crc32
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,16 @@ def image(colour: str, number: int, kind: str = "PNG") -> bytes:
     out = io.BytesIO()
     made.resize(size, Image.Resampling.BICUBIC).save(out, kind)
     return out.getvalue()
+
+
+def _huge() -> bytes:
+    small = image("red", 1)
+    header = b"IHDR" + (30_000).to_bytes(4) * 2 + small[24:29]
+    return small[:12] + header + crc32(header).to_bytes(4) + small[33:]
+
+
+HUGE = _huge()
+"""A small PNG that says that it has 30,000 x 30,000 pixels."""
 
 
 def write_folders(folder: Path, each: int, first: int = 0) -> Path:

@@ -16,6 +16,7 @@ from typing import Any
 
 from worker import tasks
 from worker.errors import BadConfig, HubtrainError
+from worker.installing import install
 
 SILENT = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -39,9 +40,12 @@ def answer(name: str, asked: dict[str, Any]) -> dict[str, Any]:
             "mendable": isinstance(error, BadConfig),
         }
     except ImportError as error:
-        extras = ",".join(tasks.load(name).extras)
-        what = f"answering needs {error.name or error} here."
-        return {"message": what, "fix": f'pip install "hubtrain[{extras}]"', "mendable": False}
+        what, fix = f"answering needs {error.name or error} here.", install(tasks.load(name).extras)
+        return {"message": what, "fix": fix, "mendable": False}
+    except OSError as error:
+        if not error.filename:
+            raise
+        return {"message": f"{error.strerror}: {error.filename}", "fix": "", "mendable": True}
 
 
 def _end_with_starter() -> None:

@@ -16,11 +16,12 @@ from backends.handle import Handle
 from backends.local.machine import this_machine
 from backends.local.request import LocalRequest
 from backends.local.run import RunFolder
-from backends.packages import PACKAGE, missing
+from backends.packages import missing
 from worker import contract
 from worker.contract import JOB_FILE, JobSpec
 from worker.environment import environment
 from worker.home import home, make_private
+from worker.installing import install
 
 _SOURCES = Path(contract.__file__).parents[2]
 """Where `worker` is imported from, which the worker's own process has to know too."""
@@ -49,7 +50,7 @@ class Local(Backend[LocalRequest]):
         if lacking := missing(extras):
             raise PlanRefused(
                 f"Training here needs {', '.join(lacking)}.",
-                fix=f'pip install "{PACKAGE}[{",".join(extras)}]", or rent with --backend spaces-…',
+                fix=f"{install(extras)}, or rent with --backend spaces-…",
             )
 
     def plan(self, job: JobSpec) -> LocalRequest:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from rich.table import Table
 from orchestrator.terminal.visible import visible, visible_json
 from worker.clock import Clock
 from worker.redact import Redactor
+from worker.shorten import shortened
 
 if TYPE_CHECKING:
     from orchestrator.terminal.stages import Stages
@@ -33,6 +35,9 @@ _PIPE_WIDTH = 1000
 
 _LINE = 100
 """Columns that a line of facts takes at most, be it on a terminal or in a pipe."""
+
+_ENDLESS = re.compile(r"\S{400,}")
+"""A word longer than any path or address that somebody would type again."""
 
 _BETWEEN = " · "
 """What stands between two facts."""
@@ -69,6 +74,10 @@ class Screen:
         """Return text without secrets and without anything that would act on a terminal."""
         return self._redact(visible(text))
 
+    def _told(self, text: str) -> str:
+        """Return such text with words shortened that nobody would read: 5,000 letters as a name."""
+        return _ENDLESS.sub(lambda word: shortened(word[0]), self._clean(text))
+
     def say(self, *lines: str) -> None:
         """Print lines of plain text, indented as all output is."""
         for line in lines:
@@ -97,12 +106,12 @@ class Screen:
             repeated = row.level == "ok" and row.topic == before
             sign, topic = (" ", "") if repeated else (_SIGNS[row.level], self._clean(row.topic))
             room = min(self._console.width, _LINE) - len(f"  x {'':<{width}}  ")
-            lines = self._clean(row.text).split("\n")
+            lines = self._told(row.text).split("\n")
             for text in folded(lines, room) if row.level == "ok" else lines:
                 self._console.print(f"  {sign} {escape(topic):<{width}}  {escape(text)}")
                 sign, topic = " ", ""
             if row.fix:
-                self._console.print(f"    {'':<{width}}  [bold]{escape(self._clean(row.fix))}[/]")
+                self._console.print(f"    {'':<{width}}  [bold]{escape(self._told(row.fix))}[/]")
             before = row.topic
 
     def error(self, message: str, fix: str = "", *, exit_code: int = 2) -> None:
@@ -111,11 +120,11 @@ class Screen:
         Each line of the message is a problem with its mark; an indented one goes on with the last.
         """
         self.document({"error": message, "fix": fix, "exit_code": exit_code})
-        for line in self._clean(message).split("\n"):
+        for line in self._told(message).split("\n"):
             sign = " " if line.startswith(" ") else _SIGNS["error"]
             self._errors.print(f"  {sign} {escape(line)}")
         if fix:
-            self._errors.print(f"    {escape(self._clean(fix))}")
+            self._errors.print(f"    {escape(self._told(fix))}")
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table without lines. A narrow terminal cuts cells, but never the first column."""

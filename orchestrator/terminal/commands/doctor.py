@@ -19,6 +19,7 @@ from worker.account import who
 from worker.errors import HubtrainError
 from worker.home import home
 from worker.hubclient import endpoint, hub
+from worker.installing import install
 from worker.task import Finding
 
 _LEAST_BYTES = 2e9
@@ -49,7 +50,7 @@ def _local_training() -> Iterator[Finding]:
             text = (
                 f"{name} cannot train on this machine ({', '.join(lacking)} missing); renting works"
             )
-            yield Finding("warn", "local", text, f'pip install "hubtrain[{",".join(task.extras)}]"')
+            yield Finding("warn", "local", text, install(task.extras))
         else:
             able.append(name)
     if able:

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import click
 
 from worker.errors import HubtrainError
+from worker.installing import install
 
 
 @click.command(
@@ -21,7 +22,7 @@ from worker.errors import HubtrainError
 def COMMAND(arguments: tuple[str, ...]) -> int:  # noqa: N802
     """Run a Hub on this machine that speaks the real one's protocol."""
     if find_spec("uvicorn") is None or find_spec("starlette") is None:
-        raise HubtrainError("the local Hub is not installed.", fix='pip install "hubtrain[hub]"')
+        raise HubtrainError("the local Hub is not installed.", fix=install(["hub"]))
     command = [sys.executable, "-P", "-m", "localhub", *arguments]
     if sys.platform != "win32":
         os.execv(sys.executable, command)  # so that its pid is the one that was started

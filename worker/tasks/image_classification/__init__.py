@@ -38,6 +38,11 @@ class ImageClassification(Task[ImageParams]):
         """Return what the model does."""
         return "image-classification"
 
+    def idle(self, params: ImageParams) -> Mapping[str, str]:
+        """Return the settings that images have no use for."""
+        said = "images are trained with all activations kept; memory is saved by --batch-size."
+        return {"disable_gradient_checkpointing": said}
+
     def suits(self, params: ImageParams, facts: ModelFacts) -> None:
         """Refuse what does not see images, and adapters where none fits."""
         suits(params, facts)
@@ -105,7 +110,7 @@ class ImageClassification(Task[ImageParams]):
             raise BadConfig(f"There is no image {question.image}.", fix="--image FILE")
         from worker.tasks.image_classification.training.asking import classes_of
 
-        return classes_of(model, question.image, question.top_k)
+        return classes_of(model, question)
 
     def train(self, params: ImageParams, run: Run) -> None:
         """Train as `params` say."""

@@ -12,9 +12,9 @@ from typing import Any, Generic, TypeVar
 
 from worker.columns import no_column
 from worker.errors import BadData
+from worker.imagefile import READABLE, is_cut_short, kind_of, too_large
 from worker.splits import Row, Split, hold_out_of_each, in_order, missing, parted
 from worker.tasks.image_classification.params import ImageParams
-from worker.tasks.image_classification.signatures import READABLE, is_cut_short, kind_of
 
 T = TypeVar("T")
 
@@ -52,6 +52,9 @@ class Examples(Generic[T]):
     unreadable: list[int] = field(default_factory=list)
     photos_of_phones: int = 0
     """How many of the unreadable are HEIC."""
+
+    too_large: list[int] = field(default_factory=list)
+    """Rows whose image would fill the memory; they are left out."""
 
     cut_short: list[int] = field(default_factory=list)
     """Rows whose image ends too early; they are kept."""
@@ -94,6 +97,8 @@ def read(
         elif (kind := kind_of(content)) not in READABLE:
             found.unreadable.append(number)
             found.photos_of_phones += kind == "HEIC"
+        elif too_large(content):
+            found.too_large.append(number)
         else:
             if is_cut_short(content):
                 found.cut_short.append(number)

@@ -77,3 +77,6 @@ class Question(Params):
 
     top_k: Annotated[int, Ge(1), Le(MOST)] = 5
     """Classes to show, the likeliest first."""
+
+    trust_remote_code: bool = False
+    """Run code that comes with the model."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from worker.imagefile import MOST_PIXELS
 from worker.shorten import some
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
@@ -103,6 +104,10 @@ def _left_out(found: Examples[Any]) -> Iterable[Finding]:
         phones = found.photos_of_phones
         fix = f"convert the {phones:,} HEIC photos to JPEG" if phones else ""
         yield Finding("warn", "data", f"{what}: left out", fix)
+    if found.too_large:
+        most = f"{MOST_PIXELS / 1e6:,.0f} million pixels"
+        what = _rows(found.too_large, f"with an image of more than {most}")
+        yield Finding("warn", "data", f"{what}: left out", "make smaller copies of them")
     if found.cut_short:
         what = _rows(found.cut_short, "with an image that is cut short")
         yield Finding("warn", "data", f"{what}: shown to the model as far as it goes")

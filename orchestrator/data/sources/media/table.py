@@ -14,8 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from orchestrator.data.sources.media.images import fault
 from worker.errors import BadData
+from worker.imagefile import fault
 from worker.reading.classes import IMAGE, with_features
 from worker.reading.files import DataFile
 from worker.reading.formats import ReadAgain

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from PIL import UnidentifiedImageError
+from PIL import Image
 from transformers import pipeline
 
 from worker.errors import BadConfig
+from worker.tasks.image_classification.params import Question
 
 
-def classes_of(model: str, image: str, most: int) -> list[dict[str, Any]]:
+def classes_of(model: str, question: Question) -> list[dict[str, Any]]:
     """Return the likeliest classes as `{"label": …, "score": …}`. Raises `BadConfig`."""
-    classify = pipeline("image-classification", model=model)
+    image = question.image
     try:
-        found: list[dict[str, Any]] = classify(image, top_k=most)
-    except (UnidentifiedImageError, ValueError) as error:
-        raise BadConfig(f"{image} is no image that can be read: {error}") from error
+        with Image.open(image) as opened:
+            opened.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise BadConfig(
+            f"{image} is no image that can be read: {error}",
+            fix="--image with another file, or with a smaller copy of this one",
+        ) from error
+    code = question.trust_remote_code
+    classify = pipeline("image-classification", model=model, trust_remote_code=code)
+    found: list[dict[str, Any]] = classify(image, top_k=question.top_k)
     return found

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import pandas as pd
 import skops.io
 
-from worker.errors import BadConfig
+from worker.errors import BadConfig, HubtrainError
 from worker.tasks.tabular.columns import Column, Kind
 from worker.tasks.tabular.estimators import ESTIMATORS
 from worker.tasks.tabular.params import TabularParams
@@ -26,6 +27,8 @@ from worker.tasks.tabular.training.search import Best
 
 MODEL_FILE = "model.skops"
 CONFIG_FILE = "config.json"
+ANOTHER = "--model with a folder or repo that `hubtrain tabular --train` left, whole"
+"""What to type where a model cannot be loaded."""
 
 TRUSTED = (
     "numpy.dtype",
@@ -93,27 +96,43 @@ def load(folder: Path) -> tuple[Any, dict[str, Any]]:
         kinds = {**dict.fromkeys(told["numbers"], "number")}
         kinds |= dict.fromkeys(told["categories"], "category")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadConfig(f"{folder} holds no model for tables that hubtrain trained.") from error
-    _check_sizes(folder / MODEL_FILE)
-    wanted = set(skops.io.get_untrusted_types(file=folder / MODEL_FILE))
+        said = f"{folder} holds no model for tables that hubtrain trained."
+        raise BadConfig(said, fix=ANOTHER) from error
+    with _readable(folder / MODEL_FILE):
+        _check_sizes(folder / MODEL_FILE)
+        wanted = set(skops.io.get_untrusted_types(file=folder / MODEL_FILE))
     if unknown := sorted(wanted - set(TRUSTED)):
         raise BadConfig(
             f"{MODEL_FILE} is not loaded: it wants types that no model of hubtrain's is made of: "
-            f"{', '.join(unknown)}."
+            f"{', '.join(unknown)}.",
+            fix=ANOTHER,
         )
-    return skops.io.load(folder / MODEL_FILE, trusted=sorted(wanted)), told
+    with _readable(folder / MODEL_FILE):
+        return skops.io.load(folder / MODEL_FILE, trusted=sorted(wanted)), told
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """Turn whatever a missing or damaged file makes skops raise into `BadConfig`."""
+    try:
+        yield
+    except HubtrainError:
+        raise
+    except FileNotFoundError as error:
+        raise BadConfig(f"there is no {file.name} in {file.parent}.", fix=ANOTHER) from error
+    except Exception as error:  # the file may hold anything, and skops looks at little
+        what = f"{file} is damaged and cannot be read as a model: {error or type(error).__name__}"
+        raise BadConfig(what.rstrip(".") + ".", fix=ANOTHER) from error
 
 
 def _check_sizes(file: Path) -> None:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            sizes = {one.filename: one.file_size for one in archive.infolist()}
-    except (OSError, zipfile.BadZipFile) as error:
-        raise BadConfig(f"{file} cannot be read as a model: {error}.") from error
+    with zipfile.ZipFile(file) as archive:
+        sizes = {one.filename: one.file_size for one in archive.infolist()}
     if sum(sizes.values()) > MOST_BYTES or sizes.get("schema.json", 0) > MOST_SCHEMA_BYTES:
         raise BadConfig(
             f"{file} is not loaded: it unpacks to {sum(sizes.values()) / 1e9:.1f} GB, far more than"
-            " a model for tables has."
+            " a model for tables has.",
+            fix=ANOTHER,
         )
 
 
