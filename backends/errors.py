@@ -1,4 +1,4 @@
-"""What a provider can answer that is not an answer."""
+"""Errors of backends: what a provider refused, or could not do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from worker.errors import HubtrainError
 from worker.nearest import most_alike, nearest
 
 _SHOWN = 5
-"""How many names are listed for one that there is not; more would hide those that matter."""
+"""Most names that are listed for an unknown one."""
 
 
 def listed(wanted: str, offers: Mapping[str, str]) -> str:

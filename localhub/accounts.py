@@ -159,7 +159,7 @@ class Accounts:
         return Account(row["name"], row["id"], row["kind"], row["plan"]) if row else None
 
     def users(self) -> list[Account]:
-        """Return all people, in the order they came."""
+        """Return all users, oldest first."""
         rows = self.store.db().execute("SELECT * FROM accounts WHERE kind='user' ORDER BY rowid")
         return [Account(row["name"], row["id"], row["kind"], row["plan"]) for row in rows]
 

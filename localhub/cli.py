@@ -1,4 +1,4 @@
-"""The command `python -m localhub`: who is on this Hub, where it listens, where it keeps things.
+"""The command `python -m localhub`: its users, its port and its data folder.
 
 With `--json` the one line on stdout is the protocol by which other programs start a Hub.
 """
@@ -100,7 +100,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def populate(hub: Hub, users: list[str], orgs: list[str]) -> None:
-    """Make the users and organisations of the command line; those there already keep tokens."""
+    """Make the users and organisations of the command line; existing ones keep their tokens."""
     for user in users:
         name, _, rest = user.partition(":")
         role, _, plan = rest.partition(":")

@@ -176,7 +176,7 @@ class Content:
     ) -> str:
         """Store the commit whose files are `files` (path to blob id) and return its id.
 
-        A commit without parents may hold what came from another repo; it is this one's then.
+        A commit without parents may have files of another repo, which then belong to this one too.
         """
         parents = tuple(parents)
         with self.store.write() as db:
@@ -197,15 +197,17 @@ class Content:
         return sha
 
     def _add_tree(self, files: Mapping[str, str]) -> str:
-        here: list[git.Entry] = []
+        here: list[git.TreeEntry] = []
         folders: dict[str, dict[str, str]] = {}
         for path, oid in files.items():
             head, slash, rest = path.partition("/")
             if slash:
                 folders.setdefault(head, {})[rest] = oid
             else:
-                here.append(git.Entry(git.FILE, head, oid))
-        here += [git.Entry(git.FOLDER, name, self._add_tree(sub)) for name, sub in folders.items()]
+                here.append(git.TreeEntry(git.FILE, head, oid))
+        here += [
+            git.TreeEntry(git.FOLDER, name, self._add_tree(sub)) for name, sub in folders.items()
+        ]
         oid = git.tree_id(here)
         here.sort(key=lambda entry: entry.name)
         rows = json.dumps([[entry.mode, entry.name, entry.oid] for entry in here])
@@ -244,16 +246,16 @@ class Content:
             return Blob(oid, row["lfs_size"], row["lfs_sha256"], row["size"])
         return Blob(oid, row["size"])
 
-    def _entries(self, tree: str) -> tuple[git.Entry, ...]:
+    def _entries(self, tree: str) -> tuple[git.TreeEntry, ...]:
         """Return a folder's entries by name; cached, since a tree never changes."""
         row = self.store.db().execute("SELECT entries FROM trees WHERE oid=?", (tree,)).fetchone()
         if row is None:
             raise KeyError(tree)
-        return tuple(git.Entry(*entry) for entry in json.loads(row["entries"]))
+        return tuple(git.TreeEntry(*entry) for entry in json.loads(row["entries"]))
 
-    def find(self, tree: str, path: str) -> git.Entry | None:
+    def find(self, tree: str, path: str) -> git.TreeEntry | None:
         """Return what is at `path` below a tree, None if nothing is."""
-        entry = git.Entry(git.FOLDER, "", tree)
+        entry = git.TreeEntry(git.FOLDER, "", tree)
         for part in path.split("/") if path else ():
             if not entry.is_folder:
                 return None
@@ -263,7 +265,7 @@ class Content:
             entry = found
         return entry
 
-    def walk(self, tree: str, prefix: str = "") -> Iterator[tuple[str, git.Entry]]:
+    def walk(self, tree: str, prefix: str = "") -> Iterator[tuple[str, git.TreeEntry]]:
         """Yield every path below a tree in order, folders before what is in them."""
         for entry in self.entries(tree):
             path = prefix + entry.name

@@ -14,7 +14,7 @@ from localhub.accounts import Caller
 
 @dataclass(frozen=True)
 class Door:
-    """One address of its own. `key` names it in tickets and stays the same over restarts."""
+    """The address of one Space or Job. `key` names it in tickets and survives restarts."""
 
     key: str
     title: str
@@ -25,13 +25,13 @@ class Door:
     """Port on this machine; None while nothing answers there."""
 
     pass_key: str = ""
-    """What is shown there with every request that was let in; empty where nobody asks for it."""
+    """Key that is added to every request that was let in; empty where none is needed."""
 
     closed: str = ""
-    """What there is to see instead: the stage, and why."""
+    """What a visitor sees while nothing answers: the stage, and why."""
 
     waits: bool = False
-    """Whether it may open by itself."""
+    """Whether it may start to answer without a restart."""
 
     visited: Callable[[], None] = lambda: None
     """To be called for each visit."""

@@ -28,14 +28,14 @@ SIGN = "__sign"
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A visitor who was let in."""
+class Admission:
+    """A visitor who has access, and the door."""
 
     door: Door
 
 
-def admitted(hub: Hub, visit: HTTPConnection, subdomain: str) -> Entry | Response:
-    """Let a visitor in, or return what to answer instead."""
+def admitted(hub: Hub, visit: HTTPConnection, subdomain: str) -> Admission | Response:
+    """Return the admission of a visitor with access, else the response to send."""
     door = next(filter(None, (find(subdomain) for find in hub.doors)), None)
     if door is None:
         return not_found()
@@ -47,7 +47,7 @@ def admitted(hub: Hub, visit: HTTPConnection, subdomain: str) -> Entry | Respons
     door.visited()
     if door.port is None:
         return closed(door)
-    return Entry(door)
+    return Admission(door)
 
 
 def not_found() -> Response:
@@ -60,7 +60,7 @@ def not_found() -> Response:
 
 
 def closed(door: Door) -> Response:
-    """Return the page that stands where a Space would answer."""
+    """Return the page that is shown while a Space does not answer."""
     refresh = '<meta http-equiv="refresh" content="2">' if door.waits else ""
     page = (
         f"<!doctype html><meta charset=utf-8>{refresh}<title>{escape(door.title)}</title>"

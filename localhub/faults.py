@@ -84,7 +84,7 @@ class Record:
 
 @dataclass
 class Faults:
-    """The rules that wait, and the requests that came. Safe from any thread."""
+    """The rules, and a log of all requests. Thread-safe."""
 
     rules: list[Rule] = field(default_factory=list)
     log: deque[Record] = field(default_factory=lambda: deque(maxlen=KEPT_REQUESTS))
@@ -135,7 +135,7 @@ class Faults:
         self.log.clear()
 
     def due(self, scope: Scope) -> dict[str, Any] | None:
-        """Return what is to go wrong with this request; every rule that names it counts it."""
+        """Return the fault of this request, if any; every rule that matches counts it."""
         headers = dict(scope["headers"])
         with self.lock:
             breaking = [r for r in self.rules if r.names(scope, headers) and r.count()]
@@ -176,7 +176,7 @@ class Exchange:
         faults.log.append(self.record)
 
     async def run(self) -> None:
-        """Answer the request, or do to it what the fault says."""
+        """Answer the request, with the fault if there is one."""
         started = time.monotonic()
         try:
             if "delay" in self.fault:

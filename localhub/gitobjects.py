@@ -1,6 +1,6 @@
 """Git's own object format: the ids of blobs, trees and commits, exactly as git computes them.
 
-Pure functions over bytes; stores nothing. Trees are lists of `Entry` of one folder.
+Pure functions over bytes; stores nothing. Trees are lists of `TreeEntry` of one folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ POINTER_PATTERN = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TreeEntry:
     """One name in a folder: a file's blob or a folder's tree."""
 
     mode: str
@@ -67,7 +67,7 @@ def read_pointer(data: bytes) -> tuple[str, int] | None:
     return (found[1].decode(), int(found[2])) if found else None
 
 
-def tree_bytes(entries: Iterable[Entry]) -> bytes:
+def tree_bytes(entries: Iterable[TreeEntry]) -> bytes:
     """Return a folder as git stores it; git sorts folders as if their names ended in a slash."""
     ordered = sorted(entries, key=lambda e: (e.name + "/" * e.is_folder).encode())
     return b"".join(
@@ -75,7 +75,7 @@ def tree_bytes(entries: Iterable[Entry]) -> bytes:
     )
 
 
-def tree_id(entries: Iterable[Entry]) -> str:
+def tree_id(entries: Iterable[TreeEntry]) -> str:
     """Return a folder's id."""
     return object_id("tree", tree_bytes(entries))
 

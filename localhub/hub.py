@@ -21,7 +21,7 @@ from localhub.faults import Faults
 from localhub.jobs.dispatcher import Dispatcher
 from localhub.machines import Machines
 from localhub.repos import Repo, Repos
-from localhub.spaces.landlord import Landlord
+from localhub.spaces.scheduler import Scheduler
 from localhub.store import Store
 
 __all__ = ["Clock", "Hub", "Options"]
@@ -38,7 +38,7 @@ Moved = Callable[[Repo, Repo], None]
 
 @dataclass(frozen=True)
 class Options:
-    """Sizes (bytes) and counts at which the protocol changes its ways; tests make them small."""
+    """Sizes (bytes) and counts above which the protocol differs; tests make them small."""
 
     lfs_above: int = 10 * 1024 * 1024
     multipart_above: int = 64 * 1024 * 1024
@@ -79,7 +79,7 @@ class Hub:
         self.faults = Faults()
         self.doors: list[Callable[[str], Door | None]] = []
         self.machines = Machines(self.store, data, memory or {})
-        self.spaces = Landlord(self, self.machines)
+        self.spaces = Scheduler(self, self.machines)
         self.jobs = Dispatcher(self, self.machines)
         self.admin_token = self.secret("admin")
         self._created: list[Created] = []
@@ -150,7 +150,7 @@ class Hub:
             react(repo, body)
 
     def committed(self, repo: Repo, sha: str) -> None:
-        """Tell the rooms of a new commit on main; it stands, whatever they make of it."""
+        """Tell the rooms of a new commit on main; an error in a room does not undo it."""
         for react in self._committed:
             try:
                 react(repo, sha)

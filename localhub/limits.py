@@ -1,4 +1,4 @@
-"""Rate limits: how many requests each caller has left, told with every answer of the API."""
+"""Rate limits: how many requests each caller has left, sent with every answer of the API."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Window:
 def limited(app: ASGIApp, hub: Hub) -> ASGIApp:
     """Return `app` with a request id on every answer and the Hub's limits on its API.
 
-    And with the time, to the second: clients tell a log's history from its news by it.
+    It also adds the `Date` header, by which clients tell earlier lines of a log from new ones.
     """
     window = Window(hub.options.api_quota)
 

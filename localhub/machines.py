@@ -22,7 +22,7 @@ class Conditions:
     """What tests may change while the Hub runs, at PUT /_local/machines; times in seconds."""
 
     build_seconds: float = 0.0
-    """How long a build takes beyond what it really does."""
+    """Seconds that are added to each build."""
 
     scheduling_seconds: float = 0.0
     """How long a Job waits for its machine."""
@@ -31,10 +31,10 @@ class Conditions:
     """How long a run has to end after SIGTERM."""
 
     orphan_seconds: float = 120.0
-    """How long a run goes on without a Hub, after which nobody is expected to want it."""
+    """Seconds that a run goes on after the Hub's process has gone."""
 
     keep_alive: float = 30.0
-    """Silence after which a stream says that it lives."""
+    """Seconds of silence after which a stream sends a keep-alive."""
 
     tells_accelerators: bool = True
     """Whether a run is told how many accelerators it really gets; the real Hub does not say."""
@@ -56,7 +56,7 @@ class Machines:
         store.add_schema("CREATE TABLE IF NOT EXISTS debtors (name TEXT PRIMARY KEY)")
 
     def open(self) -> None:
-        """Hold the lock by which runs know that there is a Hub; RuntimeError if another has it."""
+        """Take the lock that tells runs that a Hub is alive; RuntimeError if it is taken."""
         self.runs.mkdir(parents=True, exist_ok=True)
         held = self.lock.open("wb")
         try:
@@ -83,8 +83,8 @@ class Machines:
     def described(self, flavor: Flavor) -> dict[str, str]:
         """Return what a run finds in its environment about its machine.
 
-        No flavor has an accelerator here, whatever it is called, and so it is said: a program that
-        refuses to train on a CPU at a GPU's price can be tried on this Hub all the same.
+        No flavor has an accelerator here, whatever its name, and the run is told so: otherwise a
+        program that refuses to train on a CPU at a GPU's price could not be tried on this Hub.
         """
         return {
             "ACCELERATOR": flavor.name if flavor.accelerator else "none",

@@ -1,7 +1,7 @@
-"""What every Space and Job would have cost, to the second: the intervals it was paid for.
+"""What every Space and Job would have cost, to the second: the intervals in which it was billed.
 
-Knows flavors and prices, not why something runs. An interval is opened when a machine starts
-and closed when it stops; both are durable before anybody hears of them.
+Knows flavors and prices, not why something runs. An interval is opened when a machine starts and
+closed when it stops; both are committed before any client is told.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Meter:
         store.add_schema(SCHEMA)
 
     def follow(self, tenant: Tenant, flavor: Flavor | None, at: datetime | None = None) -> None:
-        """Note what a tenant has from `at` (now) on; None is nothing that costs.
+        """Bill a tenant for a flavor from `at` (now) on; None ends the bill.
 
         May be repeated: an interval goes on while the flavor stays the same.
         """

@@ -47,7 +47,7 @@ READING = {"read-repos", "contribute-repos"}
 
 @dataclass(frozen=True)
 class Grant:
-    """What a user allowed a Space, until the Space fetches it."""
+    """What a user has allowed a Space to do."""
 
     repo: Repo
     user: str
@@ -58,8 +58,8 @@ class Grant:
     expires: float
 
 
-class Desk:
-    """Keeps what is between the browser's consent and the Space's fetching of a token."""
+class OAuthProvider:
+    """The OAuth endpoints. Keeps each grant until its Space fetches the token."""
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
@@ -84,7 +84,7 @@ class Desk:
     # what the Hub says of itself
 
     def configuration(self, call: Call) -> Answer:
-        """Answer where everything is."""
+        """Answer the OpenID configuration: the addresses of all endpoints."""
         hub = self.hub.endpoint
         return {
             "issuer": hub,
@@ -102,7 +102,7 @@ class Desk:
         }
 
     def keys(self, call: Call) -> Answer:
-        """Answer the public key that ID tokens are signed for."""
+        """Answer the public key that verifies ID tokens."""
         return {"keys": [{**self._key().as_dict(private=False), "alg": "RS256", "use": "sig"}]}
 
     def _key(self) -> RSAKey:
@@ -147,9 +147,9 @@ class Desk:
         return self._send_back(call, repo, user, scopes)
 
     def _asked(self, call: Call) -> tuple[Repo, str]:
-        """Return which Space asks for what, or refuse what no Space of ours would ask."""
+        """Return the Space and scopes of a request, or refuse one that no Space here can make."""
         repo = self._client(call.query("client_id"))
-        space = self.hub.spaces.shelf.get(repo.id) if repo else None
+        space = self.hub.spaces.records.get(repo.id) if repo else None
         if repo is None or space is None or space.oauth is None:
             raise bad_request("Invalid client_id")
         if urlsplit(call.query("redirect_uri")).netloc != host(self.hub, repo):
@@ -193,7 +193,7 @@ class Desk:
     async def token(self, request: Request) -> Response:
         """Give a Space the token that a code stands for; each code works once.
 
-        The one endpoint whose caller is no user: it shows its client secret, perhaps in a header.
+        The only endpoint called by a Space, which authenticates by its client secret.
         """
         form = _form(await request.body())
         authorization = request.headers.get("authorization", "")
@@ -271,7 +271,7 @@ class Desk:
 
 def routes(hub: Hub) -> list[BaseRoute]:
     """Return the paths of this room."""
-    return Desk(hub).routes()
+    return OAuthProvider(hub).routes()
 
 
 def _form(body: bytes) -> dict[str, str]:
@@ -292,7 +292,7 @@ def _credentials(authorization: str, form: dict[str, str]) -> tuple[str, str]:
 
 
 def _fits(grant: Grant, form: dict[str, str]) -> bool:
-    """Return whether a code is fetched by whoever asked for it, in time."""
+    """Return whether a code is fetched by the client that asked for it, before it expires."""
     if grant.challenge:
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != grant.challenge:

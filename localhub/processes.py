@@ -26,7 +26,7 @@ import psutil
 
 SHIM = Path(__file__).with_name("shim.py")
 GRACE = 10.0
-"""Seconds between SIGTERM and SIGKILL, as in a Kubernetes that is in a hurry."""
+"""Seconds between SIGTERM and SIGKILL; Kubernetes waits longer."""
 
 PORTS = range(20_000, 32_000)
 """Where free ports are looked for: below those that the system gives to outgoing connections."""
@@ -76,7 +76,7 @@ class Run:
 
     @classmethod
     def start(cls, folder: Path, order: Order) -> Run:
-        """Start the command in `folder/app`; what is wrong with it shows in its ending."""
+        """Start the command in `folder/app`; a command that cannot start shows in its ending."""
         lay_out(folder)
         told = {
             "argv": list(order.argv),
@@ -102,11 +102,11 @@ class Run:
         return cls(folder, shim)
 
     def started(self) -> bool:
-        """Return whether its shim ever ran."""
+        """Return whether its shim was ever started."""
         return (self.folder / "started").exists()
 
     def alive(self) -> bool:
-        """Return whether the shim still watches over the run."""
+        """Return whether the shim is still running."""
         if self._child is not None:
             return self._child.poll() is None
         if self._shim is None:
@@ -170,7 +170,7 @@ class Run:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _end_strays(self) -> None:
-        """Kill what lives on without a shim; the home folder in its environment betrays it."""
+        """Kill processes that outlived their shim, which are found by their `HOME`."""
         home = str(self.folder / "home")
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
@@ -200,7 +200,7 @@ def _shims_of(folder: Path | None) -> Iterator[psutil.Process]:
 
 
 def clean_environment(folder: Path, path: str = "") -> dict[str, str]:
-    """Return what every run gets, and nothing of the Hub's own environment.
+    """Return the variables every run gets; none is inherited from the Hub.
 
     `path` is what an image's PATH says; this interpreter's folder always comes first.
     """

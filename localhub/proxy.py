@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
 from localhub.doors import Door
-from localhub.entry import COOKIE, Entry, admitted, closed
+from localhub.entry import COOKIE, Admission, admitted, closed
 
 if TYPE_CHECKING:
     from localhub.hub import Hub
@@ -64,7 +64,7 @@ def application(hub: Hub) -> ASGIApp:
 
 
 async def _pass_http(client: httpx2.AsyncClient, request: Request, door: Door, send: Send) -> None:
-    """Send a request on and the answer back, until either side has enough."""
+    """Pass a request on and its answer back, until either side disconnects."""
     try:
         answer = await client.send(_onward(client, request, door), stream=True)
     except ClientDisconnect:
@@ -167,7 +167,7 @@ async def _disconnected(request: Request) -> None:
 # websockets
 
 
-async def _pass_websocket(visitor: WebSocket, entry: Entry | Response) -> None:
+async def _pass_websocket(visitor: WebSocket, entry: Admission | Response) -> None:
     """Carry messages both ways until one side closes."""
     if isinstance(entry, Response):
         await visitor.close(1008)

@@ -42,7 +42,7 @@ saved_model/**/* *.tar.* *.tar *.tflite *.tgz *.wasm *.xz *.zip *.zst *tfevents*
 GITATTRIBUTES = "".join(
     f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in LFS_PATTERNS.split()
 )
-"""What the Hub puts into a new repo."""
+"""Files that the Hub puts into a new repo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +215,6 @@ def check_name(full_name: str) -> None:
 
 
 def taken(repo_type: str, url: str) -> Refusal:
-    """Return the 409 that carries the address of the repo that is in the way."""
+    """Return the 409 with the address of the repo that has the name."""
     message = f"You already created this {repo_type} repo"
     return conflict(message, body={"error": message, "url": url})

@@ -33,7 +33,7 @@ POLL = 0.1
 """Seconds between two looks at the processes."""
 
 MEMORY_EVERY = 5
-"""Looks between two sums of the memory and two looks for the Hub."""
+"""Memory and the Hub's lock are checked at every so many looks."""
 
 KILLED = 128 + signal.SIGKILL
 """Exit code of what SIGKILL ended."""
@@ -62,7 +62,7 @@ class Shim:
         self.newline: str = self.order["newline"]
 
     def run(self) -> None:
-        """Start the command, stay until nothing of it is left, and write down how it ended."""
+        """Start the command, wait for all its processes, and write down how it ended."""
         (self.folder / "started").touch()
         _adopt_orphans()
         signal.signal(signal.SIGTERM, lambda *_: self.told_to_stop.set())
@@ -154,13 +154,13 @@ class Shim:
 
 
 def _adopt_orphans() -> None:
-    """Become the parent of every orphan among the descendants, where the system can do that."""
+    """Become the parent of orphaned descendants, where the system allows it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _is_locked(path: str) -> bool:
-    """Return whether somebody holds the lock; a folder that is gone has nobody."""
+    """Return whether a process holds the lock; false if its folder is gone."""
     try:
         with open(path, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -193,7 +193,7 @@ def _kill_all() -> None:
 
 
 def _reap(wanted: int | None) -> int | None:
-    """Bury every dead child; return the exit code of the one wanted, if it is among them."""
+    """Reap every child that has exited; return the exit code of `wanted` if it is one."""
     found = None
     with contextlib.suppress(ChildProcessError):
         while True:

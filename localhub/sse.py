@@ -57,8 +57,8 @@ class Log:
     ) -> AsyncIterator[bytes | None]:
         """Yield every event from the start, or from the `last` ones on, as it comes.
 
-        None means that nothing came for a while. Stops when all is told and `over()` says that
-        nothing more will come.
+        None means that nothing came for a while. Stops when all events are sent and `over()` is
+        true.
         """
         events, position = self._read(0)
         pending = events if last is None else events[max(0, len(events) - last) :]
@@ -94,8 +94,9 @@ def event_stream(
 ) -> StreamingResponse:
     """Return the answer that sends `events` as they come and comments while there are none.
 
-    Clients tell history from news by the `Date` header, which `limits` adds. `cut_after` is
-    how many events are sent before the connection is dropped; `faults` does that at an early end.
+    Clients tell earlier events from new ones by the `Date` header, which `limits` adds. `cut_after`
+    is how many events are sent before the connection is dropped; `faults` does that at an early
+    end.
     """
     headers = {
         "Cache-Control": "no-cache",

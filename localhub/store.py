@@ -1,8 +1,8 @@
 """Storage on disk: one SQLite database (WAL) and file contents named by their hash.
 
-Both are written so that `kill -9` at any moment loses at most work nobody was told about:
-contents are complete on disk before the transaction that names them. Knows no HTTP and no
-repos; every room brings its own tables with `add_schema`.
+`kill -9` at any moment loses at most work that no client was told is done: contents are complete on
+disk before the transaction that names them. Knows no HTTP and no repos; every room brings its own
+tables with `add_schema`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """Give a transaction: all of it happens or, should the block raise, nothing.
+        """A transaction: all of it happens or, if the block raises, nothing.
 
         Inside another `write` of the same thread the outer one decides.
         """

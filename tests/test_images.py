@@ -18,7 +18,7 @@ from tiny_vit import HUGE
 
 from orchestrator.data.package import Package, package
 from orchestrator.data.package.shards import SHARD_BYTES
-from orchestrator.data.sources import Source, find
+from orchestrator.data.sources import DataSource, find
 from worker.common import Data
 from worker.contract import DataRef
 from worker.errors import BadConfig, BadData
@@ -48,7 +48,7 @@ def write(folder: Path, files: dict[str, bytes | str]) -> Path:
     return folder
 
 
-def source(path: Path, **settings: Any) -> Source:
+def source(path: Path, **settings: Any) -> DataSource:
     return find(Settings(data_path=str(path), **settings), None, MEDIA)
 
 

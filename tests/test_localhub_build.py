@@ -8,7 +8,7 @@ import pytest
 
 from localhub.spaces import dockerfile, readme
 from localhub.spaces.build import BuildFailure, build
-from localhub.spaces.records import Stage
+from localhub.spaces.records import SpaceStage
 from localhub.volumes import relocated
 
 WHOLE = r"""# syntax=docker/dockerfile:1
@@ -118,7 +118,7 @@ def test_a_build_moves_paths_of_the_container_to_where_they_are(tmp_path: Path) 
     (tmp_path / "Dockerfile").unlink()
     with pytest.raises(BuildFailure) as caught:
         build(tmp_path, {}, said.append)
-    assert caught.value.stage is Stage.NO_APP_FILE
+    assert caught.value.stage is SpaceStage.NO_APP_FILE
 
 
 def test_only_whole_parts_of_a_path_are_relocated() -> None:

@@ -17,7 +17,7 @@ from standins.localhub import HubServer
 
 from orchestrator.data.package import Package, local_ref, package, planned_ref, repo_of, upload
 from orchestrator.data.package.shards import SHARD_BYTES
-from orchestrator.data.sources import Source, find
+from orchestrator.data.sources import DataSource, find
 from orchestrator.data.sources.remote import WHOLE_BYTES
 from worker.clock import SystemClock
 from worker.common import Data
@@ -30,7 +30,7 @@ CSV = "text,n\n" + "".join(f"{row['text']},{row['n']}\n" for row in ROWS)
 JSONL = "".join(json.dumps(row) + "\n" for row in ROWS)
 
 
-def source(path: Path, **settings: Any) -> Source:
+def source(path: Path, **settings: Any) -> DataSource:
     return find(Data(data_path=str(path), **settings), None)
 
 

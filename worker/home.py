@@ -1,4 +1,4 @@
-"""Where hubtrain keeps what it keeps on a machine: records, runs, packed data."""
+"""Where hubtrain keeps its files on a machine: records, runs, packed data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _OURS = ("jobs.sqlite", "runs", "data", "scratch")
-"""What the names of all that we keep there begin with."""
+"""Beginnings of the names of all files that hubtrain keeps there."""
 
 
 def home() -> Path:
@@ -22,9 +22,9 @@ def home() -> Path:
 
 
 def make_private(folder: Path) -> None:
-    """Make our folder, and let nobody but this user into it; raises `OSError` if it cannot be made.
+    """Make our folder, readable by this user alone; raises `OSError` if it cannot be made.
 
-    In a folder that holds other things too, such as a home, only what is ours is shut.
+    If it also holds files of others, as a home does, only our files in it are made private.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if sys.platform == "win32":  # the user's data folder is the user's own there

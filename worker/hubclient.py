@@ -44,7 +44,7 @@ TRIES = 4
 """How often `patiently` asks, over some five seconds."""
 
 SILENT_TRIES = 2
-"""How often it asks a Hub that takes the call and says nothing, which costs `READ_SECONDS` each."""
+"""How often it asks a Hub that accepts the call and never answers: each takes `READ_SECONDS`."""
 
 T = TypeVar("T")
 

@@ -1,7 +1,7 @@
 """A task's check of the examples, in a separate process with limited memory and time.
 
 Chat templates and tokenizers are untrusted: some are written to hang the laptop or to use up its
-memory. `python -P -m worker.inspecting TASK` reads one pickled `Question` from standard
+memory. `python -P -m worker.inspecting TASK` reads one pickled `InspectionRequest` from standard
 input, from whoever started it, and writes one answer in JSON, which may be read without trust.
 It limits its own memory where the system can (Linux); its starter limits its time.
 """
@@ -25,7 +25,7 @@ LONGEST = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class InspectionRequest:
     """What a task is asked about, with all that the answer takes."""
 
     params: Mapping[str, Any]
@@ -40,7 +40,7 @@ class Question:
     """Bytes the process may have, itself included."""
 
 
-def answer(task: str, question: Question) -> dict[str, Any]:
+def answer(task: str, question: InspectionRequest) -> dict[str, Any]:
     """Return what the task reports, or what it refuses, as plain data."""
     try:
         declared = tasks.load(task)

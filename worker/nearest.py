@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterable, Mapping
 
 _SHORT, _MEDIUM = 3, 9
-"""Words of up to so many letters bear no slip of the keys, and one; longer ones two."""
+"""Words of at most so many letters are matched with no typing error, and with one; longer ones with
+two."""
 
 
 def nearest(
     name: str, known: Iterable[str], synonyms: Mapping[str, str] | None = None
 ) -> str | None:
-    """Return the one of `known` that `name` surely means; none if there is no such one.
+    """Return the one of `known` that `name` clearly means; none if there is no such one.
 
     Leading dashes, case and what stands between words do not matter. `synonyms` maps other words
     for a thing, in lower case with dashes, to what it is called here.
@@ -62,7 +63,7 @@ def _words(name: str) -> tuple[str, ...]:
 
 
 def _slips(wanted: tuple[str, ...], words: tuple[str, ...]) -> int | None:
-    """Return by how many slips of the keys one differs from the other; none for too many."""
+    """Return the number of typing errors between two words; none for too many."""
     if _exact(wanted) != _exact(words):
         return None
     one, other = "-".join(wanted), "-".join(words)
@@ -79,7 +80,7 @@ def _exact(words: tuple[str, ...]) -> list[str]:
 
 
 def distance(one: str, other: str) -> int:
-    """Return how many letters to add, drop, change or swap with a neighbour lead to the other.
+    """Return how many letters are to be added, dropped, changed or swapped with a neighbour.
 
     The optimal string alignment distance.
     """

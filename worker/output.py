@@ -24,7 +24,7 @@ MANIFEST_FILE = "hubtrain.json"
 """What a program reads of a model's training, beside the model."""
 
 MARKER_FILE = ".hubtrain-output.json"
-"""Which job wrote the folder, and which files of it: what makes them ours."""
+"""The marker file: which job wrote the folder, and which of its files."""
 
 MODEL_FILES = (
     *("*.safetensors", "*.bin", "*.gguf", "*.index.json", "adapter_config.json"),
@@ -56,7 +56,7 @@ def would_lose(names: Iterable[str]) -> list[str]:
     """Return which files of a model repo a push may write over or leave beside another model.
 
     Every file does, not the weights alone: somebody's card or configuration is replaced too. Only
-    what the Hub itself puts into a new repo is nobody's.
+    the files that the Hub itself puts into a new repo do not count.
     """
     return [name for name in names if name != _HUBS_OWN]
 
@@ -100,7 +100,7 @@ def put(model: Path, wanted: Path, job_id: str, *, overwrite: bool) -> Path:
 
 
 def settle(wanted: Path) -> None:
-    """Finish what a killed swap left: an earlier model comes back, others' files go home."""
+    """Finish a swap that was killed: put the earlier model, and the files of others, back."""
     wanted = Path(os.path.realpath(wanted))
     with suppress(OSError):
         for old, job_id in list(_left(wanted)):
@@ -170,7 +170,7 @@ def _move(
 
 
 def _free(target: Path, job_id: str) -> Path:
-    """Return a name for a file of somebody else, which no loader takes for a part of the model."""
+    """Return a name for a file of the user under which no loader takes it for part of the model."""
     misleads = any(fnmatch(target.name, pattern) for pattern in MODEL_FILES)
     if misleads or os.path.lexists(target):
         return target.with_name(f"{target.name}.before-{job_id}")

@@ -1,8 +1,8 @@
 """Secrets kept out of every line that is kept, printed, served or pushed.
 
 It knows secrets by the names of their environment variables, by their place in an address, and by
-the shape of Hub tokens; a secret that reached a line in another way and shape goes through. Give it
-whole texts: half a secret is not known again.
+the shape of Hub tokens; any other secret is not found. Give it whole texts: part of a secret is not
+recognised.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The machine at hand, as if it were for rent. GPUs are asked about through their driver."""
+"""This machine as a flavor: its memory, its cores, and its GPUs, as their driver tells of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.hardware import nvidia_smi
 
 
 def this_machine() -> Flavor:
-    """Return what this machine would be, were it for rent."""
+    """Return this machine as a flavor."""
     gpus = _gpus()
     return Flavor(
         name="local",

@@ -1,4 +1,4 @@
-"""Bring a Space into being exactly once, money last.
+"""Create a Space exactly once, and request its paid hardware last.
 
 Every step looks before it acts, so a launch that was cut short is completed by the next one, and
 an answer that was lost is found by looking and not by asking again. What it does not know: what
@@ -34,7 +34,7 @@ class Launch:
     clock: Clock
     on_progress: OnProgress
     made: bool = False
-    """Whether there may be a Space that this launch, and no other, brought into being."""
+    """Whether this launch, and no other, may have created a Space."""
 
     def run(self) -> None:
         """Do what is not done yet. Raises `LaunchFailed` when nothing of it is left.

@@ -1,4 +1,4 @@
-"""What only tests do: break things on purpose, read the log of requests, change people.
+"""Endpoints for tests: inject faults, read the log of requests, change accounts.
 
 Every path begins with `/_local`, answers on loopback only, and needs the admin token of the
 ready line as a bearer token.
@@ -46,7 +46,7 @@ def list_faults(call: Call) -> Answer:
 
 
 def clear_faults(call: Call) -> Answer:
-    """Break nothing any more."""
+    """Remove all faults."""
     call.hub.faults.clear()
     return None
 

@@ -253,7 +253,7 @@ def changed_files(hub: Hub, repo: Repo, tip: str, change: Change) -> dict[str, s
 
 
 def clear_the_way(files: dict[str, str], path: str) -> None:
-    """Drop what a new file takes the place of: a folder of its name, or files it lies below."""
+    """Drop what a new file replaces: a folder of its name, or files in place of its folders."""
     parts = path.split("/")
     for depth in range(1, len(parts)):
         files.pop("/".join(parts[:depth]), None)

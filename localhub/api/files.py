@@ -14,7 +14,7 @@ from localhub.call import Answer, Call, endpoint
 from localhub.clock import stamp
 from localhub.content import Commit, Content
 from localhub.errors import entry_not_found
-from localhub.gitobjects import Entry
+from localhub.gitobjects import TreeEntry
 from localhub.hub import Hub
 from localhub.repos import Repo
 
@@ -30,7 +30,7 @@ def routes(hub: Hub) -> list[BaseRoute]:
     ]
 
 
-def item(content: Content, path: str, entry: Entry) -> dict[str, Any]:
+def item(content: Content, path: str, entry: TreeEntry) -> dict[str, Any]:
     """Return a file or folder as the API lists it."""
     if entry.is_folder:
         return {"type": "directory", "oid": entry.oid, "size": 0, "path": path}
@@ -50,7 +50,7 @@ def tree(call: Call) -> Answer:
     root = content.find(content.commit(repo.id, sha).tree, path)
     if root is None:
         raise entry_not_found(path)
-    found: Iterable[tuple[str, Entry]]
+    found: Iterable[tuple[str, TreeEntry]]
     if not root.is_folder:
         found = [(path, root)]
     elif call.flag("recursive"):
@@ -78,7 +78,7 @@ def paged(call: Call, items: list[Any]) -> tuple[list[Any], dict[str, str]]:
 
 
 def add_last_commits(content: Content, repo: Repo, sha: str, items: list[dict[str, Any]]) -> None:
-    """Give every item the commit that made it what it is."""
+    """Set each item's last commit."""
     waiting = {one["path"]: one for one in items}
     newer: Commit | None = None
     for commit in content.history(repo.id, sha):
@@ -94,7 +94,7 @@ def add_last_commits(content: Content, repo: Repo, sha: str, items: list[dict[st
 def settle(
     content: Content, waiting: dict[str, dict[str, Any]], newer: Commit, older: Commit | None
 ) -> None:
-    """Give `newer` to those items that are not the same in the commit before it."""
+    """Set `newer` as the last commit of those items that differ, or are absent, in `older`."""
     for path in list(waiting):
         before = content.find(older.tree, path) if older else None
         if before is None or before.oid != waiting[path]["oid"]:

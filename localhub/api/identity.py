@@ -116,5 +116,5 @@ def members(call: Call) -> Answer:
 
 
 def agent_harnesses(_: Call) -> Answer:
-    """Answer the first question a fresh client library asks: nothing is known of harnesses."""
+    """Answer a question of the client library at its first start: no harnesses are known."""
     return {"standardEnvVars": [], "harnesses": {}}

@@ -136,7 +136,7 @@ class Arrival:
         self.size += len(data)
 
     def settle(self) -> None:
-        """Wait until the disk has it all."""
+        """Wait until everything is written to disk."""
         self.file.flush()
         os.fsync(self.file.fileno())
 
@@ -171,7 +171,7 @@ def admit(hub: Hub, signed: Signed, arrival: Arrival) -> None:
 
 
 def taking(hub: Hub, take: Callable[[Request, Path], Awaitable[Arrival]]) -> Endpoint:
-    """Return an endpoint that has `take` receive a body into a file, gone again if it stays."""
+    """Return an endpoint that receives a body into a temporary file and passes it to `take`."""
 
     async def put(request: Request) -> Response:
         path = hub.store.incoming()

@@ -37,5 +37,5 @@ def unowned(call: Call) -> NoReturn:
 
 
 def nowhere(_: Call) -> NoReturn:
-    """Refuse a path that nothing answers to."""
+    """Answer 404 for any other path."""
     raise Refusal(HTTPStatus.NOT_FOUND, "Sorry, we can't find the page you are looking for.")

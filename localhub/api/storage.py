@@ -17,7 +17,7 @@ from localhub.call import Answer, Call, endpoint
 from localhub.clock import stamp
 from localhub.content import Commit
 from localhub.errors import bad_request
-from localhub.gitobjects import Entry
+from localhub.gitobjects import TreeEntry
 from localhub.hub import Hub
 from localhub.repos import Repo
 
@@ -58,7 +58,7 @@ def tips(hub: Hub, repo: Repo) -> Iterator[tuple[str, Commit]]:
         yield ref, hub.content.commit(repo.id, sha)
 
 
-def files_of(hub: Hub, commit: Commit) -> Iterator[tuple[str, Entry]]:
+def files_of(hub: Hub, commit: Commit) -> Iterator[tuple[str, TreeEntry]]:
     """Yield path and entry of every file of a commit."""
     return ((path, one) for path, one in hub.content.walk(commit.tree) if not one.is_folder)
 

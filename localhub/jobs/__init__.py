@@ -1,4 +1,4 @@
-"""The room of Jobs: commands that run once, or by the calendar.
+"""The room of Jobs: commands that run once, or on a schedule.
 
 `api` is what clients ask for, `dispatcher` decides and records, `shift` is one Job at work,
 `scheduled` and `cron` start Jobs by themselves, `metrics` is what they use, `records` what is kept.
@@ -25,7 +25,7 @@ def routes(hub: Hub) -> list[BaseRoute]:
 
 
 async def start(hub: Hub) -> None:
-    """Take up the Jobs that were running, and start those whose time comes."""
+    """Go on with the Jobs that were running, and start scheduled ones when they are due."""
     await asyncio.to_thread(hub.jobs.open)
     hub.jobs.calendar.thread.start()
 

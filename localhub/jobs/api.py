@@ -14,7 +14,7 @@ from localhub.call import Answer, Call, Handler, endpoint
 from localhub.entry import SIGN
 from localhub.errors import Refusal, bad_request, forbidden, repo_not_found
 from localhub.jobs.metrics import samples
-from localhub.jobs.records import Expose, Job, Spec, Stage
+from localhub.jobs.records import Expose, Job, JobStage, Spec
 from localhub.sse import event_stream
 from localhub.tickets import MINUTE, ticket
 from localhub.volumes import checked
@@ -103,7 +103,7 @@ def _valid(model: type[ModelT], body: object) -> ModelT:
 def _job(call: Call, *, write: bool = False) -> Job:
     """Return the Job of the path, if the caller may see or control it."""
     ns = call.param("ns")
-    job = call.hub.jobs.shelf.get(call.param("job"))
+    job = call.hub.jobs.records.get(call.param("job"))
     call.need_user()
     if job is None or job.ns != ns or ns not in call.caller.roles:
         raise Refusal(HTTPStatus.NOT_FOUND, "Job not found")
@@ -153,7 +153,7 @@ def _list(call: Call) -> Answer:
     labels = dict(one.split("=", 1) for one in call.request.query_params.getlist("label"))
     found = [
         job
-        for job in call.hub.jobs.shelf.of(ns)
+        for job in call.hub.jobs.records.of(ns)
         if (not stages or job.stage in stages) and labels.items() <= job.spec.labels.items()
     ]
     page, headers = paged(call, found)
@@ -223,7 +223,7 @@ def _metrics(call: Call) -> Answer:
     assert flavor is not None
     jobs = call.hub.jobs
     return event_stream(
-        samples(job.id, flavor, jobs.running, lambda: jobs.known(job.id).stage is Stage.RUNNING),
+        samples(job.id, flavor, jobs.running, lambda: jobs.known(job.id).stage is JobStage.RUNNING),
         kind="metric",
         cut_after=call.hub.faults.cut_after(call.request.scope),
     )

@@ -16,11 +16,11 @@ LIMITS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 """Lowest and highest value of minute, hour, day, month and day of the week."""
 
 DAYS_AHEAD = 366 * 8
-"""Days in which every schedule comes round that ever does: 29 February can take eight years."""
+"""Days within which any schedule is due at least once: 29 February can take eight years."""
 
 
 class Schedule:
-    """A schedule as written; ValueError if it is none, or if it never comes round."""
+    """A schedule as written; ValueError if it cannot be read, or if it is never due."""
 
     def __init__(self, text: str) -> None:
         fields = NAMED.get(text, text).split()

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from localhub.doors import Door
-from localhub.jobs.records import Job, Shelf, Spec, Stage
-from localhub.jobs.shift import Over, Shift
+from localhub.jobs.records import Job, JobRecords, JobStage, Spec
+from localhub.jobs.shift import Interrupted, Shift
 from localhub.machines import Machines
 from localhub.meter import Tenant
 from localhub.processes import Run, found_in
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from localhub.jobs.scheduled import Calendar
 
 PATIENCE = 30.0
-"""Seconds that the Hub's own end waits for its Jobs to end."""
+"""Seconds that the Hub, when it ends, waits for its Jobs to end."""
 
 HOST = re.compile(r"([0-9a-f]{24})--(\d+)")
 
@@ -36,29 +36,29 @@ class Dispatcher:
     def __init__(self, hub: Hub, machines: Machines) -> None:
         self.hub = hub
         self.machines = machines
-        self.shelf = Shelf(hub.store)
+        self.records = JobRecords(hub.store)
         self.shifts: dict[str, Shift] = {}
 
     def known(self, job: str) -> Job:
-        """Return a Job's record, or raise `Over` if there is none."""
-        found = self.shelf.get(job)
+        """Return a Job's record, or raise `Interrupted` if there is none."""
+        found = self.records.get(job)
         if found is None:
-            raise Over
+            raise Interrupted
         return found
 
     def change(
         self, job: str, *, shift: Shift | None = None, at: datetime | None = None, **changes: Any
     ) -> Job:
-        """Set fields of a record, let the bill follow, and return the record.
+        """Set fields of a record, start or end its billing to match, and return the record.
 
-        A change that a `shift` wants to make is refused with `Over` once the shift has ended.
+        A change by a `shift` that has ended is refused with `Interrupted`.
         """
         with self.hub.store.write():
             if shift is not None and shift.ended.is_set():
-                raise Over
+                raise Interrupted
             changed = self.known(job).model_copy(update=changes)
-            self.shelf.put(changed)
-            running = changed.stage is Stage.RUNNING
+            self.records.put(changed)
+            running = changed.stage is JobStage.RUNNING
             self.machines.meter.follow(
                 Tenant("job", f"{changed.ns}/{changed.id}", changed.ns),
                 self.machines.prices.find(changed.spec.flavor, space=False) if running else None,
@@ -70,7 +70,7 @@ class Dispatcher:
         """Record a Job and send it to a machine."""
         job = Job(ns=ns, spec=spec, initiator=initiator)
         with self.hub.store.write():
-            self.shelf.put(job)
+            self.records.put(job)
             shift = self.shifts[job.id] = Shift(self, job.id)
             self.hub.store.after_commit(shift.thread.start)
         return job
@@ -85,14 +85,14 @@ class Dispatcher:
                 self.shifts[job].ended.set()
             return self.change(
                 job,
-                stage=Stage.CANCELED,
+                stage=JobStage.CANCELED,
                 message=message,
                 finished=datetime.now(UTC),
                 run=None,
             )
 
     def over(self, job: str) -> bool:
-        """Return whether a Job has ended, to its last word."""
+        """Return whether a Job has ended and its log is complete."""
         shift = self.shifts.get(job)
         return self.known(job).stage.final and not (shift and shift.thread.is_alive())
 
@@ -104,9 +104,9 @@ class Dispatcher:
         return [f"http://{job.id}--{port}.localhost:{self.hub.port}" for port in ports]
 
     def door(self, subdomain: str) -> Door | None:
-        """Return where visitors of a subdomain come in, None if no Job has it."""
+        """Return the door of a subdomain, None if no Job has it."""
         named = HOST.fullmatch(subdomain)
-        job = self.shelf.get(named.group(1)) if named else None
+        job = self.records.get(named.group(1)) if named else None
         if job is None or named is None or job.spec.expose is None:
             return None
         port, ns, expose = int(named.group(2)), job.ns, job.spec.expose
@@ -137,12 +137,12 @@ class Dispatcher:
     # the Hub's own life
 
     def open(self) -> None:
-        """Take up the Jobs that the Hub before this one left; none runs twice."""
-        wanted = {job.run for job in self.shelf.unfinished() if job.run}
+        """Go on with the Jobs that an earlier process of this Hub left running; none runs twice."""
+        wanted = {job.run for job in self.records.unfinished() if job.run}
         for run in found_in(self.machines.runs):
             if run.folder.name.startswith("job-") and run.folder.name not in wanted:
                 run.stop(self.machines.conditions.grace)
-        for job in self.shelf.unfinished():
+        for job in self.records.unfinished():
             left = Run(self.machines.runs / job.run) if job.run else None
             shift = Shift(self, job.id, left if left and left.started() else None)
             self.shifts[job.id] = shift
@@ -156,7 +156,7 @@ class Dispatcher:
 
     def close(self) -> None:
         """Cancel every Job, because the Hub ends."""
-        for job in self.shelf.unfinished():
+        for job in self.records.unfinished():
             self.cancel(job.id, "The Hub was stopped")
         deadline = time.monotonic() + PATIENCE
         for shift in self.shifts.values():

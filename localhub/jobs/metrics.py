@@ -21,7 +21,7 @@ EVERY = 1.0
 async def samples(
     job: str, flavor: Flavor, running: Callable[[str], Run | None], at_work: Callable[[], bool]
 ) -> AsyncIterator[bytes | None]:
-    """Yield a sample a second as JSON while the Job is `at_work`; None while it waits."""
+    """Yield a sample every second, as JSON, while the Job is `at_work`; None while it is queued."""
     before, since = 0.0, time.monotonic()
     while await asyncio.to_thread(at_work):
         run = running(job)

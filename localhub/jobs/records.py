@@ -1,4 +1,4 @@
-"""What the Hub knows of each Job, as it lies in the database. Runs nothing, checks nobody."""
+"""Database records of Jobs. Starts no process and checks no permission."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Words = list[str]
 Pairs = dict[str, str]
 
 
-class Stage(StrEnum):
+class JobStage(StrEnum):
     """Where a Job is, in the Hub's own words."""
 
     SCHEDULING = "SCHEDULING"
@@ -36,7 +36,7 @@ class Stage(StrEnum):
 
     @property
     def final(self) -> bool:
-        return self not in {Stage.SCHEDULING, Stage.RUNNING}
+        return self not in {JobStage.SCHEDULING, JobStage.RUNNING}
 
 
 class Expose(BaseModel):
@@ -94,7 +94,7 @@ class Job(BaseModel):
     ns: str
     spec: Spec
     initiator: dict[str, str]
-    stage: Stage = Stage.SCHEDULING
+    stage: JobStage = JobStage.SCHEDULING
     message: str | None = None
     created: datetime = Field(default_factory=lambda: datetime.now(UTC))
     started: datetime | None = None
@@ -136,7 +136,7 @@ class Job(BaseModel):
         }
 
 
-class Shelf:
+class JobRecords:
     """All Jobs' records."""
 
     def __init__(self, store: Store) -> None:
@@ -159,7 +159,7 @@ class Shelf:
         """Return the Jobs that have not ended."""
         rows = self.store.db().execute(
             "SELECT record FROM jobs WHERE stage IN (?,?) ORDER BY rowid",
-            (Stage.SCHEDULING, Stage.RUNNING),
+            (JobStage.SCHEDULING, JobStage.RUNNING),
         )
         return [Job.model_validate_json(row["record"]) for row in rows]
 

@@ -109,7 +109,7 @@ class Calendar:
                 self.start(due)
 
     def _at_work(self, one: Scheduled) -> bool:
-        last = self.hub.jobs.shelf.get(one.last_job) if one.last_job else None
+        last = self.hub.jobs.records.get(one.last_job) if one.last_job else None
         return last is not None and not last.stage.final
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from localhub.clock import stamp
 from localhub.errors import Refusal, repo_not_found
-from localhub.jobs.records import Job, Stage
+from localhub.jobs.records import Job, JobStage
 from localhub.prices import Flavor
 from localhub.processes import (
     Ending,
@@ -34,17 +34,17 @@ LOOK = 0.1
 """Seconds between two looks at a Job."""
 
 STARTED = "===== Job started at "
-"""How the line begins that clients do not show."""
+"""Beginning of the line that clients leave out when they show a log."""
 
 DEAF = [sys.executable, "-c", "raise SystemExit('the Job has no command')"]
 
 
-class Over(Exception):
-    """The Job has been cancelled, or the Hub ends."""
+class Interrupted(Exception):
+    """The Job has been cancelled, or the Hub ends: its thread has to stop."""
 
 
 class Shift:
-    """A Job's time on machines. `found` is the run that a Hub before this one had started."""
+    """The thread that runs one Job. `found` is a run that an earlier Hub process started."""
 
     def __init__(self, dispatcher: Dispatcher, job: str, found: Run | None = None) -> None:
         self.dispatcher = dispatcher
@@ -59,22 +59,22 @@ class Shift:
         try:
             while not self._attempt():
                 self.run = None
-        except Over:
+        except Interrupted:
             return
         except (BuildFailure, Refusal) as failure:
-            self._finish(Stage.ERROR, str(failure) or "The Space has no Dockerfile")
+            self._finish(JobStage.ERROR, str(failure) or "The Space has no Dockerfile")
         except Exception as error:
             logging.getLogger(__name__).exception("job %s", self.job)
-            self._finish(Stage.ERROR, f"The Hub could not run it: {error}")
+            self._finish(JobStage.ERROR, f"The Hub could not run it: {error}")
 
     def _say(self, *, at: datetime | None = None, **changes: Any) -> Job:
         return self.dispatcher.change(self.job, shift=self, at=at, **changes)
 
-    def _finish(self, stage: Stage, message: str | None, at: datetime | None = None) -> None:
+    def _finish(self, stage: JobStage, message: str | None, at: datetime | None = None) -> None:
         at = at or datetime.now(UTC)
         try:
             self._say(at=at, stage=stage, message=message, finished=at, run=None)
-        except Over:
+        except Interrupted:
             return
 
     def _attempt(self) -> bool:
@@ -90,7 +90,7 @@ class Shift:
 
     def _start(self) -> Run:
         if self.ended.wait(self.machines.conditions.scheduling_seconds):
-            raise Over
+            raise Interrupted
         folder = self.machines.new_run(f"job-{self.job}")
         try:
             return self._start_in(folder)
@@ -107,7 +107,7 @@ class Shift:
         places = laid_out(self.hub, job.spec.volumes, folder / "mnt")
         log = self.machines.log(f"job-{self.job}")
         job = self._say(
-            stage=Stage.RUNNING,
+            stage=JobStage.RUNNING,
             message=None,
             run=folder.name,
             port=free_port(),
@@ -125,7 +125,7 @@ class Shift:
         return Run.start(folder, order)
 
     def _image(self, job: Job, app: Path) -> Built:
-        """Return what the Job's image would bring: the Space's files, or nothing."""
+        """Return what the Job's image contains: the Space's files, or nothing."""
         if job.spec.spaceId is None:
             return Built(FrontMatter(sdk="docker"), [])
         repo = self.hub.repos.find("space", job.spec.spaceId)
@@ -158,32 +158,32 @@ class Shift:
     # watching
 
     def _watch(self, run: Run) -> bool:
-        """Stay until the run ends; return whether that is the end of the Job."""
+        """Wait until the run ends; return whether the Job has ended with it."""
         job = self.dispatcher.known(self.job)
         started = job.started or datetime.now(UTC)
         deadline = started + timedelta(seconds=job.spec.timeoutSeconds)
         while (ending := run.ending()) is None:
             if self.ended.wait(LOOK):
-                raise Over
+                raise Interrupted
             if datetime.now(UTC) > deadline:
-                self._finish(Stage.ERROR, "Job timeout")
+                self._finish(JobStage.ERROR, "Job timeout")
                 return True
         if self.ended.is_set():
-            raise Over
+            raise Interrupted
         return self._told(job, ending)
 
     def _told(self, job: Job, ending: Ending) -> bool:
         if ending.code == 0:
-            self._finish(Stage.COMPLETED, None, ending.at)
+            self._finish(JobStage.COMPLETED, None, ending.at)
             return True
         reason = ending.reason or "Error"
         message = f"Job failed with exit code: {ending.code}. Reason: {reason}"
         if job.attempt >= job.spec.attempts:
-            self._finish(Stage.ERROR, message, ending.at)
+            self._finish(JobStage.ERROR, message, ending.at)
             return True
         self._say(
             at=ending.at,
-            stage=Stage.SCHEDULING,
+            stage=JobStage.SCHEDULING,
             message=message,
             attempt=job.attempt + 1,
             run=None,

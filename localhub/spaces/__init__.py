@@ -1,8 +1,8 @@
 """The room of Spaces: repos that run.
 
-`api` is what clients ask for, `landlord` lets the machines, `lease` is one stay on one, `build`
-reads README and Dockerfile, `environment` is what the process finds, `records` what is kept,
-`page` sends browsers to the Space's own address, `local` is what only this Hub has.
+`api` has the HTTP endpoints, `scheduler` assigns machines, `lease` is one run on a machine, `build`
+reads README and Dockerfile, `environment` is the process's environment, `records` is the database,
+`page` redirects browsers to the Space's own address, `local` has endpoints of this Hub alone.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ def routes(hub: Hub) -> list[BaseRoute]:
 
 
 def _committed(hub: Hub, repo: Repo) -> None:
-    if repo.type == "space" and hub.spaces.shelf.get(repo.id) is not None:
+    if repo.type == "space" and hub.spaces.records.get(repo.id) is not None:
         hub.spaces.committed(repo.id)
 
 
 def _moved(hub: Hub, old: Repo, new: Repo) -> None:
-    """Let the bill follow a renamed Space, and the Space itself find its new name."""
-    if new.type == "space" and hub.spaces.shelf.get(new.id) is not None:
+    """Rename a Space's bill with it, and restart it under its new name."""
+    if new.type == "space" and hub.spaces.records.get(new.id) is not None:
         hub.machines.meter.rename("space", old.full_name, new.full_name)
         hub.store.after_commit(lambda: hub.spaces.settings_changed(new.id))
 
 
 async def start(hub: Hub) -> None:
-    """Take up the Spaces that were running."""
+    """Go on with the Spaces that were running."""
     hub.machines.open()
     await asyncio.to_thread(hub.spaces.open)
 

@@ -15,7 +15,7 @@ from localhub.repos import Repo
 from localhub.spaces import settings
 from localhub.spaces.environment import host, subdomain
 from localhub.spaces.readme import SDKS
-from localhub.spaces.records import NEVER, Space, Stage
+from localhub.spaces.records import NEVER, Space, SpaceStage
 from localhub.sse import event_stream
 from localhub.volumes import checked
 
@@ -75,12 +75,12 @@ def on_create(hub: Hub, repo: Repo, body: dict[str, Any]) -> None:
         volumes=checked(hub, hub.accounts.caller_of(repo.creator), body.get("volumes") or []),
     )
     settings.check_collision(space)
-    hub.spaces.shelf.put(space)
+    hub.spaces.records.put(space)
 
 
 def on_info(hub: Hub, repo: Repo, info: dict[str, Any]) -> None:
     """Add what a Space's description has beyond that of other repos."""
-    space = hub.spaces.shelf.get(repo.id) if repo.type == "space" else None
+    space = hub.spaces.records.get(repo.id) if repo.type == "space" else None
     if space is not None:
         info.update(
             sdk=space.sdk,
@@ -109,12 +109,12 @@ def _logs(call: Call) -> Answer:
     repo, _ = settings.space_of(call, write=False)
     if repo.ns not in call.caller.roles:
         raise forbidden("Forbidden: only members may read the logs of a Space")
-    shelf = call.hub.spaces.shelf
+    records = call.hub.spaces.records
 
     def over() -> bool:
-        space = shelf.get(repo.id)
+        space = records.get(repo.id)
         if space is None or kind == "build":
-            return space is None or space.stage is not Stage.BUILDING
+            return space is None or space.stage is not SpaceStage.BUILDING
         return not space.stage.moving and not call.hub.spaces.at_work(repo.id)
 
     return event_stream(
@@ -184,7 +184,7 @@ def _verb(call: Call, act: Callable[[Call, Repo], Space]) -> Answer:
 
 
 def _pause(call: Call, repo: Repo) -> Space:
-    return call.hub.spaces.rest(repo.id, Stage.PAUSED)
+    return call.hub.spaces.rest(repo.id, SpaceStage.PAUSED)
 
 
 def _restart(call: Call, repo: Repo) -> Space:

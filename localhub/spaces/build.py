@@ -1,7 +1,7 @@
 """From a commit to something that can be started: reads README and Dockerfile, lays out files.
 
-No image is made: RUN and COPY are told in the build log and skipped, since the runner of this
-Hub starts plain processes on this machine. What a build would find wrong is still found.
+No image is made: RUN and COPY are told in the build log and skipped, since the runner of this Hub
+starts plain processes on this machine. Errors that a build would find are still found.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from localhub.spaces import dockerfile, readme
-from localhub.spaces.records import Stage
+from localhub.spaces.records import SpaceStage
 from localhub.volumes import relocated
 
 NOT_RUN = {"RUN", "COPY", "ADD"}
@@ -22,7 +22,7 @@ NOT_RUN = {"RUN", "COPY", "ADD"}
 class BuildFailure(Exception):
     """A Space cannot be started as it is; `stage` is where that leaves it."""
 
-    def __init__(self, stage: Stage, message: str) -> None:
+    def __init__(self, stage: SpaceStage, message: str) -> None:
         super().__init__(message)
         self.stage = stage
 
@@ -48,11 +48,11 @@ def configuration(app: Path) -> readme.FrontMatter:
     """Return what the README in `app` says, or raise `BuildFailure`."""
     path = app / "README.md"
     if not path.is_file():
-        raise BuildFailure(Stage.NO_APP_FILE, "")
+        raise BuildFailure(SpaceStage.NO_APP_FILE, "")
     try:
         return readme.read(path.read_text("utf-8", "replace"))
     except readme.ConfigError as error:
-        raise BuildFailure(Stage.CONFIG_ERROR, str(error)) from error
+        raise BuildFailure(SpaceStage.CONFIG_ERROR, str(error)) from error
 
 
 def build(app: Path, arguments: Mapping[str, str], log: Callable[..., None]) -> Built:
@@ -60,7 +60,7 @@ def build(app: Path, arguments: Mapping[str, str], log: Callable[..., None]) -> 
     config = configuration(app)
     make = {"docker": _docker, "gradio": _gradio, "static": _static}.get(config.sdk)
     if make is None:
-        raise BuildFailure(Stage.CONFIG_ERROR, f"The sdk {config.sdk} is no longer supported")
+        raise BuildFailure(SpaceStage.CONFIG_ERROR, f"The sdk {config.sdk} is no longer supported")
     return make(app, config, arguments, log)
 
 
@@ -69,18 +69,20 @@ def _docker(
 ) -> Built:
     path = app / "Dockerfile"
     if not path.is_file():
-        raise BuildFailure(Stage.NO_APP_FILE, "")
+        raise BuildFailure(SpaceStage.NO_APP_FILE, "")
     try:
         image = dockerfile.read(path.read_text("utf-8", "replace"), arguments)
         _tell(image, app, log)
     except dockerfile.DockerfileError as error:
         log(f"ERROR: failed to build: {error}\n")
-        raise BuildFailure(Stage.BUILD_ERROR, f"Job failed with exit code: 1. {error}") from error
+        raise BuildFailure(
+            SpaceStage.BUILD_ERROR, f"Job failed with exit code: 1. {error}"
+        ) from error
     return Built(config, image.argv, image.environment, image.workdir)
 
 
 def _tell(image: dockerfile.Image, app: Path, log: Callable[..., None]) -> None:
-    """Log each step as a build would, and stop at the first one that could not work."""
+    """Log each step as a build would, and stop at the first one that would fail."""
     for step in image.steps:
         skipped = " (not run: this Hub starts plain processes)" if step.name in NOT_RUN else ""
         log(f"--> {step}{skipped}\n")
@@ -97,7 +99,7 @@ def _gradio(
 ) -> Built:
     file = config.app_file or "app.py"
     if not (app / file).is_file():
-        raise BuildFailure(Stage.NO_APP_FILE, "")
+        raise BuildFailure(SpaceStage.NO_APP_FILE, "")
     log("--> gradio as installed on this machine\n")
     return Built(config, ["python", file])
 

@@ -38,7 +38,7 @@ def client_secret(hub: Hub, repo: int) -> str:
 
 
 def pass_key(hub: Hub, repo: int) -> str:
-    """Return what the Hub's proxy shows a Space with every request that it lets in."""
+    """Return the key that the Hub's proxy adds to every request it passes to a Space."""
     return hashlib.sha256(f"pass {hub.secret('oauth')}-{repo}".encode()).hexdigest()
 
 

@@ -1,7 +1,7 @@
 """Runs a Space on one machine, from its build to its end, in its own thread.
 
 A lease records the state of its Space while it runs. When it is ended from outside, the new state
-is already recorded, and it only cleans up. `localhub.spaces.landlord` makes and ends leases.
+is already recorded, and it only cleans up. `localhub.spaces.scheduler` makes and ends leases.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from localhub.processes import Ending, Order, Run, free_port, lay_out, owner_onl
 from localhub.repos import Repo
 from localhub.spaces.build import BuildFailure, Built, build
 from localhub.spaces.environment import of_space
-from localhub.spaces.records import Space, Stage
+from localhub.spaces.records import Space, SpaceStage
 from localhub.volumes import laid_out, relocated
 
 if TYPE_CHECKING:
-    from localhub.spaces.landlord import Landlord
+    from localhub.spaces.scheduler import Scheduler
 
 LOOK = 0.2
 """Seconds between two looks at a Space."""
@@ -38,13 +38,13 @@ TOLD_LINES = 10
 """Lines of the log that a failed Space's error message repeats."""
 
 
-class Over(Exception):
-    """This lease has been ended."""
+class LeaseEnded(Exception):
+    """This lease has been ended by the scheduler: its thread has to stop."""
 
 
 @dataclass(frozen=True)
 class _Home:
-    """Where a Space is about to run, and what."""
+    """Where a Space will run, and what."""
 
     repo: Repo
     folder: Path
@@ -53,13 +53,13 @@ class _Home:
 
 
 class Lease:
-    """A Space's time on a machine. `before` is the lease whose end it waits for."""
+    """One run of a Space on a machine. It starts when the lease `before` has ended."""
 
     def __init__(
-        self, landlord: Landlord, repo: int, *, before: Lease | None, found: Run | None = None
+        self, scheduler: Scheduler, repo: int, *, before: Lease | None, found: Run | None = None
     ) -> None:
-        self.landlord = landlord
-        self.machines: Machines = landlord.machines
+        self.scheduler = scheduler
+        self.machines: Machines = scheduler.machines
         self.repo = repo
         self.before = before
         self.found = found
@@ -67,7 +67,7 @@ class Lease:
         self.thread = threading.Thread(target=self._live, name=f"space-{repo}", daemon=True)
 
     def end(self) -> None:
-        """Have everything of it stopped, soon; it says nothing more about its Space."""
+        """Tell its thread to stop everything; it changes the Space's record no more."""
         self.ended.set()
 
     def _live(self) -> None:
@@ -76,29 +76,29 @@ class Lease:
             self.before = None
         try:
             self._stay(self.found or self._move_in())
-        except Over:
+        except LeaseEnded:
             return
         except BuildFailure as failure:
             self._fail(failure.stage, str(failure))
         except Exception as error:
             logging.getLogger(__name__).exception("space %s", self.repo)
-            self._fail(Stage.RUNTIME_ERROR, f"The Hub could not run it: {error}")
+            self._fail(SpaceStage.RUNTIME_ERROR, f"The Hub could not run it: {error}")
 
     def _say(self, *, at: datetime | None = None, **changes: Any) -> Space:
-        return self.landlord.change(self.repo, lease=self, at=at, **changes)
+        return self.scheduler.change(self.repo, lease=self, at=at, **changes)
 
     def _now(self) -> str:
-        return stamp(self.landlord.hub.clock.now())
+        return stamp(self.scheduler.hub.clock.now())
 
-    def _fail(self, stage: Stage, error: str, at: datetime | None = None) -> None:
+    def _fail(self, stage: SpaceStage, error: str, at: datetime | None = None) -> None:
         try:
             self._say(at=at, stage=stage, error=error or None, run=None, current=None)
-        except Over:
+        except LeaseEnded:
             return
 
     def _pause(self, seconds: float) -> None:
         if self.ended.wait(seconds):
-            raise Over
+            raise LeaseEnded
 
     # moving in
 
@@ -112,16 +112,16 @@ class Lease:
             raise
 
     def _build(self, folder: Path) -> _Home:
-        space, repo = self.landlord.known(self.repo)
-        content = self.landlord.hub.content
+        space, repo = self.scheduler.known(self.repo)
+        content = self.scheduler.hub.content
         sha = content.sha(repo.id, "main")
         lay_out(folder)
         content.checkout(repo.id, sha, folder / "app")
         arguments = {name: setting.value for name, setting in space.variables.items()}
         mark = hashlib.sha256(json.dumps([sha, arguments]).encode()).hexdigest()
         log = self.machines.log(f"space-{self.repo}-build")
-        if space.built != mark or space.stage is Stage.BUILDING:
-            self._say(stage=Stage.BUILDING, sha=sha)
+        if space.built != mark or space.stage is SpaceStage.BUILDING:
+            self._say(stage=SpaceStage.BUILDING, sha=sha)
             log.write(f"===== Build Queued at {self._now()} / Commit SHA: {sha[:7]} =====\n", "\n")
             built = build(folder / "app", arguments, log.write)
             self._pause(self.machines.conditions.build_seconds)
@@ -134,7 +134,7 @@ class Lease:
     def _start(self, home: _Home) -> Run:
         config = home.built.config
         space = self._say(
-            stage=Stage.APP_STARTING,
+            stage=SpaceStage.APP_STARTING,
             run=home.folder.name,
             sha=home.sha,
             sdk=config.sdk,
@@ -148,9 +148,9 @@ class Lease:
         assert flavor is not None
         log = self.machines.log(f"space-{self.repo}-run")
         log.write(f"{STARTUP}{self._now()} =====\n", "\n")
-        places = laid_out(self.landlord.hub, space.volumes, home.folder / "mnt")
+        places = laid_out(self.scheduler.hub, space.volumes, home.folder / "mnt")
         environment = of_space(
-            self.landlord.hub,
+            self.scheduler.hub,
             home.repo,
             space,
             built=home.built,
@@ -171,44 +171,46 @@ class Lease:
     # staying
 
     def _stay(self, run: Run) -> None:
-        """Watch over the run until it ends or the lease does."""
+        """Watch the run until it ends or the lease does."""
         try:
-            space, _ = self.landlord.known(self.repo)
-            if space.stage is not Stage.RUNNING and not self._wait_until_it_answers(run, space):
+            space, _ = self.scheduler.known(self.repo)
+            if space.stage is not SpaceStage.RUNNING and not self._wait_until_it_answers(
+                run, space
+            ):
                 return
-            self.landlord.visited(self.repo)
+            self.scheduler.visited(self.repo)
             while not self._has_ended(run):
                 self._pause(LOOK)
-                if self.landlord.unvisited_too_long(self.repo):
-                    self.landlord.rest(self.repo, Stage.SLEEPING)
+                if self.scheduler.unvisited_too_long(self.repo):
+                    self.scheduler.rest(self.repo, SpaceStage.SLEEPING)
         finally:
             run.stop(self.machines.conditions.grace)
             run.discard()
 
     def _wait_until_it_answers(self, run: Run, space: Space) -> bool:
-        """Return whether it came to answer on its port; if not, the reason has been told."""
+        """Return whether it answers on its port; if it never does, the reason is recorded."""
         deadline = time.monotonic() + space.patience
         while time.monotonic() < deadline:
             if self._has_ended(run):
                 return False
             port = run.listening(filter(None, (space.app_port, space.port)))
             if port is not None and answers(port):
-                self._say(stage=Stage.RUNNING, listens=port, error=None)
+                self._say(stage=SpaceStage.RUNNING, listens=port, error=None)
                 return True
             self._pause(LOOK)
         minutes = space.patience / 60
         self._fail(
-            Stage.RUNTIME_ERROR,
+            SpaceStage.RUNTIME_ERROR,
             f"Launch timed out, workload was not healthy after {minutes:g} min",
         )
         return False
 
     def _has_ended(self, run: Run) -> bool:
         if self.ended.is_set():
-            raise Over
+            raise LeaseEnded
         ending = run.ending()
         if ending is not None:
-            self._fail(Stage.RUNTIME_ERROR, self._why(ending), ending.at)
+            self._fail(SpaceStage.RUNTIME_ERROR, self._why(ending), ending.at)
         return ending is not None
 
     def _why(self, ending: Ending) -> str:

@@ -1,4 +1,4 @@
-"""What only this Hub has: the bills, and the conditions under which its machines run.
+"""Endpoints of this Hub alone: the bills, and the conditions under which its machines run.
 
 Both need the admin token. `GET /_local/bills`; `PUT /_local/machines` takes any
 fields of `Conditions` and `{"credits": {"ann": false}}`, and answers with the conditions.

@@ -1,4 +1,4 @@
-"""What the Hub knows of each Space, as it lies in the database. Runs nothing, checks nobody."""
+"""Database records of Spaces. Starts no process and checks no permission."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TWO_DAYS = 48 * 3600
 NEVER = -1
 
 
-class Stage(StrEnum):
+class SpaceStage(StrEnum):
     """Where a Space is, in the Hub's own words."""
 
     NO_APP_FILE = "NO_APP_FILE"
@@ -37,17 +37,17 @@ class Stage(StrEnum):
     @property
     def has_machine(self) -> bool:
         """Whether a machine is rented, and therefore paid, in this stage."""
-        return self in {Stage.APP_STARTING, Stage.RUNNING}
+        return self in {SpaceStage.APP_STARTING, SpaceStage.RUNNING}
 
     @property
     def moving(self) -> bool:
-        """Whether something still happens by itself, so that logs may grow."""
-        return self.has_machine or self is Stage.BUILDING
+        """Whether it is about to change without a request, so that logs may grow."""
+        return self.has_machine or self is SpaceStage.BUILDING
 
     @property
     def resting(self) -> bool:
-        """Whether the owner wanted it down: only a restart brings it up again."""
-        return self in {Stage.PAUSED, Stage.STOPPED}
+        """Whether its owner stopped it: only a restart starts it again."""
+        return self in {SpaceStage.PAUSED, SpaceStage.STOPPED}
 
 
 class Setting(BaseModel):
@@ -69,10 +69,10 @@ class Space(BaseModel):
     """A Space: how it is set, and how it is."""
 
     repo: int
-    """The repo's number, which stays when its name does not."""
+    """The repo's number, which stays when the repo is renamed."""
 
     sdk: str | None = None
-    stage: Stage = Stage.NO_APP_FILE
+    stage: SpaceStage = SpaceStage.NO_APP_FILE
     error: str | None = None
     flavor: str = FREE_FLAVOR
     """The hardware requested."""
@@ -120,7 +120,7 @@ class Space(BaseModel):
             "hardware": {"current": self.current, "requested": self.flavor},
             "storage": None,
             "gcTimeout": self.sleeps_after,
-            "replicas": {"current": int(self.stage is Stage.RUNNING), "requested": 1},
+            "replicas": {"current": int(self.stage is SpaceStage.RUNNING), "requested": 1},
             "devMode": False,
         }
         if self.error:
@@ -132,8 +132,8 @@ class Space(BaseModel):
         return told
 
 
-class Shelf:
-    """All Spaces' records. What changes one reads and writes it in one transaction."""
+class SpaceRecords:
+    """All Spaces' records. Read and write one in the same transaction to change it."""
 
     def __init__(self, store: Store) -> None:
         self.store = store

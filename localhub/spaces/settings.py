@@ -42,7 +42,7 @@ def routes(hub: Hub) -> list[BaseRoute]:
 def space_of(call: Call, *, write: bool) -> tuple[Repo, Space]:
     """Return the Space of the path, if the caller may see or control it."""
     repo = call.repo("space", write=write)
-    space = call.hub.spaces.shelf.get(repo.id)
+    space = call.hub.spaces.records.get(repo.id)
     if space is None:
         raise bad_request("This Space was never set up")
     return repo, space

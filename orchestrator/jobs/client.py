@@ -105,7 +105,7 @@ class Client:
         return self.backend(record).page(Handle.parse(story.handle), story.url)
 
     def elsewhere(self, record: Record) -> str:
-        """Return the Hub that has the job where that is not the one of here; else nothing."""
+        """Return the address of the job's Hub if it is not the present one, else ""."""
         if record.hub in {"", endpoint()}:
             return ""
         return record.hub if backends.load(record.spec.machine.backend).on_hub else ""

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backends.base import Backend, Flavor
-from orchestrator.data.sources import Source, find
+from orchestrator.data.sources import DataSource, find
 from orchestrator.preflight.account import check_account, check_target
 from orchestrator.preflight.data import check_data, measure
 from orchestrator.preflight.doing import Doing, unheard
@@ -183,13 +183,13 @@ class _Check:
             )
         return found
 
-    def _source(self) -> tuple[Source, dict[str, Measured]]:
+    def _source(self) -> tuple[DataSource, dict[str, Measured]]:
         with self.doing(f"rows of {self.request.params.data_path}"):
             source = find(self.request.params, self.hub, self.request.task.media)
             return source, measure(source)
 
     def _data(
-        self, source: Future[tuple[Source, dict[str, Measured]]], model: BaseModel | None
+        self, source: Future[tuple[DataSource, dict[str, Measured]]], model: BaseModel | None
     ) -> DataReport | None:
         found = self.findings.attempt("data", source.result)
         if found is None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from orchestrator.data.sources import Source
+from orchestrator.data.sources import DataSource
 from orchestrator.preflight.inspecting import Inspector
 from orchestrator.preflight.model import BaseModel
 from orchestrator.preflight.report import Findings
@@ -30,7 +30,7 @@ SHOWN_IMAGE_BYTES = 32 << 20
 """The same of rows with images: some hundreds of them, which go to the task as they are stored."""
 
 
-def measure(source: Source) -> dict[str, Measured]:
+def measure(source: DataSource) -> dict[str, Measured]:
     """Count the rows of each split. Raises `BadData` for files that cannot be read."""
     most = MEASURED_BYTES_REMOTE if source.remote else MEASURED_BYTES
     found = {role: table.measure(most) for role, table in source.tables.items()}
@@ -43,7 +43,7 @@ def measure(source: Source) -> dict[str, Measured]:
 def check_data(
     inspector: Inspector,
     params: Any,
-    source: Source,
+    source: DataSource,
     measured: dict[str, Measured],
     model: BaseModel | None,
 ) -> tuple[DataReport | None, Findings]:
@@ -64,7 +64,7 @@ def check_data(
     return replace(report, findings=()), findings
 
 
-def _splits(source: Source, measured: dict[str, Measured]) -> dict[str, Split]:
+def _splits(source: DataSource, measured: dict[str, Measured]) -> dict[str, Split]:
     return {
         role: Split(
             source=table.name,
@@ -81,7 +81,7 @@ def _shown(table: Table) -> int:
     return SHOWN_IMAGE_BYTES if has_images(table.settled(table.schema)) else SHOWN_BYTES
 
 
-def _say_where(source: Source, measured: dict[str, Measured], findings: Findings) -> None:
+def _say_where(source: DataSource, measured: dict[str, Measured], findings: Findings) -> None:
     said = list(source.notes)
     if source.remote is not None:
         said.append(f"used where it is, at {str(source.remote.revision)[:7]}; nothing is copied")

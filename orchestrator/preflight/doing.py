@@ -1,4 +1,4 @@
-"""What a check is busy with, told whenever that changes: some parts take long, and at one time."""
+"""What a check is doing: its parts run at the same time, and every change is reported."""
 
 from __future__ import annotations
 
@@ -30,4 +30,4 @@ class Doing:
 
 
 def unheard(now: str) -> None:
-    """Be told by a check that nobody watches."""
+    """Ignore what a check is doing: the default for those who do not show it."""

@@ -41,7 +41,8 @@ CPU_CORE = (4e10, 8e10, 1.4e11)
 parameters, rows of 1,024 tokens, 3.7 s a step on two cores is 8.5e10 a core."""
 
 SCALING = 0.9
-"""Share of another device's speed that is left after the devices have talked."""
+"""What each device after the first adds to the speed, as a share of one: the rest is
+communication."""
 
 NO_BF16 = frozenset({"T4"})
 """GPUs without bfloat16."""
@@ -56,7 +57,7 @@ PUSH_BYTES_A_SECOND = (100e6, 40e6, 10e6)
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A value that is not known yet."""
+    """An estimate of a value: low, expected, high."""
 
     low: float
     expected: float

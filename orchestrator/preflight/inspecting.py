@@ -18,7 +18,7 @@ from typing import Any
 from orchestrator.words import size
 from worker.duration import duration
 from worker.errors import BadConfig, BadData, HubtrainError
-from worker.inspecting import Question
+from worker.inspecting import InspectionRequest
 from worker.splits import Split
 from worker.task import DataReport, Finding, ModelFacts, Task
 
@@ -73,7 +73,9 @@ class Inspector:
         """Return what the task makes of the examples. Raises `BadData`, `BadConfig`."""
         listed = {role: replace(split, rows=list(split.rows)) for role, split in splits.items()}
         memory = self._budget.memory
-        question = Question(params.model_dump(exclude_unset=True), listed, facts, tokenizer, memory)
+        question = InspectionRequest(
+            params.model_dump(exclude_unset=True), listed, facts, tokenizer, memory
+        )
         try:
             said, trouble = self._process.communicate(pickle.dumps(question), self._budget.seconds)
         except subprocess.TimeoutExpired as late:

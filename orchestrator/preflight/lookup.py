@@ -28,7 +28,7 @@ LARGEST_HEADER = 100 << 20
 
 
 def is_folder(name: str) -> bool:
-    """Whether `--model` means this machine: a folder that is there, or a path as no repo has."""
+    """Whether `--model` means a folder here: one that exists, or a path that is no repo's."""
     return Path(name).expanduser().is_dir() or name.startswith(("/", "./", "../", "~"))
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from backends.base import Flavor
-from orchestrator.data.sources import Source
+from orchestrator.data.sources import DataSource
 from orchestrator.preflight.estimate import Estimate
 from orchestrator.words import on_disk
 from worker.contract import ModelRef, PushTarget
@@ -38,7 +38,7 @@ class Held:
 class Facts:
     """What a job that passed is made of."""
 
-    source: Source
+    source: DataSource
     model: ModelRef | None
     """None for a task that starts from no model."""
 
@@ -87,7 +87,7 @@ class CheckReport:
         return self.facts
 
     @property
-    def source(self) -> Source:
+    def source(self) -> DataSource:
         return self.known.source
 
     @property

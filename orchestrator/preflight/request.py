@@ -1,4 +1,4 @@
-"""What preflight is asked."""
+"""The job that preflight checks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Names that users bring along from AutoTrain and TRL, and what they mean here.
 
-What AutoTrain had and hubtrain does not have yet is told as that, and never answered with
-something else that happens to be spelled alike. What one task has not got, its declaration says.
+What AutoTrain had and hubtrain does not have yet is told as that, and never answered with something
+else that happens to be spelled alike. Settings that AutoTrain had for one task alone are in that
+task's `ignored`.
 """
 
 from __future__ import annotations

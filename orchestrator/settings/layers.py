@@ -187,6 +187,6 @@ def merge(catalog: Catalog, layers: Iterable[Layer]) -> Settings:
 
 
 def from_environment(catalog: Catalog, environ: Mapping[str, str]) -> Layer:
-    """Return what `HUBTRAIN_<NAME>` variables set; others are none of our business."""
+    """Return what `HUBTRAIN_<NAME>` variables set; names that are no settings are left alone."""
     found = {s.name: environ[s.env] for s in catalog.settings.values() if s.env in environ}
     return Layer(ENVIRONMENT, found)

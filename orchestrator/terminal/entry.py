@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def _leave(*_: object) -> None:
-    """End at once: while it imports, the program has nothing to put in order."""
+    """Exit at once: while the program is still importing there is nothing to clean up."""
     from orchestrator.terminal.exits import DETACHED
 
     os._exit(DETACHED)

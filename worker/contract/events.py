@@ -207,7 +207,7 @@ class Stopped(_Event):
 
 
 class CancelAsked(_Event):
-    """Somebody wishes the job to end. Whether it does is for others to tell."""
+    """A user asked for the job to be cancelled. That it has ended is told by another event."""
 
     kind: Literal["cancel_asked"] = "cancel_asked"
 

@@ -31,13 +31,13 @@ STRANGER = Viewer()
 
 
 class Door(Protocol):
-    """Tells viewers from strangers."""
+    """Decides who may see a page, and who may stop its job."""
 
     sign_in: bool
-    """Whether signing in would help a stranger."""
+    """Whether people can sign in to get access."""
 
     takes_key: bool
-    """Whether a key in the address opens."""
+    """Whether a key in the address gives access."""
 
     @property
     def host(self) -> str | None:
@@ -58,7 +58,7 @@ class Door(Protocol):
 
 
 class KeyDoor:
-    """Opens to whoever has the key; a job without one has no visitors."""
+    """Access by a key in the address; without a key nobody has access."""
 
     sign_in = False
     takes_key = True
@@ -73,7 +73,7 @@ class KeyDoor:
 
     @property
     def proof(self) -> str:
-        """What the cookie holds: it opens this page and is not the key."""
+        """Value of the cookie: it gives access to this page and does not reveal the key."""
         return self._derived("page")
 
     def is_address(self, headers: Mapping[str, str]) -> bool:

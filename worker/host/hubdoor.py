@@ -1,7 +1,7 @@
-"""The door of a page on the Hub, where people are who Hugging Face says they are.
+"""The door of a page on the Hub, where people are identified by their Hugging Face account.
 
-Whoever the Hub lets into a private Space may look; on a public one only the owner's side may. What
-the Hub has to be asked about its visitors is asked in `worker.host.membership`.
+Whoever the Hub lets into a private Space may look; on a public one only the owner, and members of
+an organisation that owns the job. `worker.host.membership` asks the Hub about visitors.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from worker.host.membership import Membership
 
 PASS_KEY = "SPACE_PASS_KEY"
 PASS_HEADER = "x-space-pass-key"
-"""A Hub whose Spaces can be reached past it gives each a key, which it adds to what it lets in."""
+"""A Hub whose Spaces can also be reached directly, as the local one's, gives each Space a key and
+adds it to every request that it passes on."""
 
 WRITERS = frozenset({"admin", "write"})
 """Roles in an organisation that may stop its jobs."""
 
 
 class HubDoor:
-    """Opens to those whom the Hub knows as the owner's side, and on a private Space to look."""
+    """Access by Hugging Face account: the owner's, or one in an organisation that owns it."""
 
     takes_key = False
     host = None
@@ -41,7 +42,7 @@ class HubDoor:
         self._owners, self._is_private, self._organisations = owners, is_private, organisations
 
     def is_address(self, headers: Mapping[str, str]) -> bool:
-        """Whether the Hub let the request in, where it gives those it lets in a key to show."""
+        """Whether the Hub passed the request on, which the pass key shows where there is one."""
         shown = headers.get(PASS_HEADER, "")
         return self._pass_key is None or hmac.compare_digest(
             shown.encode(), self._pass_key.encode()
@@ -59,7 +60,7 @@ class HubDoor:
         )
 
     def cookie_for(self, key: str) -> tuple[str, str] | None:
-        """The Hub knows its visitors: nothing is exchanged for a key."""
+        """Return none: people sign in, and there are no keys."""
         return None
 
     def _role(self, login: Mapping[str, Any], who: Mapping[str, Any]) -> str | None:
@@ -75,6 +76,6 @@ class HubDoor:
 
 
 def _login(session: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what a sign-in that still holds has told; empty without one."""
+    """Return the data of a sign-in that has not expired; empty without one."""
     login = session.get("oauth_info") or {}
     return login if (login.get("expires_at") or float("inf")) > time.time() else {}

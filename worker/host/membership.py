@@ -27,7 +27,7 @@ Membership = Mapping[str, Any]
 
 
 class Remembered(Generic[K, T]):
-    """Answers, asked for again once they are old. Safe for threads, which wait for each other."""
+    """A cache of answers that expire. Thread-safe: only one thread asks at a time."""
 
     def __init__(self, ask: Callable[[K], T], *, seconds: float, otherwise: T) -> None:
         self._ask, self._seconds, self._otherwise = ask, seconds, otherwise
@@ -35,7 +35,7 @@ class Remembered(Generic[K, T]):
         self._lock = threading.Lock()
 
     def __call__(self, about: K) -> T:
-        """Return the answer; `otherwise` if it did not come."""
+        """Return the answer; `otherwise` if there is none in time."""
         with self._lock:
             now = time.monotonic()
             self._answers = {k: v for k, v in self._answers.items() if now - v[0] < self._seconds}

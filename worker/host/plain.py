@@ -17,25 +17,25 @@ class PlainMachine(Host):
 
     @classmethod
     def is_here(cls, environ: Mapping[str, str]) -> bool:
-        """Every environment is that of some machine."""
+        """Return true: any machine will do."""
         return True
 
     def stop_billing(self, *, clock: Clock, log: Callable[[str], object]) -> bool:
-        """Nothing costs after the worker's exit."""
+        """Return true: there is nothing to stop."""
         return True
 
     def is_flavor(self, flavor: str | None) -> bool:
-        """There is no other machine to wait for."""
+        """Return true: the job is never moved to another machine."""
         return True
 
     def current_flavor(self) -> str | None:
-        """There are no flavors here."""
+        """Return none: there are no flavors."""
         return None
 
     def stopped_on_purpose(self) -> Stopped | None:
-        """A signal does not tell who sent it."""
+        """Return none: a signal does not tell who sent it."""
         return None
 
     def door(self, owner: str | None, job_id: str) -> Door:
-        """Whoever started the worker gave it a key; without one nobody may look."""
+        """Return a door for `HUBTRAIN_PAGE_KEY`; without a key nobody may look."""
         return KeyDoor(self.environ.get("HUBTRAIN_PAGE_KEY") or None, job_id)

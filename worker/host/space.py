@@ -30,7 +30,7 @@ class Space(Host):
 
     @classmethod
     def is_here(cls, environ: Mapping[str, str]) -> bool:
-        """The Hub tells each Space its name."""
+        """Whether there is a `SPACE_ID`, which the Hub sets in each Space."""
         return bool(environ.get("SPACE_ID"))
 
     @property
@@ -41,7 +41,7 @@ class Space(Host):
     def stop_billing(self, *, clock: Clock, log: Callable[[str], object]) -> bool:
         """Pause the Space, or move it to free hardware; true once the Hub has agreed to either.
 
-        Whether it did is not judged here: the laptop asks the Hub, and so does `hubtrain gc`.
+        Whether it has been done is checked from the laptop, by the watch and by `hubtrain gc`.
         """
         for wait in (*WAITS, None):
             if self._paused(log) or self._on_free_hardware(log):
@@ -52,17 +52,17 @@ class Space(Host):
         return False
 
     def is_flavor(self, flavor: str | None) -> bool:
-        """The Hub tells a machine what it is; it says `none` to one without an accelerator."""
+        """Compare with `ACCELERATOR`, which is `none` on a machine without one."""
         return flavor is None or flavor == (self.flavor or "none")
 
     def current_flavor(self) -> str | None:
-        """The Hub names new hardware before it replaces this machine."""
+        """Ask the Hub, which names new hardware before it replaces this machine."""
         with explained(f"asking what {self.name} runs on"):
             hardware = self._runtime().hardware
         return str(getattr(hardware, "value", hardware)) if hardware else None
 
     def stopped_on_purpose(self) -> Stopped | None:
-        """Somebody paused the Space: its machine would not end otherwise, but to be replaced."""
+        """Ask the Hub whether the Space was paused. Otherwise its machine is being replaced."""
         doing = f"asking why {self.name} has to end"
         try:
             with explained(doing):
@@ -74,7 +74,7 @@ class Space(Host):
         return Stopped(reason=EndReason.USER, message="The Space was paused.")
 
     def door(self, owner: str | None, job_id: str) -> Door:
-        """The Hub knows who visits. The job has an owner, and so has the Space, perhaps another."""
+        """Return a door for the job's owner and the Space's, which may be two."""
         owners = frozenset(filter(None, (owner, self.name.partition("/")[0])))
         sign_in = "OAUTH_CLIENT_ID" in self.environ and self.environ.get("SYSTEM") == "spaces"
         provider = self.environ.get("OPENID_PROVIDER_URL", REAL_HUB)

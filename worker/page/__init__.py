@@ -17,7 +17,7 @@ class Page(Protocol):
     url: str | None
     """Its address where only this machine knows it, without the key that opens it."""
 
-    def farewell(self, seconds: float) -> None:
+    def show_end(self, seconds: float) -> None:
         """Wait until each open page has drawn the end, at most so long."""
         ...
 

@@ -13,7 +13,7 @@ from itertools import count
 from worker.contract import Event, Metric, Progress
 
 MOST = 1000
-"""Steps above which every second one goes."""
+"""Steps that are kept; above twice as many, every second one is dropped."""
 
 
 class Digest:
@@ -26,7 +26,7 @@ class Digest:
         self._lock = threading.Lock()
 
     def of(self, events: list[Event]) -> list[Event]:
-        """Return the digest of `events`, which begin with those of the last time or are others."""
+        """Return the digest of `events`: those of the last call with more, or a new list."""
         with self._lock:
             if len(events) < self._read or (self._kept and events[0] is not self._kept[0]):
                 self._read, self._kept = 0, []
@@ -38,7 +38,7 @@ class Digest:
 
 
 def _halved(events: list[Event]) -> list[Event]:
-    """Return all that is no step, every second step, and the last of its kind."""
+    """Return every second step, the last event of each kind, and all events that are no steps."""
     numbers: dict[type, Iterator[int]] = {Progress: count(), Metric: count()}
     last = {type(event): event for event in events}
     return [

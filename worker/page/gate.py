@@ -22,11 +22,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from worker.host.door import STRANGER, Door, Viewer
 
 VIEWER = "hubtrain.viewer"
-"""Where a request carries who sent it."""
+"""Key of the `Viewer` in a request's scope."""
 
 SAFE = ("GET", "HEAD")
 NAVIGATION = ("document", "iframe")
-"""What a browser opens when a person follows a link, or the Hub shows a Space."""
+"""`Sec-Fetch-Dest` when a person follows a link, or the Hub shows a Space."""
 
 LOGIN = ("/login/huggingface", "/login/callback", "/logout")
 CLOSED = ("/file", "/upload", "/proxy", "/stream", "/component_server", "/monitoring")
@@ -51,7 +51,7 @@ def template(name: str, **values: Any) -> str:
 
 
 class Gate:
-    """ASGI middleware; sits inside the session's, which it reads."""
+    """ASGI middleware, to be placed inside the session middleware, whose session it reads."""
 
     def __init__(
         self, app: ASGIApp, *, door: Door, log: Path, end: Callable[[str | None], str | None]
@@ -84,7 +84,7 @@ class Gate:
         return self._own(request, path)
 
     def _elsewhere(self, request: Request) -> Response:
-        """Answer who came by another address: with the page's own, if they have its key."""
+        """Answer a request to another address: redirect it to the page's own if it has the key."""
         door, key = self.door, request.query_params.get("key", "")
         if door.host and door.cookie_for(key) and request.method in SAFE:
             own = request.url.replace(hostname=door.host, path="/")

@@ -18,7 +18,7 @@ from worker.page.visits import Visits
 from worker.supervise.live import Live
 
 ANSWER_SECONDS = 0.5
-"""How long an answer that is on its way may take to leave."""
+"""Seconds that responses in progress get to finish."""
 
 
 class Server:
@@ -35,7 +35,7 @@ class Server:
             self.url = f"http://{host}:{self._socket.getsockname()[1]}/"
         threading.Thread(target=self._serve, daemon=True, name="page").start()
 
-    def farewell(self, seconds: float) -> None:
+    def show_end(self, seconds: float) -> None:
         """Wait until each open page has drawn the end, at most so long."""
         until = time.monotonic() + seconds
         if not self._visits.open:
@@ -51,7 +51,7 @@ class Server:
         return View.of(live.spec, events, live.clock.now(), live.usage, live.waiting)
 
     def end(self, session: str | None) -> str | None:
-        """Return the last page once the job is over; the page that asks is then done."""
+        """Return the last page once the job is over; the page that asks is no longer waited for."""
         if not self.live.over:
             return None
         self._visits.leave(session)

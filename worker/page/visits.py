@@ -6,12 +6,12 @@ import time
 from dataclasses import dataclass, field
 
 OPEN_SECONDS = 8.0
-"""A page that has not looked for so long is taken to be closed."""
+"""A page that has not polled for so many seconds is taken to be closed."""
 
 
 @dataclass(slots=True)
 class Visit:
-    """One open page: what it shows now, and when it last looked."""
+    """One open page: what it shows now, and when it last polled."""
 
     seen: float
     drawn: dict[str, int] = field(default_factory=dict)
@@ -24,7 +24,7 @@ class Visits:
         self._open: dict[str, Visit] = {}
 
     def look(self, session: str) -> Visit:
-        """Note that a page looks, and return what it shows."""
+        """Note that a page polls, and return what it shows."""
         now = time.monotonic()
         self._open = {s: v for s, v in self._open.items() if now - v.seen < OPEN_SECONDS}
         visit = self._open.setdefault(session, Visit(now))
@@ -32,11 +32,11 @@ class Visits:
         return visit
 
     def leave(self, session: str | None) -> None:
-        """Note that a page shows its end and will not look again."""
+        """Note that a page shows the end and will not poll again."""
         self._open.pop(session or "", None)
 
     @property
     def open(self) -> bool:
-        """Whether any page still waits for its end."""
+        """Whether any open page does not show the end yet."""
         now = time.monotonic()
         return any(now - v.seen < OPEN_SECONDS for v in list(self._open.values()))

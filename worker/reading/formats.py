@@ -42,7 +42,7 @@ HEAD_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class FileOptions:
     """What has been learned about reading one file."""
 
     block: int = BLOCK_BYTES
@@ -51,17 +51,17 @@ class Shape:
 
 
 class ReadAgain(Exception):
-    """The file does not fit its shape, and fits `shape`."""
+    """The file does not fit its options, and fits `options`."""
 
-    def __init__(self, file: DataFile, shape: Shape) -> None:
+    def __init__(self, file: DataFile, options: FileOptions) -> None:
         super().__init__(file.name)
         self.file = file
-        self.shape = shape
+        self.options = options
 
 
-def open_rows(file: DataFile, shape: Shape) -> pa.RecordBatchReader:
+def open_rows(file: DataFile, options: FileOptions) -> pa.RecordBatchReader:
     """Return the file's schema and batches. Raises `BadData`, `ReadAgain`."""
-    openers: dict[str | None, Callable[[DataFile, Shape], pa.RecordBatchReader]]
+    openers: dict[str | None, Callable[[DataFile, FileOptions], pa.RecordBatchReader]]
     openers = {"csv": _csv, "jsonl": _jsonl, "json": _json_array, "parquet": _parquet}
     if file.format not in openers:
         raise BadData(
@@ -71,20 +71,20 @@ def open_rows(file: DataFile, shape: Shape) -> pa.RecordBatchReader:
     if file.size == 0:
         raise BadData(f"{file.name} is empty.")
     try:
-        return openers[file.format](file, shape)
+        return openers[file.format](file, options)
     except (pa.ArrowException, OSError) as error:
-        raise _next(file, shape, error) from error
+        raise _next(file, options, error) from error
     except UnicodeDecodeError as error:  # a column's name
         raise _not_text(file, error) from error
 
 
-def batches(file: DataFile, shape: Shape) -> Iterator[pa.RecordBatch]:
+def batches(file: DataFile, options: FileOptions) -> Iterator[pa.RecordBatch]:
     """Yield the file's rows. Raises `BadData`, `ReadAgain`, also in the middle."""
-    reader = open_rows(file, shape)
+    reader = open_rows(file, options)
     try:
         yield from reader
     except (pa.ArrowException, OSError) as error:
-        raise _next(file, shape, error) from error
+        raise _next(file, options, error) from error
     except UnicodeDecodeError as error:
         raise _not_text(file, error) from error
 
@@ -108,7 +108,7 @@ def delimiter_of(file: DataFile) -> str:
     return sure[0] if lines and "," not in lines[0] and len(sure) == 1 else ","
 
 
-def _csv(file: DataFile, shape: Shape) -> pa.RecordBatchReader:
+def _csv(file: DataFile, options: FileOptions) -> pa.RecordBatchReader:
     if fault := wide_characters(file):
         raise fault
     delimiter = delimiter_of(file)
@@ -116,13 +116,13 @@ def _csv(file: DataFile, shape: Shape) -> pa.RecordBatchReader:
     def reader(types: pa.Schema | None) -> pa.RecordBatchReader:
         return pa_csv.open_csv(
             file.open(),
-            read_options=pa_csv.ReadOptions(block_size=shape.block),
+            read_options=pa_csv.ReadOptions(block_size=options.block),
             parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             convert_options=pa_csv.ConvertOptions(column_types=types),
         )
 
-    if shape.types is not None:
-        return reader(shape.types)
+    if options.types is not None:
+        return reader(options.types)
     found = reader(None)
     _refuse_doubled(file, found.schema.names)
     types = pa.schema([pa.field(f.name, _csv_type(f.type)) for f in found.schema])
@@ -140,16 +140,16 @@ def _refuse_doubled(file: DataFile, names: list[str]) -> None:
         raise BadData(f"{file.name} has more than one column called {doubled[0]!r}.")
 
 
-def _jsonl(file: DataFile, shape: Shape) -> pa.RecordBatchReader:
+def _jsonl(file: DataFile, options: FileOptions) -> pa.RecordBatchReader:
     def reader(types: pa.Schema | None) -> pa.RecordBatchReader:
         return pa_json.open_json(
             file.open(),
-            read_options=pa_json.ReadOptions(block_size=shape.block),
+            read_options=pa_json.ReadOptions(block_size=options.block),
             parse_options=pa_json.ParseOptions(explicit_schema=types),
         )
 
-    if shape.types is not None:
-        return reader(shape.types)
+    if options.types is not None:
+        return reader(options.types)
     found = reader(None)
     types = pa.schema([pa.field(f.name, _without_times(f.type)) for f in found.schema])
     return found if types == found.schema else reader(types)
@@ -166,16 +166,16 @@ def _without_times(found: pa.DataType) -> pa.DataType:
     return found
 
 
-def _json_array(file: DataFile, shape: Shape) -> pa.RecordBatchReader:
+def _json_array(file: DataFile, options: FileOptions) -> pa.RecordBatchReader:
     with file.open() as stream:
         first = stream.read(HEAD_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if first != b"[":
-        return _jsonl(file, shape)
+        return _jsonl(file, options)
     rows, types = rows_of_array(file)
     return pa.Table.from_pylist(rows, schema=types).to_reader(max_chunksize=1024)
 
 
-def _parquet(file: DataFile, _: Shape) -> pa.RecordBatchReader:
+def _parquet(file: DataFile, _: FileOptions) -> pa.RecordBatchReader:
     source = pq.ParquetFile(file.open())
     rows = _rows_a_batch(source.metadata)
     found = source.schema_arrow
@@ -202,38 +202,38 @@ def _plain(found: pa.DataType) -> pa.DataType:
     return found.value_type if pa.types.is_dictionary(found) else found
 
 
-def _next(file: DataFile, shape: Shape, error: Exception) -> Exception:
-    """Return what to raise when Arrow refused: the shape that will do, or what is wrong."""
+def _next(file: DataFile, options: FileOptions, error: Exception) -> Exception:
+    """Return what to raise when Arrow refused: the options that will do, or what is wrong."""
     if isinstance(error, OSError):
         return BadData(f"{file.name} cannot be read: {_words(error)}.")
-    if "straddl" in str(error) and shape.block < LARGEST_BLOCK:
+    if "straddl" in str(error) and options.block < LARGEST_BLOCK:
         fault = csv_fault(file, delimiter_of(file)) if file.format == "csv" else None
-        return fault or ReadAgain(file, replace(shape, block=shape.block * 8))
+        return fault or ReadAgain(file, replace(options, block=options.block * 8))
     if file.format == "csv":
-        return _csv_next(file, shape, error)
+        return _csv_next(file, options, error)
     if file.format in {"jsonl", "json"}:
         types = json_fault(file)
-        if types != shape.types:
-            return ReadAgain(file, replace(shape, types=types))
+        if types != options.types:
+            return ReadAgain(file, replace(options, types=types))
     return BadData(f"{file.name} cannot be read as {file.format}: {_words(error)}.")
 
 
-def _csv_next(file: DataFile, shape: Shape, error: Exception) -> Exception:
+def _csv_next(file: DataFile, options: FileOptions, error: Exception) -> Exception:
     wrong = re.search(r"In CSV column #(\d+): CSV conversion error to (?!string)", str(error))
     if wrong:
         with pa_csv.open_csv(
             file.open(),
-            read_options=pa_csv.ReadOptions(block_size=shape.block),
+            read_options=pa_csv.ReadOptions(block_size=options.block),
             parse_options=pa_csv.ParseOptions(
                 delimiter=delimiter_of(file), newlines_in_values=True
             ),
         ) as found:
             names = found.schema
-        fields = shape.types or pa.schema([pa.field(f.name, _csv_type(f.type)) for f in names])
+        fields = options.types or pa.schema([pa.field(f.name, _csv_type(f.type)) for f in names])
         at = int(wrong[1])
         wider = pa.float64() if pa.types.is_integer(fields.field(at).type) else pa.string()
         types = fields.set(at, pa.field(fields.field(at).name, wider))
-        return ReadAgain(file, replace(shape, types=types))
+        return ReadAgain(file, replace(options, types=types))
     return csv_fault(file, delimiter_of(file)) or BadData(
         f"{file.name} cannot be read as CSV: {_words(error)}."
     )

@@ -15,7 +15,7 @@ from worker.errors import BadData
 from worker.reading.classes import Classes, of_schema
 from worker.reading.diagnose import csv_rows, encoding_fault, json_lines, unclosed_quote
 from worker.reading.files import DataFile
-from worker.reading.formats import ReadAgain, Shape, batches, delimiter_of, open_rows
+from worker.reading.formats import FileOptions, ReadAgain, batches, delimiter_of, open_rows
 
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ class FileTable(Table):
     declared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Class names that are known from elsewhere than the files."""
 
-    shapes: dict[str, Shape] = field(default_factory=dict, compare=False)
+    options: dict[str, FileOptions] = field(default_factory=dict, compare=False)
     """What reading has taught about the files, by name, so that it is learned once."""
 
     @property
@@ -129,7 +129,7 @@ class FileTable(Table):
         return sum(file.size for file in self.files)
 
     def learn(self, again: ReadAgain) -> None:
-        self.shapes[again.file.name] = again.shape
+        self.options[again.file.name] = again.options
 
     def classes(self) -> Classes:
         """Return the class names that the files declare, and where they do not, `declared`."""
@@ -141,7 +141,7 @@ class FileTable(Table):
         """Return the columns that all the files' columns fit. Raises `BadData`, `ReadAgain`."""
         schemas = []
         for file in self.files:
-            with closing(open_rows(file, self._shape(file))) as reader:
+            with closing(open_rows(file, self._options(file))) as reader:
                 schemas.append(reader.schema)
         try:
             return pa.unify_schemas(schemas, promote_options="permissive")
@@ -151,7 +151,7 @@ class FileTable(Table):
 
     def batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         for file in self.files:
-            for batch in batches(file, self._shape(file)):
+            for batch in batches(file, self._options(file)):
                 yield batch if batch.schema == schema else _fitted(batch, schema)
 
     def measure(self, most_bytes: float) -> Measured:
@@ -166,7 +166,7 @@ class FileTable(Table):
     def _measure(self, most_bytes: float) -> Measured:
         rows = decoded = stored = 0
         for file in self.files:
-            for batch in batches(file, self._shape(file)):
+            for batch in batches(file, self._options(file)):
                 _check_text(file, batch)
                 rows += batch.num_rows
                 decoded += batch.nbytes
@@ -197,8 +197,8 @@ class FileTable(Table):
             return (line for line, _ in json_lines(file))
         return (line for line, _ in islice(csv_rows(file, delimiter_of(file)), 1, None))
 
-    def _shape(self, file: DataFile) -> Shape:
-        return self.shapes.get(file.name, Shape())
+    def _options(self, file: DataFile) -> FileOptions:
+        return self.options.get(file.name, FileOptions())
 
 
 def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

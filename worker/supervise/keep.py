@@ -30,7 +30,7 @@ from worker.supervise.push import Parcel, push_model, push_record
 
 PUSH_REFUSALS = 6
 PUSH_BYTES_PER_SECOND = 2e6
-"""Slowest upload that is waited for."""
+"""Slowest upload, in bytes a second, that is waited for."""
 
 PUSH_GRACE = 600.0
 """Seconds a push may take beyond the job's limits: a trained model is worth ten minutes."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from worker.contract import EndReason, Failed, Phase, Stopped
 from worker.supervise.live import Live
-from worker.supervise.trainer import Trainer
+from worker.supervise.trainer import TrainerProcess
 from worker.supervise.watch import asked_for
 
 PATIENCE_SECONDS = 60.0
@@ -40,7 +40,7 @@ def prove(
         return None
     live.journal.say(Phase(name="trying the accelerators"))
     findings = _Findings()
-    child = Trainer(command, env=live.host.for_trainer())
+    child = TrainerProcess(command, env=live.host.for_trainer())
     try:
         why = findings.wait(live, child, patience)
     finally:
@@ -75,7 +75,7 @@ class _Findings:
         self.words: list[str] = []
         """What else was printed, the last of it."""
 
-    def wait(self, live: Live, child: Trainer, patience: float) -> str | None:
+    def wait(self, live: Live, child: TrainerProcess, patience: float) -> str | None:
         """Read until the child has ended; returns what is wrong with one that does not."""
         heard = live.clock.monotonic()
         while not child.silent:

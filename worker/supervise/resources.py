@@ -1,4 +1,4 @@
-"""What the machine is, holds and is allowed, as found on it: facts without a judgement.
+"""The machine as it is found: hardware, versions, use and limits of its memory.
 
 No torch: GPUs are asked about through `nvidia-smi`, where there is one.
 """

@@ -51,7 +51,7 @@ HUB_SECONDS = 600.0
 """How long the Hub may be away when the job begins."""
 
 HUB_REFUSALS = 2
-FAREWELL_SECONDS = 5.0
+SHOW_END_SECONDS = 5.0
 """How long open pages have to show the end before the machine is shut down."""
 
 
@@ -186,7 +186,7 @@ class Supervisor:
                     keep_record(live, live.spec.push)
             live.over = True
             if self.page:
-                self.page.farewell(FAREWELL_SECONDS)
+                self.page.show_end(SHOW_END_SECONDS)
         except Exception:
             live.journal.log(traceback.format_exc())
         finally:

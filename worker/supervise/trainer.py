@@ -38,7 +38,7 @@ else:
 _LEASH = Path(__file__).with_name("leash.py")
 
 
-class Trainer:
+class TrainerProcess:
     """One execution of a command."""
 
     def __init__(

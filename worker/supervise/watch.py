@@ -28,7 +28,7 @@ from worker.contract import (
 )
 from worker.supervise import resources
 from worker.supervise.live import SIGNAL, Live
-from worker.supervise.trainer import Trainer
+from worker.supervise.trainer import TrainerProcess
 from worker.supervise.watchdog import Vitals, verdict
 
 TICK_SECONDS = 0.25
@@ -53,11 +53,11 @@ _KILLED = {-9, 128 + 9}
 
 
 def watch(live: Live, command: Sequence[str]) -> Ending:
-    """Run the trainer to its end, whatever that is, and say which it was. Leaves no process."""
+    """Run the trainer, and return how it ended. Leaves no process of it."""
     kills = resources.oom_kills()
     # A random mark, so that what a model, data or a library prints cannot pass for an event.
     mark = f"@{secrets.token_hex(16)} "
-    trainer = Trainer(command, env={**live.host.for_trainer(), MARK_VARIABLE: mark})
+    trainer = TrainerProcess(command, env={**live.host.for_trainer(), MARK_VARIABLE: mark})
     over = threading.Event()
     threading.Thread(target=_measure, args=(live, trainer, over), daemon=True).start()
     reading = _Reading(live, mark)
@@ -95,7 +95,7 @@ class _Reading:
         self.checked = 0.0
         self._lines: deque[str] = deque(maxlen=LAST_WORDS)
 
-    def until_silent(self, trainer: Trainer) -> Ending | None:
+    def until_silent(self, trainer: TrainerProcess) -> Ending | None:
         """Read to the end; returns the ending of a trainer that has to be cut short."""
         while not trainer.silent:
             line = trainer.next_line(TICK_SECONDS)
@@ -108,7 +108,7 @@ class _Reading:
                     return ending
         return None
 
-    def rest(self, trainer: Trainer) -> None:
+    def rest(self, trainer: TrainerProcess) -> None:
         """Read what the trainer said while it was ended: a checkpoint, perhaps."""
         while (line := trainer.next_line(0)) is not None:
             self.take(line)
@@ -140,7 +140,7 @@ class _Reading:
         vitals = Vitals(now, self.live.born, self.last_event)
         return verdict(vitals, self.live.spec.limits, self.live.spec.machine.usd_per_hour)
 
-    def finished(self, trainer: Trainer, cut_short: Ending | None) -> Finished:
+    def finished(self, trainer: TrainerProcess, cut_short: Ending | None) -> Finished:
         """Return the good end of a trainer whose model is complete, and log what came after."""
         if cut_short and not isinstance(cut_short, Finished):
             self.live.journal.log(f"The model was complete when it had to end: {cut_short.message}")
@@ -168,7 +168,7 @@ def asked_for(live: Live) -> Stopped:
     return Stopped(reason=EndReason.USER, message=f"Stopped by {live.stopped_by}.")
 
 
-def _died(live: Live, trainer: Trainer, last_words: str, killed_by_kernel: bool) -> Ending:
+def _died(live: Live, trainer: TrainerProcess, last_words: str, killed_by_kernel: bool) -> Ending:
     """Return the ending of a trainer that told none."""
     code = trainer.returncode
     if code == 0:
@@ -199,6 +199,6 @@ def _how(code: int | None) -> str:
         return f"was killed from outside (signal {-code})"
 
 
-def _measure(live: Live, trainer: Trainer, over: threading.Event) -> None:
+def _measure(live: Live, trainer: TrainerProcess, over: threading.Event) -> None:
     while not over.wait(MEASURE_SECONDS):
         live.usage = resources.usage(live.host, trainer.measure())

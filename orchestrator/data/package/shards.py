@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backends.base import OnProgress, silent
-from orchestrator.data.sources import Source
+from orchestrator.data.sources import DataSource
 from worker.common import Data
 from worker.contract import DataRef
 from worker.reading import Table
@@ -78,7 +78,7 @@ class _Shard:
 
 
 def package(
-    source: Source, params: Data, folder: Path, on_progress: OnProgress = silent
+    source: DataSource, params: Data, folder: Path, on_progress: OnProgress = silent
 ) -> Package:
     """Write the shards of `source` below `folder`, replacing what an earlier call left there.
 
@@ -97,7 +97,7 @@ def package(
         raise
 
 
-def _packed(source: Source, params: Data, folder: Path, on_progress: OnProgress) -> Package:
+def _packed(source: DataSource, params: Data, folder: Path, on_progress: OnProgress) -> Package:
     written: dict[str, list[_Shard]] = {}
     before, total = 0, max(1, source.stored_bytes)
     for role, table in source.tables.items():

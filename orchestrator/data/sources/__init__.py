@@ -8,17 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.data.sources.local import find_local, is_local
-from orchestrator.data.sources.source import Source
+from orchestrator.data.sources.source import DataSource
 from worker.common import Data
 from worker.errors import BadData
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-__all__ = ["Source", "find", "is_local"]
+__all__ = ["DataSource", "find", "is_local"]
 
 
-def find(params: Data, hub: HfApi | None, media: tuple[str, ...] = ()) -> Source:
+def find(params: Data, hub: HfApi | None, media: tuple[str, ...] = ()) -> DataSource:
     """Return the examples `params.data_path` names; `hub` is needed for datasets only.
 
     `media` are suffixes of files that are examples by themselves (`Task.media`).

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 
 from orchestrator.data.sources.media import find_in_files, find_listed, is_media
-from orchestrator.data.sources.source import Source, source_of
+from orchestrator.data.sources.source import DataSource, source_of
 from worker import tasks
 from worker.common import Data
 from worker.errors import BadConfig, BadData
@@ -32,7 +32,7 @@ def looks_like_repo(text: str) -> bool:
     return bool(shaped) and not re.search(suffix, text.lower())
 
 
-def find_local(params: Data, media: tuple[str, ...] = ()) -> Source:
+def find_local(params: Data, media: tuple[str, ...] = ()) -> DataSource:
     """Return what `params.data_path` names on this machine. Raises `BadData`, `BadConfig`.
 
     `media` are suffixes of files that are examples by themselves.
@@ -53,7 +53,9 @@ def find_local(params: Data, media: tuple[str, ...] = ()) -> Source:
     return source_of(path.name, {params.train_split: [on_disk(path)]}, params)
 
 
-def _in_files(files: Files, where: str, name: str, params: Data, media: tuple[str, ...]) -> Source:
+def _in_files(
+    files: Files, where: str, name: str, params: Data, media: tuple[str, ...]
+) -> DataSource:
     if media and (found := find_in_files(files, name, params, media)):
         return found
     data = files.data()

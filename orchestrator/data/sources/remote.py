@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from orchestrator.data.sources.media import is_media
-from orchestrator.data.sources.source import Source, source_of
+from orchestrator.data.sources.source import DataSource, source_of
 from worker.common import Data
 from worker.contract import DataRef
 from worker.errors import BadData
@@ -28,7 +28,7 @@ WHOLE_BYTES = 64 << 20
 """Files up to this size are downloaded and kept in the Hub's cache; of larger ones, parts."""
 
 
-def find_remote(params: Data, hub: HfApi, media: tuple[str, ...] = ()) -> Source:
+def find_remote(params: Data, hub: HfApi, media: tuple[str, ...] = ()) -> DataSource:
     """Return the dataset `params.data_path`, pinned. Raises `NotThere`, `BadData`, `HubError`."""
     name = params.data_path
     with explained(f"dataset {name}"):

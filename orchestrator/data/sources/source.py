@@ -16,7 +16,7 @@ V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DataSource:
     """The examples, found."""
 
     name: str
@@ -54,7 +54,7 @@ def source_of(
     *,
     remote: DataRef | None = None,
     notes: tuple[str, ...] = (),
-) -> Source:
+) -> DataSource:
     """Return the source with the splits that `params` names, out of those there are."""
     chosen = chosen_of(splits, params, name)
     for group in chosen.values():
@@ -69,7 +69,7 @@ def source_of(
     if remote is not None:
         picked = {role: tuple(f.name for f in group) for role, group in chosen.items()}
         remote = remote.model_copy(update=picked)
-    return Source(name, tables, unused, remote, notes)
+    return DataSource(name, tables, unused, remote, notes)
 
 
 def _refuse_two_formats(files: list[DataFile], where: str) -> None:

@@ -100,7 +100,7 @@ def _line(one: Leftover) -> str:
 
 
 def _agreed(desk: Desk, question: str) -> bool:
-    """Ask the user; nobody there to answer is a no."""
+    """Ask the user; no where nobody can answer."""
     try:
         return click.confirm(question, default=False)
     except click.Abort:

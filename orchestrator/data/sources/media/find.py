@@ -17,7 +17,7 @@ from orchestrator.data.sources.media.listing import (
     with_images,
 )
 from orchestrator.data.sources.media.scope import Scope, is_media, role_of
-from orchestrator.data.sources.source import Source, chosen_of
+from orchestrator.data.sources.source import DataSource, chosen_of
 from worker.common import Data
 from worker.errors import BadData
 from worker.reading.files import DataFile, by_split, on_disk
@@ -34,7 +34,9 @@ class Part:
     lists: tuple[DataFile, ...] = ()
 
 
-def find_in_files(files: Files, name: str, params: Data, media: tuple[str, ...]) -> Source | None:
+def find_in_files(
+    files: Files, name: str, params: Data, media: tuple[str, ...]
+) -> DataSource | None:
     """Return the images of a folder or zip as tables; none if it holds tables without images.
 
     Raises `BadData` for a folder that says of its images too little, or two things at once.
@@ -51,10 +53,10 @@ def find_in_files(files: Files, name: str, params: Data, media: tuple[str, ...])
     chosen = chosen_of(splits, params, name)
     tables = _tables(chosen, params, name)
     unused = tuple(split for split, part in splits.items() if part not in chosen.values())
-    return Source(name, tables, unused, notes=_notes(files, scope, splits))
+    return DataSource(name, tables, unused, notes=_notes(files, scope, splits))
 
 
-def find_listed(path: Path, params: Data, media: tuple[str, ...]) -> Source | None:
+def find_listed(path: Path, params: Data, media: tuple[str, ...]) -> DataSource | None:
     """Return a table of this disk with the images its paths lead to; none if it has no paths."""
     file = on_disk(path)
     if not media or file.format not in {"csv", "jsonl", "json"}:
@@ -64,7 +66,7 @@ def find_listed(path: Path, params: Data, media: tuple[str, ...]) -> Source | No
     if column is None:
         return None
     where = f"the folder of {path.name}"
-    return Source(path.name, {"train": with_images(table, column, find, params, where)})
+    return DataSource(path.name, {"train": with_images(table, column, find, params, where)})
 
 
 def _beside(folder: Path, media: tuple[str, ...], cell: str) -> DataFile | None:
@@ -78,12 +80,12 @@ def _beside(folder: Path, media: tuple[str, ...], cell: str) -> DataFile | None:
 
 
 def _has_parquet(files: Files) -> bool:
-    """Whether the rows are there already, images and all: what lies beside them shows them off."""
+    """Whether there are Parquet files: they hold the images, and others are previews."""
     return any(name.lower().endswith(".parquet") for name in files.names)
 
 
 def _unwrapped(scope: Scope, params: Data) -> Scope:
-    """Return the folder that matters, where others hold it and nothing else, as zips often do."""
+    """Return the innermost folder, where each one above holds only the next, as in many zips."""
     folders = [f for f in scope.folders if scope.below(f).images]
     if len(folders) != 1 or scope.lists or any("/" not in image for image in scope.images):
         return scope

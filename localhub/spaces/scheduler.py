@@ -18,31 +18,31 @@ from localhub.processes import Run, found_in
 from localhub.repos import Repo
 from localhub.spaces.environment import pass_key
 from localhub.spaces.environment import subdomain as host_part
-from localhub.spaces.lease import Lease, Over
-from localhub.spaces.records import Shelf, Space, Stage
+from localhub.spaces.lease import Lease, LeaseEnded
+from localhub.spaces.records import Space, SpaceRecords, SpaceStage
 
 if TYPE_CHECKING:
     from localhub.hub import Hub
 
 PATIENCE = 30.0
-"""Seconds that the Hub's own end waits for its Spaces to end."""
+"""Seconds that the Hub, when it ends, waits for its Spaces to end."""
 
 
-class Landlord:
+class Scheduler:
     """All Spaces of a Hub, running or not."""
 
     def __init__(self, hub: Hub, machines: Machines) -> None:
         self.hub = hub
         self.machines = machines
-        self.shelf = Shelf(hub.store)
+        self.records = SpaceRecords(hub.store)
         self.leases: dict[int, Lease] = {}
         self._visits: dict[int, float] = {}
 
     def known(self, repo: int) -> tuple[Space, Repo]:
-        """Return a Space's record and repo, or raise `Over` if it was deleted."""
-        space, found = self.shelf.get(repo), self.hub.repos.by_id(repo)
+        """Return a Space's record and repo, or raise `LeaseEnded` if it was deleted."""
+        space, found = self.records.get(repo), self.hub.repos.by_id(repo)
         if space is None or found is None:
-            raise Over
+            raise LeaseEnded
         return space, found
 
     # verbs
@@ -50,16 +50,16 @@ class Landlord:
     def change(
         self, repo: int, *, lease: Lease | None = None, at: datetime | None = None, **changes: Any
     ) -> Space:
-        """Set fields of a record, let the bill follow, and return the record.
+        """Set fields of a record, start or end its billing to match, and return the record.
 
-        A change that a `lease` wants to make is refused with `Over` once the lease has ended.
+        A change by a `lease` that has ended is refused with `LeaseEnded`.
         """
         with self.hub.store.write():
             if lease is not None and lease.ended.is_set():
-                raise Over
+                raise LeaseEnded
             space, found = self.known(repo)
             changed = space.model_copy(update=changes)
-            self.shelf.put(changed)
+            self.records.put(changed)
             rented = changed.flavor if changed.stage.has_machine else None
             self.machines.meter.follow(
                 Tenant("space", found.full_name, found.ns),
@@ -69,37 +69,40 @@ class Landlord:
         return changed
 
     def begin(self, repo: int, *, build: bool) -> Space:
-        """Start a Space afresh, from its files if `build`, ending what it has running."""
+        """Restart a Space; with `build`, from its files. Ends what is running."""
         with self.hub.store.write():
             space, _ = self.known(repo)
-            stage = Stage.BUILDING if build or space.built is None else Stage.APP_STARTING
+            stage = SpaceStage.BUILDING if build or space.built is None else SpaceStage.APP_STARTING
             return self._replace(repo, stage, lets=True)
 
-    def rest(self, repo: int, stage: Stage) -> Space:
-        """Take a Space's machine away."""
+    def rest(self, repo: int, stage: SpaceStage) -> Space:
+        """Stop a Space and leave it in `stage`, without a machine."""
         with self.hub.store.write():
             return self._replace(repo, stage, lets=False)
 
     def settings_changed(self, repo: int) -> None:
-        """Restart a Space whose settings changed, unless its owner wants it down."""
+        """Restart a Space whose settings changed, unless its owner stopped it."""
         space, _ = self.known(repo)
-        if space.stage.has_machine or space.stage in {Stage.RUNTIME_ERROR, Stage.SLEEPING}:
+        if space.stage.has_machine or space.stage in {
+            SpaceStage.RUNTIME_ERROR,
+            SpaceStage.SLEEPING,
+        }:
             self.begin(repo, build=False)
-        elif space.stage in {Stage.BUILDING, Stage.BUILD_ERROR}:
+        elif space.stage in {SpaceStage.BUILDING, SpaceStage.BUILD_ERROR}:
             self.begin(repo, build=True)
 
     def committed(self, repo: int) -> None:
-        """Build a Space whose files changed, unless its owner wants it down."""
+        """Build a Space whose files changed, unless its owner stopped it."""
         space, _ = self.known(repo)
         if not space.stage.resting:
             self.begin(repo, build=True)
 
     def forget(self, repo: Repo) -> None:
         """End a Space that is being deleted; called inside the transaction that does so."""
-        if self.shelf.get(repo.id) is None:
+        if self.records.get(repo.id) is None:
             return
         self.machines.meter.follow(Tenant("space", repo.full_name, repo.ns), None)
-        self.shelf.drop(repo.id)
+        self.records.drop(repo.id)
         self.hub.store.after_commit(lambda: self._evict(repo.id))
 
     def _evict(self, repo: int) -> None:
@@ -109,8 +112,8 @@ class Landlord:
         for kind in ("build", "run"):
             self.machines.log(f"space-{repo}-{kind}").path.unlink(missing_ok=True)
 
-    def _replace(self, repo: int, stage: Stage, *, lets: bool) -> Space:
-        """End the lease there is and, if `lets`, make the next one. In a transaction."""
+    def _replace(self, repo: int, stage: SpaceStage, *, lets: bool) -> Space:
+        """End the present lease and, if `lets`, make the next one. Call it within a transaction."""
         before = self.leases.get(repo)
         if before is not None:
             before.end()
@@ -123,16 +126,16 @@ class Landlord:
         return space
 
     def at_work(self, repo: int) -> bool:
-        """Return whether something of a Space still runs, be it on its way to its end."""
+        """Return whether a Space still has a running process, even one that is ending."""
         lease = self.leases.get(repo)
         return lease is not None and lease.thread.is_alive()
 
     # visitors
 
     def door(self, subdomain: str) -> Door | None:
-        """Return where visitors of a subdomain come in, None if no Space has it."""
+        """Return the door of a subdomain, None if no Space has it."""
         for repo in self.hub.repos.list("space"):
-            space = self.shelf.get(repo.id) if host_part(repo.full_name) == subdomain else None
+            space = self.records.get(repo.id) if host_part(repo.full_name) == subdomain else None
             if space is not None:
                 return self._door(repo, space)
         return None
@@ -142,10 +145,10 @@ class Landlord:
             key=f"space-{repo.id}",
             title=repo.full_name,
             opens_to=lambda caller: caller.may_read(repo),
-            port=space.listens if space.stage is Stage.RUNNING else None,
+            port=space.listens if space.stage is SpaceStage.RUNNING else None,
             pass_key=pass_key(self.hub, repo.id),
             closed=f"{space.stage.value}. {space.error or ''}".strip(),
-            waits=space.stage.moving or space.stage is Stage.SLEEPING,
+            waits=space.stage.moving or space.stage is SpaceStage.SLEEPING,
             visited=lambda: self._welcome(repo.id),
         )
 
@@ -153,7 +156,7 @@ class Landlord:
         """Note a visit, and wake the Space if it sleeps."""
         self.visited(repo)
         space, _ = self.known(repo)
-        if space.stage is Stage.SLEEPING:
+        if space.stage is SpaceStage.SLEEPING:
             self.begin(repo, build=False)
 
     def visited(self, repo: int) -> None:
@@ -162,7 +165,7 @@ class Landlord:
 
     def unvisited_too_long(self, repo: int) -> bool:
         """Return whether a Space should fall asleep."""
-        space = self.shelf.get(repo)
+        space = self.records.get(repo)
         if space is None or space.sleeps_after is None:
             return False
         return time.monotonic() - self._visits.get(repo, time.monotonic()) > space.sleeps_after
@@ -170,15 +173,15 @@ class Landlord:
     # the Hub's own life
 
     def open(self) -> None:
-        """Take up what the Hub before this one left, so that no Space runs twice.
+        """Go on with what an earlier process of this Hub left running, so that no Space runs twice.
 
-        Runs that live are watched on; those that ended meanwhile are told as they ended.
+        Live runs are watched again; the stage of the others is set by how they ended.
         """
-        wanted = {space.run: space for space in self.shelf.all() if space.stage.has_machine}
+        wanted = {space.run: space for space in self.records.all() if space.stage.has_machine}
         for run in found_in(self.machines.runs):
             if run.folder.name.startswith("space-") and run.folder.name not in wanted:
                 run.stop(self.machines.conditions.grace)
-        for space in self.shelf.all():
+        for space in self.records.all():
             if space.stage.moving:
                 self._resume(space)
         self._sweep(set(wanted))
@@ -186,7 +189,7 @@ class Landlord:
     def _resume(self, space: Space) -> None:
         run = Run(self.machines.runs / space.run) if space.run else None
         if run is None or not run.started():
-            self.begin(space.repo, build=space.stage is Stage.BUILDING)
+            self.begin(space.repo, build=space.stage is SpaceStage.BUILDING)
             return
         lease = self.leases[space.repo] = Lease(self, space.repo, before=None, found=run)
         lease.thread.start()
@@ -198,10 +201,10 @@ class Landlord:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
-        """End everything that runs, since the Hub ends; it is down until somebody restarts it."""
-        for space in self.shelf.all():
+        """Stop every Space, because the Hub ends; each stays so until it is restarted."""
+        for space in self.records.all():
             if space.stage.has_machine:
-                self.rest(space.repo, Stage.STOPPED)
+                self.rest(space.repo, SpaceStage.STOPPED)
         for lease in self.leases.values():
             lease.end()
         deadline = time.monotonic() + PATIENCE
