@@ -19,6 +19,7 @@ import pytest
 
 import backends
 import worker.tasks
+from worker.tasks.llm import trainers
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("hubtrain", "orchestrator", "worker", "backends", "localhub", "space_template")
@@ -83,6 +84,14 @@ MAY_IMPORT = {
         "worker.hardware",
         "worker.hubclient",
         "worker.timeout",
+    ),
+    "worker.page": (
+        "worker.page",
+        "worker.contract",
+        "worker.duration",
+        "worker.host",
+        "worker.supervise.live",
+        "worker.supervise.resources",
     ),
     "worker": ("worker",),
     "backends": (
@@ -156,10 +165,23 @@ MAY_IMPORT = {
 }
 """The arrows; the longest name that fits a module rules it."""
 
+RENTED = ("worker.host", "worker.page", "worker.run", "worker.supervise")
+"""What only the rented machine runs, beside the training itself."""
+
 NEVER = {
-    "worker.engine": ("worker.tasks",),
-    "worker.supervise": ("worker.engine",),
-    "orchestrator": ("worker.engine", "worker.supervise", "worker.run"),
+    "worker.engine": ("worker.card", "worker.reading", "worker.tasks", *RENTED),
+    "worker.tasks": ("worker.card", *RENTED),
+    "worker.run": ("worker.card", "worker.page", "worker.supervise"),
+    "worker.supervise": ("worker.engine", "worker.reading", "worker.run", "worker.tasks"),
+    "orchestrator": ("worker.engine", *RENTED),
+    "hubtrain": ("worker.engine", *RENTED),
+}
+"""Exceptions from the arrows above."""
+
+FOUND_BY_NAME = {
+    "backends": backends.names(),
+    "worker.tasks": worker.tasks.names(),
+    "worker.tasks.llm.trainers": trainers.names(),
 }
 
 POSIX_ONLY = {
@@ -248,6 +270,21 @@ def test_every_import_follows_the_arrows() -> None:
             allowed = any(within(name, a) for a in (*MAY_IMPORT[rule], module))
             if not allowed or any(within(name, n) for n in never):
                 wrong.append(at(path, line, f"{module} must not import {name}"))
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_task_trainer_or_backend_imports_another() -> None:
+    """What two of them share has a module of its own, so that each can be taken out."""
+    wrong = [
+        at(path, line, f"imports {other} of {room}")
+        for room, names in FOUND_BY_NAME.items()
+        for one in names
+        for path, tree in sources(*ROOMS).items()
+        if within(module_of(path), f"{room}.{one}")
+        for line, name in imports(tree, package_of(path))
+        for other in names
+        if other != one and within(name, f"{room}.{other}")
+    ]
     assert not wrong, "\n".join(wrong)
 
 
@@ -470,6 +507,12 @@ def test_every_module_class_and_function_says_what_it_is_for() -> None:
             if not node.name.startswith("_") and not ast.get_docstring(node):
                 wrong.append(at(path, node.lineno, node.name))
     assert not wrong, "\n".join(wrong)
+
+
+def test_programs_that_use_the_api_see_its_types() -> None:
+    """PEP 561 asks for the mark in each package that the API's types come from."""
+    rooms = ("hubtrain", "orchestrator", "worker", "backends")
+    assert [room for room in rooms if not (ROOT / room / "py.typed").is_file()] == []
 
 
 def test_tests_replace_nothing_of_what_they_test() -> None:
