@@ -61,7 +61,14 @@ class Data(Params):
         return min(total, self.max_samples or total)
 
 
-_OPTIMIZERS = """
+_LOW_RANK = "apollo_adamw galore_adamw galore_adamw_8bit"
+LOW_RANK = frozenset(_LOW_RANK.split())
+"""Optimizers whose state is kept of a few dimensions of each matrix: `worker.engine.low_rank`."""
+
+EVERY_LINEAR, EVERY_MATRIX = "all-linear", "all"
+
+_OPTIMIZERS = f"""
+{_LOW_RANK}
 adafactor adagrad adamw_8bit adamw_bnb_8bit adamw_torch adamw_torch_fused ademamix ademamix_8bit
 lion_32bit lion_8bit paged_adamw_32bit paged_adamw_8bit paged_ademamix_32bit paged_ademamix_8bit
 paged_lion_32bit paged_lion_8bit rmsprop rmsprop_bnb rmsprop_bnb_32bit rmsprop_bnb_8bit sgd
@@ -76,7 +83,25 @@ SCHEDULERS = frozenset(_SCHEDULERS.split())
 one that would fail on the rented machine is found before it is rented."""
 
 
-class Optimisation(Params):
+class LowRank(Params):
+    """Low-rank optimizers (galore_*, apollo_*)."""
+
+    optim_rank: Annotated[int, Ge(1), Le(MOST), Flag("--galore-rank")] = 128
+    """Dimensions of each matrix that the optimizer's state is kept of; apollo_adamw with 1 is
+    APOLLO-Mini."""
+
+    update_proj_gap: Annotated[int, Ge(1), Le(MOST)] = 200
+    """Steps until these dimensions are chosen anew."""
+
+    optim_scale: Annotated[float | None, Gt(0), Flag("--galore-scale")] = None
+    """Size of a step in them; none takes 0.25 for galore and 1 for apollo, 128 for APOLLO-Mini."""
+
+    optim_target_modules: str = EVERY_LINEAR
+    """Layers that it is used for: parts of their names with commas between; all-linear, which is
+    all but embeddings and the output; or all. What is no larger than the rank has a full state."""
+
+
+class Optimisation(LowRank):
     """Optimisation."""
 
     epochs: Annotated[float, Gt(0), Le(MOST), Flag("--num-train-epochs", "--num-epochs")] = 1
@@ -97,7 +122,9 @@ class Optimisation(Params):
     """Peak learning rate; none takes 3e-5, or 2e-4 for an adapter."""
 
     optimizer: Annotated[str, Flag("--optim")] = "adamw_torch"
-    """Optimizer, by its name in transformers."""
+    """Optimizer, by its name in transformers. galore_adamw (GaLore, arXiv 2403.03507) and
+    apollo_adamw (APOLLO, 2412.05270) train all weights with a fraction of the state; those with
+    8bit keep it in bytes."""
 
     scheduler: Annotated[str, Flag("--lr-scheduler")] = "linear"
     """Shape of the learning rate after warmup, as transformers names it: linear, cosine. Those with
@@ -112,6 +139,9 @@ class Optimisation(Params):
 
     max_grad_norm: Annotated[float, Gt(0)] = 1.0
     """Gradients are scaled down to this norm."""
+
+    neftune_noise_alpha: Annotated[float, Gt(0)] | None = None
+    """Noise added to the embeddings while training, as in 5 (NEFTune, arXiv 2310.05914)."""
 
     seed: Annotated[int, Ge(0), Lt(2**32)] = 42
     """Seed of every random choice the worker makes."""
@@ -130,10 +160,32 @@ class Optimisation(Params):
     def bearable_lr(self) -> tuple[float, str]:
         """The largest learning rate that is no slip of the hand, and what bears it: ten times what
         full training is given at most."""
-        return 0.01, "training"
+        return (0.04, "GaLore") if "galore" in self.optimizer else (0.01, "training")
+
+    @property
+    def low_rank(self) -> bool:
+        """Whether the optimizer keeps its state of a few dimensions of each matrix."""
+        return self.optimizer in LOW_RANK
+
+    @property
+    def step_scale(self) -> float:
+        """Size of a step of a low-rank optimizer, as it is used."""
+        if "apollo" in self.optimizer:
+            return self.optim_scale or (128.0 if self.optim_rank == 1 else 1.0)
+        return self.optim_scale or 0.25
+
+    @property
+    def needs_cuda(self) -> tuple[str, str] | None:
+        """What trains on NVIDIA GPUs alone, and what to type where there is none; none if nothing
+        does."""
+        if self.optimizer == "galore_adamw_8bit":
+            return f"--optimizer {self.optimizer}", "--optimizer galore_adamw"
+        return None
 
     def doubts(self, about: Circumstances) -> Iterator[Finding]:
-        """Say that a learning rate ruins the model."""
+        """Say that a learning rate ruins the model, and what only other optimizers have."""
+        if not self.low_rank:
+            yield from doubts.idle_rank(self, settings_of(LowRank))
         yield from doubts.too_fast(self.lr, *self.bearable_lr, self.usual_lr, self.optimizer)
         yield from super().doubts(about)
 
@@ -185,8 +237,35 @@ class Lora(Params):
     target_modules: str = "all-linear"
     """Layers that get an adapter: names with commas between, or all-linear."""
 
+    use_dora: bool = False
+    """Learn the length of each weight vector apart from its direction (DoRA, arXiv 2402.09353):
+    closer to training all weights at small ranks, and slower."""
+
+    use_rslora: bool = False
+    """Divide the adapter's scale by the root of its rank instead of the rank (rsLoRA, arXiv
+    2312.03732), so that large ranks are of use."""
+
+    init_lora_weights: Literal["default", "pissa"] = "default"
+    """Where an adapter begins: at nothing, or with the largest singular vectors of the weights
+    (pissa, arXiv 2404.02948), which learns sooner. What is pushed fits the model as published."""
+
+    loraplus_lr_ratio: Annotated[float, Ge(1)] | None = None
+    """Learning rate of an adapter's second matrix, as a multiple of the first's, as in 16 (LoRA+,
+    arXiv 2402.12354)."""
+
     merge_adapter: bool = False
     """Push the whole model with the adapter merged in, instead of the adapter alone."""
+
+    @model_validator(mode="after")
+    def _pissa_by_itself(self) -> Self:
+        if self.init_lora_weights == "pissa" and self.use_dora:
+            raise ValueError("init_lora_weights pissa and use_dora do not go together")
+        if self.init_lora_weights == "pissa" and getattr(self, "quantization", None):
+            raise ValueError(
+                "init_lora_weights pissa takes the weights apart, which quantization has rounded:"
+                " leave one of them out"
+            )
+        return self
 
     @property
     def adapter_alone(self) -> bool:
@@ -195,8 +274,8 @@ class Lora(Params):
 
     def doubts(self, about: Circumstances) -> Iterator[Finding]:
         """Say what does nothing without an adapter, and what an adapter needs and is not there."""
-        shape = ("lora_r", "lora_alpha", "lora_dropout", "target_modules")
-        flags = {s.name: s.flags[0] for s in settings_of(Lora) if s.name in shape}
+        others = {"peft", "merge_adapter"}
+        flags = {s.name: s.flags[0] for s in settings_of(Lora) if s.name not in others}
         yield from doubts.idle_adapter(self, flags, about)
         yield from doubts.lost_base(self, about)
         yield from doubts.no_layers(self, about)

@@ -14,6 +14,7 @@ from worker.shorten import some
 
 if TYPE_CHECKING:
     from worker.common import Lora
+    from worker.params import Params, Setting
 
 UNSCALED = frozenset({"sgd"})
 """Optimizers that do not scale their steps: with these a large rate may be right."""
@@ -45,6 +46,14 @@ def no_key(
                 f"here; one is at {page}",
                 f"export {name}=…, then the same command; or leave --log out",
             )
+
+
+def idle_rank(params: Params, low_rank: Iterable[Setting]) -> Iterator[Finding]:
+    """Yield settings of a low-rank optimizer where it is another one."""
+    given = [s.flags[0] for s in low_rank if s.name in params.model_fields_set]
+    if given:
+        text = f"{', '.join(given)}: only the optimizers galore_* and apollo_* have a rank."
+        yield Finding("warn", "settings", text, "--optimizer galore_adamw")
 
 
 def idle_adapter(lora: Lora, flags: dict[str, str], about: Circumstances) -> Iterator[Finding]:

@@ -208,13 +208,20 @@ def _unable(request: JobRequest, flavor: Flavor, backend: Backend[Any]) -> tuple
     if flavor.accelerators and backend.bills and not request.task.uses_accelerators:
         text = f"{flavor.name} is paid for its {flavor.accelerator}, and {request.task.name} trains"
         return f"{text} on the CPU alone.", f"--backend {backend.name} takes the cheapest without"
+    if (wants := getattr(request.params, "needs_cuda", None)) and not flavor.accelerators:
+        what, fix = wants
+        return f"{what} needs an NVIDIA GPU, and {_where(flavor, backend)} has none.", fix
     asked = getattr(request.params, "mixed_precision", None)
     if asked == "fp16" and not flavor.accelerator:
-        where = flavor.description if flavor.name == backend.name else flavor.name
-        return f"fp16 needs a GPU, and {where} has none.", "--mixed-precision none"
+        said = f"fp16 needs a GPU, and {_where(flavor, backend)} has none."
+        return said, "--mixed-precision none"
     if asked == "bf16" and accelerator_of(flavor) in NO_BF16:
         return f"{flavor.accelerator} has no bfloat16.", "--mixed-precision fp16"
     return None
+
+
+def _where(flavor: Flavor, backend: Backend[Any]) -> str:
+    return flavor.description if flavor.name == backend.name else flavor.name
 
 
 def _about(choice: Choice) -> str:

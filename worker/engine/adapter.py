@@ -6,6 +6,8 @@ peft is imported only where an adapter is asked for: it takes a second to start.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,8 @@ def adapt(loaded: Loaded, params: Memory, kind: str | None, **more: Any) -> Load
     if lora is None:
         return loaded
     model = _adapted(loaded, lora, quantized=params.quantization is not None, kind=kind, more=more)
-    return replace(loaded, model=model)
+    begun = _begun(model) if lora.init_lora_weights == "pissa" else None
+    return replace(loaded, model=model, begun=begun)
 
 
 def _adapted(
@@ -45,18 +48,60 @@ def _adapted(
         lora_alpha=lora.lora_alpha,
         lora_dropout=lora.lora_dropout,
         target_modules=wanted[0] if wanted == ["all-linear"] else wanted,
+        use_dora=lora.use_dora,
+        use_rslora=lora.use_rslora,
+        init_lora_weights="pissa" if lora.init_lora_weights == "pissa" else True,
         base_model_name_or_path=ref.name,
         revision=ref.revision,
         **more,
     )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", FutureWarning
-            )  # peft uses a name that transformers renames
+        with _renamed():
             return get_peft_model(model, settings)
     except ValueError as error:
         raise BadConfig(f"No adapter fits: {error}", fix="--target-modules all-linear") from error
+
+
+def _begun(model: Any) -> dict[str, torch.Tensor]:
+    """Return a copy of an adapter that has been taken out of the weights."""
+    return {n: p.detach().cpu().clone() for n, p in model.named_parameters() if p.requires_grad}
+
+
+@contextmanager
+def _renamed() -> Iterator[None]:
+    """Say nothing of the name that peft still uses and transformers has changed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
+
+
+def save_adapter(model: Any, folder: Path, begun: Mapping[str, torch.Tensor] | None) -> None:
+    """Write an adapter so that it fits the base as it was published.
+
+    One that was taken out of the weights goes out as the difference to where it had `begun`, which
+    takes twice the rank.
+    """
+    if begun is None:
+        model.save_pretrained(folder)
+        return
+    config = model.peft_config["default"]
+    config.init_lora_weights = True
+    config.r *= 2
+    config.lora_alpha *= 2**0.5 if config.use_rslora else 2
+    model.save_pretrained(folder, state_dict=_difference(model.state_dict(), begun))
+
+
+def _difference(
+    now: Mapping[str, torch.Tensor], begun: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Return an adapter of twice the rank: B A - B0 A0 = [B, -B0] [A; A0]."""
+    found = dict(now)
+    for name, first in begun.items():
+        if ".lora_A." in name:
+            found[name] = torch.cat([now[name], first.to(now[name])])
+        elif ".lora_B." in name:
+            found[name] = torch.cat([now[name], -first.to(now[name])], 1)
+    return found
 
 
 def merged(loaded: Loaded, params: Memory, folder: Path) -> Any:
@@ -72,7 +117,7 @@ def merged(loaded: Loaded, params: Memory, folder: Path) -> Any:
         return model.merge_and_unload()
     from peft import PeftModel
 
-    model.save_pretrained(folder)
+    save_adapter(model, folder, loaded.begun)
     base = loaded.source.load(dtype=precision.checkpoint)
     if getattr(model, "generation_config", None) is not None:
         base.generation_config = model.generation_config

@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import TrainingArguments
 
-from worker.common import EarlyStopping, TransformersSettings
+from worker.common import LOW_RANK, EarlyStopping, TransformersSettings
 from worker.engine import devices
 from worker.engine.schedule import scheduler_arguments, warmup_steps
 from worker.errors import BadConfig
@@ -51,6 +51,7 @@ def training_arguments(
         "warmup_steps": warmup_steps(steps, params.warmup_ratio),
         "weight_decay": params.weight_decay,
         "max_grad_norm": params.max_grad_norm,
+        "neftune_noise_alpha": params.neftune_noise_alpha,
         "optim": _optimizer(params.optimizer),
         "seed": params.seed,
         "data_seed": params.seed,
@@ -90,8 +91,11 @@ def _keeping_the_best(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _optimizer(name: str) -> str:
-    """Return the fused twin of plain AdamW: the same arithmetic in one pass over the weights."""
-    return "adamw_torch_fused" if name == "adamw_torch" else name
+    """Return the fused twin of plain AdamW: the same arithmetic in one pass over the weights.
+
+    Low-rank ones are built by `worker.engine.optimizer`, and not by what they are called here.
+    """
+    return "adamw_torch_fused" if name in {"adamw_torch", *LOW_RANK} else name
 
 
 def trackers(log: str) -> list[str]:

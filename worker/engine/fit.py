@@ -32,6 +32,7 @@ from worker.contract import SAVED, Phase
 from worker.engine.adapter import merged
 from worker.engine.arguments import trackers
 from worker.engine.model import Loaded, adapter_of
+from worker.engine.optimizer import optimizer_for
 from worker.engine.phases import phase
 from worker.engine.reporting import EventCallback, StopWhenAsked
 from worker.engine.saving import save_model
@@ -58,6 +59,7 @@ def fit(trainer: Trainer, params: TransformersSettings, run: Run, *, unit: str) 
         trainer.model_accepts_loss_kwargs = False
     for callback in _callbacks(trainer, params, run, unit):
         trainer.add_callback(callback)
+    trainer.optimizer = trainer.optimizer or optimizer_for(trainer, params)
     last = str(run.last_checkpoint) if run.last_checkpoint else None
     with checkpoints_as_in_memory(trainer.model):
         trainer.train(resume_from_checkpoint=last)
@@ -75,7 +77,7 @@ def finish(
         lora, model = adapter_of(params), loaded.model
         if lora and lora.merge_adapter:
             model = merged(loaded, params, run.work / "adapter")
-        save_model(model, run.output, loaded.precision.checkpoint)
+        save_model(model, run.output, loaded.precision.checkpoint, loaded.begun)
         save_beside(run.output)
         _keep_curves(params, run)
     run.emit(Phase(name=SAVED))

@@ -9,6 +9,7 @@ way, 1.31 s all in bfloat16, 2.96 s in 32 bits; all weights 1.32 s against 3.2 s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,8 @@ class Loaded:
     source: Source
     model: Any
     precision: Precision
+    begun: Mapping[str, torch.Tensor] | None = None
+    """The adapter before training, where it was taken out of the weights (PiSSA)."""
 
 
 def precision(params: Memory, checkpoint: torch.dtype) -> Precision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,15 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
+from worker.engine.adapter import save_adapter
 
-def save_model(model: Any, folder: Path, dtype: torch.dtype) -> None:
+
+def save_model(
+    model: Any, folder: Path, dtype: torch.dtype, begun: Mapping[str, torch.Tensor] | None = None
+) -> None:
     """Write safetensors and how to generate to `folder`.
 
-    A whole model goes out in `dtype`, an adapter alone, in 32 bits.
+    A whole model goes out in `dtype`, an adapter alone, in 32 bits; `begun` is as in `Loaded`.
     """
     adapter = hasattr(model, "peft_config")
     if not adapter:
@@ -23,7 +28,10 @@ def save_model(model: Any, folder: Path, dtype: torch.dtype) -> None:
     else:
         vars(model.config).pop("use_cache", None)  # set by transformers' Trainer, and meaningless
     _save_generation(model, folder)  # peft leaves it out, and with it where answers end
-    model.save_pretrained(folder)
+    if adapter:
+        save_adapter(model, folder, begun)
+    else:
+        model.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty card; the supervisor writes one
 
 

@@ -9,6 +9,7 @@ Measured peaks on a CPU were 1.0 of `expected` for all weights (SmolLM2-135M, ro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,12 @@ class Shape:
         )
 
     @property
+    def matrices(self) -> tuple[tuple[int, int], ...]:
+        """Sides of the linear layers of one block: queries, keys and values as one."""
+        attention = ((self.attention, self.hidden), (self.hidden, self.hidden))
+        return (*attention, *((self.inner, self.hidden),) * 3)
+
+    @property
     def adapted(self) -> int:
         """Sum over the linear layers of their inputs and outputs: a LoRA of rank 1 has as many."""
         each = 2 * self.hidden + self.attention + self.hidden + 3 * (self.hidden + self.inner)
@@ -91,8 +98,8 @@ def _footprint(params: LlmParams, facts: ModelFacts, *, checkpointing: bool) -> 
     moving = trained_parameters(params, facts)
     tokens = params.batch_size * params.row_tokens
     weights = facts.parameters * _weight_bytes(params, facts)
-    own = 4 if params.peft else 0  # an adapter's weights come to those of the model
-    states = moving * (own + 4 + state_bytes(params.optimizer))
+    # Gradients, an adapter's own weights, and what the optimizer keeps.
+    states = moving * (8 if params.peft else 4) + kept_bytes(params, shape, moving)
     activations = tokens * _activation_bytes(shape, peft=params.peft, checkpointing=checkpointing)
     logits = tokens * shape.vocabulary * 4 * 3
     expected = FRAMEWORK + weights + states + activations + logits
@@ -102,6 +109,22 @@ def _footprint(params: LlmParams, facts: ModelFacts, *, checkpointing: bool) -> 
         high=1.15 * expected + 0.3 * activations,
         explained=_explained(params, checkpointing=checkpointing),
     )
+
+
+def kept_bytes(params: LlmParams, shape: Shape, moving: float) -> float:
+    """Return what the optimizer keeps of `moving` trained parameters, in bytes.
+
+    Of a projected matrix a low-rank optimizer keeps two moments of `rank` times its longer side,
+    and GaLore the basis of its shorter one.
+    """
+    if not params.low_rank:
+        return moving * state_bytes(params.optimizer)
+    each, rank = state_bytes(params.optimizer), params.optim_rank
+    large = [] if params.peft else [sides for sides in shape.matrices if min(sides) > rank]
+    basis = 4.0 if "galore" in params.optimizer else 0.0
+    kept = sum(rank * (each * max(sides) + basis * min(sides)) for sides in large)
+    whole = moving - shape.layers * sum(math.prod(sides) for sides in large)
+    return max(0.0, whole) * each + shape.layers * kept
 
 
 def _weight_bytes(params: LlmParams, facts: ModelFacts) -> float:
