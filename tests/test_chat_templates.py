@@ -203,6 +203,39 @@ def without_last(text: str) -> str:
     return bare.removesuffix(last).rstrip()
 
 
+MISTRAL = (
+    "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]"
+    "{% elif m.role == 'assistant' %}%OPENS% {{ m.content }}{{ eos_token }}%CLOSES%"
+    "{% else %}{{ raise_exception('Only user and assistant roles are supported') }}"
+    "{% endif %}{% endfor %}"
+)
+"""As of Mistral 7B Instruct, which TRL has no training template for."""
+
+
+@pytest.mark.parametrize("kind", ["one", "several", "nothing said", "user last"])
+def test_what_is_learned_of_mistrals_turns_is_what_transformers_masks(kind: str) -> None:
+    """The judge has the marks that ours is without."""
+    marked = MISTRAL.replace("%OPENS%", "{% generation %}").replace(
+        "%CLOSES%", "{% endgeneration %}"
+    )
+    theirs = tokenizer()
+    bare = MISTRAL.replace("%OPENS%", "").replace("%CLOSES%", "")
+    how = speech(
+        LlmParams(model="m", data_path="x"),
+        theirs.special_tokens_map,
+        bare,
+        theirs.backend_tokenizer,
+    )
+    assert how.template is not None
+    found = theirs.apply_chat_template(
+        CHATS[kind], chat_template=marked, return_dict=True, return_assistant_tokens_mask=True
+    )
+    text, spans, lost = how.template.learned(CHATS[kind])
+    (tokens,) = encode([Example(text, spans, finished=True)], theirs.backend_tokenizer, eos=0)
+    assert not lost and list(tokens.ids) == found["input_ids"]
+    assert list(tokens.learned) == found["assistant_masks"]
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_nothing_that_others_say_is_learned(name: str) -> None:
     """With words that tell who speaks, every assistant's word is learned and no other's."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -201,8 +202,8 @@ def test_parts_that_a_table_filled_in_are_text_alone() -> None:
 
 
 def test_tools_that_are_none_name_their_line() -> None:
-    with pytest.raises(BadData, match=r'"tools" in line 1 of chats.jsonl is'):
-        report([{"messages": TURNS, "tools": "hammer"}])
+    said = told(report([{"messages": TURNS, "tools": "hammer"}]), "error")
+    assert '"tools" in chats.jsonl is' in said and "(chats.jsonl, line 1)" in said
 
 
 @pytest.mark.parametrize(
@@ -329,14 +330,14 @@ def test_instructions_without_a_template_say_what_to_type() -> None:
 
 
 def test_half_a_pair_names_the_other_half() -> None:
-    with pytest.raises(BadData, match=r'no column "completion".*--completion-column answer'):
-        report([{"prompt": "a", "answer": "b"}])
+    with pytest.raises(BadData, match=r'no column "completion".*--completion-column reply'):
+        report([{"prompt": "a", "reply": "b"}])
 
 
 def test_an_unknown_role_names_itself_and_its_line() -> None:
     strange = {"messages": [{"role": "narrator", "content": "x"}]}
-    with pytest.raises(BadData, match=r'role "narrator" in line 2 of chats.jsonl'):
-        report([{"messages": TURNS}, strange])
+    said = told(report([{"messages": TURNS}, strange]), "error")
+    assert 'role "narrator" in chats.jsonl' in said and "(chats.jsonl, line 2)" in said
 
 
 def test_a_chat_the_template_refuses_names_its_line() -> None:
@@ -344,8 +345,9 @@ def test_a_chat_the_template_refuses_names_its_line() -> None:
 
     strict = "{% if messages[0]['role'] != 'user' %}{{ raise_exception('user first') }}{% endif %}x"
     part = split([{"messages": TURNS[1:]}])
-    with pytest.raises(BadData, match=r"refuses line 1 .*roles assistant, user.*user first"):
-        inspect(params(), {"train": part}, replace(FACTS, chat_template=strict), RAW)
+    found = inspect(params(), {"train": part}, replace(FACTS, chat_template=strict), RAW)
+    said = told(found, "error")
+    assert re.search(r"refuses chats.jsonl .*roles assistant, user.*user first.*line 1\)", said)
 
 
 def test_conversations_without_a_template_say_which_to_take() -> None:
@@ -382,12 +384,9 @@ def test_rows_are_no_longer_than_the_model_sees() -> None:
     assert "m sees 32 tokens at most" in told(found, "warn")
 
 
-@pytest.mark.parametrize(
-    ("row", "what"),
-    [({"text": "the fox"}, "texts"), ({"prompt": "a", "completion": "b"}, "prompts and compl")],
-)
-def test_a_chat_template_that_nothing_is_written_with_is_told(row: Any, what: str) -> None:
-    told_of = f"--chat-template zephyr is not used: chats.jsonl has {what}"
+def test_a_chat_template_that_nothing_is_written_with_is_told() -> None:
+    row = {"text": "the fox"}
+    told_of = "--chat-template zephyr is not used: chats.jsonl has texts"
     assert told_of in told(report([row] * 20, chat_template="zephyr"), "warn")
     assert "is not used" not in told(report([row] * 20), "warn")
     assert "is not used" not in told(report(chats(20), chat_template="zephyr"), "warn")
@@ -497,8 +496,147 @@ def test_memory_grows_with_what_is_trained_and_kept() -> None:
     assert task.flops(params(), FACTS, data) > 6 * 135e6 * 1000
 
 
-def test_questions_and_answers_under_other_names_are_recognised() -> None:
-    rows = [{"id": "1", "question": "how?", "answer": "so"}]
-    with pytest.raises(BadData) as caught:
-        inspect(params(trainer="sft"), {"train": split(rows, "faq.csv")}, FACTS, RAW)
-    assert caught.value.fix == "--prompt-text-column question --completion-column answer"
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [("question", "answer"), ("query", "response"), ("prompt", "response"), ("input", "output")],
+)
+def test_questions_and_answers_under_usual_names_are_turns(asked: str, answered: str) -> None:
+    text, said = learned({"id": "1", asked: "how?", answered: "so"})
+    assert text == learned({"messages": turns("how?", "so")})[0]
+    assert said == ["so<|im_end|>"]
+
+
+def test_answers_under_two_names_are_not_guessed() -> None:
+    with pytest.raises(BadData, match='no column "text"'):
+        report([{"question": "how?", "answer": "so", "response": "thus"}])
+
+
+def test_prompts_become_turns_where_a_template_is_asked_for() -> None:
+    row = {"prompt": "how?", "completion": "so"}
+    assert learned(row) == ("how?so", ["so"])
+    assert learned(row, chat_template="tokenizer") == learned({"messages": turns("how?", "so")})
+
+
+@pytest.mark.parametrize("column", ["system", "system_prompt"])
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"instruction": "how?", "input": "", "output": "so"},
+        {"question": "how?", "response": "so"},
+        {"conversations": [{"from": "human", "value": "how?"}, {"from": "gpt", "value": "so"}]},
+    ],
+)
+def test_what_the_assistant_is_told_first_may_have_a_column(row: Any, column: str) -> None:
+    wanted = [{"role": "system", "content": "Be brief."}, *turns("how?", "so")]
+    assert learned({**row, column: "Be brief."}) == learned({"messages": wanted})
+    assert learned({**row, column: ""}) == learned({"messages": wanted[1:]})
+
+
+def test_calls_of_sharegpt_are_calls() -> None:
+    said = [
+        {"from": "human", "value": "weather?"},
+        {"from": "function_call", "value": '{"name": "weather", "arguments": {"city": "Bern"}}'},
+        {"from": "observation", "value": "sun"},
+        {"from": "gpt", "value": "It shines."},
+    ]
+    chat = Layout("messages", ("conversations",), "x").read({"conversations": said}, 1)
+    assert isinstance(chat, Chat)
+    function = {"name": "weather", "arguments": {"city": "Bern"}}
+    assert [m["role"] for m in chat.messages] == ["user", "assistant", "tool", "assistant"]
+    assert chat.messages[1]["tool_calls"] == [{"type": "function", "function": function}]
+    assert chat.messages[2]["content"] == "sun"
+    plain = {"from": "function_call", "value": "weather(Bern)"}
+    chat = Layout("messages", ("c",), "x").read({"c": [plain]}, 1)
+    assert isinstance(chat, Chat) and chat.messages[0]["content"] == "weather(Bern)"
+
+
+def test_messages_as_python_prints_them_are_messages() -> None:
+    assert learned({"messages": repr(TURNS)}) == learned({"messages": TURNS})
+    assert learned({"text": repr(TURNS)}) == learned({"text": TURNS})
+
+
+def turns(asked: str, answered: str) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
+
+
+# rows that cannot be read
+
+
+def test_all_rows_that_cannot_be_read_are_named_at_once() -> None:
+    rows: list[dict[str, Any]] = [{"messages": TURNS}] * 40
+    for place in (3, 7, 20, *range(30, 40)):
+        rows[place] = {"messages": f"row {place}"}
+    rows[5] = {"messages": [{"role": "narrator", "content": "x"}]}
+    found = [f.text for f in report(rows).findings if f.level == "error"]
+    assert len(found) == 9
+    assert "where a list of messages is expected. (chats.jsonl, line 4)" in found[0]
+    assert 'does not know the role "narrator"' in found[1] and "line 6" in found[1]
+    lines = "lines 35, 36, 37, 38, 39, 40"
+    assert found[8] == f"other rows are broken too (chats.jsonl, {lines})"
+
+
+def test_rows_with_one_fault_are_told_together() -> None:
+    rows: list[dict[str, Any]] = [{"messages": TURNS}] * 2
+    rows += [{"messages": [{"role": "narrator", "content": f"x {i}"}]} for i in range(40)]
+    (said,) = [f.text for f in report(rows).findings if f.level == "error"]
+    assert said.endswith(
+        "(chats.jsonl, lines " + ", ".join(map(str, range(3, 23))) + " and 20 more)"
+    )
+
+
+# one example, shown
+
+
+def shown(row: dict[str, Any], **settings: Any) -> str:
+    """Return the example of a report, what is learned in brackets, special tokens in braces."""
+    example = report([row] * 3, **settings).example
+    assert example is not None and example.where == "line 1 of chats.jsonl"
+    parts = ((f"{{{p.text}}}" if p.special else p.text, p.learned) for p in example.parts)
+    return "".join(f"[{text}]" if said else text for text, said in parts)
+
+
+def test_an_example_shows_what_is_learned_of_it() -> None:
+    chat = {"messages": [{"role": "system", "content": "é 你"}, *TURNS[:2]]}
+    head = "{<|im_start|>}system\né 你{<|im_end|>}\n{<|im_start|>}user\nhi{<|im_end|>}\n"
+    tail = "{<|im_start|>}assistant\n[hello][{<|im_end|>}]\n"
+    assert shown(chat) == head + tail
+    # A token that reaches over the border is said by the model.
+    assert shown({"prompt": "say: ", "completion": "the fox"}) == f"say:[ the fox][{{{EOS}}}]"
+    assert shown({"text": "the fox"}, trainer="default") == f"the[ fox][{{{EOS}}}]"
+    assert shown({"text": "the fox"}, add_eos_token=False) == "the[ fox]"
+
+
+@pytest.mark.parametrize(
+    "row", [{"messages": TURNS}, {"prompt": "a ", "completion": " the fox"}, {"text": "a fox"}]
+)
+def test_an_example_shows_the_tokens_that_are_trained_on(row: dict[str, Any]) -> None:
+    chosen: dict[str, Any] = {"trainer": "sft", "block_size": 512}
+    (tokens,) = encode(examples([row], **chosen), RAW, eos=0)
+    example = report([row], **chosen).example
+    assert example is not None
+    said = "".join(p.text for p in example.parts if p.learned)
+    trained = [i for i, one in zip(tokens.ids, tokens.learned, strict=True) if one]
+    assert RAW.decode(trained, skip_special_tokens=False) == said
+
+
+def test_an_example_is_short_and_says_where_it_is_cut() -> None:
+    long = {"prompt": "lazy dog " * 500, "completion": "\n".join(f"fox {i}" for i in range(99))}
+    example = report([long], block_size=4096).example
+    assert example is not None
+    assert sum(len(part.text) for part in example.parts) < 1000
+    assert "… 4,139 characters …" in example.parts[0].text
+    assert "… 92 lines …" in example.parts[1].text
+    cut = report([{"prompt": "the ", "completion": "fox " * 99}], block_size=16).example
+    assert cut is not None and cut.note == "cut at 16 tokens"
+    assert len("".join(part.text for part in cut.parts)) < 100
+    turns_of_many = {"messages": TURNS * 100}
+    example = report([turns_of_many], block_size=9999).example
+    assert example is not None and len(example.parts) <= 24
+
+
+def test_an_example_is_shown_without_a_tokenizer_too() -> None:
+    found = inspect(
+        params(trainer="sft"), {"train": split([{"prompt": "a", "completion": "b"}])}, FACTS, None
+    ).example
+    assert found is not None
+    assert [(p.text, p.learned) for p in found.parts] == [("a", False), ("b", True), (EOS, True)]

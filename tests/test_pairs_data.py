@@ -174,7 +174,7 @@ def test_every_broken_row_is_named_at_once_with_file_and_line() -> None:
 
 
 def test_broken_rows_are_refused_where_training_would_begin() -> None:
-    with pytest.raises(BadData, match=r"Lines 2.* Lines 8\..*"):
+    with pytest.raises(BadData, match=r"lines 2, 5.* line 8\).*"):
         pairs(BROKEN).refuse()
     pairs(BROKEN[:1]).refuse()
 

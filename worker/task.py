@@ -20,6 +20,7 @@ from worker.contract import DataRef, Event, ModelRef
 from worker.facts import NO_MODEL, Circumstances, ModelFacts
 from worker.finding import Finding
 from worker.params import Params
+from worker.rendered import Part, Rendered
 from worker.splits import Split, Splits
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "Footprint",
     "Measure",
     "ModelFacts",
+    "Part",
+    "Rendered",
     "Run",
     "Split",
     "Splits",
@@ -82,6 +85,9 @@ class DataReport:
 
     steps: int = 0
     """Optimizer steps of the whole training."""
+
+    example: Rendered | None = None
+    """One example as the model gets it, what is learned of it marked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from worker.duration import duration
 from worker.errors import BadConfig, BadData, HubtrainError
 from worker.inspecting import InspectionRequest
 from worker.splits import Split
-from worker.task import DataReport, Finding, ModelFacts, Task
+from worker.task import DataReport, Finding, ModelFacts, Part, Rendered, Task
 
 _HANDED_ON = """
 PATH PYTHONPATH PYTHONHOME LD_LIBRARY_PATH SYSTEMROOT TEMP TMP TMPDIR LANG LC_ALL
@@ -98,7 +98,8 @@ class Inspector:
             raise kind(_one_line(told["message"]), fix=_one_line(told["fix"]))
         found = told["report"]
         findings = tuple(_finding(**finding) for finding in found.pop("findings"))
-        return DataReport(findings=findings, **found)
+        example = _rendered(found.pop("example"))
+        return DataReport(findings=findings, example=example, **found)
 
     def _too_much(self, facts: ModelFacts, budget: str) -> BadData:
         why, fix = self._task.endless(facts)
@@ -108,6 +109,13 @@ class Inspector:
 
 def _finding(*, level: str, topic: str, text: str, fix: str) -> Finding:
     return Finding(level, topic, _one_line(text), _one_line(fix))
+
+
+def _rendered(told: Mapping[str, Any] | None) -> Rendered | None:
+    if told is None:
+        return None
+    parts = tuple(Part(**part) for part in told["parts"])
+    return Rendered(_one_line(told["where"]), parts, _one_line(told["note"]))
 
 
 def _one_line(text: str) -> str:

@@ -131,6 +131,8 @@ class CheckReport:
                 "usd_per_hour": self.facts.flavor.usd_per_hour,
                 "estimate": self.facts.estimate.to_json(),
             }
+            if example := self.facts.data.example:
+                document["example"] = asdict(example)
         return document
 
 

@@ -28,7 +28,7 @@ from worker.shorten import shortened
 
 if TYPE_CHECKING:
     from orchestrator.terminal.stages import Stages
-    from worker.task import Finding
+    from worker.task import Finding, Rendered
 
 _PIPE_WIDTH = 1000
 """Columns of a pipe: programs read it, so nothing is cut."""
@@ -113,6 +113,17 @@ class Screen:
             if row.fix:
                 self._console.print(f"    {'':<{width}}  [bold]{escape(self._told(row.fix))}[/]")
             before = row.topic
+
+    def example(self, example: Rendered) -> None:
+        """Print one example of the data: in brackets, and in green, what is learned of it.
+
+        Every line of it has a bar before it, so that no row can look like words of ours.
+        """
+        from orchestrator.terminal.example import lines
+
+        room = min(self._console.width, _LINE)
+        for line in lines(example, self._console, room, self._clean):
+            self._console.print(line)
 
     def error(self, message: str, fix: str = "", *, exit_code: int = 2) -> None:
         """Print what was wrong to standard error, and as JSON where that is asked for.

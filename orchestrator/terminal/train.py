@@ -26,6 +26,8 @@ def train(desk: Desk, task: Task[Any], settings: Settings, *, dry_run: bool, det
     if isinstance(checked, Refused):
         return _refused(desk, checked)
     desk.screen.findings(checked.report.findings)
+    if example := checked.report.known.data.example:
+        desk.screen.example(example)
     go_on = flow.plan if dry_run else flow.submit
     with unlaunched(desk), desk.screen.stages() as stages:
         outcome = go_on(desk, checked, stages)

@@ -1,10 +1,12 @@
-"""What one cell of a table says: text, messages, tools; also as JSON, and as ShareGPT has it.
+"""What one cell of a table says: text, messages, tools; also as JSON, as Python prints a list, and
+as ShareGPT has it.
 
 What it refuses is refused in the user's words, with the line. It knows no columns.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Mapping, Sequence
 from math import isnan
@@ -13,18 +15,35 @@ from typing import Any
 from worker.errors import BadData
 from worker.tasks.llm.sandbox import Message
 
-_SHAREGPT_ROLES = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant"}
+_CALL = "function_call"
+_SHAREGPT_ROLES = {
+    "human": "user",
+    **dict.fromkeys(("gpt", "chatgpt", "bot", "ai", "model", _CALL), "assistant"),
+    **dict.fromkeys(("observation", "function_response", "tool_response"), "tool"),
+}
+"""Who speaks in ShareGPT's conversations, and what chat templates call them."""
 
 
 def decoded(cell: Any) -> Any:
-    """Return messages that a CSV cell holds as JSON; anything else as it is."""
-    if isinstance(cell, str) and cell.lstrip().startswith("[{"):
-        try:
-            found = json.loads(cell)
-        except json.JSONDecodeError:
-            return cell
-        return found if all(_role_of(m) for m in found) else cell
-    return cell
+    """Return messages that a CSV cell holds as JSON, or as Python prints them; else the cell."""
+    if not isinstance(cell, str) or not cell.lstrip().startswith("[{"):
+        return cell
+    found = _parsed(cell)
+    if not isinstance(found, list) or not all(_role_of(message) for message in found):
+        return cell
+    return found
+
+
+def _parsed(cell: str) -> Any:
+    """Return the value that JSON or Python spells so; none of what is neither."""
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(cell)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
 
 
 def is_empty(cell: Any) -> bool:
@@ -88,8 +107,19 @@ def _message(message: Any, filled: bool, where: str) -> Message:
         )
     content = message.get("content", message.get("value"))
     cells = {k: v for k, v in message.items() if k not in {"from", "value"} and v is not None}
+    if message.get("from") == _CALL and (calls := _calls(content)):
+        content, cells = "", {**cells, "tool_calls": calls}
     said = {**cells, "content": "" if content is None else content}
     return {**(_filled(said) if filled else said), "role": role}
+
+
+def _calls(value: Any) -> list[dict[str, Any]]:
+    """Return the calls of functions that ShareGPT has as JSON; none of what is no call."""
+    found = _parsed(value) if isinstance(value, str) else value
+    calls = found if isinstance(found, list) else [found]
+    if not all(isinstance(call, Mapping) and call.get("name") for call in calls):
+        return []
+    return [{"type": "function", "function": {"arguments": {}, **call}} for call in calls]
 
 
 def _role_of(message: Any) -> str:

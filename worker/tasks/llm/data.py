@@ -16,6 +16,7 @@ from typing import Any
 from worker.errors import BadConfig, BadData
 from worker.splits import Row, Split, Splits, hold_out, parted
 from worker.tasks.llm import trainers
+from worker.tasks.llm.broken import Broken
 from worker.tasks.llm.chat import Template, named, own_template, special_tokens
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.rows import Answer, Chat, Layout, Said, Text
@@ -48,8 +49,14 @@ class Examples:
     layout: Layout
     examples: list[Example] = field(default_factory=list)
     read: int = 0
+    lines: list[int] = field(default_factory=list)
+    """The number of the row of each example."""
+
     empty: list[int] = field(default_factory=list)
     """Numbers of the rows left out because they say nothing."""
+
+    broken: Broken = field(default_factory=Broken)
+    """Rows that cannot be read."""
 
     duplicates: int = 0
     lost_turns: int = 0
@@ -106,29 +113,36 @@ def _turn_ends(tokenizer: Any, tokens: Mapping[str, str]) -> frozenset[str]:
 def read(
     split: Split, params: LlmParams, speech: Speech, rows: Iterable[tuple[int, Row]]
 ) -> Examples:
-    """Return the examples in `rows` of `split`. Raises `BadData`, naming column, row or role."""
+    """Return the examples in `rows` of `split`, and what is wrong with those that are none.
+
+    Raises `BadData` for columns that are not there, `BadConfig` for a template that is needed.
+    """
     first, numbered = with_fullest(rows)
     layout: Layout = trainers.of(params).layout(split.columns, first, params, split.source)
     found = Examples(layout)
     seen: set[int] = set()
     for line, row in numbered:
         found.read += 1
-        said = layout.read(row, line)
-        if said is None:
+        try:
+            said = layout.read(row, line)
+            example = example_of(said, line, found, params, speech) if said else None
+        except BadData as error:
+            found.broken.add(line, error)
+            continue
+        if example is None:
             found.empty.append(line)
             continue
-        example = example_of(said, line, found, params, speech)
         key = hash(example.text)
         found.duplicates += key in seen
         seen.add(key)
         found.examples.append(example)
+        found.lines.append(line)
     return found
 
 
 def _no_template(layout: Layout, params: LlmParams) -> BadConfig:
-    what = "instructions" if layout.kind == "instruction" else "conversations"
     return BadConfig(
-        f'"{layout.columns[0]}" of {layout.source} holds {what}, and the tokenizer of '
+        f'"{layout.columns[0]}" of {layout.source} holds {layout.what}, and the tokenizer of '
         f"{params.model} has no chat template.",
         fix="--chat-template chatml",
     )

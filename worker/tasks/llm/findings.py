@@ -54,10 +54,15 @@ def size(train: Examples, valid: Examples | None, params: LlmParams, scale: floa
     return Finding("ok", "data", " · ".join(parts))
 
 
+def broken(*splits: Examples | None) -> Iterable[Finding]:
+    """All rows that cannot be read, by what is wrong with them."""
+    for found in filter(None, splits):
+        yield from found.broken.findings(found.layout.source)
+
+
 def lengths(counts: Counts, params: LlmParams, tokenizer: Tokenizer | None) -> Iterable[Finding]:
     """How long they are, and what is cut."""
     if not counts.lengths:
-        yield Finding("error", "data", "no row has anything to learn")
         return
     ordered = sorted(counts.lengths)
     median, most = (
@@ -76,6 +81,12 @@ def lengths(counts: Counts, params: LlmParams, tokenizer: Tokenizer | None) -> I
         rows = "1 row is" if counts.long == 1 else f"{counts.long:,} rows are"
         text = f"{rows} very long: only the beginning was counted, {LOOKED_AT:,} characters"
         yield Finding("ok", "data", text)
+
+
+def no_rows(train: Examples) -> Iterable[Finding]:
+    """No row that could be learned from, and none that is broken."""
+    if not train.examples and not train.broken:
+        yield Finding("error", "data", "no row has anything to learn")
 
 
 def nothing(train: Examples, counts: Counts, params: LlmParams) -> Iterable[Finding]:
@@ -100,7 +111,7 @@ def not_held_out(splits: Splits, valid_rows: object, params: LlmParams) -> Itera
 
 def loss(train: Examples, params: LlmParams, how: Speech) -> Finding:
     """Of what the loss is taken, and how chats are written."""
-    chat = train.layout.kind in {"messages", "instruction"}
+    chat = train.layout.chat
     answers = train.layout.kind == "prompt"
     if not trainers.of(params).only_answers(params) or not (chat or answers):
         text = "loss on all tokens"
@@ -150,9 +161,8 @@ def oddities(train: Examples, counts: Counts, params: LlmParams) -> Iterable[Fin
 def unused(train: Examples, params: LlmParams) -> Iterable[Finding]:
     """A chat template that has no use."""
     if params.chat_template and train.examples and not train.ends:
-        what = "prompts and completions" if train.layout.kind == "prompt" else "texts"
         text = (
-            f"--chat-template {params.chat_template} is not used: {train.layout.source} has {what} "
+            f"--chat-template {params.chat_template} is not used: {train.layout.source} has texts "
             "and no messages"
         )
         yield Finding("warn", "data", text, fix="--text-column with a column of messages")

@@ -38,7 +38,8 @@ class LlmParams(Data, Training, TransformersSettings):
     """Column of the completion, for rows of prompt and completion."""
 
     chat_template: Literal["tokenizer", "chatml", "zephyr"] | None = None
-    """How messages become text; none is the tokenizer's own for messages, nothing for text."""
+    """How messages become text; none is the tokenizer's own for messages, nothing for text. Where
+    one is named, prompts and completions are written as turns with it, too."""
 
     block_size: int = -1
     """Tokens of a training row; -1 takes model_max_length."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
-from worker.tasks.llm import findings, packing, trainers
+from worker.tasks.llm import findings, packing, showing, trainers
 from worker.tasks.llm.data import Speech, read, speech, training_split
 from worker.tasks.llm.findings import LOOKED_AT, Counts
 from worker.tasks.llm.params import LlmParams
@@ -40,6 +40,8 @@ def inspect(
     steps = params.steps(max(1, round(len(rows) * scale)))
     found = [
         findings.size(train, valid, params, scale),
+        *findings.broken(train, valid),
+        *findings.no_rows(train),
         *findings.lengths(counts, params, tokenizer),
         *findings.nothing(train, counts, params),
         *findings.not_held_out(splits, valid_rows, params),
@@ -56,6 +58,7 @@ def inspect(
         valid_rows=round(len(valid.examples) * (1 if "valid" in splits else scale)) if valid else 0,
         units=round(sum(counts.pieces) * scale),
         steps=steps,
+        example=showing.example(train, params, tokenizer, how, params.row_tokens),
     )
 
 

@@ -1,9 +1,9 @@
 """Which columns hold the examples, and what one row of them says.
 
-Recognises `text`, `messages` (also as ShareGPT's `conversations`, or as JSON in a CSV cell), and
-prompt with completion, and instructions as in Alpaca and Dolly, what they are about included.
-Everything it refuses is refused in the user's words, with the flag to type. It knows no tokens and
-does not render chats.
+Recognises `text`, `messages` (also as ShareGPT's `conversations`, or as JSON in a CSV cell), prompt
+with completion, questions with answers, and instructions as in Alpaca and Dolly, what they are
+about included; docs/data.md shows them. Everything it refuses is refused in the user's words, with
+the flag to type. It knows no tokens and does not render chats.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from worker.tasks.llm import cells
 from worker.tasks.llm.chat import Message
 from worker.tasks.llm.params import LlmParams
 
-Kind = Literal["text", "messages", "prompt", "instruction"]
+Kind = Literal["text", "messages", "prompt", "instruction", "question"]
 
-_PAIRS = (
-    ("question", "answer"),
-    ("instruction", "output"),
-    ("instruction", "response"),
-    ("prompt", "response"),
-    ("input", "output"),
-)
-"""Usual names of what is asked and what is answered."""
+_QUESTIONS = ("question", "query", "prompt", "input")
+_ANSWERS = ("answer", "response", "output")
+"""Usual names of what is asked and what is answered, where each has one column and no more."""
+
+_PAIR = ("prompt_text_column", "completion_column")
+
+_SYSTEM = ("system", "system_prompt")
+"""Usual names of what the assistant is told before all else, as in OpenOrca."""
 
 _INSTRUCTIONS = (("instruction", "input", "output"), ("instruction", "context", "response"))
 """Columns of Alpaca and of Dolly: what to do, with what (which may be empty), and the answer."""
@@ -69,6 +69,7 @@ _WHAT: Mapping[Kind, str] = {
     "messages": "conversations",
     "prompt": "prompts with completions",
     "instruction": "instructions with answers",
+    "question": "questions with answers",
     "text": "texts",
 }
 
@@ -82,6 +83,17 @@ class Layout:
     source: str
     context: str | None = None
     """Column of what an instruction is about; a row may leave it empty."""
+
+    system: str | None = None
+    """Column of what the assistant is told first; a row may leave it empty."""
+
+    turns: bool = False
+    """Whether prompt and completion are turns of a conversation even where both are strings."""
+
+    @property
+    def chat(self) -> bool:
+        """Whether rows become conversations, which a chat template writes."""
+        return self.turns or self.kind in {"messages", "instruction", "question"}
 
     @property
     def what(self) -> str:
@@ -98,13 +110,24 @@ class Layout:
             return Text(cells.string(found[0], self.columns[0], where))
         tools = cells.tools_in(row.get("tools"), where)
         if self.kind == "messages":
-            return Chat(cells.messages(found[0], self.columns[0], where), tools)
+            chat = cells.messages(found[0], self.columns[0], where)
+            return Chat((*self._told(row, chat, where), *chat), tools)
         prompt, answer = self._with_context(found[0], row, where), found[1]
-        if self.kind == "instruction":
+        if self.chat and not isinstance(answer, list):
             answer = [
                 {"role": "assistant", "content": cells.string(answer, self.columns[1], where)}
             ]
+        if self.chat and not isinstance(prompt, list):
+            said = {"role": "user", "content": cells.string(prompt, self.columns[0], where)}
+            prompt = [*self._told(row, (), where), said]
         return self._answer(prompt, answer, tools, where)
+
+    def _told(self, row: Row, chat: Sequence[Message], where: str) -> tuple[Message, ...]:
+        """Return what the assistant is told first, where a row says it outside of its messages."""
+        cell = row.get(self.system) if self.system else None
+        if cells.is_empty(cell) or (chat and chat[0]["role"] == "system"):
+            return ()
+        return ({"role": "system", "content": cells.string(cell, str(self.system), where)},)
 
     def _with_context(self, prompt: Any, row: Row, where: str) -> Any:
         """Return the prompt, and below it what it is about."""
@@ -134,44 +157,66 @@ def layout_of(columns: Sequence[str], first: Row, params: LlmParams, source: str
     """
     default = LlmParams.model_fields["text_column"].default
     asked = params.text_column
+    system = next((name for name in _SYSTEM if name in columns), None)
     if asked in columns:
-        return Layout(_kind(first.get(asked)), (asked,), source)
+        return Layout(_kind(first.get(asked)), (asked,), source, system=system)
     if asked == default:
-        for name in _CHAT_COLUMNS:
-            if name in columns:
-                return Layout("messages", (name,), source)
-        pair = (params.prompt_text_column, params.completion_column)
-        if pair[0] in columns or pair[1] in columns:
-            for name, flag in zip(pair, ("--prompt-column", "--completion-column"), strict=True):
-                if name not in columns:
-                    raise no_column(name, flag, columns, first, source, taken=pair)
-            return Layout("prompt", pair, source, _context(pair[0], columns, pair))
-        for task, about, answer in _INSTRUCTIONS:
-            if task in columns and answer in columns:
-                context = about if about in columns else None
-                return Layout("instruction", (task, answer), source, context)
-    raise _known_pair(asked, columns, source) or no_column(
-        asked, "--text-column", columns, first, source
-    )
+        found = (
+            _chat(columns, source, system)
+            or _pair(columns, first, params, source, system)
+            or _instruction(columns, source, system)
+            or _question(columns, source, system)
+        )
+        if found is not None:
+            return found
+    raise no_column(asked, "--text-column", columns, first, source)
+
+
+def _chat(columns: Sequence[str], source: str, system: str | None) -> Layout | None:
+    name = next((name for name in _CHAT_COLUMNS if name in columns), None)
+    return Layout("messages", (name,), source, system=system) if name else None
+
+
+def _pair(
+    columns: Sequence[str], first: Row, params: LlmParams, source: str, system: str | None
+) -> Layout | None:
+    """Return prompt and completion, where either is there and it is not a question's prompt.
+
+    A chat template that is asked for writes them as turns.
+    """
+    pair = (params.prompt_text_column, params.completion_column)
+    missing = [name for name in pair if name not in columns]
+    usual = pair == tuple(LlmParams.model_fields[n].default for n in _PAIR)
+    if len(missing) == len(pair) or (missing and usual and _question(columns, source, system)):
+        return None
+    for name, flag in zip(pair, ("--prompt-column", "--completion-column"), strict=True):
+        if name in missing:
+            raise no_column(name, flag, columns, first, source, taken=pair)
+    about, turns = _context(pair[0], columns, pair), params.chat_template is not None
+    return Layout("prompt", pair, source, about, system if turns else None, turns)
+
+
+def _instruction(columns: Sequence[str], source: str, system: str | None) -> Layout | None:
+    for task, about, answer in _INSTRUCTIONS:
+        if task in columns and answer in columns:
+            context = about if about in columns else None
+            return Layout("instruction", (task, answer), source, context, system)
+    return None
+
+
+def _question(columns: Sequence[str], source: str, system: str | None) -> Layout | None:
+    """Return question and answer under their usual names; none where there are several of one."""
+    asked = [name for name in _QUESTIONS if name in columns]
+    answers = [name for name in _ANSWERS if name in columns]
+    if len(asked) != 1 or len(answers) != 1:
+        return None
+    return Layout("question", (asked[0], answers[0]), source, system=system)
 
 
 def _context(prompt: str, columns: Sequence[str], taken: Sequence[str]) -> str | None:
     """Return the column that belongs to the prompts of a column, where there is one."""
     about = (about for task, about, _ in _INSTRUCTIONS if task == prompt)
     return next((name for name in about if name in columns and name not in taken), None)
-
-
-def _known_pair(asked: str, columns: Sequence[str], source: str) -> BadData | None:
-    """Return what to type for questions and answers under other usual names."""
-    found = next((pair for pair in _PAIRS if set(pair) <= set(columns)), None)
-    if found is None:
-        return None
-    said = f'no column "{asked}" in {source}; it has: {", ".join(columns)}.'
-    prompt, answer = found
-    return BadData(
-        f'{said} It looks like "{prompt}" and "{answer}":',
-        fix=f"--prompt-text-column {prompt} --completion-column {answer}",
-    )
 
 
 def no_column(

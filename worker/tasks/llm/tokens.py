@@ -86,6 +86,23 @@ def encode(examples: Sequence[Example], tokenizer: Tokenizer, eos: int | None) -
             yield _tokens(example, one, eos)
 
 
+def spelled(
+    example: Example, tokenizer: Tokenizer, eos: int | None
+) -> Iterator[tuple[int, str, bool]]:
+    """Yield the tokens of one example: id, the text it stands for, and whether it is learned.
+
+    The texts together are the whole text.
+    """
+    (found,) = tokenizer.encode_batch([example.text], add_special_tokens=not example.finished)
+    tokens, at = _tokens(example, found, eos), 0
+    offsets = [*found.offsets, (0, 0)]
+    for i, (token, learned) in enumerate(zip(tokens.ids, tokens.learned, strict=True)):
+        # Tokens of parts of a letter all stand for the whole of it: the first has it.
+        end = max(at, offsets[i][1])
+        yield token, example.text[at:end], bool(learned)
+        at = end
+
+
 def _tokens(example: Example, encoding: Encoding, eos: int | None) -> Tokens:
     ids = array("i", encoding.ids)
     learned = _learned(encoding.offsets, example.learned)

@@ -33,13 +33,9 @@ class PairExamples:
     left_out: Lines = field(default_factory=lambda: defaultdict(list))
     """Rows that are in order and show no preference."""
 
-    broken: Lines = field(default_factory=lambda: defaultdict(list))
-
     def refuse(self) -> None:
         """Raise `BadData` that names all broken rows, if there are any."""
-        if self.broken:
-            said = (f"{why} Lines {', '.join(map(str, at))}." for why, at in self.broken.items())
-            raise BadData(" ".join(said))
+        self.chosen.broken.refuse(self.chosen.layout.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +98,7 @@ def read(
         except NothingToCompare as error:
             found.left_out[str(error)].append(line)
         except BadData as error:
-            # The same wherever it is: rows are named together.
-            found.broken[error.message.replace(f"line {line} of ", "")].append(line)
+            found.chosen.broken.add(line, error)
         else:
             key = hash((chosen.text, rejected.text))
             found.chosen.duplicates += key in seen

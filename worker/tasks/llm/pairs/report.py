@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from worker.shorten import shortened, some
+from worker.shorten import shortened
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
 from worker.tasks.llm import findings
+from worker.tasks.llm.broken import at
 from worker.tasks.llm.data import Speech, training_split
 from worker.tasks.llm.findings import LOOKED_AT, Counts
 from worker.tasks.llm.pairs.data import (
@@ -25,14 +26,8 @@ from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.report import CHARACTERS_A_TOKEN, heads, scale_of, spoken
 from worker.tasks.llm.tokens import Example, Tokenizer, token_id
 
-REASONS = 8
-"""Kinds of broken rows that are told one by one."""
-
 SHOWN = 160
 """Characters of a prompt or an answer that the example shows."""
-
-SHOWN_LINES = 20
-"""Numbers of rows that are told before it is said how many more there are."""
 
 
 def inspect(
@@ -59,7 +54,8 @@ def inspect(
     steps = params.steps(max(1, round(pairs)))
     found = [
         findings.size(train.chosen, valid.chosen if valid else None, params, scale),
-        *broken([train, valid]),
+        *findings.broken(train.chosen, valid.chosen if valid else None),
+        *findings.no_rows(train.chosen),
         *findings.lengths(counts, params, tokenizer),
         *nothing(train, counts),
         *findings.not_held_out(splits, valid_rows, params),
@@ -136,17 +132,6 @@ def _guessed(train: PairExamples, limits: Limits) -> PairCounts:
     return PairCounts(lengths, lengths, sum(n > limits.row for n in lengths), 0, 0, tokens)
 
 
-def broken(splits: Iterable[PairExamples | None]) -> Iterator[Finding]:
-    """All rows that are no pairs, by what is wrong with them."""
-    for found in filter(None, splits):
-        reasons = list(found.broken.items())
-        for why, lines in reasons[:REASONS]:
-            yield Finding("error", "data", f"{why} ({found.chosen.layout.source}, {at(lines)})")
-        if rest := [line for _, lines in reasons[REASONS:] for line in lines]:
-            text = f"other rows are broken too ({found.chosen.layout.source}, {at(rest)})"
-            yield Finding("error", "data", text)
-
-
 def left_out(train: PairExamples) -> Iterator[Finding]:
     """Rows that show no preference."""
     for why, lines in train.left_out.items():
@@ -194,8 +179,3 @@ def _learned(one: Example) -> str:
 
 def _in_a_line(text: str) -> str:
     return shortened(text, SHOWN).replace("\n", "⏎")
-
-
-def at(lines: Sequence[int]) -> str:
-    """Return `line 3`, or `lines 3, 7 and 40 more`."""
-    return f"line{'s' * (len(lines) != 1)} {some(lines, SHOWN_LINES)}"

@@ -42,6 +42,8 @@ def tokenized(params: LlmParams, run: Run, tokenizer: Any) -> Corpus:
     train = read(train_split, params, how, train_rows)
     pieces = list(_pieces(train, params, how, backend))
     valid = read(splits.get("valid", train_split), params, how, valid_rows) if valid_rows else None
+    for found in filter(None, (train, valid)):
+        found.broken.refuse(found.layout.source)
     if not pieces:
         raise BadData(f"No row of {train_split.source} has anything to learn.")
     return Corpus(
