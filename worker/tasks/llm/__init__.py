@@ -34,8 +34,8 @@ class LlmTask(Task[LlmParams]):
         return trainers.of(params).head.pipeline_tag
 
     def idle(self, params: LlmParams) -> Mapping[str, str]:
-        """Return the settings of other trainers."""
-        return trainers.idle_beside(params.trainer)
+        """Return the settings of other trainers, and those that this one does not heed."""
+        return {**trainers.idle_beside(params.trainer), **trainers.of(params).idle}
 
     def suits(self, params: LlmParams, facts: ModelFacts) -> None:
         """Refuse a model that the trainer cannot train."""

@@ -77,23 +77,30 @@ def trained_parameters(params: LlmParams, facts: ModelFacts) -> int:
     return params.lora_r * Shape.of(facts.config).adapted if params.peft else facts.parameters
 
 
-def footprint(params: LlmParams, facts: ModelFacts, memory: float | None = None) -> Footprint:
-    """Return the memory training takes on one device, in bytes.
+def footprint(
+    params: LlmParams, facts: ModelFacts, memory: float | None = None, predicted: float = 1.0
+) -> Footprint:
+    """Return the memory training takes on one device, in bytes; logits of a share of the tokens.
 
     Activations are kept where they fit in `memory` and recomputed otherwise, or where `memory` is
     not given and nobody forbids it: then the answer is the least that training can do with.
     """
-    return _footprint(params, facts, checkpointing=recomputes(params, facts, memory))
+    checkpointing = recomputes(params, facts, memory, predicted)
+    return _footprint(params, facts, predicted, checkpointing=checkpointing)
 
 
-def recomputes(params: LlmParams, facts: ModelFacts, memory: float | None) -> bool:
+def recomputes(
+    params: LlmParams, facts: ModelFacts, memory: float | None, predicted: float = 1.0
+) -> bool:
     """Return whether activations are recomputed: not where keeping all fits in `memory` bytes."""
     if params.disable_gradient_checkpointing:
         return False
-    return memory is None or _footprint(params, facts, checkpointing=False).high > memory
+    return memory is None or _footprint(params, facts, predicted, checkpointing=False).high > memory
 
 
-def _footprint(params: LlmParams, facts: ModelFacts, *, checkpointing: bool) -> Footprint:
+def _footprint(
+    params: LlmParams, facts: ModelFacts, predicted: float, *, checkpointing: bool
+) -> Footprint:
     params, shape = params.within(facts.config), Shape.of(facts.config)
     moving = trained_parameters(params, facts)
     tokens = params.batch_size * params.row_tokens
@@ -101,7 +108,7 @@ def _footprint(params: LlmParams, facts: ModelFacts, *, checkpointing: bool) -> 
     # Gradients, an adapter's own weights, and what the optimizer keeps.
     states = moving * (8 if params.peft else 4) + kept_bytes(params, shape, moving)
     activations = tokens * _activation_bytes(shape, peft=params.peft, checkpointing=checkpointing)
-    logits = tokens * shape.vocabulary * 4 * 3
+    logits = predicted * tokens * shape.vocabulary * 4 * 3
     expected = FRAMEWORK + weights + states + activations + logits
     return Footprint(
         low=FRAMEWORK + weights + states + 0.6 * (activations + logits),

@@ -113,8 +113,9 @@ def loss(train: Examples, params: LlmParams, how: Speech) -> Finding:
     """Of what the loss is taken, and how chats are written."""
     chat = train.layout.chat
     answers = train.layout.kind == "prompt"
-    if not trainers.of(params).only_answers(params) or not (chat or answers):
-        text = "loss on all tokens"
+    trainer = trainers.of(params)
+    if not trainer.only_answers(params) or not (chat or answers):
+        text = f"loss on {trainer.learns(params)}"
     elif chat:
         text = "loss on assistant turns only, end of turn included"
     else:
@@ -124,6 +125,8 @@ def loss(train: Examples, params: LlmParams, how: Speech) -> Finding:
         text += (
             f" · template: {params.chat_template}" if ours else " · template: the tokenizer's own"
         )
+    elif not trainer.ends_texts:
+        pass
     elif not params.add_eos_token and not answers:
         text += " · no end-of-text token (--add-eos-token)"
     elif how.eos is None:

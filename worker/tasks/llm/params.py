@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -14,6 +15,12 @@ from worker.params import Flag, Params
 
 AUTO_BLOCK = 1024
 """Tokens of a packed row when nobody says."""
+
+
+_COUNTS_FROM_PADDING = re.compile(
+    "roberta|camembert|data2vec-text|ibert|longformer|luke|mpnet|xmod"
+)
+"""Kinds of models whose first token stands at the position behind the padding token's id."""
 
 
 class LlmParams(Data, Training, TransformersSettings):
@@ -81,6 +88,8 @@ class LlmParams(Data, Training, TransformersSettings):
         """Return these settings with rows no longer than a model of this `config.json` can see."""
         config = config.get("text_config") or config
         seen = config.get("max_position_embeddings") or config.get("n_positions") or math.inf
+        if _COUNTS_FROM_PADDING.search(str(config.get("model_type"))):
+            seen -= (config.get("pad_token_id") or 0) + 1
         if self.row_tokens <= seen:
             return self
         return self.model_copy(update={"block_size": int(seen)})

@@ -11,7 +11,7 @@ from worker.tasks.llm import findings, packing, showing, trainers
 from worker.tasks.llm.data import Speech, read, speech, training_split
 from worker.tasks.llm.findings import LOOKED_AT, Counts
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.tokens import Example, Tokenizer, cut, encode, token_id
+from worker.tasks.llm.tokens import Example, Tokenizer, encode, special_ids, token_id
 
 CHARACTERS_A_TOKEN = 4.0
 """Where the model has no `tokenizer.json` to count with."""
@@ -82,16 +82,16 @@ def count(
     if tokenizer is None:
         lengths = [max(2, round(len(e.text) / CHARACTERS_A_TOKEN)) for e in examples]
         return Counts(lengths, [min(n, row) for n in lengths], sum(n > row for n in lengths), 0)
-    eos = token_id(tokenizer, how.eos)
-    keep_all = trainers.of(params).continues
+    trainer, special = trainers.of(params), special_ids(tokenizer)
+    eos = token_id(tokenizer, how.eos) if trainer.ends_texts else None
     lengths, pieces, unlearned = [], [], 0
     for example, tokens in zip(examples, encode(heads(examples), tokenizer, eos), strict=True):
         length = round(len(tokens) * max(1.0, len(example.text) / LOOKED_AT))
         lengths.append(length)
-        kept = cut(tokens, row, keep_all=keep_all)
+        kept = trainer.pieces(tokens, row, special)
         unlearned += not kept
         pieces += [len(piece) for piece in kept]
-        if keep_all and kept:
+        if trainer.continues and kept:
             pieces += [row] * ((length - len(tokens)) // row)
     long = sum(len(e.text) > LOOKED_AT for e in examples)
     return Counts(lengths, pieces, sum(n > row for n in lengths), unlearned, long)

@@ -7,7 +7,7 @@ training takes the one inside transformers' tokenizer. Both go through `encode`.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Protocol
@@ -60,6 +60,10 @@ class Tokens:
     def cut(self, start: int, end: int) -> Tokens:
         """Return the tokens from `start` up to `end`."""
         return Tokens(self.ids[start:end], self.learned[start:end])
+
+    def then(self, more: Tokens) -> Tokens:
+        """Return the tokens with more behind them."""
+        return Tokens(self.ids + more.ids, self.learned + more.learned)
 
 
 BATCH = 512
@@ -146,6 +150,29 @@ def cut(tokens: Tokens, capacity: int, *, keep_all: bool) -> list[Tokens]:
     else:
         pieces = [tokens.cut(i, i + capacity) for i in range(0, len(tokens) - 1, capacity - 1)]
     return [piece for piece in pieces if any(piece.learned[1:])]
+
+
+def framed(tokens: Tokens, capacity: int, special: Collection[int]) -> list[Tokens]:
+    """Return an example in pieces, each at most `capacity` tokens with the marks around it.
+
+    Those are the `special` tokens that the example begins and ends with. Pieces of marks alone are
+    left out.
+    """
+    plain = [i for i, token in enumerate(tokens.ids) if token not in special]
+    if not plain:
+        return []
+    first, last = plain[0], plain[-1] + 1
+    room = capacity - first - (len(tokens) - last)
+    before, after = tokens.cut(0, first), tokens.cut(last, len(tokens))
+    starts = range(first, last, room) if room > 0 else ()
+    bodies = (tokens.cut(i, min(i + room, last)) for i in starts)
+    return [before.then(body).then(after) for body in bodies]
+
+
+def special_ids(tokenizer: Any) -> frozenset[int]:
+    """Return the ids of tokens that stand for no text, such as those that begin and end one."""
+    added = tokenizer.get_added_tokens_decoder().items()
+    return frozenset(number for number, token in added if token.special)
 
 
 def token_id(tokenizer: Any, token: str | None) -> int | None:

@@ -9,8 +9,8 @@ CONTRIBUTING.md shows a whole one.
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from worker.errors import BadConfig
 from worker.params import Params
@@ -19,6 +19,9 @@ from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits
 from worker.tasks.llm.heads import Head
 from worker.tasks.llm.heads.causal import CAUSAL
 from worker.tasks.llm.params import LlmParams
+
+if TYPE_CHECKING:
+    from worker.tasks.llm.tokens import Tokens
 
 S = TypeVar("S", bound=Params)
 
@@ -50,8 +53,15 @@ class Trainer(ABC, Generic[S]):
     continues: ClassVar[bool] = False
     """Whether what does not fit into a training row goes on in the next; otherwise it is cut."""
 
+    ends_texts: ClassVar[bool] = True
+    """Whether the end-of-sequence token follows texts, to be learned; else they end as the
+    tokenizer has it."""
+
     instead: ClassVar[str] = ""
     """What to type where no row has an answer to learn."""
+
+    idle: ClassVar[Mapping[str, str]] = {}
+    """Settings of all trainers that do nothing here, each with a sentence that says why."""
 
     def own(self, params: LlmParams) -> S:
         """Return its own settings among those of the task."""
@@ -60,6 +70,19 @@ class Trainer(ABC, Generic[S]):
     def only_answers(self, params: LlmParams) -> bool:
         """Whether only answers are learned where the data has prompts or user turns."""
         return False
+
+    def learns(self, params: LlmParams) -> str:
+        """Return of what the loss is taken, where not of answers alone."""
+        return "all tokens"
+
+    def pieces(self, tokens: Tokens, capacity: int, special: frozenset[int]) -> list[Tokens]:
+        """Return what is trained on of an example, each piece at most `capacity` tokens long.
+
+        `special` are the ids of tokens that stand for no text.
+        """
+        from worker.tasks.llm.tokens import cut
+
+        return cut(tokens, capacity, keep_all=self.continues)
 
     def layout(self, columns: Sequence[str], first: Row, params: LlmParams, source: str) -> Any:
         """Return the `rows.Layout` that says which columns are read, and how.

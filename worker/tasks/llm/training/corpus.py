@@ -12,7 +12,7 @@ from worker.task import Run
 from worker.tasks.llm import trainers
 from worker.tasks.llm.data import Examples, Speech, read, speech, training_split
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.tokens import Tokens, cut, encode, token_id
+from worker.tasks.llm.tokens import Tokens, encode, special_ids, token_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,10 @@ def tokenized(params: LlmParams, run: Run, tokenizer: Any) -> Corpus:
 
 def _pieces(found: Examples, params: LlmParams, how: Speech, backend: Any) -> Iterable[Tokens]:
     """Yield the training pieces of examples."""
-    for tokens in encode(found.examples, backend, token_id(backend, how.eos)):
-        yield from cut(tokens, params.row_tokens, keep_all=trainers.of(params).continues)
+    trainer, special = trainers.of(params), special_ids(backend)
+    eos = token_id(backend, how.eos) if trainer.ends_texts else None
+    for tokens in encode(found.examples, backend, eos):
+        yield from trainer.pieces(tokens, params.row_tokens, special)
 
 
 def _template_of(tokenizer: Any) -> str | None:

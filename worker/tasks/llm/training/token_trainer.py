@@ -14,6 +14,12 @@ from worker.tasks.llm.training.batches import IGNORED
 class TokenTrainer(Trainer):  # type: ignore[misc]
     """Trains on batches of token rows; the stock class averages validation over batches."""
 
+    def nats(self, model: Any, batch: dict[str, Any]) -> tuple[float, int]:
+        """Return the loss of a batch, summed over its learned tokens, and how many those are."""
+        learned = int((batch["labels"][:, 1:] != IGNORED).sum())
+        loss = float(model(**self._prepare_inputs(batch)).loss) if learned else 0.0
+        return loss * learned, learned
+
     @torch.no_grad()
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Return `eval_loss`, nats a learned token of the validation split, and its perplexity."""
@@ -21,9 +27,7 @@ class TokenTrainer(Trainer):  # type: ignore[misc]
         model.eval()
         sums = torch.zeros(2, dtype=torch.float64)
         for batch in self.get_eval_dataloader():
-            learned = int((batch["labels"][:, 1:] != IGNORED).sum())
-            loss = float(model(**self._prepare_inputs(batch)).loss) if learned else 0.0
-            sums += torch.tensor([loss * learned, learned], dtype=torch.float64)
+            sums += torch.tensor(self.nats(model, batch), dtype=torch.float64)
             self.callback_handler.on_prediction_step(self.args, self.state, self.control)
         total, tokens = self.accelerator.reduce(sums.float().to(self.args.device)).tolist()
         loss = total / max(1.0, tokens)

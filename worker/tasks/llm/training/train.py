@@ -20,13 +20,13 @@ from worker.engine.fit import begin, finish, fit
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
 from worker.engine.source import Source
-from worker.task import ModelFacts, Run
+from worker.task import Run
 from worker.tasks.llm import packing, trainers
-from worker.tasks.llm.cost import recomputes
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.tokens import Tokens
 from worker.tasks.llm.training.batches import Collate, TrainingRows, keeps_apart
 from worker.tasks.llm.training.corpus import Corpus, tokenized
+from worker.tasks.llm.training.memory import recomputes_here
 from worker.tasks.llm.training.speaking import ends_turns, save_tokenizer
 from worker.tasks.llm.training.token_trainer import TokenTrainer
 
@@ -48,7 +48,7 @@ def train(params: LlmParams, run: Run) -> None:
     with phase(run.emit, "loading model"):
         loaded = load(source, params, flash_attention=params.use_flash_attention_2)
         params = _possible(params, loaded)
-        checkpointing = _recomputes(params, loaded.model)
+        checkpointing = recomputes_here(params, loaded.model)
         loaded = adapt(loaded, params, head.peft_type)
     trainer = _trainer(params, run, loaded, tokenizer, corpus, checkpointing=checkpointing)
     if fit(trainer, params, run, unit="tokens"):
@@ -129,12 +129,3 @@ def _can_be_sparse(model: Any) -> bool:
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     takes = inspect.signature(base.forward).parameters
     return "logits_to_keep" in takes and getattr(base, "loss_function", None) is ForCausalLMLoss
-
-
-def _recomputes(params: LlmParams, model: Any) -> bool:
-    """Whether activations are recomputed: not where all of them fit into this machine's memory."""
-    count = sum(p.numel() for p in model.parameters())
-    stored = sum(p.numel() * p.element_size() for p in model.parameters())
-    facts = ModelFacts(params.model, count, stored / count, model.config.to_dict())
-    held = torch.cuda.memory_reserved() if devices.device() == "cuda" else 0
-    return recomputes(params, facts, devices.memory() + held)

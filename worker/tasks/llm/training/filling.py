@@ -1,0 +1,49 @@
+"""Fills in what is hidden in a prompt, with a trained masked language model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+from worker.errors import BadConfig
+
+MASKS = ("[MASK]", "<mask>")
+"""How people write that something is hidden, whatever the model's own way."""
+
+SHOWN = 5
+"""Tokens told for each hidden one."""
+
+
+@torch.inference_mode()
+def filled(model: str, prompt: str, *, trust_remote_code: bool = False) -> dict[str, Any]:
+    """Return `text`, the prompt with each hidden token filled in, and the likeliest ones, `tokens`.
+
+    Those are, for each hidden token, up to five, with their probabilities. The model may be an
+    adapter. Raises `BadConfig` where nothing is hidden.
+    """
+    code = {"trust_remote_code": trust_remote_code}
+    tokenizer = AutoTokenizer.from_pretrained(model, **code)
+    for mask in MASKS:
+        prompt = prompt.replace(mask, tokenizer.mask_token)
+    inputs = tokenizer(prompt, return_tensors="pt")
+    ids = inputs["input_ids"][0]
+    (places,) = (ids == tokenizer.mask_token_id).nonzero(as_tuple=True)
+    if not len(places):
+        raise BadConfig("nothing is hidden in the prompt.", fix=f'--prompt "… {MASKS[0]} …"')
+    net = AutoModelForMaskedLM.from_pretrained(model, dtype="auto", **code).eval()
+    net.to("cuda" if torch.cuda.is_available() else "cpu")
+    scores = net(**inputs.to(net.device)).logits[0, places].float().softmax(-1).cpu()
+    best = scores.topk(min(SHOWN, scores.shape[-1]))
+    ids[places] = best.indices[:, 0].to(ids)
+    return {
+        "text": tokenizer.decode(ids, skip_special_tokens=True),
+        "tokens": [
+            [
+                {"token": tokenizer.decode([token]).strip(), "score": round(score, 4)}
+                for token, score in zip(tokens, chances, strict=True)
+            ]
+            for tokens, chances in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        ],
+    }

@@ -1,0 +1,179 @@
+"""Trains a masked language model: texts to rows, rows with hidden tokens to steps."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+import transformers
+from torch.nn.functional import cross_entropy
+from transformers import AutoTokenizer
+
+from worker.engine import devices
+from worker.engine.adapter import adapt
+from worker.engine.arguments import training_arguments
+from worker.engine.fit import begin, finish, fit
+from worker.engine.model import Loaded, load
+from worker.engine.phases import phase
+from worker.engine.source import Source
+from worker.errors import BadConfig
+from worker.task import Run
+from worker.tasks.llm import packing, trainers
+from worker.tasks.llm.params import LlmParams
+from worker.tasks.llm.tokens import Tokens
+from worker.tasks.llm.training import masking
+from worker.tasks.llm.training.batches import IGNORED, TrainingRows
+from worker.tasks.llm.training.corpus import Corpus, tokenized
+from worker.tasks.llm.training.masking import Hiding, MaskedRows
+from worker.tasks.llm.training.memory import recomputes_here
+from worker.tasks.llm.training.speaking import save_tokenizer
+from worker.tasks.llm.training.token_trainer import TokenTrainer
+
+
+def train(params: LlmParams, run: Run) -> None:
+    """Train `run.base` on `run.data` and leave the result in `run.output`.
+
+    Returns early, with a checkpoint written, once `run.stop` is set. Raises `HubtrainError`, and
+    whatever torch raises when memory runs out.
+    """
+    begin(params)
+    trainer = trainers.of(params)
+    auto_class = getattr(transformers, trainer.head.auto_class)
+    source = Source(run.base, auto_class, params.trust_remote_code)
+    with phase(run.emit, "reading data"):
+        params = params.within(source.config().to_dict())
+        tokenizer = source.processor(AutoTokenizer)
+        hide = _hiding(params, tokenizer)
+        corpus = tokenized(params, run, tokenizer)
+    with phase(run.emit, "loading model"):
+        loaded = load(source, params, flash_attention=params.use_flash_attention_2)
+        checkpointing = recomputes_here(params, loaded.model, hide.probability)
+        batches, sparse = _ways(params, loaded, hide, tokenizer.pad_token_id or 0)
+        loaded = adapt(loaded, params, trainer.head.peft_type)
+    fitting = _trainer(
+        *(params, run, loaded, corpus),
+        batches=batches,
+        sparse=sparse,
+        checkpointing=checkpointing,
+    )
+    if fit(fitting, params, run, unit=trainer.unit):
+        finish(loaded, params, run, partial(save_tokenizer, tokenizer, corpus.template))
+
+
+def _hiding(params: LlmParams, tokenizer: Any) -> Hiding:
+    if tokenizer.mask_token_id is None:
+        raise BadConfig(f"The tokenizer of {params.model} has no token that hides another.")
+    return Hiding(
+        probability=trainers.of(params).own(params).mlm_probability,
+        mask=tokenizer.mask_token_id,
+        vocabulary=len(tokenizer),
+        special=tuple(tokenizer.all_special_ids),
+    )
+
+
+def _ways(params: LlmParams, loaded: Loaded, hide: Hiding, pad: int) -> tuple[MaskedRows, bool]:
+    """Return how batches are made for this model, and whether it can predict some tokens alone."""
+    model, precision = loaded.model, loaded.precision
+    device = next(model.parameters()).device
+    ids = masking.plain_tokens(hide.special, hide.vocabulary, device)
+    with torch.autocast(
+        devices.device(), precision.products, enabled=precision.autocast is not None
+    ):
+        first = masking.first_position(model, ids, pad) if params.packing else None
+        sparse = masking.predicts_some(model, ids)
+    if params.packing and first is None:
+        sys.stderr.write("This model cannot keep packed texts apart: each gets its own row.\n")
+    return MaskedRows(hide, pad, first), sparse
+
+
+def _trainer(
+    params: LlmParams,
+    run: Run,
+    loaded: Loaded,
+    corpus: Corpus,
+    *,
+    batches: MaskedRows,
+    sparse: bool,
+    checkpointing: bool,
+) -> MaskedTrainer:
+    rows, valid = (_rows(pieces, params, batches) for pieces in (corpus.train, corpus.valid))
+    return MaskedTrainer(
+        model=loaded.model,
+        args=training_arguments(
+            params,
+            run.work / "checkpoints",
+            steps=params.steps(len(rows)),
+            autocast=loaded.precision.autocast,
+            checkpointing=checkpointing,
+            validates=bool(corpus.valid),
+            include_num_input_tokens_seen="all",
+            prediction_loss_only=True,
+        ),
+        train_dataset=rows,
+        eval_dataset=valid if corpus.valid else None,
+        data_collator=batches,
+        sparse=sparse,
+    )
+
+
+def _rows(pieces: Sequence[Tokens], params: LlmParams, batches: MaskedRows) -> TrainingRows:
+    packed = batches.first is not None
+    return TrainingRows(
+        pieces, packing.training_rows([*map(len, pieces)], params.row_tokens, packed)
+    )
+
+
+class MaskedTrainer(TokenTrainer):
+    """Trains on batches of `MaskedRows`; the loss is the mean over the tokens to learn."""
+
+    data_collator: Any
+
+    def __init__(self, *args: Any, sparse: bool, **more: Any) -> None:
+        """`sparse` says that the model can compute logits of some tokens alone."""
+        super().__init__(*args, **more)
+        self._sparse = sparse
+        self.model_accepts_loss_kwargs = True  # the loss is divided by what the whole step learns
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """Return batches of the validation split, in which the same tokens are hidden each time."""
+        batches: MaskedRows = self.data_collator
+        self.data_collator = replace(batches, seed=self.args.seed)
+        try:
+            return super().get_eval_dataloader(eval_dataset)
+        finally:
+            self.data_collator = batches
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Return the loss of a batch, divided by the learned tokens of the whole step."""
+        total, learned = self._total(model, inputs)
+        of_step = learned if num_items_in_batch is None else num_items_in_batch
+        if num_items_in_batch is not None:
+            total = total * self.accelerator.num_processes  # whose gradients are averaged
+        return total / max(1, int(of_step))  # in a short row it may be that nothing is hidden
+
+    def nats(self, model: Any, batch: dict[str, Any]) -> tuple[float, int]:
+        """Return the loss of a batch, summed over its learned tokens, and how many those are."""
+        total, learned = self._total(model, self._prepare_inputs(batch))
+        return float(total), learned
+
+    def _total(self, model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, int]:
+        labels = batch["labels"]
+        keep = labels != IGNORED
+        own = self.accelerator.unwrap_model(model)
+        given = masking.seen(own, batch)
+        if self._sparse:
+            with masking.predicting(own, keep):
+                logits = model(**given).logits
+        else:
+            logits = model(**given).logits[keep]
+        return cross_entropy(logits.float(), labels[keep], reduction="sum"), int(keep.sum())
