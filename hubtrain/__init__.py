@@ -164,16 +164,17 @@ def _asked(
     settings: dict[str, Any],
 ) -> tuple[Client, Asked]:
     from orchestrator import flow
-    from orchestrator.settings.configfile import read
-    from orchestrator.settings.gather import gather, task_of
+    from orchestrator.settings.files import read
+    from orchestrator.settings.gather import gather, task_of, task_of_file, task_of_shell
     from orchestrator.settings.layers import ARGUMENTS
 
     typed(task, str, "the task", "'llm-sft'")
     typed(config, (str, os.PathLike), "config", "'job.yml'")
     file = read(os.fspath(config)) if config is not None else None
-    if task is None and file is None:
-        raise BadConfig("say which task: train('llm', …), or config='job.yml'")
-    named, extra = task_of(task, "the task") if task else task_of(file.task if file else None)
+    if task is not None:
+        named, extra = task_of(task, "the task")
+    else:
+        named, extra = task_of_file(file) if file else task_of_shell()
     token = token or os.environ.get("HF_TOKEN") or (file.token() if file else None)
     client = _client(token)
     given = {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}

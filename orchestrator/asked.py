@@ -110,7 +110,7 @@ class Packed:
 @contextmanager
 def packed(asked: Asked, report: CheckReport, on_progress: OnProgress) -> Iterator[Packed]:
     """Yield the job with its data packed in a folder that is gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="hubtrain-", dir=_scratch()))
+    folder = Path(tempfile.mkdtemp(prefix="hubtrain-", dir=scratch()))
     try:
         package = shipping.package(report.source, asked.params, folder, on_progress)
         yield Packed(asked, report, package)
@@ -118,7 +118,8 @@ def packed(asked: Asked, report: CheckReport, on_progress: OnProgress) -> Iterat
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _scratch() -> Path:
+def scratch() -> Path:
+    """Return the folder for what is there for a while. Raises `HubtrainError`."""
     folder = home() / "scratch"
     try:
         make_private(home())

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from seeds import LACKING as SEEDS
 from services.browser import NAMED, NO_SKIPS
 from services.browser import found as browser_found
 from standins.localhub import ORGS, USERS, HubServer
@@ -75,9 +76,9 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Note which tests could not run."""
     if not report.skipped:
         return
-    if os.environ.get(NO_SKIPS):
-        _skipped.append(report.nodeid)
     why = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+    if os.environ.get(NO_SKIPS) and not why.endswith(SEEDS):
+        _skipped.append(report.nodeid)
     if why.endswith(LACKING):
         _lacking.setdefault(why.removeprefix("Skipped: "), []).append(report.nodeid)
 

@@ -141,6 +141,14 @@ MAY_IMPORT = {
         "orchestrator.preflight",
         "orchestrator.settings",
     ),
+    "orchestrator.prepare": (
+        *BELOW,
+        "orchestrator.asked",
+        "orchestrator.data",
+        "orchestrator.jobs",
+        "orchestrator.preflight",
+        "orchestrator.settings",
+    ),
     "orchestrator.flow": (
         *BELOW,
         "orchestrator.data",

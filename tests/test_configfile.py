@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
+import yaml
 
+import backends
 import worker.tasks
 from orchestrator.settings.autotrain import not_yet
-from orchestrator.settings.configfile import LARGEST, read
+from orchestrator.settings.fetch import LARGEST, raw
+from orchestrator.settings.files import read
+from orchestrator.settings.gather import gather, task_of_file
 from orchestrator.settings.job import JobSettings
 from orchestrator.settings.layers import Catalog, Settings, merge
 from orchestrator.terminal.command import command_of
 from worker.errors import BadConfig
-from worker.tasks.llm import TASK
+from worker.tasks.llm import TASK, trainers
 from worker.tasks.llm.params import Ignored
 
 CATALOG = Catalog((JobSettings, TASK.params), Ignored)
@@ -195,7 +201,11 @@ def web() -> Iterator[tuple[str, dict[str, bytes], list[str]]]:
         def do_GET(self) -> None:
             asked.append(self.path)
             content = pages.get(self.path)
-            self.send_response(404 if content is None else 200)
+            if content is not None and content.startswith(b"->"):
+                self.send_response(302)
+                self.send_header("Location", content.removeprefix(b"->").decode())
+            else:
+                self.send_response(404 if content is None else 200)
             self.end_headers()
             self.wfile.write(content or b"")
 
@@ -252,3 +262,176 @@ def test_an_address_with_nothing_there_is_said(web: Web) -> None:
         read(f"{web[0]}/none.yml")
     with pytest.raises(BadConfig, match=r"cannot read http://127.0.0.1:9/x.yml"):
         read("http://127.0.0.1:9/x.yml")
+
+
+def test_a_page_that_shows_a_file_is_read_as_the_file() -> None:
+    shown = "https://github.com/ann/jobs/blob/main/configs/bot.yml?plain=1#L3"
+    assert raw(shown) == "https://raw.githubusercontent.com/ann/jobs/main/configs/bot.yml"
+    hub = "https://huggingface.co/datasets/ann/jobs/blob/main/bot.yml"
+    assert raw(hub) == "https://huggingface.co/datasets/ann/jobs/resolve/main/bot.yml"
+    plain = "https://example.org/blob/main.yml"
+    assert raw(plain) == plain
+
+
+def test_a_file_of_the_web_comes_over_https(web: Web) -> None:
+    with pytest.raises(BadConfig, match="over http anybody on the way") as caught:
+        read("http://example.org/job.yml")
+    assert caught.value.fix == "--config https://example.org/job.yml"
+    web[1]["/moved.yml"] = b"->http://example.org/job.yml"
+    with pytest.raises(BadConfig, match="over http anybody on the way"):
+        read(f"{web[0]}/moved.yml")
+    web[1]["/there.yml"] = b"->" + f"{web[0]}/job.yml".encode()
+    web[1]["/job.yml"] = b"task: llm\n"
+    assert read(f"{web[0]}/there.yml").task == "llm"
+
+
+def test_variables_of_the_web_are_no_variables_of_a_shell_either(web: Web) -> None:
+    web[1]["/job.env"] = b"TRAINER=sft\nMODEL_NAME=a/${SECRET}\n"
+    with pytest.raises(BadConfig, match="SECRET is not set"):
+        read(f"{web[0]}/job.env").layer({"SECRET": "canary"})
+    web[1]["/token.env"] = b"TRAINER=sft\nHF_TOKEN=hf_theirsandnotours\n"
+    with pytest.raises(BadConfig, match="token is not taken from"):
+        read(f"{web[0]}/token.env")
+
+
+# where things stand
+
+
+def test_every_setting_knows_its_line(file: Path) -> None:
+    file.write_text(autotrain())
+    found = settings(file)
+    lines = file.read_text().splitlines()
+    for name, key in {"model": "base_model", "lr": "lr", "text_column": "text_column"}.items():
+        assert lines[found.lines[name] - 1].strip().startswith(f"{key}:")
+
+
+def test_variables_are_filled_in_anywhere(file: Path) -> None:
+    file.write_text(
+        "task: ${KIND:-llm}-sft\nproject_name: bot-${RUN}-${USER_:-x}\n"
+        "data:\n  path: ${HERE}/rows.jsonl\nparams:\n  lr: ${LR:=1e-4}\n"
+        "  target_modules: q_proj,${MORE}\n"
+    )
+    found = read(str(file))
+    assert found.task == "llm-sft"
+    layer = found.layer({"RUN": "7", "HERE": "/data", "MORE": "v_proj"})
+    assert layer.values == {
+        "project_name": "bot-7-x",
+        "data_path": "/data/rows.jsonl",
+        "lr": "1e-4",
+        "target_modules": "q_proj,v_proj",
+    }
+    with pytest.raises(BadConfig, match=r"job.yml: \$\{RUN\} is used but RUN is not set"):
+        found.layer({"HERE": "x", "MORE": "y"})
+
+
+def test_a_placeholder_is_no_token(file: Path) -> None:
+    file.write_text("task: llm\nhub:\n  token: hf_XXX\n")
+    assert read(str(file)).token({}) is None
+
+
+def test_a_key_of_another_task_names_it(file: Path) -> None:
+    file.write_text("task: llm\nimage_column: picture\n")
+    with pytest.raises(BadConfig, match=r"no setting 'image_column'\. image-classification has it"):
+        gather(TASK, read(str(file)), {}, list, environ={})
+
+
+# AutoTrain's own files
+
+
+GUANACO = {"path": "timdettmers/openassistant-guanaco", "column_mapping": {"text_column": "text"}}
+METAMATH = {
+    "path": "rishiraj/guanaco-style-metamath-40k",
+    "column_mapping": {"text_column": "text"},
+}
+ROBOTS = {
+    "path": "HuggingFaceH4/no_robots",
+    "chat_template": "tokenizer",
+    "column_mapping": {"text_column": "messages"},
+}
+PAIRS = {
+    "text_column": "chosen",
+    "rejected_text_column": "rejected",
+    "prompt_text_column": "prompt",
+}
+CAPYBARA = {
+    "path": "argilla/distilabel-capybara-dpo-7k-binarized",
+    "chat_template": "chatml",
+    "column_mapping": PAIRS,
+}
+MIX = {"path": "mlabonne/orpo-dpo-mix-40k", "chat_template": "chatml", "column_mapping": PAIRS}
+WHOLE = {"quantization": None, "optimizer": "paged_adamw_8bit", "mixed_precision": "bf16"}
+SMOL = {"merge_adapter": True, "optimizer": "paged_adamw_8bit", "mixed_precision": "bf16"}
+PUBLIC: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "gpt2_sft": (
+        "llm-sft",
+        GUANACO,
+        {"merge_adapter": True, "peft": False, "quantization": None, "target_modules": None},
+        {"push_to_hub": False},
+    ),
+    "llama3-70b-orpo-v1": ("llm-orpo", CAPYBARA, WHOLE, {}),
+    "llama3-70b-sft": ("llm-sft", METAMATH, WHOLE, {}),
+    "llama3-8b-dpo-qlora": ("llm-dpo", MIX, {}, {"push_to_hub": False}),
+    "llama3-8b-orpo": ("llm-orpo", CAPYBARA, {}, {}),
+    "llama3-8b-orpo-space": ("llm-orpo", CAPYBARA, {}, {"backend": "spaces-a10g-largex4"}),
+    "smollm2_orpo": ("llm-orpo", CAPYBARA, {}, {"push_to_hub": False}),
+    "llama3-8b-sft-unsloth": ("llm-sft", METAMATH, {"unsloth": True, "lora_dropout": 0}, {}),
+    "llama32-1b-sft": ("llm-sft", ROBOTS, SMOL, {}),
+    "smollm2": ("llm-sft", ROBOTS, SMOL, {}),
+    "qwen": ("llm-sft", {**ROBOTS, "train_split": "test"}, {"merge_adapter": True}, {}),
+    "smollm2_guanaco": ("llm-sft", GUANACO, SMOL, {}),
+    "a reward model": ("llm-reward", CAPYBARA, {}, {}),
+    "a generic one": ("llm-generic", GUANACO, {}, {}),
+}
+"""The public files for language models: task, data, params and the rest, where they differ."""
+
+
+def public(name: str) -> str:
+    """Return a file of AutoTrain's, written out in its layout from what is known of it."""
+    task, data, params, more = PUBLIC[name]
+    usual: dict[str, Any] = {
+        "block_size": 1024,
+        "model_max_length": 2048,
+        "epochs": 3,
+        "batch_size": 2,
+    }
+    usual |= {"lr": "3e-5", "peft": True, "quantization": "int4", "target_modules": "all-linear"}
+    usual |= {"padding": "right", "optimizer": "adamw_torch", "scheduler": "linear"}
+    usual |= {"gradient_accumulation": 4, "mixed_precision": "fp16"}
+    hub = {"username": "${HF_USERNAME}", "token": "${HF_TOKEN}"}
+    return yaml.safe_dump(
+        {
+            "task": task,
+            "base_model": "ann/base",
+            "project_name": "autotrain-" + re.sub(r"[ _]", "-", name),
+            "log": "tensorboard",
+            "backend": more.get("backend", "local"),
+            "data": {"train_split": "train", "valid_split": None, "chat_template": None, **data},
+            "params": usual | params,
+            "hub": {**hub, "push_to_hub": more.get("push_to_hub", True)},
+        }
+    )
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_file_for_language_models_is_a_job(name: str, file: Path) -> None:
+    task, data, params, more = PUBLIC[name]
+    variant = task.removeprefix("llm-").replace("generic", "default")
+    file.write_text(public(name))
+    named, extra = task_of_file(read(str(file)))
+    found = gather(named, read(str(file)), extra, list, environ={"HF_USERNAME": "ann"})
+    if variant in trainers.not_yet():
+        with pytest.raises(BadConfig, match="is not there yet"):
+            found.of(named.params)
+        return
+    made, job = found.of(named.params), found.of(JobSettings)
+    assert (named, made.trainer, job.username) == (TASK, variant, "ann")
+    assert (made.model, made.data_path) == ("ann/base", data["path"])
+    assert made.chat_template == data.get("chat_template")
+    assert made.train_split == data.get("train_split", "train")
+    for key, value in (data["column_mapping"] | {k: v for k, v in params.items() if v}).items():
+        assert getattr(made, key, value) == value, key
+    assert job.backend == more.get("backend", "local")
+    assert job.push_to_hub == more.get("push_to_hub", True)
+    flavor = more.get("backend", "").removeprefix("spaces-")
+    assert backends.resolve(job.backend, {}).flavor == (flavor or None)
+    assert [note.split()[1] for note in found.notes] == (["unsloth"] if "unsloth" in name else [])

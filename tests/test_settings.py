@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from orchestrator.settings.configfile import read
+from orchestrator.settings.files import read
 from orchestrator.settings.job import JobSettings, seconds
 from orchestrator.settings.layers import FLAGS, Catalog, Layer, Settings, from_environment, merge
 from orchestrator.terminal.flags import (

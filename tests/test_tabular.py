@@ -19,7 +19,7 @@ from standins.laptop import Laptop
 
 import hubtrain
 from backends.image import TORCH_FILE, image_files, torch_in
-from orchestrator.settings.configfile import read as read_config
+from orchestrator.settings.files import read as read_config
 from worker import tasks
 from worker.contract import DataRef, Event, Metric, Phase, Progress
 from worker.errors import BadConfig, BadData

@@ -74,6 +74,14 @@ def who(hub: HfApi, clock: Clock) -> Account:
     )
 
 
+def no_token(what: str) -> NoWrite:
+    """Return what is said where there is no token, and `what` needs one."""
+    return NoWrite(
+        f"no Hub token, and {what} needs one with write access",
+        fix=f"`hf auth login`, or set HF_TOKEN; make one at {endpoint()}/settings/tokens",
+    )
+
+
 def bad_token() -> NoWrite:
     """Return what is said of a token that the Hub does not know."""
     return NoWrite(

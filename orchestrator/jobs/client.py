@@ -17,6 +17,7 @@ from worker.clock import Clock, SystemClock
 from worker.errors import BadConfig, HubtrainError
 from worker.home import home
 from worker.hubclient import endpoint
+from worker.placeholders import is_placeholder
 
 if TYPE_CHECKING:
     from backends.base import Backend
@@ -39,6 +40,8 @@ class Client:
     @cached_property
     def token(self) -> str | None:
         """The Hub token; none if there is none, which is no error yet."""
+        if is_placeholder(os.environ.get("HF_TOKEN", "")):
+            del os.environ["HF_TOKEN"]  # or whoever asks for the login would get it
         if token := (self.given_token or os.environ.get("HF_TOKEN", "")).strip():
             return _sendable(token)
         from huggingface_hub import get_token

@@ -26,11 +26,10 @@ from orchestrator.preflight.project import allowed, check_output, check_project,
 from orchestrator.preflight.report import CheckReport, Facts, Findings, Held
 from orchestrator.preflight.request import JobRequest
 from orchestrator.preflight.settings import check_settings
-from worker.account import Account, who
+from worker.account import Account, no_token, who
 from worker.clock import Clock
 from worker.contract import PushTarget
-from worker.errors import BadConfig, NoWrite
-from worker.hubclient import endpoint
+from worker.errors import BadConfig
 from worker.reading import Measured
 from worker.task import DataReport
 
@@ -126,10 +125,7 @@ class _Check:
         if not (what := self._needs_account):
             return None
         if self.hub is None or not self.request.token_given:
-            raise NoWrite(
-                f"no Hub token, and {what} needs one with write access",
-                fix=f"`hf auth login`, or set HF_TOKEN; make one at {endpoint()}/settings/tokens",
-            )
+            raise no_token(what)
         with self.doing("account"):
             return who(self.hub, self.clock)
 

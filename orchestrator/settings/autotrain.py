@@ -45,8 +45,6 @@ SYNONYMS = {
 NOT_YET = {
     "app": "the web app",
     "api": "the web API",
-    "setup": "setting up a machine",
-    "tools": "merging and converting adapters",
     "spacerunner": "running any script on a Space",
     "text-classification": "text classification",
     "text-binary-classification": "text classification",

@@ -1,38 +1,33 @@
-"""A job as a YAML file, of this disk or of the web: its settings, its task, and its variables.
+"""A job as a YAML file: its settings, its task, and its variables.
 
 Both a flat mapping and AutoTrain's layout (`data:`, `params:`, `hub:` blocks with `column_mapping`)
 are read; `${VAR}`, `${VAR:-default}` and `${VAR:=default}` work anywhere. Knows no setting but
 those that make a file dangerous. A file of the web is another's: it may not read variables of
 this machine, bring a token, or have a model's code run.
+
+A file of lines `NAME=value` is another kind, with the same answers: `envfile`.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
+from orchestrator.settings.fetch import name_of
 from orchestrator.settings.layers import Layer, twice
 from worker.errors import BadConfig
-
-LARGEST = 1 << 20
-"""Bytes a file of settings may have."""
+from worker.placeholders import is_placeholder
 
 MOST = 1000
 """Settings it may hold; YAML can repeat a block without repeating its text."""
 
-SECONDS = 20.0
-"""How long the web may take."""
-
 TOKEN, NAME = "HF_TOKEN", "HF_USERNAME"
-_VARIABLE = re.compile(r"\$\{(\w+)(?::?[-=]([^}]*))?\}")
+VARIABLE = re.compile(r"\$\{(\w+)(?:(:?)[-=]([^}]*))?\}")
 _AUTOTRAIN_KEYS = {"base_model": "model", "path": "data_path"}
 _TASKS_OWN = "task in a block"
 """A file's `task` names the task; one in a block, as in `params:`, is a setting of that task."""
@@ -50,12 +45,14 @@ class ConfigFile:
     values: Mapping[str, Any]
     size: int = 0
     from_web: bool = False
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """In which line each key stands, from 1."""
 
     @property
     def task(self) -> str | None:
-        """The task it names, if it does."""
+        """The task it names, if it does. Raises `BadConfig` for variables that are not set."""
         named = self.values.get("task")
-        return None if named is None else str(named)
+        return None if named is None else str(self._filled(str(named), os.environ))
 
     @property
     def settings(self) -> int:
@@ -67,7 +64,13 @@ class ConfigFile:
         said = self.values.get("token")
         if said is None or str(said) == f"${{{TOKEN}}}":
             return None
-        return _expanded(str(said), environ.get, f"{self.source}: {{}} is used but {{}} is not set")
+        unset = f"{self.source}: {{}} is used but {{}} is not set"
+        token = expanded(str(said), environ.get, unset)
+        return None if is_placeholder(token) else token
+
+    def secrets(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+        """Return what else of it is secret and not a setting, by name."""
+        return {}
 
     def layer(
         self, environ: Mapping[str, str] = os.environ, own_name: Callable[[], str] | None = None
@@ -76,6 +79,25 @@ class ConfigFile:
 
         Raises `BadConfig` for variables that are not set.
         """
+        said = {k: v for k, v in self.values.items() if k not in {"task", "token"}}
+        if _TASKS_OWN in said:
+            said["task"] = said.pop(_TASKS_OWN)
+        if said.get("username") == f"${{{NAME}}}" and NAME not in environ:
+            del said["username"]  # whoever is logged in is who is meant when nobody is named
+        values = {k: self._filled(v, environ, own_name) for k, v in said.items()}
+        return Layer(self.source, values, lines=self.lines)
+
+    def _filled(
+        self,
+        value: Any,
+        environ: Mapping[str, str],
+        own_name: Callable[[], str] | None = None,
+    ) -> Any:
+        """Return a value, or a list of them, with the variables in it filled in."""
+        if isinstance(value, list):
+            return [self._filled(one, environ, own_name) for one in value]
+        if not isinstance(value, str):
+            return value
 
         def value_of(name: str) -> str | None:
             if name == TOKEN:
@@ -87,78 +109,33 @@ class ConfigFile:
         unset = f"{self.source}: {{}} is used but {{}} is not set"
         if self.from_web:
             unset = f"{self.source}: {{}} is used, and a file of the web may not read {{}} here"
-        said = {k: v for k, v in self.values.items() if k not in {"task", "token"}}
-        if _TASKS_OWN in said:
-            said["task"] = said.pop(_TASKS_OWN)
-        if said.get("username") == f"${{{NAME}}}" and NAME not in environ:
-            del said["username"]  # whoever is logged in is who is meant when nobody is named
-        return Layer(
-            self.source,
-            {
-                k: _expanded(v, value_of, unset) if isinstance(v, str) else v
-                for k, v in said.items()
-            },
-        )
+        return expanded(value, value_of, unset)
 
 
-def read(where: str) -> ConfigFile:
-    """Return the file at a path, or at an http(s) address. Raises `BadConfig`."""
-    if re.match(r"https?://", where):
-        return _of_web(where)
-    try:
-        with Path(where).expanduser().open("rb") as stream:
-            content = _bounded(stream.read(LARGEST + 1), where)
-    except OSError as error:
-        raise BadConfig(f"cannot read {where}: {error.strerror}") from error
-    return ConfigFile(Path(where).name, _settings(content, where), len(content))
+def parsed(content: bytes, where: str, *, from_web: bool) -> ConfigFile:
+    """Return what a YAML file holds. Raises `BadConfig`."""
+    lines: dict[str, int] = {}
+    name = name_of(where)
+    values = _settings(content, name if from_web else where, lines)
+    if from_web:
+        refuse_from_the_web(name, values)
+    return ConfigFile(name, values, len(content), from_web, lines)
 
 
-def _of_web(address: str) -> ConfigFile:
-    name = address.split("?", maxsplit=1)[0].rstrip("/").rsplit("/", maxsplit=1)[-1]
-    content = _fetched(address)
-    values = _settings(content, name)
+def refuse_from_the_web(name: str, values: Mapping[str, Any]) -> None:
+    """Raise `BadConfig` if a file of the web brings what only its user may decide."""
     own = f"${{{TOKEN}}}"
     if refused := [k for k in _NOT_FROM_THE_WEB if values.get(k) not in {None, False, own}]:
         raise BadConfig(
             f"{name} comes from the web, where {' and '.join(refused)} is not taken from.",
             fix="Save the file, look at it, and give its path.",
         )
-    return ConfigFile(name, values, len(content), from_web=True)
 
 
-@cache
-def _fetched(address: str) -> bytes:
-    """Return what lies at an address, asked for once. No token goes along."""
-    from http.client import HTTPException
-    from urllib.request import urlopen
-
-    content, ends = b"", time.monotonic() + SECONDS
-    try:
-        with urlopen(address, timeout=SECONDS) as answer:
-            while len(content) <= LARGEST and (block := answer.read1(1 << 16)):
-                content += block
-                if time.monotonic() > ends:
-                    raise TimeoutError(f"not read in {SECONDS:.0f} s")
-    except (HTTPException, OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise BadConfig(f"cannot read {address}: {reason}") from error
-    if _bounded(content, address).lstrip()[:1] == b"<":
-        raise BadConfig(
-            f"{address} is a web page and not a YAML file.", fix="Give the address of the raw file."
-        )
-    return content
-
-
-def _bounded(content: bytes, where: str) -> bytes:
-    if len(content) > LARGEST:
-        raise BadConfig(f"{where} is larger than {LARGEST >> 20} MB; that is no file of settings")
-    return content
-
-
-def _settings(content: bytes, path: str) -> dict[str, Any]:
+def _settings(content: bytes, path: str, lines: dict[str, int]) -> dict[str, Any]:
     try:
         loaded = yaml.load(content.decode("utf-8-sig"), _Loader)
-        return _flat(loaded, path)
+        return _flat(loaded, path, lines)
     except yaml.MarkedYAMLError as error:
         at = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise BadConfig(f"{path}{at} is not YAML: {error.problem}.") from error
@@ -168,23 +145,41 @@ def _settings(content: bytes, path: str) -> dict[str, Any]:
         raise BadConfig(f"{path} nests too deep for a file of settings") from error
 
 
+class _Key(str):
+    """A key that knows in which line it stands, from 1."""
+
+    __slots__ = ("line",)
+    line: int
+
+
 class _Loader(yaml.SafeLoader):
     """Refuses a key that stands twice in a block, which YAML itself takes the last of."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
+        seen: dict[str, int] = {}
         for key, _ in node.value:
             name = str(key.value)
             if name in seen and name != "<<":
                 problem = f"{name} stands twice in a block"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-            seen.add(name)
+            seen[name] = key.start_mark.line + 1
         found: dict[Any, Any] = super().construct_mapping(node, deep)
-        return found
+        return {_at(key, seen.get(str(key))): value for key, value in found.items()}
 
 
-def _flat(loaded: Any, path: str) -> dict[str, Any]:
-    """Return the settings of all blocks; one said in two blocks must be the same in both."""
+def _at(key: Any, line: int | None) -> Any:
+    if line is None or not isinstance(key, str):
+        return key
+    placed = _Key(key)
+    placed.line = line
+    return placed
+
+
+def _flat(loaded: Any, path: str, lines: dict[str, int]) -> dict[str, Any]:
+    """Return the settings of all blocks, and note in `lines` where each stands.
+
+    One said in two blocks must be the same in both.
+    """
     if not isinstance(loaded, dict):
         raise BadConfig(f"{path} must hold settings as `name: value` lines")
     flat: dict[str, Any] = {}
@@ -194,32 +189,36 @@ def _flat(loaded: Any, path: str) -> dict[str, Any]:
             raise BadConfig(f"{path} holds more than {MOST} settings")
         if isinstance(value, dict):
             continue
-        name, home = _AUTOTRAIN_KEYS.get(key, key), f"{block}{key}"
+        name, home = _AUTOTRAIN_KEYS.get(key, str(key)), f"{block}{key}"
         name = _TASKS_OWN if block and key == "task" else name
         if flat.get(name) is not None and value is not None and flat[name] != value:
-            raise BadConfig(f"{Path(path).name}: {twice(homes[name], home)}")
+            raise BadConfig(f"{name_of(path)}: {twice(homes[name], home)}")
         if flat.get(name) is None:
             flat[name], homes[name] = value, home
+            lines["task" if name == _TASKS_OWN else name] = getattr(key, "line", 0)
     return flat
 
 
 def _leaves(loaded: Mapping[Any, Any], block: str = "") -> Iterator[tuple[str, str, Any]]:
     for key, value in loaded.items():
-        yield block, str(key), value
+        yield block, key if isinstance(key, str) else str(key), value
         if isinstance(value, dict):
             yield from _leaves(value, f"{block}{key}.")
 
 
-def _expanded(text: str, value_of: Callable[[str], str | None], unset: str) -> str:
-    """Return a text with its variables filled in; `unset` is what to say of one with no value."""
+def expanded(text: str, value_of: Callable[[str], str | None], unset: str) -> str:
+    """Return a text with its variables filled in; `unset` is what to say of one with no value.
+
+    As in a shell, `${X:-y}` is `y` where X is empty, too, and `${X-y}` only where it is not set.
+    """
 
     def one(match: re.Match[str]) -> str:
-        name, default = match.groups()
+        name, colon, default = match.groups()
         value = value_of(name)
-        if value is not None:
+        if value is not None and not (colon and value == ""):
             return value
         if default is None:
             raise BadConfig(unset.format(match[0], name))
         return str(default).strip("\"'")
 
-    return _VARIABLE.sub(one, text)
+    return VARIABLE.sub(one, text)

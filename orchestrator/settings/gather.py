@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import backends
 import worker.tasks
 from orchestrator.settings.autotrain import not_yet
 from orchestrator.settings.configfile import NAME, ConfigFile
+from orchestrator.settings.envfile import from_shell
 from orchestrator.settings.job import JobSettings
 from orchestrator.settings.layers import FLAGS, Catalog, Layer, Settings, from_environment, merge
 from worker.common import Asking
 from worker.errors import BadConfig, HubtrainError
-from worker.params import Params
+from worker.params import Params, settings_of
 from worker.task import Task
 
 
@@ -66,11 +68,48 @@ def gather(
     `accounts` tells the user's names on the Hub, asked only if the file needs them. Raises
     `BadConfig` if a setting is unknown, or the file is for another task.
     """
-    catalog = Catalog(classes_of(task), task.ignored)
-    layers = [from_environment(catalog, environ), Layer(source, given)]
+    catalog = Catalog(classes_of(task), task.ignored, whose)
+    layers = [from_shell(environ), from_environment(catalog, environ), Layer(source, given)]
     if file is not None:
         layers.insert(0, _layer(task, file, accounts, environ))
     return merge(catalog, layers)
+
+
+def task_of_file(file: ConfigFile) -> tuple[Task[Any], dict[str, Any]]:
+    """Return the task that a file is for, as `task_of`, by its name or by whose trainer it names.
+
+    Raises `BadConfig`.
+    """
+    named = file.task
+    return (_with_trainers(file.values) if named is None else None) or task_of(named)
+
+
+def task_of_shell(environ: Mapping[str, str] = os.environ) -> tuple[Task[Any], dict[str, Any]]:
+    """Return the task that variables of a sourced file are for. Raises `BadConfig` for none."""
+    if found := _with_trainers(from_shell(environ).values):
+        return found
+    there = ", ".join(map(worker.tasks.typed, worker.tasks.names()))
+    raise BadConfig(f"say which task, or give a file with --config; there are: {there}")
+
+
+def _with_trainers(said: Iterable[str]) -> tuple[Task[Any], dict[str, Any]] | None:
+    """Return the task that has trainers, if one is among the names that were said."""
+    if any(name.lower() == "trainer" for name in said):
+        for task in map(worker.tasks.load, worker.tasks.names()):
+            if "trainer" in task.params.model_fields:
+                return task, {}
+    return None
+
+
+def whose(key: str) -> str:
+    """Return a sentence that names the tasks which have a setting of this key; empty for none."""
+    key = key.removeprefix("--").replace("-", "_")
+    have = [
+        worker.tasks.typed(task.name)
+        for task in map(worker.tasks.load, worker.tasks.names())
+        if any(key in setting.keys for setting in settings_of(task.params))
+    ]
+    return f" {' and '.join(have)} {'has' if len(have) == 1 else 'have'} it." if have else ""
 
 
 def _layer(
@@ -79,11 +118,11 @@ def _layer(
     accounts: Callable[[], list[str]],
     environ: Mapping[str, str],
 ) -> Layer:
-    named, extra = task_of(file.task) if file.task else (task, {})
+    named, extra = task_of_file(file) if file.task else (task, {})
     if named is not task:
         raise BadConfig(f"{file.source} is for {named.name}, and this command for {task.name}")
     layer = file.layer(environ, lambda: _own_name(accounts))
-    return Layer(layer.source, {**extra, **layer.values})
+    return replace(layer, values={**extra, **layer.values})
 
 
 def _own_name(accounts: Callable[[], list[str]]) -> str:

@@ -6,8 +6,8 @@ the params classes, and complaints name a setting the way its layer spells it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -17,6 +17,7 @@ from orchestrator.settings.complaints import complaint
 from worker.errors import BadConfig
 from worker.nearest import hint, nearest
 from worker.params import Params, Setting, settings_of
+from worker.placeholders import NO_TOKEN, is_placeholder
 
 P = TypeVar("P", bound=Params)
 
@@ -34,6 +35,15 @@ class Layer:
     """`flags`, `environment`, or the file's name."""
 
     values: Mapping[str, Any]
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """In which line of its file each value stands, from 1."""
+
+    notes: tuple[str, ...] = ()
+    """What there is to say of how the values were read."""
+
+    strict: bool = True
+    """Whether a name that is no setting is refused. Where variables of other programs stand beside,
+    it is noted, unless it looks like a slip of the keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,9 @@ class Catalog:
     keys: Mapping[str, str] = field(init=False)
     """Every spelling, dashes as underscores → the setting's name."""
 
+    elsewhere: Callable[[str], str] = lambda key: ""
+    """Returns which other task a key is a setting of, as a sentence; nothing for none."""
+
     def __post_init__(self) -> None:
         classes = (self.ignored, *reversed(self.classes))  # the first that declares one wins
         settings = {s.name: s for c in classes for s in settings_of(c)}
@@ -61,10 +74,13 @@ class Catalog:
         """
         found: dict[str, tuple[str, Any]] = {}
         wrong: list[str] = []
+        notes = list(layer.notes)
         for key, value in layer.values.items():
             name = self.keys.get(str(key).replace("-", "_"))
             if name is None:
-                wrong.append(self._unknown(str(key), layer.source))
+                (wrong if layer.strict or self._near(key) else notes).append(
+                    self._unknown(str(key), layer.source)
+                )
             elif self._says_nothing(name, value):
                 continue
             elif name in found and found[name][1] != value:
@@ -73,18 +89,29 @@ class Catalog:
                 found[name] = (str(key), value)
         if wrong:
             raise BadConfig("\n".join(wrong))
-        return Layer(layer.source, {n: self._meant(n, value) for n, (_, value) in found.items()})
+        return replace(
+            layer,
+            values={name: self._meant(name, value) for name, (_, value) in found.items()},
+            lines={n: layer.lines[key] for n, (key, _) in found.items() if key in layer.lines},
+            notes=tuple(notes),
+        )
 
     def notes(self, layer: Layer) -> list[str]:
-        """Return a sentence for each setting of a named layer that does nothing."""
+        """Return what a named layer says, and a sentence for each setting that does nothing."""
         known = (self.settings[name] for name in self.ignored.model_fields)
         return [
-            _not_used(s, layer.source, s.help) for s in known if _asks(layer.values.get(s.name))
+            *layer.notes,
+            *(_not_used(s, layer.source, s.help) for s in known if _asks(layer.values.get(s.name))),
         ]
 
     def _unknown(self, key: str, source: str) -> str:
+        near = self._near(key)
+        more = hint(near) if near else self.elsewhere(key)
+        return f"{source}: no setting {key!r}.{more}"
+
+    def _near(self, key: str) -> str | None:
         used = [key for key, name in self.keys.items() if name not in self.ignored.model_fields]
-        return f"{source}: no setting {key!r}.{hint(nearest(key, used, SYNONYMS))}"
+        return nearest(key, used, SYNONYMS)
 
     def _says_nothing(self, name: str, value: Any) -> bool:
         setting = self.settings[name]
@@ -111,6 +138,9 @@ class Settings:
     origins: Mapping[str, str]
     notes: tuple[str, ...] = ()
     """What was said and does nothing, a sentence each."""
+
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """In which line of its file a setting was said."""
 
     def of(self, params: type[P]) -> P:
         """Return one class of settings, validated; raises `BadConfig` naming all that is wrong."""
@@ -172,6 +202,7 @@ def merge(catalog: Catalog, layers: Iterable[Layer]) -> Settings:
     origins: dict[str, str] = {}
     wrong: list[str] = []
     notes: list[str] = []
+    lines: dict[str, int] = {}
     for layer in layers:
         try:
             named = catalog.named(layer)
@@ -180,13 +211,16 @@ def merge(catalog: Catalog, layers: Iterable[Layer]) -> Settings:
             continue
         values.update(named.values)
         origins.update(dict.fromkeys(named.values, layer.source))
+        lines = {name: n for name, n in lines.items() if name not in named.values}
+        lines.update(named.lines)
         notes += catalog.notes(named)
     if wrong:
         raise BadConfig("\n".join(wrong))
-    return Settings(catalog, values, origins, tuple(notes))
+    return Settings(catalog, values, origins, tuple(notes), lines)
 
 
 def from_environment(catalog: Catalog, environ: Mapping[str, str]) -> Layer:
     """Return what `HUBTRAIN_<NAME>` variables set; names that are no settings are left alone."""
     found = {s.name: environ[s.env] for s in catalog.settings.values() if s.env in environ}
-    return Layer(ENVIRONMENT, found)
+    token = environ.get("HF_TOKEN", "")
+    return Layer(ENVIRONMENT, found, notes=(NO_TOKEN,) if is_placeholder(token) else ())

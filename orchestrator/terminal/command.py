@@ -12,8 +12,9 @@ from typing import Any
 
 import click
 
-from orchestrator.settings.configfile import TOKEN, read
-from orchestrator.settings.gather import classes_of, gather, task_of
+from orchestrator.settings.configfile import TOKEN
+from orchestrator.settings.files import read
+from orchestrator.settings.gather import classes_of, gather, task_of_file
 from orchestrator.settings.layers import Settings
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.flags import SettingsCommand, given, hidden, options_of
@@ -26,11 +27,13 @@ COMMAND_OPTIONS = (
     click.Option(["--train"], is_flag=True, help="Train a model."),
     click.Option(["--deploy"], is_flag=True, hidden=True, help="Deploy a model."),
     click.Option(["--inference"], is_flag=True, help="Ask a trained model a question."),
-    click.Option(["--config"], help="YAML file with settings, or the address of one."),
-    click.Option(["--token"], help="Hub token; better in HF_TOKEN or from `hf auth login`."),
+    CONFIG := click.Option(["--config"], help="File of settings (YAML or .env), or its address."),
+    TOKEN_OPTION := click.Option(
+        ["--token"], help="Hub token; better in HF_TOKEN or from `hf auth login`."
+    ),
     click.Option(["--dry-run"], is_flag=True, help="Check, print the plan, create nothing."),
     click.Option(["--detach"], is_flag=True, help="Launch and leave; do not watch."),
-    click.Option(["--json"], is_flag=True, help="Print one JSON document."),
+    JSON := click.Option(["--json"], is_flag=True, help="Print one JSON document."),
 )
 _OWN = {option.name for option in COMMAND_OPTIONS}
 
@@ -48,13 +51,13 @@ def task_command(task: Task[Any]) -> click.Command:
 
 
 def command_of(where: str) -> str:
-    """Return the command that runs the job of a YAML file. Raises `BadConfig`."""
-    return typed(task_of(read(where).task)[0].name)
+    """Return the command that runs the job of a file. Raises `BadConfig`."""
+    return typed(task_of_file(read(where))[0].name)
 
 
 def _run(task: Task[Any], own: Mapping[str, Any], flags: dict[str, Any]) -> int:
     desk = Desk(bool(own.get("json")))
-    settings = _settings(task, own.get("config"), flags, desk)
+    settings = merged(task, own.get("config"), flags, desk)
     if own.get("inference"):
         from orchestrator.terminal.inference import answer
 
@@ -70,12 +73,18 @@ def _run(task: Task[Any], own: Mapping[str, Any], flags: dict[str, Any]) -> int:
     )
 
 
-def _settings(task: Task[Any], config: str | None, flags: dict[str, Any], desk: Desk) -> Settings:
+def merged(task: Task[Any], config: str | None, flags: dict[str, Any], desk: Desk) -> Settings:
+    """Return the settings of a file, the environment and the flags. Raises `BadConfig`.
+
+    A secret is no setting: those of the file go into the environment, where others look for them.
+    """
     if config is None:
         return gather(task, None, flags, desk.accounts)
     file = read(config)
-    if token := file.token():  # a secret is no setting
-        os.environ.setdefault(TOKEN, token)
+    found = {TOKEN: file.token(), **file.secrets()}
+    for name, secret in found.items():
+        if secret:
+            os.environ.setdefault(name, secret)
     settings = gather(task, file, flags, desk.accounts)
     if file.from_web:
         read_ = f"{count(file.settings, 'setting')} in {size(file.size)} from {config}"

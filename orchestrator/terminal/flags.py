@@ -119,13 +119,26 @@ def _given_twice(command: click.Command, args: Sequence[str]) -> tuple[str, str]
     return None
 
 
+def config_among(words: Iterable[str]) -> str | None:
+    """Return the file that `--config` names among the words of a command line; none without."""
+    rest = iter(words)
+    for word in rest:
+        if word == "--config":
+            return next(rest, None)
+        if word.startswith("--config="):
+            return word.removeprefix("--config=")
+    return None
+
+
 def unknown_options(words: Iterable[str], first: str, command: click.Command) -> list[str]:
     """Return a complaint for each option among `words` that `command` lacks, `first` before all."""
     known = {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
     typed = (word.split("=")[0] for word in words if word.startswith("--") and word != "--")
     others = (w for w in typed if normalized(w) not in {*known, "--help", normalized(first)})
+    from orchestrator.settings.gather import whose
+
     wrong = dict.fromkeys([first, *others])
-    return [f"no option {name}.{nearest_option(name, command)}" for name in wrong]
+    return [f"no option {name}.{nearest_option(name, command) or whose(name)}" for name in wrong]
 
 
 def nearest_option(name: str, command: click.Command) -> str:

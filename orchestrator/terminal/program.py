@@ -19,14 +19,14 @@ import click
 import worker.tasks
 from orchestrator.terminal import commands
 from orchestrator.terminal.exits import DETACHED, FAILED, MENDABLE
-from orchestrator.terminal.flags import normalized, unknown_options
+from orchestrator.terminal.flags import config_among, normalized, unknown_options
 
 
 class Program(click.Group):
     """Finds its commands on disk. `--config FILE` is the command of the file's task."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if (where := _config(args)) is not None:
+        if args and args[0].startswith("-") and (where := config_among(args)) is not None:
             from orchestrator.terminal.command import command_of
 
             args = [command_of(where), "--train", *args]
@@ -64,7 +64,7 @@ class Program(click.Group):
         "max_content_width": 110,
     },
 )
-@click.option("--config", help="YAML file of a job, or its address; runs it. Flags beside it win.")
+@click.option("--config", help="File of a job, or its address; runs it. Flags beside it win.")
 @click.version_option(package_name="hubtrain")
 @click.pass_context
 def program(ctx: click.Context, /, config: str | None) -> None:
@@ -121,19 +121,6 @@ def _summary(command: str, room: int) -> str:
     name = command.replace("-", "_")
     home = worker.tasks if name in worker.tasks.names() else commands
     return click.Command(command, help=summary(f"{home.__name__}.{name}")).get_short_help_str(room)
-
-
-def _config(args: list[str]) -> str | None:
-    """Return what follows `--config` where no command comes before it."""
-    if not args or not args[0].startswith("-"):
-        return None
-    words = iter(args)
-    for word in words:
-        if word == "--config":
-            return next(words, None)
-        if word.startswith("--config="):
-            return word.removeprefix("--config=")
-    return None
 
 
 def _name() -> str:

@@ -1,0 +1,120 @@
+"""The text of a file of settings, of this disk or of the web.
+
+From the web it comes over https, within limits of size and time, and no token goes along. The page
+on which GitHub or the Hub shows a file is read as the file.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from worker.errors import BadConfig
+
+if TYPE_CHECKING:
+    from urllib.request import OpenerDirector
+
+LARGEST = 1 << 20
+"""Bytes a file of settings may have."""
+
+SECONDS = 20.0
+"""How long the web may take."""
+
+_HERE = {"localhost", "127.0.0.1", "::1"}
+"""Hosts that are this machine: nobody stands in between, so http will do."""
+
+_SHOWN_ON_GITHUB = re.compile(r"https?://(?:www\.)?github\.com/([^/]+/[^/]+)/(?:blob|raw)/(.+)")
+_SHOWN_ON_THE_HUB = re.compile(r"(https?://[^/]+/(?:datasets/|spaces/)?[^/]+/[^/]+)/blob/(.+)")
+
+
+def is_address(where: str) -> bool:
+    """Whether a file is of the web and not of this disk."""
+    return bool(re.match(r"https?://", where))
+
+
+def content_of(where: str) -> bytes:
+    """Return what is in the file at a path or an address. Raises `BadConfig`."""
+    if is_address(where):
+        return _fetched(raw(where))
+    try:
+        with Path(where).expanduser().open("rb") as stream:
+            return _bounded(stream.read(LARGEST + 1), where)
+    except OSError as error:
+        raise BadConfig(f"cannot read {where}: {error.strerror}") from error
+
+
+def name_of(where: str) -> str:
+    """Return the name of the file at a path or an address."""
+    if is_address(where):
+        return where.split("?", maxsplit=1)[0].rstrip("/").rsplit("/", maxsplit=1)[-1]
+    return Path(where).name
+
+
+def raw(address: str) -> str:
+    """Return where a file lies that GitHub or the Hub shows on a page of this address."""
+    address = address.split("#", maxsplit=1)[0]
+    if shown := _SHOWN_ON_GITHUB.fullmatch(address):
+        return f"https://raw.githubusercontent.com/{shown[1]}/{shown[2].split('?')[0]}"
+    if shown := _SHOWN_ON_THE_HUB.fullmatch(address):
+        return f"{shown[1]}/resolve/{shown[2]}"
+    return address
+
+
+@cache
+def _fetched(address: str) -> bytes:
+    """Return what lies at an address, asked for once."""
+    from http.client import HTTPException
+
+    _refuse_http(address)
+    content, ends = b"", time.monotonic() + SECONDS
+    try:
+        with _opener(address).open(address, timeout=SECONDS) as answer:
+            while len(content) <= LARGEST and (block := answer.read1(1 << 16)):
+                content += block
+                if time.monotonic() > ends:
+                    raise TimeoutError(f"not read in {SECONDS:.0f} s")
+    except (HTTPException, OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise BadConfig(f"cannot read {address}: {reason}") from error
+    if _bounded(content, address).lstrip()[:1] == b"<":
+        raise BadConfig(
+            f"{address} is a web page and not a YAML file.", fix="Give the address of the raw file."
+        )
+    return content
+
+
+def _opener(asked: str) -> OpenerDirector:
+    """Return what follows a redirect to where `asked` itself would have been read from."""
+    from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+    class Followed(HTTPRedirectHandler):
+        def redirect_request(self, *how: Any) -> Request | None:
+            to = str(how[-1])
+            if not _is_here(asked) and _is_here(to):
+                raise BadConfig(f"{asked} leads to {to}, which is this machine and not the web")
+            _refuse_http(to)
+            return super().redirect_request(*how)
+
+    return build_opener(Followed)
+
+
+def _is_here(address: str) -> bool:
+    return urlsplit(address).hostname in _HERE
+
+
+def _refuse_http(address: str) -> None:
+    if not address.startswith("https://") and not _is_here(address):
+        raise BadConfig(
+            f"{address} is not read: over http anybody on the way could change what it says.",
+            fix=f"--config {re.sub('^http:', 'https:', address)}",
+        )
+
+
+def _bounded(content: bytes, where: str) -> bytes:
+    if len(content) > LARGEST:
+        raise BadConfig(f"{where} is larger than {LARGEST >> 20} MB; that is no file of settings")
+    return content

@@ -1,0 +1,61 @@
+"""Commands that take the settings of any task: `hubtrain NAME [TASK] [--config FILE] [flags]`.
+
+Which task is said by its name, by a file, or by the variables of a file that a shell has read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from orchestrator.settings.files import read
+from orchestrator.settings.gather import classes_of, task_of, task_of_file, task_of_shell
+from orchestrator.settings.layers import Settings
+from orchestrator.terminal.command import CONFIG, JSON, TOKEN_OPTION, merged
+from orchestrator.terminal.desk import Desk
+from orchestrator.terminal.flags import (
+    SettingsCommand,
+    config_among,
+    given,
+    hidden,
+    normalized,
+    options_of,
+)
+from worker.task import Task
+
+TAKES_ALL: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True}
+"""How a command is declared whose words are read here."""
+
+Doing = Callable[[Desk, Task[Any], Settings], int]
+
+
+def with_settings(name: str, words: Sequence[str], do: Doing) -> int:
+    """Run what a command of this name does with the settings in its words; returns the exit code.
+
+    Raises what click raises over options, and `BadConfig`.
+    """
+    task, extra, rest = _task(list(words))
+
+    def run(**values: Any) -> int:
+        own = {option.name: values.pop(str(option.name)) for option in (CONFIG, JSON, TOKEN_OPTION)}
+        desk = Desk(bool(own["json"]))
+        settings = merged(task, own["config"], {**extra, **given(values)}, desk)
+        return do(desk, task, settings)
+
+    options: list[click.Parameter] = [CONFIG, TOKEN_OPTION, JSON, *options_of(classes_of(task))]
+    options += hidden(options_of((task.ignored,)))
+    settings_ = {"token_normalize_func": normalized}
+    command = SettingsCommand(name, params=options, callback=run, context_settings=settings_)
+    code: int = command.main(rest, prog_name=f"hubtrain {name}", standalone_mode=False)
+    return code
+
+
+def _task(words: list[str]) -> tuple[Task[Any], dict[str, Any], list[str]]:
+    """Return the task, the settings that go with its name, and the words that are left."""
+    if words and not words[0].startswith("-"):
+        return *task_of(words[0], "the task"), words[1:]
+    if (where := config_among(words)) is not None:
+        return task_of_file(read(where))[0], {}, words  # what goes with its name is the file's
+    return task_of_shell()[0], {}, words

@@ -1,0 +1,94 @@
+"""Is everything on this machine that a job needs? Asked by `doctor`, and by `setup` at its end."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+import worker.tasks
+from backends.packages import missing
+from orchestrator.terminal.desk import Desk
+from orchestrator.words import size
+from worker.account import who
+from worker.errors import HubtrainError
+from worker.home import home
+from worker.hubclient import endpoint, hub
+from worker.installing import install
+from worker.task import Finding
+
+_LEAST_BYTES = 2e9
+
+
+def checkup(desk: Desk) -> list[Finding]:
+    """Return what there is to say of packages, disk and token."""
+    return [*_version(), *_local_training(), *_disk(), *_account(desk)]
+
+
+def _version() -> Iterator[Finding]:
+    version = importlib.metadata.version("hubtrain")
+    yield Finding("ok", "hubtrain", f"{version} · Python {platform.python_version()}")
+
+
+def _local_training() -> Iterator[Finding]:
+    """Say of each task whether it can train on this machine."""
+    able = []
+    for task in map(worker.tasks.load, worker.tasks.names()):
+        name = worker.tasks.typed(task.name)
+        if lacking := _lacking(task.extras):
+            text = (
+                f"{name} cannot train on this machine ({', '.join(lacking)} missing); renting works"
+            )
+            yield Finding("warn", "local", text, install(task.extras))
+        else:
+            able.append(name)
+    if able:
+        yield Finding("ok", "local", f"jobs can train here: {', '.join(able)}")
+    yield from _torchvision()
+
+
+def _lacking(extras: tuple[str, ...]) -> list[str]:
+    try:
+        return missing(extras)
+    except HubtrainError as error:
+        return [error.message]
+
+
+def _torchvision() -> Iterator[Finding]:
+    """A torchvision made for another torch breaks even text training, at import."""
+    if find_spec("torchvision") is None or find_spec("torch") is None:
+        return
+    needs = importlib.metadata.requires("torchvision") or []
+    wanted = next((n for n in needs if n.replace(" ", "").startswith("torch==")), "")
+    have = importlib.metadata.version("torch").split("+")[0]
+    if wanted and wanted.replace(" ", "").removeprefix("torch==").split(";")[0] != have:
+        text = f"torchvision wants {wanted}, here is torch {have}: importing transformers will fail"
+        yield Finding("error", "local", text, "pip uninstall torchvision")
+
+
+def _disk() -> Iterator[Finding]:
+    folder = home()
+    nearest = next(p for p in (folder, *folder.parents) if p.exists())
+    free = shutil.disk_usage(nearest).free
+    level = "ok" if free > _LEAST_BYTES else "warn"
+    yield Finding(level, "disk", f"{size(free)} free for {folder}")
+
+
+def _account(desk: Desk) -> Iterator[Finding]:
+    if desk.token is None:
+        fix = f"Make one at {endpoint()}/settings/tokens, then: hf auth login"
+        yield Finding("warn", "account", "no Hub token; only local jobs without --push-to-hub", fix)
+        return
+    try:
+        account = who(hub(desk.token), desk.clock)
+    except HubtrainError as error:
+        yield Finding("error", "account", error.message, error.fix)
+        return
+    role = account.token_role or "unknown"
+    level = "warn" if role == "read" else "ok"
+    fix = (
+        f"To push, make one that may write: {endpoint()}/settings/tokens" if role == "read" else ""
+    )
+    yield Finding(level, "account", f"{account.name} at {endpoint()} · token may {role}", fix)
