@@ -146,13 +146,10 @@ def test_a_split_may_be_several_files(tmp_path: Path) -> None:
 
 BROKEN: list[tuple[str, str | bytes, str]] = [
     ("a.csv", "", "a.csv is empty"),
-    ("a.csv", "a,b\n1,2\n3\n", "line 3 has 1 columns where the header has 2"),
+    ("a.csv", "a,b\n1,2\n3\n", "line 3 has 1 column where the header has 2"),
     ("a.csv", 'a,b\n1,"x\n2,3\n', "a quote opens after line 1 and never closes"),
     ("a.csv", "a,b\nx,é\n".encode("latin-1"), "line 2 is not UTF-8 .byte 0xe9 at 3"),
-    ("a.csv", "a,b\n1,2\n".encode("utf-16"), "is UTF-16"),
-    ("a.csv", "a\n1\n2\n".encode("utf-16"), "is UTF-16"),
     ("a.csv", "a;b\n1;2\n".encode("utf-16-be"), "is UTF-16"),
-    ("a.csv", "a,b\n1,2\n".encode("utf-32"), "is UTF-32"),
     ("a.csv", "größe,b\n1,2\n".encode("latin-1"), "line 1 is not UTF-8"),
     ("a.csv", "a,a\n1,2\n", "more than one column called 'a'"),
     ("a.jsonl", '{"a": 1}\n\n{"a": 1,}\n', "line 3 is not JSON: .*column 9"),

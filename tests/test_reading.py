@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import subprocess
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,11 @@ ODD: dict[str, bytes] = {
     "ragged.csv": b"text,n\na,1\nb\n",
     "latin.csv": "text,n\nx,é\n".encode("latin-1"),
     "wide.csv": "text,n\nx,1\n".encode("utf-16"),
+    "wide.jsonl": '{"text": "ä"}\n'.encode("utf-16"),
+    "wide.csv.gz": gzip.compress("text;n\nä, b;1\n".encode("utf-16"), mtime=0),
+    "in.json": b'{"version": 1, "data": [{"text": "a"}, {"text": "b"}]}',
+    "pandas.json": b'{"text": {"0": "a", "1": "b"}, "n": {"0": 1, "1": 2}}',
+    "chat.json": b'{"messages": [{"role": "user", "content": "a"}]}',
     "open.csv": b'text,n\n1,"x\n2,3\n',
     "broken.jsonl": b'{"text": "a"}\n\n{"text": "b",}\n',
     "list.jsonl": b'{"text": "a"}\n[2]\n',
@@ -76,6 +84,131 @@ def test_an_odd_file_is_the_same_to_the_laptop_and_to_what_trains(
         words = pa.array(["a", "b", "a"]).dictionary_encode()
         pq.write_table(pa.table({"text": words, "n": [1, None, 3]}), path)
     assert on_laptop(path) == on_machine(path)
+
+
+BOOK = Path(__file__).parent / "golden" / "book.xlsx"
+"""Written by XlsxWriter: a blank row, dates, formulas, bold letters, more sheets, one hidden."""
+
+
+def test_a_workbook_is_read_as_it_shows() -> None:
+    rows = [
+        ("hello\nworld é 你 <b>&", 1, "2024-05-01", "TRUE", 0.5, "007"),
+        ("a, b", 2, "2024-05-01 13:30:00", "FALSE", 2.0, "8"),
+        ("  spaced  ", 3, "13:30:00", None, 1e20, None),
+    ]
+    names = ("text", "n", "when", "ok", "ratio", "id")
+    lines = [dict(zip(names, row, strict=True)) for row in rows]
+    numbered = list(zip((2, 4, 5), lines, strict=True))
+    assert on_laptop(BOOK) == (names, numbered, 3) == on_machine(BOOK)
+    assert find(Data(data_path=str(BOOK)), None).notes == ("sheet 'Chats'; also there: Notes",)
+
+
+def book(sheet: str | None = None, without: str = "") -> bytes:
+    """Return the workbook with other XML in its first sheet, or without a part."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(BOOK) as old, zipfile.ZipFile(made, "w") as new:
+        for name in old.namelist():
+            if name != without:
+                first = name == "xl/worksheets/sheet1.xml"
+                new.writestr(name, sheet if sheet and first else old.read(name))
+    return made.getvalue()
+
+
+ENTITIES = '<!DOCTYPE x [<!ENTITY a "aaaa">]><worksheet>&a;</worksheet>'
+ROWS = b'{"text": "a"}\n{"text": "b"}\n'
+OFFICE = "soffice --headless --convert-to xlsx"
+WRONG: dict[str, tuple[bytes, str]] = {
+    "book.csv": (book(), "book.csv is an Excel workbook. mv book.csv book.xlsx"),
+    "zip.jsonl": (b"PK\x03\x04..", "zip.jsonl is a zip. mv zip.jsonl zip.zip"),
+    "rows.csv": (ROWS, "rows.csv is JSON lines. mv rows.csv rows.jsonl"),
+    "rows.parquet": (ROWS, "rows.parquet is JSON lines. mv rows.parquet rows.jsonl"),
+    "list.jsonl": (b'[\n{"text": "a"}]', "list.jsonl is one JSON array. mv list.jsonl list.json"),
+    "a b.jsonl": (b"text,n\na,1\n", "a b.jsonl is CSV. mv 'a b.jsonl' 'a b.csv'"),
+    "table.xlsx": (b"text,n\na,1\n", "table.xlsx is CSV. mv table.xlsx table.csv"),
+    "columns.csv": (b"PAR1....", "columns.csv is Parquet. mv columns.csv columns.parquet"),
+    "packed.csv": (
+        gzip.compress(b"text\na\n"),
+        "compressed with gzip. mv packed.csv packed.csv.gz",
+    ),
+    "old.csv": (
+        b"\xd0\xcf\x11\xe0",
+        "mv old.csv old.xls && soffice --headless --convert-to xlsx old.xls",
+    ),
+    "old.xls": (b"\xd0\xcf\x11\xe0", "soffice --headless --convert-to xlsx old.xls"),
+    "rows.jsonl.bz2": (b"BZh9", "bunzip2 -k rows.jsonl.bz2"),
+    "rows.tar.gz": (gzip.compress(b"x"), "tar xf rows.tar.gz"),
+    "page.csv": (b"<!DOCTYPE html>\n<html>", "page.csv is a web page"),
+    "pointer.csv": (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    "paper.csv": (b"%PDF-1.4", "paper.csv is a PDF. "),
+    "latin.csv": (
+        "text\né\n".encode("latin-1"),
+        "iconv -f CP1252 -t UTF-8 latin.csv > latin-utf8.csv",
+    ),
+    "wide.csv": (
+        "text\na\n".encode("utf-16-le"),
+        "iconv -f UTF-16LE -t UTF-8 wide.csv > wide-utf8.csv",
+    ),
+    "cut.csv": ("text\na\n".encode("utf-16")[:-1], "cut.csv is UTF-16, and broken or cut short."),
+    "zero.csv": (b"text\na\0b\n" + b"a\n" * 9, "zero.csv line 2 holds a zero byte"),
+    "blank.csv": (b"\n\n", "blank.csv has no rows."),
+    "none.csv.gz": (gzip.compress(b""), "none.csv.gz is empty."),
+    "lines.jsonl": (
+        b'{"text": "a"}\n' + b'{"text": oops\n' * 6 + b'[1]\n{"text": ["x"]}\n',
+        "lines.jsonl: 8 lines cannot be read.\nline 2 is not JSON: Expecting value at column 10.\n",
+    ),
+    "items.json": (
+        b'[{"text": "a"}, 3, {"text": ["x"]}]',
+        "item 3: text is a list here and text before.",
+    ),
+    "ragged.csv": (
+        b"text,n\na,1\nb\nc,2,3\n",
+        "ragged.csv: 2 lines cannot be read.\nline 3 has 1 column where the header has 2.\n",
+    ),
+    "entities.xlsx": (book(ENTITIES), "declares entities"),
+    "broken.xlsx": (book("<worksheet><row>"), "is no Excel workbook, or a broken one"),
+    "far.xlsx": (book('<s><row r="1"><c r="ZZZZ1"><v>1</v></c></row></s>'), "a cell at ZZZZ1"),
+    "text.xlsx": (book(without="xl/sharedStrings.xml"), "or a broken one"),
+    "formula.xlsx": (
+        book('<s><row r="1"><c r="B1"><f>1+1</f><v></v></c></row></s>'),
+        "B1 is a formula that was never computed. Open it",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_file_that_cannot_be_read_says_what_it_is_and_what_helps(
+    tmp_path: Path, name: str
+) -> None:
+    data, words = WRONG[name]
+    path = tmp_path / name
+    path.write_bytes(data)
+    said = on_laptop(path)
+    assert isinstance(said, str) and words in said
+    assert on_machine(path) == said
+
+
+def test_iconv_makes_of_it_what_can_be_read(tmp_path: Path) -> None:
+    """The command is one that works."""
+    (tmp_path / "l a.csv").write_bytes("text\né\n".encode("cp1252"))
+    said = on_laptop(tmp_path / "l a.csv")
+    assert isinstance(said, str)
+    command = "iconv" + said.partition("iconv")[2]
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    assert on_laptop(tmp_path / "l a-utf8.csv") == (("text",), [(2, {"text": "é"})], 1)
+
+
+@pytest.mark.parametrize("name", ["data.json", "train.xlsx", "rows.csv.gz"])
+def test_a_zip_of_one_file_is_that_file(tmp_path: Path, name: str) -> None:
+    content = {
+        "data.json": b'[{"text": "a"}]',
+        "train.xlsx": BOOK.read_bytes(),
+        "rows.csv.gz": gzip.compress(b"text\na\n"),
+    }[name]
+    (tmp_path / name).write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr(name, content)
+        archive.writestr("__MACOSX/._" + name, b"x")
+    assert on_laptop(tmp_path / "all.zip") == on_laptop(tmp_path / name)
 
 
 def test_several_files_of_a_split_are_one_table_with_all_their_columns(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ class Data(Params):
     """Data."""
 
     data_path: Annotated[str, Flag("--data", "--dataset", "-d")]
-    """CSV, JSONL or Parquet file, a folder with train.csv, .jsonl or .parquet, or a Hub dataset."""
+    """CSV, JSON, JSONL, Parquet or Excel file, a folder or zip of such, or a Hub dataset."""
 
     train_split: str = "train"
     """Split to train on."""

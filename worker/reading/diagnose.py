@@ -9,7 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -22,11 +24,11 @@ LARGEST_ARRAY = 512 << 20
 
 TO_UTF8 = "Save it as UTF-8."
 
-_WIDE = {
-    "UTF-32": (b"\xff\xfe\0\0", b"\0\0\xfe\xff"),
-    "UTF-16": (b"\xff\xfe", b"\xfe\xff"),
-}
-"""What such files begin with; the longer first."""
+SHOWN = 5
+"""Broken lines of a file that are named before it is said how many more there are."""
+
+_WRAPPERS = ("data", "rows", "examples", "items", "records")
+"""Usual names of the list in a file that is one JSON object around it."""
 
 LARGEST_FIELD = 1 << 28
 """Characters of one CSV field; more is a quote that never closes."""
@@ -55,24 +57,38 @@ def json_lines(file: DataFile) -> Iterator[tuple[int, bytes]]:
 
 
 def csv_fault(file: DataFile, delimiter: str) -> BadData | None:
-    """Return what makes a CSV unreadable, with its line; none if nothing is found."""
+    """Return what makes a CSV unreadable, with its lines; none if nothing is found."""
     last, width = 1, 0
+    ragged: list[str] = []
     try:
         for line, columns in csv_rows(file, delimiter, strict=False):
             width = width or columns
             if columns != width:
-                return BadData(
-                    f"{file.name} line {line} has {columns} columns where the header has {width}.",
-                    fix="Put quotes around fields that hold the delimiter or a line break.",
+                plural = "s" * (columns != 1)
+                ragged.append(
+                    f"line {line} has {columns} column{plural} where the header has {width}."
                 )
             last = line
-        return unclosed_quote(file, delimiter)
+        if fault := unclosed_quote(file, delimiter):
+            return fault
+        fix = "Put quotes around fields that hold the delimiter or a line break."
+        return _faults(file, ragged, fix) if ragged else None
     except UnicodeDecodeError:
         return encoding_fault(file)
     except csv.Error as error:
         return unclosed_quote(file, delimiter) or BadData(
             f"{file.name} is broken after line {last}: {error}."
         )
+
+
+def _faults(file: DataFile, found: list[str], fix: str = "", what: str = "lines") -> BadData:
+    """Return what is wrong with the lines of a file: of one in a line, of more in a list."""
+    if len(found) == 1:
+        return BadData(f"{file.name} {found[0]}", fix=fix)
+    lines = [f"{file.name}: {len(found):,} {what} cannot be read.", *found[:SHOWN]]
+    if more := len(found[SHOWN:]):
+        lines.append(f"and {more:,} more")
+    return BadData("\n".join(lines), fix=fix)
 
 
 def unclosed_quote(file: DataFile, delimiter: str) -> BadData | None:
@@ -88,9 +104,12 @@ def unclosed_quote(file: DataFile, delimiter: str) -> BadData | None:
 
 
 def encoding_fault(file: DataFile) -> BadData | None:
-    """Return the first line that is not UTF-8; none if all of them are."""
-    if fault := wide_characters(file):
-        return fault
+    """Return the first line that is not UTF-8, with what makes it so; none if all of them are."""
+    try:
+        if fault := wide_characters(file):
+            return fault
+    except UnicodeDecodeError:
+        return BadData(f"{file.name} is UTF-16, and broken or cut short.", fix=TO_UTF8)
     with file.open() as stream:
         for number, line in enumerate(io.BufferedReader(stream), 1):
             try:
@@ -99,77 +118,141 @@ def encoding_fault(file: DataFile) -> BadData | None:
                 return BadData(
                     f"{file.name} line {number} is not UTF-8 "
                     f"(byte 0x{line[error.start]:02x} at {error.start + 1}).",
-                    fix=TO_UTF8,
+                    fix=_to_utf8(file, "CP1252") if _is_western(line) else TO_UTF8,
                 )
     return None
 
 
+def _is_western(line: bytes) -> bool:
+    """Whether a line can be text of Windows in western Europe or America, no controls in it."""
+    try:
+        return line.strip().decode("cp1252").isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
+def _to_utf8(file: DataFile, encoding: str) -> str:
+    """Return the command that writes a file anew, in UTF-8."""
+    if file.name.endswith(".gz"):
+        return TO_UTF8
+    path = PurePosixPath(file.name)
+    old, new = shlex.quote(file.name), shlex.quote(f"{path.stem}-utf8{path.suffix}")
+    return f"iconv -f {encoding} -t UTF-8 {old} > {new}"
+
+
 def wide_characters(file: DataFile) -> BadData | None:
-    """Return that a file has several bytes for every letter, as Windows saves "Unicode" text."""
+    """Return that a file has several bytes for every letter and no mark at its beginning.
+
+    Or zero bytes, which text has not.
+    """
     with file.open() as stream:
         head = stream.read(4096)
-    marked = [name for name, mark in _WIDE.items() if head.startswith(mark)]
-    if marked or b"\0" in head:  # no text of UTF-8 has a zero in it
-        return BadData(f"{file.name} is {marked[0] if marked else 'UTF-16'}.", fix=TO_UTF8)
-    return None
+    if b"\0" not in head:  # no text of UTF-8 has a zero in it
+        return None
+    if head.count(b"\0") < len(head) / 4:
+        line = head[: head.index(b"\0")].count(b"\n") + 1
+        old, new = shlex.quote(file.name), shlex.quote(f"clean-{PurePosixPath(file.name).name}")
+        fix = f"tr -d '\\000' < {old} > {new}"
+        return BadData(f"{file.name} line {line} holds a zero byte, which no text has.", fix=fix)
+    order = "BE" if head.index(b"\0") % 2 == 0 else "LE"
+    return BadData(f"{file.name} is UTF-16.", fix=_to_utf8(file, f"UTF-16{order}"))
 
 
 def json_fault(file: DataFile) -> pa.Schema:
     """Return the types that all lines of a JSONL file share; raises `BadData` if none do."""
     types: pa.DataType = pa.struct([])
+    wrong: list[str] = []
     for number, line in json_lines(file):
-        row = _parsed(file, number, line)
-        if not isinstance(row, dict):
-            raise BadData(
-                f"{file.name} line {number} is {_article(_type(row))}, not an object "
-                'as in {"text": "…"}.'
-            )
         try:
-            types = _merged(types, _type(row))
-        except _Mixed as mixed:
-            raise BadData(f"{file.name} line {number}: {mixed}") from None
+            types = _merged(types, _row_type(_parsed(file, number, line)))
+        except _Fault as fault:
+            wrong.append(f"line {number}{fault}")
+    if wrong:
+        raise _faults(file, wrong)
     if not types.num_fields:
         raise BadData(f"{file.name} has no rows.")
     return pa.schema(list(types))
 
 
+def is_one_object(file: DataFile) -> bool:
+    """Whether a file is one JSON object that holds its rows, and not an object a line."""
+    lines = json_lines(file)
+    first = next(lines, (0, b""))[1]
+    try:
+        found = json.loads(first)
+    except ValueError:  # one that goes on in the next lines, or nothing that can be read
+        return first.startswith(b"{") and first.count(b"{") > first.count(b"}")
+    return next(lines, None) is None and _wrapped(found) is not None
+
+
 def rows_of_array(file: DataFile) -> tuple[list[dict[str, Any]], pa.Schema]:
-    """Return the rows of a file that is one JSON array of objects, and their types."""
+    """Return the rows of a file that is one JSON array of objects, and their types.
+
+    Or one object around that array, or columns as pandas writes them.
+    """
     if file.size > LARGEST_ARRAY:
         raise BadData(
             f"{file.name} is one JSON array of {file.size / 1e6:,.0f} MB, too large to read whole.",
             fix="Write it as JSONL, one object a line.",
         )
     with file.open() as stream:
-        rows = _parsed(file, 0, stream.read().removeprefix(b"\xef\xbb\xbf"))
+        try:
+            found = _parsed(file, 0, stream.read().removeprefix(b"\xef\xbb\xbf"))
+        except _Fault as fault:
+            raise BadData(f"{file.name}{fault}") from None
+    rows = found if isinstance(found, list) else (_wrapped(found) or [found])
     if not rows:
         raise BadData(f"{file.name} has no rows.")
     types: pa.DataType = pa.struct([])
+    wrong: list[str] = []
     for number, row in enumerate(rows, 1):
-        if not isinstance(row, dict):
-            raise BadData(f"{file.name}: item {number} is {_article(_type(row))}, not an object.")
         try:
-            types = _merged(types, _type(row))
-        except _Mixed as mixed:
-            raise BadData(f"{file.name}: item {number}: {mixed}") from None
+            types = _merged(types, _row_type(row))
+        except _Fault as fault:
+            wrong.append(f"item {number}{fault}")
+    if wrong:
+        raise _faults(file, wrong, what="items")
     return rows, pa.schema(list(types))
 
 
+def _wrapped(found: Any) -> list[dict[str, Any]] | None:
+    """Return the rows an object holds: in a list with a usual name, or as columns of pandas."""
+    if not isinstance(found, dict) or not found:
+        return None
+    lists = [found[name] for name in _WRAPPERS if isinstance(found.get(name), list)]
+    if len(lists) == 1 and lists[0] and all(isinstance(row, dict) for row in lists[0]):
+        return list(lists[0])
+    columns = list(found.values())
+    if all(isinstance(c, dict) and c.keys() == columns[0].keys() for c in columns):
+        places = list(columns[0])
+        if places and all(place.isdigit() for place in places):
+            return [{name: found[name][place] for name in found} for place in places]
+    return None
+
+
+def _row_type(row: Any) -> pa.DataType:
+    if not isinstance(row, dict):
+        raise _Fault(f' is {_article(_type(row))}, not an object as in {{"text": "…"}}.')
+    return _type(row)
+
+
 def _parsed(file: DataFile, number: int, line: bytes) -> Any:
-    where = f"line {number}"
+    """Return the value on a line, or with `number` 0 in a whole file."""
     try:
         return json.loads(line.decode())
     except json.JSONDecodeError as error:
         at = f"column {error.colno}" if number else f"line {error.lineno}, column {error.colno}"
-        where = f"{file.name} {where}" if number else file.name
-        raise BadData(f"{where} is not JSON: {error.msg} at {at}.") from None
+        raise _Fault(f" is not JSON: {error.msg} at {at}.") from None
+    except RecursionError:
+        raise _Fault(" nests too deep.") from None
     except UnicodeDecodeError as error:
         fault = encoding_fault(file)
         raise fault or BadData(f"{file.name} is not UTF-8: {error}.") from None
 
 
-class _Mixed(Exception):
-    """Two rows hold what no column can: `text` here, a list there."""
+class _Fault(Exception):
+    """What is wrong with a line, said behind its number: it is no JSON, or text where others are
+    lists."""
 
 
 _SAYS = {"string": "text", "int64": "a number", "double": "a number", "bool": "true or false"}
@@ -182,7 +265,7 @@ def _article(kind: pa.DataType) -> str:
 
 
 def _type(value: Any, path: str = "") -> pa.DataType:
-    """Return the Arrow type of a JSON value; raises `_Mixed` where a list holds two kinds."""
+    """Return the Arrow type of a JSON value; raises `_Fault` where a list holds two kinds."""
     if isinstance(value, dict):
         return pa.struct([(key, _type(v, f"{path}.{key}")) for key, v in value.items()])
     if isinstance(value, list):
@@ -209,7 +292,7 @@ def _merged(a: pa.DataType, b: pa.DataType, path: str = "") -> pa.DataType:
     if {str(a), str(b)} == {"int64", "double"}:
         return pa.float64()
     name = path.removeprefix(".") or "the row"
-    raise _Mixed(f"{name} is {_article(b)} here and {_article(a)} before.")
+    raise _Fault(f": {name} is {_article(b)} here and {_article(a)} before.")
 
 
 def _merged_fields(a: pa.DataType, b: pa.DataType, path: str) -> pa.DataType:

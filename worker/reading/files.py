@@ -25,8 +25,19 @@ SUFFIXES = {
     ".ndjson": "jsonl",
     ".json": "json",
     ".parquet": "parquet",
+    ".xlsx": "xlsx",
 }
-"""What can be read, by the end of its name; `.gz` may follow all but Parquet."""
+"""What can be read, by the end of its name; `.gz` may follow where it is text."""
+
+TEXT = frozenset({"csv", "jsonl", "json"})
+
+_WIDE = {
+    b"\xff\xfe\0\0": "utf-32",
+    b"\0\0\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
+"""How text begins that has several bytes for every letter; the longer first."""
 
 SPLIT_WORDS = {
     "train": {"train", "training"},
@@ -53,11 +64,30 @@ class DataFile:
 
     @property
     def format(self) -> str | None:
-        """`csv`, `jsonl`, `json` or `parquet`; none for anything else."""
+        """`csv`, `jsonl`, `json`, `parquet` or `xlsx`; none for anything else."""
         return SUFFIXES.get(PurePosixPath(self.name.lower().removesuffix(".gz")).suffix)
 
     def open(self) -> pa.NativeFile:
-        """Return its bytes from the start, decompressed. Raises `BadData` if that is refused."""
+        """Return its bytes from the start: decompressed, and text that says it is UTF-16 as UTF-8.
+
+        Raises `BadData` if that is refused.
+        """
+        stream = self._opened()
+        if self.format not in TEXT:
+            return stream
+        try:
+            head = stream.read(4)
+        except OSError:  # whoever reads on will be told
+            head = b""
+        if stream.seekable():
+            stream.seek(0)
+        else:
+            stream.close()
+            stream = self._opened()
+        wide = next((codec for mark, codec in _WIDE.items() if head.startswith(mark)), None)
+        return pa.transcoding_input_stream(stream, wide, "utf-8") if wide else stream
+
+    def _opened(self) -> pa.NativeFile:
         try:
             stored = self.stored()
         except OSError as error:

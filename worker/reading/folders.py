@@ -39,8 +39,10 @@ class Files:
     made the folder would choose which files of this machine are sent away."""
 
     def data(self) -> list[DataFile]:
-        """Return those that hold rows."""
-        return [self.get(name) for name in self.names if is_data(name)]
+        """Return those that hold rows; where nothing else does, the one `.json` there is."""
+        found = [name for name in self.names if is_data(name)]
+        single = [name for name in self.names if name.lower().endswith((".json", ".json.gz"))]
+        return [self.get(name) for name in found or (single if len(single) == 1 else [])]
 
 
 def in_folder(folder: Path) -> Files:

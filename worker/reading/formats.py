@@ -19,16 +19,19 @@ import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
 from worker.errors import BadData
+from worker.reading import excel
 from worker.reading.classes import FEATURES
 from worker.reading.diagnose import (
     TO_UTF8,
     csv_fault,
     encoding_fault,
+    is_one_object,
     json_fault,
     rows_of_array,
     wide_characters,
 )
-from worker.reading.files import DataFile
+from worker.reading.files import TEXT, DataFile
+from worker.reading.kinds import HEAD, helps, misnamed
 
 BLOCK_BYTES = 4 << 20
 """Bytes parsed at once; a row longer than that makes the file start over with larger blocks."""
@@ -62,20 +65,34 @@ class ReadAgain(Exception):
 def open_rows(file: DataFile, options: FileOptions) -> pa.RecordBatchReader:
     """Return the file's schema and batches. Raises `BadData`, `ReadAgain`."""
     openers: dict[str | None, Callable[[DataFile, FileOptions], pa.RecordBatchReader]]
-    openers = {"csv": _csv, "jsonl": _jsonl, "json": _json_array, "parquet": _parquet}
+    openers = {
+        "csv": _csv, "jsonl": _jsonl, "json": _json_array, "parquet": _parquet, "xlsx": _excel
+    }  # fmt: skip
     if file.format not in openers:
         raise BadData(
-            f"{file.name} is in no format that can be read: CSV, JSONL, Parquet, or a zip or "
-            "folder of these."
+            f"{file.name} is in no format that can be read: CSV, JSONL, JSON, Parquet, Excel's "
+            ".xlsx, or a zip or folder of these.",
+            fix=helps(file.name),
         )
     if file.size == 0:
         raise BadData(f"{file.name} is empty.")
     try:
+        if file.format in TEXT:
+            _refuse_misnamed(file)
         return openers[file.format](file, options)
     except (pa.ArrowException, OSError) as error:
         raise _next(file, options, error) from error
     except UnicodeDecodeError as error:  # a column's name
         raise _not_text(file, error) from error
+
+
+def _refuse_misnamed(file: DataFile) -> None:
+    with file.open() as stream:
+        head = stream.read(HEAD)
+    if not head:
+        raise BadData(f"{file.name} is empty.")
+    if fault := misnamed(file.name, str(file.format), head):
+        raise fault
 
 
 def batches(file: DataFile, options: FileOptions) -> Iterator[pa.RecordBatch]:
@@ -169,13 +186,21 @@ def _without_times(found: pa.DataType) -> pa.DataType:
 def _json_array(file: DataFile, options: FileOptions) -> pa.RecordBatchReader:
     with file.open() as stream:
         first = stream.read(HEAD_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-    if first != b"[":
+    if first != b"[" and not is_one_object(file):
         return _jsonl(file, options)
     rows, types = rows_of_array(file)
     return pa.Table.from_pylist(rows, schema=types).to_reader(max_chunksize=1024)
 
 
+def _excel(file: DataFile, _: FileOptions) -> pa.RecordBatchReader:
+    return excel.sheet(file).table.to_reader(max_chunksize=ROWS)
+
+
 def _parquet(file: DataFile, _: FileOptions) -> pa.RecordBatchReader:
+    with file.open() as stream:
+        fault = misnamed(file.name, "parquet", stream.read(HEAD))
+    if fault:
+        raise fault
     source = pq.ParquetFile(file.open())
     rows = _rows_a_batch(source.metadata)
     found = source.schema_arrow
@@ -234,9 +259,9 @@ def _csv_next(file: DataFile, options: FileOptions, error: Exception) -> Excepti
         wider = pa.float64() if pa.types.is_integer(fields.field(at).type) else pa.string()
         types = fields.set(at, pa.field(fields.field(at).name, wider))
         return ReadAgain(file, replace(options, types=types))
-    return csv_fault(file, delimiter_of(file)) or BadData(
-        f"{file.name} cannot be read as CSV: {_words(error)}."
-    )
+    empty = "Empty CSV" in str(error)
+    said = "has no rows" if empty else f"cannot be read as CSV: {_words(error)}"
+    return csv_fault(file, delimiter_of(file)) or BadData(f"{file.name} {said}.")
 
 
 def _words(error: Exception) -> str:

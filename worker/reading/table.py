@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from worker.errors import BadData
+from worker.reading import excel
 from worker.reading.classes import Classes, of_schema
 from worker.reading.diagnose import csv_rows, encoding_fault, json_lines, unclosed_quote
-from worker.reading.files import DataFile
+from worker.reading.files import TEXT, DataFile
 from worker.reading.formats import FileOptions, ReadAgain, batches, delimiter_of, open_rows
 
 T = TypeVar("T")
@@ -191,8 +192,10 @@ class FileTable(Table):
 
     def numbers(self) -> Iterator[int]:
         file = self.files[0]
-        if len(self.files) > 1 or file.format not in {"csv", "jsonl"}:
+        if len(self.files) > 1 or file.format not in {"csv", "jsonl", "xlsx"}:
             return count(1)
+        if file.format == "xlsx":
+            return iter(excel.sheet(file).numbers)
         if file.format == "jsonl":
             return (line for line, _ in json_lines(file))
         return (line for line, _ in islice(csv_rows(file, delimiter_of(file)), 1, None))
@@ -213,7 +216,7 @@ def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 def _check_text(file: DataFile, batch: pa.RecordBatch) -> None:
     """Refuse text that is not UTF-8, which the JSON reader lets pass."""
-    if file.format == "parquet":
+    if file.format not in TEXT:
         return
     try:
         batch.validate(full=True)

@@ -16,8 +16,10 @@ from worker import tasks
 from worker.common import Data
 from worker.errors import BadConfig, BadData
 from worker.nearest import nearest
-from worker.reading.files import by_split, on_disk
+from worker.reading import excel
+from worker.reading.files import DataFile, by_split, on_disk
 from worker.reading.folders import Files, in_folder, in_zip
+from worker.shorten import shortened, some
 
 
 def is_local(data_path: str) -> bool:
@@ -50,7 +52,15 @@ def find_local(params: Data, media: tuple[str, ...] = ()) -> DataSource:
     _refuse_names_of_splits(path, params)
     if found := find_listed(path, params, media):
         return found
-    return source_of(path.name, {params.train_split: [on_disk(path)]}, params)
+    file = on_disk(path)
+    return source_of(path.name, {params.train_split: [file]}, params, notes=_sheets(file))
+
+
+def _sheets(file: DataFile) -> tuple[str, ...]:
+    """Return what is to be said of the sheets of a workbook that has several."""
+    if file.format != "xlsx" or not (found := excel.sheet(file)).others:
+        return ()
+    return (f"sheet {shortened(found.name)!r}; also there: {some(found.others)}",)
 
 
 def _in_files(
