@@ -284,8 +284,11 @@ class Backend(ABC, Generic[RequestT]):
         except JobGone:
             return Status(alive=False, costing=False, stage="gone")
 
-    def page(self, handle: Handle, url: str) -> str:
-        """Return `url`, a job's page, with whatever its owner's browser needs to be let in."""
+    def page(self, handle: Handle, url: str) -> str | None:
+        """Return `url`, a job's page, with whatever its owner's browser needs to be let in.
+
+        None where that is lost: nobody would be let in.
+        """
         return url
 
     def build_logs(self, handle: Handle) -> Iterator[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.base import Backend, LaunchRequest, OnProgress
+from backends.errors import PlanRefused
 from orchestrator.data import package as shipping
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.submit import Order
@@ -67,32 +68,11 @@ class Packed:
 
     def order(self, data: DataRef | None = None) -> Order:
         """Return the job as an order; without `data` as it will be once that has been sent."""
-        asked, report = self.asked, self.report
-        if asked.backend.sees_my_files:
+        if self.asked.backend.sees_my_files:
             planned = shipping.planned_folder(self.package, home() / "data")
         else:
-            planned = shipping.planned_ref(self.package, report.owner)
-        return Order(
-            task=asked.task.name,
-            params=asked.params.model_dump(mode="json"),
-            project=asked.project,
-            owner=report.owner,
-            model=report.model,
-            data=data or planned,
-            planned_data=planned,
-            push=report.push,
-            machine=Machine(
-                backend=asked.backend.name,
-                flavor=report.flavor.name,
-                accelerators=report.flavor.accelerators if asked.task.uses_accelerators else 0,
-                usd_per_hour=report.flavor.usd_per_hour,
-                options=asked.options.model_dump(mode="json"),
-            ),
-            limits=asked.job.limits(),
-            output=asked.output,
-            overwrite_output=asked.job.overwrite and asked.output is not None,
-            extras=extras_of(asked.task, asked.params),
-        )
+            planned = shipping.planned_ref(self.package, self.report.owner)
+        return order_of(self.asked, self.report, planned, data or planned)
 
     def request(self) -> LaunchRequest:
         """Return what would be sent, for a job that has no id yet. Raises `PlanRefused`."""
@@ -105,6 +85,45 @@ class Packed:
             return shipping.local_ref(self.package, home() / "data")
         owner = str(self.report.owner)
         return shipping.upload(self.package, hub(client.token), owner, on_progress, client.clock)
+
+
+def order_of(asked: Asked, report: CheckReport, planned: DataRef, data: DataRef) -> Order:
+    """Return a checked job as an order; `planned` is where its data were to go, `data` where they
+    are."""
+    return Order(
+        task=asked.task.name,
+        params=asked.params.model_dump(mode="json"),
+        project=asked.project,
+        owner=report.owner,
+        model=report.model,
+        data=data,
+        planned_data=planned,
+        push=report.push,
+        machine=Machine(
+            backend=asked.backend.name,
+            flavor=report.flavor.name,
+            accelerators=report.flavor.accelerators if asked.task.uses_accelerators else 0,
+            usd_per_hour=report.flavor.usd_per_hour,
+            options=asked.options.model_dump(mode="json"),
+        ),
+        limits=asked.job.limits(),
+        output=asked.output,
+        overwrite_output=asked.job.overwrite and asked.output is not None,
+        extras=extras_of(asked.task, asked.params),
+    )
+
+
+def refusals(asked: Asked, report: CheckReport) -> list[Finding]:
+    """Return what the backend says that it cannot do of a checked job, its data not yet packed."""
+    if asked.backend.sees_my_files:
+        data = DataRef(folder=str(home() / "data"))
+    else:
+        data = DataRef(repo_id=f"{report.owner or 'you'}/data")
+    try:
+        asked.backend.plan(order_of(asked, report, data, data).spec("xxxxxx"))
+    except PlanRefused as error:
+        return [Finding("error", "backend", error.message, error.fix)]
+    return []
 
 
 @contextmanager

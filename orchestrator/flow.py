@@ -15,7 +15,7 @@ from typing import Any
 import backends
 from backends.base import OnProgress, silent
 from orchestrator import preflight
-from orchestrator.asked import Asked, Packed, packed
+from orchestrator.asked import Asked, Packed, packed, refusals
 from orchestrator.jobs import again
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
@@ -123,6 +123,8 @@ def check(
     )
     report = preflight.check(request, hub(client.token), asked.backend, client.clock, tell=on_step)
     report = replace(report, findings=(*asked.notes, *report.findings))
+    if report.ok and (refused := refusals(asked, report)):
+        report = report.with_errors(refused)
     if report.held and again.maker(client, report.makers) is None:
         report = report.refused()
     return Checked(asked, report) if report.ok else Refused(report, report.findings)

@@ -81,16 +81,20 @@ def test_a_job_says_how_it_is(home: Path) -> None:
     assert CANARY not in repr(job) + repr(vars(job))
 
 
+ANY: Any = hubtrain
+"""The API as programs without types see it."""
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: hubtrain.job(5), "the job is to be like 'k4x7qp', and not 5 (int)."),
-        (lambda: hubtrain.job(""), "say which job"),
-        (lambda: hubtrain.jobs(token=3), "token is to be like 'hf_…', and not 3 (int)."),
-        (lambda: hubtrain.check(3), "the task is to be like 'llm-sft', and not 3 (int)."),
-        (lambda: hubtrain.train("llm", config=3.5), "config is to be like 'job.yml', and not 3.5"),
-        (lambda: hubtrain.check("llm", model=7, data_path=[]), "model '7': must be text"),
-        (lambda: running().wait("soon"), "timeout is to be like 600.0, in seconds, and not 'soon'"),
+        (lambda: ANY.job(5), "the job is to be like 'k4x7qp', and not 5 (int)."),
+        (lambda: ANY.job(""), "say which job"),
+        (lambda: ANY.jobs(token=3), "token is to be like 'hf_…', and not 3 (int)."),
+        (lambda: ANY.check(3), "the task is to be like 'llm-sft', and not 3 (int)."),
+        (lambda: ANY.train("llm", config=3.5), "config is to be like 'job.yml', and not 3.5"),
+        (lambda: ANY.check("llm", model=7, data_path=[]), "model '7': must be text"),
+        (lambda: ANY.Job.wait(running(), "soon"), "like 600.0, in seconds, and not 'soon'"),
     ],
 )
 def test_arguments_of_another_type_are_named(home: Path, call: Any, words: str) -> None:

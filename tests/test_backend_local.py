@@ -63,6 +63,21 @@ def test_a_reused_process_id_does_not_make_a_dead_job_alive(
     bench.backend.remove(handle)
 
 
+def test_without_its_key_a_page_has_no_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path))
+    bench = LocalBench(Local())
+    request, handle = bench.launch(bench.job(params={"lines": 0, "die": True}))
+    url = "http://127.0.0.1:1"
+    assert str(bench.backend.page(handle, url)).startswith(f"{url}?key=")
+    (request.folder.path / "page.key").unlink()
+    assert bench.backend.page(handle, url) is None, "nobody would be let in"
+    until(lambda: not bench.backend.status(handle).alive)
+    bench.backend.remove(handle)
+    assert bench.backend.page(handle, url) is None
+
+
 def test_a_handle_leads_out_of_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path / "home"))
     (tmp_path / "home" / "runs").mkdir(parents=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,15 @@ def test_a_loss_that_is_no_number_breaks_no_card(tmp_path: Path) -> None:
     events = [Metric(step=1, values={"loss": float("nan"), "lr": 1e-4})]
     write(account(*events), tmp_path)
     assert "loss" not in manifest(account(*events))["metrics"]
+
+
+def test_the_curve_of_a_classifier_has_its_accuracy() -> None:
+    told = account(Metric(step=3, values={"valid_loss": 0.5, "valid_accuracy": 0.75}))
+    spec = told.spec.model_copy(update={"task": "image_classification", "params": {}})
+    classifier = replace(told, spec=spec)
+    row = {"step": 3.0, "valid_loss": 0.5, "valid_accuracy": 0.75}
+    assert manifest(classifier)["curve"] == [row]
+    assert "| step | valid loss | valid accuracy |" in card(classifier, adapter=False)
 
 
 def test_a_long_curve_keeps_its_ends_and_its_validation() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from worker.common import Data, EarlyStopping, TransformersSettings
 from worker.contract import SAVED, Checkpoint, DataRef, Event, Metric, ModelRef, Phase, Progress
-from worker.task import Run
+from worker.task import Measure, Run
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarning")]
 
@@ -52,6 +52,7 @@ def trained(
     folder: Path,
     valid: list[dict[str, Any]],
     last: Path | None = None,
+    headline: Measure = Measure("valid_loss"),  # noqa: B008 (frozen)
     **settings: Any,
 ) -> tuple[Path, list[Event], Any]:
     """Train as a task does it, with nothing but the engine; return what came of it."""
@@ -71,6 +72,7 @@ def trained(
         work=folder / "work",
         emit=events.append,
         last_checkpoint=last,
+        headline=headline,
     )
     begin(params)
     names = dict(enumerate(LABELS))
@@ -149,6 +151,21 @@ def test_a_training_that_gets_no_better_ends_early_with_its_best_model(
     assert all(ours[name].equal(kept[name]) for name in kept)
 
 
+def test_the_best_model_is_told_by_the_measure_that_the_task_names_first(
+    model: Path, tmp_path: Path
+) -> None:
+    how: dict[str, Any] = {"epochs": 8, "early_stopping_patience": 3, "gradient_accumulation": 1}
+    for headline in (Measure("valid_f1/a class", "higher"), Measure("rewards/margins", "higher")):
+        folder = tmp_path / headline.name.replace("/", "_")
+        _, events, trainer = trained(model, folder, pictures(6), None, headline, **how)
+        told = [e for e in events if isinstance(e, Metric) and "valid_loss" in e.values]
+        if headline.name.startswith("valid_"):  # which is the same each time
+            assert len(told) == 1 + 3 and trainer.state.best_global_step == told[0].step
+        else:
+            best = min(told, key=lambda e: e.values["valid_loss"])
+            assert trainer.state.best_global_step == best.step
+
+
 def test_a_model_with_names_older_than_the_library_resumes_with_its_weights(
     model: Path, tmp_path: Path
 ) -> None:
@@ -179,11 +196,13 @@ def test_names_of_measurements() -> None:
 
     noise = {"train_runtime": 1.0, "eval_samples_per_second": 2.0, "epoch": 1.0, "total_flos": 1e9}
     noise |= {"eval_runtime": 1.0, "step_time": 1.0, "num_tokens": 7, "train_loss": 0.1}
+    noise |= {"train_tokens_per_second": 9.0, "eval_model_preparation_time": 0.1}
     kept = {"loss": 0.5, "learning_rate": 1e-5, "eval_f1": 0.5, "rewards/chosen": -1.0, "kl": 2}
-    told = measurements({**noise, **kept, "note": "text", "flag": True, "eval_x y": 1.0})
+    own = {"eval_runtime_error": 0.2, "eval_memory_recall": 0.9}
+    told = measurements({**noise, **kept, "note": "text", "flag": True, "eval_x y": 1.0, **own})
     assert told == {
         **{"loss": 0.5, "lr": 1e-5, "valid_f1": 0.5, "rewards/chosen": -1.0, "kl": 2.0},
-        "valid_x_y": 1.0,
+        **{"valid_x_y": 1.0, "valid_runtime_error": 0.2, "valid_memory_recall": 0.9},
     }
     Metric(step=1, values=told)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from worker.output import MARKER_FILE, contents, put, settle
+from worker.tasks import is_model_file
 
 
 def model(folder: Path, *names: str, text: str = "new") -> Path:
@@ -58,6 +59,12 @@ def test_what_is_overwritten_of_somebody_else_is_moved_aside_and_misleads_no_loa
         "events.jsonl.before-bbb": "mine",
         "adapter_config.json.before-bbb": "mine",
     }
+
+
+def test_models_of_every_task_are_known_by_their_files() -> None:
+    for name in ("model.safetensors", "pytorch_model.bin", "adapter_config.json", "model.skops"):
+        assert is_model_file(name)
+    assert not is_model_file("README.md") and not is_model_file("notes.txt")
 
 
 def test_a_copy_that_fails_leaves_the_earlier_model_whole(tmp_path: Path) -> None:

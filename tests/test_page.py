@@ -40,7 +40,7 @@ from worker.host.hubdoor import HubDoor
 from worker.host.membership import Membership, Remembered
 from worker.page.chart import Line, chart, thinned
 from worker.page.digest import Digest
-from worker.page.view import View, answer, curves, what_stopping_keeps
+from worker.page.view import View, answer, curves, more_curves, what_stopping_keeps
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 KEY = "open-sesame-7x9"
@@ -484,6 +484,22 @@ def test_curves_show_both_losses_and_survive_nothing_and_nonsense() -> None:
     assert 'class="line0"' in drawn and 'class="line1"' in drawn
     assert "nothing measured yet" in curves(view())
     assert "nothing measured yet" in chart("Loss", [Line("x", [(1.0, float("nan"))])])
+
+
+def test_a_page_draws_what_its_task_names_first_and_the_rest_below() -> None:
+    def metric(step: int) -> Metric:
+        told = {"valid_loss": 1 / step, "valid_accuracy": step / 9, "valid_f1_macro": 0.5}
+        return Metric(step=step, values={**told, "valid_once": 1.0} if step == 1 else told)
+
+    seen = view(*map(metric, range(1, 9)), task="image_classification")
+    first, rest = curves(seen), more_curves(seen)
+    assert first.index(">Loss<") < first.index(">Accuracy<") < first.index(">Learning rate<")
+    assert ">F1 macro<" in rest
+    assert "Accuracy" not in rest and "Once" not in first + rest
+    assert "<dt>Validation accuracy</dt><dd>0.8889</dd>" in answer(seen)
+    assert more_curves(view()) == ""
+    told = Digest(most=100).of([metric(step) for step in range(1, 500)])
+    assert len(told) == 499, "what a validation measured is kept"
 
 
 def test_a_long_curve_is_thinned_and_ends_where_it_ends() -> None:

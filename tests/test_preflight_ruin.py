@@ -11,7 +11,7 @@ import pytest
 from standins.localhub import HubServer
 from standins.preflight import CHATS, Asking, model, only_error, said
 
-from orchestrator.settings.secrets import secrets_of
+from orchestrator.settings.secrets import refuse_written_down, secrets_of
 from worker.errors import BadConfig
 from worker.task import ModelFacts
 from worker.tasks.llm.heads.causal import CAUSAL, TEXT_TOO
@@ -238,3 +238,14 @@ def test_a_gpu_of_this_machine_is_used(
     assert report.ok, report.findings
     assert "of 25.8 GB on local" in said(report, "memory")
     assert report.flavor.accelerators == 1
+
+
+def test_no_option_of_a_backend_may_hold_a_secret() -> None:
+    """Options are written into the job, and with it into its record and its repos."""
+    secret, said = {"HF_TOKEN": "hf_" + "k" * 30}, {"shed_nice": 5, "shed_path": "/data"}
+    refuse_written_down(said, secret, str)
+    for held in (secret["HF_TOKEN"], f"/data?token={secret['HF_TOKEN']}", "hf_" + "z" * 34):
+        with pytest.raises(BadConfig, match="--shed-path holds a secret") as refused:
+            refuse_written_down({**said, "shed_path": held}, secret, lambda name: "--shed-path")
+        assert held not in str(refused.value)
+        assert "Leave it out" in refused.value.fix

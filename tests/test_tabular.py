@@ -11,23 +11,35 @@ import sys
 import threading
 import zipfile
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from standins.laptop import Laptop
 
 import hubtrain
+from backends.errors import PlanRefused
 from backends.image import TORCH_FILE, image_files, torch_in
+from backends.local import Local
+from backends.local.request import LocalRequest
+from orchestrator import flow
+from orchestrator.jobs.client import Client
 from orchestrator.settings.files import read as read_config
+from orchestrator.settings.gather import gather
+from orchestrator.settings.layers import FLAGS
+from orchestrator.terminal import inference
+from orchestrator.terminal.desk import Desk
 from worker import tasks
-from worker.contract import DataRef, Event, Metric, Phase, Progress
-from worker.errors import BadConfig, BadData
+from worker.contract import Checkpoint, DataRef, Event, JobSpec, Metric, Progress
+from worker.errors import BadConfig, BadData, HubtrainError
 from worker.splits import Split
 from worker.task import NO_MODEL, DataReport, Run
+from worker.tasks.tabular.columns import Column
+from worker.tasks.tabular.cost import OPERATIONS, OVERHEAD_SECONDS, operations
 from worker.tasks.tabular.dealing import folds
 from worker.tasks.tabular.estimators import ESTIMATORS, candidates
-from worker.tasks.tabular.params import Question
+from worker.tasks.tabular.params import Question, TabularParams
 
 TASK = tasks.load("tabular")
 MARGIN = 0.2
@@ -211,13 +223,45 @@ def test_every_model_learns_from_gaps_and_categories(tmp_path: Path, model: str)
 
 
 @pytest.mark.slow
-def test_who_stops_a_search_keeps_the_best_so_far(tmp_path: Path) -> None:
-    cells(tmp_path / "cells.csv")
+def test_who_stops_a_search_keeps_the_best_so_far_as_a_checkpoint(tmp_path: Path) -> None:
+    rows = cells(tmp_path / "cells.csv")
     told = trained(tmp_path, threading.Event(), model="decision_tree", num_trials=500)
     assert [e.step for e in told if isinstance(e, Progress)] == [1]
-    assert isinstance(told[-1], Phase) and told[-1].name == "saved"
-    config = json.loads((tmp_path / "out" / "config.json").read_text())["hubtrain"]
+    assert isinstance(told[-1], Checkpoint) and told[-1].step == 1
+    assert not list((tmp_path / "out").iterdir()), "a stopped job does not succeed"
+    config = json.loads((Path(told[-1].where) / "config.json").read_text())["hubtrain"]
     assert (config["trials"], config["classes"]) == (1, ["benign", "malignant"])
+    (said,) = TASK.answer(told[-1].where, Question(rows=json.dumps(rows[0])))
+    assert said["class"] in {"malignant", "benign"}
+
+
+def test_a_search_ends_with_its_time_and_tries_the_first_settings_to_the_end() -> None:
+    from worker.tasks.tabular.training.saved import frame
+    from worker.tasks.tabular.training.search import Search
+
+    seconds = iter(range(0, 10_000, 250))  # of a clock that is looked at
+    events: list[Any] = []
+    run = Run(None, DataRef(), Path(), Path(), events.append)
+    params = TabularParams(data_path="x", model="naive_bayes", num_trials=50, time_limit=1000)
+    features = [Column("a", "number")]
+    labels = ["x", "y"] * 20
+    rows = frame(features, {"a": [float(i % 2) + i / 100 for i in range(40)]})
+    best = Search(params, features, run, clock=lambda: next(seconds)).over(rows, labels)
+    assert best is not None and 1 <= best.trials < 5
+    left = [e.eta_seconds or 0.0 for e in events if isinstance(e, Progress)]
+    assert all(0 <= eta <= 1000 for eta in left) and len(left) == best.trials
+    late = iter([0.0, *[5000.0] * 100])
+    first = Search(params, features, run, clock=lambda: next(late)).over(rows, labels)
+    assert first is not None and first.trials == 1
+
+
+def test_a_table_of_many_classes_takes_longer_where_each_has_a_model_of_its_own() -> None:
+    data = DataReport(rows=1000, units=20_000, classes=2)
+    for name, more in {"xgboost": 5, "svm": 5, "random_forest": 1}.items():
+        params = TabularParams(data_path="x", model=cast(Any, name), num_trials=1)
+        few, many = (operations(params, replace(data, classes=n)) for n in (2, 10))
+        own = OVERHEAD_SECONDS * OPERATIONS * 6  # five folds and the last fit
+        assert (many - own) / (few - own) == pytest.approx(more)
 
 
 @pytest.mark.slow
@@ -276,6 +320,31 @@ def test_hardware_with_a_gpu_is_refused(hub_server: Any, tmp_path: Path) -> None
     assert "tabular trains on the CPU alone" in said.out + said.err
 
 
+class Full(Local):
+    """A machine that has no room for anything."""
+
+    def plan(self, job: JobSpec) -> LocalRequest:
+        """Refuse every job."""
+        raise PlanRefused(f"There is no room for {job.project}.", fix="--backend spaces-cpu")
+
+
+def test_what_the_provider_cannot_do_is_said_before_the_data_are_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_TOKEN", "")
+    write(tmp_path / "x.csv", some())
+    given = {"data_path": str(tmp_path / "x.csv"), "target_columns": "y", "project_name": "full"}
+    client = Client()
+    asked = flow.ask(client, TASK, gather(TASK, None, given, list, source=FLAGS))
+    assert isinstance(flow.check(client, asked), flow.Checked)
+    refused = flow.check(client, replace(asked, backend=Full()))
+    assert isinstance(refused, flow.Refused) and not refused.report.ok
+    (wrong,) = [f for f in refused.new if f.level == "error"]
+    assert (wrong.topic, wrong.text) == ("backend", "There is no room for full.")
+    assert wrong.fix == "--backend spaces-cpu"
+
+
 @pytest.mark.parametrize(
     ("megabytes", "message"),
     [
@@ -316,6 +385,14 @@ def test_who_answers_ends_with_who_asked(tmp_path: Path) -> None:
         with (tmp_path / "config.json").open("w"):  # opens once it is being read
             process.stdin.close()
             assert process.wait(30) == 1
+
+
+def test_an_answer_that_takes_too_long_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config.json")  # to read it takes for ever
+    asked = {"model": str(tmp_path), "rows": '{"a": 1}'}
+    settings = gather(TASK, None, asked, list, source=FLAGS)
+    with pytest.raises(HubtrainError, match=r"no answer in 0\.5 s: stopped"):
+        inference.answer(Desk(as_json=True), TASK, settings, seconds=0.5)
 
 
 def test_a_name_with_a_line_break_makes_no_line_of_its_own(

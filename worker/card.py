@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from worker import tasks
-from worker.contract import Event, JobSpec, Metric, Started, Story, fold
+from worker.contract import VALID, Event, JobSpec, Metric, Started, Story, fold
 from worker.hubclient import endpoint
 from worker.markdown import FILTERS, code, text
 from worker.output import MANIFEST_FILE
@@ -82,24 +82,38 @@ def manifest(account: Account) -> dict[str, Any]:
         "seconds": round(story.seconds(account.now), 1),
         "cost_usd": round(story.cost(spec.machine.usd_per_hour, account.now), 4),
         "metrics": {k: v for k, v in story.metrics.items() if math.isfinite(v)},
-        "curve": curve(story.history, CURVE_POINTS),
+        "curve": curve(story.history, CURVE_POINTS, _telling(spec)),
     }
 
 
-def curve(history: list[Metric], points: int) -> list[dict[str, float]]:
-    """Return loss, validation loss and learning rate by step, thinned to so many points.
+def curve(
+    history: list[Metric], points: int, names: Collection[str] = _CURVES
+) -> list[dict[str, float]]:
+    """Return the measurements of these names by step, thinned to so many points.
 
-    The first and last points stay, and so does every validation loss: there are few of them.
+    The first and last points stay, and so does every validation: there are few of them.
     """
     by_step: dict[int, dict[str, float]] = {}
     for metric in history:
-        kept = {k: v for k, v in metric.values.items() if k in _CURVES and math.isfinite(v)}
+        kept = {k: v for k, v in metric.values.items() if k in names and math.isfinite(v)}
         if kept:
             by_step.setdefault(metric.step, {}).update(kept)
     rows = [{"step": float(step), **values} for step, values in sorted(by_step.items())]
     every = max(1, math.ceil(len(rows) / points))
     last = len(rows) - 1
-    return [r for i, r in enumerate(rows) if i % every == 0 or i == last or "valid_loss" in r]
+    return [
+        row
+        for i, row in enumerate(rows)
+        if i % every == 0 or i == last or any(name.startswith(VALID) for name in row)
+    ]
+
+
+def _telling(spec: JobSpec) -> list[str]:
+    """Return what is drawn: both losses, what the task names first, and the learning rate."""
+    task, params = tasks.asked(spec)
+    first = task.measures(params)[0].name
+    *losses, rate = _CURVES
+    return list(dict.fromkeys((*losses, first, rate)))
 
 
 def card(account: Account, *, adapter: bool) -> str:
@@ -114,8 +128,9 @@ def card(account: Account, *, adapter: bool) -> str:
     spec, story = account.spec, account.story
     task, params = tasks.asked(spec)
     where = (spec.push.repo_id if spec.push else spec.output) or spec.project
-    rows = curve(story.history, CARD_POINTS)[-4 * CARD_POINTS :]
-    names = [n for n in _CURVES if any(n in row for row in rows)]
+    telling = _telling(spec)
+    rows = curve(story.history, CARD_POINTS, telling)[-4 * CARD_POINTS :]
+    names = [n for n in telling if any(n in row for row in rows)]
     return here.get_template("card.md.jinja").render(
         front_matter=yaml.safe_dump(front_matter(account, adapter=adapter), sort_keys=False),
         title=spec.project,
@@ -226,4 +241,4 @@ def _linked(spec: JobSpec) -> str:
 
 def _on_hub(spec: JobSpec) -> str | None:
     """Return the base model's Hub id; none for a folder, which has no revision."""
-    return spec.model.name if spec.model and spec.model.revision else None
+    return spec.model.name if spec.model and spec.model.on_hub else None

@@ -383,7 +383,8 @@ class EarlyStopping(Params):
     checkpoint is written at each validation, and the best one becomes the model."""
 
     early_stopping_threshold: Annotated[float, Ge(0)] = 0.01
-    """Least fall of the validation loss that counts as better."""
+    """Least change that counts as better, of what the task names first: accuracy where classes are
+    told, else the validation loss."""
 
 
 class TransformersSettings(Optimisation, Memory, Watching):

@@ -15,9 +15,9 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
+from worker import tasks
 from worker.contract import EVENTS_FILE
 
 MANIFEST_FILE = "hubtrain.json"
@@ -25,12 +25,6 @@ MANIFEST_FILE = "hubtrain.json"
 
 MARKER_FILE = ".hubtrain-output.json"
 """The marker file: which job wrote the folder, and which of its files."""
-
-MODEL_FILES = (
-    *("*.safetensors", "*.bin", "*.gguf", "*.index.json", "adapter_config.json"),
-    *("*.skops", "*.joblib", "*.pkl"),
-)
-"""What a library loads as a model, or as a part of one: what an overwrite takes out of a repo."""
 
 _HUBS_OWN = ".gitattributes"
 
@@ -171,8 +165,7 @@ def _move(
 
 def _free(target: Path, job_id: str) -> Path:
     """Return a name for a file of the user under which no loader takes it for part of the model."""
-    misleads = any(fnmatch(target.name, pattern) for pattern in MODEL_FILES)
-    if misleads or os.path.lexists(target):
+    if tasks.is_model_file(target.name) or os.path.lexists(target):
         return target.with_name(f"{target.name}.before-{job_id}")
     return target
 

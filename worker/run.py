@@ -135,6 +135,7 @@ def _train(asked: argparse.Namespace, emit: Telling, stop: threading.Event) -> N
         emit=emit,
         last_checkpoint=asked.resume.absolute() if asked.resume else None,
         stop=stop,
+        headline=task.measures(params)[0],
     )
     task.train(params, run)
 

@@ -44,6 +44,16 @@ P = TypeVar("P", bound=Params)
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """A measurement that tells how good a model is."""
+
+    name: str
+    """As `Metric` events call it; those of a validation split begin with `valid_`."""
+
+    better: Literal["lower", "higher"] = "lower"
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One execution of a task on this machine."""
 
@@ -61,6 +71,9 @@ class Run:
     last_checkpoint: Path | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     """Once set, `train` writes a checkpoint after the step it is in and returns."""
+
+    headline: Measure = Measure("valid_loss")
+    """The first of the task's `measures`, by which the best of its models is told."""
 
     @property
     def base(self) -> ModelRef:
@@ -89,6 +102,9 @@ class DataReport:
     example: Rendered | None = None
     """One example as the model gets it, what is learned of it marked."""
 
+    classes: int = 0
+    """Classes that are told apart, by tasks that do so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
@@ -99,16 +115,6 @@ class Footprint:
     high: float
     explained: str = ""
     """What it rests on, in a few words: `LoRA r16, bf16, no checkpointing`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A measurement that tells how good a model is."""
-
-    name: str
-    """As `Metric` events call it; those of a validation split begin with `valid_`."""
-
-    better: Literal["lower", "higher"] = "lower"
 
 
 def python(*lines: str) -> str:
@@ -166,6 +172,11 @@ class Task(ABC, Generic[P]):
     """Whether it trains on GPUs; else none is rented for it, and none is proven before it."""
 
     # What comes out.
+
+    model_files: ClassVar[tuple[str, ...]] = tuple(
+        ["*.safetensors", "*.bin", "*.gguf", "*.index.json", "adapter_config.json"]
+    )
+    """Patterns of the files that a library loads as its model, or as a part of one."""
 
     library: ClassVar[str] = "transformers"
     """Library that loads a trained model, in the Hub's words."""

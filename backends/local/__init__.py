@@ -113,11 +113,11 @@ class Local(Backend[LocalRequest]):
             lines = folder.new_lines(self.clock) if follow else folder.lines()
             yield from (line.rstrip("\r\n") for line in islice(lines, skip, None))
 
-    def page(self, handle: Handle, url: str) -> str:
-        """Add the job's own key, which only this user can read."""
+    def page(self, handle: Handle, url: str) -> str | None:
+        """Add the job's own key, which only this user can read; no address without one."""
         with suppress(OSError, JobGone):
             return f"{url}?key={(_existing(handle).path / _KEY_FILE).read_text()}"
-        return url
+        return None
 
     def recall(self, handle: Handle) -> JobSpec:
         """Read the job from its folder."""

@@ -127,11 +127,11 @@ class Shed(Backend[ShedRequest]):
             lines = folder.new_lines(self.clock) if follow else folder.lines()
             yield from (line.rstrip("\n") for line in islice(lines, skip, None))
 
-    def page(self, handle: Handle, url: str) -> str:
-        """Add the key, which only this user can read."""
+    def page(self, handle: Handle, url: str) -> str | None:
+        """Add the key, which only this user can read; no address without one."""
         with suppress(OSError, JobGone):
             return f"{url}?key={(_there(handle).path / KEY_FILE).read_text()}"
-        return url
+        return None
 
     def cancel(self, handle: Handle) -> None:
         """Ask the process to end."""

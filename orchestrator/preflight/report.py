@@ -72,8 +72,11 @@ class CheckReport:
 
     def refused(self) -> CheckReport:
         """Return the report of a job that must not write over what is there."""
-        found = in_order([*self.findings, *(one.finding for one in self.held)])
-        return replace(self, findings=found, facts=None, held=())
+        return replace(self.with_errors(one.finding for one in self.held), held=())
+
+    def with_errors(self, errors: Iterable[Finding]) -> CheckReport:
+        """Return the report of a job that is wrong in these ways too."""
+        return replace(self, findings=in_order([*self.findings, *errors]), facts=None)
 
     @property
     def ok(self) -> bool:

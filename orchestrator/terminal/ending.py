@@ -13,7 +13,7 @@ import backends
 import worker.tasks
 from orchestrator.jobs.records import Record
 from orchestrator.words import money, size
-from worker.contract import EndReason, JobSpec, Machine, State, Story
+from worker.contract import VALID, EndReason, JobSpec, Machine, State, Story
 from worker.duration import duration
 from worker.hubclient import endpoint
 
@@ -34,10 +34,6 @@ _WHAT = {
     EndReason.PROVIDER: "the provider failed",
     EndReason.NO_ACCELERATOR: "the accelerator does not compute",
 }
-
-
-VALID = "valid_"
-"""How the names of measurements of a validation split begin."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,10 @@ class Progress(_Event):
         return f"{self.units_per_second:,.{digits}f} {self.unit}/s"
 
 
+VALID = "valid_"
+"""What the names of measurements of a validation split begin with."""
+
+
 class Metric(_Event):
     """Measured values at a step: `loss`, `lr`, `valid_loss`, `valid_accuracy`, …"""
 

@@ -49,6 +49,11 @@ class ModelRef(Frozen):
     revision: str | None = None
     """Commit on the Hub; none for a folder."""
 
+    @property
+    def on_hub(self) -> bool:
+        """Whether it is on the Hub, where others can have it too."""
+        return self.revision is not None
+
 
 class PushTarget(Frozen):
     """Where the trained model goes."""

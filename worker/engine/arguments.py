@@ -82,9 +82,7 @@ def training_arguments(
 def _keeping_the_best(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return what loads the best model at the end: a checkpoint with each validation."""
     return {
-        "load_best_model_at_end": True,
-        "metric_for_best_model": "loss",
-        "greater_is_better": False,
+        "load_best_model_at_end": True,  # `fit` says by which measure
         "save_strategy": settings["eval_strategy"],
         "save_steps": settings["eval_steps"],
     }

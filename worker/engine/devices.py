@@ -9,7 +9,7 @@ import torch
 
 from worker.contract import EndReason
 from worker.errors import HubtrainError
-from worker.hardware import stated_memory
+from worker.host import host_of
 
 
 @cache
@@ -34,14 +34,14 @@ def require(accelerators: int) -> None:
 def memory() -> float:
     """Return the bytes of memory training can have: a GPU's, or this machine's.
 
-    Inside a container `MEMORY`, as the Hub sets it (`15Gi`), outranks what the host has.
+    What the provider of a container gives it outranks what the machine below has.
     """
     if device() == "cuda":
         return float(torch.cuda.mem_get_info()[0])
     import psutil
 
     limits = [float(psutil.virtual_memory().available)]
-    if stated := stated_memory(os.environ):
+    if stated := host_of(os.environ).memory:
         limits.append(float(stated))
     return min(limits)
 

@@ -24,11 +24,12 @@ from transformers import (
     PrinterCallback,
     Trainer,
     TrainerCallback,
+    TrainingArguments,
     set_seed,
 )
 
 from worker.common import EarlyStopping, TransformersSettings
-from worker.contract import SAVED, Phase
+from worker.contract import SAVED, VALID, Phase
 from worker.engine.adapter import merged
 from worker.engine.arguments import trackers
 from worker.engine.model import Loaded, adapter_of
@@ -36,7 +37,7 @@ from worker.engine.optimizer import optimizer_for
 from worker.engine.phases import phase
 from worker.engine.reporting import EventCallback, StopWhenAsked
 from worker.engine.saving import save_model
-from worker.task import Run
+from worker.task import Measure, Run
 
 
 def begin(params: TransformersSettings) -> None:
@@ -57,6 +58,7 @@ def fit(trainer: Trainer, params: TransformersSettings, run: Run, *, unit: str) 
         # A model that takes any keyword passes for one that divides its loss by what the whole step
         # holds. Many do not: their gradients would grow with every batch that is accumulated.
         trainer.model_accepts_loss_kwargs = False
+    _judge_by(run.headline, trainer.args)
     for callback in _callbacks(trainer, params, run, unit):
         trainer.add_callback(callback)
     trainer.optimizer = trainer.optimizer or optimizer_for(trainer, params)
@@ -110,6 +112,15 @@ def _callbacks(
         patience, threshold = params.early_stopping_patience, params.early_stopping_threshold
         found.append(EarlyStoppingCallback(patience, threshold))
     return found
+
+
+def _judge_by(measure: Measure, args: TrainingArguments) -> None:
+    """Let the best model, which is kept, and the end of a training that gets no better be told by
+    `measure`; by the validation loss where that is nothing a validation tells."""
+    if not measure.name.startswith(VALID):
+        measure = Measure(f"{VALID}loss")
+    args.metric_for_best_model = measure.name.replace(VALID, "eval_", 1)
+    args.greater_is_better = measure.better == "higher"
 
 
 def _counts_tokens(trainer: Trainer) -> bool:

@@ -23,9 +23,11 @@ NAMES = {"learning_rate": "lr"}
 """What our events call something else than trainers do."""
 
 NOISE = re.compile(
-    r"runtime|_per_second|^epoch$|flos|_mem_|memory|num_(input_)?tokens|_time$|^train_loss$"
+    r"(train|eval)_(runtime|(samples|steps|tokens)_per_second|model_preparation_time)"
+    r"|epoch|total_flos|train_loss|num_input_tokens_seen|(eval_)?(num_tokens|step_time)"
 )
-"""In names of what trainers log beside measurements; `train_loss` is the mean of all losses."""
+"""Names of what transformers (5.23) and TRL (1.16) log beside measurements, each whole;
+`train_loss` is the mean of all losses."""
 
 NOT_PLAIN = re.compile(r"^[^A-Za-z0-9_]+|[^A-Za-z0-9_./:@+-]")
 LONGEST_NAME = 80
@@ -39,7 +41,7 @@ def measurements(logs: Mapping[str, Any]) -> dict[str, float]:
     return {
         _named(name): float(value)
         for name, value in logs.items()
-        if isinstance(value, Real) and not isinstance(value, bool) and not NOISE.search(name)
+        if isinstance(value, Real) and not isinstance(value, bool) and not NOISE.fullmatch(name)
     }
 
 

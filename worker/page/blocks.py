@@ -21,7 +21,7 @@ from worker.supervise.live import Live
 TICK_SECONDS = 2.0
 IDLE_SECONDS = 1.0
 LOG_LINES = 300
-PARTS = ("answer", "curves", "machine", "log", "stop", "who")
+PARTS = ("answer", "curves", "machine", "log", "more", "stop", "who")
 
 _LEAVE = """
 watch('value', () => {
@@ -58,6 +58,7 @@ def build(live: Live, visits: Visits, look: Callable[[], View], sign_in: bool) -
             "curves": _shell(shown.curves(view)),
             "machine": _shell(shown.machine(view)),
             "log": log_tail(live, search),
+            "more": _shell(shown.more_curves(view) or "Nothing else is measured yet."),
             "stop": viewer.may_stop and not ends,
             "who": _shell(shown.who(viewer.name, viewer.may_stop)) if sign_in and not ends else "",
         }
@@ -101,10 +102,12 @@ def build(live: Live, visits: Visits, look: Callable[[], View], sign_in: bool) -
         )
         whole_log = '<p class="small"><a href="log" target="_blank">The whole log</a></p>'
         gr.HTML(_shell(whole_log), js_on_load=None)
+        with gr.Accordion("More measurements", open=False):
+            more = gr.HTML(elem_id="more", js_on_load=None)
         with gr.Accordion("Settings", open=False):
             gr.HTML(_shell(shown.settings(live.spec)), js_on_load=None)
 
-        parts = [answer, curves, machine, log, stop_button, who]
+        parts = [answer, curves, machine, log, more, stop_button, who]
         quiet: dict[str, Any] = {
             "queue": False,
             "show_progress": "hidden",

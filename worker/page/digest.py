@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from itertools import count
 
-from worker.contract import Event, Metric, Progress
+from worker.contract import VALID, Event, Metric, Progress
 
 MOST = 1000
 """Steps that are kept; above twice as many, every second one is dropped."""
@@ -49,7 +49,7 @@ def _halved(events: list[Event]) -> list[Event]:
 
 
 def _is_step(event: Event) -> bool:
-    """Whether an event is one of many alike; a validation loss is not."""
+    """Whether an event is one of many alike; what a validation measured is not."""
     if isinstance(event, Metric):
-        return "valid_loss" not in event.values
+        return not any(name.startswith(VALID) for name in event.values)
     return isinstance(event, Progress)

@@ -104,6 +104,7 @@ def last_page(view: View, log: str) -> str:
         css=style(),
         answer=shown.answer(view),
         curves=shown.curves(view),
+        more=shown.more_curves(view),
         settings=shown.settings(view.spec),
         log=log,
     )

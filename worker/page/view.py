@@ -5,13 +5,15 @@ It needs no gradio and no server, so the live page and the last page show the sa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from typing import Any
 
-from worker.contract import Event, JobSpec, Progress, State, Story, fold
+import worker.tasks
+from worker.contract import VALID, Event, JobSpec, Progress, State, Story, fold
 from worker.duration import roughly
 from worker.page.chart import Line, chart
 from worker.supervise.resources import Usage
@@ -27,6 +29,9 @@ _WORDS = {
 }
 _GIB = 2**30
 
+MOST_CURVES = 24
+"""Most curves beside the telling ones: each is a picture that a browser holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -40,6 +45,8 @@ class View:
     now: datetime
     usage: Usage | None = None
     waiting: str = ""
+    telling: tuple[str, ...] = ()
+    """What tells how good the model is, the most telling first, without `valid_`."""
 
     @classmethod
     def of(
@@ -51,7 +58,10 @@ class View:
         waiting: str = "",
     ) -> View:
         """Return what `events` show at the time `now`."""
-        return cls(spec, fold(events), list(_speeds(events)), now, usage, waiting)
+        task, params = worker.tasks.asked(spec)
+        names = dict.fromkeys(m.name.removeprefix(VALID) for m in task.measures(params))
+        story, speeds = fold(events), list(_speeds(events))
+        return cls(spec, story, speeds, now, usage, waiting, tuple(names))
 
     @property
     def cost(self) -> float:
@@ -80,20 +90,50 @@ def answer(view: View) -> str:
 
 
 def curves(view: View) -> str:
-    """Return loss, learning rate and speed over steps, as small pictures."""
-    history, progress = view.story.history, view.story.progress
+    """Return loss, what tells most, learning rate and speed over steps, as small pictures."""
+    progress = view.story.progress
     unit = progress.unit if progress else "steps"
 
-    def line(name: str, label: str) -> Line:
-        points = [(float(m.step), m.values[name]) for m in history if name in m.values]
-        return Line(label, points)
-
+    telling = [name for name in _measured(view) if name in view.telling]
     charts = [
-        chart("Loss", [line("loss", "training"), line("valid_loss", "validation")]),
-        chart("Learning rate", [line("lr", "")]),
+        _drawn(view, "loss"),
+        *(_drawn(view, name) for name in telling),
+        chart("Learning rate", [_line(view, "lr", "")]),
         chart(f"{unit.capitalize()} per second", [Line("", view.speeds)]),
     ]
     return f'<section class="curves">{"".join(charts)}</section>'
+
+
+def more_curves(view: View) -> str:
+    """Return whatever else is measured more than once; empty where nothing is."""
+    rest = [name for name in _measured(view) if name not in view.telling]
+    charts = "".join(_drawn(view, name) for name in rest[:MOST_CURVES])
+    return f'<section class="more curves">{charts}</section>' if charts else ""
+
+
+def _measured(view: View) -> list[str]:
+    """Return what is measured often enough for a curve, each once, beside loss and rate."""
+    counts = Counter(name for metric in view.story.history for name in metric.values)
+    often = {name.removeprefix(VALID) for name, count in counts.items() if count > 1}
+    order = {name: place for place, name in enumerate(view.telling)}
+    return sorted(often - {"loss", "lr"}, key=lambda name: (order.get(name, len(order)), name))
+
+
+def _drawn(view: View, name: str) -> str:
+    """Return a measurement's curves over training and validation."""
+    lines = [_line(view, name, "training"), _line(view, f"{VALID}{name}", "validation")]
+    return chart(_words(name), lines)
+
+
+def _line(view: View, name: str, label: str) -> Line:
+    history = view.story.history
+    return Line(label, [(float(m.step), m.values[name]) for m in history if name in m.values])
+
+
+def _words(name: str) -> str:
+    """Return a measurement's name as a title: `valid_f1_macro` is `Validation f1 macro`."""
+    plain = name.removeprefix(VALID).replace("_", " ")
+    return f"Validation {plain}" if name.startswith(VALID) else plain[:1].upper() + plain[1:]
 
 
 def machine(view: View) -> str:
@@ -186,9 +226,10 @@ def _told(view: View) -> Iterable[tuple[str, str]]:
         yield "Step", f"{progress.step:,} of {progress.total_steps:,}"
         if progress.eta_seconds is not None and not story.state.final:
             yield "Left", roughly(progress.eta_seconds)
-    for name, label in (("loss", "Loss"), ("valid_loss", "Validation loss")):
+    headline = f"{VALID}{view.telling[0]}" if view.telling else ""
+    for name in dict.fromkeys(("loss", f"{VALID}loss", headline)):
         if name in story.metrics:
-            yield label, f"{story.metrics[name]:.4g}"
+            yield escape(_words(name)), f"{story.metrics[name]:.4g}"
     if progress and progress.speed and not story.state.final:
         yield "Speed", progress.speed
     cap = f" of at most ${limits.max_usd:.2f}" if limits.max_usd is not None else ""

@@ -156,7 +156,7 @@ def _moved(live: Live, wanted: Path) -> Path:
 def _license(live: Live) -> str | None:
     """Return the base model's licence, if the Hub tells it quickly."""
     model = live.spec.model
-    if model is None or Path(model.name).is_absolute():
+    if model is None or not model.on_hub:
         return None
     name = model.name
     try:

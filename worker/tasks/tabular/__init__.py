@@ -33,6 +33,7 @@ class TabularTask(Task[TabularParams]):
     starts_from_model = False
     uses_accelerators = False
     library = "sklearn"
+    model_files = ("*.skops", "*.joblib", "*.pkl")
     question = Question
 
     def unit(self, params: TabularParams) -> str:

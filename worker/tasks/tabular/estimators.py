@@ -88,6 +88,9 @@ class Estimator:
     names_classes: bool = True
     """Whether it takes classes by their names; else they are numbered for it."""
 
+    one_a_class: bool = False
+    """Whether it fits something for each class of more than two, and takes so much longer."""
+
     cost: float = 1.0
     """Core-seconds of a fit of the usual settings to a million cells and two classes, measured."""
 
@@ -118,6 +121,7 @@ ESTIMATORS: Mapping[Name, Estimator] = {
         splits=True,
         bears_gaps=True,
         names_classes=False,
+        one_a_class=True,
         cost=8,
     ),
     "gradient_boosting": Estimator(
@@ -133,6 +137,7 @@ ESTIMATORS: Mapping[Name, Estimator] = {
         },
         splits=True,
         bears_gaps=True,
+        one_a_class=True,
         cost=7,
     ),
     "random_forest": Estimator(
@@ -179,6 +184,7 @@ ESTIMATORS: Mapping[Name, Estimator] = {
         {"max_iter": 5000},
         {"C": Real(1e-4, 1e2, log=True)},
         calibrated=True,
+        one_a_class=True,
         cost=3,
     ),
     "knn": Estimator(

@@ -28,4 +28,5 @@ def inspect(params: TabularParams, splits: Splits) -> DataReport:
         valid_rows=judging,
         units=rows * len(table.features),
         steps=params.num_trials,
+        classes=len(table.classes),
     )

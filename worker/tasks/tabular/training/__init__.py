@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 
-from worker.contract import SAVED, Metric, Phase
+from worker.contract import SAVED, Checkpoint, Metric, Phase
 from worker.engine.phases import phase
 from worker.reading import load
 from worker.task import Run
@@ -26,8 +26,8 @@ from worker.tasks.tabular.training.search import Best, Search
 def train(params: TabularParams, run: Run) -> None:
     """Train on `run.data` and leave the model in `run.output`.
 
-    Once `run.stop` is set no further settings are tried: the best so far become the model. Without
-    any that was judged there is none. Raises `BadData` and `BadConfig`.
+    Once `run.stop` is set no further settings are tried: the best so far become a checkpoint, which
+    is a model that can be asked, and none is left in `run.output`. Raises `BadData`, `BadConfig`.
     """
     with phase(run.emit, "reading data"):
         table = read(load(run.data), params)
@@ -41,9 +41,20 @@ def train(params: TabularParams, run: Run) -> None:
         model = pipeline(ESTIMATORS[params.model], best.settings, table.features, params)
         model.fit(rows, labels)
     _judge(model, table, best, run)
+    if run.stop.is_set():
+        _keep(model, table, params, best, run)
+        return
     with phase(run.emit, "saving"):
         save(model, table, params, best, run.output)
     run.emit(Phase(name=SAVED))
+
+
+def _keep(model: object, table: Table, params: TabularParams, best: Best, run: Run) -> None:
+    """Leave what a search that was stopped has come to."""
+    folder = run.work / "checkpoints" / f"checkpoint-{best.trials}"
+    folder.mkdir(parents=True, exist_ok=True)
+    save(model, table, params, best, folder)
+    run.emit(Checkpoint(step=best.trials, where=str(folder)))
 
 
 def _judge(model: object, table: Table, best: Best, run: Run) -> None:
