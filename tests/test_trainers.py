@@ -58,6 +58,12 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     code = re.search(r"## Add a trainer.*?```python\n(.*?)```", page, re.S)
     assert code
     (house / "worker/tasks/llm/trainers/rank.py").write_text(code[1], encoding="utf-8")
+    layout = re.search(r"Another layout is less.*?```python\n(.*?)```", page, re.S)
+    assert layout
+    (house / "worker/tasks/llm/trainers/stars.py").write_text(layout[1], encoding="utf-8")
+    write_rows(
+        house / "jobs" / "stars.jsonl", [{"review": f"good {n}", "stars": 5} for n in range(9)]
+    )
     write_model(house / "jobs" / "tiny")
     rows = [{"prompt": "say ", "chosen": "the fox", "rejected": "a dog"} for _ in range(6)]
     write_rows(house / "jobs" / "pairs.jsonl", rows)
@@ -90,9 +96,21 @@ def job(*more: str) -> tuple[str, ...]:
 
 
 @pytest.mark.slow
+def test_another_layout_is_checked_as_any_other(planted: Path) -> None:
+    words = ("llm", "--train", "--trainer", "stars", "--model", "tiny", "--backend", "local")
+    more = ("--project-name", "stars", "--dry-run", "--data-path")
+    said = hubtrain(planted, *words, *more, "stars.jsonl")
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "9 prompts with completions" in said.stdout and "loss on completions only" in said.stdout
+    wrong = hubtrain(planted, *words, *more, "pairs.jsonl")
+    assert wrong.returncode == 2
+    assert 'no column "review" in pairs.jsonl; it has: prompt, chosen, rejected.' in wrong.stdout
+
+
+@pytest.mark.slow
 def test_one_more_file_is_found_in_the_help_the_check_the_plan_and_the_run(planted: Path) -> None:
     said = hubtrain(planted, "llm", "--help").stdout
-    there = sorted({*trainers.names(), "rank"})
+    there = sorted({*trainers.names(), "rank", "stars"})
     assert f"[{'|'.join(there)}]" in said and "--rank-beta" in said and "Trainer rank" in said
 
     wrong = hubtrain(planted, *job("--rejected-text-column", "worse"))
