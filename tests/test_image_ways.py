@@ -18,7 +18,7 @@ from orchestrator import flow
 from orchestrator.asked import packed
 from orchestrator.jobs.client import Client
 from orchestrator.plan import Plan
-from orchestrator.settings.configfile import read as read_config
+from orchestrator.settings.files import read as read_config
 from orchestrator.settings.gather import gather, task_of
 from worker.contract import Metric, Progress
 from worker.task import Run
