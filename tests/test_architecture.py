@@ -94,6 +94,7 @@ MAY_IMPORT = {
         "worker.host",
         "worker.supervise.live",
         "worker.supervise.resources",
+        "worker.tasks",
     ),
     "worker": ("worker",),
     "backends": (
@@ -105,6 +106,7 @@ MAY_IMPORT = {
         "worker.errors",
         "worker.hardware",
         "worker.hubclient",
+        "worker.installing",
         "worker.clock",
         "worker.paths",
         "worker.home",

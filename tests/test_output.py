@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.output import MARKER_FILE, contents, put, settle
-from worker.tasks import is_model_file
+from worker.output import MARKER_FILE, contents, is_model_file, put, settle
 
 
 def model(folder: Path, *names: str, text: str = "new") -> Path:

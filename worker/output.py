@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 from worker import tasks
@@ -163,9 +164,16 @@ def _move(
             path.rename(target)
 
 
+def is_model_file(name: str) -> bool:
+    """Whether a file's name is one by which a model of any task is loaded: what an overwrite takes
+    out of a repo or folder, whichever task left it there."""
+    every = (pattern for task in map(tasks.load, tasks.names()) for pattern in task.model_files)
+    return any(fnmatch(name, pattern) for pattern in every)
+
+
 def _free(target: Path, job_id: str) -> Path:
     """Return a name for a file of the user under which no loader takes it for part of the model."""
-    if tasks.is_model_file(target.name) or os.path.lexists(target):
+    if is_model_file(target.name) or os.path.lexists(target):
         return target.with_name(f"{target.name}.before-{job_id}")
     return target
 

@@ -9,7 +9,7 @@ import torch
 
 from worker.contract import EndReason
 from worker.errors import HubtrainError
-from worker.host import host_of
+from worker.hardware import stated_memory
 
 
 @cache
@@ -41,7 +41,7 @@ def memory() -> float:
     import psutil
 
     limits = [float(psutil.virtual_memory().available)]
-    if stated := host_of(os.environ).memory:
+    if stated := stated_memory(os.environ):
         limits.append(float(stated))
     return min(limits)
 

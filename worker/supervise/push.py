@@ -11,12 +11,11 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from worker import tasks
 from worker.contract import EVENTS_FILE, JobSpec, Pushed, PushTarget
 from worker.errors import HubError
 from worker.hubclient import endpoint, explained, hub
 from worker.hubfile import fetch
-from worker.output import MANIFEST_FILE
+from worker.output import MANIFEST_FILE, is_model_file
 from worker.paths import text_for_others
 
 if TYPE_CHECKING:
@@ -118,7 +117,7 @@ def _deletions(api: HfApi, parcel: Parcel) -> list[Any]:
     new = {p.relative_to(parcel.folder).as_posix() for p in parcel.files}
     with explained(f"looking into {parcel.target.repo_id}"):
         there = api.list_repo_files(parcel.target.repo_id)
-    stale = [f for f in there if f not in new and tasks.is_model_file(f)]
+    stale = [f for f in there if f not in new and is_model_file(f)]
     return [CommitOperationDelete(path) for path in stale]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatch
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
@@ -31,13 +30,6 @@ def load(name: str) -> Task[Any]:
         raise ValueError(f"no task called {name!r}; there are: {', '.join(names())}.{near}")
     task: Task[Any] = import_module(f"worker.tasks.{name}").TASK
     return task
-
-
-def is_model_file(name: str) -> bool:
-    """Whether a file's name is one by which a model of any task is loaded: what an overwrite takes
-    out of a repo or folder, whichever task left it there."""
-    every = (pattern for task in map(load, names()) for pattern in task.model_files)
-    return any(fnmatch(name, pattern) for pattern in every)
 
 
 def asked(spec: JobSpec) -> tuple[Task[Any], Any]:
