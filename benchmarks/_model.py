@@ -56,3 +56,17 @@ def write_data(file: Path, documents: int) -> Path:
             words = chance.choices(WORDS, k=5 + int(395 * chance.random() ** 3))
             out.write(json.dumps({"text": " ".join(words)}) + "\n")
     return file
+
+
+def write_pairs(file: Path, pairs: int) -> Path:
+    """Write prompts of 10 to 160 words, each with two answers of 5 to 250; return `file`."""
+    chance = random.Random(0)
+
+    def words(least: int, more: int) -> str:
+        return " ".join(chance.choices(WORDS, k=least + int(more * chance.random() ** 2)))
+
+    with file.open("w", encoding="utf-8") as out:
+        for _ in range(pairs):
+            answers = {name: f" {words(5, 245)}" for name in ("chosen", "rejected")}
+            out.write(json.dumps({"prompt": words(10, 150), **answers}) + "\n")
+    return file

@@ -164,10 +164,12 @@ def _job(model: Path, data: Path, emit: Callable[[Event], None]) -> tuple[LlmPar
     return LlmParams(model=str(model), data_path=str(data), **SETTINGS), run
 
 
-def measure(contestant: str, model: Path, data: Path) -> float:
-    """Return the tokens a second of a contestant in a process of its own."""
+def measure(
+    contestant: str, model: Path, data: Path, program: str = "benchmarks.sft_speed"
+) -> float:
+    """Return what a contestant of `program` does a second, in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.sft_speed", contestant, str(model), str(data)],
+        [sys.executable, "-m", program, contestant, str(model), str(data)],
         env={**os.environ, **ENVIRONMENT},
         capture_output=True,
         text=True,

@@ -227,11 +227,21 @@ def test_the_check_counts_pairs_and_shows_one() -> None:
     found = report(rows, own, batch_size=2, epochs=10, valid_split="0.25")
     said = told(found)
     assert "8 pairs of answers" not in said and "6 pairs of answers" in said
-    assert "prompt «hello" in said and "chosen, learned « nice to meet you»" in said
+    assert found.example is not None
+    assert found.example.note == "rejected:  leave me alone"
+    answer = next(part for part in found.example.parts if part.learned)
+    assert answer.text == " nice to meet you"
     assert "prompts are cut to their last 40 tokens" in said and "cut to its first 5" in said
     assert "6 pairs of up to 64 tokens · 10 epochs, 2 a step: 30 steps" in said
     assert (found.rows, found.valid_rows, found.steps) == (6, 2, 30)
     assert found.units > 6 * 2 * 5
+
+
+def test_prompts_and_answers_that_run_together_are_told() -> None:
+    rows = [{"prompt": "hello", "text": "hi there", "rejected_text": "go away"}]
+    assert "run together: «hellohi there»" in told(report(rows), "warn")
+    assert "run together" not in told(report(rows, chat_template="chatml"), "warn")
+    assert "run together" not in told(report([SEEDS]), "warn")
 
 
 def test_a_check_without_the_tokenizer_estimates() -> None:

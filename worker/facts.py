@@ -32,6 +32,10 @@ NO_MODEL = ModelFacts("", 0)
 """For a task that starts from no model."""
 
 
+def _nowhere(flag: str, name: str) -> ModelFacts:
+    return ModelFacts(name, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Circumstances:
     """What a group of settings may ask when it looks at itself: see `Params.doubts`."""
@@ -56,3 +60,7 @@ class Circumstances:
 
     tensors: Callable[[], Iterable[str]] = tuple
     """Returns the names of the model's tensors; may ask the Hub, and raise `HubError`."""
+
+    other_model: Callable[[str, str], ModelFacts] = _nowhere
+    """Returns what is known of another model than the base, by the flag that names it and its name.
+    Raises `HubtrainError` where it is not there or the machine that trains cannot have it."""

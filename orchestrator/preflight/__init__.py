@@ -21,7 +21,13 @@ from orchestrator.preflight.estimate import Estimate
 from orchestrator.preflight.inspecting import Budget, Inspector
 from orchestrator.preflight.lookup import find_model, is_folder
 from orchestrator.preflight.machine import Choice, check_machine
-from orchestrator.preflight.model import NONE_NEEDED, BaseModel, FoundModel, check_model
+from orchestrator.preflight.model import (
+    NONE_NEEDED,
+    BaseModel,
+    FoundModel,
+    check_model,
+    facts_of,
+)
 from orchestrator.preflight.project import allowed, check_output, check_project, is_repo_id
 from orchestrator.preflight.report import CheckReport, Facts, Findings, Held
 from orchestrator.preflight.request import JobRequest
@@ -29,7 +35,8 @@ from orchestrator.preflight.settings import check_settings
 from worker.account import Account, no_token, who
 from worker.clock import Clock
 from worker.contract import PushTarget
-from worker.errors import BadConfig
+from worker.errors import BadConfig, HubtrainError
+from worker.facts import ModelFacts
 from worker.reading import Measured
 from worker.task import DataReport
 
@@ -95,7 +102,8 @@ class _Check:
         owner, push = self._account_found(account, target)
         found_model, of_model = model.result()
         self.findings.merge(of_model)
-        self.findings.merge(check_settings(self.request, self.backend, found_model))
+        other = partial(self._other_model, account)
+        self.findings.merge(check_settings(self.request, self.backend, found_model, other))
         data = self._data(source, found_model)
         offered = self.findings.attempt("backend", flavors.result)
         if found_model is None or data is None or not offered:
@@ -162,22 +170,29 @@ class _Check:
         task, params = self.request.task, self.request.params
         if not task.starts_from_model:
             return NONE_NEEDED, Findings()
-        look = partial(self._look_for_model, account)
+        look = partial(self._look_for_model, account, "--model", params.model)
         trusted = bool(getattr(params, "trust_remote_code", False))
         with self.doing(f"model {params.model}"):
             return check_model(look, partial(task.suits, params), trusted, task.model_reads)
 
-    def _look_for_model(self, account: Future[Account | None]) -> FoundModel:
-        name = self.request.params.model
+    def _look_for_model(self, account: Future[Account | None], flag: str, name: str) -> FoundModel:
         user, reads = partial(_name_of, account), self.request.task.model_reads
         found = find_model(name, user, self.hub, self.clock, reads)
         if is_folder(name) and not self.backend.sees_my_files:
             raise BadConfig(
-                f"--model {name} is a folder of this machine, which {self.backend.name} cannot "
+                f"{flag} {name} is a folder of this machine, which {self.backend.name} cannot "
                 "read.",
-                fix=f"hf upload OWNER/NAME {name}, then --model OWNER/NAME",
+                fix=f"hf upload OWNER/NAME {name}, then {flag} OWNER/NAME",
             )
         return found
+
+    def _other_model(self, account: Future[Account | None], flag: str, name: str) -> ModelFacts:
+        with self.doing(f"model {name}"):
+            try:
+                return facts_of(self._look_for_model(account, flag, name))
+            except HubtrainError as error:
+                error.fix = error.fix.replace("--model ", f"{flag} ")
+                raise
 
     def _source(self) -> tuple[DataSource, dict[str, Measured]]:
         with self.doing(f"rows of {self.request.params.data_path}"):

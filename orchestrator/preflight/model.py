@@ -107,6 +107,11 @@ def check_model(
     return model, findings
 
 
+def facts_of(found: FoundModel) -> ModelFacts:
+    """Return what a model is like. Raises `BadConfig` for one that cannot be loaded."""
+    return _described(found, Findings()).facts
+
+
 def _described(found: FoundModel, findings: Findings) -> BaseModel:
     config = _config(found)
     parameters, width = _size(found, config)

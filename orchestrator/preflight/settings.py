@@ -6,6 +6,7 @@ What they mean is known to the groups that declare them, which say it themselves
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from backends.base import Backend
@@ -13,11 +14,19 @@ from orchestrator.preflight.lookup import is_folder
 from orchestrator.preflight.model import BaseModel
 from orchestrator.preflight.report import Findings
 from orchestrator.preflight.request import JobRequest
-from worker.facts import Circumstances
+from worker.facts import Circumstances, ModelFacts
 
 
-def check_settings(request: JobRequest, backend: Backend[Any], model: BaseModel | None) -> Findings:
-    """Return what there is to say about the settings, with the base model where it was found."""
+def check_settings(
+    request: JobRequest,
+    backend: Backend[Any],
+    model: BaseModel | None,
+    other_model: Callable[[str, str], ModelFacts],
+) -> Findings:
+    """Return what there is to say about the settings, with the base model where it was found.
+
+    `other_model` finds one more, by the flag that names it and its name.
+    """
     name = str(getattr(request.params, "model", ""))
     based = model is not None and model.ref is not None
     about = Circumstances(
@@ -28,6 +37,7 @@ def check_settings(request: JobRequest, backend: Backend[Any], model: BaseModel 
         secrets=request.secrets,
         facts=model.facts if model and based else None,
         tensors=model.tensors if model and based else tuple,
+        other_model=other_model,
     )
     findings = Findings()
     findings.attempt("model", lambda: findings.add(request.params.doubts(about)))

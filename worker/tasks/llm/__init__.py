@@ -19,7 +19,7 @@ class LlmTask(Task[LlmParams]):
     ignored = trainers.without(Ignored, params)
     also_called: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "lm-training": {},
-        "llm-generic": {"trainer": "default"},
+        **{f"llm-{name}": {"trainer": trainer} for name, trainer in trainers.called().items()},
     }
 
     model_reads = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")

@@ -36,10 +36,10 @@ class LlmParams(Data, Training, TransformersSettings):
     """Way to train: one of those in `trainers/`, which fills in the choices."""
 
     text_column: str = "text"
-    """Column of the text or of the messages."""
+    """Column of the text or of the messages; of pairs of answers the better one."""
 
     prompt_text_column: Annotated[str, Flag("--prompt-column")] = "prompt"
-    """Column of the prompt, for rows of prompt and completion."""
+    """Column of the prompt, for rows of prompt and completion, or of pairs of answers."""
 
     completion_column: str = "completion"
     """Column of the completion, for rows of prompt and completion."""
@@ -115,21 +115,6 @@ class Question(Params):
 
 class Ignored(Params):
     """Read and not used."""
-
-    rejected_text_column: str | None = None
-    """Only the trainers dpo, orpo and reward, which are not there yet, have rejected texts."""
-
-    max_prompt_length: int | None = None
-    """Only the trainers dpo and orpo, which are not there yet, cut prompts by themselves."""
-
-    max_completion_length: int | None = None
-    """Only the trainers dpo and orpo, which are not there yet, cut answers by themselves."""
-
-    dpo_beta: float | None = None
-    """Only the trainer dpo, which is not there yet, has a beta."""
-
-    model_ref: str | None = None
-    """Only the trainer dpo, which is not there yet, has a reference model."""
 
     unsloth: bool = False
     """hubtrain trains with its own loop, and the result is the same."""

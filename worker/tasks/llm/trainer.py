@@ -35,6 +35,9 @@ class Trainer(ABC, Generic[S]):
     name: ClassVar[str]
     """As its file is called."""
 
+    also_called: ClassVar[tuple[str, ...]] = ()
+    """Other names a file may give it, behind the task's: `llm-generic`."""
+
     help: ClassVar[str]
     """What it learns, from what, as the help of `--trainer` says it behind the name."""
 

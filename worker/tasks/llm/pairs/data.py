@@ -103,6 +103,7 @@ def read(
             key = hash((chosen.text, rejected.text))
             found.chosen.duplicates += key in seen
             seen.add(key)
+            found.chosen.lines.append(line)
             found.chosen.examples.append(chosen)
             found.rejected.examples.append(rejected)
     return found

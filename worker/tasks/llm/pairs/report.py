@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from worker.rendered import Rendered
 from worker.shorten import shortened
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
-from worker.tasks.llm import findings
+from worker.tasks.llm import findings, showing
 from worker.tasks.llm.broken import at
 from worker.tasks.llm.data import Speech, training_split
 from worker.tasks.llm.findings import LOOKED_AT, Counts
@@ -26,8 +27,11 @@ from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.report import CHARACTERS_A_TOKEN, heads, scale_of, spoken
 from worker.tasks.llm.tokens import Example, Tokenizer, token_id
 
-SHOWN = 160
-"""Characters of a prompt or an answer that the example shows."""
+SHOWN = 300
+"""Characters of the rejected answer that the example shows."""
+
+SEAM = 20
+"""Characters shown of a prompt and an answer where they meet."""
 
 
 def inspect(
@@ -61,7 +65,7 @@ def inspect(
         *findings.not_held_out(splits, valid_rows, params),
         findings.loss(train.chosen, params, how),
         *cut(counts, limits),
-        *shown(train),
+        *run_together(train),
         *left_out(train),
         *findings.oddities(train.chosen, counts, params),
         *findings.shortened(asked, params),
@@ -75,6 +79,7 @@ def inspect(
         valid_rows=round(valid_count * (1 if "valid" in splits else scale)),
         units=round(counts.tokens * scale),
         steps=steps,
+        example=shown(train, params, tokenizer, how, params.row_tokens),
     )
 
 
@@ -139,6 +144,21 @@ def left_out(train: PairExamples) -> Iterator[Finding]:
         yield Finding("warn", "data", text)
 
 
+def run_together(train: PairExamples) -> Iterator[Finding]:
+    """Strings between whose prompts and answers nothing stands."""
+    if train.chosen.layout.kind != "prompt":
+        return
+    both = [(e.text[:at], e.text[at:]) for e in train.chosen.examples for at, _ in e.learned or ()]
+    glued = [pair for pair in both if pair[0][-1:].isalnum() and pair[1][:1].isalnum()]
+    if 2 * len(glued) > len(both):
+        prompt, answer = glued[0]
+        text = f"prompts and answers run together: «{prompt[-SEAM:]}{answer[:SEAM]}»"
+        fix = (
+            "--chat-template tokenizer (or chatml) makes turns of them; or end prompts with a space"
+        )
+        yield Finding("warn", "data", text, fix=fix)
+
+
 def nothing(train: PairExamples, counts: Counts) -> Iterator[Finding]:
     """Find that there is nothing to learn at all, however many rows there are."""
     if counts.lengths and not counts.pieces:
@@ -161,21 +181,18 @@ def cut(counts: PairCounts, limits: Limits) -> Iterator[Finding]:
             yield Finding("ok", "data", f"{n:,} {what} {most:,} tokens ({flag})")
 
 
-def shown(train: PairExamples) -> Iterator[Finding]:
-    """One pair as it is written, and what of it is learned."""
-    for chosen, rejected in zip(train.chosen.examples, train.rejected.examples, strict=True):
-        if chosen.learned and rejected.learned:
-            start = chosen.learned[0][0]
-            said = [_in_a_line(chosen.text[:start])]
-            said += [_in_a_line(_learned(one)) for one in (chosen, rejected)]
-            text = "prompt «{}» · chosen, learned «{}» · rejected, learned «{}»".format(*said)
-            yield Finding("ok", "data", f"first pair: {text}")
-            return
+def shown(
+    train: PairExamples, params: LlmParams, tokenizer: Tokenizer | None, how: Speech, row: int
+) -> Rendered | None:
+    """Return one chosen answer behind its prompt, as the model gets it, and the rejected one."""
+    pairs = zip(train.chosen.lines, train.chosen.examples, train.rejected.examples, strict=True)
+    for line, chosen, rejected in pairs:
+        alone = replace(train.chosen, lines=[line], examples=[chosen])
+        if found := showing.example(alone, params, tokenizer, how, row):
+            said = shortened(_learned(rejected), SHOWN).replace("\n", "⏎")
+            return replace(found, note=" · ".join(filter(None, [found.note, f"rejected: {said}"])))
+    return None
 
 
 def _learned(one: Example) -> str:
     return " … ".join(one.text[start:end] for start, end in one.learned or ())
-
-
-def _in_a_line(text: str) -> str:
-    return shortened(text, SHOWN).replace("\n", "⏎")

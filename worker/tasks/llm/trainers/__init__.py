@@ -38,6 +38,11 @@ def load(name: str) -> Trainer[Any]:
     return trainer
 
 
+def called() -> dict[str, str]:
+    """Return all names that files may give trainers, each with the trainer it means."""
+    return {other: name for name in names() for other in (name, *load(name).also_called)}
+
+
 def of(params: LlmParams) -> Trainer[Any]:
     """Return the trainer that is asked for."""
     return load(params.trainer)

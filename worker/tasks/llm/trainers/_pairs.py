@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from worker.task import DataReport, ModelFacts, Splits
+from worker.task import DataReport, Footprint, Measure, ModelFacts, Splits
 from worker.tasks.llm.pairs.params import Pairs
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.trainer import Trainer
@@ -18,6 +18,9 @@ class PairTrainer(Trainer[S]):
     `train` is a subclass's own.
     """
 
+    reference: ClassVar[bool] = False
+    """Whether another model looks at all pairs before training begins."""
+
     def only_answers(self, params: LlmParams) -> bool:
         """Compare answers; prompts are given."""
         return True
@@ -29,3 +32,27 @@ class PairTrainer(Trainer[S]):
         from worker.tasks.llm.pairs import report
 
         return report.inspect(params, self.own(params), splits, facts, tokenizer)
+
+    def footprint(
+        self, params: LlmParams, facts: ModelFacts, data: DataReport, memory: float | None = None
+    ) -> Footprint:
+        """Return the memory of two answers a row."""
+        from worker.tasks.llm.pairs import cost
+
+        return cost.footprint(params, facts, memory)
+
+    def flops(self, params: LlmParams, facts: ModelFacts, data: DataReport) -> float:
+        """Return the arithmetic of two answers a row, a reference model's included."""
+        from worker.tasks.llm.pairs import cost
+
+        return cost.flops(params, facts, data, reference=self.reference)
+
+    def measures(self, params: LlmParams) -> tuple[Measure, ...]:
+        """Return how often the better answer is preferred, which means the same for any loss."""
+        preferred = "rewards/accuracies"
+        return (
+            Measure(f"valid_{preferred}", "higher"),
+            Measure("valid_loss"),
+            Measure(preferred, "higher"),
+            Measure("loss"),
+        )

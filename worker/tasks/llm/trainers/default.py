@@ -10,6 +10,7 @@ class Default(Trainer[Params]):
     """Learns whole texts; what does not fit into a row goes on in the next."""
 
     name = "default"
+    also_called = ("generic",)
     help = "learns every token of a text"
     settings = Params
     continues = True

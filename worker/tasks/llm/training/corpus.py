@@ -30,12 +30,7 @@ class Corpus:
 
 def tokenized(params: LlmParams, run: Run, tokenizer: Any) -> Corpus:
     """Return the examples of `run.data` in tokens. Raises `BadData` where there are none."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        raise BadConfig(f"{params.model} has a tokenizer that cannot say where its tokens stand.")
-    backend.no_truncation()
-    backend.no_padding()
-    how = speech(params, tokenizer.special_tokens_map, _template_of(tokenizer), backend)
+    how, backend = speech_of(params, tokenizer)
     splits = load(run.data)
     train_rows, valid_rows = training_split(splits, params)
     train_split = splits["train"]
@@ -52,6 +47,16 @@ def tokenized(params: LlmParams, run: Run, tokenizer: Any) -> Corpus:
         template=how.template.source if train.ends and how.template else None,
         turn_end=train.turn_end,
     )
+
+
+def speech_of(params: LlmParams, tokenizer: Any) -> tuple[Speech, Any]:
+    """Return how the model is spoken to, and the `tokenizers.Tokenizer` in transformers' own."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise BadConfig(f"{params.model} has a tokenizer that cannot say where its tokens stand.")
+    backend.no_truncation()
+    backend.no_padding()
+    return speech(params, tokenizer.special_tokens_map, _template_of(tokenizer), backend), backend
 
 
 def _pieces(found: Examples, params: LlmParams, how: Speech, backend: Any) -> Iterable[Tokens]:

@@ -47,7 +47,7 @@ def train(params: LlmParams, run: Run) -> None:
         corpus = tokenized(params, run, tokenizer)
     with phase(run.emit, "loading model"):
         loaded = load(source, params, flash_attention=params.use_flash_attention_2)
-        params = _possible(params, loaded)
+        params = possible(params, loaded)
         checkpointing = recomputes_here(params, loaded.model)
         loaded = adapt(loaded, params, head.peft_type)
     trainer = _trainer(params, run, loaded, tokenizer, corpus, checkpointing=checkpointing)
@@ -89,7 +89,7 @@ def _rows(examples: Sequence[Tokens], params: LlmParams) -> TrainingRows:
     return TrainingRows(examples, packing.training_rows(lengths, params.row_tokens, params.packing))
 
 
-def _possible(params: LlmParams, loaded: Loaded) -> LlmParams:
+def possible(params: LlmParams, loaded: Loaded) -> LlmParams:
     """Return the settings without what this model cannot do: see where an example begins.
 
     Such a model sees whatever stands before an example: others in a packed row, padding on the
@@ -115,13 +115,18 @@ def _possible(params: LlmParams, loaded: Loaded) -> LlmParams:
 
 
 def _collate(params: LlmParams, model: Any, tokenizer: Any) -> Collate:
-    pad = tokenizer.pad_token_id
     return Collate(
-        pad=pad if pad is not None else (tokenizer.eos_token_id or 0),
+        pad=padding_id(tokenizer),
         left=params.padding == "left",
         sparse=_can_be_sparse(model),
         flat=model.config._attn_implementation == "flash_attention_2",
     )
+
+
+def padding_id(tokenizer: Any) -> int:
+    """Return the token that fills up shorter rows, where nothing is learned."""
+    pad = tokenizer.pad_token_id
+    return int(pad if pad is not None else (tokenizer.eos_token_id or 0))
 
 
 def _can_be_sparse(model: Any) -> bool:

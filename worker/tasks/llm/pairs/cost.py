@@ -1,0 +1,37 @@
+"""What training on pairs costs: two answers for each, and a look at them by a reference model.
+
+The reference is asked before training begins and is gone by then: it takes time and no memory.
+"""
+
+from __future__ import annotations
+
+from worker.task import DataReport, Footprint, ModelFacts
+from worker.tasks.llm import cost
+from worker.tasks.llm.params import LlmParams
+
+
+def both(params: LlmParams) -> LlmParams:
+    """Return the settings as for single sequences: a batch of pairs has twice as many."""
+    return params.model_copy(update={"batch_size": 2 * params.batch_size})
+
+
+def footprint(params: LlmParams, facts: ModelFacts, memory: float | None = None) -> Footprint:
+    """Return the memory training takes on one device, as `worker.tasks.llm.cost` has it."""
+    return cost.footprint(both(params), facts, memory)
+
+
+def flops(params: LlmParams, facts: ModelFacts, data: DataReport, *, reference: bool) -> float:
+    """Return the floating point operations of the whole training, validation included.
+
+    `reference` says whether all pairs are looked at once more.
+    """
+    rows, epochs = float(data.rows), params.epochs
+    if params.max_steps:
+        step = params.batch_size * params.gradient_accumulation
+        epochs = params.max_steps * step / max(1.0, rows)
+    looked_at = epochs * data.valid_rows
+    if reference:
+        looked_at += min(1.0, epochs) * rows + data.valid_rows
+    pair = data.units / max(1.0, rows)
+    tokens = pair * (epochs * rows + looked_at / cost.BACKWARD_SHARE)
+    return cost.flops_of(params, facts, round(tokens))

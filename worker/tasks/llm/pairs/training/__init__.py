@@ -1,0 +1,1 @@
+"""Training on pairs of answers; imported only where a model is trained."""

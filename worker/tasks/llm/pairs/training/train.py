@@ -1,0 +1,139 @@
+"""Trains a language model on pairs of answers, by any objective."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoTokenizer
+
+from worker.contract import ModelRef
+from worker.engine.adapter import adapt
+from worker.engine.arguments import training_arguments
+from worker.engine.fit import begin, finish, fit
+from worker.engine.model import Loaded, load
+from worker.engine.phases import phase
+from worker.engine.source import Source
+from worker.errors import BadConfig
+from worker.task import Run
+from worker.tasks.llm import trainers
+from worker.tasks.llm.pairs.cost import both
+from worker.tasks.llm.pairs.params import Pairs
+from worker.tasks.llm.pairs.training import reference
+from worker.tasks.llm.pairs.training.batches import CollatePairs
+from worker.tasks.llm.pairs.training.corpus import PairCorpus, tokenized
+from worker.tasks.llm.pairs.training.objectives import Objective
+from worker.tasks.llm.pairs.training.trainer import PairsTrainer
+from worker.tasks.llm.params import LlmParams
+from worker.tasks.llm.training.memory import recomputes_here
+from worker.tasks.llm.training.speaking import ends_turns, save_tokenizer
+from worker.tasks.llm.training.train import padding_id, possible
+
+
+def train(
+    params: LlmParams, own: Pairs, run: Run, objective: Objective, model_ref: str | None = None
+) -> None:
+    """Train `run.base` on the pairs of `run.data` and leave the result in `run.output`.
+
+    `model_ref` is another model than that to compare with, where `objective` does. Returns early
+    once `run.stop` is set. Raises `HubtrainError`, and whatever torch raises when memory runs out.
+    """
+    begin(params)
+    head = trainers.of(params).head
+    auto_class = getattr(transformers, head.auto_class)
+    source = Source(run.base, auto_class, params.trust_remote_code)
+    with phase(run.emit, "reading data"):
+        params = params.within(source.config().to_dict())
+        tokenizer = source.processor(AutoTokenizer)
+        corpus = tokenized(params, own, run, tokenizer)
+    collate = CollatePairs(padding_id(tokenizer), prompts=objective.prompts)
+    if objective.references and model_ref:
+        other = Source(ModelRef(name=model_ref), auto_class, params.trust_remote_code)
+        if not _ask_other(other, params, run, corpus, collate):
+            return
+    with phase(run.emit, "loading model"):
+        loaded, collate, checkpointing = _loaded(source, params, collate)
+        loaded = adapt(loaded, params, head.peft_type)
+    if objective.references and not model_ref and not _ask(loaded, params, run, corpus, collate):
+        return
+    trainer = PairsTrainer(
+        model=loaded.model,
+        args=training_arguments(
+            params,
+            run.work / "checkpoints",
+            steps=params.steps(len(corpus.train)),
+            autocast=loaded.precision.autocast,
+            checkpointing=checkpointing,
+            validates=len(corpus.valid) > 0,
+            include_num_input_tokens_seen="all",
+            prediction_loss_only=True,
+        ),
+        train_dataset=corpus.train,
+        eval_dataset=corpus.valid if len(corpus.valid) else None,
+        data_collator=collate,
+        objective=objective,
+    )
+    if fit(trainer, params, run, unit="tokens"):
+        ends_turns(loaded.model, tokenizer, corpus.turn_end, corpus.template)
+        finish(loaded, params, run, partial(save_tokenizer, tokenizer, corpus.template))
+
+
+def _loaded(
+    source: Source, params: LlmParams, collate: CollatePairs
+) -> tuple[Loaded, CollatePairs, bool]:
+    """Return a model, how batches are made for it, and whether it recomputes activations."""
+    loaded = load(source, params, flash_attention=params.use_flash_attention_2)
+    _without_dropout(loaded.model)
+    can = possible(params, loaded)
+    flat = loaded.model.config._attn_implementation == "flash_attention_2"
+    collate = replace(collate, packed=can.packing, left=can.padding == "left", flat=flat)
+    return loaded, collate, recomputes_here(both(params), loaded.model)
+
+
+def _without_dropout(model: Any) -> None:
+    """Let a model say the same twice: what it is compared with is asked without dropout.
+
+    That of an adapter comes later, and stays.
+    """
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Dropout):
+            layer.p = 0.0
+
+
+def _ask(
+    loaded: Loaded, params: LlmParams, run: Run, corpus: PairCorpus, collate: CollatePairs
+) -> bool:
+    with phase(run.emit, "asking the reference model"):
+        return reference.ask(loaded, corpus.sets, collate, params.batch_size, run)
+
+
+def _ask_other(
+    source: Source, params: LlmParams, run: Run, corpus: PairCorpus, collate: CollatePairs
+) -> bool:
+    """Ask a model that is not the one to train; it is gone when this returns."""
+    with phase(run.emit, "loading reference model"):
+        loaded, collate, _ = _loaded(source, params, collate)
+        _knows(loaded, corpus)
+    try:
+        return _ask(loaded, params, run, corpus, collate)
+    finally:
+        del loaded
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _knows(loaded: Loaded, corpus: PairCorpus) -> None:
+    """Raise `BadConfig` for a model that has not got the tokens of the one to train."""
+    most = max(
+        max(side.ids) for pair in corpus.train.pairs for side in (pair.chosen, pair.rejected)
+    )
+    if most >= loaded.model.get_input_embeddings().weight.shape[0]:
+        raise BadConfig(
+            f"{loaded.source.ref.name} has another vocabulary than the model to train.",
+            fix="--model-ref with a model of the same family, or leave it out",
+        )

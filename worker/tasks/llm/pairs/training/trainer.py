@@ -1,0 +1,61 @@
+"""transformers' Trainer on batches of pairs, with an objective of ours."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from transformers import Trainer
+
+from worker.tasks.llm.pairs.training.objectives import Objective
+from worker.tasks.llm.pairs.training.scores import score
+
+Measured = defaultdict[str, list[torch.Tensor]]
+
+
+class PairsTrainer(Trainer):  # type: ignore[misc]
+    """Trains on pairs and logs what the objective measures, as means over all pairs since last."""
+
+    def __init__(self, *args: Any, objective: Objective, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.objective = objective
+        self.measured: Measured = defaultdict(list)
+        # A batch's loss is the mean of its pairs, and a step's that of its batches.
+        self.model_accepts_loss_kwargs = False
+
+    def compute_loss(self, model: Any, inputs: Mapping[str, Any], *_: Any, **__: Any) -> Any:
+        """Return the loss of a batch."""
+        outcome = self.objective(score(model, inputs))
+        for name, values in outcome.measured.items():
+            self.measured[name].append(values)
+        return outcome.loss
+
+    def log(self, logs: dict[str, float], *args: Any, **more: Any) -> None:
+        """Log what was measured beside the loss of the same steps."""
+        if "loss" in logs:
+            logs = {**logs, **_means(self.measured)}
+            self.measured.clear()
+        super().log(logs, *args, **more)
+
+    @torch.no_grad()
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Return `eval_loss` and what the objective measures, as means over all pairs."""
+        self.model_wrapped.eval()
+        measured: Measured = defaultdict(list)
+        for batch in map(self._prepare_inputs, self.get_eval_dataloader()):
+            with self.compute_loss_context_manager():
+                outcome = self.objective(score(self.model_wrapped, batch))
+            pairs = batch["references"].shape[0] // 2
+            for name, values in {**outcome.measured, "loss": outcome.loss.expand(pairs)}.items():
+                measured[name].append(self.accelerator.gather_for_metrics(values))
+            self.callback_handler.on_prediction_step(self.args, self.state, self.control)
+        metrics = {f"eval_{name}": value for name, value in _means(measured).items()}
+        self.log(metrics)
+        self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+
+def _means(measured: Mapping[str, list[torch.Tensor]]) -> dict[str, float]:
+    return {name: float(torch.cat(values).mean()) for name, values in measured.items()}
