@@ -50,6 +50,11 @@ AUTOTRAIN: dict[str, Any] = {
     "lora_dropout": 0.05,
     "prompt_text_column": None,
     "text_column": "text",
+    "rejected_text_column": None,
+    "model_ref": None,
+    "dpo_beta": 0.1,
+    "max_prompt_length": 128,
+    "max_completion_length": None,
     "push_to_hub": False,
     "repo_id": None,
     "username": None,
@@ -57,11 +62,6 @@ AUTOTRAIN: dict[str, Any] = {
 """Defaults of AutoTrain 0.8 for language models, by `trainers/clm/params.py` of its repo."""
 
 ELSEWHERE = {
-    "rejected_text_column",
-    "model_ref",
-    "dpo_beta",
-    "max_prompt_length",
-    "max_completion_length",
     "unsloth",
     "distributed_backend",
 }

@@ -42,10 +42,10 @@ def test_a_setting_of_two_trainers_is_refused() -> None:
 
 def test_what_a_trainer_uses_is_no_longer_ignored() -> None:
     class Used(Params):
-        dpo_beta: float = 0.1
+        unsloth: float = 0.1
 
     left = trainers.without(TASK.ignored, Used)
-    assert TASK.ignored.model_fields.keys() - left.model_fields.keys() == {"dpo_beta"}
+    assert TASK.ignored.model_fields.keys() - left.model_fields.keys() == {"unsloth"}
 
 
 @pytest.fixture(scope="module")

@@ -97,6 +97,7 @@ def read(
             rejected = example_of(pair.rejected, line, found.rejected, params, speech)
         except NothingToCompare as error:
             found.left_out[str(error)].append(line)
+            found.chosen.read -= 1  # it is no pair
         except BadData as error:
             found.chosen.broken.add(line, error)
         else:
