@@ -113,7 +113,7 @@ def test_packed_texts_yield_what_each_yields_alone(kind: str, first: int, attent
 
     from worker.tasks.llm.training import masking
 
-    more = {"attn_implementation": attention}
+    more: dict[str, Any] = {"attn_implementation": attention}
     if kind == "modernbert":  # its layers that see no further than a few tokens, too
         more |= {"local_attention": 8, "global_attn_every_n_layers": 2}
     model = tiny_bert.made(kind, **more).eval()
@@ -258,11 +258,10 @@ def test_accumulated_batches_count_every_token_alike(model: Path, tmp_path: Path
     norms = []
     for batch, accumulation in ((12, 1), (3, 4)):
         folder = tmp_path / str(batch)
-        how = {"trainer": "mlm", "packing": False, "max_steps": 2, "mlm_probability": 0.5}
-        split = {"batch_size": batch, "gradient_accumulation": accumulation}
-        params, run, events = job(
-            model, data, folder, logging_steps=1, max_grad_norm=99.0, **how, **split
-        )
+        how: dict[str, Any] = {"trainer": "mlm", "packing": False, "max_steps": 2}
+        split: dict[str, Any] = {"batch_size": batch, "gradient_accumulation": accumulation}
+        told: dict[str, Any] = {"logging_steps": 1, "max_grad_norm": 99.0}
+        params, run, events = job(model, data, folder, mlm_probability=0.5, **how, **split, **told)
         TASK.train(params, run)
         norms.append((losses(events, "loss")[0], losses(events, "grad_norm")[0]))
     assert norms[0] == pytest.approx(norms[1], rel=0.15)

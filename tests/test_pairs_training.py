@@ -119,7 +119,7 @@ def test_dpo_is_trls(model: Any, reference: Any, trl_dpo: Any, loss: str, smooth
     from worker.tasks.llm.pairs.training.scores import score
 
     outcome = Dpo(0.3, loss, smoothing)(score(model, batch(reference=reference)))
-    outcome.loss.backward()
+    outcome.loss.backward()  # type: ignore[no-untyped-call]
     trl_dpo.loss_types, trl_dpo.label_smoothing = [loss], smoothing
     theirs = trl_dpo.compute_loss(trl_dpo.model, trl_dpo.data_collator([*trl_dpo.train_dataset]))
     theirs.backward()
@@ -156,7 +156,7 @@ def test_orpo_is_trls(model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     from worker.tasks.llm.pairs.training.scores import score
 
     outcome = Orpo(0.3)(score(model, batch(prompts=True)))
-    outcome.loss.backward()
+    outcome.loss.backward()  # type: ignore[no-untyped-call]
     args = ORPOConfig(str(tmp_path), beta=0.3, max_length=64, use_cpu=True, report_to=[],
                       bf16=False, gradient_checkpointing=False)  # fmt: skip
     trl = ORPOTrainer(
@@ -179,7 +179,7 @@ def test_odds_of_what_is_certain_are_finite() -> None:
 
     sure = torch.tensor([0.0, -1e-9, -50.0], requires_grad=True)
     odds = _log_odds(sure)
-    odds.sum().backward()
+    odds.sum().backward()  # type: ignore[no-untyped-call]
     assert sure.grad is not None
     assert bool(torch.isfinite(odds).all() and torch.isfinite(sure.grad).all())
 

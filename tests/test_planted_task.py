@@ -1,6 +1,7 @@
-"""A task planted in a copy of the house is found everywhere: nothing else has to know of it.
+"""Tasks planted in a copy of the house are found everywhere: nothing else has to know of them.
 
-It is the example of CONTRIBUTING.md, `examples/majority.py`.
+They are the examples of CONTRIBUTING.md: `examples/majority.py`, and `examples/topics/`, which
+trains with transformers.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from pathlib import Path
 
 import pytest
 from standins.laptop import SECONDS, Said
+from tiny_llm import write_model, write_rows
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("orchestrator", "worker", "backends", "space_template")
 EXAMPLE = ROOT / "examples" / "majority.py"
+TOPICS = ROOT / "examples" / "topics"
 
 NAMED = ("--project-name", "box")
 
@@ -38,7 +41,7 @@ if os.environ.get("HUBTRAIN_SPY"):
 
 @dataclass(frozen=True)
 class House:
-    """A copy of hubtrain with one task more, and a user's folder beside it."""
+    """A copy of hubtrain with two tasks more, and a user's folder beside it."""
 
     sources: Path
     user: Path
@@ -75,6 +78,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     source = EXAMPLE.read_text(encoding="utf-8")
     planted = folder / "src" / "worker" / "tasks" / "majority.py"
     planted.write_text(source.replace("import json\n", "import json\nimport os\n", 1) + SPY)
+    shutil.copytree(TOPICS, folder / "src" / "worker" / "tasks" / "topics")
     user = folder / "user"
     user.mkdir()
     (user / "mail.csv").write_text("text,label\nhello,ham\nwin,spam\nhow are you,ham\n")
@@ -127,3 +131,37 @@ def test_it_runs_to_a_model_that_answers(house: House) -> None:
     assert seen["answer"]["asked"] == "a canary"
     assert "a canary" not in str(seen["answer"]["argv"])
     assert "DATABASE_PASSWORD" not in seen["answer"]["environ"]
+
+
+@pytest.fixture(scope="module")
+def texts(house: House) -> House:
+    """The same, with a tiny model and texts of two topics beside it."""
+    write_model(house.user / "tiny", template=None)
+    about = {"animal": "the quick brown fox", "greeting": "says hello"}
+    rows = [
+        {"text": f"{i} {text}", "label": name} for i in range(20) for name, text in about.items()
+    ]
+    write_rows(house.user / "texts.jsonl", rows)
+    return house
+
+
+TEXTS = ("topics", "--train", "--data-path", "texts.jsonl", "--model", "tiny")
+
+
+def test_a_task_with_transformers_looks_at_the_tokens(texts: House) -> None:
+    said = texts.run(*TEXTS, "--project-name", "topics", "--max-seq-length", "3", "--dry-run")
+    assert said.code == 0, said.out + said.err
+    assert "40 texts of 2 topics in texts.jsonl" in said.out
+    assert "40 texts have more than 3 tokens and are cut" in said.out
+
+
+@pytest.mark.slow
+def test_a_task_with_transformers_trains_and_answers(texts: House) -> None:
+    quick = ("--valid-split", "0.2", "--lr", "1e-2", "--max-steps", "12", "--peft")
+    said = texts.run(*TEXTS, *quick, "--project-name", "topics")
+    assert said.code == 0, said.out + said.err
+    assert "valid accuracy 1.000" in said.out + said.err
+    asked = texts.run(
+        "topics", "--inference", "--model", "topics", "--text", "7 says hello", "--json"
+    )
+    assert asked.document["answer"]["label"] == "greeting"

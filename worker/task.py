@@ -163,7 +163,7 @@ class Task(ABC, Generic[P]):
     """Whether there is a base model, in a setting called `model`."""
 
     model_reads: ClassVar[tuple[str, ...]] = ()
-    """Small files of the base model that it reads beside `config.json`."""
+    """Small files of the base model that it reads beside `config.json`: `tokenizer.json`."""
 
     media: ClassVar[tuple[str, ...]] = ()
     """Suffixes of files that are examples by themselves: `.jpg`; none of them: tables only."""
@@ -208,8 +208,9 @@ class Task(ABC, Generic[P]):
         """Return what training would make of the examples. Raises `BadData`, `BadConfig`.
 
         `splits` may hold only the first rows of each split: counts are scaled up to their `total`.
-        `tokenizer` is a `tokenizers.Tokenizer`; none where the model has no `tokenizer.json`. Runs
-        in a process with little memory, a time limit and no secret.
+        `tokenizer` is a `tokenizers.Tokenizer`; none where the model has no `tokenizer.json`, and
+        for tasks whose `model_reads` does not name it. Runs in a process with little memory, a time
+        limit and no secret.
         """
 
     def endless(self, facts: ModelFacts) -> tuple[str, str]:

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from backends.shed import Shed, ShedRequest
 from standins.bench import STANDIN, Bench
 
 from backends.handle import Handle
+from backends.shed import Shed, ShedRequest
 from worker.contract import JobSpec
 from worker.home import home
 
@@ -32,7 +32,8 @@ class ShedBench(Bench):
             Shed().remove(Handle("shed", folder.name))
 
     def plan(self, spec: JobSpec) -> ShedRequest:
-        return dataclasses.replace(self.backend.plan(spec), command=(sys.executable, str(STANDIN)))
+        planned: ShedRequest = self.backend.plan(spec)
+        return dataclasses.replace(planned, command=(sys.executable, str(STANDIN)))
 
     def kept(self, request: ShedRequest) -> str:
         files = (f for f in request.folder.path.rglob("*") if f.is_file())
