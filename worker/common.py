@@ -325,7 +325,7 @@ class Memory(Params):
     """Keep all activations: faster, more memory."""
 
     auto_find_batch_size: bool = False
-    """Halve the batch size until it fits in memory."""
+    """Make the batch size smaller, a tenth at a time, until it fits in memory."""
 
 
 class Watching(Params):
@@ -339,8 +339,8 @@ class Watching(Params):
     )
     """When the validation split is evaluated."""
 
-    save_strategy: Literal["epoch", "steps", "no"] = "epoch"
-    """When a checkpoint is written."""
+    save_strategy: Literal["epoch", "steps", "best", "no"] = "epoch"
+    """When a checkpoint is written; best: after each validation that was better than all before."""
 
     save_steps: Annotated[int, Ge(1)] = 500
     """Optimizer steps between checkpoints when save_strategy is steps."""
@@ -363,7 +363,8 @@ class Watching(Params):
         return ("WANDB_API_KEY",) if self.log == "wandb" else ()
 
     def doubts(self, about: Circumstances) -> Iterator[Finding]:
-        """Say that a tracker's key is missing."""
+        """Say that a tracker's key is missing, or that nothing tells which model is the best."""
+        yield from doubts.never_best(self)
         yield from doubts.no_key(self.secrets, self.log, "https://wandb.ai/authorize", about)
         yield from super().doubts(about)
 

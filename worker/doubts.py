@@ -13,7 +13,7 @@ from worker.finding import Finding
 from worker.shorten import some
 
 if TYPE_CHECKING:
-    from worker.common import Lora
+    from worker.common import Lora, Watching
     from worker.params import Params, Setting
 
 UNSCALED = frozenset({"sgd"})
@@ -54,6 +54,14 @@ def idle_rank(params: Params, low_rank: Iterable[Setting]) -> Iterator[Finding]:
     if given:
         text = f"{', '.join(given)}: only the optimizers galore_* and apollo_* have a rank."
         yield Finding("warn", "settings", text, "--optimizer galore_adamw")
+
+
+def never_best(watching: Watching) -> Iterator[Finding]:
+    """Yield that checkpoints wait for a better validation where nothing is validated."""
+    validates = watching.eval_strategy != "no" and getattr(watching, "valid_split", None)
+    if watching.save_strategy == "best" and not validates:
+        text = "--save-strategy best waits for a better validation, and nothing is validated."
+        yield Finding("error", "settings", text, "--valid-split 0.05, or --save-strategy epoch")
 
 
 def idle_adapter(lora: Lora, flags: dict[str, str], about: Circumstances) -> Iterator[Finding]:

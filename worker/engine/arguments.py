@@ -74,18 +74,21 @@ def training_arguments(
         "remove_unused_columns": False,
         "disable_tqdm": True,
     }
+    if settings["save_strategy"] == "best":
+        settings["metric_for_best_model"] = "loss"  # until `fit` says by which measure
     if settings["eval_strategy"] != "no" and isinstance(params, EarlyStopping):
         settings |= _keeping_the_best(settings)
     return kind(**{**settings, **more})
 
 
 def _keeping_the_best(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what loads the best model at the end: a checkpoint with each validation."""
-    return {
-        "load_best_model_at_end": True,  # `fit` says by which measure
-        "save_strategy": settings["eval_strategy"],
-        "save_steps": settings["eval_steps"],
-    }
+    """Return what loads the best model at the end: a checkpoint with each validation, or with each
+    that is better than all before."""
+    found = {"load_best_model_at_end": True}  # `fit` says by which measure
+    if settings["save_strategy"] == "best":
+        return found
+    when = {"save_strategy": settings["eval_strategy"], "save_steps": settings["eval_steps"]}
+    return found | when
 
 
 def _optimizer(name: str) -> str:

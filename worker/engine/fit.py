@@ -58,7 +58,7 @@ def fit(trainer: Trainer, params: TransformersSettings, run: Run, *, unit: str) 
         # A model that takes any keyword passes for one that divides its loss by what the whole step
         # holds. Many do not: their gradients would grow with every batch that is accumulated.
         trainer.model_accepts_loss_kwargs = False
-    if trainer.args.load_best_model_at_end:
+    if trainer.args.load_best_model_at_end or trainer.args.save_strategy == "best":
         _judge_by(run.headline, trainer.args)
     for callback in _callbacks(trainer, params, run, unit):
         trainer.add_callback(callback)
