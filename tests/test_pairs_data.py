@@ -235,6 +235,7 @@ def test_the_check_counts_pairs_and_shows_one() -> None:
     assert "6 pairs of up to 64 tokens · 10 epochs, 2 a step: 30 steps" in said
     assert (found.rows, found.valid_rows, found.steps) == (6, 2, 30)
     assert found.units > 6 * 2 * 5
+    assert found.units / 6 < found.largest <= 2 * 45
 
 
 def test_prompts_and_answers_that_run_together_are_told() -> None:

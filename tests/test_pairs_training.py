@@ -118,8 +118,8 @@ def test_dpo_is_trls(model: Any, reference: Any, trl_dpo: Any, loss: str, smooth
     from worker.tasks.llm.pairs.training.objectives import Dpo
     from worker.tasks.llm.pairs.training.scores import score
 
-    outcome = Dpo(0.3, loss, smoothing)(score(model, batch(reference=reference)))
-    outcome.loss.backward()  # type: ignore[no-untyped-call]
+    outcome: Any = Dpo(0.3, loss, smoothing)(score(model, batch(reference=reference)))
+    outcome.loss.backward()
     trl_dpo.loss_types, trl_dpo.label_smoothing = [loss], smoothing
     theirs = trl_dpo.compute_loss(trl_dpo.model, trl_dpo.data_collator([*trl_dpo.train_dataset]))
     theirs.backward()
@@ -155,8 +155,8 @@ def test_orpo_is_trls(model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     from worker.tasks.llm.pairs.training.objectives import Orpo
     from worker.tasks.llm.pairs.training.scores import score
 
-    outcome = Orpo(0.3)(score(model, batch(prompts=True)))
-    outcome.loss.backward()  # type: ignore[no-untyped-call]
+    outcome: Any = Orpo(0.3)(score(model, batch(prompts=True)))
+    outcome.loss.backward()
     args = ORPOConfig(str(tmp_path), beta=0.3, max_length=64, use_cpu=True, report_to=[],
                       bf16=False, gradient_checkpointing=False)  # fmt: skip
     trl = ORPOTrainer(
@@ -178,8 +178,8 @@ def test_odds_of_what_is_certain_are_finite() -> None:
     from worker.tasks.llm.pairs.training.objectives import _log_odds
 
     sure = torch.tensor([0.0, -1e-9, -50.0], requires_grad=True)
-    odds = _log_odds(sure)
-    odds.sum().backward()  # type: ignore[no-untyped-call]
+    odds: Any = _log_odds(sure)
+    odds.sum().backward()
     assert sure.grad is not None
     assert bool(torch.isfinite(odds).all() and torch.isfinite(sure.grad).all())
 
@@ -344,9 +344,9 @@ def test_a_stop_while_the_reference_is_asked_trains_nothing(folder: Path, tmp_pa
 # What is told before.
 
 
-def estimates(trainer: str, **settings: Any) -> tuple[float, float]:
+def estimates(trainer: str, largest: int = 0, **settings: Any) -> tuple[float, float]:
     chosen = TASK.params(model="m", data_path="x", trainer=trainer, **settings)
-    data = DataReport(rows=100, valid_rows=10, units=20_000, steps=50)
+    data = DataReport(rows=100, valid_rows=10, units=20_000, steps=50, largest=largest)
     return TASK.footprint(chosen, FACTS, data).expected, TASK.flops(chosen, FACTS, data)
 
 
@@ -356,6 +356,10 @@ def test_cost_counts_both_answers_and_the_reference() -> None:
     with_reference = estimates("dpo", batch_size=2)
     assert with_reference[0] == memory, "it is gone before training begins"
     assert with_reference[1] / work == pytest.approx(1 + (110 / 3) / (100 + 10 / 3), rel=1e-4)
+    assert (
+        estimates("dpo", batch_size=2, largest=400)[0]
+        == (estimates("sft", batch_size=4, block_size=200)[0])
+    )
     half = estimates("dpo", batch_size=2, gradient_accumulation=1, max_steps=25)
     assert half[1] / with_reference[1] == pytest.approx(0.5, abs=0.02)
 

@@ -249,3 +249,25 @@ def test_no_option_of_a_backend_may_hold_a_secret() -> None:
             refuse_written_down({**said, "shed_path": held}, secret, lambda name: "--shed-path")
         assert held not in str(refused.value)
         assert "Leave it out" in refused.value.fix
+
+
+# a second model
+
+
+def test_a_reference_model_is_looked_up_and_compared(ask: Asking, tmp_path: Path) -> None:
+    pairs = {"prompt": "a", "chosen": " b", "rejected": " c"}
+    ask.data.write_text("".join(json.dumps({**pairs, "prompt": f"{i}"}) + "\n" for i in range(99)))
+    there = ask(trainer="dpo", model_ref="ann/sharded")
+    assert there.ok and "reference ann/sharded" in said(there, "model")
+    wrong = only_error(ask(trainer="dpo", model_ref="ann/smal"))
+    assert "no model ann/smal" in wrong.text and "--model ann" not in wrong.fix
+    assert "only_here" in only_error(ask(trainer="dpo", model_ref=str(mine(tmp_path)))).text
+    other = here(ask, tmp_path, trainer="dpo", model_ref=str(mine(tmp_path)))
+    assert "knows 999 tokens" in said(other, "model") and other.ok
+    assert here(ask, tmp_path, trainer="orpo", model_ref="nowhere/at-all").ok
+
+
+def mine(folder: Path) -> Path:
+    """Return a model of another vocabulary that is only on this disk."""
+    found = folder / "only_here"
+    return found if found.exists() else model(found, 1_000_000, vocab_size=999)

@@ -96,6 +96,10 @@ class DataReport:
     """Units of progress (`Task.unit`) in one epoch of training, estimated where not all rows were
     read."""
 
+    largest: int = 0
+    """Units of the largest example of training; 0 where not all rows were read, or rows are
+    filled with examples."""
+
     steps: int = 0
     """Optimizer steps of the whole training."""
 

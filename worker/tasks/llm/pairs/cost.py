@@ -10,14 +10,21 @@ from worker.tasks.llm import cost
 from worker.tasks.llm.params import LlmParams
 
 
-def both(params: LlmParams) -> LlmParams:
-    """Return the settings as for single sequences: a batch of pairs has twice as many."""
-    return params.model_copy(update={"batch_size": 2 * params.batch_size})
+def both(params: LlmParams, largest: int = 0) -> LlmParams:
+    """Return the settings as for single sequences: a batch of pairs has twice as many.
+
+    Rows are not filled with further pairs: none is longer than half the `largest` pair, in tokens,
+    on average, where that is known.
+    """
+    row = min(params.row_tokens, -(-largest // 2)) if largest else params.row_tokens
+    return params.model_copy(update={"batch_size": 2 * params.batch_size, "block_size": row})
 
 
-def footprint(params: LlmParams, facts: ModelFacts, memory: float | None = None) -> Footprint:
+def footprint(
+    params: LlmParams, facts: ModelFacts, data: DataReport, memory: float | None = None
+) -> Footprint:
     """Return the memory training takes on one device, as `worker.tasks.llm.cost` has it."""
-    return cost.footprint(both(params), facts, memory)
+    return cost.footprint(both(params.within(facts.config), data.largest), facts, memory)
 
 
 def flops(params: LlmParams, facts: ModelFacts, data: DataReport, *, reference: bool) -> float:

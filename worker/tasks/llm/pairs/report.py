@@ -78,6 +78,7 @@ def inspect(
         rows=round(pairs),
         valid_rows=round(valid_count * (1 if "valid" in splits else scale)),
         units=round(counts.tokens * scale),
+        largest=counts.largest if scale == 1 else 0,
         steps=steps,
         example=shown(train, params, tokenizer, how, params.row_tokens),
     )
@@ -90,6 +91,9 @@ class PairCounts(Counts):
     tokens: int = 0
     """Of all that is trained on in one epoch."""
 
+    largest: int = 0
+    """Tokens of the largest pair."""
+
     prompts_cut: int = 0
     answers_cut: int = 0
     """Pairs of which one is cut by a limit of its own."""
@@ -101,7 +105,7 @@ def count(
     """Return how long the pairs are, with the real tokenizer where there is one."""
     if tokenizer is None:
         return _guessed(train, limits)
-    lengths, pieces, over, tokens, prompts, answers = [], [], 0, 0, 0, 0
+    lengths, pieces, sums, over, prompts, answers = [], [], [], 0, 0, 0
     for pair in encoded(looked_at(train), tokenizer, token_id(tokenizer, how.eos)):
         lengths.append(max(map(len, pair)))
         first = [one.learned.find(1) for one in pair]
@@ -113,10 +117,11 @@ def count(
         )
         if kept := fitted(*pair, limits):
             pieces.append(max(len(kept.chosen), len(kept.rejected)))
-            tokens += len(kept)
+            sums.append(len(kept))
     unlearned = len(lengths) - len(pieces)
     long = sum(len(e.text) > LOOKED_AT for e in train.chosen.examples)
-    return PairCounts(lengths, pieces, over, unlearned, long, tokens, prompts, answers)
+    largest = max(sums, default=0)
+    return PairCounts(lengths, pieces, over, unlearned, long, sum(sums), largest, prompts, answers)
 
 
 def looked_at(train: PairExamples) -> PairExamples:
@@ -133,8 +138,12 @@ def _guessed(train: PairExamples, limits: Limits) -> PairCounts:
         for side in (train.chosen, train.rejected)
     )
     lengths = list(map(max, zip(chosen, rejected, strict=True)))
-    tokens = sum(min(n, limits.row) for n in (*chosen, *rejected))
-    return PairCounts(lengths, lengths, sum(n > limits.row for n in lengths), 0, 0, tokens)
+    sums = [
+        min(one, limits.row) + min(other, limits.row)
+        for one, other in zip(chosen, rejected, strict=True)
+    ]
+    over = sum(n > limits.row for n in lengths)
+    return PairCounts(lengths, lengths, over, 0, 0, sum(sums), max(sums, default=0))
 
 
 def left_out(train: PairExamples) -> Iterator[Finding]:

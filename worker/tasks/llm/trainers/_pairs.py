@@ -39,7 +39,7 @@ class PairTrainer(Trainer[S]):
         """Return the memory of two answers a row."""
         from worker.tasks.llm.pairs import cost
 
-        return cost.footprint(params, facts, memory)
+        return cost.footprint(params, facts, data, memory)
 
     def flops(self, params: LlmParams, facts: ModelFacts, data: DataReport) -> float:
         """Return the arithmetic of two answers a row, a reference model's included."""

@@ -33,6 +33,11 @@ class PairCorpus:
     """The token that ends the assistant's turns, in conversations."""
 
     @property
+    def largest(self) -> int:
+        """Tokens of the largest pair that is trained on."""
+        return max(map(len, self.train.pairs))
+
+    @property
     def sets(self) -> tuple[PairRows, PairRows]:
         """All of them."""
         return self.train, self.valid

@@ -56,7 +56,8 @@ def train(
         if not _ask_other(other, params, run, corpus, collate):
             return
     with phase(run.emit, "loading model"):
-        loaded, collate, checkpointing = _loaded(source, params, collate)
+        loaded, collate = _loaded(source, params, collate)
+        checkpointing = recomputes_here(both(params, corpus.largest), loaded.model)
         loaded = adapt(loaded, params, head.peft_type)
     if objective.references and not model_ref and not _ask(loaded, params, run, corpus, collate):
         return
@@ -84,14 +85,13 @@ def train(
 
 def _loaded(
     source: Source, params: LlmParams, collate: CollatePairs
-) -> tuple[Loaded, CollatePairs, bool]:
-    """Return a model, how batches are made for it, and whether it recomputes activations."""
+) -> tuple[Loaded, CollatePairs]:
+    """Return a model, and how batches are made for it."""
     loaded = load(source, params, flash_attention=params.use_flash_attention_2)
     _without_dropout(loaded.model)
     can = possible(params, loaded)
     flat = loaded.model.config._attn_implementation == "flash_attention_2"
-    collate = replace(collate, packed=can.packing, left=can.padding == "left", flat=flat)
-    return loaded, collate, recomputes_here(both(params), loaded.model)
+    return loaded, replace(collate, packed=can.packing, left=can.padding == "left", flat=flat)
 
 
 def _without_dropout(model: Any) -> None:
@@ -116,7 +116,7 @@ def _ask_other(
 ) -> bool:
     """Ask a model that is not the one to train; it is gone when this returns."""
     with phase(run.emit, "loading reference model"):
-        loaded, collate, _ = _loaded(source, params, collate)
+        loaded, collate = _loaded(source, params, collate)
         _knows(loaded, corpus)
     try:
         return _ask(loaded, params, run, corpus, collate)
