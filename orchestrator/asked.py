@@ -88,8 +88,7 @@ class Packed:
 
 
 def order_of(asked: Asked, report: CheckReport, planned: DataRef, data: DataRef) -> Order:
-    """Return a checked job as an order; `planned` is where its data were to go, `data` where they
-    are."""
+    """Return a job as an order; `planned` is where its data were to go, `data` where they are."""
     return Order(
         task=asked.task.name,
         params=asked.params.model_dump(mode="json"),

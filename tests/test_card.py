@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from huggingface_hub import ModelCard
 
-from worker.card import Account, card, command, curve, front_matter, manifest, write
+from worker.card import TrainedJob, card, command, curve, front_matter, manifest, write
 from worker.contract import (
     DataRef,
     Event,
@@ -30,7 +30,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 COMMIT = "70d244c0ffee"
 
 
-def account(*events: Event, **changes: Any) -> Account:
+def trained(*events: Event, **changes: Any) -> TrainedJob:
     params = LlmParams(model="ann/base", data_path="chats.jsonl", trainer="sft", peft=True, lr=1e-4)
     about: dict[str, Any] = {
         "job_id": "k4x",
@@ -44,7 +44,7 @@ def account(*events: Event, **changes: Any) -> Account:
     }
     started = Started(job_id="k4x", at=NOON, versions={"torch": "2.13.0"}, hardware={"cpus": 4})
     spec = JobSpec(**{**about, **changes})
-    return Account(spec, [started, *events], NOON + timedelta(minutes=19), "apache-2.0")
+    return TrainedJob(spec, [started, *events], NOON + timedelta(minutes=19), "apache-2.0")
 
 
 EVENTS: list[Event] = [
@@ -55,7 +55,7 @@ EVENTS: list[Event] = [
 
 
 def test_the_front_matter_is_what_the_hub_reads() -> None:
-    text = card(account(*EVENTS), adapter=True)
+    text = card(trained(*EVENTS), adapter=True)
     ModelCard(text)  # which validates it
     data = yaml.safe_load(text.split("---")[1])
     assert data["base_model"] == "ann/base"
@@ -63,49 +63,49 @@ def test_the_front_matter_is_what_the_hub_reads() -> None:
     assert data["pipeline_tag"] == "text-generation"
     assert data["license"] == "apache-2.0"
     assert data["tags"] == ["hubtrain", "llm", "sft"]
-    assert front_matter(account(), adapter=False)["library_name"] == "transformers"
+    assert front_matter(trained(), adapter=False)["library_name"] == "transformers"
 
 
 def test_packaged_files_are_nobodys_business_and_named_datasets_are() -> None:
-    assert "datasets" not in front_matter(account(), adapter=True)
-    assert "hubtrain-data" not in card(account(*EVENTS), adapter=True)
-    named = account(
+    assert "datasets" not in front_matter(trained(), adapter=True)
+    assert "hubtrain-data" not in card(trained(*EVENTS), adapter=True)
+    named = trained(
         params={"data_path": "ann/chats"}, data=DataRef(repo_id="ann/chats", revision="d4ta")
     )
     assert front_matter(named, adapter=True)["datasets"] == ["ann/chats"]
 
 
 def test_the_card_says_adapter_or_whole_model_and_how_to_load_it() -> None:
-    adapter = card(account(*EVENTS), adapter=True)
+    adapter = card(trained(*EVENTS), adapter=True)
     assert "LoRA adapter" in adapter
     assert 'AutoPeftModelForCausalLM.from_pretrained("ann/support-bot")' in adapter
-    whole = card(account(*EVENTS), adapter=False)
+    whole = card(trained(*EVENTS), adapter=False)
     assert "full model" in whole
     assert 'AutoModelForCausalLM.from_pretrained("ann/support-bot")' in whole
 
 
 def test_the_card_tells_result_cost_and_curve() -> None:
-    text = card(account(*EVENTS), adapter=True)
+    text = card(trained(*EVENTS), adapter=True)
     for words in ("| valid loss | 1.081 |", "$0.32", "19.0 min", "4,812 rows", "99,000", COMMIT):
         assert words in text
     assert text.count("\n| 300 |") == 1
 
 
 def test_the_command_on_the_card_asks_for_the_same_training() -> None:
-    words = shlex.split(command(account().spec))
+    words = shlex.split(command(trained().spec))
     assert words[:3] == ["hubtrain", "llm", "--train"]
     for flag, value in (("--model", "ann/base"), ("--lr", "0.0001"), ("--username", "ann")):
         assert words[words.index(flag) + 1] == value
     assert "--peft" in words and "--push-to-hub" in words
     assert "--batch-size" not in words, "defaults go without saying"
     packed = LlmParams(model="m", data_path="d", packing=False).model_dump(mode="json")
-    assert "--no-packing" in command(account(params=packed).spec)
+    assert "--no-packing" in command(trained(params=packed).spec)
 
 
 def test_the_manifest_holds_all_that_a_rerun_needs(tmp_path: Path) -> None:
-    write(account(*EVENTS), tmp_path)
+    write(trained(*EVENTS), tmp_path)
     told = json.loads((tmp_path / "hubtrain.json").read_text())
-    assert JobSpec.model_validate(told["spec"]) == account().spec
+    assert JobSpec.model_validate(told["spec"]) == trained().spec
     assert told["cost_usd"] == round(19 / 60, 4)
     assert told["versions"] == {"torch": "2.13.0"}
     assert told["metrics"]["valid_perplexity"] == 2.95
@@ -115,12 +115,12 @@ def test_the_manifest_holds_all_that_a_rerun_needs(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number_breaks_no_card(tmp_path: Path) -> None:
     events = [Metric(step=1, values={"loss": float("nan"), "lr": 1e-4})]
-    write(account(*events), tmp_path)
-    assert "loss" not in manifest(account(*events))["metrics"]
+    write(trained(*events), tmp_path)
+    assert "loss" not in manifest(trained(*events))["metrics"]
 
 
 def test_the_curve_of_a_classifier_has_its_accuracy() -> None:
-    told = account(Metric(step=3, values={"valid_loss": 0.5, "valid_accuracy": 0.75}))
+    told = trained(Metric(step=3, values={"valid_loss": 0.5, "valid_accuracy": 0.75}))
     spec = told.spec.model_copy(update={"task": "image_classification", "params": {}})
     classifier = replace(told, spec=spec)
     row = {"step": 3.0, "valid_loss": 0.5, "valid_accuracy": 0.75}

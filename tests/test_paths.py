@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from test_card import account
+from test_card import trained
 
 from backends.spaces.request import plan
 from orchestrator.data.sources import find
@@ -61,7 +61,7 @@ def local(**changes: Any) -> Any:
         "machine": Machine(backend="local"),
         "output": f"{HOME}/bot",
     }
-    return account(**{**about, **changes})
+    return trained(**{**about, **changes})
 
 
 def test_no_path_of_the_users_disk_is_pushed(
@@ -91,11 +91,11 @@ def test_what_is_not_pushed_keeps_its_paths(tmp_path: Path) -> None:
 
 def test_a_space_is_told_names_only() -> None:
     params = LlmParams(model="ann/base", data_path=f"{HOME}/chats.jsonl").model_dump(mode="json")
-    space = plan(account(params=params, owner="ann").spec)
+    space = plan(trained(params=params, owner="ann").spec)
     assert CANARY not in "".join(f.content.decode(errors="replace") for f in space.files)
     job = json.loads(next(f.content for f in space.files if f.path == "job.json"))
     assert job["params"]["data_path"] == "chats.jsonl"
-    assert spec_for_others(account().spec) == account().spec, "names of the Hub stay"
+    assert spec_for_others(trained().spec) == trained().spec, "names of the Hub stay"
 
 
 def test_markup_of_strangers_is_text() -> None:
@@ -108,7 +108,7 @@ def test_markup_of_strangers_is_text() -> None:
 def test_a_card_of_evil_names_is_a_card(tmp_path: Path) -> None:
     # The contract refuses such a name; the card must not count on it.
     metric = Metric.model_construct(step=1, values={EVIL: 1.0, "loss": 2.0}, at=datetime.now(UTC))
-    job = account(
+    job = trained(
         metric,
         project=EVIL,
         model=ModelRef(name=EVIL, revision="c0ffee"),

@@ -38,7 +38,7 @@ _CURVES = ("loss", "valid_loss", "lr")
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class TrainedJob:
     """A finished training, for those who describe it."""
 
     spec: JobSpec
@@ -56,31 +56,31 @@ class Account:
         return next((e for e in reversed(self.events) if isinstance(e, Started)), None)
 
 
-def write(account: Account, folder: Path) -> None:
+def write(trained: TrainedJob, folder: Path) -> None:
     """Write card and manifest into the folder of the model.
 
     What goes to a repo names no path of the user's disk.
     """
-    if account.spec.push:
-        account = replace(account, spec=spec_for_others(account.spec))
-    told = json.dumps(manifest(account), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if trained.spec.push:
+        trained = replace(trained, spec=spec_for_others(trained.spec))
+    told = json.dumps(manifest(trained), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     (folder / MANIFEST_FILE).write_text(told, encoding="utf-8")
     adapter = (folder / "adapter_config.json").exists()
-    (folder / "README.md").write_text(card(account, adapter=adapter), encoding="utf-8")
+    (folder / "README.md").write_text(card(trained, adapter=adapter), encoding="utf-8")
 
 
-def manifest(account: Account) -> dict[str, Any]:
+def manifest(trained: TrainedJob) -> dict[str, Any]:
     """Return what a program and a sceptical reader need to know of the training."""
-    spec, story, started = account.spec, account.story, account.started
+    spec, story, started = trained.spec, trained.story, trained.started
     return {
         "schema_version": MANIFEST_SCHEMA,
         "spec": spec.model_dump(mode="json"),
         "versions": started.versions if started else {},
         "hardware": started.hardware if started else {},
         "started_at": story.started_at.isoformat() if story.started_at else None,
-        "trained_at": account.now.isoformat(),
-        "seconds": round(story.seconds(account.now), 1),
-        "cost_usd": round(story.cost(spec.machine.usd_per_hour, account.now), 4),
+        "trained_at": trained.now.isoformat(),
+        "seconds": round(story.seconds(trained.now), 1),
+        "cost_usd": round(story.cost(spec.machine.usd_per_hour, trained.now), 4),
         "metrics": {k: v for k, v in story.metrics.items() if math.isfinite(v)},
         "curve": curve(story.history, CURVE_POINTS, _telling(spec)),
     }
@@ -116,7 +116,7 @@ def _telling(spec: JobSpec) -> list[str]:
     return list(dict.fromkeys((*losses, first, rate)))
 
 
-def card(account: Account, *, adapter: bool) -> str:
+def card(trained: TrainedJob, *, adapter: bool) -> str:
     """Return the text of the model card."""
     here = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -125,14 +125,14 @@ def card(account: Account, *, adapter: bool) -> str:
         autoescape=False,
     )
     here.filters |= FILTERS
-    spec, story = account.spec, account.story
+    spec, story = trained.spec, trained.story
     task, params = tasks.asked(spec)
     where = (spec.push.repo_id if spec.push else spec.output) or spec.project
     telling = _telling(spec)
     rows = curve(story.history, CARD_POINTS, telling)[-4 * CARD_POINTS :]
     names = [n for n in telling if any(n in row for row in rows)]
     return here.get_template("card.md.jinja").render(
-        front_matter=yaml.safe_dump(front_matter(account, adapter=adapter), sort_keys=False),
+        front_matter=yaml.safe_dump(front_matter(trained, adapter=adapter), sort_keys=False),
         title=spec.project,
         adapter=adapter,
         base=_linked(spec),
@@ -140,14 +140,14 @@ def card(account: Account, *, adapter: bool) -> str:
         metrics=[(name.replace("_", " "), shown(v)) for name, v in _told(story)],
         curve_names=[name.replace("_", " ") for name in names],
         curve=[[f"{row['step']:.0f}", *(shown(row.get(n)) for n in names)] for row in rows],
-        facts=list(_facts(account)),
+        facts=list(_facts(trained)),
         command=command(spec),
     )
 
 
-def front_matter(account: Account, *, adapter: bool) -> dict[str, Any]:
+def front_matter(trained: TrainedJob, *, adapter: bool) -> dict[str, Any]:
     """Return the card's metadata, as the Hub reads it."""
-    spec = account.spec
+    spec = trained.spec
     (task, params), base = tasks.asked(spec), _on_hub(spec)
     trainer = spec.params.get("trainer")
     matter: dict[str, Any] = {
@@ -156,7 +156,7 @@ def front_matter(account: Account, *, adapter: bool) -> dict[str, Any]:
         "datasets": [data] if (data := _public_data(spec)) else None,
         "library_name": "peft" if adapter else task.library,
         "pipeline_tag": task.pipeline_tag(params),
-        "license": account.license,
+        "license": trained.license,
         "tags": ["hubtrain", tasks.typed(spec.task), *([str(trainer)] if trainer else [])],
     }
     return {key: value for key, value in matter.items() if value is not None}
@@ -195,8 +195,8 @@ def _told(story: Story) -> Iterable[tuple[str, float]]:
             yield name, value
 
 
-def _facts(account: Account) -> Iterable[tuple[str, str]]:
-    spec, story, started = account.spec, account.story, account.started
+def _facts(trained: TrainedJob) -> Iterable[tuple[str, str]]:
+    spec, story, started = trained.spec, trained.story, trained.started
     yield (
         "task",
         text(
@@ -211,8 +211,8 @@ def _facts(account: Account) -> Iterable[tuple[str, str]]:
         yield "steps", f"{story.progress.step:,}"
         yield story.progress.unit, f"{story.progress.units:,}"
     yield "hardware", text(" ".join(spec.machine.words))
-    yield "took", f"{story.seconds(account.now) / 60:.1f} min"
-    yield "cost", f"${story.cost(spec.machine.usd_per_hour, account.now):.2f}"
+    yield "took", f"{story.seconds(trained.now) / 60:.1f} min"
+    yield "cost", f"${story.cost(spec.machine.usd_per_hour, trained.now):.2f}"
     if started:
         yield "versions", ", ".join(text(f"{k} {v}") for k, v in started.versions.items())
     yield "job", text(spec.job_id)

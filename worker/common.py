@@ -15,7 +15,8 @@ from worker.nearest import nearest
 from worker.params import Flag, Params, settings_of
 
 MOST = 10**6
-"""Of anything a user counts out: more is a slip of the hand, and overflows further on."""
+"""Largest value of a setting that counts something. More is a typing error, and some libraries
+overflow with it."""
 
 
 class Asking(Params):
@@ -158,8 +159,7 @@ class Optimisation(LowRank):
 
     @property
     def bearable_lr(self) -> tuple[float, str]:
-        """The largest learning rate that is no slip of the hand, and what bears it: ten times what
-        full training is given at most."""
+        """The largest plausible learning rate, and of what: ten times the usual maximum."""
         return (0.04, "GaLore") if "galore" in self.optimizer else (0.01, "training")
 
     @property
@@ -176,8 +176,7 @@ class Optimisation(LowRank):
 
     @property
     def needs_cuda(self) -> tuple[str, str] | None:
-        """What trains on NVIDIA GPUs alone, and what to type where there is none; none if nothing
-        does."""
+        """What needs an NVIDIA GPU, and what to type where there is none; none if nothing does."""
         if self.optimizer == "galore_adamw_8bit":
             return f"--optimizer {self.optimizer}", "--optimizer galore_adamw"
         return None
@@ -353,8 +352,10 @@ class Watching(Params):
 
     @property
     def extras(self) -> tuple[str, ...]:
-        """Extras of the package that these settings need: each tracker has one of its name, save
-        tensorboard, whose writer comes with the trainer."""
+        """Extras of the package that these settings need: a tracker has one of its name.
+
+        tensorboard has none, because its writer comes with the trainer.
+        """
         return () if self.log in {"none", "tensorboard"} else (self.log,)
 
     @property

@@ -27,7 +27,7 @@ SHOWN = 12
 def too_fast(
     lr: float | None, most: float, what: str, usual: float, optimizer: str
 ) -> Iterator[Finding]:
-    """Yield a learning rate far above `most`, the largest that is no slip of the hand."""
+    """Yield a learning rate far above `most`, the largest plausible one."""
     if lr is not None and lr > most and optimizer not in UNSCALED:
         text = f"--lr {lr:g} is far above what {what} bears: the model will most likely be ruined."
         yield Finding("warn", "settings", text, f"--lr {usual:g}")

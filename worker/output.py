@@ -165,8 +165,10 @@ def _move(
 
 
 def is_model_file(name: str) -> bool:
-    """Whether a file's name is one by which a model of any task is loaded: what an overwrite takes
-    out of a repo or folder, whichever task left it there."""
+    """Whether a file's name is one by which a model of any task is loaded.
+
+    An overwrite takes such files out of a repo or folder, whichever task left them there.
+    """
     every = (pattern for task in map(tasks.load, tasks.names()) for pattern in task.model_files)
     return any(fnmatch(name, pattern) for pattern in every)
 

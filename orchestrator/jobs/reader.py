@@ -1,4 +1,4 @@
-"""A job's lines, read in a thread: to follow a log blocks, and who watches has more to do."""
+"""A job's lines, read in a thread, because following a log blocks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Reader:
 
 
 def quietly(lines: Iterable[str]) -> Iterator[str]:
-    """Yield lines until they end or their source refuses, which is no error: logs may be gone."""
+    """Yield lines until they end. A source that refuses ends them too: logs may be gone."""
     try:
         yield from lines
     except HubtrainError:

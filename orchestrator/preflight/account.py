@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 _CALLED = {"plan": "paid plan", "credit": "credit"}
-"""What a `Need` is of, in words."""
+"""What a `Need` asks for, in words."""
 
 
 def _refuse_closed(account: Account, closed: list[str], owner: str, findings: Findings) -> None:

@@ -32,10 +32,10 @@ def classes_of(task: Task[Any]) -> tuple[type[Params], ...]:
 
 
 def task_of(name: str | None, where: str = "the file's task") -> tuple[Task[Any], dict[str, Any]]:
-    """Return the task meant by its name, another one, or its own with that of a trainer, as in
-    `task-trainer` and `task:trainer`; and the settings that go with it.
+    """Return the task that is meant, and the settings that go with its name.
 
-    Raises `BadConfig`; `where` says in its message what named the task.
+    It may be called by another name, or by its own with that of a trainer: `task-trainer`,
+    `task:trainer`. Raises `BadConfig`; `where` says in its message what named the task.
     """
     there = f"there are: {', '.join(map(worker.tasks.typed, worker.tasks.names()))}"
     if name is None:

@@ -2,8 +2,8 @@
 
 A `Screen` is the only thing that prints. With `--json` standard output carries one JSON document
 and nothing else. On a terminal long work has progress bars; in a pipe it has a line whenever
-something new happens, and every so often while nothing does. Secrets, and characters that would
-act on a terminal, end here, wherever they came from.
+something new happens, and every so often while nothing does. Secrets are hidden here, and control
+characters shown as text, wherever they come from.
 """
 
 from __future__ import annotations

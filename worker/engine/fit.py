@@ -116,8 +116,10 @@ def _callbacks(
 
 
 def _judge_by(measure: Measure, args: TrainingArguments) -> None:
-    """Let the best model, which is kept, and the end of a training that gets no better be told by
-    `measure`; by the validation loss where that is nothing a validation tells."""
+    """Let `measure` decide which model is the best, and when a training no longer gets better.
+
+    It is the validation loss if no validation yields `measure`.
+    """
     if not measure.name.startswith(VALID):
         measure = Measure(f"{VALID}loss")
     args.metric_for_best_model = measure.name.replace(VALID, "eval_", 1)

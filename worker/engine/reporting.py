@@ -20,7 +20,7 @@ PROGRESS_SECONDS = 1.0
 """Least time between two reports of progress."""
 
 NAMES = {"learning_rate": "lr"}
-"""What our events call something else than trainers do."""
+"""Names that trainers log under, and those of our events where they differ."""
 
 NOISE = re.compile(
     r"(train|eval)_(runtime|(samples|steps|tokens)_per_second|model_preparation_time)"

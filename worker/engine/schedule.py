@@ -1,4 +1,4 @@
-"""How the learning rate goes, from a task's settings."""
+"""Schedule of the learning rate, from a task's settings."""
 
 from __future__ import annotations
 

@@ -251,8 +251,7 @@ def _parsed(file: DataFile, number: int, line: bytes) -> Any:
 
 
 class _Fault(Exception):
-    """What is wrong with a line, said behind its number: it is no JSON, or text where others are
-    lists."""
+    """What is wrong with a line, to follow its number: no JSON, or text where others are lists."""
 
 
 _SAYS = {"string": "text", "int64": "a number", "double": "a number", "bool": "true or false"}

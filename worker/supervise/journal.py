@@ -27,7 +27,7 @@ _ENDS = re.compile(r"\r\n|\r|\n")
 
 
 class Journal:
-    """What happened, for all who ask. Safe to use from several threads."""
+    """The events and log lines of a job. Thread-safe."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Journal:
             return list(self._tail)
 
     def say(self, event: Event) -> Event:
-        """Number and stamp an event, tell it to everyone, and return it as it was told."""
+        """Number and stamp an event, print and store it, and return it as it was stored."""
         with self._lock:
             told = self._clean(event, self._last + 1)
             self._last += 1
@@ -79,7 +79,7 @@ class Journal:
         return told
 
     def draft(self, event: Event, ahead: int) -> Event:
-        """Return an event as it will be told when it is `ahead` places from now, telling nobody."""
+        """Return an event as `say` will store it `ahead` places from now, without storing it."""
         with self._lock:
             return self._clean(event, self._last + ahead)
 

@@ -56,8 +56,8 @@ def keep_model(live: Live, finished: Finished) -> Ending:
 def _describe(live: Live, folder: Path) -> None:
     """Write card and manifest. A model is worth more than its card: no error here ends the job."""
     try:
-        account = card.Account(live.spec, live.journal.events, live.clock.now(), _license(live))
-        card.write(account, folder)
+        trained = card.TrainedJob(live.spec, live.journal.events, live.clock.now(), _license(live))
+        card.write(trained, folder)
     except Exception:
         live.journal.log(f"The model goes without its card: {traceback.format_exc()}")
         manifest = folder / MANIFEST_FILE

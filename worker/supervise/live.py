@@ -34,7 +34,7 @@ class Live:
     """Who asked first: an account, `user`, or `SIGNAL`; none if nobody has."""
 
     over: bool = False
-    """Whether the ending has been told, so that nothing more will change."""
+    """Whether the ending has been reported, so that nothing more will change."""
 
     def ask_to_stop(self, by: str) -> None:
         """Note the request; the supervisor acts on it within a second. May repeat."""
@@ -47,7 +47,7 @@ class Live:
         return allowed - (self.clock.monotonic() - self.born)
 
     def limit(self) -> Stopped | None:
-        """Return the ending that time or money ask for now; none while there is some of both."""
+        """Return the ending if the time or the money is used up; none otherwise."""
         elapsed = self.clock.monotonic() - self.born
         return limit_of(elapsed, self.spec.limits, self.spec.machine.usd_per_hour)
 

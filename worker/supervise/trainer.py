@@ -26,7 +26,7 @@ WAITING_LINES = 10_000
 """Lines that may wait to be read before the child has to wait with its next."""
 
 KILLED_SECONDS = 5.0
-"""How long a killed child is waited for: one that sits in a driver's call may never go."""
+"""Seconds to wait for a killed child: one that hangs in a driver's call may never end."""
 
 SILENCE_SECONDS = 0.5
 """How long the output of an ended child may take to come through."""
@@ -85,7 +85,7 @@ class TrainerProcess:
 
     @property
     def silent(self) -> bool:
-        """Whether the child has ended and all it said has been read."""
+        """Whether the child has ended and all its output has been read."""
         if self.returncode is None:
             return False
         self._reader.join(SILENCE_SECONDS)  # a grandchild may keep the pipe open
@@ -136,7 +136,7 @@ class TrainerProcess:
 
 
 def _last_word(line: bytes, *, whole: bool) -> str:
-    """Return what counts of a line: a progress bar draws over itself, and its last word is it."""
+    """Return what a terminal would show of a line: a progress bar overwrites itself."""
     words = line.decode("utf-8", errors="replace").rstrip("\r\n").split("\r")
     return words[-1] if whole or len(words) == 1 else words[-2]
 

@@ -18,7 +18,7 @@ class Vitals:
 
 
 def verdict(vitals: Vitals, limits: Limits, usd_per_hour: float) -> Failed | Stopped | None:
-    """Return the ending the limits ask for; none while all is well."""
+    """Return the ending if a limit is reached; none otherwise."""
     if limit := limit_of(vitals.now - vitals.started, limits, usd_per_hour):
         return limit
     if vitals.now - vitals.last_event >= limits.hang_seconds:
@@ -30,7 +30,7 @@ def verdict(vitals: Vitals, limits: Limits, usd_per_hour: float) -> Failed | Sto
 
 
 def limit_of(elapsed: float, limits: Limits, usd_per_hour: float) -> Stopped | None:
-    """Return the ending that `elapsed` seconds ask for; none while there is some of both."""
+    """Return the ending if `elapsed` seconds use up the time or the money; none otherwise."""
     if limits.max_seconds is not None and elapsed >= limits.max_seconds:
         return Stopped(
             reason=EndReason.DEADLINE,

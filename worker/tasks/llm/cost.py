@@ -22,7 +22,7 @@ FRAMEWORK = 0.6e9
 """Bytes that torch, the libraries and the data take before any model, on a CPU."""
 
 ADAPTER_BYTES = 100e6
-"""Of an adapter as it is pushed, for the price."""
+"""Bytes of an adapter that is pushed, for the estimate of the price."""
 
 BACKWARD_SHARE = 3.0
 """A training pass costs as much as so many passes over validation rows."""

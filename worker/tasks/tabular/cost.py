@@ -21,13 +21,13 @@ OPERATIONS = 8e10
 """Operations that the estimate takes a core to do in a second, see `preflight/estimate.py`."""
 
 OVERHEAD_SECONDS = 0.05
-"""Of a fit, however small the table."""
+"""Seconds of a fit, however small the table."""
 
 MODEL_BYTES = 20e6
-"""What is pushed, for the price: a forest of a few hundred trees."""
+"""Bytes that are pushed, for the estimate: a forest of a few hundred trees."""
 
 CORES = 2
-"""Of the machine whose time limit caps the search."""
+"""Cores of the machine whose time limit caps the search."""
 
 
 def footprint(data: DataReport) -> Footprint:

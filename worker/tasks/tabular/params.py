@@ -13,7 +13,7 @@ from worker.tasks.tabular.estimators import Name
 
 MOST_TRIALS = 10_000
 HELD_OUT = 0.2
-"""Share of the rows that judges the model where nobody says which."""
+"""Share of the rows that is held out for validation by default."""
 
 
 class Columns(Params):

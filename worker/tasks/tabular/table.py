@@ -54,7 +54,7 @@ class Table:
     """All but the target, as the training rows show them."""
 
     held: frozenset[int]
-    """Training rows that are held out, by their place from 0."""
+    """Training rows that are held out for validation, by their place from 0."""
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -72,7 +72,7 @@ class Table:
         return _taken(self.features, self.train, kept)
 
     def judging(self) -> tuple[dict[str, list[Cell]], list[str]]:
-        """Return the same of each row that judges what was learned."""
+        """Return the same of each validation row."""
         if self.valid is not None:
             return _taken(self.features, self.valid, range(len(self.valid.labels)))
         return _taken(self.features, self.train, sorted(self.held))
