@@ -112,7 +112,7 @@ def test_a_card_of_evil_names_is_a_card(tmp_path: Path) -> None:
         metric,
         project=EVIL,
         model=ModelRef(name=EVIL, revision="c0ffee"),
-        params={"data_path": EVIL, "model": EVIL, "trainer": EVIL},
+        params={"data_path": EVIL, "model": EVIL},
         data=DataRef(repo_id=EVIL, revision="d4ta"),
     )
     write(job, tmp_path)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tiny_llm import write_model, write_rows
 
+from worker.errors import BadConfig
 from worker.params import Params
 from worker.tasks.llm import TASK, trainers
 from worker.tasks.llm.params import LlmParams
@@ -30,6 +31,11 @@ def test_choices_and_settings_come_from_the_folder() -> None:
         assert trainer.settings.model_fields.keys() <= TASK.params.model_fields.keys()
     with pytest.raises(ValueError, match=re.escape(repr(trainers.names()[-1]))):
         TASK.params(model="m", data_path="d", trainer="nonsense")
+
+
+def test_a_trainer_of_another_version_is_told_as_that() -> None:
+    with pytest.raises(BadConfig, match=r"no trainer 'later' here; there are .*another version"):
+        trainers.load("later")
 
 
 def test_a_setting_of_two_trainers_is_refused() -> None:

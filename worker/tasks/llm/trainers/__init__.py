@@ -11,6 +11,8 @@ from inspect import get_annotations
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
+from worker.errors import BadConfig
+
 if TYPE_CHECKING:
     from worker.params import Params
     from worker.task import ModelFacts
@@ -33,8 +35,17 @@ def not_yet() -> list[str]:
 
 
 def load(name: str) -> Trainer[Any]:
-    """Import one trainer."""
-    trainer: Trainer[Any] = import_module(f"worker.tasks.llm.trainers.{name}").TRAINER
+    """Import one trainer. Raises `BadConfig` for one that only another version has."""
+    try:
+        module = import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        if not str(error.name).startswith(f"{__name__}."):
+            raise
+        raise BadConfig(
+            f"There is no trainer {name!r} here; there are {', '.join(names())}.",
+            fix="A job of another version of hubtrain is read with that version.",
+        ) from error
+    trainer: Trainer[Any] = module.TRAINER
     return trainer
 
 
