@@ -24,7 +24,7 @@ from orchestrator.jobs.submit import submit as submit_order
 from orchestrator.plan import Plan, chosen
 from orchestrator.preflight import CheckReport, Findings, JobRequest
 from orchestrator.settings.autotrain import PLACES_NOT_YET
-from orchestrator.settings.job import JobSettings, project_of
+from orchestrator.settings.job import JobSettings, named, project_of
 from orchestrator.settings.layers import ARGUMENTS, FLAGS, Settings
 from orchestrator.settings.secrets import refuse_written_down, secrets_of
 from worker.errors import BadConfig
@@ -73,7 +73,8 @@ def ask(client: Client, task: Task[Any], settings: Settings) -> Asked:
     params = read(partial(settings.of, task.params))
     place = read(partial(backends.resolve, where, PLACES_NOT_YET))
     options = read(partial(settings.of, place.backend.options)) if place else None
-    project = read(partial(project_of, job)) if job else None
+    job = named(job, task.project(params)) if job and params else job
+    project = read(partial(project_of, job)) if job and not _named_by(task, params) else None
     if job is None or params is None or place is None or options is None or project is None:
         raise BadConfig("\n".join(map(_in_lines, found.in_order())))
     unused = settings.unused({**task.idle(params), **backends.idle_beside(place.backend)})
@@ -94,6 +95,11 @@ def ask(client: Client, task: Task[Any], settings: Settings) -> Asked:
         shown=chosen((job, params, options), settings, task.shown(params)),
         notes=tuple(Finding("warn", "settings", note) for note in (*settings.notes, *unused)),
     )
+
+
+def _named_by(task: Task[Any], params: Any) -> bool:
+    """Whether a job that nobody has named gets its name from settings that are wrong."""
+    return params is None and type(task).project is not Task.project
 
 
 def _in_lines(finding: Finding) -> str:

@@ -284,6 +284,10 @@ def test_every_import_follows_the_arrows() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+BUILT_ON = {"worker.tasks.pretraining": "worker.tasks.llm"}
+"""A task that is another one, under other flags and from nothing: it goes where that goes."""
+
+
 def test_no_task_or_trainer_imports_another() -> None:
     """What two of them share has a module of its own, so that each can be taken out."""
     wrong = [
@@ -295,6 +299,7 @@ def test_no_task_or_trainer_imports_another() -> None:
         for line, name in imports(tree, package_of(path))
         for other in names
         if other != one and within(name, f"{room}.{other}")
+        if BUILT_ON.get(f"{room}.{one}") != f"{room}.{other}"
     ]
     assert not wrong, "\n".join(wrong)
 

@@ -163,6 +163,16 @@ class Optimisation(LowRank):
         return (0.04, "GaLore") if "galore" in self.optimizer else (0.01, "training")
 
     @property
+    def cosine_cycles(self) -> float:
+        """How many waves of a cosine the learning rate goes through: half a one ends at 0."""
+        return 0.5
+
+    @property
+    def in_order(self) -> bool:
+        """Whether rows are taken as they come, and not shuffled."""
+        return False
+
+    @property
     def low_rank(self) -> bool:
         """Whether the optimizer keeps its state of a few dimensions of each matrix."""
         return self.optimizer in LOW_RANK
@@ -310,6 +320,13 @@ class Training(Optimisation, Lora):
         """An adapter bears more, too: LoRA is given 5e-3 at most."""
         return (0.05, "an adapter") if self.peft else super().bearable_lr
 
+    def doubts(self, about: Circumstances) -> Iterator[Finding]:
+        """Say that an adapter needs no projection."""
+        if self.peft and self.low_rank and self.optim_target_modules != EVERY_MATRIX:
+            text = "an adapter is of low rank already: nothing of it is projected."
+            yield Finding("warn", "settings", f"--optimizer {self.optimizer}: {text}")
+        yield from super().doubts(about)
+
 
 class Memory(Params):
     """Precision and memory."""
@@ -325,6 +342,11 @@ class Memory(Params):
 
     auto_find_batch_size: bool = False
     """Make the batch size smaller, a tenth at a time, until it fits in memory."""
+
+    @property
+    def precision_flags(self) -> tuple[str, str]:
+        """What to type without a GPU, and for one without bfloat16."""
+        return "--mixed-precision none", "--mixed-precision fp16"
 
 
 class Watching(Params):

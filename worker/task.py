@@ -202,6 +202,18 @@ class Task(ABC, Generic[P]):
         if "name" in vars(cls) and "extras" not in vars(cls):
             cls.extras = (cls.name.replace("_", "-"),)
 
+    command: ClassVar[str] = ""
+    """A command that trains without being told to, beside the one of its name: `hubtrain train`."""
+
+    def base(self, params: P) -> str | None:
+        """Return the model to start from, a Hub id or a folder; none where there is none."""
+        settings: Any = params
+        return str(settings.model) if self.starts_from_model else None
+
+    def project(self, params: P) -> str:
+        """Return what a job is called that nobody has named; empty where people have to."""
+        return ""
+
     # The check, before anything is rented.
 
     def suits(self, params: P, facts: ModelFacts) -> None:

@@ -168,11 +168,12 @@ class _Check:
 
     def _model(self, account: Future[Account | None]) -> tuple[BaseModel | None, Findings]:
         task, params = self.request.task, self.request.params
-        if not task.starts_from_model:
+        name = task.base(params)
+        if name is None:
             return NONE_NEEDED, Findings()
-        look = partial(self._look_for_model, account, "--model", params.model)
+        look = partial(self._look_for_model, account, "--model", name)
         trusted = bool(getattr(params, "trust_remote_code", False))
-        with self.doing(f"model {params.model}"):
+        with self.doing(f"model {name}"):
             return check_model(look, partial(task.suits, params), trusted, task.model_reads)
 
     def _look_for_model(self, account: Future[Account | None], flag: str, name: str) -> FoundModel:

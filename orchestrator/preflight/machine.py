@@ -212,11 +212,12 @@ def _unable(request: JobRequest, flavor: Flavor, backend: Backend[Any]) -> tuple
         what, fix = wants
         return f"{what} needs an NVIDIA GPU, and {_where(flavor, backend)} has none.", fix
     asked = getattr(request.params, "mixed_precision", None)
+    flags = getattr(request.params, "precision_flags", ("", ""))
     if asked == "fp16" and not flavor.accelerator:
         said = f"fp16 needs a GPU, and {_where(flavor, backend)} has none."
-        return said, "--mixed-precision none"
+        return said, flags[0]
     if asked == "bf16" and accelerator_of(flavor) in NO_BF16:
-        return f"{flavor.accelerator} has no bfloat16.", "--mixed-precision fp16"
+        return f"{flavor.accelerator} has no bfloat16.", flags[1]
     return None
 
 

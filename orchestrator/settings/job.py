@@ -100,6 +100,13 @@ def seconds(text: str) -> float:
     return sum(float(n) * _SECONDS[unit] for n, unit in parts)
 
 
+def named(settings: JobSettings, name: str) -> JobSettings:
+    """Return the settings of a job that is called `name` where nobody has named it."""
+    if not name or settings.project_name or settings.repo_id:
+        return settings
+    return settings.model_copy(update={"project_name": name})
+
+
 def project_of(settings: JobSettings) -> str:
     """Return the project's name; raises `BadConfig` where there is none."""
     if settings.project_name:

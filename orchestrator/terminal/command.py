@@ -38,13 +38,14 @@ COMMAND_OPTIONS = (
 _OWN = {option.name for option in COMMAND_OPTIONS}
 
 
-def task_command(task: Task[Any]) -> click.Command:
-    """Return the command that trains this task."""
+def task_command(task: Task[Any], *, trains: bool = False) -> click.Command:
+    """Return the command that trains this task, without being told to where it `trains`."""
     options: list[click.Parameter] = [*COMMAND_OPTIONS, *options_of(classes_of(task))]
     options += hidden(options_of((task.ignored,)))
 
     def run(**values: Any) -> int:
         own = {name: values.pop(name) for name in list(values) if name in _OWN}
+        own["train"] = own["train"] or (trains and not own["inference"])
         return _run(task, own, given(values))
 
     return SettingsCommand(task.name, params=options, callback=run, help=task.help)

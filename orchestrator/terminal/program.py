@@ -45,6 +45,11 @@ class Program(click.Group):
         if any(m.name == name for m in iter_modules(commands.__path__)):
             command: click.Command = import_module(f"orchestrator.terminal.commands.{name}").COMMAND
             return command
+        for task in map(worker.tasks.load, worker.tasks.names()):
+            if cmd_name and task.command == cmd_name:
+                from orchestrator.terminal.command import task_command
+
+                return task_command(task, trains=True)
         return None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -56,7 +56,7 @@ def _adapted(
         **more,
     )
     try:
-        with _renamed():
+        with _quiet():
             return get_peft_model(model, settings)
     except ValueError as error:
         raise BadConfig(f"No adapter fits: {error}", fix="--target-modules all-linear") from error
@@ -68,10 +68,11 @@ def _begun(model: Any) -> dict[str, torch.Tensor]:
 
 
 @contextmanager
-def _renamed() -> Iterator[None]:
-    """Say nothing of the name that peft still uses and transformers has changed."""
+def _quiet() -> Iterator[None]:
+    """Say nothing of a name that transformers has changed, nor of what peft sets right itself."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
+        warnings.filterwarnings("ignore", "fan_in_fan_out", UserWarning)
         yield
 
 

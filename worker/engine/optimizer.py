@@ -31,7 +31,7 @@ def optimizer_for(trainer: Trainer, params: Optimisation) -> Any:
     if not params.low_rank:
         kind, how = trainer.get_optimizer_cls_and_kwargs(trainer.args, trainer.model)
         return kind(groups, **how)
-    if not any(group.get("rank") for group in groups):
+    if lora is None and not any(group.get("rank") for group in groups):
         raise BadConfig(
             f"{params.optimizer} has no matrix to project: none of "
             f"{params.optim_target_modules} that is trained is larger than rank "

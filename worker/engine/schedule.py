@@ -21,8 +21,13 @@ def warmup_steps(steps: int, ratio: float) -> int:
     return rising if rising > 1 else 0
 
 
-def scheduler_arguments(scheduler: str, steps: int) -> dict[str, float]:
-    """Return what transformers' scheduler of this name needs to be told beside its steps."""
+def scheduler_arguments(scheduler: str, steps: int, cycles: float = 0.5) -> dict[str, float]:
+    """Return what transformers' scheduler of this name needs to be told beside its steps.
+
+    `cycles` are the waves of a cosine.
+    """
+    if scheduler == "cosine" and cycles != 0.5:  # noqa: PLR2004
+        return {"num_cycles": cycles}
     if scheduler in {"cosine_with_min_lr", "cosine_warmup_with_min_lr"}:
         return {"min_lr_rate": FLOOR}
     if scheduler == "warmup_stable_decay":

@@ -5,7 +5,7 @@ with the same line numbers, or are refused in the same words. Knows neither task
 go. To read another format, add its suffix in `files` and its opener in `formats`.
 """
 
-from worker.reading.load import load, local_files
+from worker.reading.load import load, local_files, stream
 from worker.reading.table import FileTable, Measured, Table
 
-__all__ = ["FileTable", "Measured", "Table", "load", "local_files"]
+__all__ = ["FileTable", "Measured", "Table", "load", "local_files", "stream"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from worker.contract import DataRef
@@ -11,12 +12,34 @@ from worker.errors import BadData
 from worker.hubclient import explained, hub
 from worker.reading.files import on_disk
 from worker.reading.table import FileTable
-from worker.splits import Split
+from worker.splits import Row, Split
 
 
 def load(ref: DataRef) -> dict[str, Split]:
     """Return the splits of `ref`: `train`, and `valid` where it names one. Raises `BadData`."""
     return {role: _split(ref, role, names) for role, names in _named(ref).items()}
+
+
+def stream(ref: DataRef, role: str) -> Split:
+    """Return a split whose files are fetched one by one as its rows are read, and not counted.
+
+    Its columns are those of the first file. Raises `BadData`.
+    """
+    names = dict(_named(ref))[role]
+    called = names[0] if len(names) == 1 else f"{ref.repo_id or 'the data'} ({role})"
+    first = _table(ref, names[0])
+    rows = chain(first.rows(), _rest(ref, names[1:]))
+    return Split(called, first.columns(), rows, 0, first.classes())
+
+
+def _rest(ref: DataRef, names: Sequence[str]) -> Iterator[tuple[int, Row]]:
+    for name in names:
+        yield from _table(ref, name).rows()
+
+
+def _table(ref: DataRef, name: str) -> FileTable:
+    (path,) = _paths(ref, [name])
+    return FileTable(name, (on_disk(path, name),), declared=ref.classes)
 
 
 def local_files(ref: DataRef) -> dict[str, list[Path]]:

@@ -47,12 +47,12 @@ def train(params: LlmParams, run: Run) -> None:
     with phase(run.emit, "reading data"):
         params = params.within(source.config().to_dict())
         tokenizer = source.processor(AutoTokenizer)
-        hide = _hiding(params, tokenizer)
+        hide = hiding(params, tokenizer)
         corpus = tokenized(params, run, tokenizer)
     with phase(run.emit, "loading model"):
         loaded = load(source, params, flash_attention=params.use_flash_attention_2)
         checkpointing = recomputes_here(params, loaded.model, hide.probability)
-        batches, sparse = _ways(params, loaded, hide, tokenizer.pad_token_id or 0)
+        batches, sparse = ways(params, loaded, hide, tokenizer.pad_token_id or 0)
         loaded = adapt(loaded, params, trainer.head.peft_type)
     fitting = _trainer(
         *(params, run, loaded, corpus),
@@ -64,7 +64,8 @@ def train(params: LlmParams, run: Run) -> None:
         finish(loaded, params, run, partial(save_tokenizer, tokenizer, corpus.template))
 
 
-def _hiding(params: LlmParams, tokenizer: Any) -> Hiding:
+def hiding(params: LlmParams, tokenizer: Any) -> Hiding:
+    """Return which tokens are hidden. Raises `BadConfig` where none can be."""
     if tokenizer.mask_token_id is None:
         raise BadConfig(f"The tokenizer of {params.model} has no token that hides another.")
     return Hiding(
@@ -75,7 +76,7 @@ def _hiding(params: LlmParams, tokenizer: Any) -> Hiding:
     )
 
 
-def _ways(params: LlmParams, loaded: Loaded, hide: Hiding, pad: int) -> tuple[MaskedRows, bool]:
+def ways(params: LlmParams, loaded: Loaded, hide: Hiding, pad: int) -> tuple[MaskedRows, bool]:
     """Return how batches are made for this model, and whether it can predict some tokens alone."""
     model, precision = loaded.model, loaded.precision
     device = next(model.parameters()).device
