@@ -34,10 +34,17 @@ class PairsTrainer(Trainer):  # type: ignore[misc]
 
     def log(self, logs: dict[str, float], *args: Any, **more: Any) -> None:
         """Log what was measured beside the loss of the same steps."""
-        if "loss" in logs:
-            logs = {**logs, **_means(self.measured)}
+        if "loss" in logs and self.measured:
+            logs = {**logs, **self._of_all_processes(self.measured)}
             self.measured.clear()
         super().log(logs, *args, **more)
+
+    def _of_all_processes(self, measured: Measured) -> dict[str, float]:
+        """Return the means over the pairs of all processes, which may have seen unlike many."""
+        found = {name: torch.cat(values) for name, values in measured.items()}
+        sums = torch.stack([torch.stack([v.sum(), v.new_tensor(len(v))]) for v in found.values()])
+        totals = self.accelerator.reduce(sums).tolist()
+        return {name: total / n for name, (total, n) in zip(found, totals, strict=True)}
 
     @torch.no_grad()
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
