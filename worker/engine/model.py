@@ -46,6 +46,9 @@ class Loaded:
     source: Source
     model: Any
     precision: Precision
+    new: tuple[str, ...] = ()
+    """Names of the weights that were not in its files, and so are made by chance."""
+
     begun: Mapping[str, torch.Tensor] | None = None
     """The adapter before training, where it was taken out of the weights (PiSSA)."""
 
@@ -80,7 +83,7 @@ def load(source: Source, params: Memory, *, flash_attention: bool = False) -> Lo
     Raises `HubtrainError` where it cannot be had.
     """
     chosen = precision(params, source.config().dtype or torch.float32)
-    model = source.load(
+    model, new = source.load_and_tell(
         dtype=chosen.weights,
         attn_implementation=_attention(flash_attention),
         quantization_config=_quantization(params, chosen),
@@ -94,7 +97,7 @@ def load(source: Source, params: Memory, *, flash_attention: bool = False) -> Lo
             # A forward pass in eval mode would repack the weights for inference, for good: after
             # the first validation nothing would flow back through them, and nothing would say so.
             layer.support_avx512bf16_for_cpu = False
-    return Loaded(source, model, chosen)
+    return Loaded(source, model, chosen, new=new)
 
 
 def _attention(flash: bool) -> str | None:

@@ -44,8 +44,15 @@ class Source:
 
     def load(self, **how: Any) -> Any:
         """Return the model itself."""
+        return self.load_and_tell(**how)[0]
+
+    def load_and_tell(self, **how: Any) -> tuple[Any, tuple[str, ...]]:
+        """Return the model, and the names of the weights that are not in its files: new ones."""
         with self._explained():
-            return self.auto_class.from_pretrained(self.ref.name, **self._which, **self.more, **how)
+            model, told = self.auto_class.from_pretrained(
+                self.ref.name, **self._which, **self.more, **how, output_loading_info=True
+            )
+        return model, tuple(sorted(told["missing_keys"]))
 
     @property
     def _which(self) -> dict[str, Any]:

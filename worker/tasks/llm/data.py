@@ -20,7 +20,7 @@ from worker.tasks.llm.broken import Broken
 from worker.tasks.llm.chat import Template, named, own_template, special_tokens
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.rows import Answer, Chat, Layout, Said, Text
-from worker.tasks.llm.tokens import Example
+from worker.tasks.llm.tokens import Example, token_id
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 """Roles any template may be given; others must stand in its source."""
@@ -108,6 +108,11 @@ def _turn_ends(tokenizer: Any, tokens: Mapping[str, str]) -> frozenset[str]:
     special = {token.content for token in added if token.special or "|>" in token.content}
     eos, begins = tokens.get("eos_token"), tokens.get("bos_token")
     return frozenset(filter(None, special - {begins} | {eos, TURN_END}))
+
+
+def text_end(params: LlmParams, how: Speech, tokenizer: Any) -> int | None:
+    """Return the id of the token that follows texts, to be learned; none where they just end."""
+    return token_id(tokenizer, how.eos) if trainers.of(params).ends_texts else None
 
 
 def read(

@@ -114,8 +114,10 @@ def loss(train: Examples, params: LlmParams, how: Speech) -> Finding:
     chat = train.layout.chat
     answers = train.layout.kind == "prompt"
     trainer = trainers.of(params)
-    if not trainer.only_answers(params) or not (chat or answers):
-        text = f"loss on {trainer.learns(params)}"
+    if own := trainer.learns(params):
+        text = f"loss on {own}"
+    elif not trainer.only_answers(params) or not (chat or answers):
+        text = "loss on all tokens"
     elif chat:
         text = "loss on assistant turns only, end of turn included"
     else:

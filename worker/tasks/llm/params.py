@@ -106,6 +106,9 @@ class Question(Params):
     prompt: str
     """What to answer."""
 
+    completion: str | None = None
+    """Answer to the prompt, for a model that scores answers; without one it scores the prompt."""
+
     max_new_tokens: Annotated[int, Ge(1), Le(MOST)] = 128
     """Longest answer, in tokens."""
 

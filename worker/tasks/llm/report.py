@@ -8,10 +8,10 @@ from dataclasses import replace
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
 from worker.tasks.llm import findings, packing, showing, trainers
-from worker.tasks.llm.data import Speech, read, speech, training_split
+from worker.tasks.llm.data import Speech, read, speech, text_end, training_split
 from worker.tasks.llm.findings import LOOKED_AT, Counts
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.tokens import Example, Tokenizer, encode, special_ids, token_id
+from worker.tasks.llm.tokens import Example, Tokenizer, encode, special_ids
 
 CHARACTERS_A_TOKEN = 4.0
 """Where the model has no `tokenizer.json` to count with."""
@@ -83,7 +83,7 @@ def count(
         lengths = [max(2, round(len(e.text) / CHARACTERS_A_TOKEN)) for e in examples]
         return Counts(lengths, [min(n, row) for n in lengths], sum(n > row for n in lengths), 0)
     trainer, special = trainers.of(params), special_ids(tokenizer)
-    eos = token_id(tokenizer, how.eos) if trainer.ends_texts else None
+    eos = text_end(params, how, tokenizer)
     lengths, pieces, unlearned = [], [], 0
     for example, tokens in zip(examples, encode(heads(examples), tokenizer, eos), strict=True):
         length = round(len(tokens) * max(1.0, len(example.text) / LOOKED_AT))

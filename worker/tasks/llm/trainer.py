@@ -75,8 +75,8 @@ class Trainer(ABC, Generic[S]):
         return False
 
     def learns(self, params: LlmParams) -> str:
-        """Return of what the loss is taken, where not of answers alone."""
-        return "all tokens"
+        """Return of what the loss is taken, where not of the tokens of answers or of texts."""
+        return ""
 
     def pieces(self, tokens: Tokens, capacity: int, special: frozenset[int]) -> list[Tokens]:
         """Return what is trained on of an example, each piece at most `capacity` tokens long.

@@ -21,10 +21,15 @@ def both(params: LlmParams, largest: int = 0) -> LlmParams:
 
 
 def footprint(
-    params: LlmParams, facts: ModelFacts, data: DataReport, memory: float | None = None
+    params: LlmParams,
+    facts: ModelFacts,
+    data: DataReport,
+    memory: float | None = None,
+    predicted: float = 1.0,
 ) -> Footprint:
     """Return the memory training takes on one device, as `worker.tasks.llm.cost` has it."""
-    return cost.footprint(both(params.within(facts.config), data.largest), facts, memory)
+    sequences = both(params.within(facts.config), data.largest)
+    return cost.footprint(sequences, facts, memory, predicted)
 
 
 def flops(params: LlmParams, facts: ModelFacts, data: DataReport, *, reference: bool) -> float:

@@ -51,6 +51,9 @@ class Limits:
     completion: int | None = None
     """Of an answer: its first ones."""
 
+    whole: bool = False
+    """Whether answers are kept to their very end, and the beginning goes of what is too long."""
+
     @property
     def apart(self) -> Limits:
         """The limits of prompt and answer alone."""
@@ -60,7 +63,7 @@ class Limits:
 def limits_of(params: LlmParams, own: Pairs) -> Limits:
     """Return how much of prompts and answers is trained on."""
     if not isinstance(own, Lengths):
-        return Limits(params.row_tokens)
+        return Limits(params.row_tokens, whole=own.whole)
     return Limits(params.row_tokens, own.max_prompt_length, own.max_completion_length)
 
 
@@ -132,6 +135,8 @@ def within(tokens: Tokens, limits: Limits) -> Tokens | None:
     None where nothing of the answer is left. Of a prompt that is too long the end is kept, of an
     answer the beginning.
     """
+    if limits.whole:
+        return _end_of(tokens, limits.row)
     answer = tokens.learned.find(1)
     start = max(0, answer - limits.prompt) if limits.prompt else 0
     end = min(start + limits.row, len(tokens))
@@ -139,3 +144,10 @@ def within(tokens: Tokens, limits: Limits) -> Tokens | None:
         end = min(end, answer + limits.completion)
     last = tokens.learned.rfind(1, 0, end)
     return tokens.cut(start, last + 1) if 0 <= answer <= last else None
+
+
+def _end_of(tokens: Tokens, most: int) -> Tokens:
+    """Return the last tokens, behind the first: some models read all of a text from that."""
+    if len(tokens) <= most:
+        return tokens
+    return tokens.cut(0, 1).then(tokens.cut(len(tokens) - most + 1, len(tokens)))

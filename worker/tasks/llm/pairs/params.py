@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Le
 
@@ -12,6 +12,9 @@ from worker.params import Flag, Params
 
 class Pairs(Params):
     """Preference data."""
+
+    whole: ClassVar[bool] = False
+    """Whether answers are taken to their very end, all that the template writes there included."""
 
     rejected_text_column: Annotated[str, Flag("--rejected-column")] = "rejected"
     """Column of the worse answer; that of the better one is text_column. Where neither is given,

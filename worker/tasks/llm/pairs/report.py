@@ -11,7 +11,7 @@ from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
 from worker.tasks.llm import findings, showing
 from worker.tasks.llm.broken import at
-from worker.tasks.llm.data import Speech, training_split
+from worker.tasks.llm.data import Speech, text_end, training_split
 from worker.tasks.llm.findings import LOOKED_AT, Counts
 from worker.tasks.llm.pairs.data import (
     Limits,
@@ -25,7 +25,7 @@ from worker.tasks.llm.pairs.data import (
 from worker.tasks.llm.pairs.params import Pairs
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.report import CHARACTERS_A_TOKEN, heads, scale_of, spoken
-from worker.tasks.llm.tokens import Example, Tokenizer, token_id
+from worker.tasks.llm.tokens import Example, Tokenizer
 
 SHOWN = 300
 """Characters of the rejected answer that the example shows."""
@@ -52,7 +52,7 @@ def inspect(
     train = read(split, params, own, how, train_rows)
     valid = read(splits.get("valid", split), params, own, how, valid_rows) if valid_rows else None
     limits = limits_of(params, own)
-    counts = count(train, limits, tokenizer, how)
+    counts = count(train, params, limits, tokenizer, how)
     scale = scale_of(params, splits, len(train_rows), len(valid_rows))
     pairs = len(counts.pieces) * scale
     steps = params.steps(max(1, round(pairs)))
@@ -100,13 +100,17 @@ class PairCounts(Counts):
 
 
 def count(
-    train: PairExamples, limits: Limits, tokenizer: Tokenizer | None, how: Speech
+    train: PairExamples,
+    params: LlmParams,
+    limits: Limits,
+    tokenizer: Tokenizer | None,
+    how: Speech,
 ) -> PairCounts:
     """Return how long the pairs are, with the real tokenizer where there is one."""
     if tokenizer is None:
         return _guessed(train, limits)
     lengths, pieces, sums, over, prompts, answers = [], [], [], 0, 0, 0
-    for pair in encoded(looked_at(train), tokenizer, token_id(tokenizer, how.eos)):
+    for pair in encoded(looked_at(train), tokenizer, text_end(params, how, tokenizer)):
         lengths.append(max(map(len, pair)))
         first = [one.learned.find(1) for one in pair]
         prompts += limits.prompt is not None and max(first) > limits.prompt

@@ -10,9 +10,9 @@ from worker.errors import BadConfig, BadData
 from worker.reading import load
 from worker.task import Run
 from worker.tasks.llm import trainers
-from worker.tasks.llm.data import Examples, Speech, read, speech, training_split
+from worker.tasks.llm.data import Examples, Speech, read, speech, text_end, training_split
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.tokens import Tokens, encode, special_ids, token_id
+from worker.tasks.llm.tokens import Tokens, encode, special_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,7 @@ def speech_of(params: LlmParams, tokenizer: Any) -> tuple[Speech, Any]:
 def _pieces(found: Examples, params: LlmParams, how: Speech, backend: Any) -> Iterable[Tokens]:
     """Yield the training pieces of examples."""
     trainer, special = trainers.of(params), special_ids(backend)
-    eos = token_id(backend, how.eos) if trainer.ends_texts else None
-    for tokens in encode(found.examples, backend, eos):
+    for tokens in encode(found.examples, backend, text_end(params, how, backend)):
         yield from trainer.pieces(tokens, params.row_tokens, special)
 
 

@@ -11,12 +11,11 @@ from worker.errors import BadData
 from worker.reading import load
 from worker.splits import Row, Split
 from worker.task import Run
-from worker.tasks.llm.data import Speech, training_split
+from worker.tasks.llm.data import Speech, text_end, training_split
 from worker.tasks.llm.pairs.data import PairExamples, PairTokens, encoded, fitted, limits_of, read
 from worker.tasks.llm.pairs.params import Pairs
 from worker.tasks.llm.pairs.training.batches import PairRows
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.tokens import token_id
 from worker.tasks.llm.training.corpus import speech_of
 
 
@@ -78,7 +77,8 @@ class _Reading:
 
     def _tokens(self, found: PairExamples) -> Iterator[PairTokens]:
         limits = limits_of(self.params, self.own)
-        for pair in encoded(found, self.tokenizer, token_id(self.tokenizer, self.how.eos)):
+        eos = text_end(self.params, self.how, self.tokenizer)
+        for pair in encoded(found, self.tokenizer, eos):
             if kept := fitted(*pair, limits):
                 yield kept
 

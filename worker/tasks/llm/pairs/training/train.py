@@ -88,13 +88,13 @@ def _loaded(
 ) -> tuple[Loaded, CollatePairs]:
     """Return a model, and how batches are made for it."""
     loaded = load(source, params, flash_attention=params.use_flash_attention_2)
-    _without_dropout(loaded.model)
+    without_dropout(loaded.model)
     can = possible(params, loaded)
     flat = loaded.model.config._attn_implementation == "flash_attention_2"
     return loaded, replace(collate, packed=can.packing, left=can.padding == "left", flat=flat)
 
 
-def _without_dropout(model: Any) -> None:
+def without_dropout(model: Any) -> None:
     """Let a model say the same twice: what it is compared with is asked without dropout.
 
     That of an adapter comes later, and stays.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from transformers import Trainer
 
-from worker.tasks.llm.pairs.training.objectives import Objective
+from worker.tasks.llm.pairs.training.objectives import Outcome
 from worker.tasks.llm.pairs.training.scores import score
 
 Measured = defaultdict[str, list[torch.Tensor]]
@@ -18,16 +18,20 @@ Measured = defaultdict[str, list[torch.Tensor]]
 class PairsTrainer(Trainer):  # type: ignore[misc]
     """Trains on pairs and logs what the objective measures, as means over all pairs since last."""
 
-    def __init__(self, *args: Any, objective: Objective, **more: Any) -> None:
+    def __init__(self, *args: Any, objective: Callable[[Any], Outcome], **more: Any) -> None:
         super().__init__(*args, **more)
         self.objective = objective
         self.measured: Measured = defaultdict(list)
         # A batch's loss is the mean of its pairs, and a step's that of its batches.
         self.model_accepts_loss_kwargs = False
 
+    def outcome(self, model: Any, batch: Mapping[str, Any]) -> Outcome:
+        """Return what a batch comes to."""
+        return self.objective(score(model, batch))
+
     def compute_loss(self, model: Any, inputs: Mapping[str, Any], *_: Any, **__: Any) -> Any:
         """Return the loss of a batch."""
-        outcome = self.objective(score(model, inputs))
+        outcome = self.outcome(model, inputs)
         for name, values in outcome.measured.items():
             self.measured[name].append(values)
         return outcome.loss
@@ -53,8 +57,8 @@ class PairsTrainer(Trainer):  # type: ignore[misc]
         measured: Measured = defaultdict(list)
         for batch in map(self._prepare_inputs, self.get_eval_dataloader()):
             with self.compute_loss_context_manager():
-                outcome = self.objective(score(self.model_wrapped, batch))
-            pairs = batch["references"].shape[0] // 2
+                outcome = self.outcome(self.model_wrapped, batch)
+            pairs = len(next(iter(outcome.measured.values())))
             for name, values in {**outcome.measured, "loss": outcome.loss.expand(pairs)}.items():
                 measured[name].append(self.accelerator.gather_for_metrics(values))
             self.callback_handler.on_prediction_step(self.args, self.state, self.control)

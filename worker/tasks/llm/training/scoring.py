@@ -1,0 +1,42 @@
+"""Scores a text with a trained reward model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from worker.tasks.llm.heads import facts_of
+
+
+@torch.inference_mode()
+def score(
+    model: str, prompt: str, completion: str | None = None, *, trust_remote_code: bool = False
+) -> float:
+    """Return the score of `completion` as an answer to `prompt`, or of the text `prompt` alone.
+
+    The model may be whole or an adapter. Where it learned from conversations, its tokenizer has a
+    chat template, and both are turns of one.
+    """
+    code = {"trust_remote_code": trust_remote_code}
+    tokenizer = AutoTokenizer.from_pretrained(model, **code)
+    net = _loaded(model, code).eval()
+    net.to("cuda" if torch.cuda.is_available() else "cpu")
+    net.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    chat = completion is not None and tokenizer.chat_template
+    if chat:
+        turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]
+        text = tokenizer.apply_chat_template(turns, tokenize=False)
+    else:
+        text = prompt + (completion or "")
+    inputs = tokenizer(text, return_tensors="pt", add_special_tokens=not chat).to(net.device)
+    return round(float(net(**inputs).logits[0, 0]), 4)
+
+
+def _loaded(model: str, code: dict[str, Any]) -> Any:
+    if not facts_of(model).adapter:
+        return AutoModelForSequenceClassification.from_pretrained(model, dtype="auto", **code)
+    from peft import AutoPeftModelForSequenceClassification
+
+    return AutoPeftModelForSequenceClassification.from_pretrained(model, num_labels=1, **code)
