@@ -80,6 +80,7 @@ def job_file(folder: Path, model: Path, data: Path) -> Path:
             "gradient_accumulation": 1,
             "max_steps": 2,
             "logging_steps": 1,
+            "samples": 0,  # TRL asks the model nothing either
         },
         "model": {"name": str(model)},
         "data": {"folder": str(data.parent), "train": [data.name]},

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from huggingface_hub import ModelCard
+from PIL import Image
 
 from worker.card import TrainedJob, card, command, curve, front_matter, manifest, write
 from worker.contract import (
@@ -24,6 +27,8 @@ from worker.contract import (
     PushTarget,
     Started,
 )
+from worker.output import SAMPLES_FILE
+from worker.picture import draw
 from worker.tasks.llm.params import LlmParams
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -135,3 +140,63 @@ def test_a_long_curve_keeps_its_ends_and_its_validation() -> None:
     assert len(rows) <= 302
     assert (rows[0]["step"], rows[-1]["step"]) == (1, 10_000)
     assert {"step": 777.0, "loss": 1.0, "valid_loss": 2.0} in rows
+
+
+SAMPLES = [{"prompt": "say ``` hi", "data": "hi", "before": "\x1b[2J<b>", "after": "hi </details>"}]
+
+
+def test_the_card_shows_samples_as_text_and_what_was_measured_before(tmp_path: Path) -> None:
+    (tmp_path / SAMPLES_FILE).write_text(json.dumps(SAMPLES), encoding="utf-8")
+    begun = Metric(step=0, values={"valid_loss": 3.5, "valid_perplexity": 33.1})
+    write(trained(begun, *EVENTS), tmp_path)
+    text = (tmp_path / "README.md").read_text("utf-8")
+    assert "| valid loss | 3.5 | 1.081 |" in text and "| valid perplexity | 33.1 | 2.95 |" in text
+    assert "````\nsay ``` hi\n````" in text and "\x1b" not in text
+    assert "```\nhi </details>\n```" in text
+    ModelCard(text)
+
+
+def test_rows_of_private_data_do_not_go_public_with_a_model(tmp_path: Path) -> None:
+    public = PushTarget(repo_id="ann/support-bot", private=False)
+    for path, shown in (("chats.jsonl", False), ("ann/chats", True)):
+        (tmp_path / SAMPLES_FILE).write_text(json.dumps(SAMPLES), encoding="utf-8")
+        data = DataRef(repo_id="ann/chats", revision="d4ta")
+        write(trained(*EVENTS, push=public, params={"data_path": path}, data=data), tmp_path)
+        assert (tmp_path / SAMPLES_FILE).exists() is shown
+        assert ("What it says" in (tmp_path / "README.md").read_text("utf-8")) is shown
+
+
+def test_the_loss_is_a_picture_on_the_card(tmp_path: Path) -> None:
+    write(trained(*EVENTS), tmp_path)
+    assert (
+        "![Loss over the steps of the training](loss.png)" in (tmp_path / "README.md").read_text()
+    )
+    with Image.open(tmp_path / "loss.png") as picture:
+        assert (picture.format, picture.size) == ("PNG", (960, 420))
+        colours: set[Any] = {
+            picture.getpixel((x, y)) for x in range(84, 936, 2) for y in range(48, 368, 2)
+        }
+        assert any(abs(r - 37) + abs(g - 99) + abs(b - 235) < 40 for r, g, b in colours)  # blue
+    assert (tmp_path / "loss.png").stat().st_size < 60_000
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        [(0, 1.0), (1, 1.0)],
+        [(5, -3.0), (5, 2.0)],
+        [(0, 1e-9), (10, 2e-9)],
+        [(0, 1e30), (10, 0.0)],
+        [(n, 1 / n) for n in range(1, 5000)],
+        [(0, math.nan), (1, 2.0), (2, math.inf), (3, 1.0)],
+    ],
+)
+def test_a_picture_is_drawn_of_any_losses(
+    points: list[tuple[float, float]], tmp_path: Path
+) -> None:
+    assert draw({"loss": points}, tmp_path / "loss.png")
+
+
+def test_of_one_point_there_is_no_picture(tmp_path: Path) -> None:
+    assert not draw({"loss": [(0, 1.0)], "valid loss": []}, tmp_path / "loss.png")
+    assert not (tmp_path / "loss.png").exists()

@@ -13,6 +13,7 @@ from tiny_llm import EOS, IM_END, chats, job, write_model, write_rows
 
 from worker.contract import Checkpoint, Event, Metric, Phase, Progress
 from worker.errors import BadConfig, BadData
+from worker.output import SAMPLES_FILE
 from worker.splits import hold_out
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarning")]
@@ -125,9 +126,39 @@ def test_validation_counts_every_token_alike(model: Path, tmp_path: Path) -> Non
 
 def test_a_share_is_held_out_and_evaluated(model: Path, data: Path, tmp_path: Path) -> None:
     _, events = trained(model, data, tmp_path, valid_split="0.1", epochs=2, trainer="sft")
-    assert len(losses(events, "valid_loss")) == 2
+    begun, *seen = [e for e in events if isinstance(e, Metric) and "valid_loss" in e.values]
+    assert begun.step == 0 and len(seen) == 2
     assert len(hold_out(40, 0.1, seed=42)) == 4
     assert hold_out(40, 0.1, seed=42) == hold_out(40, 0.1, seed=42) != hold_out(40, 0.1, seed=7)
+
+
+def test_samples_are_asked_before_and_after_and_change_nothing(
+    model: Path, data: Path, tmp_path: Path
+) -> None:
+    how: dict[str, Any] = {"trainer": "sft", "valid_split": "0.2", "max_steps": 40, "lr": 1e-2}
+    how |= {"block_size": 128, "eval_strategy": "no"}
+    with_, events = trained(model, data, tmp_path / "with", samples=2, **how)
+    without, silent = trained(model, data, tmp_path / "without", samples=0, **how)
+    told = json.loads((with_ / SAMPLES_FILE).read_text("utf-8"))
+    assert not (without / SAMPLES_FILE).exists()
+    assert losses(events) == losses(silent)
+    assert len(told) == 2 and told[0]["prompt"] != told[1]["prompt"]
+    for one in told:
+        assert one["prompt"].startswith("<|im_start|>user\nsay ")
+        assert one["prompt"].endswith("<|im_start|>assistant\n")
+        assert one["data"].startswith("the quick brown fox ") and one["data"].endswith("<|im_end|>")
+        assert one["after"].startswith("the quick brown fox ") and one["before"] != one["after"]
+    again = trained(model, data, tmp_path / "again", samples=2, **how)[0] / SAMPLES_FILE
+    assert json.loads(again.read_text("utf-8")) == told
+
+
+def test_a_text_has_its_beginning_for_a_prompt(model: Path, tmp_path: Path) -> None:
+    rows = [{"text": "the quick brown fox " * 9}, {"text": "a"}, {"text": "the lazy dog"}]
+    data = write_rows(tmp_path / "texts.jsonl", rows)
+    output, _ = trained(model, data, tmp_path, max_steps=1, samples=5)
+    told = json.loads((output / SAMPLES_FILE).read_text("utf-8"))
+    assert [one["prompt"] + one["data"] for one in told][2] == "the lazy dog" + EOS
+    assert told[0]["prompt"].startswith("the quick") and len(told) <= 3
 
 
 def test_resumed_training_goes_on_with_the_same_losses(

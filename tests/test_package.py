@@ -142,6 +142,21 @@ def test_a_split_may_be_several_files(tmp_path: Path) -> None:
     assert source(tmp_path / "d").unused == ("valid",)
 
 
+def test_a_validation_split_may_be_a_file_of_its_own(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", '{"n": 1}\n')
+    held = write(tmp_path / "b.csv", "n\n9\n8\n")
+    found = source(tmp_path / "a.jsonl", valid_split=str(held))
+    assert [row for _, row in found.tables["train"].rows()] == [{"n": 1}]
+    assert [row for _, row in found.tables["valid"].rows()] == [{"n": 9}, {"n": 8}]
+    params = Data(data_path=str(tmp_path / "a.jsonl"), valid_split=str(held))
+    made = package(found, params, tmp_path / "packed")
+    assert made.train and made.valid
+    with pytest.raises(BadData, match=r"no file or folder .*c\.csv"):
+        source(tmp_path / "a.jsonl", valid_split=str(tmp_path / "c.csv"))
+    with pytest.raises(BadConfig, match="name a file"):
+        source(tmp_path / "a.jsonl", valid_split="valid")
+
+
 # what is wrong with a file, in one message
 
 BROKEN: list[tuple[str, str | bytes, str]] = [

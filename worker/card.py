@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,13 +23,16 @@ from worker import tasks
 from worker.contract import VALID, Event, JobSpec, Metric, Started, Story, fold
 from worker.hubclient import endpoint
 from worker.markdown import FILTERS, code, text
-from worker.output import MANIFEST_FILE
+from worker.output import MANIFEST_FILE, SAMPLES_FILE
 from worker.params import settings_of
 from worker.paths import spec_for_others
+from worker.picture import draw
 
 MANIFEST_SCHEMA = 1
 CURVE_POINTS = 300
 """Most points of the curve in the manifest."""
+
+PICTURE_FILE = "loss.png"
 
 CARD_POINTS = 12
 """Most rows of the curve on the card."""
@@ -66,7 +69,42 @@ def write(trained: TrainedJob, folder: Path) -> None:
     told = json.dumps(manifest(trained), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     (folder / MANIFEST_FILE).write_text(told, encoding="utf-8")
     adapter = (folder / "adapter_config.json").exists()
-    (folder / "README.md").write_text(card(trained, adapter=adapter), encoding="utf-8")
+    text = card(
+        trained,
+        adapter=adapter,
+        samples=_samples(trained.spec, folder / SAMPLES_FILE),
+        picture=_pictured(trained.story.history, folder / PICTURE_FILE),
+    )
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _samples(spec: JobSpec, file: Path) -> list[dict[str, str]]:
+    """Return what the trainer left for the card.
+
+    Samples are rows of the data: a model for everybody goes without those of data that is not.
+    """
+    if not file.exists():
+        return []
+    if spec.push and not spec.push.private and not _public_data(spec):
+        file.unlink()
+        return []
+    found: list[dict[str, str]] = json.loads(file.read_text("utf-8"))
+    return [{name: _visible(said) for name, said in one.items()} for one in found]
+
+
+def _visible(said: str) -> str:
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in said)
+
+
+def _pictured(history: list[Metric], file: Path) -> str:
+    """Draw the losses; return the name of the picture, or nothing where there is none."""
+    losses = {
+        name.replace("_", " "): [
+            (float(m.step), m.values[name]) for m in history if name in m.values
+        ]
+        for name in ("loss", "valid_loss")
+    }
+    return file.name if draw(losses, file) else ""
 
 
 def manifest(trained: TrainedJob) -> dict[str, Any]:
@@ -116,8 +154,14 @@ def _telling(spec: JobSpec) -> list[str]:
     return list(dict.fromkeys((*losses, first, rate)))
 
 
-def card(trained: TrainedJob, *, adapter: bool) -> str:
-    """Return the text of the model card."""
+def card(
+    trained: TrainedJob,
+    *,
+    adapter: bool,
+    samples: Sequence[Mapping[str, str]] = (),
+    picture: str = "",
+) -> str:
+    """Return the text of the model card, which shows `samples` and the file `picture`."""
     here = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
@@ -137,7 +181,10 @@ def card(trained: TrainedJob, *, adapter: bool) -> str:
         adapter=adapter,
         base=_linked(spec),
         loading=task.loading(params, where, adapter=adapter),
-        metrics=[(name.replace("_", " "), shown(v)) for name, v in _told(story)],
+        metrics=[(name.replace("_", " "), shown(v), shown(b)) for name, v, b in _told(story)],
+        measured_before=bool(_before(story)),
+        samples=samples,
+        picture=picture,
         curve_names=[name.replace("_", " ") for name in names],
         curve=[[f"{row['step']:.0f}", *(shown(row.get(n)) for n in names)] for row in rows],
         facts=list(_facts(trained)),
@@ -188,11 +235,20 @@ def _flags(spec: JobSpec) -> Iterable[str]:
             yield from (flag, str(value))
 
 
-def _told(story: Story) -> Iterable[tuple[str, float]]:
-    """Yield the measurements that tell how good a model is, not how it was trained."""
+def _told(story: Story) -> Iterable[tuple[str, float, float | None]]:
+    """Yield the measurements that tell how good a model is, not how it was trained.
+
+    Each with what it was before training, where that was measured.
+    """
+    before = _before(story)
     for name, value in sorted(story.metrics.items()):
         if name not in {"lr", "grad_norm", "epoch"}:
-            yield name, value
+            yield name, value, before.get(name)
+
+
+def _before(story: Story) -> dict[str, float]:
+    measured = (m.values for m in story.history if m.step == 0)
+    return {k: v for values in measured for k, v in values.items() if math.isfinite(v)}
 
 
 def _facts(trained: TrainedJob) -> Iterable[tuple[str, str]]:

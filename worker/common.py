@@ -36,7 +36,7 @@ class Data(Params):
     """Split to train on."""
 
     valid_split: str | None = None
-    """Split to evaluate on, or a share of the training rows to hold out, as in 0.05."""
+    """Split or file to evaluate on, or a share of the training rows to hold out, as in 0.05."""
 
     max_samples: Annotated[int, Ge(1)] | None = None
     """Use only so many training rows."""

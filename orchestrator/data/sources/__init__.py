@@ -5,12 +5,13 @@ Finds them and says what was decided; `worker.reading` reads them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.data.sources.local import find_local, is_local
+from orchestrator.data.sources.local import find_local, is_file, is_local
 from orchestrator.data.sources.source import DataSource
 from worker.common import Data
-from worker.errors import BadData
+from worker.errors import BadConfig, BadData
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -23,8 +24,25 @@ def find(params: Data, hub: HfApi | None, media: tuple[str, ...] = ()) -> DataSo
 
     `media` are suffixes of files that are examples by themselves (`Task.media`).
 
-    Raises `BadData`, `BadConfig`, `HubError`.
+    A validation split that is named as a file is that file. Raises `BadData`, `BadConfig`,
+    `HubError`.
     """
+    if not is_file(params.valid_split or ""):
+        return _found(params, hub, media)
+    train = _found(params.model_copy(update={"valid_split": None}), hub, media)
+    if train.remote is not None:
+        raise BadConfig(
+            f"--valid-split {params.valid_split} is a file of this machine, and {train.name} is "
+            "used where it is, on the Hub.",
+            fix=f"--valid-split 0.05, or hf upload {train.name} {params.valid_split} "
+            "--repo-type dataset",
+        )
+    alone = {"data_path": params.valid_split, "train_split": "train", "valid_split": None}
+    valid = find_local(params.model_copy(update=alone), media)
+    return replace(train, tables={**train.tables, "valid": valid.tables["train"]})
+
+
+def _found(params: Data, hub: HfApi | None, media: tuple[str, ...]) -> DataSource:
     if is_local(params.data_path):
         return find_local(params, media)
     if hub is None:

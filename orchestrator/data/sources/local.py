@@ -30,8 +30,12 @@ def is_local(data_path: str) -> bool:
 def looks_like_repo(text: str) -> bool:
     """Whether `text` could name a repo on the Hub: `name` or `owner/name`, no data suffix."""
     shaped = re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", text)
-    suffix = r"\.(csv|tsv|jsonl|ndjson|json|parquet|zip|gz|txt|xlsx?)$"
-    return bool(shaped) and not re.search(suffix, text.lower())
+    return bool(shaped) and not is_file(text) and not re.search(r"\.(zip|txt|xls)$", text.lower())
+
+
+def is_file(text: str) -> bool:
+    """Whether `text` is called as a file of rows is."""
+    return bool(re.search(r"\.(csv|tsv|jsonl|ndjson|json|parquet|xlsx|gz)$", text.lower()))
 
 
 def find_local(params: Data, media: tuple[str, ...] = ()) -> DataSource:
@@ -103,5 +107,5 @@ def _refuse_names_of_splits(path: Path, params: Data) -> None:
     if params.valid_split and params.valid_share is None:
         raise BadConfig(
             f"{path.name} is one file and has no split {params.valid_split!r}.",
-            fix="Hold out a share, --valid-split 0.05, or give a folder with train and valid.",
+            fix="Hold out a share, --valid-split 0.05, or name a file, --valid-split valid.csv.",
         )

@@ -168,7 +168,8 @@ def flops(params: LlmParams, facts: ModelFacts, data: DataReport) -> float:
     """Return the floating point operations of the whole training, validation included."""
     passes = 1.0
     if data.rows and data.valid_rows:
-        passes += data.valid_rows / data.rows / BACKWARD_SHARE
+        once_more = 1 + 1 / max(1.0, params.epochs)  # before it is trained
+        passes += once_more * data.valid_rows / data.rows / BACKWARD_SHARE
     return flops_of(params, facts, _tokens(params, data)) * passes
 
 

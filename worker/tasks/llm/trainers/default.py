@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from worker.params import Params
 from worker.tasks.llm.trainer import Trainer
+from worker.tasks.llm.trainers._sampling import Sampling
 
 
-class Default(Trainer[Params]):
+class Default(Trainer[Sampling]):
     """Learns whole texts; what does not fit into a row goes on in the next."""
 
     name = "default"
     also_called = ("generic",)
     help = "learns every token of a text"
-    settings = Params
+    settings = Sampling
     continues = True
 
 

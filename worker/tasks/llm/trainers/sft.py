@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from worker.params import Params
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.trainer import Trainer
+from worker.tasks.llm.trainers._sampling import Sampling
 
 
-class SftParams(Params):
+class SftParams(Sampling):
     """Trainer sft."""
 
     completion_only_loss: bool = True

@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,9 +25,11 @@ from worker.task import Run
 from worker.tasks.llm import packing, trainers
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.tokens import Tokens
+from worker.tasks.llm.trainers._sampling import Sampling
 from worker.tasks.llm.training.batches import Collate, TrainingRows, keeps_apart
 from worker.tasks.llm.training.corpus import Corpus, tokenized
 from worker.tasks.llm.training.memory import recomputes_here
+from worker.tasks.llm.training.samples import Samples, prompts_of
 from worker.tasks.llm.training.speaking import ends_turns, save_tokenizer
 from worker.tasks.llm.training.token_trainer import TokenTrainer
 
@@ -51,9 +54,31 @@ def train(params: LlmParams, run: Run) -> None:
         checkpointing = recomputes_here(params, loaded.model)
         loaded = adapt(loaded, params, head.peft_type)
     trainer = _trainer(params, run, loaded, tokenizer, corpus, checkpointing=checkpointing)
+    samples = _samples(params, tokenizer, corpus)
+    samples.before = _asked(samples, trainer, loaded, run)
     if fit(trainer, params, run, unit="tokens"):
+        samples.after = _asked(samples, trainer, loaded, run)
         ends_turns(loaded.model, tokenizer, corpus.turn_end, corpus.template)
-        finish(loaded, params, run, partial(save_tokenizer, tokenizer, corpus.template))
+        finish(loaded, params, run, partial(_save_beside, tokenizer, corpus, samples))
+
+
+def _samples(params: LlmParams, tokenizer: Any, corpus: Corpus) -> Samples:
+    own = trainers.of(params).own(params)
+    count = own.samples if issubclass(trainers.of(params).settings, Sampling) else 0
+    prompts = prompts_of(corpus.valid or corpus.train, count) if count else []
+    return Samples(tokenizer, prompts, corpus.turn_end)
+
+
+def _asked(samples: Samples, trainer: TokenTrainer, loaded: Loaded, run: Run) -> list[str]:
+    if not samples.prompts or run.stop.is_set():
+        return []
+    with phase(run.emit, "answering samples"):
+        return samples.ask(trainer, loaded)
+
+
+def _save_beside(tokenizer: Any, corpus: Corpus, samples: Samples, folder: Path) -> None:
+    save_tokenizer(tokenizer, corpus.template, folder)
+    samples.write(folder)
 
 
 def _trainer(
@@ -75,6 +100,7 @@ def _trainer(
             autocast=loaded.precision.autocast,
             checkpointing=checkpointing,
             validates=bool(corpus.valid),
+            eval_on_start=_begins_with_validation(params, run, corpus),
             include_num_input_tokens_seen="all",
             prediction_loss_only=True,
         ),
@@ -82,6 +108,12 @@ def _trainer(
         eval_dataset=valid if corpus.valid else None,
         data_collator=_collate(params, loaded.model, tokenizer),
     )
+
+
+def _begins_with_validation(params: LlmParams, run: Run, corpus: Corpus) -> bool:
+    """Whether the model is judged before it is trained, so that the card can tell both."""
+    goes_on = run.last_checkpoint is not None or run.stop.is_set()
+    return bool(corpus.valid) and params.eval_strategy != "no" and not goes_on
 
 
 def _rows(examples: Sequence[Tokens], params: LlmParams) -> TrainingRows:
