@@ -43,6 +43,20 @@ class PretrainingTask(Task[PretrainingParams]):
         """Name the job after what is trained, and how."""
         return f"{params.model}-{params.optimizer}".replace("_", "-").replace("+", "-")
 
+    def idle(self, params: PretrainingParams) -> Mapping[str, str]:
+        """Return what another mode or another optimizer would use."""
+        found = {"peft": "--optimizer lora trains adapters, and the others do not."}
+        if not params.peft:
+            found["lora_config"] = "only the optimizers with lora have it."
+        if not params.low_rank:
+            found["galore_config"] = "only the optimizers with galore have it."
+        if params.fresh:
+            found["merge_adapter"] = "in pretraining an adapter is always merged in."
+        else:
+            only = "only --mode pretraining has it."
+            found |= {"num_training_tokens": only, "tokenizer": only}
+        return found
+
     def unit(self, params: PretrainingParams) -> str:
         """Count tokens."""
         return LLM.unit(as_llm(params))

@@ -192,13 +192,10 @@ class PretrainingParams(Program, Data, Training, Watching):
         return self.batch_size * self.gradient_accumulation * self.max_length
 
     def doubts(self, about: Circumstances) -> Iterator[Finding]:
-        """Say that the learning rate rises again, and that finetuning counts no tokens."""
+        """Say that the learning rate rises again."""
         if self.tmax < self.epochs:
             text = f"--tmax {self.tmax}: in {self.epochs:g} epochs the learning rate rises again"
             yield Finding("warn", "settings", text, f"--tmax {self.epochs:.0f}")
-        if "num_training_tokens" in about.typed and not self.fresh:
-            text = "--num-training-tokens is not used: only --mode pretraining counts tokens."
-            yield Finding("warn", "settings", text)
         yield from super().doubts(about)
 
 
