@@ -254,7 +254,8 @@ class Ran:
     events: list[Event]
 
     def measured(self, name: str) -> list[float]:
-        metrics = [e for e in self.events if isinstance(e, Metric)]
+        """Return what was measured while it trained, the look before the first step left out."""
+        metrics = [e for e in self.events if isinstance(e, Metric) and e.step]
         return [metric.values[name] for metric in metrics if name in metric.values]
 
     @property

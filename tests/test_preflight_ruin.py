@@ -145,6 +145,8 @@ def test_layers_that_are_not_there(ask: Asking, name: str) -> None:
     wrong = only_error(ask(model=name, target_modules="foo"))
     assert "--target-modules foo" in wrong.text and "it has q_proj, k_proj, v_proj" in wrong.text
     assert wrong.fix == "--target-modules all-linear"
+    meant = only_error(ask(model=name, target_modules="q_prj,v_porj"))
+    assert meant.fix == "--target-modules q_proj,v_proj"
     assert ask(model=name, target_modules="self_attn.q_proj, v_proj").ok
     half = ask(model=name, target_modules="q_proj,foo")
     assert half.ok and "only the others get an adapter" in said(half, "settings")
@@ -204,6 +206,7 @@ def test_a_tracker_needs_its_key(ask: Asking) -> None:
     assert wrong.fix.startswith("export WANDB_API_KEY=")
     assert ask(log="wandb", secrets=("WANDB_API_KEY",)).ok
     assert ask(log="trackio").ok and ask(log="tensorboard").ok
+    assert ask(log="wandb", secrets=("WANDB_MODE",)).ok, "offline nobody is asked for a key"
 
 
 def test_a_trackers_key_is_a_secret_of_the_job(tmp_path: Path) -> None:
@@ -216,6 +219,10 @@ def test_a_trackers_key_is_a_secret_of_the_job(tmp_path: Path) -> None:
     found = secrets_of(params, "hf_x", environ)
     assert found == {"HF_TOKEN": "hf_x"} | {k: v for k, v in environ.items() if "WANDB" in k}
     assert "canary" not in params.model_dump_json()
+    offline = nowhere | {"WANDB_MODE": "offline", "WANDB_PROJECT": "bots"}
+    assert secrets_of(params, None, offline) == {"WANDB_MODE": "offline", "WANDB_PROJECT": "bots"}
+    space = {"TRACKIO_SPACE_ID": "ann/board"}
+    assert secrets_of(params.model_copy(update={"log": "trackio"}), None, space) == space
     file = tmp_path / "netrc"
     file.write_text("machine api.wandb.ai login user password canary-login\n")
     file.chmod(0o600)

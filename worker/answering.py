@@ -12,6 +12,8 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from worker import tasks
@@ -28,11 +30,20 @@ SILENT = {
 
 def answer(name: str, asked: dict[str, Any]) -> dict[str, Any]:
     """Return the answer to `{"model": …, "question": {…}}`, or what went wrong, as plain data."""
-    try:
+
+    def ask() -> Any:
         task = tasks.load(name)
         if task.question is None:
             raise BadConfig(f"models of {name} cannot be asked.")
-        return {"answer": task.answer(asked["model"], task.question(**asked["question"]))}
+        return task.answer(asked["model"], task.question(**asked["question"]))
+
+    return told(name, ask)
+
+
+def told(name: str, work: Callable[[], Any]) -> dict[str, Any]:
+    """Return what came of some work of a task, or what went wrong, as plain data."""
+    try:
+        return {"answer": work()}
     except HubtrainError as error:
         return {
             "message": error.message,
@@ -40,7 +51,7 @@ def answer(name: str, asked: dict[str, Any]) -> dict[str, Any]:
             "mendable": isinstance(error, BadConfig),
         }
     except ImportError as error:
-        what, fix = f"answering needs {error.name or error} here.", install(tasks.load(name).extras)
+        what, fix = f"this needs {error.name or error} here.", install(tasks.load(name).extras)
         return {"message": what, "fix": fix, "mendable": False}
     except OSError as error:
         if not error.filename:
@@ -53,17 +64,17 @@ def _end_with_starter() -> None:
     os._exit(1)
 
 
-def main() -> None:
-    """Answer one question."""
+def serve(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Answer the one question that comes from standard input."""
     os.environ.update(SILENT)
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     question = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_starter, daemon=True).start()
-    said = answer(sys.argv[1], question)
+    said = answer(question)
     out.write(json.dumps(said))
     out.close()
 
 
 if __name__ == "__main__":
-    main()
+    serve(partial(answer, sys.argv[1]))

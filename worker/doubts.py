@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from worker.facts import Circumstances
 from worker.finding import Finding
+from worker.nearest import nearest
 from worker.shorten import some
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def no_key(
                 "settings",
                 f"--log {tracker} needs a key on the machine that trains, and {name} is not set "
                 f"here; one is at {page}",
-                f"export {name}=…, then the same command; or leave --log out",
+                f"export {name}=…, then the same command; or WANDB_MODE=offline; or no --log",
             )
 
 
@@ -110,12 +111,14 @@ def no_layers(lora: Lora, about: Circumstances) -> Iterator[Finding]:
     lacking = [name for name in names if name.rsplit(".")[-1] not in there]
     if there and lacking:
         none = len(lacking) == len(names)
+        meant = [name if name not in lacking else nearest(name, there) for name in names]
+        sure = all(meant)
         yield Finding(
             "error" if none else "warn",
             "settings",
             f"--target-modules {','.join(lacking)}: {about.facts.name} has no layer of that name"
             f"{'' if none else ', and only the others get an adapter'}; it has {_some(there)}.",
-            f"--target-modules {EVERYWHERE}",
+            f"--target-modules {','.join(filter(None, meant)) if sure else EVERYWHERE}",
         )
 
 

@@ -121,6 +121,22 @@ class Footprint:
     """What it rests on, in a few words: `LoRA r16, bf16, no checkpointing`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """What is done with models beside training: `hubtrain tools NAME`."""
+
+    name: str
+    """As it is typed, with dashes."""
+
+    help: str
+    settings: type[Params]
+    """Its flags."""
+
+    work: Callable[[Any], Mapping[str, Any]]
+    """Does it, in a process of its own where heavy libraries may be imported, and returns what came
+    of it as plain data. May raise `HubtrainError`."""
+
+
 def python(*lines: str) -> str:
     """Return lines of Python as Markdown shows them."""
     return "\n".join(("```python", *lines, "```"))
@@ -213,6 +229,9 @@ class Task(ABC, Generic[P]):
     def project(self, params: P) -> str:
         """Return what a job is called that nobody has named; empty where people have to."""
         return ""
+
+    tools: ClassVar[tuple[Tool, ...]] = ()
+    """What else is done with its models, on this machine."""
 
     # The check, before anything is rented.
 

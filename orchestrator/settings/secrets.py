@@ -13,10 +13,15 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from worker.common import WANDB_MODE
 from worker.errors import BadConfig
 from worker.redact import Redactor
 
 WANDB_KEY, WANDB_HOST = "WANDB_API_KEY", "WANDB_BASE_URL"
+WANDB_ABOUT = ("WANDB_PROJECT", "WANDB_ENTITY")
+TRACKIO_ABOUT = ("TRACKIO_SPACE_ID", "TRACKIO_PROJECT")
+"""What tells a tracker where a run belongs; no secrets, and wanted where a key is."""
+
 WANDB_CLOUD = "https://api.wandb.ai"
 """Where wandb reports to unless `WANDB_BASE_URL` says otherwise."""
 
@@ -32,6 +37,8 @@ def secrets_of(
             found |= _wandb(value, environ)
         elif value:
             found[name] = value
+    if getattr(params, "log", None) == "trackio":
+        found |= {name: environ[name] for name in TRACKIO_ABOUT if environ.get(name)}
     return found
 
 
@@ -53,11 +60,17 @@ def refuse_written_down(
 
 
 def _wandb(key: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return wandb's key, and the server it is for where that is not wandb's own."""
+    """Return wandb's key, the server it is for where that is not wandb's own, and where its runs
+    belong. Offline, no key is needed.
+    """
     host = environ.get(WANDB_HOST, "").strip()
     key = key or _logged_in(host or WANDB_CLOUD, environ)
-    found = {WANDB_KEY: key, WANDB_HOST: host}
-    return {name: value for name, value in found.items() if value} if key else {}
+    about = {name: environ.get(name, "").strip() for name in WANDB_ABOUT}
+    offline = environ.get(WANDB_MODE, "").strip().lower() == "offline"
+    if offline:
+        about[WANDB_MODE] = "offline"
+    found = {WANDB_KEY: key, WANDB_HOST: host, **about}
+    return {name: value for name, value in found.items() if value} if key or offline else {}
 
 
 def _logged_in(url: str, environ: Mapping[str, str]) -> str:

@@ -6,12 +6,7 @@ In a process of its own, which is `worker.answering`, since this one must stay l
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.preflight.lookup import find_model, in_folder
 from orchestrator.preflight.model import FoundModel, check_model
 from orchestrator.settings.layers import Settings
+from orchestrator.terminal.aside import aside, environ_of
 from orchestrator.terminal.desk import Desk
 from worker.clock import Clock
 from worker.common import Asking
 from worker.contract import ModelRef
-from worker.duration import duration
-from worker.environment import environment
 from worker.errors import BadConfig, GatedModel, HubtrainError, HubUnreachable
-from worker.hubclient import endpoint, hub
+from worker.hubclient import hub
 from worker.task import Task
 from worker.tasks import typed
 
@@ -48,57 +42,13 @@ def answer(desk: Desk, task: Task[Any], settings: Settings, seconds: float = SEC
         with desk.screen.waiting(f"Looking at {model}"):
             _check(model, task, look, trusted=trusted)
     asked = {"model": model, "question": question.model_dump(mode="json")}
+    environ = environ_of(desk.token) | ({"HF_HUB_OFFLINE": "1"} if look.offline else {})
     with desk.screen.waiting("Answering"):
-        said = _asked(task, asked, _environ(desk.token, offline=look.offline), seconds)
+        said = aside(("worker.answering", task.name), asked, environ, seconds)
     desk.screen.plain(said if isinstance(said, str) else json.dumps(said, indent=2))
     given = question.model_dump(mode="json", exclude_defaults=True)
     desk.screen.document({"model": model, **given, "answer": said})
     return 0
-
-
-def _environ(token: str | None, *, offline: bool) -> dict[str, str]:
-    """Return what the process gets of the environment: what training on this machine would."""
-    environ = {**environment(os.environ), "HF_ENDPOINT": endpoint()}
-    environ |= {"HF_HUB_OFFLINE": "1"} if offline else {}
-    return environ | ({"HF_TOKEN": token} if token else {})
-
-
-def _asked(task: Task[Any], asked: object, environ: Mapping[str, str], seconds: float) -> Any:
-    """Return the answer of `worker.answering`. Raises `HubtrainError`, `BadConfig`."""
-    command = [sys.executable, "-P", "-m", "worker.answering", task.name]
-    with (
-        tempfile.TemporaryFile() as trouble,
-        subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=trouble, env=environ
-        ) as process,
-    ):
-        try:
-            out = _told(process, json.dumps(asked).encode() + b"\n", seconds)
-        except subprocess.TimeoutExpired as late:
-            raise HubtrainError(f"no answer in {duration(seconds)}: stopped.") from late
-        finally:
-            process.kill()
-        trouble.seek(0)
-        why = trouble.read().decode(errors="replace").strip().splitlines()
-    try:
-        told: dict[str, Any] = json.loads(out)
-    except ValueError:
-        last = why[-1] if why else f"exit code {process.returncode}"
-        raise HubtrainError(f"the model could not answer: {last}") from None
-    if "answer" in told:
-        return told["answer"]
-    raise (BadConfig if told["mendable"] else HubtrainError)(told["message"], fix=told["fix"])
-
-
-def _told(process: subprocess.Popen[bytes], question: bytes, seconds: float) -> bytes:
-    """Return what the process answers. Its input stays open: it lives as long as this one does."""
-    assert process.stdin is not None
-    with process.stdin as asking:
-        process.stdin = None  # or `communicate` would close it
-        with suppress(BrokenPipeError):  # it has ended; its last words say why
-            asking.write(question)
-            asking.flush()
-        return process.communicate(timeout=seconds)[0]
 
 
 def _check(

@@ -116,10 +116,15 @@ def merged(loaded: Loaded, params: Memory, folder: Path) -> Any:
     exact = precision.weights in {precision.checkpoint, torch.float32}
     if exact and params.quantization is None:
         return model.merge_and_unload()
-    from peft import PeftModel
-
     save_adapter(model, folder, loaded.begun)
     base = loaded.source.load(dtype=precision.checkpoint)
     if getattr(model, "generation_config", None) is not None:
         base.generation_config = model.generation_config
+    return merged_into(base, folder)
+
+
+def merged_into(base: Any, folder: Path) -> Any:
+    """Return a model with the adapter in `folder` merged into its weights, in their own type."""
+    from peft import PeftModel
+
     return PeftModel.from_pretrained(base, folder).merge_and_unload()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -71,6 +72,8 @@ def training_arguments(
         "save_steps": params.save_steps,
         "save_total_limit": params.save_total_limit,
         "report_to": trackers(params.log),
+        "trackio_space_id": _trackio_space(),
+        "hub_private_repo": True,  # that Space, which would be public
         "dataloader_pin_memory": devices.device() == "cuda",
         "remove_unused_columns": False,
         "disable_tqdm": True,
@@ -98,6 +101,14 @@ def _optimizer(name: str) -> str:
     Low-rank ones are built by `worker.engine.optimizer`, and not by what they are called here.
     """
     return "adamw_torch_fused" if name in {"adamw_torch", *LOW_RANK} else name
+
+
+def _trackio_space() -> str | None:
+    """Return the Space that trackio reports to: the one that is named, or one of whose token it is.
+
+    None without a token: then what is measured stays on this machine.
+    """
+    return os.environ.get("TRACKIO_SPACE_ID") or ("trackio" if os.environ.get("HF_TOKEN") else None)
 
 
 def trackers(log: str) -> list[str]:

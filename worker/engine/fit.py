@@ -13,6 +13,7 @@ It does not know what is trained, nor from what rows.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -28,7 +29,7 @@ from transformers import (
     set_seed,
 )
 
-from worker.common import EarlyStopping, TransformersSettings
+from worker.common import WANDB_MODE, EarlyStopping, TransformersSettings
 from worker.contract import SAVED, VALID, Phase
 from worker.engine.adapter import merged
 from worker.engine.arguments import trackers
@@ -63,6 +64,8 @@ def fit(trainer: Trainer, params: TransformersSettings, run: Run, *, unit: str) 
     for callback in _callbacks(trainer, params, run, unit):
         trainer.add_callback(callback)
     trainer.optimizer = trainer.optimizer or optimizer_for(trainer, params)
+    if params.log == "wandb" and os.environ.get(WANDB_MODE) == "offline":
+        os.environ.setdefault("WANDB_DIR", str(run.output))  # `wandb sync` sends it from there
     last = str(run.last_checkpoint) if run.last_checkpoint else None
     with checkpoints_as_in_memory(trainer.model):
         trainer.train(resume_from_checkpoint=last)
@@ -139,6 +142,9 @@ def _curves(params: TransformersSettings, run: Run) -> list[TrainerCallback]:
 
 
 def _keep_curves(params: TransformersSettings, run: Run) -> None:
+    for link in (run.output / "wandb").glob("*"):
+        if link.is_symlink():  # to what is beside it; a repo holds no links
+            link.unlink()
     if params.log == "tensorboard":
         from worker.engine import curves
 

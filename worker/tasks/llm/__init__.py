@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits, Task
-from worker.tasks.llm import cost, heads, trainers
+from worker.tasks.llm import cost, heads, merging, trainers
 from worker.tasks.llm.params import Ignored, LlmParams, Question
 
 
@@ -24,6 +24,7 @@ class LlmTask(Task[LlmParams]):
 
     model_reads = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
     question = Question
+    tools = (merging.TOOL,)
 
     def unit(self, params: LlmParams) -> str:
         """Return what the trainer counts."""

@@ -1,0 +1,104 @@
+"""`hubtrain tools merge-llm-adapter`: adapter and base become one, in the base's precision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standins.laptop import Laptop
+from standins.localhub import HubServer
+from tiny_llm import chats, job, write_model, write_rows
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a base model in bfloat16 and an adapter trained beside it."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from worker.tasks.llm import TASK
+
+    folder = tmp_path_factory.mktemp("merging")
+    base = write_model(folder / "base")
+    AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16).save_pretrained(base)
+    data = write_rows(folder / "train.jsonl", chats(8))
+    params, run, _ = job(base, data, folder, trainer="sft", peft=True, lr=0.01, max_steps=3)
+    TASK.train(params, run)
+    run.output.rename(folder / "adapter")
+    return folder
+
+
+@pytest.fixture
+def laptop(shared_hub: HubServer, tmp_path: Path) -> Laptop:
+    return Laptop(tmp_path / "home", shared_hub)
+
+
+def merge(laptop: Laptop, *words: str) -> Any:
+    return laptop.run("tools", "merge-llm-adapter", *words)
+
+
+def logits(model: Any) -> Any:
+    import torch
+
+    assert next(model.parameters()).dtype == torch.bfloat16
+    with torch.no_grad():
+        return model(torch.tensor([[5, 6, 7, 8]])).logits
+
+
+def test_the_merged_model_is_what_peft_makes_of_both(
+    laptop: Laptop, made: Path, tmp_path: Path
+) -> None:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+    done = merge(
+        laptop,
+        *("--base_model_path", str(made / "base"), "--adapter-path", str(made / "adapter")),
+        *("--output-folder", "merged", "--json"),
+    )
+    assert done.code == 0, done.err
+    output = tmp_path / "merged"
+    assert done.document["folder"] == "merged" and "in bfloat16" in done.document["model"]
+    base = AutoModelForCausalLM.from_pretrained(made / "base", dtype=torch.bfloat16)
+    theirs = PeftModel.from_pretrained(base, made / "adapter").merge_and_unload()
+    assert logits(theirs).equal(logits(AutoModelForCausalLM.from_pretrained(output)))
+    assert not (output / "adapter_config.json").exists()
+    ours, own = (AutoTokenizer.from_pretrained(f) for f in (output, made / "adapter"))
+    assert ours.chat_template == own.chat_template
+    ends = [GenerationConfig.from_pretrained(f).eos_token_id for f in (output, made / "adapter")]
+    assert ends[0] == ends[1] != None  # noqa: E711 (both, and something)
+    again = merge(laptop, "--adapter-path", str(made / "adapter"), "--output-folder", "merged")
+    assert again.code == 2 and "merged already holds something" in again.err
+
+
+def test_it_is_pushed_to_a_repo_of_its_own(laptop: Laptop, made: Path, tmp_path: Path) -> None:
+    from transformers import AutoConfig
+
+    api = laptop.hub.api("ann")
+    api.create_repo("ann/tuned")
+    api.upload_folder(repo_id="ann/tuned", folder_path=made / "adapter")
+    words = ("--adapter-path", "ann/tuned", "--pad-to-multiple-of", "64", "--push-to-hub")
+    done = merge(laptop, *words, "--token", laptop.hub.tokens["ann"])
+    assert done.code == 0, done.err
+    assert f"{laptop.hub.endpoint}/ann/tuned-merged" in done.out
+    assert api.model_info("ann/tuned-merged").private
+    folder = Path(api.snapshot_download("ann/tuned-merged", local_dir=tmp_path / "back"))
+    assert AutoConfig.from_pretrained(folder).vocab_size == 320
+    assert "base_model:" in (folder / "README.md").read_text()
+    again = merge(laptop, *words)
+    assert again.code == 2 and "ann/tuned-merged is there already" in again.err
+
+
+def test_what_cannot_be_merged_is_said(laptop: Laptop, made: Path) -> None:
+    nowhere = merge(laptop, "--adapter-path", str(made / "adapter"))
+    assert nowhere.code == 2 and "--output-folder, or --push-to-hub" in nowhere.err
+    whole = merge(laptop, "--adapter-path", str(made / "base"), "--output-folder", "x")
+    assert whole.code == 2 and "is no adapter: it has no adapter_config.json" in whole.err
+    assert merge(laptop).code == 2
+    missing = merge(laptop, "--adapter-path", "ann/none", "--output-folder", "y")
+    assert missing.code == 1 and "not there, or this token may not see it" in missing.err
+    assert "merge-llm-adapter" in laptop.run("tools", "--help").out

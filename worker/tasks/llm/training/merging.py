@@ -1,0 +1,133 @@
+"""Merges a LoRA adapter of a language model into its base, which keeps its own type of numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+from worker.contract import ModelRef
+from worker.engine.adapter import merged_into
+from worker.engine.saving import save_model
+from worker.engine.source import Source
+from worker.errors import BadConfig
+from worker.hubclient import endpoint, explained, hub
+from worker.tasks.llm.merging import MergeParams
+from worker.tasks.llm.training.speaking import save_tokenizer
+
+CARD = """---
+library_name: transformers
+base_model: {base}
+---
+{adapter}, a LoRA adapter, merged into {base}.
+"""
+
+
+def merge(asked: MergeParams) -> Mapping[str, Any]:
+    """Merge, write and push; returns where the model is. Raises `HubtrainError`."""
+    push = _repo(asked) if asked.push_to_hub else None
+    adapter = _folder(asked.adapter_path)
+    base = asked.base_model_path or _base_of(adapter, asked.adapter_path)
+    with _place(asked.output_folder) as output:
+        dtype = _merged(asked, base, adapter, output)
+        done = {"model": f"{asked.adapter_path} merged into {base}, in {dtype}"}
+        if asked.output_folder:
+            done["folder"] = str(output)
+        if push:
+            card = CARD.format(base=base, adapter=asked.adapter_path)
+            (output / "README.md").write_text(card, encoding="utf-8")
+            done["repo"] = _pushed(output, push, private=asked.private)
+    return done
+
+
+def _merged(asked: MergeParams, base: str, adapter: Path, output: Path) -> str:
+    """Write the merged model and its tokenizer; returns the type of its numbers."""
+    source = Source(ModelRef(name=base), AutoModelForCausalLM, asked.trust_remote_code)
+    dtype = source.config().dtype or torch.float32
+    beside = Source(ModelRef(name=str(adapter)), AutoModelForCausalLM)
+    own = (adapter / "tokenizer_config.json").exists()
+    tokenizer = (beside if own else source).processor(AutoTokenizer)
+    model = source.load(dtype=dtype)
+    _make_room(model, len(tokenizer), asked.pad_to_multiple_of)
+    try:
+        whole = merged_into(model, adapter)
+    except (RuntimeError, ValueError) as error:  # layers of another shape, or none of these names
+        why = str(error).strip().splitlines()[0]
+        raise BadConfig(f"{asked.adapter_path} is no adapter of {base}: {why}") from error
+    if (adapter / "generation_config.json").exists():  # where answers end
+        whole.generation_config = GenerationConfig.from_pretrained(adapter)
+    save_model(whole, output, dtype)
+    save_tokenizer(tokenizer, None, output)
+    return str(dtype).removeprefix("torch.")
+
+
+def _make_room(model: Any, tokens: int, multiple: int | None) -> None:
+    """Grow the vocabulary to the tokenizer's, as it was in training.
+
+    It never shrinks: many models have more rows than tokens.
+    """
+    rows = model.get_input_embeddings().weight.shape[0]
+    if tokens > rows or (multiple and rows % multiple):
+        model.resize_token_embeddings(max(tokens, rows), pad_to_multiple_of=multiple)
+
+
+def _folder(name: str) -> Path:
+    """Return the folder of an adapter, fetched where it is on the Hub."""
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        with explained(f"fetching the adapter {name}"):
+            folder = Path(hub(os.environ.get("HF_TOKEN")).snapshot_download(name))
+    if not (folder / "adapter_config.json").exists():
+        raise BadConfig(f"{name} is no adapter: it has no adapter_config.json.")
+    return folder
+
+
+def _base_of(adapter: Path, name: str) -> str:
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    base = config.get("base_model_name_or_path")
+    if not base:
+        raise BadConfig(f"{name} does not name its base model.", fix="--base-model-path MODEL")
+    return str(base)
+
+
+@contextmanager
+def _place(folder: str | None) -> Iterator[Path]:
+    """Yield an empty folder for the model, one that is gone afterwards where none is named."""
+    if folder is None:
+        with tempfile.TemporaryDirectory(prefix="hubtrain-") as made:
+            yield Path(made)
+        return
+    output = Path(folder).expanduser()
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise BadConfig(f"{output} already holds something.", fix="another --output-folder")
+    output.mkdir(parents=True, exist_ok=True)
+    yield output
+
+
+def _repo(asked: MergeParams) -> str:
+    """Return the repo to push to; raises `BadConfig` if it is there, or cannot be told."""
+    adapter = asked.adapter_path
+    if asked.repo_id is None and Path(adapter).expanduser().is_dir():
+        raise BadConfig("a folder has no name on the Hub.", fix="--repo-id OWNER/NAME")
+    repo_id = asked.repo_id or f"{adapter}-merged"
+    with explained(f"looking for {repo_id}"):
+        there = hub(os.environ.get("HF_TOKEN")).repo_exists(repo_id)
+    if there:
+        raise BadConfig(f"{repo_id} is there already.", fix="--repo-id with another name")
+    return repo_id
+
+
+def _pushed(folder: Path, repo_id: str, *, private: bool) -> str:
+    """Push a folder to a new repo; returns its address."""
+    api = hub(os.environ.get("HF_TOKEN"))
+    with explained(f"pushing {repo_id}"):
+        api.create_repo(repo_id, private=private)
+        api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Merged adapter")
+    return f"{endpoint()}/{repo_id}"
