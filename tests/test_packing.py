@@ -117,7 +117,8 @@ def test_rows_laid_end_to_end_give_the_same_loss(model: Any, sparse: bool) -> No
 
 
 def test_nothing_learns_across_a_border() -> None:
-    from worker.tasks.llm.training.batches import IGNORED, Collate
+    from worker.engine.loss import IGNORED
+    from worker.tasks.llm.training.batches import Collate
 
     all_learned = example(1, 2, 3, learned=b"\1\1\1")
     batch = Collate(pad=0)([[all_learned, all_learned], [example(7, 8)]])

@@ -116,7 +116,7 @@ class Optimisation(LowRank):
     """Stop after so many optimizer steps, whatever `epochs` says."""
 
     batch_size: Annotated[int, Ge(1), Le(MOST), Flag("--train-batch-size", "-b")] = 2
-    """Rows per device and forward pass."""
+    """Rows per device and forward pass; a GPU with room takes several at once."""
 
     gradient_accumulation: Annotated[
         int, Ge(1), Le(MOST), Flag("--gradient-accumulation-steps", "--accumulate")

@@ -75,6 +75,7 @@ def training_arguments(
         "trackio_space_id": _trackio_space(),
         "hub_private_repo": True,  # that Space, which would be public
         "dataloader_pin_memory": devices.device() == "cuda",
+        "accelerator_config": {"non_blocking": devices.device() == "cuda"},
         "remove_unused_columns": False,
         "disable_tqdm": True,
     }

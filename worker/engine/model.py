@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from worker.common import Lora, Memory
-from worker.engine import devices
+from worker.engine import devices, norms
 from worker.engine.source import Source
 from worker.errors import BadConfig
 
@@ -90,6 +90,8 @@ def load(source: Source, params: Memory, *, flash_attention: bool = False) -> Lo
     )
     if params.quantization is None:  # a quantized model is where it belongs
         model.to(devices.device())
+    if devices.device() == "cuda":
+        norms.fuse(model)
     if model.can_generate():
         model.config.use_cache = False
     for layer in model.modules():

@@ -2,7 +2,7 @@
 
 Memory is parameters + gradients + optimizer states (Rajbhandari et al. 2020, ZeRO, section 3) +
 activations (Korthikanti et al. 2022, "Reducing Activation Recomputation", equation 1, with the
-attention of `sdpa`, which keeps no score matrix) + logits, which the loss holds in 32 bits.
+attention of `sdpa`, which keeps no score matrix) + logits, which the loss holds once.
 Measured peaks on a CPU were 1.0 of `expected` for all weights (SmolLM2-135M, rows of 512: 3.5 GB;
 16 M parameters, 4 rows of 512: 1.4 GB) and 1.04 for LoRA on rows of 1,024 (3.6 GB).
 """
@@ -20,6 +20,12 @@ from worker.tasks.llm.params import LlmParams
 
 FRAMEWORK = 0.6e9
 """Bytes that torch, the libraries and the data take before any model, on a CPU."""
+
+BUSY_TOKENS = 2**14
+"""Tokens of a pass beyond which a GPU gets no faster."""
+
+HALF = 2.0
+"""Bytes of a number of 16 bits."""
 
 ADAPTER_BYTES = 100e6
 """Bytes of an adapter that is pushed, for the estimate of the price."""
@@ -98,6 +104,25 @@ def recomputes(
     return memory is None or _footprint(params, facts, predicted, checkpointing=False).high > memory
 
 
+def enlarged(params: LlmParams, facts: ModelFacts, memory: float) -> LlmParams:
+    """Return settings that take a step's rows in the fewest passes that fit in `memory` bytes.
+
+    Not where activations would then have to be recomputed, nor in more than `BUSY_TOKENS`.
+    """
+    rows, passes = params.batch_size, params.gradient_accumulation
+    for together in (n for n in range(passes, 1, -1) if passes % n == 0):
+        larger = params.model_copy(
+            update={"batch_size": rows * together, "gradient_accumulation": passes // together}
+        )
+        tokens = larger.batch_size * larger.within(facts.config).row_tokens
+        if (
+            tokens <= BUSY_TOKENS
+            and _footprint(larger, facts, 1.0, checkpointing=False).high <= memory
+        ):
+            return larger
+    return params
+
+
 def _footprint(
     params: LlmParams, facts: ModelFacts, predicted: float, *, checkpointing: bool
 ) -> Footprint:
@@ -108,7 +133,7 @@ def _footprint(
     # Gradients, an adapter's own weights, and what the optimizer keeps.
     states = moving * (8 if params.peft else 4) + kept_bytes(params, shape, moving)
     activations = tokens * _activation_bytes(shape, peft=params.peft, checkpointing=checkpointing)
-    logits = predicted * tokens * shape.vocabulary * 4 * 3
+    logits = predicted * tokens * shape.vocabulary * 4
     expected = FRAMEWORK + weights + states + activations + logits
     return Footprint(
         low=FRAMEWORK + weights + states + 0.6 * (activations + logits),
@@ -137,18 +162,23 @@ def kept_bytes(params: LlmParams, shape: Shape, moving: float) -> float:
 def _weight_bytes(params: LlmParams, facts: ModelFacts) -> float:
     if params.quantization:
         return {"int4": 0.65, "int8": 1.15}[params.quantization]
-    # All weights are trained in 32 bits: a step of 1e-5 is lost in a weight of 16.
-    return facts.bytes_per_parameter if params.peft else 4.0
+    if params.peft:
+        return facts.bytes_per_parameter
+    # All weights are trained in 32 bits: a step of 1e-5 is lost in a weight of 16. They are
+    # multiplied in 16 where the checkpoint had no more.
+    return 6.0 if facts.bytes_per_parameter <= HALF else 4.0
 
 
 def _activation_bytes(shape: Shape, *, peft: bool, checkpointing: bool) -> float:
-    """Bytes kept of one token, in 16 bits; an adapter keeps its layers' inputs once more, in 32.
+    """Bytes kept of one token, in 16 bits.
 
-    Recomputing keeps the layers' inputs, and one layer whole while it is redone.
+    Beside an adapter the layers' inputs are kept for it alone, with dropout's mask. Recomputing
+    keeps the layers' inputs, and one layer whole while it is redone.
     """
     layer = 2.0 * (10 * shape.hidden + 2 * shape.attention + 4 * shape.inner)
-    if peft:  # after dropout, with its mask and the 16-bit copy that is multiplied
-        layer += (4 + 1 + 2) * (6 * shape.hidden + shape.inner)
+    if peft:
+        layer -= 2.0 * (7 * shape.hidden + shape.inner)
+        layer += (2 + 1) * (6 * shape.hidden + shape.inner)
     if checkpointing:
         return shape.layers * 2.0 * shape.hidden + layer
     return shape.layers * layer

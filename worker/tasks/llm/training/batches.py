@@ -4,12 +4,13 @@ Isolation rests on `position_ids` that start again at 0 with each example; trans
 mask from them (`masking_utils.find_packed_sequence_indices`). It is lost in silence when an
 attention mask is passed as well, so none ever is: padding is one more example of its own. It is
 also lost while the model keeps a cache, so `config.use_cache` must be off.
-`keeps_apart` proves it for the model at hand.
+`keeps_apart` proves it for the model at hand, whichever attention it has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -17,10 +18,9 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
+from worker.engine import attention
+from worker.engine.loss import IGNORED
 from worker.tasks.llm.tokens import Tokens
-
-IGNORED = -100
-"""Label of a token the loss does not count."""
 
 
 class TrainingRows(Dataset[list[Tokens]]):
@@ -51,16 +51,19 @@ class Collate:
     """Whether the model computes logits only where something is learned; single rows only."""
 
     flat: bool = False
-    """Whether all rows come as one: flash attention heeds positions in single rows only."""
+    """Whether all rows come as one that is not filled up, with the bounds of its examples, for
+    attention that reads those instead of a mask."""
 
     def __call__(self, rows: Sequence[Sequence[Tokens]]) -> dict[str, Any]:
-        """Return `input_ids`, `position_ids`, `labels`, and what `sparse` needs."""
+        """Return `input_ids`, `position_ids`, `labels`, and what `sparse` and `flat` need."""
         if self.flat:
             rows = [list(chain.from_iterable(rows))]
         width = max(sum(map(len, row)) for row in rows)
         made = [self._row(row, width) for row in rows]
         ids, positions, labels = (torch.stack(column) for column in zip(*made, strict=True))
         batch = {"input_ids": ids, "position_ids": positions, "labels": labels}
+        if self.flat:
+            batch |= examples_of(positions)
         return {**batch, **_only_learned(labels)} if self.sparse and len(rows) == 1 else batch
 
     def _row(self, row: Sequence[Tokens], width: int) -> tuple[torch.Tensor, ...]:
@@ -74,6 +77,17 @@ class Collate:
             )
             parts.insert(0 if self.left else len(parts), filling)
         return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+
+
+def examples_of(positions: torch.Tensor) -> dict[str, Any]:
+    """Return where the examples of a single row are, by the names transformers has for that."""
+    ends, longest = attention.bounds(positions[0])
+    return {
+        "cu_seq_lens_q": ends,
+        "cu_seq_lens_k": ends,
+        "max_length_q": longest,
+        "max_length_k": longest,
+    }
 
 
 def _example(tokens: Tokens) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -97,7 +111,24 @@ Measured on 30 architectures: 0 to 3e-7 where examples are kept apart, 5e-4 to 4
 """
 
 
-@torch.no_grad()
+ROUNDING = 0.05
+"""Most that two kinds of attention may differ, in standard deviations of the logits, on average."""
+
+
+def attends_in_packs(model: Any, vocabulary: int) -> bool:
+    """Give the model the attention that needs no mask if it then sees the same; whether it does."""
+    row = _probe(model, vocabulary)
+    with _evaluating(model):
+        before = _logits(model, *row)
+
+    def proven(changed: Any) -> bool:
+        with _evaluating(changed):
+            apart = (_logits(changed, *row) - before).float().square().mean().sqrt()
+        return bool(apart <= ROUNDING * before.float().std()) and keeps_apart(changed, vocabulary)
+
+    return attention.adopt(model, proven)
+
+
 def keeps_apart(model: Any, vocabulary: int) -> bool:
     """Whether the model sees an example in a packed row as it sees it alone.
 
@@ -106,31 +137,45 @@ def keeps_apart(model: Any, vocabulary: int) -> bool:
     first is exact in any precision, since masked tokens weigh nothing; where experts or 8-bit
     products couple the tokens of a row, the one *after* an example shows how much is only rounding.
     """
-    device = next(model.parameters()).device
-    ids = (torch.arange(1, 26, device=device) * 7919 % max(2, vocabulary - 1))[None]
-    seen, one, other = ids[:, :7], ids[:, 7:16], ids[:, 16:]
-    training = model.training
-    model.eval()
+    seen, one, other = _probe(model, vocabulary)
     try:
-        behind, behind_other = (_logits(model, before, seen)[:, 9:] for before in (one, other))
-        ahead, ahead_of_other = (_logits(model, seen, after)[:, :7] for after in (one, other))
-        alone = _logits(model, seen)
-        mixed = model(input_ids=torch.cat([one, seen], 1)).logits[:, 9:]
+        with _evaluating(model):
+            behind, behind_other = (_logits(model, before, seen)[:, 9:] for before in (one, other))
+            ahead, ahead_of_other = (_logits(model, seen, after)[:, :7] for after in (one, other))
+            alone = _logits(model, seen)
+            mixed = model(input_ids=torch.cat([one, seen], 1)).logits[:, 9:]
     except TypeError:  # the model takes no positions
         return False
-    finally:
-        model.train(training)
     rounding = 4 * _apart(ahead, ahead_of_other)
     if _apart(behind, behind_other) > max(LEAK * float(alone.float().std()), rounding):
         return False
     return _apart(behind, alone) < 0.5 * _apart(mixed, alone)
 
 
+def _probe(model: Any, vocabulary: int) -> tuple[torch.Tensor, ...]:
+    """Return three short examples, (1, tokens) each."""
+    device = next(model.parameters()).device
+    ids = (torch.arange(1, 26, device=device) * 7919 % max(2, vocabulary - 1))[None]
+    return torch.split(ids, [7, 9, 9], 1)
+
+
+@contextmanager
+def _evaluating(model: Any) -> Iterator[None]:
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
 def _logits(model: Any, *examples: torch.Tensor) -> torch.Tensor:
     """Return the logits of a row in which `examples` (1, tokens) stand side by side."""
     positions = [torch.arange(ids.shape[1], device=ids.device) for ids in examples]
     row, at = torch.cat(examples, 1), torch.cat(positions)[None]
-    logits: torch.Tensor = model(input_ids=row, position_ids=at).logits
+    told = examples_of(at) if attention.lent(model) else {}
+    logits: torch.Tensor = model(input_ids=row, position_ids=at, **told).logits
     return logits
 
 

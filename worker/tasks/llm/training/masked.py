@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 import transformers
-from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer
 
 from worker.engine import devices
 from worker.engine.adapter import adapt
 from worker.engine.arguments import training_arguments
 from worker.engine.fit import begin, finish, fit
+from worker.engine.loss import IGNORED, summed
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
 from worker.engine.source import Source
@@ -26,7 +26,7 @@ from worker.tasks.llm import packing, trainers
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.tokens import Tokens
 from worker.tasks.llm.training import masking
-from worker.tasks.llm.training.batches import IGNORED, TrainingRows
+from worker.tasks.llm.training.batches import TrainingRows
 from worker.tasks.llm.training.corpus import Corpus, tokenized
 from worker.tasks.llm.training.masking import Hiding, MaskedRows
 from worker.tasks.llm.training.memory import recomputes_here
@@ -177,4 +177,4 @@ class MaskedTrainer(TokenTrainer):
                 logits = model(**given).logits
         else:
             logits = model(**given).logits[keep]
-        return cross_entropy(logits.float(), labels[keep], reduction="sum"), int(keep.sum())
+        return summed(logits, labels[keep]), int(keep.sum())

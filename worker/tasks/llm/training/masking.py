@@ -18,8 +18,9 @@ from typing import Any
 import torch
 from transformers import masking_utils
 
+from worker.engine.loss import IGNORED
 from worker.tasks.llm.tokens import Tokens
-from worker.tasks.llm.training.batches import IGNORED, LEAK
+from worker.tasks.llm.training.batches import LEAK
 
 HIDDEN, REPLACED = 0.8, 0.5
 """Of the tokens to learn, the share that is hidden, and of the rest the share that becomes another

@@ -6,12 +6,12 @@ import math
 from typing import Any
 
 import torch
-from transformers import Trainer
 
-from worker.tasks.llm.training.batches import IGNORED
+from worker.engine.loss import IGNORED
+from worker.engine.trainer import LeanTrainer
 
 
-class TokenTrainer(Trainer):  # type: ignore[misc]
+class TokenTrainer(LeanTrainer):
     """Trains on batches of token rows; the stock class averages validation over batches."""
 
     def nats(self, model: Any, batch: dict[str, Any]) -> tuple[float, int]:

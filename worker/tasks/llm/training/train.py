@@ -12,12 +12,12 @@ from typing import Any
 import torch
 import transformers
 from transformers import AutoTokenizer
-from transformers.loss.loss_utils import ForCausalLMLoss
 
-from worker.engine import devices
+from worker.engine import attention, devices
 from worker.engine.adapter import adapt
 from worker.engine.arguments import training_arguments
 from worker.engine.fit import begin, finish, fit
+from worker.engine.loss import causal_loss, save_memory
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
 from worker.engine.source import Source
@@ -26,9 +26,14 @@ from worker.tasks.llm import packing, trainers
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.tokens import Tokens
 from worker.tasks.llm.trainers._sampling import Sampling
-from worker.tasks.llm.training.batches import Collate, TrainingRows, keeps_apart
+from worker.tasks.llm.training.batches import (
+    Collate,
+    TrainingRows,
+    attends_in_packs,
+    keeps_apart,
+)
 from worker.tasks.llm.training.corpus import Corpus, tokenized
-from worker.tasks.llm.training.memory import recomputes_here
+from worker.tasks.llm.training.memory import in_larger_passes, recomputes_here
 from worker.tasks.llm.training.samples import Samples, prompts_of
 from worker.tasks.llm.training.speaking import ends_turns, save_tokenizer
 from worker.tasks.llm.training.token_trainer import TokenTrainer
@@ -50,7 +55,9 @@ def train(params: LlmParams, run: Run) -> None:
         corpus = tokenized(params, run, tokenizer)
     with phase(run.emit, "loading model"):
         loaded = load(source, params, flash_attention=params.use_flash_attention_2)
+        save_memory(loaded.model)
         params = possible(params, loaded)
+        params = in_larger_passes(params, loaded.model)
         checkpointing = recomputes_here(params, loaded.model)
         loaded = adapt(loaded, params, head.peft_type)
     trainer = _trainer(params, run, loaded, tokenizer, corpus, checkpointing=checkpointing)
@@ -127,15 +134,19 @@ def possible(params: LlmParams, loaded: Loaded) -> LlmParams:
     Such a model sees whatever stands before an example: others in a packed row, padding on the
     left. Padding on the right trains the same and is seen by nothing that counts.
     """
-    if not params.packing and params.padding != "left":
-        return params
-    # Flash attention takes 16-bit numbers alone, so the question is asked as training will.
     model, precision = loaded.model, loaded.precision
+    words = model.config.get_text_config().vocab_size
+    # Flash attention takes 16-bit numbers alone, so the question is asked as training will.
     mixed = torch.autocast(
         devices.device(), precision.products, enabled=precision.autocast is not None
     )
     with mixed:
-        if keeps_apart(model, model.config.get_text_config().vocab_size):
+        flash = devices.device() == "cuda" and precision.autocast is not None
+        if flash and attends_in_packs(model, words):
+            return params
+        if not params.packing and params.padding != "left":
+            return params
+        if keeps_apart(model, words):
             return params
     if params.packing:
         sys.stderr.write("This model cannot keep packed examples apart: each gets its own row.\n")
@@ -151,7 +162,8 @@ def _collate(params: LlmParams, model: Any, tokenizer: Any) -> Collate:
         pad=padding_id(tokenizer),
         left=params.padding == "left",
         sparse=_can_be_sparse(model),
-        flat=model.config._attn_implementation == "flash_attention_2",
+        flat=model.config._attn_implementation == "flash_attention_2"
+        or (attention.lent(model) and params.packing),
     )
 
 
@@ -165,4 +177,4 @@ def _can_be_sparse(model: Any) -> bool:
     """Whether the model can compute only some logits, and its loss is the usual one."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     takes = inspect.signature(base.forward).parameters
-    return "logits_to_keep" in takes and getattr(base, "loss_function", None) is ForCausalLMLoss
+    return "logits_to_keep" in takes and getattr(base, "loss_function", None) is causal_loss

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from transformers import Trainer
 
+from worker.engine.trainer import LeanTrainer
 from worker.tasks.llm.pairs.training.objectives import Outcome
 from worker.tasks.llm.pairs.training.scores import score
 
 Measured = defaultdict[str, list[torch.Tensor]]
 
 
-class PairsTrainer(Trainer):  # type: ignore[misc]
+class PairsTrainer(LeanTrainer):
     """Trains on pairs and logs what the objective measures, as means over all pairs since last."""
 
     def __init__(self, *args: Any, objective: Callable[[Any], Outcome], **more: Any) -> None:

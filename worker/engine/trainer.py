@@ -1,0 +1,51 @@
+"""transformers' Trainer without what it does in every pass for nobody here.
+
+A model of 3B with an adapter has 3,000 layers within layers, and a GPU waits while Python goes
+through them: on an H100 the stock class trained one at 0.77 of the speed of a loop by hand.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import Trainer
+
+
+class LeanTrainer(Trainer):  # type: ignore[misc]
+    """Trains as the stock class does, and never waits for the GPU between two reports."""
+
+    _set_to_train = False
+    """Whether all layers are. An adapter says so of itself while the model within does not."""
+
+    def training_step(self, model: Any, *inputs: Any, **more: Any) -> Any:
+        """Do a pass; what is set to train already is not set so again, layer by layer."""
+        if not (model.training and self._set_to_train):
+            self._set_to_train = True
+            return super().training_step(model, *inputs, **more)
+        model.train = lambda mode=True: model
+        try:
+            return super().training_step(model, *inputs, **more)
+        finally:
+            del model.train
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Return nothing: nobody reads it, and the stock class counts all parameters for it."""
+        return 0
+
+    def _track_num_input_tokens(self, inputs: Any) -> None:
+        """Count tokens here: the stock class asks the GPU, which first has to do all it was given.
+
+        Both this method and the next are transformers' own. Where it renames them, it is as slow
+        as it was.
+        """
+        counted = self.args.include_num_input_tokens_seen == "all" and "input_ids" in inputs
+        if self.args.world_size > 1 or not counted:
+            super()._track_num_input_tokens(inputs)
+        else:
+            self.state.num_input_tokens_seen += inputs["input_ids"].numel()
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Any:
+        """Count learned tokens where the batches are, and leave the number there."""
+        here = device if self.args.world_size > 1 else torch.device("cpu")
+        return super()._get_num_items_in_batch(batch_samples, here)
