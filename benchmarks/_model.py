@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 TEXT = "the model learns what a person wrote and answers as that person would have done it"
 WORDS = TEXT.split(" ")
@@ -12,12 +13,43 @@ WORDS = TEXT.split(" ")
 
 def write_model(folder: Path, *, hidden: int, layers: int, vocabulary: int) -> Path:
     """Write a Llama with random 16-bit weights and a byte-level tokenizer; return `folder`."""
+    from transformers import LlamaConfig
+
+    config = LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=hidden,
+        intermediate_size=3 * hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=hidden // 64 or 1,
+        num_key_value_heads=hidden // 64 or 1,
+        max_position_embeddings=4096,
+        pad_token_id=0,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    return write(folder, config)
+
+
+def write(folder: Path, config: Any, device: str = "cpu") -> Path:
+    """Write the model of a config, its weights drawn on `device`, with the tokenizer."""
     import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
+    write_tokenizer(folder)
+    torch.manual_seed(0)
+    with torch.device(device):
+        model = AutoModelForCausalLM.from_config(config)
+    model.to(torch.bfloat16).save_pretrained(folder)
+    return folder
+
+
+def write_tokenizer(folder: Path) -> None:
+    """Write a tokenizer that has a token for each of our words."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
@@ -31,29 +63,14 @@ def write_model(folder: Path, *, hidden: int, layers: int, vocabulary: int) -> P
         tokenizer_object=raw, eos_token=special[0], pad_token=special[0]
     )
     tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=vocabulary,
-        hidden_size=hidden,
-        intermediate_size=3 * hidden,
-        num_hidden_layers=layers,
-        num_attention_heads=hidden // 64 or 1,
-        num_key_value_heads=hidden // 64 or 1,
-        max_position_embeddings=4096,
-        pad_token_id=0,
-        bos_token_id=0,
-        eos_token_id=0,
-    )
-    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
-    return folder
 
 
-def write_data(file: Path, documents: int) -> Path:
-    """Write texts of 5 to 400 words, the short ones more often; return `file`."""
+def write_data(file: Path, documents: int, longest: int = 400) -> Path:
+    """Write texts of 5 to `longest` words, the short ones more often; return `file`."""
     chance = random.Random(0)
     with file.open("w", encoding="utf-8") as out:
         for _ in range(documents):
-            words = chance.choices(WORDS, k=5 + int(395 * chance.random() ** 3))
+            words = chance.choices(WORDS, k=5 + int((longest - 5) * chance.random() ** 3))
             out.write(json.dumps({"text": " ".join(words)}) + "\n")
     return file
 
