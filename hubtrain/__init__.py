@@ -167,6 +167,7 @@ def _asked(
     from orchestrator.settings.files import read
     from orchestrator.settings.gather import gather, task_of, task_of_file, task_of_shell
     from orchestrator.settings.layers import ARGUMENTS
+    from worker.placeholders import is_placeholder
 
     typed(task, str, "the task", "'llm-sft'")
     typed(config, (str, os.PathLike), "config", "'job.yml'")
@@ -175,7 +176,8 @@ def _asked(
         named, extra = task_of(task, "the task")
     else:
         named, extra = task_of_file(file) if file else task_of_shell()
-    token = token or os.environ.get("HF_TOKEN") or (file.token() if file else None)
+    login = os.environ.get("HF_TOKEN", "")
+    token = token or ("" if is_placeholder(login) else login) or (file.token() if file else None)
     client = _client(token)
     given = {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
     gathered = gather(named, file, {**extra, **given}, client.accounts, source=ARGUMENTS)

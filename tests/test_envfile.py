@@ -299,6 +299,21 @@ def test_a_sourced_file_needs_no_file(laptop: Laptop) -> None:
     assert "HF_TOKEN holds what stands for a token" in said.out
 
 
+def test_a_token_in_the_file_is_used_and_kept_nowhere(laptop: Laptop, tmp_path: Path) -> None:
+    token = laptop.hub.tokens["ann"]
+    shown = (FALCON / "falcon.env").read_text().replace('"hf_XXX"', f'"{token}"')
+    (tmp_path / "own.env").write_text(shown)
+    words = ("--config", "own.env", "--backend", "spaces-a10g", "--push-to-hub", "--dry-run")
+    done = laptop.run(*words, HF_TOKEN="")
+    assert done.code == 0, done.out + done.err
+    assert "ann" in done.out and token not in done.out + done.err
+    (tmp_path / "train.csv").write_text("text\nsome words\n")
+    sent = laptop.run("data", "--config", "own.env", "--json", HF_TOKEN="")
+    assert sent.code == 0 and sent.document["repo_id"].startswith("ann/hubtrain-data-")
+    kept = [path for path in laptop.home.rglob("*") if path.is_file()]
+    assert all(token.encode() not in path.read_bytes() for path in kept)
+
+
 def test_data_that_cannot_be_prepared(laptop: Laptop, tmp_path: Path) -> None:
     rows = '{"text": "a"}\nnot json\n{"text": "b"}\nnor this\n'
     (tmp_path / "rows.jsonl").write_text(rows)

@@ -20,6 +20,7 @@ from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.flags import SettingsCommand, given, hidden, options_of
 from orchestrator.words import count, size
 from worker.errors import BadConfig
+from worker.placeholders import is_placeholder
 from worker.task import Finding, Task
 from worker.tasks import typed
 
@@ -84,8 +85,8 @@ def merged(task: Task[Any], config: str | None, flags: dict[str, Any], desk: Des
     file = read(config)
     found = {TOKEN: file.token(), **file.secrets()}
     for name, secret in found.items():
-        if secret:
-            os.environ.setdefault(name, secret)
+        if secret and (not (said := os.environ.get(name)) or is_placeholder(said)):
+            os.environ[name] = secret
     settings = gather(task, file, flags, desk.accounts)
     if file.from_web:
         read_ = f"{count(file.settings, 'setting')} in {size(file.size)} from {config}"
