@@ -164,6 +164,14 @@ WRONG: dict[str, tuple[bytes, str]] = {
         b"text,n\na,1\nb\nc,2,3\n",
         "ragged.csv: 2 lines cannot be read.\nline 3 has 1 column where the header has 2.\n",
     ),
+    "deep.jsonl": (
+        b'{"text": ' + b"[" * 90_000 + b"]" * 90_000 + b"}\n",
+        "deep.jsonl nests more than 500 deep.",
+    ),
+    "late.jsonl": (
+        ROWS * 3000 + b'{"text": ' + b"[" * 2000 + b"]" * 2000 + b"}\n",
+        "late.jsonl",
+    ),
     "entities.xlsx": (book(ENTITIES), "declares entities"),
     "broken.xlsx": (book("<worksheet><row>"), "is no Excel workbook, or a broken one"),
     "far.xlsx": (book('<s><row r="1"><c r="ZZZZ1"><v>1</v></c></row></s>'), "a cell at ZZZZ1"),

@@ -31,7 +31,7 @@ from worker.reading.diagnose import (
     wide_characters,
 )
 from worker.reading.files import TEXT, DataFile
-from worker.reading.kinds import HEAD, helps, misnamed
+from worker.reading.kinds import HEAD, helps, misnamed, too_deep
 
 BLOCK_BYTES = 4 << 20
 """Bytes parsed at once; a row longer than that makes the file start over with larger blocks."""
@@ -84,6 +84,8 @@ def open_rows(file: DataFile, options: FileOptions) -> pa.RecordBatchReader:
         raise _next(file, options, error) from error
     except UnicodeDecodeError as error:  # a column's name
         raise _not_text(file, error) from error
+    except RecursionError as error:
+        raise BadData(f"{file.name} nests too deep.") from error
 
 
 def _refuse_misnamed(file: DataFile) -> None:
@@ -91,7 +93,10 @@ def _refuse_misnamed(file: DataFile) -> None:
         head = stream.read(HEAD)
     if not head:
         raise BadData(f"{file.name} is empty.")
-    if fault := misnamed(file.name, str(file.format), head):
+    fault = misnamed(file.name, str(file.format), head)
+    if file.format != "csv":
+        fault = fault or too_deep(file.name, head)
+    if fault:
         raise fault
 
 

@@ -13,8 +13,13 @@ from pathlib import PurePosixPath
 
 from worker.errors import BadData
 
-HEAD = 4096
+HEAD = 1 << 16
 """Bytes of the beginning that tell what a file is."""
+
+DEEPEST = 500
+"""Lists and objects of JSON within one another."""
+
+_NO_BRACKETS = bytes(set(range(256)) - {*b"[]{}"})
 
 _BEGINS: Mapping[bytes, tuple[str, str]] = {
     b"PAR1": ("Parquet", ".parquet"),
@@ -84,6 +89,12 @@ def misnamed(name: str, kind: str, head: bytes) -> BadData | None:
     command = f"mv {shlex.quote(name)} {shlex.quote(called)}"
     unpack = helps(called)
     return BadData(f"{name} is {what}.", fix=f"{command} && {unpack}" if unpack else command)
+
+
+def too_deep(name: str, head: bytes) -> BadData | None:
+    """Return that JSON nests deeper than readers bear, some of which crash; none if it does not."""
+    nested = re.search(rb"[\[{]{%d}" % DEEPEST, head.translate(None, _NO_BRACKETS))
+    return BadData(f"{name} nests more than {DEEPEST:,} deep.") if nested else None
 
 
 def _is(head: bytes, bare: bytes, kind: str) -> tuple[str, str]:
