@@ -12,6 +12,15 @@ from worker.tasks.llm.trainer import Trainer
 S = TypeVar("S", bound=Pairs)
 
 
+PREFERRED = (
+    Measure("valid_rewards/accuracies", "higher"),
+    Measure("valid_loss"),
+    Measure("rewards/accuracies", "higher"),
+    Measure("loss"),
+)
+"""How often the better answer is preferred, the most telling first."""
+
+
 class PairTrainer(Trainer[S]):
     """Learns from a better and a worse answer to the same prompt, as far as it says nothing else.
 
@@ -49,10 +58,4 @@ class PairTrainer(Trainer[S]):
 
     def measures(self, params: LlmParams) -> tuple[Measure, ...]:
         """Return how often the better answer is preferred, which means the same for any loss."""
-        preferred = "rewards/accuracies"
-        return (
-            Measure(f"valid_{preferred}", "higher"),
-            Measure("valid_loss"),
-            Measure(preferred, "higher"),
-            Measure("loss"),
-        )
+        return PREFERRED

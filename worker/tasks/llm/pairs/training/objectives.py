@@ -88,6 +88,38 @@ LOSSES: Mapping[str, Callable[[Dpo, torch.Tensor, torch.Tensor, Scores], torch.T
 
 
 @dataclass(frozen=True, slots=True)
+class Kto(Objective):
+    """Kahneman-Tversky optimisation (Ethayarajh et al. 2024, arXiv 2402.01306, equations 7 and 8).
+
+    In a batch, `chosen` are the answers themselves, and `rejected` other prompts' answers to the
+    same prompts: they tell how far the model has moved at all, from which answers are seen.
+    """
+
+    beta: float
+    desirable: float = 1.0
+    undesirable: float = 1.0
+    """Weights of good and of bad answers."""
+
+    references: ClassVar[bool] = True
+
+    def __call__(self, scores: Scores) -> Outcome:
+        """Return the loss of a batch; a margin is how far an answer is on its right side."""
+        assert scores.good is not None
+        moved = (scores.rejected - scores.reference_rejected).detach().mean().clamp(min=0)
+        gain = self.beta * (scores.chosen - scores.reference_chosen - moved)
+        margins = torch.where(scores.good, gain, -gain)
+        weights = torch.where(scores.good, self.desirable, self.undesirable)
+        loss = (weights * (1 - torch.sigmoid(margins))).mean()
+        margins = margins.detach()
+        measured = {
+            "rewards/margins": margins,
+            "rewards/accuracies": (margins > 0).float(),
+            "kl": moved.expand(len(margins)),
+        }
+        return Outcome(loss, measured)
+
+
+@dataclass(frozen=True, slots=True)
 class Orpo(Objective):
     """Odds ratio preference optimisation (Hong et al. 2024, arXiv 2403.07691, equations 6 and 7).
 

@@ -29,6 +29,8 @@ class Scores:
     """Of the chosen answer, with its prompt where that is scored."""
 
     text_tokens: torch.Tensor
+    good: torch.Tensor | None = None
+    """Whether the answers are good ones, where each has a label."""
 
 
 def score(model: Any, batch: Mapping[str, Any]) -> Scores:
@@ -58,6 +60,7 @@ def score(model: Any, batch: Mapping[str, Any]) -> Scores:
         reference_rejected=reference_rejected,
         text=total(told)[0],
         text_tokens=total(torch.ones_like(told))[0],
+        good=batch.get("good"),
     )
 
 

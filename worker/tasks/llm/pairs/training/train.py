@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -19,10 +20,10 @@ from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
 from worker.engine.source import Source
 from worker.errors import BadConfig
+from worker.params import Params
 from worker.task import Run
 from worker.tasks.llm import trainers
 from worker.tasks.llm.pairs.cost import both
-from worker.tasks.llm.pairs.params import Pairs
 from worker.tasks.llm.pairs.training import reference
 from worker.tasks.llm.pairs.training.batches import CollatePairs
 from worker.tasks.llm.pairs.training.corpus import PairCorpus, tokenized
@@ -34,8 +35,29 @@ from worker.tasks.llm.training.speaking import ends_turns, save_tokenizer
 from worker.tasks.llm.training.train import padding_id, possible
 
 
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How rows become pairs, and those batches."""
+
+    read: Callable[[LlmParams, Any, Run, Any], PairCorpus] = tokenized
+    """From settings of all trainers, settings of this one, the run and the tokenizer."""
+
+    collate: type[CollatePairs] = CollatePairs
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Training arguments of its own."""
+
+
+PAIRS = Ways()
+
+
 def train(
-    params: LlmParams, own: Pairs, run: Run, objective: Objective, model_ref: str | None = None
+    params: LlmParams,
+    own: Params,
+    run: Run,
+    objective: Objective,
+    *,
+    model_ref: str | None = None,
+    ways: Ways = PAIRS,
 ) -> None:
     """Train `run.base` on the pairs of `run.data` and leave the result in `run.output`.
 
@@ -49,8 +71,8 @@ def train(
     with phase(run.emit, "reading data"):
         params = params.within(source.config().to_dict())
         tokenizer = source.processor(AutoTokenizer)
-        corpus = tokenized(params, own, run, tokenizer)
-    collate = CollatePairs(padding_id(tokenizer), prompts=objective.prompts)
+        corpus = ways.read(params, own, run, tokenizer)
+    collate = ways.collate(padding_id(tokenizer), prompts=objective.prompts)
     if objective.references and model_ref:
         other = Source(ModelRef(name=model_ref), auto_class, params.trust_remote_code)
         if not _ask_other(other, params, run, corpus, collate):
@@ -72,6 +94,7 @@ def train(
             validates=len(corpus.valid) > 0,
             include_num_input_tokens_seen="all",
             prediction_loss_only=True,
+            **ways.arguments,
         ),
         train_dataset=corpus.train,
         eval_dataset=corpus.valid if len(corpus.valid) else None,

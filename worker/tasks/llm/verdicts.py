@@ -1,0 +1,107 @@
+"""Answers of which each is said to be good or bad by itself: prompt, completion, label.
+
+Reads them as `rows` does, and the label beside them. Light: no torch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+
+from worker.errors import BadData
+from worker.splits import Row
+from worker.task import Finding
+from worker.tasks.llm import cells, rows
+from worker.tasks.llm.params import LlmParams
+from worker.tasks.llm.rows import Chat, Layout, Said, no_column
+
+GOOD = frozenset({"true", "1", "1.0", "yes", "good"})
+BAD = frozenset({"false", "0", "0.0", "no", "bad"})
+"""How cells say whether an answer is good, in small letters."""
+
+UNEVEN = 4.0
+"""How many times as many good answers as bad ones, or the other way round, are worth a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictLayout(Layout):
+    """Where prompts, answers and verdicts on them are."""
+
+    label: str = "label"
+
+    @property
+    def what(self) -> str:
+        """What its rows are called, in the plural."""
+        return "answers with a label each"
+
+    def read(self, row: Row, line: int) -> Said | None:
+        """Return prompt and answer. Raises `BadData`, for a label that says nothing too."""
+        said = Layout.read(self, row, line)
+        if said is None:
+            return None
+        self.verdict(row, line)
+        return self._last_turn(said, line) if self.kind == "messages" else said
+
+    def says(self, row: Row, line: int) -> bool:
+        """Return whether a row says something, and nothing is wrong with it."""
+        try:
+            return self.read(row, line) is not None
+        except BadData:
+            return False
+
+    def verdict(self, row: Row, line: int) -> bool:
+        """Return whether the answer of a row is a good one. Raises `BadData`."""
+        cell = row.get(self.label)
+        told = str(cell).strip().lower()
+        if told in GOOD | BAD:
+            return told in GOOD
+        shown = "empty" if cells.is_empty(cell) else repr(cell)
+        raise BadData(
+            f'"{self.label}" in line {line} of {self.source} is {shown}, '
+            "where true or false is expected."
+        )
+
+    def _last_turn(self, said: Said, line: int) -> Chat:
+        """Return a conversation of which the last turn is the answer that is judged."""
+        assert isinstance(said, Chat)
+        if said.messages[-1]["role"] != "assistant":
+            raise BadData(
+                f"The conversation in line {line} of {self.source} does not end with an answer of "
+                "the assistant."
+            )
+        return replace(said, given=len(said.messages) - 1)
+
+
+def layout_of(
+    columns: Sequence[str], first: Row, params: LlmParams, label: str, source: str
+) -> VerdictLayout:
+    """Return where the answers and the labels are. Raises `BadData` with the columns there are."""
+    there = set(columns)
+    if label not in there and {"chosen", "rejected"} <= there:
+        said = f'no column "{label}" in {source}: it has pairs of answers, chosen and rejected.'
+        raise BadData(said, fix="--trainer dpo, which learns from pairs")
+    found = rows.layout_of(columns, first, params, source)
+    if found.kind == "text":
+        raise BadData(
+            f"{source} has texts, and answers to prompts are needed; it has: {', '.join(columns)}.",
+            fix="--prompt-text-column and --completion-column",
+        )
+    if label not in there:
+        raise no_column(label, "--label-column", columns, first, source, taken=found.columns)
+    same = {field.name: getattr(found, field.name) for field in fields(found)}
+    return VerdictLayout(**same, label=label)
+
+
+def balance(verdicts: Iterable[bool]) -> Iterator[Finding]:
+    """Say how many answers are good and how many bad, and what to type where they are uneven."""
+    counted: Counter[bool] = Counter(verdicts)
+    good, bad = counted[True], counted[False]
+    text = f"{good:,} good answers, {bad:,} bad ones"
+    if not good or not bad:
+        yield Finding("warn", "data", f"{text}: what only one kind teaches is mostly to say less")
+    elif max(good, bad) > UNEVEN * min(good, bad):
+        kind, times = ("un", good / bad) if good > bad else ("", bad / good)
+        yield Finding("warn", "data", text, fix=f"--kto-{kind}desirable-weight {times:.3g}")
+    else:
+        yield Finding("ok", "data", text)
