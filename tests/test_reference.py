@@ -189,7 +189,7 @@ def by_hand(
         told["lr"].append(rate)
         optimizer.step()
         optimizer.zero_grad()
-    net.eval()
+    # Not in eval mode: there is no dropout, and on some CPUs bitsandbytes then rounds otherwise.
     with torch.no_grad():
         total, learned = losses(net, valid)
     told["valid_loss"] = [float(total) / learned]
