@@ -169,6 +169,22 @@ def test_an_adapter_takes_its_new_layers_along(
 
 
 @pytest.mark.slow
+def test_beside_a_base_in_16_bits_the_new_layer_is_trained_in_32(
+    llama: Path, tmp_path: Path
+) -> None:
+    import torch
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM
+
+    half = write_model(tmp_path / "half")
+    AutoModelForCausalLM.from_pretrained(llama).to(torch.bfloat16).save_pretrained(half)
+    folder, _ = trained(half, tmp_path, peft=True, mixed_precision="bf16", max_steps=2)
+    saved = load_file(folder / "adapter_model.safetensors")
+    assert any("score" in name for name in saved)
+    assert {weights.dtype for weights in saved.values()} == {torch.float32}
+
+
+@pytest.mark.slow
 def test_conversations_are_scored_as_they_were_written(llama: Path, tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 

@@ -61,6 +61,9 @@ def _adapted(
             adapted = get_peft_model(model, settings)
     except ValueError as error:
         raise BadConfig(f"No adapter fits: {error}", fix="--target-modules all-linear") from error
+    for weights in adapted.parameters():
+        if weights.requires_grad:  # peft leaves new layers, trained whole, in the base's 16 bits
+            weights.data = weights.data.float()
     shorten(adapted)
     return adapted
 
