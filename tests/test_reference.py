@@ -284,9 +284,9 @@ def test_each_step_on_a_quantized_base_is_that_of_a_loop_written_by_hand(
     expected, theirs = by_hand(
         model, "pairs", peft=True, packing=False, length=5, quantization_config=few[bits]
     )
-    # The base multiplies in 16 bits, on CPUs not the same way each time.
-    alike(told, expected, 5, close=1e-3)
-    assert differences(weights, theirs) < 100 * NEAR
+    # The base multiplies in 16 bits: what the adapter adds is rounded once less than by peft.
+    alike(told, expected, 5, close=1e-4)
+    assert differences(weights, theirs) < 20 * NEAR
 
 
 @pytest.mark.parametrize(
