@@ -36,12 +36,12 @@ class Fresh(Source):
         """Return what the model is like."""
         return AutoConfig.for_model(**self.settings)
 
-    def load(self, **how: Any) -> Any:
-        """Return it with random weights, by the seed that has been set."""
+    def load_and_tell(self, **how: Any) -> tuple[Any, tuple[str, ...]]:
+        """Return it with random weights, by the seed that has been set; no file lacks any."""
         how.pop("quantization_config", None)
         model = self.auto_class.from_config(self.config(), **how)
         model.name_or_path = self.ref.name  # an adapter takes it from there
-        return model
+        return model, ()
 
 
 def trained_on(texts: Iterator[str], vocabulary: int, *, begins: bool = False) -> Any:
