@@ -175,18 +175,22 @@ def _adapted(loaded: Loaded, llm: LlmParams) -> Loaded:
 
     What has no adapter and no published weights would stay at random.
     """
-    whole = {name.rpartition(".")[2] for name in _without_adapter(loaded.model)}
     kind = trainers.of(llm).head.peft_type
-    return adapt(loaded, llm, kind, modules_to_save=sorted(whole))
+    return adapt(loaded, llm, kind, modules_to_save=_without_adapter(loaded.model))
 
 
-def _without_adapter(model: Any) -> Iterator[str]:
-    """Yield the names of the modules with weights that adapters leave out."""
-    head = model.get_output_embeddings()
-    for name, module in model.named_modules():
+def _without_adapter(model: Any) -> list[str]:
+    """Return the modules with weights that adapters leave out; none lies within another.
+
+    Of one within another peft would train a second copy, which nothing asks.
+    """
+    head, found = model.get_output_embeddings(), list[str]()
+    for name, module in model.named_modules():  # each before those within it
         own = any(True for _ in module.parameters(recurse=False))
-        if own and (module is head or type(module).__name__ not in {"Linear", "Conv1D"}):
-            yield name
+        left_out = module is head or type(module).__name__ not in {"Linear", "Conv1D"}
+        if own and left_out and not any(name.startswith(f"{outer}.") for outer in found):
+            found.append(name)
+    return found
 
 
 def _arguments(
