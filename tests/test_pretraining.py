@@ -148,10 +148,12 @@ def test_a_file_of_the_users_wins_a_flag_wins_over_it_and_the_file_need_not_trav
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "galore_config.json").write_text('{"rank": 64, "proj_type": "std"}')
     (tmp_path / "mine.json").write_text(
-        '{"r": 4, "lora_alpha": 8, "bias": "none", "target_modules": ["q_proj", "v_proj"]}'
+        '{"r": 4, "lora_alpha": 8, "bias": "none", "target_modules": ["q_proj", "v_proj"], '
+        '"init_lora_weights": true}'
     )
     asked = params(optimizer="lora+galore8bit", lora_config="mine.json", lora_alpha=6)
     assert (asked.lora_r, asked.lora_alpha, asked.target_modules) == (4, 6, "q_proj,v_proj")
+    assert asked.init_lora_weights == "default"
     assert (asked.optim_rank, asked.update_proj_gap) == (64, 200)
     assert (asked.peft, asked.merge_adapter, asked.optim_target_modules) == (True, True, "all")
     sent = json.loads(json.dumps(asked.model_dump(mode="json")))

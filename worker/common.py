@@ -70,7 +70,7 @@ _LOW_RANK = "apollo_adamw galore_adamw galore_adamw_8bit"
 LOW_RANK = frozenset(_LOW_RANK.split())
 """Optimizers whose state is kept of a few dimensions of each matrix: `worker.engine.low_rank`."""
 
-EVERY_LINEAR, EVERY_MATRIX = "all-linear", "all"
+EVERY_LINEAR, EVERY_MATRIX = doubts.EVERY_LINEAR, "all"
 
 _OPTIMIZERS = f"""
 {_LOW_RANK}
@@ -247,7 +247,7 @@ class Lora(Params):
     lora_dropout: Annotated[float, Ge(0), Lt(1)] = 0.05
     """Dropout inside the adapter."""
 
-    target_modules: str = "all-linear"
+    target_modules: str = EVERY_LINEAR
     """Layers that get an adapter: names with commas between, or all-linear."""
 
     use_dora: bool = False

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 UNSCALED = frozenset({"sgd"})
 """Optimizers that do not scale their steps: with these a large rate may be right."""
 
-EVERYWHERE = "all-linear"
+EVERY_LINEAR = "all-linear"
+"""All layers but embeddings and the output, as peft says it."""
+
 SHOWN = 12
 """Layers that are named before it is said how many more there are."""
 
@@ -104,7 +106,7 @@ def no_layers(lora: Lora, about: Circumstances) -> Iterator[Finding]:
     Only the last part of a name is compared, `q_proj` of `self_attn.q_proj`: what stands before
     it may be called differently in a file than in the model that is made of it.
     """
-    if not lora.peft or lora.target_modules == EVERYWHERE or about.facts is None:
+    if not lora.peft or lora.target_modules == EVERY_LINEAR or about.facts is None:
         return
     there = _layers(about.tensors())
     names = [name.strip() for name in lora.target_modules.split(",")]
@@ -118,7 +120,7 @@ def no_layers(lora: Lora, about: Circumstances) -> Iterator[Finding]:
             "settings",
             f"--target-modules {','.join(lacking)}: {about.facts.name} has no layer of that name"
             f"{'' if none else ', and only the others get an adapter'}; it has {_some(there)}.",
-            f"--target-modules {','.join(filter(None, meant)) if sure else EVERYWHERE}",
+            f"--target-modules {','.join(filter(None, meant)) if sure else EVERY_LINEAR}",
         )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from worker.common import Lora, Memory
+from worker.common import EVERY_LINEAR, Lora, Memory
 from worker.engine.model import Loaded, adapter_of
 from worker.errors import BadConfig
 
@@ -48,7 +48,7 @@ def _adapted(
         r=lora.lora_r,
         lora_alpha=lora.lora_alpha,
         lora_dropout=lora.lora_dropout,
-        target_modules=wanted[0] if wanted == ["all-linear"] else wanted,
+        target_modules=wanted[0] if wanted == [EVERY_LINEAR] else wanted,
         use_dora=lora.use_dora,
         use_rslora=lora.use_rslora,
         init_lora_weights="pissa" if lora.init_lora_weights == "pissa" else True,
@@ -60,7 +60,9 @@ def _adapted(
         with _quiet():
             adapted = get_peft_model(model, settings)
     except ValueError as error:
-        raise BadConfig(f"No adapter fits: {error}", fix="--target-modules all-linear") from error
+        raise BadConfig(
+            f"No adapter fits: {error}", fix=f"--target-modules {EVERY_LINEAR}"
+        ) from error
     for weights in adapted.parameters():
         if weights.requires_grad:  # peft leaves new layers, trained whole, in the base's 16 bits
             weights.data = weights.data.float()

@@ -38,6 +38,10 @@ class Precision:
         """`bf16` or `fp16`, as training arguments name it; none where products are in 32 bits."""
         return {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(self.products)
 
+    def mixed(self) -> torch.autocast:
+        """Return the context in which a model computes as it does in training."""
+        return torch.autocast(devices.device(), self.products, enabled=self.autocast is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:

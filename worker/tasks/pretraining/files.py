@@ -72,7 +72,7 @@ def settings_in(kind: Kind, path: str) -> dict[str, Any]:
             f'{path} must be a JSON object, as in {{"{next(iter(kind.names))}": 8}}'
         )
     return {
-        kind.names[key]: _plain(value)
+        kind.names[key]: _plain(key, value)
         for key, value in stated.items()
         if _known(kind, path, key, value)
     }
@@ -105,8 +105,8 @@ def _known(kind: Kind, path: str, key: str, value: Any) -> bool:
     return False
 
 
-def _plain(value: Any) -> Any:
-    """Return a value as flags give it: lists with commas; peft's True is the default."""
+def _plain(key: str, value: Any) -> Any:
+    """Return a value as flags give it: lists with commas; peft's own beginning is `default`."""
     if isinstance(value, list):
         return ",".join(map(str, value))
-    return value
+    return "default" if key == "init_lora_weights" and value is True else value

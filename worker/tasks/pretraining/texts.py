@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
 
 from worker.errors import BadData
 from worker.splits import Row
 from worker.tasks.llm import trainers
+from worker.tasks.llm.data import with_fullest
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.rows import Answer, Text
-
-HEAD = 100
-"""Rows in which a full one is looked for, to tell what the columns hold."""
 
 
 def texts_in(
     rows: Iterable[tuple[int, Row]], columns: Sequence[str], params: LlmParams, source: str
 ) -> Iterator[str]:
     """Yield the text of each row that has one. Raises `BadData`, naming column or row."""
-    numbered = iter(rows)
-    head = list(islice(numbered, HEAD))
-    fullest: Row = max((r for _, r in head), key=lambda r: sum(map(bool, r.values())), default={})
+    fullest, numbered = with_fullest(rows)
     layout = trainers.of(params).layout(columns, fullest, params, source)
-    for line, row in chain(head, numbered):
+    for line, row in numbered:
         match layout.read(row, line):
             case Text(text):
                 yield text

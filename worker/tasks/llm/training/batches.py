@@ -118,13 +118,13 @@ ROUNDING = 0.05
 def attends_in_packs(model: Any, vocabulary: int) -> bool:
     """Give the model the attention that needs no mask if it then sees the same; whether it does."""
     row = _probe(model, vocabulary)
-    with _evaluating(model):
+    with evaluating(model):
         before = _logits(model, *row)
 
     def proven(changed: Any) -> bool:
-        with _evaluating(changed):
-            apart = (_logits(changed, *row) - before).float().square().mean().sqrt()
-        return bool(apart <= ROUNDING * before.float().std()) and keeps_apart(changed, vocabulary)
+        with evaluating(changed):
+            differ = (_logits(changed, *row) - before).float().square().mean().sqrt()
+        return bool(differ <= ROUNDING * before.float().std()) and keeps_apart(changed, vocabulary)
 
     return attention.adopt(model, proven)
 
@@ -139,17 +139,17 @@ def keeps_apart(model: Any, vocabulary: int) -> bool:
     """
     seen, one, other = _probe(model, vocabulary)
     try:
-        with _evaluating(model):
+        with evaluating(model):
             behind, behind_other = (_logits(model, before, seen)[:, 9:] for before in (one, other))
             ahead, ahead_of_other = (_logits(model, seen, after)[:, :7] for after in (one, other))
             alone = _logits(model, seen)
             mixed = model(input_ids=torch.cat([one, seen], 1)).logits[:, 9:]
     except TypeError:  # the model takes no positions
         return False
-    rounding = 4 * _apart(ahead, ahead_of_other)
-    if _apart(behind, behind_other) > max(LEAK * float(alone.float().std()), rounding):
+    rounding = 4 * apart(ahead, ahead_of_other)
+    if apart(behind, behind_other) > max(LEAK * float(alone.float().std()), rounding):
         return False
-    return _apart(behind, alone) < 0.5 * _apart(mixed, alone)
+    return apart(behind, alone) < 0.5 * apart(mixed, alone)
 
 
 def _probe(model: Any, vocabulary: int) -> tuple[torch.Tensor, ...]:
@@ -160,7 +160,8 @@ def _probe(model: Any, vocabulary: int) -> tuple[torch.Tensor, ...]:
 
 
 @contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
+def evaluating(model: Any) -> Iterator[None]:
+    """Let a model answer and learn nothing of it."""
     training = model.training
     model.eval()
     try:
@@ -179,5 +180,6 @@ def _logits(model: Any, *examples: torch.Tensor) -> torch.Tensor:
     return logits
 
 
-def _apart(one: torch.Tensor, other: torch.Tensor) -> float:
+def apart(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Return the largest difference between two answers."""
     return float((one.float() - other.float()).abs().max())

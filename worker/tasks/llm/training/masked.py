@@ -12,7 +12,6 @@ import torch
 import transformers
 from transformers import AutoTokenizer
 
-from worker.engine import devices
 from worker.engine.adapter import adapt
 from worker.engine.arguments import training_arguments
 from worker.engine.fit import begin, finish, fit
@@ -78,12 +77,10 @@ def hiding(params: LlmParams, tokenizer: Any) -> Hiding:
 
 def ways(params: LlmParams, loaded: Loaded, hide: Hiding, pad: int) -> tuple[MaskedRows, bool]:
     """Return how batches are made for this model, and whether it can predict some tokens alone."""
-    model, precision = loaded.model, loaded.precision
+    model = loaded.model
     device = next(model.parameters()).device
     ids = masking.plain_tokens(hide.special, hide.vocabulary, device)
-    with torch.autocast(
-        devices.device(), precision.products, enabled=precision.autocast is not None
-    ):
+    with loaded.precision.mixed():
         first = masking.first_position(model, ids, pad) if params.packing else None
         sparse = masking.predicts_some(model, ids)
     if params.packing and first is None:

@@ -1,8 +1,8 @@
 """Rows of texts in which tokens are hidden, and texts side by side that cannot see one another.
 
 Models that look both ways are kept from seeing another text of the row by an attention mask, which
-transformers makes in the form that the model's attention wants. `apart` proves for the model at
-hand that it heeds it.
+transformers makes in the form that the model's attention wants. `first_position` proves for the
+model at hand that it heeds it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from transformers import masking_utils
 
 from worker.engine.loss import IGNORED
 from worker.tasks.llm.tokens import Tokens
-from worker.tasks.llm.training.batches import LEAK
+from worker.tasks.llm.training.batches import LEAK, apart, evaluating
 
 HIDDEN, REPLACED = 0.8, 0.5
 """Of the tokens to learn, the share that is hidden, and of the rest the share that becomes another
@@ -153,12 +153,11 @@ _REFUSALS = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, Valu
 """What models raise that cannot be asked so."""
 
 
-@torch.no_grad()
 def predicts_some(model: Any, ids: torch.Tensor) -> bool:
     """Whether the model yields the same logits for some tokens of `ids` (1, tokens) as for all."""
     keep = torch.zeros_like(ids, dtype=torch.bool)
     keep[:, 1::2] = True
-    with _evaluating(model):
+    with evaluating(model):
         try:
             whole = model(input_ids=ids).logits[keep]
             with predicting(model, keep):
@@ -168,14 +167,13 @@ def predicts_some(model: Any, ids: torch.Tensor) -> bool:
     return whole.shape == some.shape and torch.allclose(whole, some, rtol=1e-2, atol=1e-2)
 
 
-@torch.no_grad()
 def first_position(model: Any, ids: torch.Tensor, pad: int) -> int | None:
     """Return at which position the texts of a shared row begin: at 0, or behind the padding's id.
 
     None where the model would see one text from another. `ids` (1, tokens) are plain tokens.
     """
     text, others = ids[:, :7], (ids[:, 7:16], ids[:, 16:25])
-    with _evaluating(model):
+    with evaluating(model):
         alone = model(input_ids=text).logits
         mixed = model(input_ids=torch.cat([others[0], text], 1)).logits[:, 9:]
         for first in (0, pad + 1):
@@ -183,8 +181,8 @@ def first_position(model: Any, ids: torch.Tensor, pad: int) -> int | None:
                 behind = [_behind(model, other, text, first) for other in others]
             except _REFUSALS:
                 continue
-            unseen = _apart(*behind) <= LEAK * float(alone.float().std())
-            if unseen and _apart(behind[0], alone) < 0.1 * _apart(mixed, alone):
+            unseen = apart(*behind) <= LEAK * float(alone.float().std())
+            if unseen and apart(behind[0], alone) < 0.1 * apart(mixed, alone):
                 return first
     return None
 
@@ -199,20 +197,6 @@ def _behind(model: Any, other: torch.Tensor, text: torch.Tensor, first: int) -> 
     }
     logits: torch.Tensor = model(**seen(model, batch)).logits
     return logits[:, lengths[0] :]
-
-
-@contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
-
-
-def _apart(one: torch.Tensor, other: torch.Tensor) -> float:
-    return float((one.float() - other.float()).abs().max())
 
 
 def plain_tokens(special: Sequence[int], vocabulary: int, device: torch.device) -> torch.Tensor:

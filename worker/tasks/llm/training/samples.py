@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from transformers import Trainer
 
-from worker.engine import devices
 from worker.engine.model import Loaded
 from worker.output import SAMPLES_FILE
 from worker.tasks.llm.tokens import Tokens
+from worker.tasks.llm.training.batches import evaluating
 
 LOOKED_AT = 1000
 """Examples in which prompts are looked for."""
@@ -62,20 +62,12 @@ class Samples:
         """Return the answers of the model as it is now; none where they cannot be had."""
         if not self.prompts or trainer.args.world_size > 1:
             return []
-        model, was = loaded.model, loaded.model.training
-        model.eval()
-        precision = loaded.precision
-        mixed = torch.autocast(
-            devices.device(), precision.products, enabled=precision.autocast is not None
-        )
         try:
-            with torch.no_grad(), mixed:
-                return list(self._answers(model))
+            with evaluating(loaded.model), loaded.precision.mixed():
+                return list(self._answers(loaded.model))
         except Exception as error:  # memory, a model that cannot generate: it can still be trained
             sys.stderr.write(f"No samples: {error}\n")
             return []
-        finally:
-            model.train(was)
 
     def write(self, folder: Path) -> None:
         """Write what the card shows into the folder of the model."""

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 import transformers
 from transformers import AutoTokenizer
 
@@ -55,15 +54,16 @@ def train(params: LlmParams, run: Run) -> None:
         corpus = tokenized(params, run, tokenizer)
     with phase(run.emit, "loading model"):
         loaded = load(source, params, flash_attention=params.use_flash_attention_2)
-        save_memory(loaded.model)
+        lean = save_memory(loaded.model)
         params = possible(params, loaded)
-        params = in_larger_passes(params, loaded.model)
+        if lean:  # another loss holds logits several times over, which is not reckoned with
+            params = in_larger_passes(params, loaded.model)
         checkpointing = recomputes_here(params, loaded.model)
         loaded = adapt(loaded, params, head.peft_type)
     trainer = _trainer(params, run, loaded, tokenizer, corpus, checkpointing=checkpointing)
     samples = _samples(params, tokenizer, corpus)
     samples.before = _asked(samples, trainer, loaded, run)
-    if fit(trainer, params, run, unit="tokens"):
+    if fit(trainer, params, run, unit=trainers.of(params).unit):
         samples.after = _asked(samples, trainer, loaded, run)
         ends_turns(loaded.model, tokenizer, corpus.turn_end, corpus.template)
         finish(loaded, params, run, partial(_save_beside, tokenizer, corpus, samples))
@@ -137,10 +137,7 @@ def possible(params: LlmParams, loaded: Loaded) -> LlmParams:
     model, precision = loaded.model, loaded.precision
     words = model.config.get_text_config().vocab_size
     # Flash attention takes 16-bit numbers alone, so the question is asked as training will.
-    mixed = torch.autocast(
-        devices.device(), precision.products, enabled=precision.autocast is not None
-    )
-    with mixed:
+    with precision.mixed():
         flash = devices.device() == "cuda" and precision.autocast is not None
         if flash and attends_in_packs(model, words):
             return params

@@ -16,6 +16,7 @@ from worker.engine import devices
 from worker.engine.adapter import adapt
 from worker.engine.arguments import EVALUATIONS, training_arguments
 from worker.engine.fit import begin, finish, fit
+from worker.engine.loss import save_memory
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
 from worker.engine.source import Source
@@ -71,7 +72,7 @@ def train(params: PretrainingParams, run: Run, config: dict[str, Any]) -> None:
         train_dataset=Stream(passes, _rows(params, steps)),
         eval_dataset=valid,
     )
-    if fit(trainer, llm, run, unit="tokens"):
+    if fit(trainer, llm, run, unit=trainers.of(llm).unit):
         finish(loaded, llm, run, partial(save_tokenizer, tokenizer, None))
 
 
@@ -152,7 +153,9 @@ def _validated(params: PretrainingParams, tokenizer: Any, texts: Texts) -> Train
 def _built(llm: LlmParams, config: dict[str, Any]) -> Loaded:
     auto_class = getattr(transformers, trainers.of(llm).head.auto_class)
     source = Fresh(ModelRef(name=llm.model), auto_class, settings=config)
-    return load(source, llm)
+    loaded = load(source, llm)
+    save_memory(loaded.model)
+    return loaded
 
 
 def _learning(

@@ -15,7 +15,6 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoTokenizer
 
 from worker.engine.adapter import adapt
-from worker.engine.arguments import training_arguments
 from worker.engine.fit import begin, finish, fit
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
@@ -26,10 +25,10 @@ from worker.tasks.llm import trainers
 from worker.tasks.llm.pairs.cost import both
 from worker.tasks.llm.pairs.data import PairTokens
 from worker.tasks.llm.pairs.training.batches import Reference
-from worker.tasks.llm.pairs.training.corpus import PairCorpus, tokenized
+from worker.tasks.llm.pairs.training.corpus import tokenized
 from worker.tasks.llm.pairs.training.objectives import Outcome
 from worker.tasks.llm.pairs.training.train import without_dropout
-from worker.tasks.llm.pairs.training.trainer import PairsTrainer
+from worker.tasks.llm.pairs.training.trainer import PairsTrainer, trainer_of
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.trainers.reward import RewardParams
 from worker.tasks.llm.training.memory import recomputes_here
@@ -63,7 +62,12 @@ def train(params: LlmParams, own: RewardParams, run: Run) -> None:
         single = both(params, 2 * corpus.largest)  # both answers take the longer one's room
         checkpointing = recomputes_here(single, loaded.model, predicted=0.0)
         loaded = adapt(loaded, params, head.peft_type, modules_to_save=_new_layers(loaded))
-    trainer = _trainer(params, own, run, loaded, corpus, checkpointing=checkpointing)
+    trainer = trainer_of(
+        *(RankingTrainer, params, run, loaded, corpus),
+        collate=CollateSides(tokenizer.pad_token_id),
+        objective=Ranking(own.reward_centering),
+        checkpointing=checkpointing,
+    )
     if fit(trainer, params, run, unit=trainers.of(params).unit):
         finish(loaded, params, run, partial(_save, tokenizer, corpus.template))
 
@@ -90,34 +94,6 @@ def _save(tokenizer: Any, template: str | None, folder: Path) -> None:
     if template is None:
         tokenizer.chat_template = None
     save_tokenizer(tokenizer, template, folder)
-
-
-def _trainer(
-    params: LlmParams,
-    own: RewardParams,
-    run: Run,
-    loaded: Loaded,
-    corpus: PairCorpus,
-    *,
-    checkpointing: bool,
-) -> RankingTrainer:
-    return RankingTrainer(
-        model=loaded.model,
-        args=training_arguments(
-            params,
-            run.work / "checkpoints",
-            steps=params.steps(len(corpus.train)),
-            autocast=loaded.precision.autocast,
-            checkpointing=checkpointing,
-            validates=len(corpus.valid) > 0,
-            include_num_input_tokens_seen="all",
-            prediction_loss_only=True,
-        ),
-        train_dataset=corpus.train,
-        eval_dataset=corpus.valid if len(corpus.valid) else None,
-        data_collator=CollateSides(loaded.model.config.pad_token_id),
-        objective=Ranking(own.reward_centering),
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
 from worker.engine import devices
 from worker.engine.model import Loaded
 from worker.task import Run
 from worker.tasks.llm.pairs.training.batches import CollatePairs, PairRows, Reference
 from worker.tasks.llm.pairs.training.scores import score
+from worker.tasks.llm.training.batches import evaluating
 
 
 def ask(
@@ -26,17 +25,8 @@ def ask(
 
     It was not where `run.stop` was set. `batch` is how many pairs are looked at at a time.
     """
-    model, precision = loaded.model, loaded.precision
-    mixed = torch.autocast(
-        devices.device(), precision.products, enabled=precision.autocast is not None
-    )
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad(), mixed:
-            return all(_ask(model, rows, collate, batch, run) for rows in sets)
-    finally:
-        model.train(training)
+    with evaluating(loaded.model), loaded.precision.mixed():
+        return all(_ask(loaded.model, rows, collate, batch, run) for rows in sets)
 
 
 def _ask(model: Any, rows: PairRows, collate: CollatePairs, batch: int, run: Run) -> bool:

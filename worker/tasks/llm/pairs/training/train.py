@@ -14,7 +14,6 @@ from transformers import AutoTokenizer
 
 from worker.contract import ModelRef
 from worker.engine.adapter import adapt
-from worker.engine.arguments import training_arguments
 from worker.engine.fit import begin, finish, fit
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
@@ -28,7 +27,7 @@ from worker.tasks.llm.pairs.training import reference
 from worker.tasks.llm.pairs.training.batches import CollatePairs
 from worker.tasks.llm.pairs.training.corpus import PairCorpus, tokenized
 from worker.tasks.llm.pairs.training.objectives import Objective
-from worker.tasks.llm.pairs.training.trainer import PairsTrainer
+from worker.tasks.llm.pairs.training.trainer import PairsTrainer, trainer_of
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.training.memory import recomputes_here
 from worker.tasks.llm.training.speaking import ends_turns, save_tokenizer
@@ -83,25 +82,14 @@ def train(
         loaded = adapt(loaded, params, head.peft_type)
     if objective.references and not model_ref and not _ask(loaded, params, run, corpus, collate):
         return
-    trainer = PairsTrainer(
-        model=loaded.model,
-        args=training_arguments(
-            params,
-            run.work / "checkpoints",
-            steps=params.steps(len(corpus.train)),
-            autocast=loaded.precision.autocast,
-            checkpointing=checkpointing,
-            validates=len(corpus.valid) > 0,
-            include_num_input_tokens_seen="all",
-            prediction_loss_only=True,
-            **ways.arguments,
-        ),
-        train_dataset=corpus.train,
-        eval_dataset=corpus.valid if len(corpus.valid) else None,
-        data_collator=collate,
+    trainer = trainer_of(
+        *(PairsTrainer, params, run, loaded, corpus),
+        collate=collate,
         objective=objective,
+        checkpointing=checkpointing,
+        **ways.arguments,
     )
-    if fit(trainer, params, run, unit="tokens"):
+    if fit(trainer, params, run, unit=trainers.of(params).unit):
         ends_turns(loaded.model, tokenizer, corpus.turn_end, corpus.template)
         finish(loaded, params, run, partial(save_tokenizer, tokenizer, corpus.template))
 

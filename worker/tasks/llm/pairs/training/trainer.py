@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
+from worker.engine.arguments import training_arguments
+from worker.engine.model import Loaded
 from worker.engine.trainer import LeanTrainer
+from worker.task import Run
+from worker.tasks.llm.pairs.training.corpus import PairCorpus
 from worker.tasks.llm.pairs.training.objectives import Outcome
 from worker.tasks.llm.pairs.training.scores import score
+from worker.tasks.llm.params import LlmParams
 
 Measured = defaultdict[str, list[torch.Tensor]]
 
@@ -66,6 +71,42 @@ class PairsTrainer(LeanTrainer):
         self.log(metrics)
         self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+
+T = TypeVar("T", bound=PairsTrainer)
+
+
+def trainer_of(
+    kind: type[T],
+    params: LlmParams,
+    run: Run,
+    loaded: Loaded,
+    corpus: PairCorpus,
+    *,
+    collate: Callable[[Any], dict[str, Any]],
+    objective: Callable[[Any], Outcome],
+    checkpointing: bool,
+    **arguments: Any,
+) -> T:
+    """Return a trainer of this kind; `arguments` are training arguments beside the usual ones."""
+    return kind(
+        model=loaded.model,
+        args=training_arguments(
+            params,
+            run.work / "checkpoints",
+            steps=params.steps(len(corpus.train)),
+            autocast=loaded.precision.autocast,
+            checkpointing=checkpointing,
+            validates=len(corpus.valid) > 0,
+            include_num_input_tokens_seen="all",
+            prediction_loss_only=True,
+            **arguments,
+        ),
+        train_dataset=corpus.train,
+        eval_dataset=corpus.valid if len(corpus.valid) else None,
+        data_collator=collate,
+        objective=objective,
+    )
 
 
 def _means(measured: Mapping[str, list[torch.Tensor]]) -> dict[str, float]:
