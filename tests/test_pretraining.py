@@ -216,7 +216,9 @@ def test_the_check_counts_tokens_and_says_what_ends_it() -> None:
     split = Split("texts.jsonl", ("text",), rows, len(rows))
     asked = params(max_length=64, batch_size=2, num_training_tokens=640)
     found = TASK.inspect(asked, {"train": split}, NO_MODEL, None)
-    assert (found.steps, found.units) == (5, 640)
+    assert found.steps == 5
+    assert f"about {found.units:,} tokens a pass" in found.findings[0].text
+    assert found.findings[1].text.startswith("640 tokens to train on")
     assert "ends at --num-training-tokens 640" in found.findings[1].text
     chats = [(1, {"messages": [{"role": "user", "content": "hi"}]})]
     with pytest.raises(BadData, match="pretraining learns texts"):

@@ -47,7 +47,7 @@ def aside(words: tuple[str, ...], asked: object, environ: Mapping[str, str], sec
         told: dict[str, Any] = json.loads(out)
     except ValueError:
         last = why[-1] if why else f"exit code {process.returncode}"
-        raise HubtrainError(f"the model could not answer: {last}") from None
+        raise HubtrainError(f"it ended without an answer: {last}") from None
     if "answer" in told:
         return told["answer"]
     raise (BadConfig if told["mendable"] else HubtrainError)(told["message"], fix=told["fix"])

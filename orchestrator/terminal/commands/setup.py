@@ -18,8 +18,10 @@ from worker.task import Finding
 
 
 @click.command("setup")
-@click.option("--update-torch", is_flag=True, help="Said to be your own business; see --help.")
-@click.option("--colab", is_flag=True, help="Taken, and needs nothing done.")
+@click.option(
+    "--update-torch", is_flag=True, help="Print what updates torch; no package is changed."
+)
+@click.option("--colab", is_flag=True, help="Accepted, as AutoTrain has it; changes nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def COMMAND(update_torch: bool, colab: bool, as_json: bool) -> int:  # noqa: N802
     """Make this machine ready for jobs: a folder for records, a login to the Hub; then check it.

@@ -96,7 +96,8 @@ class PretrainingTask(Task[PretrainingParams]):
     def flops(self, params: PretrainingParams, facts: ModelFacts, data: DataReport) -> float:
         """Return the arithmetic of the whole training."""
         if params.fresh:
-            return cost.flops_of(as_llm(params), self._facts(params, facts), data.units)
+            tokens = report.tokens_of(params, data.steps, data.units)
+            return cost.flops_of(as_llm(params), self._facts(params, facts), tokens)
         return LLM.flops(as_llm(params), facts, data)
 
     def _facts(self, params: PretrainingParams, facts: ModelFacts) -> ModelFacts:

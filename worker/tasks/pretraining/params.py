@@ -110,14 +110,10 @@ class PretrainingParams(Program, Data, Training, Watching):
             return value
         return int(number) if number.is_integer() else value
 
-    @field_validator("optimizer", "scheduler")
+    @field_validator("optimizer")
     @classmethod
     def _known_optimizer(cls, value: str) -> str:
-        return value
-
-    @field_validator("scheduler")
-    @classmethod
-    def _known_scheduler(cls, value: str) -> str:
+        """Take the choices above, which are not transformers' names."""
         return value
 
     @model_validator(mode="before")

@@ -49,7 +49,7 @@ def inspect(params: PretrainingParams, splits: Splits) -> DataReport:
     if params.test == "true":
         a_pass = min(a_pass, TEST_TOKENS)
     steps = steps_of(params, math.ceil(a_pass / params.max_length))
-    tokens = min(steps * params.tokens_a_step, round(a_pass * params.epochs))
+    tokens = tokens_of(params, steps, a_pass)
     known = Known(split.source, lengths, scale, a_pass)
     found = tuple(_findings(params, known, steps, tokens))
     held = round(len(lengths) * scale * (params.valid_share or 0))
@@ -58,7 +58,7 @@ def inspect(params: PretrainingParams, splits: Splits) -> DataReport:
         found,
         rows=round(len(lengths) * scale) - held,
         valid_rows=valid,
-        units=tokens,
+        units=a_pass,
         steps=steps,
     )
 
@@ -72,6 +72,11 @@ def steps_of(params: PretrainingParams, rows: int) -> int:
         params.max_steps or math.inf,
     ]
     return int(max(1, min(ends)))
+
+
+def tokens_of(params: PretrainingParams, steps: int, a_pass: int) -> int:
+    """Return the tokens of a training of so many steps, on data with so many tokens a pass."""
+    return min(steps * params.tokens_a_step, round(a_pass * params.epochs))
 
 
 def _findings(
