@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 
 # The stock client reads these once, at import: no test may upload by Xet, call home, or leave
@@ -11,6 +12,10 @@ import tempfile
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="hubtrain-tests-")
 os.environ["HF_HUB_DISABLE_XET"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+# A script that starts the suite behind itself has Ctrl-C ignored here, and in all that is started.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -284,19 +284,19 @@ print(json.dumps([before, late, len(lines), job.state, job.reason]))
 @pytest.mark.slow
 def test_ctrl_c_leaves_a_job_that_another_process_finds_and_stops(laptop: Laptop) -> None:
     environ, folder = {**laptop.environ, "HF_TOKEN": ""}, laptop.home.parent
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", FOREVER],
         env=environ,
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout is not None
-    job = process.stdout.readline().strip()
-    until(lambda: processes(f"{job}/job.json"), 90)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    ) as process:
+        assert process.stdout is not None
+        job = process.stdout.readline().strip()
+        until(lambda: processes(f"{job}/job.json"), 90)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
     assert (out, "KeyboardInterrupt" in err) == ("", True)
     assert processes(f"{job}/job.json")
     told = subprocess.run(

@@ -205,7 +205,7 @@ NAVIGATES = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 
 
 def test_another_page_of_this_machine_can_neither_read_nor_press(start: Any) -> None:
-    worker = start("print=private matters", "steps=600x0.1")
+    worker = start("print=private matters", "steps=3000x0.1")
     url = address(worker)
     with visitor(url, timeout=30) as http:
         http.get("/", params={"key": KEY})
