@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_llm import write_model
 
 from worker.task import ModelFacts
 from worker.tasks.llm import cost
@@ -217,6 +219,21 @@ def test_an_adapter_in_fewer_steps_is_the_same_adapter(dora: bool, row: dict[str
 
 def settings(**more: Any) -> LlmParams:
     return LlmParams(model="m", data_path="-", block_size=2048, **more)
+
+
+def test_weights_of_4_bits_are_counted_as_the_numbers_they_stand_for(tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    from worker.tasks.llm.training.memory import facts
+
+    folder = write_model(tmp_path / "model")
+    few = BitsAndBytesConfig(load_in_4bit=True)
+    whole, packed = (
+        AutoModelForCausalLM.from_pretrained(folder, quantization_config=bits)
+        for bits in (None, few)
+    )
+    params = settings()
+    assert facts(params, packed).parameters == facts(params, whole).parameters
 
 
 @pytest.mark.parametrize(

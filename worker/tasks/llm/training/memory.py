@@ -22,7 +22,7 @@ def recomputes_here(params: LlmParams, model: Any, predicted: float = 1.0) -> bo
 
     Logits are computed for a share of the tokens that is `predicted`.
     """
-    return recomputes(params, _facts(params, model), _memory(), predicted)
+    return recomputes(params, facts(params, model), _memory(), predicted)
 
 
 def in_larger_passes(params: LlmParams, model: Any) -> LlmParams:
@@ -33,11 +33,12 @@ def in_larger_passes(params: LlmParams, model: Any) -> LlmParams:
     """
     if devices.device() != "cuda" or params.auto_find_batch_size:
         return params
-    return enlarged(params, _facts(params, model), ROOM * _memory())
+    return enlarged(params, facts(params, model), ROOM * _memory())
 
 
-def _facts(params: LlmParams, model: Any) -> ModelFacts:
-    count = sum(p.numel() for p in model.parameters())
+def facts(params: LlmParams, model: Any) -> ModelFacts:
+    """Return what is known of a model in memory."""
+    count = model.num_parameters()  # the numbers that packed weights of 4 bits stand for
     stored = sum(p.numel() * p.element_size() for p in model.parameters())
     return ModelFacts(params.model, count, stored / count, model.config.to_dict())
 
