@@ -189,6 +189,7 @@ def test_the_loss_is_a_picture_on_the_card(tmp_path: Path) -> None:
         [(0, 1e30), (10, 0.0)],
         [(n, 1 / n) for n in range(1, 5000)],
         [(0, math.nan), (1, 2.0), (2, math.inf), (3, 1.0)],
+        [(0, 1.7e308), (1, 2.0), (2, -1.7e308), (3, 1.0)],
     ],
 )
 def test_a_picture_is_drawn_of_any_losses(

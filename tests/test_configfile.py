@@ -154,6 +154,10 @@ def test_one_setting_in_two_places_must_be_the_same(file: Path) -> None:
         read(str(file))
 
 
+GROWS = [f"b{n + 1}: &b{n + 1} {{<<: [{', '.join([f'*b{n}'] * 10)}]}}\n" for n in range(7)]
+"""Each block takes in the one before ten times."""
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -163,8 +167,12 @@ def test_one_setting_in_two_places_must_be_the_same(file: Path) -> None:
         "x" * (LARGEST + 1),
         "? [a]\n: b\n",
         "".join(f"k{n}: {n}\n" for n in range(1001)),
+        "a: &a [*a]\n",
+        "a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\n",
+        "b0: &b0 {x: 1}\n" + "".join(GROWS),
+        "a: 0x" + "f" * 5000,
     ],
-    ids=["circle", "lists", "blocks", "large", "key", "many"],
+    ids=["circle", "lists", "blocks", "large", "key", "many", "own", "laughs", "merges", "digits"],
 )
 def test_a_hostile_file_is_refused_in_words(file: Path, text: str) -> None:
     file.write_text(text)

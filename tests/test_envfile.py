@@ -147,6 +147,10 @@ def test_a_default_that_is_assigned_is_there_for_the_lines_below(tmp_path: Path)
     assert values(file) == {"model": "a/b", "repo_id": "a/b-tuned"}
 
 
+GROWS = [f"{new}={f'${old}' * 10}\n" for old, new in zip("ABCDEFGH", "BCDEFGHI", strict=True)]
+"""Each variable ten times the one before."""
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -160,11 +164,21 @@ def test_a_default_that_is_assigned_is_there_for_the_lines_below(tmp_path: Path)
         ),
         ("LR=1 2\n", "job.env line 1 holds a blank outside of quotes"),
         ("MODEL_NAME=$HF_TOKEN\n", "HF_TOKEN is a secret, and MODEL_NAME is written down"),
+        ("REPO_ID=${WANDB_API_KEY}\n", "WANDB_API_KEY is a secret, and REPO_ID is written down"),
+        ("A=ten_letters\n" + "".join(GROWS), "is longer than 65,536 characters"),
     ],
 )
 def test_what_cannot_be_read_is_said_with_its_line(text: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(BadConfig, match=said):
         written(tmp_path, text).layer({"HF_TOKEN": "hf_secret"})
+
+
+@pytest.mark.parametrize("wrong", [" x", '"', "$(id)", ";"])
+@pytest.mark.parametrize("name", ["HF_TOKEN", "WANDB_API_KEY", "OTHER"])
+def test_what_cannot_be_read_may_be_a_secret(name: str, wrong: str, tmp_path: Path) -> None:
+    with pytest.raises(BadConfig) as said:
+        written(tmp_path, f"{name}=canary{wrong} # canary\n").layer({})
+    assert "job.env line 1" in str(said.value) and "canary" not in str(said.value)
 
 
 def test_any_setting_has_a_name_and_a_slip_is_no_other_programs_variable(tmp_path: Path) -> None:

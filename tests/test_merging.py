@@ -88,9 +88,33 @@ def test_it_is_pushed_to_a_repo_of_its_own(laptop: Laptop, made: Path, tmp_path:
     assert api.model_info("ann/tuned-merged").private
     folder = Path(api.snapshot_download("ann/tuned-merged", local_dir=tmp_path / "back"))
     assert AutoConfig.from_pretrained(folder).vocab_size == 320
-    assert "base_model:" in (folder / "README.md").read_text()
+    card = (folder / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: transformers\n---\n`ann/tuned`") and "`base`" in card
+    said = [file.read_bytes() for file in folder.rglob("*.*") if file.suffix in {".json", ".md"}]
+    assert not any(str(made).encode() in text for text in said)
     again = merge(laptop, *words)
     assert again.code == 2 and "ann/tuned-merged is there already" in again.err
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("{", "adapter_config.json is not JSON"),
+        ("[]", "does not name its base model"),
+        ('{"base_model_name_or_path": {"a": 1}}', "does not name its base model"),
+        ('{"base_model_name_or_path": "BASE"}', "is no adapter of"),
+        ('{"base_model_name_or_path": "BASE", "peft_type": "NONE"}', "is no adapter of"),
+        ('{"base_model_name_or_path": "BASE", "peft_type": "LORA", "r": "x"}', "is no adapter of"),
+    ],
+)
+def test_an_adapter_that_is_none_is_told(
+    config: str, said: str, laptop: Laptop, made: Path, tmp_path: Path
+) -> None:
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text(config.replace("BASE", str(made / "base")))
+    done = merge(laptop, "--adapter-path", str(adapter), "--output-folder", "out")
+    assert done.code == 2 and said in done.err, done.err
 
 
 def test_what_cannot_be_merged_is_said(laptop: Laptop, made: Path) -> None:

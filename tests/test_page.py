@@ -509,6 +509,11 @@ def test_a_long_curve_is_thinned_and_ends_where_it_ends() -> None:
     assert short[-1] == points[-1]
 
 
+def test_values_at_the_end_of_all_numbers_are_not_drawn() -> None:
+    drawn = chart("Loss", [Line("", [(1.0, 1.7e308), (2.0, -1.7e308), (3.0, 2.0)])])
+    assert "nan" not in drawn and drawn == chart("Loss", [Line("", [(3.0, 2.0)])])
+
+
 def test_a_look_at_a_long_job_costs_no_more_than_at_a_short_one() -> None:
     digest = Digest(most=100)
     events: list[Event] = [Started(job_id="k4x")]

@@ -248,3 +248,12 @@ def test_prompts_and_answers_that_run_together_are_told() -> None:
 def test_a_check_without_the_tokenizer_estimates() -> None:
     found = inspect(params(trainer="sft"), Own(), {"train": split([SEEDS] * 3)}, FACTS, None)
     assert found.rows == 3 and "estimated from characters" in told(found)
+
+
+def test_cells_that_break_readers_are_texts_or_told() -> None:
+    half = r'[{"role": "assistant", "content": "a\ud800b"}]'
+    found = pairs([{"prompt": [user("hi")], "chosen": half, "rejected": [bot("no")]}])
+    assert "a\ufffdb" in found.chosen.examples[0].text
+    row: Row = {"prompt": [user("hi")], "chosen": [bot("a")], "rejected": [bot("b")]}
+    said = told(report([{**row, "tools": "[" * 100_000}]), "error")
+    assert "where a list of tools is expected" in said

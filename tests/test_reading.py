@@ -103,6 +103,19 @@ def test_a_workbook_is_read_as_it_shows() -> None:
     assert find(Data(data_path=str(BOOK)), None).notes == ("sheet 'Chats'; also there: Notes",)
 
 
+def test_brackets_in_texts_are_no_nesting(tmp_path: Path) -> None:
+    file = tmp_path / "smiles.jsonl"
+    file.write_text('{"text": "\\" :[ {"}\n' * 600)
+    assert len(on_laptop(file)[1]) == 600
+
+
+def test_empty_cells_and_rows_of_a_workbook_take_no_room(tmp_path: Path) -> None:
+    styled = '<row><c r="XFD1" s="1"/></row>' * 20_000
+    text = '<row><c r="A1" t="inlineStr"><is><t>text</t></is></c></row>'
+    (tmp_path / "styled.xlsx").write_bytes(book(f"<s>{text}{styled}{text}</s>"))
+    assert on_laptop(tmp_path / "styled.xlsx") == (("text",), [(20_002, {"text": "text"})], 1)
+
+
 def book(sheet: str | None = None, without: str = "") -> bytes:
     """Return the workbook with other XML in its first sheet, or without a part."""
     made = io.BytesIO()
@@ -114,6 +127,8 @@ def book(sheet: str | None = None, without: str = "") -> bytes:
     return made.getvalue()
 
 
+CELL = '<c r="{}1"><v>1</v></c>'
+ROW = f"<row>{CELL.format('A')}</row>"
 ENTITIES = '<!DOCTYPE x [<!ENTITY a "aaaa">]><worksheet>&a;</worksheet>'
 ROWS = b'{"text": "a"}\n{"text": "b"}\n'
 OFFICE = "soffice --headless --convert-to xlsx"
@@ -168,6 +183,19 @@ WRONG: dict[str, tuple[bytes, str]] = {
         b'{"text": ' + b"[" * 90_000 + b"]" * 90_000 + b"}\n",
         "deep.jsonl nests more than 500 deep.",
     ),
+    "wide_deep.jsonl": (  # every bracket far from the next, or with others between
+        b'{"text": ' + (b" " * 200 + b"[[],") * 9000 + b"1" + b"]" * 9000 + b"}\n",
+        "wide_deep.jsonl nests more than 500 deep.",
+    ),
+    "second_deep.jsonl": (
+        ROWS + b'{"text": "a", "b": ' + b"[" * 90_000 + b"]" * 90_000 + b"}\n",
+        "second_deep.jsonl nests more than 500 deep.",
+    ),
+    "half.json": (rb'[{"text": "\ud800"}]', r"half.json holds half a character, \ud800,"),
+    "digits.json": (
+        b'[{"text": ' + b"9" * 5000 + b"}]",
+        "digits.json holds a number with thousands of digits.",
+    ),
     "late.jsonl": (
         ROWS * 3000 + b'{"text": ' + b"[" * 2000 + b"]" * 2000 + b"}\n",
         "late.jsonl",
@@ -175,6 +203,11 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "entities.xlsx": (book(ENTITIES), "declares entities"),
     "broken.xlsx": (book("<worksheet><row>"), "is no Excel workbook, or a broken one"),
     "far.xlsx": (book('<s><row r="1"><c r="ZZZZ1"><v>1</v></c></row></s>'), "a cell at ZZZZ1"),
+    "many.xlsx": (book('<s><row r="1048577"/></s>'), "a row 1048577"),
+    "area.xlsx": (
+        book("<s><row>" + CELL.format("XFD") + "</row>" + ROW * 2048 + "</s>"),
+        "takes more than 33,554,432 cells",
+    ),
     "text.xlsx": (book(without="xl/sharedStrings.xml"), "or a broken one"),
     "formula.xlsx": (
         book('<s><row r="1"><c r="B1"><f>1+1</f><v></v></c></row></s>'),

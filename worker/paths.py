@@ -26,7 +26,7 @@ def is_path(value: object) -> bool:
 
 def params_for_others(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings in which paths are only names."""
-    return {name: _named(value) if is_path(value) else value for name, value in params.items()}
+    return {name: named(value) if is_path(value) else value for name, value in params.items()}
 
 
 def spec_for_others(spec: JobSpec) -> JobSpec:
@@ -34,14 +34,14 @@ def spec_for_others(spec: JobSpec) -> JobSpec:
     model, data = spec.model, spec.data
     changes: dict[str, Any] = {"params": params_for_others(spec.params)}
     if model and is_path(model.name):
-        changes["model"] = model.model_copy(update={"name": _named(model.name)})
+        changes["model"] = model.model_copy(update={"name": named(model.name)})
     if data.folder:
-        changes["data"] = data.model_copy(update={"folder": _named(data.folder)})
+        changes["data"] = data.model_copy(update={"folder": named(data.folder)})
     if spec.machine.options:
         options = params_for_others(spec.machine.options)
         changes["machine"] = spec.machine.model_copy(update={"options": options})
     if spec.output:
-        changes["output"] = _named(spec.output)
+        changes["output"] = named(spec.output)
     return spec.model_copy(update=changes)
 
 
@@ -50,7 +50,7 @@ def text_for_others(text: str, spec: JobSpec) -> str:
     base = spec.model.name if spec.model else None
     chosen = [*spec.params.values(), *spec.machine.options.values()]
     values = [base, spec.data.folder, spec.output, *chosen]
-    places = {value: _named(value) for value in values if isinstance(value, str) and is_path(value)}
+    places = {value: named(value) for value in values if isinstance(value, str) and is_path(value)}
     for folder, name in ((home(), "hubtrain"), (Path.home(), "~")):
         if len(folder.parts) > 1:
             places[str(folder)] = name
@@ -59,5 +59,5 @@ def text_for_others(text: str, spec: JobSpec) -> str:
     return text
 
 
-def _named(path: str) -> str:
+def named(path: str) -> str:
     return PureWindowsPath(path).name or PurePosixPath(path).name

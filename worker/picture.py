@@ -19,6 +19,9 @@ LEFT, RIGHT, TOP, BOTTOM = 84, 24, 48, 52
 FINER = 2
 """Drawn so many times larger, and then made smaller: lines are smooth."""
 
+LARGEST = 1e300
+"""Larger values are not drawn: what lies between two of them is no number any more."""
+
 COLOURS = ("#2563eb", "#ea580c", "#16a34a")
 INK, GRID, PAPER = "#374151", "#e5e7eb", "#ffffff"
 TICKS = 5
@@ -26,7 +29,7 @@ TICKS = 5
 
 def draw(lines: Mapping[str, Sequence[Point]], file: Path) -> bool:
     """Draw values by step, each line under its name; whether there was anything to draw with."""
-    finite = ((name, [p for p in points if math.isfinite(p[1])]) for name, points in lines.items())
+    finite = ((name, [p for p in points if abs(p[1]) < LARGEST]) for name, points in lines.items())
     kept = {name: points for name, points in finite if points}
     if sum(map(len, kept.values())) < 2 or find_spec("PIL") is None:  # noqa: PLR2004
         return False

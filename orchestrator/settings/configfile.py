@@ -166,6 +166,13 @@ class _Loader(yaml.SafeLoader):
         found: dict[Any, Any] = super().construct_mapping(node, deep)
         return {_at(key, seen.get(str(key))): value for key, value in found.items()}
 
+    def flatten_mapping(self, node: Any) -> None:
+        """Take in the blocks of `<<`, which may grow with every block that takes in others."""
+        super().flatten_mapping(node)
+        if len(node.value) > MOST:
+            problem = f"a block holds more than {MOST} settings"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+
 
 def _at(key: Any, line: int | None) -> Any:
     if line is None or not isinstance(key, str):
@@ -189,6 +196,10 @@ def _flat(loaded: Any, path: str, lines: dict[str, int]) -> dict[str, Any]:
             raise BadConfig(f"{path} holds more than {MOST} settings")
         if isinstance(value, dict):
             continue
+        if isinstance(value, list) and any(isinstance(one, dict | list) for one in value):
+            # Lists of lists may refer to one another, and stand for more than memory holds.
+            raise BadConfig(f"{path}: {block}{key} may be a list of plain values only")
+        str(value)  # raises ValueError for a number that nobody could be told
         name, home = _AUTOTRAIN_KEYS.get(key, str(key)), f"{block}{key}"
         name = _TASKS_OWN if block and key == "task" else name
         if flat.get(name) is not None and value is not None and flat[name] != value:

@@ -63,6 +63,9 @@ MISSPELT = {"TEXT_COLUMM": "TEXT_COLUMN"}
 SECRETS = ("WANDB_API_KEY",)
 """Variables beside the Hub token that are no settings and go to nobody but the job's machine."""
 
+LONGEST = 1 << 16
+"""Characters of a value: variables made of one another grow without end."""
+
 _ON = {"true", "1", "yes", "on"}
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _PLAIN_VARIABLE = re.compile(r"\$([A-Za-z_]\w*)")
@@ -126,8 +129,9 @@ class EnvFile(ConfigFile):
         known: dict[str, str] = {}
         for name, text in self.values.items():
             where = f"{self.source} line {self.lines[name]}"
-            if name != TOKEN and TOKEN in _used(str(text)):
-                raise BadConfig(f"{where}: {TOKEN} is a secret, and {name} is written down.")
+            if name not in (secret := (TOKEN, *SECRETS)):
+                for used in _used(str(text)).intersection(secret):
+                    raise BadConfig(f"{where}: {used} is a secret, and {name} is written down.")
             known[name] = _valued(str(text), {**outside, **known}, where, known)
         return known
 
@@ -222,33 +226,52 @@ def _used(text: str) -> set[str]:
 
 
 def _valued(text: str, known: Mapping[str, str], where: str, assigned: dict[str, str]) -> str:
-    """Return what a shell makes of the text behind `NAME=`; `${X:=y}` sets X in `assigned`."""
+    """Return what a shell makes of the text behind `NAME=`; `${X:=y}` sets X in `assigned`.
+
+    What is wrong is told without the text, which may be a secret.
+    """
     rest, value = text.strip(), ""
+    _refuse_long(len(rest), where)
     while rest:
         piece = _PIECE.match(rest)
         if piece is None:
-            raise BadConfig(f"{where} cannot be read: {rest} (no command is run here).")
+            at = len(text.strip()) - len(rest) + 1
+            raise BadConfig(
+                f"{where} cannot be read from character {at} of the value on; no command is run "
+                "here, and quotes have to be closed."
+            )
         value += piece["literal"] if piece["literal"] is not None else ""
         open_text = piece["quoted"] if piece["quoted"] is not None else piece["bare"]
         if open_text is not None:
             value += _filled(open_text, known, where, assigned)
+        _refuse_long(len(value), where)
         rest = rest[piece.end() :]
         if rest[:1].isspace():
             if not rest.lstrip().startswith("#"):
-                raise BadConfig(f"{where} holds a blank outside of quotes: {text.strip()}")
+                raise BadConfig(f"{where} holds a blank outside of quotes")
             break
     return value
+
+
+def _refuse_long(length: int, where: str) -> None:
+    if length > LONGEST:
+        raise BadConfig(f"{where} is longer than {LONGEST:,} characters.")
 
 
 def _filled(text: str, known: Mapping[str, str], where: str, assigned: dict[str, str]) -> str:
     unset = f"{where}: {{}} is used but {{}} is not set"
 
+    length = 0
+
     def one(match: re.Match[str]) -> str:
+        nonlocal length
         said = match[0]
         if said.startswith("\\"):
             return said[1:]
         braced = said if said.startswith("${") else f"${{{said[1:]}}}"
         value = expanded(braced, known.get, unset)
+        length += len(value)
+        _refuse_long(length, where)
         if sets := _ASSIGNS.match(braced):
             assigned.setdefault(sets[1], value)
         return value

@@ -10,6 +10,8 @@ from html import escape
 WIDTH, HEIGHT = 480, 190
 LEFT, RIGHT, TOP, BOTTOM = 56, 10, 10, 24
 MOST_POINTS = 160
+LARGEST = 1e300
+"""Larger values are not drawn: what lies between two of them is no number any more."""
 
 Point = tuple[float, float]
 
@@ -115,4 +117,4 @@ def _said(value: float) -> str:
 
 
 def _finite(points: list[Point]) -> list[Point]:
-    return [(x, y) for x, y in points if math.isfinite(y)]
+    return [(x, y) for x, y in points if abs(y) < LARGEST]

@@ -248,6 +248,8 @@ def _parsed(file: DataFile, number: int, line: bytes) -> Any:
     except UnicodeDecodeError as error:
         fault = encoding_fault(file)
         raise fault or BadData(f"{file.name} is not UTF-8: {error}.") from None
+    except ValueError:
+        raise _Fault(" holds a number with thousands of digits.") from None
 
 
 class _Fault(Exception):

@@ -31,8 +31,14 @@ LARGEST = 64 << 20
 LARGEST_PART = 512 << 20
 """Bytes of one of its parts, unpacked."""
 
-MOST_COLUMNS = 16_384
-"""Columns a sheet of Excel can have."""
+MOST_COLUMNS, MOST_ROWS = 16_384, 1 << 20
+"""Columns and rows a sheet of Excel can have."""
+
+MOST_CELLS = 1 << 25
+"""Cells that are read, those in between counted: two letters far apart would fill the memory."""
+
+LONGEST_FORMAT = 255
+"""Characters of a format in Excel."""
 
 EXACT = 1e15
 """Below it every whole number is told from its neighbours; Excel keeps 15 digits."""
@@ -107,7 +113,7 @@ class _Book:
             raise BadData(f"{self.name} has no visible sheet.")
         self.texts, self.dates = self._texts(), self._dates()
         (called, path), *others = sheets
-        numbered = [row for row in self._rows(path) if any(c is not None for c in row[1])]
+        numbered = self._rows(path)
         if not numbered:
             raise BadData(f'{self.name}: the sheet "{called}" is empty.')
         (_, names), *rows = numbered
@@ -176,7 +182,7 @@ class _Book:
             if tag in {"cellXfs", "cellStyleXfs", "dxfs"}:
                 inside = tag
             elif tag == "numFmt":
-                codes[int(has["numFmtId"])] = has.get("formatCode", "")
+                codes[int(has["numFmtId"])] = has.get("formatCode", "")[:LONGEST_FORMAT]
             elif tag == "xf" and inside == "cellXfs":
                 found.append(_shows_date(int(has.get("numFmtId", 0)), codes))
 
@@ -184,13 +190,13 @@ class _Book:
         return found
 
     def _rows(self, path: str) -> list[tuple[int, list[Cell]]]:
-        rows: list[tuple[int, list[Cell]]] = []
+        rows = _Rows(self.name)
         kind, style, at, said, formula = "", 0, -1, "", False
 
         def start(tag: str, has: Attributes) -> None:
             nonlocal kind, style, at, said, formula
             if tag == "row":
-                rows.append((int(has.get("r", rows[-1][0] + 1 if rows else 1)), []))
+                rows.begin(has.get("r"))
                 at = -1
             elif tag == "c":
                 kind, style, said = has.get("t", "n"), int(has.get("s", 0)), ""
@@ -207,13 +213,11 @@ class _Book:
                 formula = True
             elif tag == "c":
                 if formula and not said:
-                    raise self._not_computed(at, rows[-1][0])
-                cells = rows[-1][1]
-                cells += [None] * (at + 1 - len(cells))
-                cells[at] = self._value(kind, style, said)
+                    raise self._not_computed(at, rows.number)
+                rows.put(at, self._value(kind, style, said))
 
         self._parse(path, start, end)
-        return rows
+        return rows.found
 
     def _not_computed(self, at: int, row: int) -> BadData:
         return BadData(
@@ -279,6 +283,38 @@ class _Book:
         parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = text.append, declares
         with self.archive.open(entry) as part:
             parser.ParseFile(part)
+
+
+@dataclass
+class _Rows:
+    """Rows as they are read. What is empty takes no room."""
+
+    name: str
+    found: list[tuple[int, list[Cell]]] = field(default_factory=list)
+    number: int = 0
+    width: int = 0
+
+    def begin(self, said: str | None) -> None:
+        """Begin the row of this number, or the next one."""
+        self.number = self.number + 1 if said is None else int(said)
+        if self.number > MOST_ROWS:
+            raise ValueError(f"a row {self.number}")
+
+    def put(self, at: int, cell: Cell) -> None:
+        """Put a cell into the row. Raises `BadData` where the table would get too large."""
+        if cell is None:
+            return
+        if not self.found or self.found[-1][0] != self.number:
+            self.found.append((self.number, []))
+        self.width = max(self.width, at + 1)
+        if self.width * len(self.found) > MOST_CELLS:
+            raise BadData(
+                f"{self.name} takes more than {MOST_CELLS:,} cells, too many to read.",
+                fix=f"soffice --headless --convert-to csv {self.name}",
+            )
+        cells = self.found[-1][1]
+        cells += [None] * (at + 1 - len(cells))
+        cells[at] = cell
 
 
 def _column(cells: list[Cell]) -> pa.Array:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -78,24 +79,27 @@ def open_rows(file: DataFile, options: FileOptions) -> pa.RecordBatchReader:
         raise BadData(f"{file.name} is empty.")
     try:
         if file.format in TEXT:
-            _refuse_misnamed(file)
+            _refuse_misnamed(file, options.block)
         return openers[file.format](file, options)
     except (pa.ArrowException, OSError) as error:
         raise _next(file, options, error) from error
     except UnicodeDecodeError as error:  # a column's name
         raise _not_text(file, error) from error
+    except UnicodeEncodeError as error:  # JSON may hold half of a pair: "\\ud800"
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise BadData(f"{file.name} holds half a character, {half}, which no text has.") from error
     except RecursionError as error:
         raise BadData(f"{file.name} nests too deep.") from error
 
 
-def _refuse_misnamed(file: DataFile) -> None:
+def _refuse_misnamed(file: DataFile, block: int) -> None:
     with file.open() as stream:
-        head = stream.read(HEAD)
+        head = stream.read(HEAD if file.format == "csv" else block)
     if not head:
         raise BadData(f"{file.name} is empty.")
-    fault = misnamed(file.name, str(file.format), head)
+    fault = misnamed(file.name, str(file.format), head[:HEAD])
     if file.format != "csv":
-        fault = fault or too_deep(file.name, head)
+        fault = fault or too_deep(file.name, str(file.format), head)
     if fault:
         raise fault
 
@@ -157,7 +161,7 @@ def _csv_type(found: pa.DataType) -> pa.DataType:
 
 
 def _refuse_doubled(file: DataFile, names: list[str]) -> None:
-    doubled = sorted({name for name in names if names.count(name) > 1})
+    doubled = sorted(name for name, times in Counter(names).items() if times > 1)
     if doubled:
         raise BadData(f"{file.name} has more than one column called {doubled[0]!r}.")
 

@@ -19,7 +19,9 @@ HEAD = 1 << 16
 DEEPEST = 500
 """Lists and objects of JSON within one another."""
 
-_NO_BRACKETS = bytes(set(range(256)) - {*b"[]{}"})
+_STRING = re.compile(rb'"[^"\\\n]*(?:\\.[^"\\\n]*)*"')
+_NO_BRACKETS = bytes(set(range(256)) - {*b"[]{}\n"})
+_DEEPER = dict.fromkeys(b"[{", 1) | dict.fromkeys(b"]}", -1)
 
 _BEGINS: Mapping[bytes, tuple[str, str]] = {
     b"PAR1": ("Parquet", ".parquet"),
@@ -91,10 +93,17 @@ def misnamed(name: str, kind: str, head: bytes) -> BadData | None:
     return BadData(f"{name} is {what}.", fix=f"{command} && {unpack}" if unpack else command)
 
 
-def too_deep(name: str, head: bytes) -> BadData | None:
-    """Return that JSON nests deeper than readers bear, some of which crash; none if it does not."""
-    nested = re.search(rb"[\[{]{%d}" % DEEPEST, head.translate(None, _NO_BRACKETS))
-    return BadData(f"{name} nests more than {DEEPEST:,} deep.") if nested else None
+def too_deep(name: str, kind: str, block: bytes) -> BadData | None:
+    """Return that JSON nests deeper than readers bear, some of which crash; none if it does not.
+
+    `block` is what a reader takes the columns' types from. A line of JSONL begins anew.
+    """
+    depth = 0
+    for mark in _STRING.sub(b"", block).translate(None, _NO_BRACKETS):
+        depth += _DEEPER.get(mark, -depth if kind == "jsonl" else 0)
+        if depth > DEEPEST:
+            return BadData(f"{name} nests more than {DEEPEST:,} deep.")
+    return None
 
 
 def _is(head: bytes, bare: bytes, kind: str) -> tuple[str, str]:

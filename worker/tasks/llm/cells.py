@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from math import isnan
 from typing import Any
 
@@ -16,6 +18,9 @@ from worker.errors import BadData
 from worker.tasks.llm.sandbox import Message
 
 _CALL = "function_call"
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""How JSON and Python write half of a character."""
+
 _SHAREGPT_ROLES = {
     "human": "user",
     **dict.fromkeys(("gpt", "chatgpt", "bot", "ai", "model", _CALL), "assistant"),
@@ -36,14 +41,20 @@ def decoded(cell: Any) -> Any:
 
 def _parsed(cell: str) -> Any:
     """Return the value that JSON or Python spells so; none of what is neither."""
-    try:
-        return json.loads(cell)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return ast.literal_eval(cell)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return None
+    for read in (json.loads, ast.literal_eval):
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            found = read(cell)
+            return _whole(found) if _HALF.search(cell) else found
+    return None
+
+
+def _whole(value: Any) -> Any:
+    """Return a value with U+FFFD for halves of characters, which no tokenizer takes."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, Mapping):
+        return {_whole(key): _whole(one) for key, one in value.items()}
+    return [_whole(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def is_empty(cell: Any) -> bool:
@@ -74,10 +85,7 @@ def tools_in(cell: Any, where: str) -> tuple[Mapping[str, Any], ...]:
     """Return the tools in a cell, which may be JSON. Raises `BadData` if it is something else."""
     if is_empty(cell):
         return ()
-    try:
-        found = json.loads(cell) if isinstance(cell, str) else cell
-    except json.JSONDecodeError:
-        found = cell
+    found = _parsed(cell) if isinstance(cell, str) else cell
     if not isinstance(found, list) or not all(isinstance(tool, Mapping) for tool in found):
         raise BadData(f'"tools" in {where} is {_shown(cell)}, where a list of tools is expected.')
     return tuple(_filled(tool) for tool in found)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from worker.contract import ModelRef
@@ -19,13 +20,13 @@ from worker.engine.saving import save_model
 from worker.engine.source import Source
 from worker.errors import BadConfig
 from worker.hubclient import endpoint, explained, hub
+from worker.markdown import code
+from worker.paths import is_path, named
 from worker.tasks.llm.merging import MergeParams
 from worker.tasks.llm.training.speaking import save_tokenizer
 
 CARD = """---
-library_name: transformers
-base_model: {base}
----
+{matter}---
 {adapter}, a LoRA adapter, merged into {base}.
 """
 
@@ -41,10 +42,22 @@ def merge(asked: MergeParams) -> Mapping[str, Any]:
         if asked.output_folder:
             done["folder"] = str(output)
         if push:
-            card = CARD.format(base=base, adapter=asked.adapter_path)
+            card = _card(base, asked.adapter_path)
             (output / "README.md").write_text(card, encoding="utf-8")
             done["repo"] = _pushed(output, push, private=asked.private)
     return done
+
+
+def _card(base: str, adapter: str) -> str:
+    """Return the card, which names no path of the user's disk."""
+    matter = {"library_name": "transformers"} | ({} if _is_here(base) else {"base_model": base})
+    base, adapter = (code(named(name) if _is_here(name) else name) for name in (base, adapter))
+    front = yaml.safe_dump(matter, sort_keys=False)
+    return CARD.format(matter=front, base=base, adapter=adapter)
+
+
+def _is_here(model: str) -> bool:
+    return is_path(model) or Path(model).exists()
 
 
 def _merged(asked: MergeParams, base: str, adapter: Path, output: Path) -> str:
@@ -90,11 +103,14 @@ def _folder(name: str) -> Path:
 
 
 def _base_of(adapter: Path, name: str) -> str:
-    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
-    base = config.get("base_model_name_or_path")
-    if not base:
+    try:
+        config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadConfig(f"{name}: adapter_config.json is not JSON: {error}.") from error
+    base = config.get("base_model_name_or_path") if isinstance(config, dict) else None
+    if not base or not isinstance(base, str):
         raise BadConfig(f"{name} does not name its base model.", fix="--base-model-path MODEL")
-    return str(base)
+    return base
 
 
 @contextmanager
