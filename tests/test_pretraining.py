@@ -171,6 +171,7 @@ def test_a_file_of_the_users_wins_a_flag_wins_over_it_and_the_file_need_not_trav
         ('{"proj_type": "full"}', 'proj_type may only be "std"'),
         ("[1]", "must be a JSON object"),
         ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
     ],
 )
 def test_a_file_that_is_wrong_is_told_by_its_name(tmp_path: Path, text: str, said: str) -> None:

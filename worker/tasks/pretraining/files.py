@@ -81,14 +81,14 @@ def settings_in(kind: Kind, path: str) -> dict[str, Any]:
 def _stated(kind: Kind, path: str) -> Any:
     file = Path(path).expanduser()
     if file.is_file():
-        text = file.read_text(encoding="utf-8")
+        text = file.read_bytes()
     elif path == kind.default:
-        text = (files(__package__) / path).read_text("utf-8")
+        text = (files(__package__) / path).read_bytes()
     else:
         raise ValueError(f"there is no file {path}; without it, hubtrain's own values are taken")
     try:
-        return json.loads(text)
-    except ValueError as error:
+        return json.loads(text.decode())
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
 
 
