@@ -31,6 +31,10 @@ CARD = """---
 """
 
 
+_NO_ADAPTER = (KeyError, OSError, RuntimeError, TypeError, ValueError)
+"""What peft raises over layers of another shape or name, and over settings that are none."""
+
+
 def merge(asked: MergeParams) -> Mapping[str, Any]:
     """Merge, write and push; returns where the model is. Raises `HubtrainError`."""
     push = _repo(asked) if asked.push_to_hub else None
@@ -71,7 +75,7 @@ def _merged(asked: MergeParams, base: str, adapter: Path, output: Path) -> str:
     _make_room(model, len(tokenizer), asked.pad_to_multiple_of)
     try:
         whole = merged_into(model, adapter)
-    except (RuntimeError, ValueError) as error:  # layers of another shape, or none of these names
+    except _NO_ADAPTER as error:
         why = str(error).strip().splitlines()[0]
         raise BadConfig(f"{asked.adapter_path} is no adapter of {base}: {why}") from error
     if (adapter / "generation_config.json").exists():  # where answers end
