@@ -60,4 +60,5 @@ def text_for_others(text: str, spec: JobSpec) -> str:
 
 
 def named(path: str) -> str:
+    """Return what a path is called, without what it lies in."""
     return PureWindowsPath(path).name or PurePosixPath(path).name
