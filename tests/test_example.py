@@ -48,6 +48,14 @@ def test_brackets_tell_what_is_learned_without_colours() -> None:
     ]
 
 
+def test_what_else_there_is_to_say_stands_below_it() -> None:
+    out = io.StringIO()
+    found = rendered("line 7 of pairs.jsonl", [Part("why?")], "rejected: " + "no " * 60)
+    Screen(SystemClock(), out=out).example(found)
+    below = [line[:17] for line in out.getvalue().splitlines()[1:4]]
+    assert below == ["     │ why?", "     └ rejected: ", "     └ no no no n"]
+
+
 def test_a_terminal_shows_it_in_green_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)

@@ -58,6 +58,11 @@ def test_all_broken_rows_are_named() -> None:
     assert "is empty, where true or false is expected" in text and "line 3" in text
 
 
+def test_the_example_says_what_becomes_of_it() -> None:
+    good, bad = (read(rows).example.note for rows in (ROWS, ROWS[1:]))
+    assert (good, bad) == ("good answer, made likelier", "bad answer, made unlikelier")
+
+
 def test_uneven_labels_are_told_with_the_weight_that_helps() -> None:
     assert "warn 6 good answers, 1 bad ones --kto-undesirable-weight 6" in told(
         read([*[ROWS[0]] * 6, ROWS[1]])

@@ -202,6 +202,10 @@ def test_a_missing_file_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="no file or folder") as caught:
         source(tmp_path / "sales.csv")
     assert caught.value.fix == ""
+    write(tmp_path / "job.yml", b"task: llm")
+    with pytest.raises(BadData, match="no file or folder") as caught:
+        source(tmp_path / "job.csv")
+    assert caught.value.fix == "", "a file that can hold no rows"
 
 
 def test_splits_that_are_not_there_are_refused(tmp_path: Path) -> None:

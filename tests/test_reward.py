@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import tiny_bert
 from standins.laptop import Laptop
+from test_llm_data import FACTS, split
 from test_pairs_training import ROWS, assert_same, gradients, pairs
 from tiny_llm import job, tokenizer, write_model, write_rows
 
@@ -220,6 +221,13 @@ def test_what_reads_texts_can_be_made_to_score_them() -> None:
     for config in refused:
         with pytest.raises(BadConfig, match="no reward model"):
             TASK.suits(params, ModelFacts("ann/x", 1, config=config))
+
+
+def test_the_check_shows_texts_as_they_are_scored() -> None:
+    params = TASK.params(model="ann/x", data_path="d", trainer="reward")
+    rows = {"train": split([next(planted(1, 0))])}
+    found = trainers.of(params).inspect(params, rows, FACTS, tokenizer().backend_tokenizer)
+    assert found.example is not None and not any(part.special for part in found.example.parts)
 
 
 def test_an_adapter_says_itself_that_it_scores() -> None:

@@ -98,7 +98,7 @@ def test_every_setting_is_shown_with_where_it_was_said(laptop: Laptop, tmp_path:
     assert done.document["token"] == "from HF_TOKEN or a file"
     shown = laptop.run(*words, **environ)
     rows = [line.split() for line in shown.out.splitlines()]
-    assert ["lr", "0.0001", "job.yml", "line", "7"] in rows
+    assert ["lr", "0.0001", "job.yml:7"] in rows
     assert ["epochs", "3", "--epochs"] in rows
     assert ["seed", "7", "HUBTRAIN_SEED"] in rows
     assert laptop.hub.tokens["ann"] not in shown.out + done.out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from typing import Any
 
 import pytest
@@ -76,6 +77,23 @@ def test_bars_of_a_terminal_only_show() -> None:
     with Screen(SystemClock(), out=out).stages() as stages:
         stages.show("Training", 0.5, "\x1b]0;owned\x07\u202e")
     assert "\x1b]0;" not in out.getvalue() and "\u202e" not in out.getvalue()
+
+
+def test_a_warning_goes_on_below_itself_on_a_terminal_and_what_follows_has_its_own_mark() -> None:
+    out = Terminal()
+    warning = "many words " * 12
+    found = [
+        Finding("ok", "data", "one"),
+        Finding("ok", "data", "two"),
+        Finding("warn", "data", warning.strip(), fix="--epochs 2"),
+        Finding("ok", "data", "three"),
+    ]
+    Screen(SystemClock(), out=out).findings(found)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).splitlines()
+    assert lines[:2] == ["  ✓ data  one", "          two"]
+    assert lines[2].startswith("  ! data  many words") and re.match(" {10}[a-z]", lines[3])
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[-2:] == ["          --epochs 2", "  ✓ data  three"]
 
 
 def test_a_long_line_of_facts_goes_on_below_itself() -> None:

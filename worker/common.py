@@ -89,7 +89,7 @@ one that would fail on the rented machine is found before it is rented."""
 
 
 class LowRank(Params):
-    """Low-rank optimizers (galore_*, apollo_*)."""
+    """Low-rank optimizers."""
 
     optim_rank: Annotated[int, Ge(1), Le(MOST), Flag("--galore-rank")] = 128
     """Dimensions of each matrix that the optimizer's state is kept of; apollo_adamw with 1 is

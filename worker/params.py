@@ -126,7 +126,9 @@ def settings_of(params: type[Params]) -> list[Setting]:
     return [_setting(name, params.model_fields[name], homes[name]) for name in order]
 
 
-def _setting(name: str, field: FieldInfo, home: type) -> Setting:
+def _setting(name: str, field: FieldInfo, home: type[Params]) -> Setting:
+    """Return a setting as a field declares it; its meaning is its home's where it has no other."""
+    meaning = field.description or home.model_fields[name].description or ""
     flags = [m for m in field.metadata if isinstance(m, Flag)]
     plain, optional = _without_none(field.annotation)
     return Setting(
@@ -135,7 +137,7 @@ def _setting(name: str, field: FieldInfo, home: type) -> Setting:
         default=field.get_default(call_default_factory=True),
         required=field.is_required(),
         optional=optional,
-        help=" ".join((field.description or "").split()),
+        help=" ".join(meaning.split()),
         group=(home.__doc__ or home.__name__).splitlines()[0].rstrip("."),
         aliases=tuple(n for flag in flags for n in flag.names),
         off=tuple(n for flag in flags for n in flag.off),

@@ -41,7 +41,7 @@ class Shown:
             return self.flag
         if self.source == ENVIRONMENT:
             return self.env
-        return f"{self.source} line {self.line}" if self.line else self.source
+        return f"{self.source}:{self.line}" if self.line else self.source
 
 
 def shown(task: Task[Any], settings: Settings) -> tuple[list[Shown], list[str]]:

@@ -15,7 +15,7 @@ from worker.rendered import Part, Rendered
 OPENS, CLOSES = "⟦", "⟧"
 """Around what is learned. Data that holds them is not misread: learned text is green as well."""
 
-_BEFORE = "     │ "
+_BEFORE, _NOTE = "     │ ", "     └ "
 _LEARNED, _GIVEN, _SPECIAL = "green", "default", "dim"
 
 
@@ -26,8 +26,7 @@ def lines(
 
     `clean` returns text without secrets, and without anything that would act on a terminal.
     """
-    note = f", {example.note}" if example.note else ""
-    told = f"  {clean(example.where)}{note}, as the model gets it; in {OPENS}brackets{CLOSES}"
+    told = f"  {clean(example.where)}, as the model gets it; in {OPENS}brackets{CLOSES}"
     yield Text(f"{told} what is learned:")
     text = Text()
     before = False
@@ -38,9 +37,11 @@ def lines(
         before = part.learned
     text.append(CLOSES if before else "", _LEARNED)
     text.rstrip()
-    for line in text.wrap(console, room - len(_BEFORE), overflow="fold", tab_size=4):
-        line.rstrip()
-        yield Text.assemble((_BEFORE, "dim"), line)
+    for before_it, said in ((_BEFORE, text), (_NOTE, Text(clean(example.note)))):
+        if said:
+            for line in said.wrap(console, room - len(_BEFORE), overflow="fold", tab_size=4):
+                line.rstrip()
+                yield Text.assemble((before_it, "dim"), line)
 
 
 def _style(part: Part) -> str:

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from textwrap import wrap
 from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -97,22 +98,24 @@ class Screen:
     def findings(self, findings: Iterable[Finding]) -> None:
         """Print a report: one finding a line, its topic once, what to do next behind it.
 
-        A list of facts that is longer than a line goes on below itself.
+        What is longer than a line goes on below itself.
         """
         rows = list(findings)
         width = max((len(f.topic) for f in rows), default=0)
-        before = ""
+        margin = len(f"  x {'':<{width}}  ")
+        before = ("", "")
         for row in rows:
-            repeated = row.level == "ok" and row.topic == before
+            repeated = row.level == "ok" and (row.level, row.topic) == before
             sign, topic = (" ", "") if repeated else (_SIGNS[row.level], self._clean(row.topic))
-            room = min(self._console.width, _LINE) - len(f"  x {'':<{width}}  ")
-            lines = self._told(row.text).split("\n")
-            for text in folded(lines, room) if row.level == "ok" else lines:
+            lines: Iterable[str] = self._told(row.text).split("\n")
+            if row.level == "ok":
+                lines = folded(lines, min(self._console.width, _LINE) - margin)
+            for text in wrapped(lines, self._console.width - margin):
                 self._console.print(f"  {sign} {escape(topic):<{width}}  {escape(text)}")
                 sign, topic = " ", ""
             if row.fix:
                 self._console.print(f"    {'':<{width}}  [bold]{escape(self._told(row.fix))}[/]")
-            before = row.topic
+            before = (row.level, row.topic)
 
     def example(self, example: Rendered) -> None:
         """Print one example of the data: in brackets, and in green, what is learned of it.
@@ -131,9 +134,13 @@ class Screen:
         Each line of the message is a problem with its mark; an indented one goes on with the last.
         """
         self.document({"error": message, "fix": fix, "exit_code": exit_code})
+        margin = len("  x ")
+        room = self._errors.width - margin if self._errors.is_terminal else _PIPE_WIDTH
         for line in self._told(message).split("\n"):
             sign = " " if line.startswith(" ") else _SIGNS["error"]
-            self._errors.print(f"  {sign} {escape(line)}")
+            for text in wrapped([line], room):
+                self._errors.print(f"  {sign} {escape(text)}")
+                sign = " "
         if fix:
             self._errors.print(f"    {escape(self._told(fix))}")
 
@@ -192,6 +199,15 @@ def folded(lines: Iterable[str], room: int) -> Iterator[str]:
             else:
                 first += _BETWEEN + fact
         yield first
+
+
+def wrapped(lines: Iterable[str], room: int) -> Iterator[str]:
+    """Yield lines of words, broken between words wherever more than `room` columns are taken."""
+    for line in lines:
+        if len(line) <= room:
+            yield line
+        else:
+            yield from wrap(line, room, break_long_words=False, break_on_hyphens=False)
 
 
 def _plain(value: object) -> str:

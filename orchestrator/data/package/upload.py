@@ -65,7 +65,7 @@ def upload(
     found = _look_up(repo_id, hub, clock)
     missing = _missing(package, found)
     if found is not None and not missing:
-        on_progress("data is on the Hub already", 1.0)
+        on_progress("On the Hub", 1.0)
         return _ref(package, repo_id, found.sha)
     if found is None:
         make = partial(hub.create_repo, repo_id, repo_type="dataset", private=True, exist_ok=True)

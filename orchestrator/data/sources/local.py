@@ -80,13 +80,17 @@ def _in_files(
 
 def _not_there(said: str, path: Path) -> BadData:
     here = path.parent if path.parent.is_dir() else Path()
-    there = sorted(os.listdir(here))
+    there = [name for name in sorted(os.listdir(here)) if _may_be_data(here / name)]
     stems = {PurePath(name).stem: name for name in reversed(there)}
     near = nearest(path.name, there) or stems.get(path.stem)
     return BadData(
         f"no file or folder {said}.",
         fix=f"--data-path {here / near}" if near else "",
     )
+
+
+def _may_be_data(path: Path) -> bool:
+    return path.is_dir() or is_file(path.name) or path.suffix.lower() == ".zip"
 
 
 def _no_data(names: Iterable[str], where: str) -> BadData:

@@ -36,7 +36,7 @@ def _prepare(desk: Desk, task: Task[Any], settings: Settings) -> int:
     rows += [size(done.stored_bytes)] if done.stored_bytes is not None else []
     desk.screen.findings([Finding("ok", "data", " · ".join([*done.notes, *rows]))])
     desk.screen.findings([Finding("ok", "data", _where(done))])
-    desk.screen.say(f"train on it   the same words as `hubtrain {typed(task.name)} --train …`")
+    desk.screen.say(f"To train on it: hubtrain {typed(task.name)} --train, with the same settings")
     desk.screen.document(
         {
             "repo_id": done.ref.repo_id,

@@ -183,6 +183,7 @@ def shortened(asked: LlmParams, params: LlmParams) -> Iterable[Finding]:
 def plan(rows: float, steps: int, params: LlmParams, what: str = "") -> str:
     """What the training comes to, on rows that are called `what`."""
     packed = what or ("packed rows" if params.packing else "rows")
+    packed = packed.removesuffix("s") if round(rows) == 1 else packed
     batch = params.batch_size * params.gradient_accumulation
     epochs = f"{params.epochs:,g} epoch{'s' * (params.epochs != 1)}"
     return (

@@ -11,9 +11,9 @@ from typing import Any
 
 from worker.rendered import Part, Rendered, rendered
 from worker.tasks.llm import trainers
-from worker.tasks.llm.data import Examples, Speech
+from worker.tasks.llm.data import Examples, Speech, text_end
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.tokens import Example, spelled, token_id
+from worker.tasks.llm.tokens import Example, spelled
 
 LOOKED_AT = 1 << 16
 """Characters of the example that are looked at."""
@@ -28,20 +28,26 @@ def example(
     """
     for line, one in zip(found.lines, found.examples, strict=True):
         if one.learned is None or any(start < LOOKED_AT for start, _ in one.learned):
-            where = f"line {line} of {found.layout.source}"
+            where = place(line, found.layout.source)
             head = Example(one.text[:LOOKED_AT], one.learned, one.finished, one.ends)
             if tokenizer is None:
-                return rendered(where, _characters(head, how.eos))
-            parts = list(_parts(head, tokenizer, how.eos))
+                eos = how.eos if trainers.of(params).ends_texts else None
+                return rendered(where, _characters(head, eos))
+            parts = list(_parts(head, tokenizer, text_end(params, how, tokenizer)))
             if len(parts) > row and not trainers.of(params).continues:
                 return rendered(where, islice(parts, row), f"cut at {row:,} tokens")
             return rendered(where, parts)
     return None
 
 
-def _parts(one: Example, tokenizer: Any, eos: str | None) -> Iterator[Part]:
+def place(line: int, source: str) -> str:
+    """Return how people are told of a row."""
+    return f"line {line} of {source}"
+
+
+def _parts(one: Example, tokenizer: Any, eos: int | None) -> Iterator[Part]:
     added = tokenizer.get_added_tokens_decoder()
-    for token, text, learned in spelled(one, tokenizer, token_id(tokenizer, eos)):
+    for token, text, learned in spelled(one, tokenizer, eos):
         special = token in added and (added[token].special or "|>" in added[token].content)
         yield Part(tokenizer.id_to_token(token) if special else text, learned, special)
 

@@ -6,10 +6,11 @@ Reads them as `rows` does, and the label beside them. Light: no torch.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from worker.errors import BadData
+from worker.rendered import Rendered
 from worker.splits import Row
 from worker.task import Finding
 from worker.tasks.llm import cells, rows
@@ -91,6 +92,15 @@ def layout_of(
         raise no_column(label, "--label-column", columns, first, source, taken=found.columns)
     same = {field.name: getattr(found, field.name) for field in fields(found)}
     return VerdictLayout(**same, label=label)
+
+
+def noted(example: Rendered | None, verdicts: Mapping[str, bool]) -> Rendered | None:
+    """Return an example with what becomes of its answer; `verdicts` are by place."""
+    if example is None or example.where not in verdicts:
+        return example
+    good = verdicts[example.where]
+    says = "good answer, made likelier" if good else "bad answer, made unlikelier"
+    return replace(example, note=" · ".join(filter(None, (example.note, says))))
 
 
 def balance(verdicts: Iterable[bool]) -> Iterator[Finding]:

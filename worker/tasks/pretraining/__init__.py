@@ -26,7 +26,7 @@ class PretrainingTask(Task[PretrainingParams]):
     """Training of language models that begin with random weights, or with published ones."""
 
     name = "pretraining"
-    help = "Pretrain a language model, or fine-tune one by the same flags; also: hubtrain train."
+    help = "Pretrain a language model; short: hubtrain train."
     params = PretrainingParams
     also_called: ClassVar[Mapping[str, Mapping[str, Any]]] = {"train": {}}
     command = "train"

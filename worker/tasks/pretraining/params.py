@@ -90,10 +90,15 @@ class PretrainingParams(Program, Data, Training, Watching):
         int, Ge(1), Le(MOST), Flag("--gradient-accumulation-steps", "--accumulate")
     ] = 1
     lr: Annotated[float, Gt(0), Flag("--learning-rate")] = 4e-4
+    """Peak learning rate."""
+
     weight_decay: Annotated[float, Ge(0)] = 0.01
     scheduler: Annotated[Literal["cosine"], Flag("--lr-scheduler")] = "cosine"
+    """Shape of the learning rate: it falls along a cosine (`tmax`)."""
+
     warmup_ratio: Annotated[float, Ge(0), Le(1)] = 0.0
     save_strategy: Literal["epoch", "steps", "no"] = "steps"
+    """When a checkpoint is written."""
 
     @field_validator("shuffle", "test", mode="before")
     @classmethod

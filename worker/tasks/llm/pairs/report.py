@@ -166,9 +166,7 @@ def run_together(train: PairExamples) -> Iterator[Finding]:
     if 2 * len(glued) > len(both):
         prompt, answer = glued[0]
         text = f"prompts and answers run together: «{prompt[-SEAM:]}{answer[:SEAM]}»"
-        fix = (
-            "--chat-template tokenizer (or chatml) makes turns of them; or end prompts with a space"
-        )
+        fix = "--chat-template chatml (or tokenizer), or a space behind the prompts"
         yield Finding("warn", "data", text, fix=fix)
 
 

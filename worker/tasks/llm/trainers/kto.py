@@ -60,7 +60,7 @@ class Kto(Trainer[KtoParams]):
         self, params: LlmParams, splits: Splits, facts: ModelFacts, tokenizer: Any
     ) -> DataReport:
         """Read answers as training will, each in a row of its own, and count their labels."""
-        from worker.tasks.llm import report, verdicts
+        from worker.tasks.llm import report, showing, verdicts
         from worker.tasks.llm.data import training_split, with_fullest
 
         split = replace(splits["train"], rows=tuple(splits["train"].rows))  # which is read twice
@@ -69,11 +69,17 @@ class Kto(Trainer[KtoParams]):
         rows, _ = training_split(splits, params)
         first, numbered = with_fullest(rows)
         layout = self.layout(split.columns, first, params, split.source)
-        balance = verdicts.balance(
-            layout.verdict(row, line) for line, row in numbered if layout.says(row, line)
+        told = {
+            showing.place(line, split.source): layout.verdict(row, line)
+            for line, row in numbered
+            if layout.says(row, line)
+        }
+        return replace(
+            found,
+            findings=(*found.findings, *verdicts.balance(told.values())),
+            units=2 * found.units,  # each prompt is also looked at with another's answer
+            example=verdicts.noted(found.example, told),
         )
-        pairs = 2 * found.units  # each prompt is also looked at with another's answer
-        return replace(found, findings=(*found.findings, *balance), units=pairs)
 
     def footprint(
         self, params: LlmParams, facts: ModelFacts, data: DataReport, memory: float | None = None
