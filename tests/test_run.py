@@ -74,7 +74,8 @@ def test_a_job_file_becomes_a_model(model: Path, data: Path, tmp_path: Path) -> 
     code, events, printed = run(spec(tmp_path, model, data, peft=True, max_steps=3), tmp_path)
     assert code == 0, printed
     phases = [event.name for event in events if isinstance(event, Phase)]
-    assert phases == ["reading data", "loading model", "saving", "saved"]
+    answers = "answering samples"
+    assert phases == ["reading data", "loading model", answers, answers, "saving", "saved"]
     assert any(isinstance(event, Metric) for event in events)
     assert (tmp_path / "output" / "adapter_model.safetensors").exists()
     assert not any(isinstance(event, Failed) for event in events)
