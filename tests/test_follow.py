@@ -27,6 +27,10 @@ SPEC = JobSpec(
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path))
+    run = tmp_path / "runs" / "k4x7qp"
+    run.mkdir(parents=True)
+    for name, text in (("pid", "1"), ("page.key", "its-own-key")):
+        (run / name).write_text(text)
     return tmp_path
 
 
@@ -66,7 +70,7 @@ def test_while_a_job_runs_it_is_left_running(
         == """
   Left running as k4x7qp. Nothing was stopped.
   watch again   hubtrain logs -f k4x7qp        stop it   hubtrain cancel k4x7qp
-  page          http://page
+  page          http://page?key=its-own-key
 """
     )
 

@@ -55,7 +55,7 @@ def looked(tmp_path: Path, template: str, budget: Budget | None = None, **how: A
 )
 def test_whatever_a_template_raises_is_said_in_words(tmp_path: Path, template: str) -> None:
     wrong = only_error(looked(tmp_path, template))
-    assert wrong.text.startswith("The chat template refuses line 1 of chats.jsonl")
+    assert wrong.text.startswith("The chat template refuses chats.jsonl")
     assert len(wrong.text) <= 2000 and "--chat-template chatml" in wrong.fix
 
 

@@ -119,7 +119,7 @@ def test_an_adapter_answers_and_stops(model: Path, tmp_path: Path) -> None:
         "trainer": "sft",
         "peft": True,
         "lora_r": 32,
-        "lr": 3e-2,
+        "lr": 1e-2,
         "max_steps": 60,
     }
     output = trained(model, tmp_path, chat_template="chatml", **settings)

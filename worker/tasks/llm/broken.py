@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 
 from worker.errors import BadData
 from worker.finding import Finding
-from worker.shorten import some
+from worker.shorten import shortened, some
 
 SHOWN_FAULTS = 8
 """Faults that are told one by one."""
+
+LONGEST_FAULT = 1_000
+"""Characters of a fault that are told: some are a stranger's words."""
 
 SHOWN_LINES = 20
 """Numbers of rows that are told before it is said how many more there are."""
@@ -29,7 +32,7 @@ class Broken:
     def add(self, line: int, error: BadData) -> None:
         """Take note of a row that was refused."""
         said = error.message.replace(f"line {line} of ", "")  # the same wherever it is
-        self.faults.setdefault((said, error.fix), []).append(line)
+        self.faults.setdefault((shortened(said, LONGEST_FAULT), error.fix), []).append(line)
 
     def findings(self, source: str) -> Iterator[Finding]:
         """Say what is wrong, and with which rows of `source`."""
