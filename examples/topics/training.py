@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from worker.engine.adapter import adapt
-from worker.engine.arguments import training_arguments
+from worker.engine.arguments import trainer_parts
 from worker.engine.fit import begin, finish, fit
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
@@ -79,19 +79,9 @@ def _trainer(
             for one in some
         ]
 
+    train, valid = rows(examples.train), rows(examples.valid)
     return Trainer(
-        model=loaded.model,
-        args=training_arguments(
-            params,
-            run.work / "checkpoints",
-            steps=params.steps(len(examples.train)),
-            autocast=loaded.precision.autocast,
-            checkpointing=False,
-            validates=bool(examples.valid),
-            label_names=["labels"],
-        ),
-        train_dataset=rows(examples.train),
-        eval_dataset=rows(examples.valid) or None,
+        **trainer_parts(params, run, loaded, train, valid, label_names=["labels"]),
         data_collator=DataCollatorWithPadding(tokenizer),
         compute_metrics=_measured,
     )

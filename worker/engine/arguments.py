@@ -1,9 +1,9 @@
-"""A task's settings as transformers' training arguments."""
+"""A task's settings as transformers' training arguments, and what else a trainer is made of."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,48 @@ from transformers import TrainingArguments
 
 from worker.common import LOW_RANK, EarlyStopping, TransformersSettings
 from worker.engine import devices
+from worker.engine.model import Loaded
 from worker.engine.schedule import scheduler_arguments, warmup_steps
 from worker.errors import BadConfig
+from worker.task import Run
 
 REPORTS = 50
 """Losses reported over a training, about, where nobody says how often."""
 
 EVALUATIONS = 10
 """Evaluations over a training with eval_strategy steps."""
+
+
+def trainer_parts(
+    params: TransformersSettings,
+    run: Run,
+    loaded: Loaded,
+    train: Sized,
+    valid: Sized | None,
+    *,
+    checkpointing: bool = False,
+    **more: Any,
+) -> dict[str, Any]:
+    """Return the model, arguments and rows that a `Trainer` takes, by the names it gives them.
+
+    Without rows in `valid` nothing is validated. `more` is as in `training_arguments`, which raises
+    what this does.
+    """
+    valid = valid or None
+    return {
+        "model": loaded.model,
+        "args": training_arguments(
+            params,
+            run.work / "checkpoints",
+            steps=params.steps(len(train)),
+            autocast=loaded.precision.autocast,
+            checkpointing=checkpointing,
+            validates=valid is not None,
+            **more,
+        ),
+        "train_dataset": train,
+        "eval_dataset": valid,
+    }
 
 
 def training_arguments(

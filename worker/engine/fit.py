@@ -4,8 +4,8 @@ A task that trains with transformers, here one that tells pictures apart, does i
 
     source = Source(run.base, AutoModelForImageClassification, more={"num_labels": 3})
     loaded = load(source, params)                                    # model.py, and adapter.py
-    args = training_arguments(params, run.work / "checkpoints", ...)  # arguments.py
-    if fit(Trainer(model=loaded.model, args=args, ...), params, run, unit="images"):
+    parts = trainer_parts(params, run, loaded, images, held_out)      # arguments.py
+    if fit(Trainer(**parts, data_collator=...), params, run, unit="images"):
         finish(loaded, params, run, source.processor(AutoImageProcessor).save_pretrained)
 
 It does not know what is trained, nor from what rows.

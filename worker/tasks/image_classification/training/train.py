@@ -19,7 +19,7 @@ from transformers import (
 
 from worker.engine import devices
 from worker.engine.adapter import adapt
-from worker.engine.arguments import training_arguments
+from worker.engine.arguments import trainer_parts
 from worker.engine.fit import begin, finish, fit
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
@@ -102,22 +102,10 @@ def _trainer(
 ) -> Trainer:
     seed = params.seed if params.augment else None
     pictures = Pictures(album.store, album.train, album.classes, processor, seed=seed)
+    valid = Pictures(album.store, album.valid, album.classes, processor)
+    more: dict[str, Any] = {"label_names": ["labels"], "dataloader_num_workers": _readers()}
     return Trainer(
-        model=loaded.model,
-        args=training_arguments(
-            params,
-            run.work / "checkpoints",
-            steps=params.steps(len(album.train)),
-            autocast=loaded.precision.autocast,
-            checkpointing=False,
-            validates=bool(album.valid),
-            label_names=["labels"],
-            dataloader_num_workers=_readers(),
-        ),
-        train_dataset=pictures,
-        eval_dataset=Pictures(album.store, album.valid, album.classes, processor)
-        if album.valid
-        else None,
+        **trainer_parts(params, run, loaded, pictures, valid, **more),
         data_collator=collate,
         compute_metrics=_measured,
         callbacks=[Epochs(pictures)],

@@ -13,7 +13,7 @@ import transformers
 from transformers import AutoTokenizer
 
 from worker.engine.adapter import adapt
-from worker.engine.arguments import training_arguments
+from worker.engine.arguments import trainer_parts
 from worker.engine.fit import begin, finish, fit
 from worker.engine.loss import IGNORED, summed
 from worker.engine.model import Loaded, load
@@ -30,7 +30,7 @@ from worker.tasks.llm.training.corpus import Corpus, tokenized
 from worker.tasks.llm.training.masking import Hiding, MaskedRows
 from worker.tasks.llm.training.memory import recomputes_here
 from worker.tasks.llm.training.speaking import save_tokenizer
-from worker.tasks.llm.training.token_trainer import TokenTrainer
+from worker.tasks.llm.training.token_trainer import COUNTED, TokenTrainer
 
 
 def train(params: LlmParams, run: Run) -> None:
@@ -100,19 +100,7 @@ def _trainer(
 ) -> MaskedTrainer:
     rows, valid = (_rows(pieces, params, batches) for pieces in (corpus.train, corpus.valid))
     return MaskedTrainer(
-        model=loaded.model,
-        args=training_arguments(
-            params,
-            run.work / "checkpoints",
-            steps=params.steps(len(rows)),
-            autocast=loaded.precision.autocast,
-            checkpointing=checkpointing,
-            validates=bool(corpus.valid),
-            include_num_input_tokens_seen="all",
-            prediction_loss_only=True,
-        ),
-        train_dataset=rows,
-        eval_dataset=valid if corpus.valid else None,
+        **trainer_parts(params, run, loaded, rows, valid, checkpointing=checkpointing, **COUNTED),
         data_collator=batches,
         sparse=sparse,
     )

@@ -10,6 +10,9 @@ import torch
 from worker.engine.loss import IGNORED
 from worker.engine.trainer import LeanTrainer
 
+COUNTED: dict[str, Any] = {"include_num_input_tokens_seen": "all", "prediction_loss_only": True}
+"""Training arguments with which progress counts tokens, and validation keeps no predictions."""
+
 
 class TokenTrainer(LeanTrainer):
     """Trains on batches of token rows; the stock class averages validation over batches."""

@@ -14,7 +14,7 @@ from transformers import AutoTokenizer
 
 from worker.engine import attention, devices
 from worker.engine.adapter import adapt
-from worker.engine.arguments import training_arguments
+from worker.engine.arguments import trainer_parts
 from worker.engine.fit import begin, finish, fit
 from worker.engine.loss import causal_loss, save_memory
 from worker.engine.model import Loaded, load
@@ -35,7 +35,7 @@ from worker.tasks.llm.training.corpus import Corpus, tokenized
 from worker.tasks.llm.training.memory import in_larger_passes, recomputes_here
 from worker.tasks.llm.training.samples import Samples, prompts_of
 from worker.tasks.llm.training.speaking import ends_turns, save_tokenizer
-from worker.tasks.llm.training.token_trainer import TokenTrainer
+from worker.tasks.llm.training.token_trainer import COUNTED, TokenTrainer
 
 
 def train(params: LlmParams, run: Run) -> None:
@@ -98,21 +98,10 @@ def _trainer(
     checkpointing: bool,
 ) -> TokenTrainer:
     rows, valid = (_rows(examples, params) for examples in (corpus.train, corpus.valid))
+    begins = {"eval_on_start": _begins_with_validation(params, run, corpus)}
+    more = {"checkpointing": checkpointing, **COUNTED, **begins}
     return TokenTrainer(
-        model=loaded.model,
-        args=training_arguments(
-            params,
-            run.work / "checkpoints",
-            steps=params.steps(len(rows)),
-            autocast=loaded.precision.autocast,
-            checkpointing=checkpointing,
-            validates=bool(corpus.valid),
-            eval_on_start=_begins_with_validation(params, run, corpus),
-            include_num_input_tokens_seen="all",
-            prediction_loss_only=True,
-        ),
-        train_dataset=rows,
-        eval_dataset=valid if corpus.valid else None,
+        **trainer_parts(params, run, loaded, rows, valid, **more),
         data_collator=_collate(params, loaded.model, tokenizer),
     )
 

@@ -30,7 +30,7 @@ from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.training.batches import Collate, TrainingRows
 from worker.tasks.llm.training.memory import recomputes_here
 from worker.tasks.llm.training.speaking import save_tokenizer
-from worker.tasks.llm.training.token_trainer import TokenTrainer
+from worker.tasks.llm.training.token_trainer import COUNTED, TokenTrainer
 from worker.tasks.pretraining.params import TEST_TOKENS, PretrainingParams
 from worker.tasks.pretraining.report import steps_of
 from worker.tasks.pretraining.texts import held_out, texts_in
@@ -218,6 +218,5 @@ def _arguments(
         eval_steps=max(1, steps // EVALUATIONS),
         save_strategy="steps" if llm.save_strategy == "epoch" else llm.save_strategy,
         accelerator_config={"dispatch_batches": False},
-        include_num_input_tokens_seen="all",
-        prediction_loss_only=True,
+        **COUNTED,
     )

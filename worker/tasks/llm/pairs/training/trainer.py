@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from worker.engine.arguments import training_arguments
+from worker.engine.arguments import trainer_parts
 from worker.engine.model import Loaded
 from worker.engine.trainer import LeanTrainer
 from worker.task import Run
@@ -16,6 +16,7 @@ from worker.tasks.llm.pairs.training.corpus import PairCorpus
 from worker.tasks.llm.pairs.training.objectives import Outcome
 from worker.tasks.llm.pairs.training.scores import score
 from worker.tasks.llm.params import LlmParams
+from worker.tasks.llm.training.token_trainer import COUNTED
 
 Measured = defaultdict[str, list[torch.Tensor]]
 
@@ -89,21 +90,9 @@ def trainer_of(
     **arguments: Any,
 ) -> T:
     """Return a trainer of this kind; `arguments` are training arguments beside the usual ones."""
+    more = {"checkpointing": checkpointing, **COUNTED, **arguments}
     return kind(
-        model=loaded.model,
-        args=training_arguments(
-            params,
-            run.work / "checkpoints",
-            steps=params.steps(len(corpus.train)),
-            autocast=loaded.precision.autocast,
-            checkpointing=checkpointing,
-            validates=len(corpus.valid) > 0,
-            include_num_input_tokens_seen="all",
-            prediction_loss_only=True,
-            **arguments,
-        ),
-        train_dataset=corpus.train,
-        eval_dataset=corpus.valid if len(corpus.valid) else None,
+        **trainer_parts(params, run, loaded, corpus.train, corpus.valid, **more),
         data_collator=collate,
         objective=objective,
     )
