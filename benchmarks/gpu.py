@@ -22,8 +22,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks._job import run_on
 from benchmarks._model import write, write_data
-from worker.contract import DataRef, Event, ModelRef, Progress
+from worker.contract import Event, Progress
 from worker.task import ModelFacts, Run
 from worker.tasks.llm import cost
 from worker.tasks.llm.params import LlmParams
@@ -264,15 +265,8 @@ CONTESTANTS: dict[str, tuple[str, Callable[..., dict[str, float]], dict[str, Any
 def _job(
     model: Path, data: Path, emit: Callable[[Event], None], **settings: Any
 ) -> tuple[LlmParams, Run]:
-    folder = Path(tempfile.mkdtemp())
-    run = Run(
-        model=ModelRef(name=str(model)),
-        data=DataRef(folder=str(data.parent), train=(data.name,)),
-        output=folder / "output",
-        work=folder / "work",
-        emit=emit,
-    )
-    return LlmParams(model=str(model), data_path=str(data), **(SETTINGS | settings)), run
+    params = LlmParams(model=str(model), data_path=str(data), **(SETTINGS | settings))
+    return params, run_on(model, data, emit)
 
 
 def your_turn() -> None:

@@ -17,10 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks._job import run_on
 from benchmarks._model import write_model, write_pairs
 from benchmarks.sft_speed import measure
-from worker.contract import DataRef, Event, ModelRef, Phase, Progress
-from worker.task import Run
+from worker.contract import Event, Phase, Progress
 from worker.tasks.llm import TASK
 
 ROW_TOKENS = 512
@@ -42,14 +42,7 @@ def ours(trainer: str, epochs: int, model: Path, data: Path) -> float:
         if asks or isinstance(event, Progress):
             told.append(time.process_time())
 
-    folder = Path(tempfile.mkdtemp())
-    run = Run(
-        model=ModelRef(name=str(model)),
-        data=DataRef(folder=str(data.parent), train=(data.name,)),
-        output=folder / "output",
-        work=folder / "work",
-        emit=tell,
-    )
+    run = run_on(model, data, tell)
     params = TASK.params(
         model=str(model),
         data_path=str(data),

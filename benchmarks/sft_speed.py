@@ -19,8 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks._job import run_on
 from benchmarks._model import write_data, write_model
-from worker.contract import DataRef, Event, ModelRef, Progress
+from worker.contract import Event, Progress
 from worker.task import Run
 from worker.tasks.llm.params import LlmParams
 
@@ -153,15 +154,7 @@ CONTESTANTS: dict[str, Callable[[Path, Path], float]] = {
 
 
 def _job(model: Path, data: Path, emit: Callable[[Event], None]) -> tuple[LlmParams, Run]:
-    folder = Path(tempfile.mkdtemp())
-    run = Run(
-        model=ModelRef(name=str(model)),
-        data=DataRef(folder=str(data.parent), train=(data.name,)),
-        output=folder / "output",
-        work=folder / "work",
-        emit=emit,
-    )
-    return LlmParams(model=str(model), data_path=str(data), **SETTINGS), run
+    return LlmParams(model=str(model), data_path=str(data), **SETTINGS), run_on(model, data, emit)
 
 
 def measure(

@@ -20,6 +20,7 @@ import pytest
 import seeds
 import yaml
 from click.testing import CliRunner
+from standins import typed
 from tiny_llm import EOS, IM_END, chats, job, tokenizer, write_model, write_rows
 
 import backends
@@ -27,7 +28,7 @@ from orchestrator.settings.gather import classes_of, gather
 from orchestrator.settings.job import JobSettings
 from orchestrator.settings.layers import Settings
 from orchestrator.terminal.command import task_command
-from orchestrator.terminal.flags import SettingsCommand, given, normalized, options_of
+from orchestrator.terminal.flags import options_of
 from worker.contract import Checkpoint, Event, Metric, Progress
 from worker.errors import BadConfig
 from worker.params import Setting, settings_of
@@ -117,17 +118,7 @@ COMMAND = task_command(TASK)
 
 def parsed(*words: str) -> dict[str, Any]:
     """Return what the command of the task makes of words, under the names of settings."""
-    caught: dict[str, Any] = {}
-    command = SettingsCommand(
-        "llm",
-        params=[*options_of(classes_of(TASK)), *options_of((TASK.ignored,))],
-        callback=lambda **values: caught.update(given(values)),
-        context_settings={"token_normalize_func": normalized},
-    )
-    result = CliRunner().invoke(command, words, standalone_mode=False)
-    if result.exception:
-        raise result.exception
-    return caught
+    return typed.parsed([*options_of(classes_of(TASK)), *options_of((TASK.ignored,))], words)
 
 
 def settings(*words: str) -> Settings:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tiny_llm import write_model
 
+from benchmarks.gpu import SHAPES
 from worker.task import ModelFacts
 from worker.tasks.llm import cost
 from worker.tasks.llm.params import LlmParams
@@ -17,16 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 WORDS = 304
 LENGTHS = [7, 1, 20, 13]
-LLAMA_1B = {
-    "hidden_size": 2048,
-    "intermediate_size": 8192,
-    "num_hidden_layers": 16,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "head_dim": 64,
-    "vocab_size": 128256,
-    "max_position_embeddings": 131072,
-}
+LLAMA_1B = SHAPES["1b"] | {"max_position_embeddings": 131072}
 
 
 def built(kind: str = "llama", **more: Any) -> Any:

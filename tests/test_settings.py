@@ -5,16 +5,13 @@ from typing import Any
 
 import click
 import pytest
-from click.testing import CliRunner
+from standins import typed
 
 from orchestrator.settings.files import read
 from orchestrator.settings.job import JobSettings, seconds
 from orchestrator.settings.layers import FLAGS, Catalog, Layer, Settings, from_environment, merge
 from orchestrator.terminal.flags import (
-    SettingsCommand,
-    given,
     nearest_option,
-    normalized,
     options_of,
 )
 from worker import tasks
@@ -166,17 +163,7 @@ def test_files_that_are_not_settings_are_refused(tmp_path: Path, text: str) -> N
 
 
 def parsed(*words: str) -> dict[str, Any]:
-    caught: dict[str, Any] = {}
-    command = SettingsCommand(
-        "llm",
-        params=list(options_of((JobSettings, TASK.params))),
-        callback=lambda **values: caught.update(given(values)),
-        context_settings={"token_normalize_func": normalized},
-    )
-    result = CliRunner().invoke(command, words, standalone_mode=False)
-    if result.exception:
-        raise result.exception
-    return caught
+    return typed.parsed(options_of((JobSettings, TASK.params)), words)
 
 
 def test_absent_flags_leave_no_trace() -> None:

@@ -30,7 +30,9 @@ class Broken:
         return bool(self.faults)
 
     def add(self, line: int, error: BadData) -> None:
-        """Take note of a row that was refused."""
+        """Take note of a row that was refused; what takes too much memory is raised again."""
+        if isinstance(error.__cause__, MemoryError):
+            raise error
         said = error.message.replace(f"line {line} of ", "")  # the same wherever it is
         self.faults.setdefault((shortened(said, LONGEST_FAULT), error.fix), []).append(line)
 

@@ -132,8 +132,6 @@ def read(
             said = layout.read(row, line)
             example = example_of(said, line, found, params, speech) if said else None
         except BadData as error:
-            if isinstance(error.__cause__, MemoryError):
-                raise
             found.broken.add(line, error)
             continue
         if example is None:

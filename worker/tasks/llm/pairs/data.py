@@ -102,8 +102,6 @@ def read(
             found.left_out[str(error)].append(line)
             found.chosen.read -= 1  # it is no pair
         except BadData as error:
-            if isinstance(error.__cause__, MemoryError):
-                raise
             found.chosen.broken.add(line, error)
         else:
             key = hash((chosen.text, rejected.text))

@@ -9,8 +9,6 @@ from functools import partial
 from typing import Any
 
 import torch
-import transformers
-from transformers import AutoTokenizer
 
 from worker.engine.adapter import adapt
 from worker.engine.arguments import trainer_parts
@@ -18,7 +16,6 @@ from worker.engine.fit import begin, finish, fit
 from worker.engine.loss import IGNORED, summed
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
-from worker.engine.source import Source
 from worker.errors import BadConfig
 from worker.task import Run
 from worker.tasks.llm import packing, trainers
@@ -29,6 +26,7 @@ from worker.tasks.llm.training.batches import TrainingRows
 from worker.tasks.llm.training.corpus import Corpus, tokenized
 from worker.tasks.llm.training.masking import Hiding, MaskedRows
 from worker.tasks.llm.training.memory import recomputes_here
+from worker.tasks.llm.training.opening import opened, source_of
 from worker.tasks.llm.training.speaking import save_tokenizer
 from worker.tasks.llm.training.token_trainer import COUNTED, TokenTrainer
 
@@ -41,11 +39,9 @@ def train(params: LlmParams, run: Run) -> None:
     """
     begin(params)
     trainer = trainers.of(params)
-    auto_class = getattr(transformers, trainer.head.auto_class)
-    source = Source(run.base, auto_class, params.trust_remote_code)
+    source = source_of(params, run.base)
     with phase(run.emit, "reading data"):
-        params = params.within(source.config().to_dict())
-        tokenizer = source.processor(AutoTokenizer)
+        params, tokenizer = opened(params, source)
         hide = hiding(params, tokenizer)
         corpus = tokenized(params, run, tokenizer)
     with phase(run.emit, "loading model"):

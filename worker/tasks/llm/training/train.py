@@ -9,9 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import transformers
-from transformers import AutoTokenizer
-
 from worker.engine import attention, devices
 from worker.engine.adapter import adapt
 from worker.engine.arguments import trainer_parts
@@ -19,7 +16,6 @@ from worker.engine.fit import begin, finish, fit
 from worker.engine.loss import causal_loss, save_memory
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
-from worker.engine.source import Source
 from worker.task import Run
 from worker.tasks.llm import packing, trainers
 from worker.tasks.llm.params import LlmParams
@@ -33,6 +29,7 @@ from worker.tasks.llm.training.batches import (
 )
 from worker.tasks.llm.training.corpus import Corpus, tokenized
 from worker.tasks.llm.training.memory import in_larger_passes, recomputes_here
+from worker.tasks.llm.training.opening import opened, source_of
 from worker.tasks.llm.training.samples import Samples, prompts_of
 from worker.tasks.llm.training.speaking import ends_turns, save_tokenizer
 from worker.tasks.llm.training.token_trainer import COUNTED, TokenTrainer
@@ -46,11 +43,9 @@ def train(params: LlmParams, run: Run) -> None:
     """
     begin(params)
     head = trainers.of(params).head
-    auto_class = getattr(transformers, head.auto_class)
-    source = Source(run.base, auto_class, params.trust_remote_code)
+    source = source_of(params, run.base)
     with phase(run.emit, "reading data"):
-        params = params.within(source.config().to_dict())
-        tokenizer = source.processor(AutoTokenizer)
+        params, tokenizer = opened(params, source)
         corpus = tokenized(params, run, tokenizer)
     with phase(run.emit, "loading model"):
         loaded = load(source, params, flash_attention=params.use_flash_attention_2)

@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from torch.nn.functional import logsigmoid
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoTokenizer
 
 from worker.engine.adapter import adapt
 from worker.engine.fit import begin, finish, fit
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
-from worker.engine.source import Source
 from worker.errors import BadConfig
 from worker.task import Run
 from worker.tasks.llm import trainers
@@ -32,6 +29,7 @@ from worker.tasks.llm.pairs.training.trainer import PairsTrainer, trainer_of
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.trainers.reward import RewardParams
 from worker.tasks.llm.training.memory import recomputes_here
+from worker.tasks.llm.training.opening import opened, source_of
 from worker.tasks.llm.training.speaking import save_tokenizer
 
 LABEL = "reward"
@@ -47,11 +45,9 @@ def train(params: LlmParams, own: RewardParams, run: Run) -> None:
     begin(params)
     head = trainers.of(params).head
     more = {"id2label": {0: LABEL}, "label2id": {LABEL: 0}, "problem_type": "regression"}
-    auto_class = getattr(transformers, head.auto_class)
-    source = Source(run.base, auto_class, params.trust_remote_code, more)
+    source = source_of(params, run.base, more)
     with phase(run.emit, "reading data"):
-        params = params.within(source.config().to_dict())
-        tokenizer = source.processor(AutoTokenizer)
+        params, tokenizer = opened(params, source)
         corpus = tokenized(params, own, run, tokenizer)
         _set_padding(tokenizer, params)
     with phase(run.emit, "loading model"):

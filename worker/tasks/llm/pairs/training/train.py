@@ -9,8 +9,6 @@ from functools import partial
 from typing import Any
 
 import torch
-import transformers
-from transformers import AutoTokenizer
 
 from worker.contract import ModelRef
 from worker.engine.adapter import adapt
@@ -30,6 +28,7 @@ from worker.tasks.llm.pairs.training.objectives import Objective
 from worker.tasks.llm.pairs.training.trainer import PairsTrainer, trainer_of
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.training.memory import recomputes_here
+from worker.tasks.llm.training.opening import opened, source_of
 from worker.tasks.llm.training.speaking import ends_turns, save_tokenizer
 from worker.tasks.llm.training.train import padding_id, possible
 
@@ -65,15 +64,13 @@ def train(
     """
     begin(params)
     head = trainers.of(params).head
-    auto_class = getattr(transformers, head.auto_class)
-    source = Source(run.base, auto_class, params.trust_remote_code)
+    source = source_of(params, run.base)
     with phase(run.emit, "reading data"):
-        params = params.within(source.config().to_dict())
-        tokenizer = source.processor(AutoTokenizer)
+        params, tokenizer = opened(params, source)
         corpus = ways.read(params, own, run, tokenizer)
     collate = ways.collate(padding_id(tokenizer), prompts=objective.prompts)
     if objective.references and model_ref:
-        other = Source(ModelRef(name=model_ref), auto_class, params.trust_remote_code)
+        other = source_of(params, ModelRef(name=model_ref))
         if not _ask_other(other, params, run, corpus, collate):
             return
     with phase(run.emit, "loading model"):
