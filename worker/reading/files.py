@@ -49,6 +49,11 @@ SPLIT_WORDS = {
 V = TypeVar("V")
 
 
+def format_of(name: str) -> str | None:
+    """Return `csv`, `jsonl`, `json`, `parquet` or `xlsx`, by the end of a name; none for others."""
+    return SUFFIXES.get(PurePosixPath(name.lower().removesuffix(".gz")).suffix)
+
+
 @dataclass(frozen=True, slots=True)
 class DataFile:
     """A file of rows."""
@@ -65,7 +70,7 @@ class DataFile:
     @property
     def format(self) -> str | None:
         """`csv`, `jsonl`, `json`, `parquet` or `xlsx`; none for anything else."""
-        return SUFFIXES.get(PurePosixPath(self.name.lower().removesuffix(".gz")).suffix)
+        return format_of(self.name)
 
     def open(self) -> pa.NativeFile:
         """Return its bytes from the start: decompressed, and text that says it is UTF-16 as UTF-8.

@@ -17,7 +17,7 @@ from worker.common import Data
 from worker.errors import BadConfig, BadData
 from worker.nearest import nearest
 from worker.reading import excel
-from worker.reading.files import DataFile, by_split, on_disk
+from worker.reading.files import DataFile, by_split, format_of, on_disk
 from worker.reading.folders import Files, in_folder, in_zip
 from worker.shorten import shortened, some
 
@@ -35,7 +35,7 @@ def looks_like_repo(text: str) -> bool:
 
 def is_file(text: str) -> bool:
     """Whether `text` is called as a file of rows is."""
-    return bool(re.search(r"\.(csv|tsv|jsonl|ndjson|json|parquet|xlsx|gz)$", text.lower()))
+    return format_of(text) is not None or text.lower().endswith(".gz")
 
 
 def find_local(params: Data, media: tuple[str, ...] = ()) -> DataSource:

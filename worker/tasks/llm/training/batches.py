@@ -20,15 +20,21 @@ from torch.utils.data import Dataset
 
 from worker.engine import attention
 from worker.engine.loss import IGNORED
+from worker.tasks.llm.packing import training_rows
 from worker.tasks.llm.tokens import Tokens
 
 
 class TrainingRows(Dataset[list[Tokens]]):
-    """Rows of examples: which examples share a row is decided elsewhere."""
+    """Rows of examples, by their places."""
 
     def __init__(self, examples: Sequence[Tokens], rows: Sequence[Sequence[int]]) -> None:
         self.examples = examples
         self.rows = rows
+
+    @classmethod
+    def laid_out(cls, examples: Sequence[Tokens], width: int, *, packing: bool) -> TrainingRows:
+        """Return rows of at most `width` tokens; without `packing` one for each example."""
+        return cls(examples, training_rows([*map(len, examples)], width, packing))
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,9 +17,8 @@ from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
 from worker.errors import BadConfig
 from worker.task import Run
-from worker.tasks.llm import packing, trainers
+from worker.tasks.llm import trainers
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.tokens import Tokens
 from worker.tasks.llm.training import masking
 from worker.tasks.llm.training.batches import TrainingRows
 from worker.tasks.llm.training.corpus import Corpus, tokenized
@@ -94,18 +92,14 @@ def _trainer(
     sparse: bool,
     checkpointing: bool,
 ) -> MaskedTrainer:
-    rows, valid = (_rows(pieces, params, batches) for pieces in (corpus.train, corpus.valid))
+    rows, valid = (
+        TrainingRows.laid_out(pieces, params.row_tokens, packing=batches.first is not None)
+        for pieces in (corpus.train, corpus.valid)
+    )
     return MaskedTrainer(
         **trainer_parts(params, run, loaded, rows, valid, checkpointing=checkpointing, **COUNTED),
         data_collator=batches,
         sparse=sparse,
-    )
-
-
-def _rows(pieces: Sequence[Tokens], params: LlmParams, batches: MaskedRows) -> TrainingRows:
-    packed = batches.first is not None
-    return TrainingRows(
-        pieces, packing.training_rows([*map(len, pieces)], params.row_tokens, packed)
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,8 @@ from worker.engine.loss import causal_loss, save_memory
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
 from worker.task import Run
-from worker.tasks.llm import packing, trainers
+from worker.tasks.llm import trainers
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.tokens import Tokens
 from worker.tasks.llm.trainers._sampling import Sampling
 from worker.tasks.llm.training.batches import (
     Collate,
@@ -92,7 +90,10 @@ def _trainer(
     *,
     checkpointing: bool,
 ) -> TokenTrainer:
-    rows, valid = (_rows(examples, params) for examples in (corpus.train, corpus.valid))
+    rows, valid = (
+        TrainingRows.laid_out(examples, params.row_tokens, packing=params.packing)
+        for examples in (corpus.train, corpus.valid)
+    )
     begins = {"eval_on_start": _begins_with_validation(params, run, corpus)}
     more = {"checkpointing": checkpointing, **COUNTED, **begins}
     return TokenTrainer(
@@ -105,11 +106,6 @@ def _begins_with_validation(params: LlmParams, run: Run, corpus: Corpus) -> bool
     """Whether the model is judged before it is trained, so that the card can tell both."""
     goes_on = run.last_checkpoint is not None or run.stop.is_set()
     return bool(corpus.valid) and params.eval_strategy != "no" and not goes_on
-
-
-def _rows(examples: Sequence[Tokens], params: LlmParams) -> TrainingRows:
-    lengths = [len(tokens) for tokens in examples]
-    return TrainingRows(examples, packing.training_rows(lengths, params.row_tokens, params.packing))
 
 
 def possible(params: LlmParams, loaded: Loaded) -> LlmParams:
