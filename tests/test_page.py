@@ -160,12 +160,7 @@ def visitor(url: str, **how: Any) -> httpx2.Client:
     """Return a client of the page that finds its host name as browsers do: on this machine."""
     own = httpx2.URL(url)
     headers = {"Host": own.netloc.decode(), **how.pop("headers", {})}
-    return client(base_url=own.copy_with(host="127.0.0.1"), headers=headers, **how)
-
-
-def client(**how: Any) -> httpx2.Client:
-    """Return a client that keeps no connection: a busy page may close one as it is used again."""
-    return httpx2.Client(limits=httpx2.Limits(max_keepalive_connections=0), **how)
+    return httpx2.Client(base_url=own.copy_with(host="127.0.0.1"), headers=headers, **how)
 
 
 STRANGE = [
@@ -242,7 +237,7 @@ def test_the_cookie_of_a_page_serves_no_other_address(start: Any) -> None:
     url = httpx2.URL(address(worker))
     assert url.host.startswith("k4x-") and url.host.endswith(".localhost")
     elsewhere = str(url.copy_with(host="127.0.0.1"))
-    with client(base_url=elsewhere, timeout=30) as http:
+    with httpx2.Client(base_url=elsewhere, timeout=30) as http:
         there = http.get("/log", params={"key": KEY})
         assert there.status_code == 303
         assert there.headers["location"] == f"{url}?key={KEY}"
@@ -326,7 +321,7 @@ def on_space(start: Any, hub_server: Any) -> Any:
 
 def stop(url: str, cookies: dict[str, str]) -> None:
     """Press the button behind the button, without a browser."""
-    with client(base_url=url, cookies=cookies, timeout=30) as http:
+    with httpx2.Client(base_url=url, cookies=cookies, timeout=30) as http:
         config = http.get("/config").json()
         for dependency in config["dependencies"]:
             body = {"fn_index": dependency["id"], "data": [""], "session_hash": "direct"}
@@ -337,7 +332,7 @@ def stop(url: str, cookies: dict[str, str]) -> None:
 @pytest.mark.slow
 def test_on_a_private_space_all_may_look_and_only_the_owner_stops(on_space: Any) -> None:
     worker, url, _ = on_space(private=True)
-    with client(base_url=url, timeout=60) as http:
+    with httpx2.Client(base_url=url, timeout=60) as http:
         assert "private matters" in http.get("/log").text
         assert http.get("/config").status_code == 200
     for nobody in ({}, signed_in("bob"), signed_in("ann", seconds=-5), {"session": "forged"}):
@@ -352,11 +347,11 @@ def test_on_a_private_space_all_may_look_and_only_the_owner_stops(on_space: Any)
 def test_a_public_space_shows_a_stranger_a_way_to_sign_in(on_space: Any) -> None:
     worker, url, _ = on_space(private=False)
     assert "Sign in with Hugging Face" in httpx2.get(url, timeout=60).text
-    with client(base_url=url, timeout=60, cookies=signed_in("bob")) as http:
+    with httpx2.Client(base_url=url, timeout=60, cookies=signed_in("bob")) as http:
         assert "not bob's" in http.get("/").text
         assert http.get("/log").status_code == 401
         assert http.post("/gradio_api/run/predict", json={"fn_index": 0}).status_code == 401
-    with client(base_url=url, timeout=60, cookies=signed_in("ann")) as http:
+    with httpx2.Client(base_url=url, timeout=60, cookies=signed_in("ann")) as http:
         assert "private matters" in http.get("/log").text
     assert worker.process.poll() is None
 
@@ -366,14 +361,14 @@ def test_a_private_space_shows_nothing_past_the_hub(on_space: Any) -> None:
     """Its port is open to the whole machine where a Space is a process: the Hub lets people in."""
     worker, url, _ = on_space(private=True, SPACE_PASS_KEY="what-the-hub-shows")
     passed = {"X-Space-Pass-Key": "what-the-hub-shows"}
-    with client(base_url=url, timeout=60) as http:
+    with httpx2.Client(base_url=url, timeout=60) as http:
         assert "private matters" in http.get("/log", headers=passed).text
         for headers in ({}, {"X-Space-Pass-Key": "guessed"}):
             front = http.get("/", headers=headers)
             assert front.status_code == 200 and "support-bot" not in front.text
             assert http.get("/log", headers=headers).status_code == 401
             assert http.get("/config", headers=headers).status_code == 401
-    with client(base_url=url, timeout=60, cookies=signed_in("ann")) as http:
+    with httpx2.Client(base_url=url, timeout=60, cookies=signed_in("ann")) as http:
         pressed = http.post("/gradio_api/run/predict", json={"fn_index": 2, "data": [""]})
         assert pressed.status_code == 401, "not even its owner's session opens it there"
     assert worker.process.poll() is None
