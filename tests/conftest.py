@@ -60,6 +60,9 @@ def shared_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
 
 
 LACKING = "is not on this machine"
+GPU = "a GPU that CUDA knows"
+UNINSTALLABLE = (SEEDS, f"{GPU} {LACKING}")
+"""Reasons that hold in CI too: no package brings what is missing."""
 
 _skipped: list[str] = []
 _lacking: dict[str, list[str]] = {}
@@ -67,14 +70,23 @@ _lacking: dict[str, list[str]] = {}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out the tests that need a browser or a program where there is none."""
+    """Leave out the tests that need a browser, a GPU or a program where there is none."""
     for item in items:
         needs = [str(mark.args[0]) for mark in item.iter_markers("program")]
         missing = [name for name in needs if shutil.which(name) is None]
         if item.get_closest_marker("browser") and browser_found() is None:
             missing.append("a browser")
+        if item.get_closest_marker("gpu") and not _cuda():
+            missing.append(GPU)
         if missing:
             item.add_marker(pytest.mark.skip(reason=f"{missing[0]} {LACKING}"))
+
+
+def _cuda() -> bool:
+    """Return whether torch finds a GPU: loaded only where there is a test that asks."""
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -82,7 +94,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if not report.skipped:
         return
     why = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
-    if os.environ.get(NO_SKIPS) and not why.endswith(SEEDS):
+    if os.environ.get(NO_SKIPS) and not why.endswith(UNINSTALLABLE):
         _skipped.append(report.nodeid)
     if why.endswith(LACKING):
         _lacking.setdefault(why.removeprefix("Skipped: "), []).append(report.nodeid)

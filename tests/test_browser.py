@@ -41,6 +41,13 @@ def test_ci_refuses_to_leave_it_out(bare: dict[str, str]) -> None:
     assert "HAD TO RUN AND DID NOT" in done.stdout
 
 
+def test_ci_leaves_out_what_no_package_brings(bare: dict[str, str]) -> None:
+    bare |= {"HUBTRAIN_NO_SKIPS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = pytest_in(bare, "tests/test_gpu.py", "-k", "the_gpu_is_seen")
+    assert done.returncode == 0, done.stdout
+    assert "Not run, because a GPU that CUDA knows is not on this machine" in done.stdout
+
+
 def test_a_named_browser_that_is_none_is_refused(bare: dict[str, str]) -> None:
     script = [sys.executable, "tests/services/browser.py"]
     done = subprocess.run(script, env=bare, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -17,7 +17,7 @@ from worker.contract import EndReason, Event, Metric
 torch = pytest.importorskip("torch")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that CUDA knows"),
+    pytest.mark.gpu,
     pytest.mark.filterwarnings("ignore"),
 ]
 

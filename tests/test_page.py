@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -18,6 +19,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 from services.browser import found as browser_found
 from standins.localhub import HubServer
+from starlette.types import Message
 from test_supervise import Worker, spec
 
 from worker.contract import (
@@ -40,6 +42,7 @@ from worker.host.hubdoor import HubDoor
 from worker.host.membership import Membership, Remembered
 from worker.page.chart import Line, chart, thinned
 from worker.page.digest import Digest
+from worker.page.gate import Gate
 from worker.page.view import View, answer, curves, more_curves, what_stopping_keeps
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
@@ -230,6 +233,38 @@ def test_another_page_of_this_machine_can_neither_read_nor_press(start: Any) -> 
                 assert answer.status_code == 200
                 assert not [name for name in answer.headers if name.startswith("access-control")]
     assert worker.process.poll() is None
+
+
+def test_a_log_that_grows_while_it_is_sent_is_sent_as_long_as_it_was(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    log.write_text("as long as this")
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        with log.open("a") as file:
+            file.write(" and longer")
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody hangs up")
+
+    async def nothing(*_: Any) -> None:
+        raise AssertionError("the log is not gradio's")
+
+    door = KeyDoor(KEY, "k4x7qp")
+    gate = Gate(nothing, door=door, log=log, end=lambda _: None)
+    shown = {"host": door.host, "cookie": f"{door.cookie}={door.proof}"}
+    asked = {
+        **{"type": "http", "method": "GET", "path": "/log", "query_string": b""},
+        "headers": [(name.encode(), value.encode()) for name, value in shown.items()],
+    }
+    asyncio.run(gate(asked, receive, send))
+    told = dict(sent[0]["headers"])[b"content-length"]
+    assert (b"".join(part.get("body", b"") for part in sent[1:]), told) == (
+        b"as long as this",
+        b"15",
+    )
 
 
 def test_the_cookie_of_a_page_serves_no_other_address(start: Any) -> None:

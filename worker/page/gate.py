@@ -7,7 +7,7 @@ own. The last page, which works without a server, and the whole log are served f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,16 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.host.door import STRANGER, Door, Viewer
 
 VIEWER = "hubtrain.viewer"
 """Key of the `Viewer` in a request's scope."""
+
+BLOCK = 1 << 16
+"""Bytes of the log that are sent at a time."""
 
 SAFE = ("GET", "HEAD")
 NAVIGATION = ("document", "iframe")
@@ -96,7 +99,7 @@ class Gate:
         if any(part in path for part in CLOSED):
             return Response(status_code=HTTPStatus.NOT_FOUND)
         if path == "/log":
-            return FileResponse(self.log, media_type="text/plain; charset=utf-8")
+            return _as_it_is(self.log)
         if path in {"/", "/end"} and (end := self.end(request.query_params.get("of"))):
             return HTMLResponse(end)
         return RedirectResponse("./") if path == "/end" else None
@@ -110,6 +113,24 @@ class Gate:
         status = HTTPStatus.OK if path == "/" else HTTPStatus.UNAUTHORIZED
         words = template("door.html.jinja", sign_in=self.door.sign_in, viewer=viewer.name)
         return HTMLResponse(words, status)
+
+
+def _as_it_is(log: Path) -> Response:
+    """Return the log as long as it is now: more than its length was told to be breaks an answer."""
+    size = log.stat().st_size
+    return StreamingResponse(
+        _first(log, size),
+        headers={"content-length": str(size)},
+        media_type="text/plain; charset=utf-8",
+    )
+
+
+def _first(file: Path, left: int) -> Iterator[bytes]:
+    """Yield the first bytes of a file, however long it grows meanwhile."""
+    with file.open("rb") as stream:
+        while left and (block := stream.read(min(left, BLOCK))):
+            left -= len(block)
+            yield block
 
 
 def viewer_of(request: Any) -> Viewer:
