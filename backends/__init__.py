@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from backends.errors import UnknownBackend, listed
 from worker.errors import HubtrainError
 from worker.nearest import nearest
-from worker.params import idle
+from worker.params import unused
 
 if TYPE_CHECKING:
     from backends.base import Backend
@@ -48,10 +48,10 @@ def load(name: str) -> type[Backend[Any]]:
     return backend
 
 
-def idle_beside(backend: type[Backend[Any]]) -> dict[str, str]:
+def unused_beside(backend: type[Backend[Any]]) -> dict[str, str]:
     """Return the options that other backends have and this one has not, each with whose it is."""
     groups = {name: load(name).options for name in names()}
-    return idle("backend", backend.options.model_fields, groups)
+    return unused("backend", backend.options.model_fields, groups)
 
 
 def resolve(text: str, not_yet: Mapping[str, str] | None = None) -> ComputeTarget:

@@ -77,7 +77,7 @@ def ask(client: Client, task: Task[Any], settings: Settings) -> Asked:
     project = read(partial(project_of, job)) if job and not _named_by(task, params) else None
     if job is None or params is None or place is None or options is None or project is None:
         raise BadConfig("\n".join(map(_in_lines, found.in_order())))
-    unused = settings.unused({**task.idle(params), **backends.idle_beside(place.backend)})
+    unused = settings.unused({**task.unused(params), **backends.unused_beside(place.backend)})
     secrets = secrets_of(params, client.token)
     refuse_written_down(options.model_dump(mode="json"), secrets, settings.spelled)
     return Asked(

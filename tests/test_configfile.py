@@ -95,8 +95,8 @@ def test_keys_of_other_trainers_are_noted(file: Path) -> None:
     file.write_text(autotrain(more=more))
     found = settings(file)
     assert [note.split()[1] for note in found.notes] == ["unsloth"]
-    idle = TASK.idle(found.of(TASK.params))
-    assert {"dpo_beta", "max_prompt_length", "model_ref"} <= idle.keys()
+    unused = TASK.unused(found.of(TASK.params))
+    assert {"dpo_beta", "max_prompt_length", "model_ref"} <= unused.keys()
 
 
 @pytest.mark.parametrize("task", ["llm", "llm-dpo", "llm:orpo", "llm-generic", "lm_training"])

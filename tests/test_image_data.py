@@ -21,8 +21,8 @@ from worker.splits import Split
 from worker.task import DataReport, ModelFacts
 from worker.tasks.image_classification import TASK
 from worker.tasks.image_classification.cost import multiplications, stages
+from worker.tasks.image_classification.kinds import CONVOLUTIONS, KINDS, UNSUITED
 from worker.tasks.image_classification.params import ImageParams
-from worker.tasks.image_classification.suits import CONVOLUTIONS, KINDS, UNSUITED
 
 VIT: dict[str, Any] = {
     "architectures": ["ViTForImageClassification"],
@@ -229,18 +229,20 @@ def test_memory_grows_with_the_batch_and_shrinks_with_an_adapter() -> None:
 
 def test_models_that_do_not_see_images_are_refused() -> None:
     params = ImageParams(data_path="photos")
-    TASK.suits(params, FACTS)
+    TASK.check_model(params, FACTS)
     llama = ModelFacts(
         "m", 1, config={"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
     )
     with pytest.raises(BadConfig, match="LlamaForCausalLM: it does not tell images apart"):
-        TASK.suits(params, llama)
+        TASK.check_model(params, llama)
     with pytest.raises(BadConfig, match="timm"):
-        TASK.suits(params, ModelFacts("m", 1, config={"num_features": 3, "architecture": "x"}))
+        TASK.check_model(
+            params, ModelFacts("m", 1, config={"num_features": 3, "architecture": "x"})
+        )
     resnet = ModelFacts("m", 1, config={"model_type": "resnet"})
-    TASK.suits(params, resnet)
+    TASK.check_model(params, resnet)
     with pytest.raises(BadConfig, match="no linear layers"):
-        TASK.suits(ImageParams(data_path="photos", peft=True), resnet)
+        TASK.check_model(ImageParams(data_path="photos", peft=True), resnet)
 
 
 @pytest.mark.slow

@@ -284,7 +284,7 @@ def facts(kind: str, **config: Any) -> ModelFacts:
 def test_a_model_of_another_kind_is_refused(trainer: str, kind: str, fix: str) -> None:
     params = TASK.params(model="ann/x", data_path="d", trainer=trainer)
     with pytest.raises(BadConfig, match=f"ann/x is a {kind}, which is no") as caught:
-        TASK.suits(params, facts(kind))
+        TASK.check_model(params, facts(kind))
     assert caught.value.fix.startswith(fix)
 
 
@@ -294,9 +294,9 @@ def test_masked_models_are_taken() -> None:
     params = TASK.params(model="ann/x", data_path="d", trainer="mlm")
     for name in NAMES.values():
         if name.endswith("MaskedLM"):
-            TASK.suits(params, facts(name))
+            TASK.check_model(params, facts(name))
             assert trainers.head_of(facts(name)).pipeline_tag == "fill-mask"
-    TASK.suits(params, ModelFacts("ann/x", 1, config={"model_type": "deberta-v2"}))
+    TASK.check_model(params, ModelFacts("ann/x", 1, config={"model_type": "deberta-v2"}))
 
 
 def test_positions_that_begin_behind_the_padding_are_not_counted() -> None:

@@ -100,7 +100,7 @@ def test_one_row_cannot_be_split(ask: Asking, tmp_path: Path) -> None:
 )
 def test_a_model_that_does_not_go_on_with_a_text(config: dict[str, Any]) -> None:
     with pytest.raises(BadConfig, match="no causal language model") as caught:
-        CAUSAL.suits(ModelFacts("ann/x", 1, config=config))
+        CAUSAL.check_model(ModelFacts("ann/x", 1, config=config))
     assert caught.value.fix.startswith("--model ")
 
 
@@ -118,7 +118,7 @@ def test_a_model_that_does_not_go_on_with_a_text(config: dict[str, Any]) -> None
     ],
 )
 def test_a_model_that_does(config: dict[str, Any]) -> None:
-    CAUSAL.suits(ModelFacts("ann/x", 1, config=config))
+    CAUSAL.check_model(ModelFacts("ann/x", 1, config=config))
 
 
 def test_kinds_made_for_pictures_are_those_transformers_loads_for_text() -> None:

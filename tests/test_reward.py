@@ -133,7 +133,7 @@ def test_the_stock_pipeline_gives_the_score(learned: tuple[Path, list[Event]]) -
     assert [one["label"] for one in told] == ["reward", "reward"]
     assert [one["score"] for one in told] == pytest.approx(scores(folder, texts), abs=1e-3)
     with pytest.raises(BadConfig, match="no causal language model") as caught:
-        TASK.suits(TASK.params(model="m", data_path="d"), facts_of(folder))
+        TASK.check_model(TASK.params(model="m", data_path="d"), facts_of(folder))
     assert caught.value.fix.startswith("--trainer reward, or --model")
 
 
@@ -213,14 +213,14 @@ def test_what_reads_texts_can_be_made_to_score_them() -> None:
         {"architectures": ["LlamaForSequenceClassification"], "id2label": {"0": "LABEL_0"}},
     ]
     for config in taken:
-        TASK.suits(params, ModelFacts("ann/x", 1, config=config))
+        TASK.check_model(params, ModelFacts("ann/x", 1, config=config))
     refused: list[dict[str, Any]] = [
         {"architectures": ["T5ForConditionalGeneration"], "is_encoder_decoder": True},
         {"architectures": ["BertForSequenceClassification"], "id2label": {"0": "a", "1": "b"}},
     ]
     for config in refused:
         with pytest.raises(BadConfig, match="no reward model"):
-            TASK.suits(params, ModelFacts("ann/x", 1, config=config))
+            TASK.check_model(params, ModelFacts("ann/x", 1, config=config))
 
 
 def test_the_check_shows_texts_as_they_are_scored() -> None:

@@ -112,7 +112,7 @@ def test_settings_of_other_trainers_are_named(trainer: str) -> None:
     foreign = {n for fields in others.values() for n in fields}
     foreign -= trainers.load(trainer).settings.model_fields.keys()
     settings = merged(Layer(FLAGS, {**dict.fromkeys(foreign, "1"), **NEEDED, "trainer": trainer}))
-    said = settings.unused(TASK.idle(TASK.params(model="m", data_path="d", trainer=trainer)))
+    said = settings.unused(TASK.unused(TASK.params(model="m", data_path="d", trainer=trainer)))
     assert len(said) == len(foreign)
     for name in foreign:
         (line,) = (line for line in said if line.startswith(f"--{name.replace('_', '-')} "))

@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import field_validator, model_validator
 
-from worker import doubts
-from worker.facts import Circumstances
+from worker import checks
+from worker.facts import CheckContext
 from worker.finding import Finding
 from worker.nearest import nearest
 from worker.params import Flag, Params, settings_of
@@ -70,7 +70,7 @@ _LOW_RANK = "apollo_adamw galore_adamw galore_adamw_8bit"
 LOW_RANK = frozenset(_LOW_RANK.split())
 """Optimizers whose state is kept of a few dimensions of each matrix: `worker.engine.low_rank`."""
 
-EVERY_LINEAR, EVERY_MATRIX = doubts.EVERY_LINEAR, "all"
+EVERY_LINEAR, EVERY_MATRIX = checks.EVERY_LINEAR, "all"
 
 _OPTIMIZERS = f"""
 {_LOW_RANK}
@@ -195,12 +195,12 @@ class Optimisation(LowRank):
             return f"--optimizer {self.optimizer}", "--optimizer galore_adamw"
         return None
 
-    def doubts(self, about: Circumstances) -> Iterator[Finding]:
+    def checks(self, about: CheckContext) -> Iterator[Finding]:
         """Say that a learning rate ruins the model, and what only other optimizers have."""
         if not self.low_rank:
-            yield from doubts.idle_rank(self, settings_of(LowRank))
-        yield from doubts.too_fast(self.lr, *self.bearable_lr, self.usual_lr, self.optimizer)
-        yield from super().doubts(about)
+            yield from checks.unused_rank(self, settings_of(LowRank))
+        yield from checks.too_fast(self.lr, *self.bearable_lr, self.usual_lr, self.optimizer)
+        yield from super().checks(about)
 
     def steps(self, rows: int) -> int:
         """Return the optimizer steps of a training on so many rows, as transformers counts them.
@@ -285,14 +285,14 @@ class Lora(Params):
         """Whether what is pushed is an adapter, without the model it belongs to."""
         return self.peft and not self.merge_adapter
 
-    def doubts(self, about: Circumstances) -> Iterator[Finding]:
+    def checks(self, about: CheckContext) -> Iterator[Finding]:
         """Say what does nothing without an adapter, and what an adapter needs and is not there."""
         others = {"peft", "merge_adapter"}
         flags = {s.name: s.flags[0] for s in settings_of(Lora) if s.name not in others}
-        yield from doubts.idle_adapter(self, flags, about)
-        yield from doubts.lost_base(self, about)
-        yield from doubts.no_layers(self, about)
-        yield from super().doubts(about)
+        yield from checks.unused_adapter(self, flags, about)
+        yield from checks.lost_base(self, about)
+        yield from checks.no_layers(self, about)
+        yield from super().checks(about)
 
 
 class MergedLora(Lora):
@@ -324,12 +324,12 @@ class Training(Optimisation, Lora):
         """An adapter bears more, too: LoRA is given 5e-3 at most."""
         return (0.05, "an adapter") if self.peft else super().bearable_lr
 
-    def doubts(self, about: Circumstances) -> Iterator[Finding]:
+    def checks(self, about: CheckContext) -> Iterator[Finding]:
         """Say that an adapter needs no projection."""
         if self.peft and self.low_rank and self.optim_target_modules != EVERY_MATRIX:
             text = "an adapter is of low rank already: nothing of it is projected."
             yield Finding("warn", "settings", f"--optimizer {self.optimizer}: {text}")
-        yield from super().doubts(about)
+        yield from super().checks(about)
 
 
 class Memory(Params):
@@ -389,12 +389,12 @@ class Watching(Params):
         """Environment variables the machine that trains needs for these settings."""
         return ("WANDB_API_KEY",) if self.log == "wandb" else ()
 
-    def doubts(self, about: Circumstances) -> Iterator[Finding]:
+    def checks(self, about: CheckContext) -> Iterator[Finding]:
         """Say that a tracker's key is missing, or that nothing tells which model is the best."""
-        yield from doubts.never_best(self)
+        yield from checks.never_best(self)
         if WANDB_MODE not in about.secrets:
-            yield from doubts.no_key(self.secrets, self.log, "https://wandb.ai/authorize", about)
-        yield from super().doubts(about)
+            yield from checks.no_key(self.secrets, self.log, "https://wandb.ai/authorize", about)
+        yield from super().checks(about)
 
     @field_validator("logging_steps")
     @classmethod

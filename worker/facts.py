@@ -37,8 +37,8 @@ def _nowhere(flag: str, name: str) -> ModelFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
-    """What a group of settings may ask when it looks at itself: see `Params.doubts`."""
+class CheckContext:
+    """What a group of settings may ask when it looks at itself: see `Params.checks`."""
 
     typed: frozenset[str] = frozenset()
     """Settings given as flags, by name; the others come from a file or the environment."""

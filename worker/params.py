@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
-from worker.facts import Circumstances
+from worker.facts import CheckContext
 from worker.finding import Finding
 
 ENV_PREFIX = "HUBTRAIN_"
@@ -28,10 +28,10 @@ class Params(BaseModel):
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
 
-    def doubts(self, about: Circumstances) -> Iterator[Finding]:
-        """Yield what there is to say of settings whose values are allowed.
+    def checks(self, about: CheckContext) -> Iterator[Finding]:
+        """Yield what is wrong or doubtful about settings whose values are each allowed.
 
-        A group overrides it and goes on with `yield from super().doubts(about)`, so that each
+        A group overrides it and goes on with `yield from super().checks(about)`, so that each
         group of a task is asked. May ask the Hub through `about`.
         """
         yield from ()
@@ -96,7 +96,7 @@ class Setting:
         return tuple(map(str, get_args(self.type))) if get_origin(self.type) is Literal else ()
 
 
-def idle(kind: str, used: Container[str], groups: Mapping[str, type[Params]]) -> dict[str, str]:
+def unused(kind: str, used: Container[str], groups: Mapping[str, type[Params]]) -> dict[str, str]:
     """Return the settings of `groups` that are not `used`, each with a sentence that says whose.
 
     `kind` says what the groups are the settings of: `trainer`, `backend`.

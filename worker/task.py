@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from worker.contract import DataRef, Event, ModelRef
-from worker.facts import NO_MODEL, Circumstances, ModelFacts
+from worker.facts import NO_MODEL, CheckContext, ModelFacts
 from worker.finding import Finding
 from worker.params import Params
 from worker.rendered import Part, Rendered
@@ -25,7 +25,7 @@ from worker.splits import Split, Splits
 
 __all__ = [
     "NO_MODEL",
-    "Circumstances",
+    "CheckContext",
     "DataReport",
     "Finding",
     "Footprint",
@@ -164,7 +164,7 @@ class Task(ABC, Generic[P]):
     """Settings that AutoTrain had for this task and that mean nothing here: they are read, named in
     a note, and not used."""
 
-    def idle(self, params: P) -> Mapping[str, str]:
+    def unused(self, params: P) -> Mapping[str, str]:
         """Return the settings that do nothing with `params`, each with a sentence that says why.
 
         Those that were given are named in a note.
@@ -235,7 +235,7 @@ class Task(ABC, Generic[P]):
 
     # The check, before anything is rented.
 
-    def suits(self, params: P, facts: ModelFacts) -> None:
+    def check_model(self, params: P, facts: ModelFacts) -> None:
         """Raise `BadConfig` for a model that cannot be trained so."""
 
     @abstractmethod
@@ -248,7 +248,7 @@ class Task(ABC, Generic[P]):
         limit and no secret.
         """
 
-    def endless(self, facts: ModelFacts) -> tuple[str, str]:
+    def over_budget(self, facts: ModelFacts) -> tuple[str, str]:
         """Return why `inspect` may take more than it is given, and what to type then."""
         return "the rows are too large for it", "smaller rows"
 
@@ -270,7 +270,7 @@ class Task(ABC, Generic[P]):
         """Return the settings that a plan always shows, each as it will be used."""
         return {}
 
-    def relief(self, params: P) -> str:
+    def memory_advice(self, params: P) -> str:
         """Return what to type where memory does not suffice, the mildest first."""
         return "a smaller --batch-size"
 

@@ -73,7 +73,7 @@ class Topics(Task[TopicsParams]):
         """Return the task of the Hub, which is also that of transformers' pipeline."""
         return "text-classification"
 
-    def suits(self, params: TopicsParams, facts: ModelFacts) -> None:
+    def check_model(self, params: TopicsParams, facts: ModelFacts) -> None:
         """Refuse models that read no text."""
         if "vocab_size" not in facts.config:
             raise BadConfig(f"{facts.name} reads no text.", fix=f"--model {DEFAULT_MODEL}")

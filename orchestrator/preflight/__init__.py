@@ -174,7 +174,7 @@ class _Check:
         look = partial(self._look_for_model, account, "--model", name)
         trusted = bool(getattr(params, "trust_remote_code", False))
         with self.doing(f"model {name}"):
-            return check_model(look, partial(task.suits, params), trusted, task.model_reads)
+            return check_model(look, partial(task.check_model, params), trusted, task.model_reads)
 
     def _look_for_model(self, account: Future[Account | None], flag: str, name: str) -> FoundModel:
         user, reads = partial(_name_of, account), self.request.task.model_reads

@@ -102,7 +102,7 @@ class Inspector:
         return DataReport(findings=findings, example=example, **found)
 
     def _too_much(self, facts: ModelFacts, budget: str) -> BadData:
-        why, fix = self._task.endless(facts)
+        why, fix = self._task.over_budget(facts)
         text = f"a first look at the examples took more than {budget} and was stopped: {why}."
         return BadData(text, fix=fix)
 

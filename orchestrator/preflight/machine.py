@@ -83,8 +83,8 @@ def check_machine(
     chosen = findings.attempt("backend", lambda: _chosen(wanted, backend.name, offered))
     if chosen is not None:
         fitting = [c for c in able if c.safe and c is not chosen]
-        relief = request.task.relief(request.params)
-        _say_memory(chosen, fitting, backend.name, relief, findings)
+        memory_advice = request.task.memory_advice(request.params)
+        _say_memory(chosen, fitting, backend.name, memory_advice, findings)
     if chosen is not None and chosen.fits:
         _say_price(chosen, fitting, findings, limits)
         if why := _unable(request, chosen.flavor, backend):
@@ -131,7 +131,7 @@ def _worth(choice: Choice) -> tuple[float, float]:
 
 
 def _say_memory(
-    chosen: Choice, fitting: Sequence[Choice], backend: str, relief: str, findings: Findings
+    chosen: Choice, fitting: Sequence[Choice], backend: str, memory_advice: str, findings: Findings
 ) -> None:
     need, there = chosen.footprint, _gb(capacity(chosen.flavor))
     where = chosen.flavor.name
@@ -143,7 +143,7 @@ def _say_memory(
             f"{where} has {there} · {need.explained}",
             f"--backend {backend}-{cheapest.flavor.name} fits: {_about(cheapest)}"
             if cheapest
-            else relief,
+            else memory_advice,
         )
         return
     text = (
@@ -153,7 +153,7 @@ def _say_memory(
     if chosen.safe:
         findings.ok("memory", text)
     else:
-        findings.warn("memory", f"{text} · may not fit", relief)
+        findings.warn("memory", f"{text} · may not fit", memory_advice)
 
 
 def _say_price(

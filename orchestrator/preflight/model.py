@@ -85,14 +85,14 @@ NONE_NEEDED = BaseModel(None, NO_MODEL)
 
 def check_model(
     look: Callable[[], FoundModel],
-    suits: Callable[[ModelFacts], None],
+    trainable: Callable[[ModelFacts], None],
     trust_remote_code: bool,
     reads: Sequence[str] = (),
 ) -> tuple[BaseModel | None, Findings]:
     """Return the model that `look` finds, and what there is to say about it.
 
-    `suits` raises `BadConfig` for a model that the task cannot train; `reads` are the small files
-    it wants.
+    `trainable` raises `BadConfig` for a model that the task cannot train; `reads` are the small
+    files it wants.
     """
     findings = Findings()
     found = findings.attempt("model", look)
@@ -100,7 +100,7 @@ def check_model(
         return None, findings
     model = findings.attempt("model", lambda: _described(found, findings))
     if model is not None:
-        findings.attempt("model", partial(suits, model.facts))
+        findings.attempt("model", partial(trainable, model.facts))
         _check_code(found.ref.name, model.facts.config, trust_remote_code, findings)
         if TOKENIZER in reads and model.tokenizer is None:
             findings.warn("model", f"{found.ref.name} has no tokenizer.json: tokens are estimated")

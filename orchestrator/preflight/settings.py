@@ -1,7 +1,7 @@
 """Settings that would do nothing, or ruin the model, although their values are allowed.
 
 What they mean is known to the groups that declare them, which say it themselves: see
-`Params.doubts`. This file only tells them what surrounds them.
+`Params.checks`. This file only tells them what surrounds them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from orchestrator.preflight.lookup import is_folder
 from orchestrator.preflight.model import BaseModel
 from orchestrator.preflight.report import Findings
 from orchestrator.preflight.request import JobRequest
-from worker.facts import Circumstances, ModelFacts
+from worker.facts import CheckContext, ModelFacts
 
 
 def check_settings(
@@ -29,7 +29,7 @@ def check_settings(
     """
     name = str(getattr(request.params, "model", ""))
     based = model is not None and model.ref is not None
-    about = Circumstances(
+    about = CheckContext(
         typed=request.typed,
         pushed=request.job.push_to_hub,
         model=name,
@@ -40,5 +40,5 @@ def check_settings(
         other_model=other_model,
     )
     findings = Findings()
-    findings.attempt("model", lambda: findings.add(request.params.doubts(about)))
+    findings.attempt("model", lambda: findings.add(request.params.checks(about)))
     return findings

@@ -127,7 +127,7 @@ def _read_the_log(record: Record) -> Iterator[Next]:
 
 def _smaller(record: Record) -> Iterator[Next]:
     task, params = worker.tasks.asked(record.spec)
-    yield Next("less memory", f"the same command with {task.relief(params)}")
+    yield Next("less memory", f"the same command with {task.memory_advice(params)}")
     yield Next("a bigger machine", "hubtrain backends")
     yield from _read_the_log(record)
 

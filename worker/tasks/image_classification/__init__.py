@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 from worker.errors import BadConfig
 from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits, Task, python
 from worker.tasks.image_classification import footprint, report
+from worker.tasks.image_classification.kinds import check_model, tells_apart
 from worker.tasks.image_classification.params import ImageParams, Question
-from worker.tasks.image_classification.suits import suits, tells_apart
 
 
 class ImageClassification(Task[ImageParams]):
@@ -38,14 +38,14 @@ class ImageClassification(Task[ImageParams]):
         """Return what the model does."""
         return "image-classification"
 
-    def idle(self, params: ImageParams) -> Mapping[str, str]:
+    def unused(self, params: ImageParams) -> Mapping[str, str]:
         """Return the settings that images have no use for."""
         said = "images are trained with all activations kept; memory is saved by --batch-size."
         return {"disable_gradient_checkpointing": said}
 
-    def suits(self, params: ImageParams, facts: ModelFacts) -> None:
+    def check_model(self, params: ImageParams, facts: ModelFacts) -> None:
         """Refuse what does not see images, and adapters where none fits."""
-        suits(params, facts)
+        check_model(params, facts)
 
     def inspect(
         self, params: ImageParams, splits: Splits, facts: ModelFacts, tokenizer: Any
@@ -76,7 +76,7 @@ class ImageClassification(Task[ImageParams]):
             "seed": params.seed,
         }
 
-    def relief(self, params: ImageParams) -> str:
+    def memory_advice(self, params: ImageParams) -> str:
         """Return what makes a training smaller."""
         half, twice = params.batch_size // 2, params.gradient_accumulation * 2
         smaller = [f"--batch-size {half} --gradient-accumulation {twice}"] if half else []

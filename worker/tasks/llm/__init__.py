@@ -34,13 +34,13 @@ class LlmTask(Task[LlmParams]):
         """Return what the model that the trainer makes does."""
         return trainers.of(params).head.pipeline_tag
 
-    def idle(self, params: LlmParams) -> Mapping[str, str]:
+    def unused(self, params: LlmParams) -> Mapping[str, str]:
         """Return the settings of other trainers, and those that this one does not heed."""
-        return {**trainers.idle_beside(params.trainer), **trainers.of(params).idle}
+        return {**trainers.unused_beside(params.trainer), **trainers.of(params).unused}
 
-    def suits(self, params: LlmParams, facts: ModelFacts) -> None:
+    def check_model(self, params: LlmParams, facts: ModelFacts) -> None:
         """Refuse a model that the trainer cannot train."""
-        trainers.of(params).suits(params, facts)
+        trainers.of(params).check_model(params, facts)
 
     def inspect(
         self, params: LlmParams, splits: Splits, facts: ModelFacts, tokenizer: Any
@@ -48,7 +48,7 @@ class LlmTask(Task[LlmParams]):
         """Read examples as training will, and count their tokens."""
         return trainers.of(params).inspect(params, splits, facts, tokenizer)
 
-    def endless(self, facts: ModelFacts) -> tuple[str, str]:
+    def over_budget(self, facts: ModelFacts) -> tuple[str, str]:
         """Suspect the chat template, which is a program that a stranger wrote."""
         return (
             f"the chat template of {facts.name} does not end, or the rows are too large for it",
@@ -83,7 +83,7 @@ class LlmTask(Task[LlmParams]):
         lora = {"lora_r": params.lora_r, "lora_alpha": params.lora_alpha} if params.peft else {}
         return {**always, **lora, "scheduler": params.scheduler, "seed": params.seed}
 
-    def relief(self, params: LlmParams) -> str:
+    def memory_advice(self, params: LlmParams) -> str:
         """Return what makes a training smaller, and changes what comes out the least."""
         smaller = [f"--batch-size {params.batch_size // 2}"] if params.batch_size > 1 else []
         smaller.append("a smaller --block-size")

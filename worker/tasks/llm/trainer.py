@@ -63,7 +63,7 @@ class Trainer(ABC, Generic[S]):
     instead: ClassVar[str] = ""
     """What to type where no row has an answer to learn."""
 
-    idle: ClassVar[Mapping[str, str]] = {}
+    unused: ClassVar[Mapping[str, str]] = {}
     """Settings of all trainers that do nothing here, each with a sentence that says why."""
 
     def own(self, params: LlmParams) -> S:
@@ -96,12 +96,12 @@ class Trainer(ABC, Generic[S]):
 
         return layout_of(columns, first, params, source)
 
-    def suits(self, params: LlmParams, facts: ModelFacts) -> None:
+    def check_model(self, params: LlmParams, facts: ModelFacts) -> None:
         """Raise `BadConfig` for a model that cannot be trained so."""
         from worker.tasks.llm.trainers import with_head
 
         try:
-            self.head.suits(facts)
+            self.head.check_model(facts)
         except BadConfig as error:
             other = "".join(f"--trainer {name}, or " for name in with_head(facts.config)[:1])
             raise BadConfig(error.message, fix=f"{other}{error.fix}") from error

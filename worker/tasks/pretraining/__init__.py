@@ -43,7 +43,7 @@ class PretrainingTask(Task[PretrainingParams]):
         """Name the job after what is trained, and how."""
         return f"{params.model}-{params.optimizer}".replace("_", "-").replace("+", "-")
 
-    def idle(self, params: PretrainingParams) -> Mapping[str, str]:
+    def unused(self, params: PretrainingParams) -> Mapping[str, str]:
         """Return what another mode or another optimizer would use."""
         found = {"peft": "--optimizer lora trains adapters, and the others do not."}
         if not params.peft:
@@ -65,9 +65,9 @@ class PretrainingTask(Task[PretrainingParams]):
         """Return what the model does: go on with a text, or fill gaps."""
         return LLM.pipeline_tag(as_llm(params))
 
-    def suits(self, params: PretrainingParams, facts: ModelFacts) -> None:
+    def check_model(self, params: PretrainingParams, facts: ModelFacts) -> None:
         """Refuse what is not the model it should be."""
-        LLM.suits(as_llm(params), facts)
+        LLM.check_model(as_llm(params), facts)
 
     def inspect(
         self, params: PretrainingParams, splits: Splits, facts: ModelFacts, tokenizer: Any
@@ -117,7 +117,7 @@ class PretrainingTask(Task[PretrainingParams]):
         names += ["optim_rank", "update_proj_gap", "optim_scale"] if params.low_rank else []
         return {name: getattr(params, name) for name in (*names, "tmax", "seed")}
 
-    def relief(self, params: PretrainingParams) -> str:
+    def memory_advice(self, params: PretrainingParams) -> str:
         """Return what makes a training smaller."""
         return "a smaller --batch-size with --gradient-accumulation, or a smaller --max-length"
 

@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic import field_validator, model_validator
 
 from worker.common import EVERY_LINEAR, EVERY_MATRIX, MOST, Data, Training, Watching
-from worker.facts import Circumstances
+from worker.facts import CheckContext
 from worker.finding import Finding
 from worker.params import Flag, Params
 from worker.tasks.pretraining import models
@@ -192,12 +192,12 @@ class PretrainingParams(Program, Data, Training, Watching):
         """Tokens whose gradients are summed before the weights move."""
         return self.batch_size * self.gradient_accumulation * self.max_length
 
-    def doubts(self, about: Circumstances) -> Iterator[Finding]:
+    def checks(self, about: CheckContext) -> Iterator[Finding]:
         """Say that the learning rate rises again."""
         if self.tmax < self.epochs:
             text = f"--tmax {self.tmax}: in {self.epochs:g} epochs the learning rate rises again"
             yield Finding("warn", "settings", text, f"--tmax {self.epochs:.0f}")
-        yield from super().doubts(about)
+        yield from super().checks(about)
 
 
 def _with_file(given: dict[str, Any], setting: str, kind: Kind, **usual: Any) -> dict[str, Any]:

@@ -73,7 +73,7 @@ class TabularTask(Task[TabularParams]):
         names = ("target_columns", "model", "num_trials", "time_limit", "seed")
         return {name: getattr(params, name) for name in names}
 
-    def relief(self, params: TabularParams) -> str:
+    def memory_advice(self, params: TabularParams) -> str:
         """Return what makes the table smaller."""
         return "fewer rows with --max-samples, or fewer columns with --drop-columns"
 

@@ -50,7 +50,7 @@ class Head(ABC):
         """Return whether a model can be made into one with this head: by default, if it has it."""
         return self.is_on(config)
 
-    def suits(self, facts: ModelFacts) -> None:
+    def check_model(self, facts: ModelFacts) -> None:
         """Raise `BadConfig` for a model that this head does not fit."""
         if not self.fits(facts.config):
             raise BadConfig(

@@ -76,7 +76,7 @@ def head_of(facts: ModelFacts) -> Head:
     own = (head for head in heads if brought and head.peft_type == brought)
     there = (head for head in heads if head.is_on(facts.config))
     found = next(own, None) or next(there, CAUSAL)
-    found.suits(facts)
+    found.check_model(facts)
     return found
 
 
@@ -111,13 +111,13 @@ def with_their_settings(base: type[LlmParams]) -> type[LlmParams]:
     return cast("type[LlmParams]", made)
 
 
-def idle_beside(trainer: str) -> dict[str, str]:
+def unused_beside(trainer: str) -> dict[str, str]:
     """Return the settings that other trainers have and this one has not, each with whose it is."""
-    from worker.params import idle
+    from worker.params import unused
     from worker.tasks.llm.params import LlmParams
 
     used = {*LlmParams.model_fields, *load(trainer).settings.model_fields}
-    return idle("trainer", used, {name: load(name).settings for name in names()})
+    return unused("trainer", used, {name: load(name).settings for name in names()})
 
 
 def without(ignored: type[Params], params: type[Params]) -> type[Params]:

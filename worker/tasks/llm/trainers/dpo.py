@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Lt
 from pydantic import field_validator
 
-from worker.facts import Circumstances, ModelFacts
+from worker.facts import CheckContext, ModelFacts
 from worker.finding import Finding
 from worker.task import Run
 from worker.tasks.llm.cost import Shape
@@ -40,7 +40,7 @@ class DpoParams(Pairs, Lengths):
         folder = Path(value).expanduser() if value else None
         return str(folder.resolve()) if folder and folder.is_dir() else value
 
-    def doubts(self, about: Circumstances) -> Iterator[Finding]:
+    def checks(self, about: CheckContext) -> Iterator[Finding]:
         """Look for the reference model, and whether it has the words of the one to train."""
         asked = getattr(self, "trainer", None) == Dpo.name
         if asked and self.model_ref and about.facts:
@@ -51,7 +51,7 @@ class DpoParams(Pairs, Lengths):
                 text = f"{other.name} knows {theirs:,} tokens and {about.model} {ours:,}"
                 fix = "--model-ref with a model of the same family"
                 yield Finding("warn", "model", text, fix)
-        yield from super().doubts(about)
+        yield from super().checks(about)
 
 
 def vocabulary(facts: ModelFacts) -> int:

@@ -38,7 +38,7 @@ class Kto(Trainer[KtoParams]):
     name = "kto"
     help = "learns from answers that are each good or bad"
     settings = KtoParams
-    idle: ClassVar[Mapping[str, str]] = {
+    unused: ClassVar[Mapping[str, str]] = {
         "model_ref": "it stays near the model as it begins.",
     }
 

@@ -35,7 +35,7 @@ class Mlm(Trainer[MlmParams]):
     head = MASKED
     continues = True
     ends_texts = False
-    idle: ClassVar[Mapping[str, str]] = {
+    unused: ClassVar[Mapping[str, str]] = {
         "add_eos_token": "texts begin and end as the tokenizer of a masked model has it.",
         "padding": "a masked model is told what is padding, so its side changes nothing.",
     }

@@ -33,7 +33,7 @@ class Reward(PairTrainer[RewardParams]):
     settings = RewardParams
     head = SCORE
     ends_texts = False
-    idle: ClassVar[Mapping[str, str]] = {
+    unused: ClassVar[Mapping[str, str]] = {
         "add_eos_token": "texts end as the tokenizer has it, which is how they are scored later.",
         "packing": "each answer is scored in a row of its own.",
         "padding": "a score is read at the end of an answer, whichever side is padded.",
@@ -43,9 +43,9 @@ class Reward(PairTrainer[RewardParams]):
         """Return that two scores are compared."""
         return "the difference of two scores, each read at the end of an answer"
 
-    def suits(self, params: LlmParams, facts: ModelFacts) -> None:
+    def check_model(self, params: LlmParams, facts: ModelFacts) -> None:
         """Take what reads texts, in one direction or in both."""
-        self.head.suits(facts)
+        self.head.check_model(facts)
 
     def footprint(
         self, params: LlmParams, facts: ModelFacts, data: DataReport, memory: float | None = None

@@ -31,7 +31,7 @@ CONVOLUTIONS = frozenset(_CONVOLUTIONS.split())
 """Kinds without linear layers inside, which is where adapters go."""
 
 
-def suits(params: ImageParams, facts: ModelFacts) -> None:
+def check_model(params: ImageParams, facts: ModelFacts) -> None:
     """Do nothing for a model that can be trained so. Raises `BadConfig` for others."""
     tells_apart(facts)
     kind = str(facts.config.get("model_type"))

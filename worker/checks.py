@@ -1,6 +1,6 @@
 """What there is to say of settings that groups of `worker.common` share, each allowed by itself.
 
-Groups yield these from their `doubts`. Nothing here knows a task.
+Groups yield these from their `checks`. Nothing here knows a task.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from worker.facts import Circumstances
+from worker.facts import CheckContext
 from worker.finding import Finding
 from worker.nearest import nearest
 from worker.shorten import some
@@ -36,9 +36,7 @@ def too_fast(
         yield Finding("warn", "settings", text, f"--lr {usual:g}")
 
 
-def no_key(
-    names: Iterable[str], tracker: str, page: str, about: Circumstances
-) -> Iterator[Finding]:
+def no_key(names: Iterable[str], tracker: str, page: str, about: CheckContext) -> Iterator[Finding]:
     """Yield each key that the machine will need and this one has not got to send."""
     for name in names:
         if name not in about.secrets:
@@ -51,7 +49,7 @@ def no_key(
             )
 
 
-def idle_rank(params: Params, low_rank: Iterable[Setting]) -> Iterator[Finding]:
+def unused_rank(params: Params, low_rank: Iterable[Setting]) -> Iterator[Finding]:
     """Yield settings of a low-rank optimizer where it is another one."""
     given = [s.flags[0] for s in low_rank if s.name in params.model_fields_set]
     if given:
@@ -67,7 +65,7 @@ def never_best(watching: Watching) -> Iterator[Finding]:
         yield Finding("error", "settings", text, "--valid-split 0.05, or --save-strategy epoch")
 
 
-def idle_adapter(lora: Lora, flags: dict[str, str], about: Circumstances) -> Iterator[Finding]:
+def unused_adapter(lora: Lora, flags: dict[str, str], about: CheckContext) -> Iterator[Finding]:
     """Yield settings of an adapter where none is trained.
 
     AutoTrain ignored them without a word, and its files name all settings there are: in a file
@@ -88,7 +86,7 @@ def idle_adapter(lora: Lora, flags: dict[str, str], about: Circumstances) -> Ite
         yield Finding("warn", "settings", text, "--peft trains an adapter")
 
 
-def lost_base(lora: Lora, about: Circumstances) -> Iterator[Finding]:
+def lost_base(lora: Lora, about: CheckContext) -> Iterator[Finding]:
     """Yield an adapter that would be pushed without the model it belongs to."""
     if lora.adapter_alone and about.model_is_here and about.pushed:
         yield Finding(
@@ -100,7 +98,7 @@ def lost_base(lora: Lora, about: Circumstances) -> Iterator[Finding]:
         )
 
 
-def no_layers(lora: Lora, about: Circumstances) -> Iterator[Finding]:
+def no_layers(lora: Lora, about: CheckContext) -> Iterator[Finding]:
     """Yield layers that are to get an adapter and are not there, by the names of the tensors.
 
     Only the last part of a name is compared, `q_proj` of `self_attn.q_proj`: what stands before
