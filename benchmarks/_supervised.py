@@ -47,6 +47,7 @@ def supervise(work: Path) -> int:
     from worker.clock import SystemClock
     from worker.contract import DataRef, JobSpec, Machine, ModelRef
     from worker.host import PlainMachine
+    from worker.page import serve
     from worker.supervise.supervise import Supervisor
 
     spec = JobSpec(
@@ -60,7 +61,8 @@ def supervise(work: Path) -> int:
     )
     host = PlainMachine({**os.environ, "HUBTRAIN_WORK": str(work)})
     command = [sys.executable, "-m", "benchmarks._supervised", "train", str(work / "steps")]
-    return Supervisor(spec, host, clock=SystemClock(), command=command).run().exit_code
+    worker = Supervisor(spec, host, clock=SystemClock(), serve=serve, command=command)
+    return worker.run().exit_code
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -184,7 +185,13 @@ NEVER = {
     "worker.engine": ("worker.reading", "worker.tasks", *AROUND),
     "worker.tasks": ("worker.host", *AROUND),
     "worker.run": ("worker.card", "worker.page", "worker.supervise"),
-    "worker.supervise": ("worker.engine", "worker.reading", "worker.run", "worker.tasks"),
+    "worker.supervise": (
+        "worker.engine",
+        "worker.page",
+        "worker.reading",
+        "worker.run",
+        "worker.tasks",
+    ),
     "orchestrator": ("worker.engine", "worker.host", *AROUND),
     "hubtrain": ("worker.engine", "worker.host", *AROUND),
 }
@@ -282,6 +289,25 @@ def test_every_import_follows_the_arrows() -> None:
             if not allowed or any(within(name, n) for n in never):
                 wrong.append(at(path, line, f"{module} must not import {name}"))
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("deep", [2, 9], ids=["rooms", "modules"])
+@pytest.mark.parametrize("house", ["worker", "backends", "orchestrator"])
+def test_no_imports_go_in_a_circle(house: str, deep: int) -> None:
+    """Neither those inside functions nor those of type checkers: each can be understood alone."""
+    arrows: dict[str, set[str]] = {}
+    for path, tree in sources(house).items():
+        here = shortened(module_of(path), deep)
+        there = {shortened(name, deep) for _, name in imports(tree, package_of(path))}
+        arrows.setdefault(here, set()).update(there - {here})
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+def shortened(module: str, deep: int) -> str:
+    return ".".join(module.split(".")[:deep])
 
 
 BUILT_ON = {"worker.tasks.pretraining": "worker.tasks.llm"}

@@ -27,8 +27,8 @@ from worker.contract import (
     PushTarget,
     Started,
 )
-from worker.output import SAMPLES_FILE
 from worker.picture import draw
+from worker.task import SAMPLES_FILE
 from worker.tasks.llm.params import LlmParams
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from worker.clock import SystemClock
 from worker.contract import EndReason, Failed, JobSpec, marked
 from worker.host import Host, host_of
+from worker.page import serve
 from worker.redact import Redactor
 from worker.supervise.supervise import Supervisor
 
@@ -22,7 +23,7 @@ def main() -> int:
     host = host_of(dict(os.environ))
     try:
         spec = JobSpec.model_validate_json(host.job_file.read_text(encoding="utf-8"))
-        return Supervisor(spec, host, clock=SystemClock()).run().exit_code
+        return Supervisor(spec, host, clock=SystemClock(), serve=serve).run().exit_code
     except (OSError, ValidationError) as error:
         return _without_a_job(host, error)
 

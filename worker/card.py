@@ -23,10 +23,11 @@ from worker import tasks
 from worker.contract import VALID, Event, JobSpec, Metric, Started, Story, fold
 from worker.hubclient import endpoint
 from worker.markdown import FILTERS, code, text
-from worker.output import MANIFEST_FILE, SAMPLES_FILE
+from worker.output import MANIFEST_FILE
 from worker.params import settings_of
 from worker.paths import spec_for_others
 from worker.picture import draw
+from worker.task import SAMPLES_FILE
 
 MANIFEST_SCHEMA = 1
 CURVE_POINTS = 300

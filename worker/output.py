@@ -24,9 +24,6 @@ from worker.contract import EVENTS_FILE
 MANIFEST_FILE = "hubtrain.json"
 """What a program reads of a model's training, beside the model."""
 
-SAMPLES_FILE = "samples.json"
-"""What a model said to a few prompts, before and after: a trainer writes it, the card shows it."""
-
 MARKER_FILE = ".hubtrain-output.json"
 """The marker file: which job wrote the folder, and which of its files."""
 

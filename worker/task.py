@@ -25,6 +25,7 @@ from worker.splits import Split, Splits
 
 __all__ = [
     "NO_MODEL",
+    "SAMPLES_FILE",
     "CheckContext",
     "DataReport",
     "Finding",
@@ -41,6 +42,9 @@ __all__ = [
 ]
 
 P = TypeVar("P", bound=Params)
+
+SAMPLES_FILE = "samples.json"
+"""What a model said to a few prompts, before and after: a trainer writes it, the card shows it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import sys
 from worker.clock import SystemClock
 from worker.contract import JobSpec
 from worker.host import host_of
+from worker.page import serve
 from worker.supervise.supervise import Supervisor
 
 
@@ -15,7 +16,8 @@ def main(acts: list[str]) -> int:
     host = host_of(dict(os.environ))
     spec = JobSpec.model_validate_json(host.job_file.read_text())
     command = [sys.executable, "-m", "tests.standins.trainer", str(host.model), *acts]
-    return Supervisor(spec, host, clock=SystemClock(), command=command).run().exit_code
+    worker = Supervisor(spec, host, clock=SystemClock(), serve=serve, command=command)
+    return worker.run().exit_code
 
 
 if __name__ == "__main__":

@@ -6,20 +6,8 @@ A page that cannot be served never ends a job: without gradio the worker says so
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import Protocol
 
-from worker.supervise.live import Live
-
-
-class Page(Protocol):
-    """A page that is being served."""
-
-    url: str | None
-    """Its address where only this machine knows it, without the key that opens it."""
-
-    def show_end(self, seconds: float) -> None:
-        """Wait until each open page has drawn the end, at most so long."""
-        ...
+from worker.supervise.live import Live, Page
 
 
 def serve(live: Live) -> Page | None:

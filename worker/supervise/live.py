@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from worker.clock import Clock
 from worker.contract import JobSpec, Stopped, Story, fold
@@ -61,3 +62,14 @@ class Live:
         asked = self.stopped_by
         while (left := until - self.clock.monotonic()) > 0 and self.stopped_by == asked:
             self.clock.sleep(min(left, 0.5))
+
+
+class Page(Protocol):
+    """A page that is being served."""
+
+    url: str | None
+    """Its address where only this machine knows it, without the key that opens it."""
+
+    def show_end(self, seconds: float) -> None:
+        """Wait until each open page has drawn the end, at most so long."""
+        ...

@@ -18,7 +18,6 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TypeVar
 
-from worker import page
 from worker.archive import archived_events
 from worker.clock import Clock
 from worker.contract import (
@@ -39,7 +38,7 @@ from worker.supervise import resources
 from worker.supervise.flavor import wait_for_flavor
 from worker.supervise.journal import Journal
 from worker.supervise.keep import keep_model, keep_record
-from worker.supervise.live import SIGNAL, Live
+from worker.supervise.live import SIGNAL, Live, Page
 from worker.supervise.patience import keep_trying
 from worker.supervise.prove import only_lent, prove
 from worker.supervise.target import prepare
@@ -60,17 +59,28 @@ class Replaced(Exception):
 
 
 class Supervisor:
-    """One run of a worker. `command` starts the trainer; by default it is that of `worker.run`."""
+    """One run of a worker.
+
+    `serve` shows the page of the job, or returns none where that cannot be; `command` starts the
+    trainer, and by default it is that of `worker.run`.
+    """
 
     def __init__(
-        self, spec: JobSpec, host: Host, *, clock: Clock, command: Sequence[str] | None = None
+        self,
+        spec: JobSpec,
+        host: Host,
+        *,
+        clock: Clock,
+        serve: Callable[[Live], Page | None],
+        command: Sequence[str] | None = None,
     ) -> None:
         host.work.mkdir(parents=True, exist_ok=True)
         journal = Journal(host.work, clock=clock, redact=Redactor(host.environ))
         self.live = Live(spec, host, clock, journal, born=clock.monotonic())
         self.command = command or trainer_command(host)
         self.born_at = clock.now()
-        self.page: page.Page | None = None
+        self.serve = serve
+        self.page: Page | None = None
         self.told_before = False
 
     def run(self) -> EndReason:
@@ -78,7 +88,7 @@ class Supervisor:
         _listen(self.live)
         ending: Ending | None = None
         try:
-            self.page = page.serve(self.live)
+            self.page = self.serve(self.live)
             ending = self._life()
         except Replaced:
             return EndReason.PREEMPTED  # the new machine needs the Space to be running

@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits, Task
-from worker.tasks.llm import cost, heads, merging, trainers
+from worker.tasks.llm import cost, heads, trainers
 from worker.tasks.llm.params import Ignored, LlmParams, Question
+from worker.tasks.llm.tools import MERGE
 
 
 class LlmTask(Task[LlmParams]):
@@ -24,7 +25,7 @@ class LlmTask(Task[LlmParams]):
 
     model_reads = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
     question = Question
-    tools = (merging.TOOL,)
+    tools = (MERGE,)
 
     def unit(self, params: LlmParams) -> str:
         """Return what the trainer counts."""
@@ -40,7 +41,7 @@ class LlmTask(Task[LlmParams]):
 
     def check_model(self, params: LlmParams, facts: ModelFacts) -> None:
         """Refuse a model that the trainer cannot train."""
-        trainers.of(params).check_model(params, facts)
+        trainers.check_model(params, facts)
 
     def inspect(
         self, params: LlmParams, splits: Splits, facts: ModelFacts, tokenizer: Any

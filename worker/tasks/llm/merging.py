@@ -1,15 +1,13 @@
-"""`hubtrain tools merge-llm-adapter`: adapter and base become one model. Declarations only."""
+"""What users may set of `hubtrain tools merge-llm-adapter`: adapter and base become one model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from annotated_types import Ge
 from pydantic import model_validator
 
 from worker.params import Params
-from worker.task import Tool
 
 
 class MergeParams(Params):
@@ -44,18 +42,3 @@ class MergeParams(Params):
         if not self.output_folder and not self.push_to_hub:
             raise ValueError("say where the merged model goes: --output-folder, or --push-to-hub")
         return self
-
-
-def merge(asked: MergeParams) -> Mapping[str, Any]:
-    """Merge, write and push; returns where the model is and what it is like."""
-    from worker.tasks.llm.training.merging import merge
-
-    return merge(asked)
-
-
-TOOL = Tool(
-    "merge-llm-adapter",
-    "Merge an adapter into its base model, in the base's own precision.",
-    MergeParams,
-    merge,
-)

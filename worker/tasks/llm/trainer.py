@@ -8,11 +8,10 @@ CONTRIBUTING.md shows a whole one.
 
 from __future__ import annotations
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from worker.errors import BadConfig
 from worker.params import Params
 from worker.splits import Row
 from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits
@@ -27,9 +26,10 @@ S = TypeVar("S", bound=Params)
 
 
 class Trainer(ABC, Generic[S]):
-    """Learns the next token of texts and conversations, as far as a subclass says nothing else.
+    """What the rest of hubtrain knows of a way to train a language model.
 
-    All but `train` runs on laptops, without heavy libraries.
+    All but `train` runs on laptops, without heavy libraries. `trainers/_texts.py` and `_pairs.py`
+    have subclasses for trainers on texts, and on pairs of answers.
     """
 
     name: ClassVar[str]
@@ -97,22 +97,14 @@ class Trainer(ABC, Generic[S]):
         return layout_of(columns, first, params, source)
 
     def check_model(self, params: LlmParams, facts: ModelFacts) -> None:
-        """Raise `BadConfig` for a model that cannot be trained so."""
-        from worker.tasks.llm.trainers import with_head
+        """Raise `BadConfig` for a model that cannot be trained so: one that `head` does not fit."""
+        self.head.check_model(facts)
 
-        try:
-            self.head.check_model(facts)
-        except BadConfig as error:
-            other = "".join(f"--trainer {name}, or " for name in with_head(facts.config)[:1])
-            raise BadConfig(error.message, fix=f"{other}{error.fix}") from error
-
+    @abstractmethod
     def inspect(
         self, params: LlmParams, splits: Splits, facts: ModelFacts, tokenizer: Any
     ) -> DataReport:
         """Return what training would make of the examples: see `Task.inspect`."""
-        from worker.tasks.llm import report
-
-        return report.inspect(params, splits, facts, tokenizer)
 
     def footprint(
         self, params: LlmParams, facts: ModelFacts, data: DataReport, memory: float | None = None
@@ -132,11 +124,6 @@ class Trainer(ABC, Generic[S]):
         """Return the measurements that tell how good a model is, the most telling first."""
         return (Measure("valid_loss"), Measure("valid_perplexity"), Measure("loss"))
 
+    @abstractmethod
     def train(self, params: LlmParams, run: Run) -> None:
         """Train on `run.data`, tell `run.emit` how it goes, leave the model in `run.output`."""
-        from worker.engine.lean import importing
-
-        with importing():
-            from worker.tasks.llm.training.train import train
-
-        train(params, run)

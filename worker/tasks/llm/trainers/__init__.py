@@ -59,6 +59,17 @@ def of(params: LlmParams) -> Trainer[Any]:
     return load(params.trainer)
 
 
+def check_model(params: LlmParams, facts: ModelFacts) -> None:
+    """Raise `BadConfig` for a model that the trainer cannot train, and name one that can."""
+    trainer = of(params)
+    try:
+        trainer.check_model(params, facts)
+    except BadConfig as error:
+        able = [] if trainer.head.fits(facts.config) else with_head(facts.config)[:1]
+        other = "".join(f"--trainer {name}, or " for name in able)
+        raise BadConfig(error.message, fix=f"{other}{error.fix}") from error
+
+
 def with_head(config: Mapping[str, Any]) -> list[str]:
     """Return the trainers that make models with the head that the model of a `config.json` has."""
     return [name for name in names() if load(name).head.is_on(config)]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from worker.tasks.llm.trainer import Trainer
 from worker.tasks.llm.trainers._sampling import Sampling
+from worker.tasks.llm.trainers._texts import TextTrainer
 
 
-class Default(Trainer[Sampling]):
+class Default(TextTrainer[Sampling]):
     """Learns whole texts; what does not fit into a row goes on in the next."""
 
     name = "default"

@@ -16,7 +16,7 @@ from worker.task import DataReport, Footprint, ModelFacts, Run
 from worker.tasks.llm.heads.masked import MASKED
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.tokens import Tokens, framed
-from worker.tasks.llm.trainer import Trainer
+from worker.tasks.llm.trainers._texts import TextTrainer
 
 
 class MlmParams(Params):
@@ -26,7 +26,7 @@ class MlmParams(Params):
     """Share of the tokens that are hidden and learned (mlm)."""
 
 
-class Mlm(Trainer[MlmParams]):
+class Mlm(TextTrainer[MlmParams]):
     """Learns hidden tokens of whole texts; what does not fit into a row goes on in the next."""
 
     name = "mlm"

@@ -43,10 +43,6 @@ class Reward(PairTrainer[RewardParams]):
         """Return that two scores are compared."""
         return "the difference of two scores, each read at the end of an answer"
 
-    def check_model(self, params: LlmParams, facts: ModelFacts) -> None:
-        """Take what reads texts, in one direction or in both."""
-        self.head.check_model(facts)
-
     def footprint(
         self, params: LlmParams, facts: ModelFacts, data: DataReport, memory: float | None = None
     ) -> Footprint:
@@ -63,7 +59,8 @@ class Reward(PairTrainer[RewardParams]):
         with importing():
             from worker.tasks.llm.pairs.training.ranking import train
 
-        train(params, self.own(params), run)
+        own = self.own(params)
+        train(params, own, run, centering=own.reward_centering)
 
 
 TRAINER = Reward()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.trainer import Trainer
 from worker.tasks.llm.trainers._sampling import Sampling
+from worker.tasks.llm.trainers._texts import TextTrainer
 
 
 class SftParams(Sampling):
@@ -14,7 +14,7 @@ class SftParams(Sampling):
     """Learn only answers where the data has prompts or user turns (sft)."""
 
 
-class Sft(Trainer[SftParams]):
+class Sft(TextTrainer[SftParams]):
     """Learns answers, from messages or prompts."""
 
     name = "sft"

@@ -20,7 +20,7 @@ import torch
 from transformers import Trainer
 
 from worker.engine.model import Loaded
-from worker.output import SAMPLES_FILE
+from worker.task import SAMPLES_FILE
 from worker.tasks.llm.tokens import Tokens
 from worker.tasks.llm.training.batches import evaluating
 

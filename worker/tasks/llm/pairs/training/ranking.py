@@ -21,13 +21,13 @@ from worker.task import Run
 from worker.tasks.llm import trainers
 from worker.tasks.llm.pairs.cost import both
 from worker.tasks.llm.pairs.data import PairTokens
+from worker.tasks.llm.pairs.params import Pairs
 from worker.tasks.llm.pairs.training.batches import Reference
 from worker.tasks.llm.pairs.training.corpus import tokenized
 from worker.tasks.llm.pairs.training.objectives import Outcome
 from worker.tasks.llm.pairs.training.train import without_dropout
 from worker.tasks.llm.pairs.training.trainer import PairsTrainer, trainer_of
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.trainers.reward import RewardParams
 from worker.tasks.llm.training.memory import recomputes_here
 from worker.tasks.llm.training.opening import opened, source_of
 from worker.tasks.llm.training.speaking import save_tokenizer
@@ -36,11 +36,11 @@ LABEL = "reward"
 """What the one class is called."""
 
 
-def train(params: LlmParams, own: RewardParams, run: Run) -> None:
+def train(params: LlmParams, own: Pairs, run: Run, *, centering: float) -> None:
     """Train `run.base` on the pairs of `run.data` and leave the result in `run.output`.
 
-    Returns early once `run.stop` is set. Raises `HubtrainError`, and whatever torch raises when
-    memory runs out.
+    `centering` is as in `Ranking`. Returns early once `run.stop` is set. Raises `HubtrainError`,
+    and whatever torch raises when memory runs out.
     """
     begin(params)
     head = trainers.of(params).head
@@ -61,7 +61,7 @@ def train(params: LlmParams, own: RewardParams, run: Run) -> None:
     trainer = trainer_of(
         *(RankingTrainer, params, run, loaded, corpus),
         collate=CollateSides(tokenizer.pad_token_id),
-        objective=Ranking(own.reward_centering),
+        objective=Ranking(centering),
         checkpointing=checkpointing,
     )
     if fit(trainer, params, run, unit=trainers.of(params).unit):

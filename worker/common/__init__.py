@@ -1,0 +1,42 @@
+"""Settings that several tasks share, in the groups users meet them in, one file for each subject.
+
+A group looks at its own values in `checks`; nothing here knows a task.
+"""
+
+from __future__ import annotations
+
+from worker.common.data import Asking, Data
+from worker.common.layers import EVERY_LINEAR, EVERY_MATRIX
+from worker.common.lora import Lora, MergedLora
+from worker.common.memory import Memory
+from worker.common.optimisation import (
+    LOW_RANK,
+    MOST,
+    OPTIMIZERS,
+    SCHEDULERS,
+    LowRank,
+    Optimisation,
+)
+from worker.common.training import Training, TransformersSettings
+from worker.common.watching import WANDB_MODE, EarlyStopping, Watching
+
+__all__ = [
+    "EVERY_LINEAR",
+    "EVERY_MATRIX",
+    "LOW_RANK",
+    "MOST",
+    "OPTIMIZERS",
+    "SCHEDULERS",
+    "WANDB_MODE",
+    "Asking",
+    "Data",
+    "EarlyStopping",
+    "Lora",
+    "LowRank",
+    "Memory",
+    "MergedLora",
+    "Optimisation",
+    "Training",
+    "TransformersSettings",
+    "Watching",
+]

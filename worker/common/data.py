@@ -1,0 +1,53 @@
+"""What is trained on, and what is asked."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from annotated_types import Ge
+from pydantic import field_validator
+
+from worker.params import Flag, Params
+
+
+class Asking(Params):
+    """Question (--inference)."""
+
+    model: Annotated[str, Flag("-m")]
+    """Trained model to ask: Hub id or folder."""
+
+
+class Data(Params):
+    """Data."""
+
+    data_path: Annotated[str, Flag("--data", "--dataset", "-d")]
+    """CSV, JSON, JSONL, Parquet or Excel file, a folder or zip of such, or a Hub dataset."""
+
+    train_split: str = "train"
+    """Split to train on."""
+
+    valid_split: str | None = None
+    """Split or file to evaluate on, or a share of the training rows to hold out, as in 0.05."""
+
+    max_samples: Annotated[int, Ge(1)] | None = None
+    """Use only so many training rows."""
+
+    @field_validator("valid_split", mode="before")
+    @classmethod
+    def _name_or_share(cls, value: object) -> object:
+        if isinstance(value, float | int) and not 0 < value < 1:
+            raise ValueError("must be the name of a split, or a share between 0 and 1")
+        return str(value) if isinstance(value, float) else value
+
+    @property
+    def valid_share(self) -> float | None:
+        """Share of the training rows to hold out, where `valid_split` is one and not a name."""
+        try:
+            share = float(self.valid_split or "")
+        except ValueError:
+            return None
+        return share if 0 < share < 1 else None
+
+    def taken(self, total: int) -> int:
+        """Return how many of `total` training rows are used."""
+        return min(total, self.max_samples or total)

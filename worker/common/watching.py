@@ -1,0 +1,100 @@
+"""What is reported, evaluated and kept while training goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+from pydantic import field_validator
+
+from worker.facts import CheckContext
+from worker.finding import Finding
+from worker.params import Flag, Params
+
+WANDB_MODE = "WANDB_MODE"
+"""Variable that is sent to a job whose runs wandb keeps offline: then it asks nobody for a key."""
+
+
+class Watching(Params):
+    """Logging, evaluation, saving."""
+
+    logging_steps: int = -1
+    """Optimizer steps between reported losses; -1 chooses."""
+
+    eval_strategy: Annotated[Literal["epoch", "steps", "no"], Flag("--evaluation-strategy")] = (
+        "epoch"
+    )
+    """When the validation split is evaluated."""
+
+    save_strategy: Literal["epoch", "steps", "best", "no"] = "epoch"
+    """When a checkpoint is written; best: after each validation that was better than all before."""
+
+    save_steps: Annotated[int, Ge(1)] = 500
+    """Optimizer steps between checkpoints when save_strategy is steps."""
+
+    save_total_limit: Annotated[int, Ge(1)] = 1
+    """Checkpoints to keep."""
+
+    log: Literal["none", "wandb", "tensorboard", "trackio"] = "none"
+    """Experiment tracker to report to as well."""
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Extras of the package that these settings need: a tracker has one of its name.
+
+        tensorboard has none, because its writer comes with the trainer.
+        """
+        return () if self.log in {"none", "tensorboard"} else (self.log,)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Environment variables the machine that trains needs for these settings."""
+        return ("WANDB_API_KEY",) if self.log == "wandb" else ()
+
+    def checks(self, about: CheckContext) -> Iterator[Finding]:
+        """Say that a tracker's key is missing, or that nothing tells which model is the best."""
+        yield from _never_best(self)
+        if WANDB_MODE not in about.secrets:
+            yield from _no_key(self, "https://wandb.ai/authorize", about)
+        yield from super().checks(about)
+
+    @field_validator("logging_steps")
+    @classmethod
+    def _chosen_or_positive(cls, value: int) -> int:
+        if value == 0 or value < -1:
+            raise ValueError("must be 1 or more, or -1 to choose")
+        return value
+
+
+class EarlyStopping(Params):
+    """Early stopping."""
+
+    early_stopping_patience: Annotated[int, Ge(1)] = 5
+    """End training after so many validations that were no better. With a validation split, a
+    checkpoint is written at each validation, and the best one becomes the model."""
+
+    early_stopping_threshold: Annotated[float, Ge(0)] = 0.01
+    """Least change that counts as better, of what the task names first: accuracy where classes are
+    told, else the validation loss."""
+
+
+def _no_key(watching: Watching, page: str, about: CheckContext) -> Iterator[Finding]:
+    """Yield each key that the machine will need and this one has not got to send."""
+    for name in watching.secrets:
+        if name not in about.secrets:
+            yield Finding(
+                "error",
+                "settings",
+                f"--log {watching.log} needs a key on the machine that trains, and {name} is not "
+                f"set here; one is at {page}",
+                f"export {name}=…, then the same command; or WANDB_MODE=offline; or no --log",
+            )
+
+
+def _never_best(watching: Watching) -> Iterator[Finding]:
+    """Yield that checkpoints wait for a better validation where nothing is validated."""
+    validates = watching.eval_strategy != "no" and getattr(watching, "valid_split", None)
+    if watching.save_strategy == "best" and not validates:
+        text = "--save-strategy best waits for a better validation, and nothing is validated."
+        yield Finding("error", "settings", text, "--valid-split 0.05, or --save-strategy epoch")
