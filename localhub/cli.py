@@ -31,6 +31,17 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--host", default="127.0.0.1", help="address to listen on")
     made.add_argument("--port", type=int, default=0, help="0 takes any free port")
     made.add_argument("--data", type=Path, help="folder to keep everything in; default: a new one")
+    _of_accounts(made)
+    made.add_argument("--json", action="store_true", help="print one JSON line when ready")
+    made.add_argument("--verbose", action="store_true", help="log every request on stderr")
+    _of_machines(made)
+    sizes = made.add_argument_group("sizes in bytes at which the protocol changes its ways")
+    for name, default in vars(Options()).items():
+        sizes.add_argument("--" + name.replace("_", "-"), type=int, default=default)
+    return made
+
+
+def _of_accounts(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--user",
         action="append",
@@ -45,8 +56,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME[@PLAN]:USER[:ROLE],…",
         help="an organisation on a plan (team, free), its members and their roles (admin)",
     )
-    made.add_argument("--json", action="store_true", help="print one JSON line when ready")
-    made.add_argument("--verbose", action="store_true", help="log every request on stderr")
+
+
+def _of_machines(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--flavor",
         action="append",
@@ -61,10 +73,6 @@ def parser() -> argparse.ArgumentParser:
         default=0.0,
         help="how long a Space's build takes beyond what it really does",
     )
-    sizes = made.add_argument_group("sizes in bytes at which the protocol changes its ways")
-    for name, default in vars(Options()).items():
-        sizes.add_argument("--" + name.replace("_", "-"), type=int, default=default)
-    return made
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -136,7 +136,7 @@ def test_the_curve_of_a_classifier_has_its_accuracy() -> None:
 def test_a_long_curve_keeps_its_ends_and_its_validation() -> None:
     metrics = [Metric(step=n, values={"loss": 1.0}) for n in range(1, 10_001)]
     metrics.append(Metric(step=777, values={"valid_loss": 2.0}))
-    rows = curve(metrics, 300)
+    rows = curve(metrics, 300, ("loss", "valid_loss", "lr"))
     assert len(rows) <= 302
     assert (rows[0]["step"], rows[-1]["step"]) == (1, 10_000)
     assert {"step": 777.0, "loss": 1.0, "valid_loss": 2.0} in rows

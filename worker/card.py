@@ -27,7 +27,7 @@ from worker.output import MANIFEST_FILE
 from worker.params import settings_of
 from worker.paths import spec_for_others
 from worker.picture import draw
-from worker.task import SAMPLES_FILE
+from worker.task import SAMPLES_FILE, Task
 
 MANIFEST_SCHEMA = 1
 CURVE_POINTS = 300
@@ -37,8 +37,6 @@ PICTURE_FILE = "loss.png"
 
 CARD_POINTS = 12
 """Most rows of the curve on the card."""
-
-_CURVES = ("loss", "valid_loss", "lr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def write(trained: TrainedJob, folder: Path) -> None:
         trained,
         adapter=adapter,
         samples=_samples(trained.spec, folder / SAMPLES_FILE),
-        picture=_pictured(trained.story.history, folder / PICTURE_FILE),
+        picture=_pictured(trained, folder / PICTURE_FILE),
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
 
@@ -97,13 +95,14 @@ def _visible(said: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in said)
 
 
-def _pictured(history: list[Metric], file: Path) -> str:
+def _pictured(trained: TrainedJob, file: Path) -> str:
     """Draw the losses; return the name of the picture, or nothing where there is none."""
+    history, task = trained.story.history, tasks.load(trained.spec.task)
     losses = {
         name.replace("_", " "): [
             (float(m.step), m.values[name]) for m in history if name in m.values
         ]
-        for name in ("loss", "valid_loss")
+        for name in task.losses
     }
     return file.name if draw(losses, file) else ""
 
@@ -125,9 +124,7 @@ def manifest(trained: TrainedJob) -> dict[str, Any]:
     }
 
 
-def curve(
-    history: list[Metric], points: int, names: Collection[str] = _CURVES
-) -> list[dict[str, float]]:
+def curve(history: list[Metric], points: int, names: Collection[str]) -> list[dict[str, float]]:
     """Return the measurements of these names by step, thinned to so many points.
 
     The first and last points stay, and so does every validation: there are few of them.
@@ -151,8 +148,7 @@ def _telling(spec: JobSpec) -> list[str]:
     """Return what is drawn: both losses, what the task names first, and the learning rate."""
     task, params = tasks.asked(spec)
     first = task.measures(params)[0].name
-    *losses, rate = _CURVES
-    return list(dict.fromkeys((*losses, first, rate)))
+    return list(dict.fromkeys((*task.losses, first, *task.steering[:1])))
 
 
 def card(
@@ -182,7 +178,7 @@ def card(
         adapter=adapter,
         base=_linked(spec),
         loading=task.loading(params, where, adapter=adapter),
-        metrics=[(name.replace("_", " "), shown(v), shown(b)) for name, v, b in _told(story)],
+        metrics=[(name.replace("_", " "), shown(v), shown(b)) for name, v, b in _told(story, task)],
         measured_before=bool(_before(story)),
         samples=samples,
         picture=picture,
@@ -197,7 +193,6 @@ def front_matter(trained: TrainedJob, *, adapter: bool) -> dict[str, Any]:
     """Return the card's metadata, as the Hub reads it."""
     spec = trained.spec
     (task, params), base = tasks.asked(spec), _on_hub(spec)
-    trainer = spec.params.get("trainer")
     matter: dict[str, Any] = {
         "base_model": base,
         "base_model_relation": ("adapter" if adapter else "finetune") if base else None,
@@ -205,7 +200,7 @@ def front_matter(trained: TrainedJob, *, adapter: bool) -> dict[str, Any]:
         "library_name": "peft" if adapter else task.library,
         "pipeline_tag": task.pipeline_tag(params),
         "license": trained.license,
-        "tags": ["hubtrain", tasks.typed(spec.task), *([str(trainer)] if trainer else [])],
+        "tags": list(filter(None, ("hubtrain", tasks.typed(spec.task), task.method(params)))),
     }
     return {key: value for key, value in matter.items() if value is not None}
 
@@ -236,14 +231,14 @@ def _flags(spec: JobSpec) -> Iterable[str]:
             yield from (flag, str(value))
 
 
-def _told(story: Story) -> Iterable[tuple[str, float, float | None]]:
+def _told(story: Story, task: Task[Any]) -> Iterable[tuple[str, float, float | None]]:
     """Yield the measurements that tell how good a model is, not how it was trained.
 
     Each with what it was before training, where that was measured.
     """
     before = _before(story)
     for name, value in sorted(story.metrics.items()):
-        if name not in {"lr", "grad_norm", "epoch"}:
+        if name not in task.steering:
             yield name, value, before.get(name)
 
 
@@ -254,12 +249,8 @@ def _before(story: Story) -> dict[str, float]:
 
 def _facts(trained: TrainedJob) -> Iterable[tuple[str, str]]:
     spec, story, started = trained.spec, trained.story, trained.started
-    yield (
-        "task",
-        text(
-            " ".join(filter(None, (tasks.typed(spec.task), str(spec.params.get("trainer") or ""))))
-        ),
-    )
+    task, params = tasks.asked(spec)
+    yield "task", text(" ".join(filter(None, (tasks.typed(spec.task), task.method(params)))))
     if base := spec.model:
         pinned = f" at {code(base.revision)}" if base.revision else ""
         yield "base model", code(base.name) + pinned

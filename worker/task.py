@@ -205,8 +205,19 @@ class Task(ABC, Generic[P]):
     library: ClassVar[str] = "transformers"
     """Library that loads a trained model, in the Hub's words."""
 
+    losses: ClassVar[tuple[str, ...]] = ("loss", "valid_loss")
+    """Measurements that the card draws over the steps, in one picture."""
+
+    steering: ClassVar[tuple[str, ...]] = ("lr", "grad_norm")
+    """Measurements of how it is trained, which say nothing of how good the model is; the card tells
+    the course of the first."""
+
     question: ClassVar[type[Params] | None] = None
     """Settings of a question to a trained model; none where it cannot be asked."""
+
+    def method(self, params: P) -> str:
+        """Return the way it trains, by its name, such as a trainer's; empty where there is one."""
+        return ""
 
     def unit(self, params: P) -> str:
         """Return what progress counts, plural: tokens, rows, images."""

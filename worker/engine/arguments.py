@@ -74,6 +74,17 @@ def training_arguments(
     """
     settings: dict[str, Any] = {
         "output_dir": str(folder),
+        **_optimisation(params, steps),
+        **_numbers(autocast, checkpointing=checkpointing),
+        **_watching(params, steps, validates=validates),
+        "remove_unused_columns": False,
+    }
+    return kind(**{**settings, **more})
+
+
+def _optimisation(params: TransformersSettings, steps: int) -> dict[str, Any]:
+    """Return what decides how the weights move."""
+    return {
         "num_train_epochs": params.epochs,
         "max_steps": params.max_steps or -1,
         "per_device_train_batch_size": params.batch_size,
@@ -91,14 +102,28 @@ def training_arguments(
         "train_sampling_strategy": "sequential" if params.in_order else "random",
         "seed": params.seed,
         "data_seed": params.seed,
+    }
+
+
+def _numbers(autocast: str | None, *, checkpointing: bool) -> dict[str, Any]:
+    """Return what decides where numbers are kept, how large they are, and for how long."""
+    gpu = devices.device() == "cuda"
+    return {
         "bf16": autocast == "bf16",
         "fp16": autocast == "fp16",
         "use_cpu": devices.device() == "cpu",
         "activation_checkpointing": checkpointing,
         "activation_checkpointing_kwargs": {"use_reentrant": False} if checkpointing else None,
-        "logging_steps": max(1, min(10, steps // REPORTS))
-        if params.logging_steps == -1
-        else params.logging_steps,
+        "dataloader_pin_memory": gpu,
+        "accelerator_config": {"non_blocking": gpu},
+    }
+
+
+def _watching(params: TransformersSettings, steps: int, *, validates: bool) -> dict[str, Any]:
+    """Return what is reported, validated and kept, and when."""
+    chosen = max(1, min(10, steps // REPORTS))
+    settings: dict[str, Any] = {
+        "logging_steps": chosen if params.logging_steps == -1 else params.logging_steps,
         "logging_nan_inf_filter": False,
         "eval_strategy": params.eval_strategy if validates else "no",
         "eval_steps": max(1, steps // EVALUATIONS),
@@ -108,16 +133,13 @@ def training_arguments(
         "report_to": trackers(params.log),
         "trackio_space_id": _trackio_space(),
         "hub_private_repo": True,  # that Space, which would be public
-        "dataloader_pin_memory": devices.device() == "cuda",
-        "accelerator_config": {"non_blocking": devices.device() == "cuda"},
-        "remove_unused_columns": False,
         "disable_tqdm": True,
     }
     if settings["save_strategy"] == "best":
         settings["metric_for_best_model"] = "loss"  # until `fit` says by which measure
     if settings["eval_strategy"] != "no" and isinstance(params, EarlyStopping):
         settings |= _keeping_the_best(settings)
-    return kind(**{**settings, **more})
+    return settings
 
 
 def _keeping_the_best(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ stay. All state comes from the journal.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,82 +48,99 @@ setInterval(() => {
 
 def build(live: Live, visits: Visits, look: Callable[[], View], sign_in: bool) -> gr.Blocks:
     """Return the page of a job that runs; `sign_in` where people can say who they are."""
-
-    def refresh(search: str, request: gr.Request) -> list[Any]:
-        """Return what changed since this page was last drawn, part by part."""
-        session = str(request.session_hash)
-        visit, view = visits.look(session), look()
-        viewer, ends = viewer_of(request), bool(live.stopped_by) or live.over
-        values = {
-            "answer": _answer(live, view, session),
-            "curves": _shell(shown.curves(view)),
-            "machine": _shell(shown.machine(view)),
-            "log": log_tail(live, search),
-            "more": _shell(shown.more_curves(view) or "Nothing else is measured yet."),
-            "stop": viewer.may_stop and not ends,
-            "who": _shell(shown.who(viewer.name, viewer.may_stop)) if sign_in and not ends else "",
-        }
-        return [_update(visit, part, values[part]) for part in PARTS]
-
-    def ask(request: gr.Request) -> list[Any]:
-        """Say what stopping keeps, and show the two ways on."""
-        allowed = viewer_of(request).may_stop
-        kept = shown.what_stopping_keeps(look(), keeps_disk=live.host.keeps_disk)
-        return [gr.update(visible=allowed), f"Stop this job? {kept}" if allowed else ""]
-
-    def stop(request: gr.Request) -> Any:
-        """Stop the job, if whoever asks may."""
-        viewer = viewer_of(request)
-        if viewer.may_stop and viewer.name:
-            live.ask_to_stop(viewer.name)
-        return gr.update(visible=False)
-
     with gr.Blocks(title=f"{live.spec.project}: hubtrain", analytics_enabled=False) as page:
-        answer = gr.HTML(elem_id="answer", js_on_load=_LEAVE)
-        with gr.Row(elem_id="controls"):
-            stop_button = gr.Button("Stop…", visible=False, size="sm", elem_id="stop")
-            who = gr.HTML(elem_id="who", js_on_load=None)
-        with gr.Column(visible=False, elem_id="sure") as sure:
-            words = gr.Markdown()
-            with gr.Row():
-                yes = gr.Button("Yes, stop it", variant="stop", size="sm", elem_id="stop-yes")
-                no = gr.Button("Let it run", size="sm", elem_id="stop-no")
-        curves = gr.HTML(elem_id="curves", js_on_load=None)
-        machine = gr.HTML(elem_id="machine", js_on_load=None)
-        search = gr.Textbox(
-            placeholder="Search the last lines", show_label=False, container=False, elem_id="search"
-        )
-        log = gr.Textbox(
-            show_label=False,
-            lines=6,
-            max_lines=14,
-            interactive=False,
-            elem_id="log",
-            container=False,
-        )
-        whole_log = '<p class="small"><a href="log" target="_blank">The whole log</a></p>'
-        gr.HTML(_shell(whole_log), js_on_load=None)
-        with gr.Accordion("More measurements", open=False):
-            more = gr.HTML(elem_id="more", js_on_load=None)
-        with gr.Accordion("Settings", open=False):
-            gr.HTML(_shell(shown.settings(live.spec)), js_on_load=None)
-
-        parts = [answer, curves, machine, log, more, stop_button, who]
-        quiet: dict[str, Any] = {
-            "queue": False,
-            "show_progress": "hidden",
-            "api_visibility": "private",
-        }
-        timer = gr.Timer(TICK_SECONDS)
-        for moment in (page.load, timer.tick, search.change):
-            moment(refresh, inputs=[search], outputs=parts, trigger_mode="always_last", **quiet)
-        stop_button.click(ask, outputs=[sure, words], **quiet)
-        yes.click(stop, outputs=[sure], **quiet)
-        no.click(lambda: gr.update(visible=False), outputs=[sure], **quiet)
+        _connect(page, _lay_out(live), Answers(live, visits, look, sign_in))
     page.space_id = None  # otherwise gradio adds a header on Spaces, with fonts from other servers
     # Nothing is queued here, but gradio would check its queues a thousand times a second.
     page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = IDLE_SECONDS
     return page
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the page answers to its readers."""
+
+    live: Live
+    visits: Visits
+    look: Callable[[], View]
+    sign_in: bool
+
+    def refresh(self, search: str, request: gr.Request) -> list[Any]:
+        """Return what changed since this page was last drawn, part by part."""
+        session = str(request.session_hash)
+        visit, view = self.visits.look(session), self.look()
+        viewer, ends = viewer_of(request), bool(self.live.stopped_by) or self.live.over
+        known = shown.who(viewer.name, viewer.may_stop) if self.sign_in and not ends else ""
+        values = {
+            "answer": _answer(self.live, view, session),
+            "curves": _shell(shown.curves(view)),
+            "machine": _shell(shown.machine(view)),
+            "log": log_tail(self.live, search),
+            "more": _shell(shown.more_curves(view) or "Nothing else is measured yet."),
+            "stop": viewer.may_stop and not ends,
+            "who": _shell(known) if known else "",
+        }
+        return [_update(visit, part, values[part]) for part in PARTS]
+
+    def ask(self, request: gr.Request) -> list[Any]:
+        """Say what stopping keeps, and show the two ways on."""
+        allowed = viewer_of(request).may_stop
+        kept = shown.what_stopping_keeps(self.look(), keeps_disk=self.live.host.keeps_disk)
+        return [gr.update(visible=allowed), f"Stop this job? {kept}" if allowed else ""]
+
+    def stop(self, request: gr.Request) -> Any:
+        """Stop the job, if whoever asks may."""
+        viewer = viewer_of(request)
+        if viewer.may_stop and viewer.name:
+            self.live.ask_to_stop(viewer.name)
+        return gr.update(visible=False)
+
+
+def _lay_out(live: Live) -> dict[str, Any]:
+    """Return the page's components from top to bottom: `PARTS`, and those of the stop button."""
+    made: dict[str, Any] = {"answer": gr.HTML(elem_id="answer", js_on_load=_LEAVE)}
+    with gr.Row(elem_id="controls"):
+        made["stop"] = gr.Button("Stop…", visible=False, size="sm", elem_id="stop")
+        made["who"] = gr.HTML(elem_id="who", js_on_load=None)
+    with gr.Column(visible=False, elem_id="sure") as made["sure"]:
+        made["words"] = gr.Markdown()
+        with gr.Row():
+            made["yes"] = gr.Button("Yes, stop it", variant="stop", size="sm", elem_id="stop-yes")
+            made["no"] = gr.Button("Let it run", size="sm", elem_id="stop-no")
+    for part in ("curves", "machine"):
+        made[part] = gr.HTML(elem_id=part, js_on_load=None)
+    made |= _log()
+    with gr.Accordion("More measurements", open=False):
+        made["more"] = gr.HTML(elem_id="more", js_on_load=None)
+    with gr.Accordion("Settings", open=False):
+        gr.HTML(_shell(shown.settings(live.spec)), js_on_load=None)
+    return made
+
+
+def _log() -> dict[str, Any]:
+    """Return the last lines of the log, and what they are searched with."""
+    bare: dict[str, Any] = {"show_label": False, "container": False}
+    search = gr.Textbox(placeholder="Search the last lines", elem_id="search", **bare)
+    log = gr.Textbox(lines=6, max_lines=14, interactive=False, elem_id="log", **bare)
+    whole = '<p class="small"><a href="log" target="_blank">The whole log</a></p>'
+    gr.HTML(_shell(whole), js_on_load=None)
+    return {"search": search, "log": log}
+
+
+def _connect(page: gr.Blocks, made: dict[str, Any], answers: Answers) -> None:
+    """Let the components ask and show what `answers` says."""
+    quiet: dict[str, Any] = {
+        "queue": False,
+        "show_progress": "hidden",
+        "api_visibility": "private",
+    }
+    parts, search = [made[part] for part in PARTS], made["search"]
+    for moment in (page.load, gr.Timer(TICK_SECONDS).tick, search.change):
+        moment(answers.refresh, [search], parts, trigger_mode="always_last", **quiet)
+    sure = made["sure"]
+    made["stop"].click(answers.ask, outputs=[sure, made["words"]], **quiet)
+    made["yes"].click(answers.stop, outputs=[sure], **quiet)
+    made["no"].click(lambda: gr.update(visible=False), outputs=[sure], **quiet)
 
 
 def log_tail(live: Live, search: str) -> str:

@@ -27,6 +27,10 @@ class LlmTask(Task[LlmParams]):
     question = Question
     tools = (MERGE,)
 
+    def method(self, params: LlmParams) -> str:
+        """Return the trainer."""
+        return str(params.trainer)
+
     def unit(self, params: LlmParams) -> str:
         """Return what the trainer counts."""
         return trainers.of(params).unit
