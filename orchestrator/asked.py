@@ -91,7 +91,7 @@ def order_of(asked: Asked, report: CheckReport, planned: DataRef, data: DataRef)
     """Return a job as an order; `planned` is where its data were to go, `data` where they are."""
     return Order(
         task=asked.task.name,
-        params=asked.params.model_dump(mode="json"),
+        params={**asked.params.model_dump(mode="json"), **report.known.pinned},
         project=asked.project,
         owner=report.owner,
         model=report.model,

@@ -88,14 +88,14 @@ def chosen(
     parts: Iterable[Params], settings: Settings, important: Mapping[str, Any]
 ) -> tuple[Value, ...]:
     """Return the `important` settings, then those of `parts` that are not as by default."""
+    parts = list(parts)
     given = {s.name: (getattr(part, s.name), s) for part in parts for s in settings_of(type(part))}
+    origins = {n: o for part in parts for n, o in settings.origins_of(type(part)).items()}
     values = dict(important)
     for name, (value, setting) in given.items():
         if name not in values and value != setting.default:
             values[name] = value
-    return tuple(
-        Value(name, value, settings.origins.get(name, DEFAULT)) for name, value in values.items()
-    )
+    return tuple(Value(name, value, origins.get(name, DEFAULT)) for name, value in values.items())
 
 
 def _text(value: Any) -> str:

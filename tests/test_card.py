@@ -142,7 +142,12 @@ def test_a_long_curve_keeps_its_ends_and_its_validation() -> None:
     assert {"step": 777.0, "loss": 1.0, "valid_loss": 2.0} in rows
 
 
-SAMPLES = [{"prompt": "say ``` hi", "data": "hi", "before": "\x1b[2J<b>", "after": "hi </details>"}]
+SAMPLES = {
+    "about": "Always the likeliest token.",
+    "samples": [
+        {"prompt": "say ``` hi", "data": "hi", "before": "\x1b[2J<b>", "after": "hi </details>"}
+    ],
+}
 
 
 def test_the_card_shows_samples_as_text_and_what_was_measured_before(tmp_path: Path) -> None:

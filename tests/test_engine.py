@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_llm import EOS, IM_END, chats, job, write_model, write_rows
+from tiny_llm import EOS, IM_END, chats, job, samples, write_model, write_rows
 
 from worker.contract import Checkpoint, Event, Metric, Phase, Progress
 from worker.errors import BadConfig, BadData
@@ -139,7 +139,7 @@ def test_samples_are_asked_before_and_after_and_change_nothing(
     how |= {"block_size": 128, "eval_strategy": "no"}
     with_, events = trained(model, data, tmp_path / "with", samples=2, **how)
     without, silent = trained(model, data, tmp_path / "without", samples=0, **how)
-    told = json.loads((with_ / SAMPLES_FILE).read_text("utf-8"))
+    told = samples(with_)
     assert not (without / SAMPLES_FILE).exists()
     assert losses(events) == losses(silent)
     assert len(told) == 2 and told[0]["prompt"] != told[1]["prompt"]
@@ -148,15 +148,15 @@ def test_samples_are_asked_before_and_after_and_change_nothing(
         assert one["prompt"].endswith("<|im_start|>assistant\n")
         assert one["data"].startswith("the quick brown fox ") and one["data"].endswith("<|im_end|>")
         assert one["after"].startswith("the quick brown fox ") and one["before"] != one["after"]
-    again = trained(model, data, tmp_path / "again", samples=2, **how)[0] / SAMPLES_FILE
-    assert json.loads(again.read_text("utf-8")) == told
+    again, _ = trained(model, data, tmp_path / "again", samples=2, **how)
+    assert samples(again) == told
 
 
 def test_a_text_has_its_beginning_for_a_prompt(model: Path, tmp_path: Path) -> None:
     rows = [{"text": "the quick brown fox " * 9}, {"text": "a"}, {"text": "the lazy dog"}]
     data = write_rows(tmp_path / "texts.jsonl", rows)
     output, _ = trained(model, data, tmp_path, max_steps=1, samples=5)
-    told = json.loads((output / SAMPLES_FILE).read_text("utf-8"))
+    told = samples(output)
     assert [one["prompt"] + one["data"] for one in told][2] == "the lazy dog" + EOS
     assert told[0]["prompt"].startswith("the quick") and len(told) <= 3
 

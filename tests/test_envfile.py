@@ -165,12 +165,25 @@ GROWS = [f"{new}={f'${old}' * 10}\n" for old, new in zip("ABCDEFGH", "BCDEFGHI",
         ("LR=1 2\n", "job.env line 1 holds a blank outside of quotes"),
         ("MODEL_NAME=$HF_TOKEN\n", "HF_TOKEN is a secret, and MODEL_NAME is written down"),
         ("REPO_ID=${WANDB_API_KEY}\n", "WANDB_API_KEY is a secret, and REPO_ID is written down"),
+        (
+            "A=canary\nHF_TOKEN=$A\nMODEL_NAME=$A\n",
+            "line 3: A is a secret, of which HF_TOKEN is made, and MODEL_NAME is written down",
+        ),
+        (
+            "HF_TOKEN=${B}\nREPO_ID=ann/$A\nB=$A\nA=canary\n",
+            "line 2: A is a secret, of which B is made, and REPO_ID is written down",
+        ),
+        (
+            "MODEL_NAME=canary\nWANDB_API_KEY=$MODEL_NAME\n",
+            "MODEL_NAME is a secret, of which WANDB_API_KEY is made, and MODEL_NAME is written",
+        ),
         ("A=ten_letters\n" + "".join(GROWS), "is longer than 65,536 characters"),
     ],
 )
 def test_what_cannot_be_read_is_said_with_its_line(text: str, said: str, tmp_path: Path) -> None:
-    with pytest.raises(BadConfig, match=said):
-        written(tmp_path, text).layer({"HF_TOKEN": "hf_secret"})
+    with pytest.raises(BadConfig, match=said) as caught:
+        written(tmp_path, text).layer({"HF_TOKEN": "hf_secret", "B": "canary", "A": "canary"})
+    assert "canary" not in str(caught.value)
 
 
 @pytest.mark.parametrize("wrong", [" x", '"', "$(id)", ";"])

@@ -11,7 +11,7 @@ import pytest
 from standins.laptop import Laptop
 from test_llm_data import FACTS, split
 from test_pairs_training import assert_same, gradients
-from tiny_llm import job, tokenizer, write_model, write_rows
+from tiny_llm import job, samples, tokenizer, write_model, write_rows
 
 from worker.contract import Event, Metric
 from worker.errors import BadData
@@ -186,7 +186,11 @@ def test_a_planted_preference_is_learned(folder: Path, tmp_path: Path, peft: boo
     data = write_rows(tmp_path / "train.jsonl", rows)
     valid = write_rows(tmp_path / "valid.jsonl", rows[:12])
     how: dict[str, Any] = {"trainer": "kto", "batch_size": 4, "epochs": 5, "logging_steps": 1}
-    how |= {"peft": True, "lr": 2e-2, "epochs": 8, "kto_beta": 0.3} if peft else {"lr": 2e-3}
+    how |= (
+        {"peft": True, "lr": 2e-2, "epochs": 8, "kto_beta": 0.3}
+        if peft
+        else {"lr": 2e-3, "samples": 2}
+    )
     run_params, run, events = job(folder, data, tmp_path, valid=valid, **how)
     TASK.train(run_params, run)
     margins = measured(events, "rewards/margins")
@@ -194,6 +198,9 @@ def test_a_planted_preference_is_learned(folder: Path, tmp_path: Path, peft: boo
     assert measured(events, "valid_rewards/accuracies")[-1] == 1.0
     assert measured(events, "valid_rewards/margins")[-1] > 1
     assert (run.output / ("adapter_config.json" if peft else "config.json")).exists()
+    for one in () if peft else samples(run.output):
+        assert one["prompt"].startswith("say ") and one["data"] == one["after"][: len(one["data"])]
+        assert one["data"].startswith(" the quick brown fox"), "a bad answer is no example"
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import tiny_bert
 import tiny_llm
-from tiny_llm import job, write_rows
+from tiny_llm import job, samples, write_rows
 
 from worker.contract import Event, Metric
 from worker.errors import BadConfig
@@ -167,7 +167,7 @@ def learned(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     folder = tmp_path_factory.mktemp("learned")
     data = write_rows(folder / "train.jsonl", ROWS)
     valid = write_rows(folder / "valid.jsonl", ROWS[:12])
-    how = {"trainer": "mlm", "epochs": 40, "lr": 5e-3, "batch_size": 4}
+    how = {"trainer": "mlm", "epochs": 40, "lr": 5e-3, "batch_size": 4, "samples": 2}
     params, run, events = job(model, data, folder, valid=valid, **how)
     TASK.train(params, run)
     return run.output, events
@@ -207,6 +207,8 @@ def test_loss_and_gradients_of_a_batch_are_those_of_transformers() -> None:
 def test_perplexity_falls_to_a_tenth(learned: tuple[Path, list[Event]]) -> None:
     seen = losses(learned[1], "valid_perplexity")
     assert seen[-1] < seen[0] / 10
+    for one in samples(learned[0]):
+        assert "[MASK]" in one["prompt"] and one["after"] == one["data"] != one["before"]
     assert seen[-1] == pytest.approx(math.exp(losses(learned[1], "valid_loss")[-1]), rel=1e-3)
 
 

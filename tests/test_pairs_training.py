@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from test_llm_data import FACTS, params, split
-from tiny_llm import job, tokenizer, write_model, write_rows
+from tiny_llm import job, samples, tokenizer, write_model, write_rows
 
 from orchestrator.settings.gather import task_of
 from worker.contract import Event, Metric
@@ -250,7 +250,7 @@ class Trained:
 
 @pytest.fixture(scope="module")
 def dpo(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    held_out = {"valid_split": "0.25", "trainer": "dpo"}
+    held_out = {"valid_split": "0.25", "trainer": "dpo", "samples": 1}
     return Trained(folder, tmp_path_factory.mktemp("dpo"), **held_out)()
 
 
@@ -263,6 +263,9 @@ def test_dpo_learns_a_planted_preference(dpo: Trained) -> None:
     first = TASK.measures(dpo.params)[0]
     assert (first.name, first.better) == ("valid_rewards/accuracies", "higher")
     assert (dpo.run.output / "model.safetensors").exists()
+    (sample,) = samples(dpo.run.output)
+    assert sample["data"].startswith(" the quick brown fox") and sample["prompt"].startswith("say")
+    assert sample["before"] and sample["after"]
 
 
 def test_dpo_with_an_adapter_needs_no_second_model(folder: Path, tmp_path: Path) -> None:

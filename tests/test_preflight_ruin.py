@@ -12,6 +12,7 @@ from standins.localhub import HubServer
 from standins.preflight import CHATS, Asking, model, only_error, said
 
 from orchestrator.settings.secrets import refuse_written_down, secrets_of
+from worker.contract import ModelRef
 from worker.errors import BadConfig
 from worker.task import ModelFacts
 from worker.tasks.llm.heads.causal import CAUSAL, TEXT_TOO
@@ -265,7 +266,15 @@ def test_a_reference_model_is_looked_up_and_compared(ask: Asking, tmp_path: Path
     pairs = {"prompt": "a", "chosen": " b", "rejected": " c"}
     ask.data.write_text("".join(json.dumps({**pairs, "prompt": f"{i}"}) + "\n" for i in range(99)))
     there = ask(trainer="dpo", model_ref="ann/sharded")
-    assert there.ok and "reference ann/sharded" in said(there, "model")
+    assert there.ok and "reference ann/sharded @ " in said(there, "model")
+    pinned = there.known.pinned["model_ref"]
+    assert ask(trainer="dpo", model_ref=pinned).known.pinned == {"model_ref": pinned}
+    assert ModelRef.named(pinned) == ModelRef(name="ann/sharded", revision=pinned[-40:])
+    base = there.known.model
+    assert base and base.revision
+    assert ask(trainer="dpo", model=f"{base.name}@{base.revision}").known.model == base
+    wrong = only_error(ask(trainer="dpo", model=f"{base.name}@v9"))
+    assert f"{base.name} has no revision v9" in wrong.text and wrong.fix == f"--model {base.name}"
     wrong = only_error(ask(trainer="dpo", model_ref="ann/smal"))
     assert "no model ann/smal" in wrong.text and "--model ann" not in wrong.fix
     assert "only_here" in only_error(ask(trainer="dpo", model_ref=str(mine(tmp_path)))).text

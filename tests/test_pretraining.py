@@ -156,6 +156,10 @@ def test_a_file_of_the_users_wins_a_flag_wins_over_it_and_the_file_need_not_trav
     assert asked.init_lora_weights == "default"
     assert (asked.optim_rank, asked.update_proj_gap) == (64, 200)
     assert (asked.peft, asked.merge_adapter, asked.optim_target_modules) == (True, True, "all")
+    given = {"optimizer": "lora+galore8bit", "lora_config": "mine.json"}
+    said = PretrainingParams.brought(given)
+    assert said["lora_r"] == "mine.json" and said["optim_rank"] == "config/galore_config.json"
+    assert said["peft"] == "optimizer" and "update_proj_gap" not in said
     sent = json.loads(json.dumps(asked.model_dump(mode="json")))
     (tmp_path / "mine.json").unlink()
     assert PretrainingParams.model_validate(sent) == asked

@@ -14,7 +14,7 @@ import tiny_bert
 from standins.laptop import Laptop
 from test_llm_data import FACTS, split
 from test_pairs_training import ROWS, assert_same, gradients, pairs
-from tiny_llm import job, tokenizer, write_model, write_rows
+from tiny_llm import job, samples, tokenizer, write_model, write_rows
 
 from worker.contract import Event, Metric
 from worker.errors import BadConfig
@@ -58,7 +58,13 @@ def trained(model: Path, folder: Path, **settings: Any) -> tuple[Path, list[Even
     """Train on 160 planted pairs, validate on 60 others."""
     data = write_rows(folder / "train.jsonl", planted(160, 1))
     valid = write_rows(folder / "valid.jsonl", planted(60, 2))
-    how: dict[str, Any] = {"trainer": "reward", "batch_size": 8, "epochs": 4, "lr": 3e-3}
+    how: dict[str, Any] = {
+        "trainer": "reward",
+        "batch_size": 8,
+        "epochs": 4,
+        "lr": 3e-3,
+        "samples": 2,
+    }
     params, run, events = job(model, data, folder, valid=valid, **{**how, **settings})
     TASK.train(params, run)
     return run.output, events
@@ -121,6 +127,10 @@ def test_pairs_it_has_not_seen_are_ranked(learned: tuple[Path, list[Event]]) -> 
     better, worse = (scores(folder, [row[c] for row in others]) for c in others[0])
     right = sum(one > other for one, other in zip(better, worse, strict=True))
     assert right >= 0.95 * len(others)
+    for one in samples(folder):
+        assert "the" in one["prompt"]
+        assert [line.split(":")[0] for line in one["data"].splitlines()] == ["chosen", "rejected"]
+        assert "wrong way" not in one["after"] and one["after"] != one["before"]
 
 
 @pytest.mark.slow

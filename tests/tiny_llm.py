@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.contract import DataRef, Event, ModelRef
-from worker.task import Run
+from worker.task import SAMPLES_FILE, Run
 from worker.tasks.llm import TASK
 from worker.tasks.llm.params import LlmParams
 
@@ -86,11 +86,18 @@ def chats(count: int) -> list[dict[str, Any]]:
     ]
 
 
+def samples(output: Path) -> list[dict[str, str]]:
+    """Return what a model said before and after, as it lies beside it."""
+    told: list[dict[str, str]] = json.loads((output / SAMPLES_FILE).read_text("utf-8"))["samples"]
+    return told
+
+
 def job(
     model: Path, data: Path, folder: Path, *, valid: Path | None = None, **settings: Any
 ) -> tuple[LlmParams, Run, list[Event]]:
     """Return settings, the run they make, and the list its events will be in."""
     small = {"block_size": 64, "lr": 1e-3, "batch_size": 1, "gradient_accumulation": 1}
+    small |= {"samples": 0}  # which take longer than the training
     params = TASK.params(model=str(model), data_path=str(data), **{**small, **settings})
     events: list[Event] = []
     run = Run(

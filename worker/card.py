@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -77,18 +77,19 @@ def write(trained: TrainedJob, folder: Path) -> None:
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
-def _samples(spec: JobSpec, file: Path) -> list[dict[str, str]]:
-    """Return what the trainer left for the card.
+def _samples(spec: JobSpec, file: Path) -> dict[str, Any]:
+    """Return what the trainer left for the card: `about`, a sentence, and `samples`.
 
     Samples are rows of the data: a model for everybody goes without those of data that is not.
     """
     if not file.exists():
-        return []
+        return {}
     if spec.push and not spec.push.private and not _public_data(spec):
         file.unlink()
-        return []
-    found: list[dict[str, str]] = json.loads(file.read_text("utf-8"))
-    return [{name: _visible(said) for name, said in one.items()} for one in found]
+        return {}
+    found = json.loads(file.read_text("utf-8"))
+    shown = [{name: _visible(said) for name, said in one.items()} for one in found["samples"]]
+    return {"about": found["about"], "samples": shown}
 
 
 def _visible(said: str) -> str:
@@ -155,7 +156,7 @@ def card(
     trained: TrainedJob,
     *,
     adapter: bool,
-    samples: Sequence[Mapping[str, str]] = (),
+    samples: Mapping[str, Any] | None = None,
     picture: str = "",
 ) -> str:
     """Return the text of the model card, which shows `samples` and the file `picture`."""
@@ -180,7 +181,7 @@ def card(
         loading=task.loading(params, where, adapter=adapter),
         metrics=[(name.replace("_", " "), shown(v), shown(b)) for name, v, b in _told(story, task)],
         measured_before=bool(_before(story)),
-        samples=samples,
+        samples=samples or None,
         picture=picture,
         curve_names=[name.replace("_", " ") for name in names],
         curve=[[f"{row['step']:.0f}", *(shown(row.get(n)) for n in names)] for row in rows],

@@ -19,6 +19,9 @@ class ModelFacts:
 
     tokenizer_config: Mapping[str, Any] = field(default_factory=dict)
     chat_template: str | None = None
+    revision: str = ""
+    """Its commit on the Hub; empty for a folder."""
+
     adapter: Mapping[str, Any] = field(default_factory=dict)
     """`adapter_config.json` of an adapter for the model; empty where there is none."""
 

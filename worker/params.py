@@ -36,6 +36,11 @@ class Params(BaseModel):
         """
         yield from ()
 
+    @classmethod
+    def brought(cls, given: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the settings that others among `given` set, each with where it is said: a file."""
+        return {}
+
 
 class Flag:
     """Other spellings of a setting: `Annotated[float, Flag("--learning-rate")]`.

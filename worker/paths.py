@@ -20,7 +20,7 @@ def is_path(value: object) -> bool:
     if not isinstance(value, str) or not value or "\n" in value or "{" in value:
         return False
     absolute = PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute()
-    deep = value.count("/") > 1 and "://" not in value
+    deep = value.partition("@")[0].count("/") > 1 and "://" not in value
     return absolute or value.startswith(_LOCAL) or deep or "\\" in value
 
 

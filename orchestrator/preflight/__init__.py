@@ -88,6 +88,8 @@ class _Check:
 
     def __post_init__(self) -> None:
         self.findings = Findings()
+        self.pinned: dict[str, str] = {}
+        """Settings that name a model beside the base, each with the commit it is at now."""
 
     def run(self) -> Facts | None:
         source = self.pool.submit(self._source)
@@ -120,6 +122,7 @@ class _Check:
             owner=owner,
             push=push,
             unit=self.request.task.unit(self.request.params),
+            pinned=self.pinned,
         )
 
     @property
@@ -190,7 +193,11 @@ class _Check:
     def _other_model(self, account: Future[Account | None], flag: str, name: str) -> ModelFacts:
         with self.doing(f"model {name}"):
             try:
-                return facts_of(self._look_for_model(account, flag, name))
+                found = self._look_for_model(account, flag, name)
+                if commit := found.ref.revision:
+                    setting = flag.removeprefix("--").replace("-", "_")
+                    self.pinned[setting] = f"{found.ref.name}@{commit}"
+                return facts_of(found)
             except HubtrainError as error:
                 error.fix = error.fix.replace("--model ", f"{flag} ")
                 raise

@@ -100,15 +100,18 @@ def on_hub(
 ) -> FoundModel:
     """Return the model of a repo, pinned. Raises `NotThere`, `GatedModel`, `HubError`.
 
-    `user` says whose token it is, for messages.
+    `name` may end with `@` and a revision; `user` says whose token it is, for messages.
     """
+    asked = ModelRef.named(name)
+    name, at = asked.name, asked.revision
     try:
-        ask = partial(hub.model_info, name, files_metadata=True)
+        ask = partial(hub.model_info, name, revision=at, files_metadata=True)
         info: ModelInfo = patiently(f"looking for the model {name}", ask, clock)
     except NotThere as error:
-        raise NotThere(
-            f"no model {name} on the Hub, or none that this token may see.", fix=_near(name, hub)
-        ) from error
+        what = f"no model {name} on the Hub, or none"
+        if at and _is_there(name, hub):
+            raise NotThere(f"{name} has no revision {at}.", fix=f"--model {name}") from error
+        raise NotThere(f"{what} that this token may see.", fix=_near(name, hub)) from error
     if info.gated:
         _check_gate(name, user, hub, clock)
     sizes = {s.rfilename: s.size or 0 for s in info.siblings or []}
@@ -120,6 +123,12 @@ def on_hub(
         tensors=partial(_tensors, info, sizes, hub, clock),
         about=(_licence(info), "gated, accepted" if info.gated else "not gated"),
     )
+
+
+def _is_there(name: str, hub: HfApi) -> bool:
+    with suppress(HubError), explained(f"looking for {name}"):
+        return bool(hub.model_info(name).id)
+    return False
 
 
 def _check_gate(name: str, user: Callable[[], str | None], hub: HfApi, clock: Clock) -> None:

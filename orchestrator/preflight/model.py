@@ -124,6 +124,7 @@ def _described(found: FoundModel, findings: Findings) -> BaseModel:
         tokenizer_config=found.read("tokenizer_config.json"),
         chat_template=template.read_text(encoding="utf-8") if template else None,
         adapter=found.read("adapter_config.json"),
+        revision=found.ref.revision or "",
     )
     commit = f" @ {found.ref.revision[:7]}" if found.ref.revision else ""
     kinds = sorted(found.parameters, key=lambda kind: -found.parameters[kind])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from backends.base import Flavor
@@ -49,6 +49,9 @@ class Facts:
     push: PushTarget | None
     unit: str = "rows"
     """What the task counts its data in (`Task.unit`)."""
+
+    pinned: Mapping[str, str] = field(default_factory=dict)
+    """Settings that name other models, each with the name and commit that the job will use."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,13 +127,27 @@ class EnvFile(ConfigFile):
         """
         outside = {} if self.from_web else environ
         known: dict[str, str] = {}
+        secret = self._secret
         for name, text in self.values.items():
             where = f"{self.source} line {self.lines[name]}"
-            if name not in (secret := (TOKEN, *SECRETS)):
-                for used in _used(str(text)).intersection(secret):
-                    raise BadConfig(f"{where}: {used} is a secret, and {name} is written down.")
+            written = {name} if name in NAMES or name in SAME_NAMES else set()
+            used = written | (set() if name in secret else _used(str(text)))
+            for one in sorted(used & secret.keys()):
+                raise BadConfig(f"{where}: {one} {secret[one]}, and {name} is written down.")
             known[name] = _valued(str(text), {**outside, **known}, where, known)
         return known
+
+    @property
+    def _secret(self) -> dict[str, str]:
+        """The variables that are secrets or that secrets are made of, each with why it is one."""
+        found = dict.fromkeys((TOKEN, *SECRETS), "is a secret")
+        waiting = [name for name in found if name in self.values]
+        while waiting:
+            made = waiting.pop()
+            for name in sorted(_used(str(self.values[made])) - found.keys()):
+                found[name] = f"is a secret, of which {made} is made"
+                waiting += [name] if name in self.values else []
+        return found
 
 
 def is_one(content: bytes) -> bool:

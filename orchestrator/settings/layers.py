@@ -165,6 +165,10 @@ class Settings:
             if _asks(self.values.get(name))
         )
 
+    def origins_of(self, params: type[Params]) -> Mapping[str, str]:
+        """Return where the settings of a class were said, files that settings name included."""
+        return {**params.brought(self.values), **self.origins}
+
     def given(self, *sources: str) -> frozenset[str]:
         """Return the names of the settings that come from these sources."""
         return frozenset(name for name, source in self.origins.items() if source in sources)

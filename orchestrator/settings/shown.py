@@ -69,9 +69,10 @@ def _options(settings: Settings, wrong: list[str]) -> Iterator[type[Params]]:
 
 
 def _of(params: type[Params], part: Params | None, settings: Settings) -> Iterator[Shown]:
+    origins = settings.origins_of(params)
     for one in settings_of(params):
         value = getattr(part, one.name) if part else settings.values.get(one.name, _default(one))
-        source = settings.origins.get(one.name, DEFAULT)
+        source = origins.get(one.name, DEFAULT)
         line = settings.lines.get(one.name)
         yield Shown(one.group, one.name, value, source, line, one.flags[0], one.env)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import PurePath
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -48,6 +49,17 @@ class ModelRef(Frozen):
 
     revision: str | None = None
     """Commit on the Hub; none for a folder."""
+
+    @classmethod
+    def named(cls, name: str) -> ModelRef:
+        """Return the model that people call so: a folder, an id, or an id with `@` and a revision.
+
+        No id has an `@` in it.
+        """
+        bare, at, revision = name.rpartition("@")
+        if not at or PurePath(name).is_absolute():
+            return cls(name=name)
+        return cls(name=bare, revision=revision)
 
     @property
     def on_hub(self) -> bool:

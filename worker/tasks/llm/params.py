@@ -30,7 +30,7 @@ class LlmParams(Data, Training, TransformersSettings):
     """
 
     model: Annotated[str, Flag("--base-model", "-m")]
-    """Hub id or folder of the model to start from."""
+    """Hub id or folder of the model to start from; an id may end with @ and a revision."""
 
     trainer: str = "default"
     """Way to train: one of those in `trainers/`, which fills in the choices."""

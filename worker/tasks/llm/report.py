@@ -8,7 +8,7 @@ from dataclasses import replace
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
 from worker.tasks.llm import findings, packing, showing, trainers
-from worker.tasks.llm.data import Speech, read, speech, text_end, training_split
+from worker.tasks.llm.data import Examples, Speech, read, speech, text_end, training_split
 from worker.tasks.llm.findings import LOOKED_AT, Counts
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.tokens import Example, Tokenizer, encode, special_ids
@@ -28,6 +28,13 @@ def inspect(
     `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
     `tokenizer` is a `tokenizers.Tokenizer`, or none where the model has no `tokenizer.json`.
     """
+    return inspected(params, splits, facts, tokenizer)[0]
+
+
+def inspected(
+    params: LlmParams, splits: Splits, facts: ModelFacts, tokenizer: Tokenizer | None
+) -> tuple[DataReport, Examples]:
+    """Return what `inspect` does, and the examples that are trained on."""
     asked, params = params, params.within(facts.config)
     how = spoken(params, facts, tokenizer)
     train_rows, valid_rows = training_split(splits, params)
@@ -52,7 +59,7 @@ def inspect(
         Finding("ok", "data", findings.plan(len(rows) * scale, steps, params)),
         *findings.few_steps(steps, params),
     ]
-    return DataReport(
+    report = DataReport(
         findings=tuple(found),
         rows=round(len(train.examples) * scale),
         valid_rows=round(len(valid.examples) * (1 if "valid" in splits else scale)) if valid else 0,
@@ -60,6 +67,7 @@ def inspect(
         steps=steps,
         example=showing.example(train, params, tokenizer, how, params.row_tokens),
     )
+    return report, train
 
 
 def spoken(params: LlmParams, facts: ModelFacts, tokenizer: Tokenizer | None) -> Speech:

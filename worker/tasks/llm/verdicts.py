@@ -6,16 +6,18 @@ Reads them as `rows` does, and the label beside them. Light: no torch.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
 
 from worker.errors import BadData
 from worker.rendered import Rendered
 from worker.splits import Row
 from worker.task import Finding
 from worker.tasks.llm import cells, rows
+from worker.tasks.llm.data import Examples
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.rows import Chat, Layout, Said, no_column
+from worker.tasks.llm.showing import place
 
 GOOD = frozenset({"true", "1", "1.0", "yes", "good"})
 BAD = frozenset({"false", "0", "0.0", "no", "bad"})
@@ -30,6 +32,8 @@ class VerdictLayout(Layout):
     """Where prompts, answers and verdicts on them are."""
 
     label: str = "label"
+    verdicts: dict[int, bool] = field(default_factory=dict)
+    """Whether the answer is a good one, by the number of each row that was read."""
 
     @property
     def what(self) -> str:
@@ -41,15 +45,8 @@ class VerdictLayout(Layout):
         said = Layout.read(self, row, line)
         if said is None:
             return None
-        self.verdict(row, line)
+        self.verdicts[line] = self.verdict(row, line)
         return self._last_turn(said, line) if self.kind == "messages" else said
-
-    def says(self, row: Row, line: int) -> bool:
-        """Return whether a row says something, and nothing is wrong with it."""
-        try:
-            return self.read(row, line) is not None
-        except BadData:
-            return False
 
     def verdict(self, row: Row, line: int) -> bool:
         """Return whether the answer of a row is a good one. Raises `BadData`."""
@@ -90,22 +87,28 @@ def layout_of(
         )
     if label not in there:
         raise no_column(label, "--label-column", columns, first, source, taken=found.columns)
-    same = {field.name: getattr(found, field.name) for field in fields(found)}
+    same = {one.name: getattr(found, one.name) for one in fields(found)}
     return VerdictLayout(**same, label=label)
 
 
-def noted(example: Rendered | None, verdicts: Mapping[str, bool]) -> Rendered | None:
-    """Return an example with what becomes of its answer; `verdicts` are by place."""
-    if example is None or example.where not in verdicts:
+def noted(example: Rendered | None, examples: Examples) -> Rendered | None:
+    """Return an example, one of `examples`, with what becomes of its answer."""
+    good = {place(line, examples.layout.source): told for line, told in told_of(examples)}
+    if example is None or example.where not in good:
         return example
-    good = verdicts[example.where]
-    says = "good answer, made likelier" if good else "bad answer, made unlikelier"
+    says = "good answer, made likelier" if good[example.where] else "bad answer, made unlikelier"
     return replace(example, note=" · ".join(filter(None, (example.note, says))))
 
 
-def balance(verdicts: Iterable[bool]) -> Iterator[Finding]:
+def told_of(examples: Examples) -> Iterator[tuple[int, bool]]:
+    """Yield the number of each row that is used, and whether its answer is a good one."""
+    assert isinstance(examples.layout, VerdictLayout)
+    yield from ((line, examples.layout.verdicts[line]) for line in examples.lines)
+
+
+def balance(examples: Examples) -> Iterator[Finding]:
     """Say how many answers are good and how many bad, and what to type where they are uneven."""
-    counted: Counter[bool] = Counter(verdicts)
+    counted = Counter(good for _, good in told_of(examples))
     good, bad = counted[True], counted[False]
     text = f"{good:,} good answers, {bad:,} bad ones"
     if not good or not bad:

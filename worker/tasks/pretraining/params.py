@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le
@@ -152,6 +153,18 @@ class PretrainingParams(Program, Data, Training, Watching):
             raise ValueError(f"{self.model} sees {sees:,} tokens at most: --max-length {sees}")
         return self
 
+    @classmethod
+    def brought(cls, given: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return what the files of the optimizer say, and what the optimizer itself means."""
+        optimizer = str(given.get("optimizer", ""))
+        found = {"peft": "optimizer"} if "lora" in optimizer else {}
+        for word, setting, kind in _FILES:
+            if word in optimizer:
+                path = str(given.get(setting) or kind.default)
+                with suppress(ValueError):  # which is told where the settings are validated
+                    found |= dict.fromkeys(settings_in(kind, path), path)
+        return found
+
     @property
     def fresh(self) -> bool:
         """Whether the model begins with random weights."""
@@ -198,6 +211,10 @@ class PretrainingParams(Program, Data, Training, Watching):
             text = f"--tmax {self.tmax}: in {self.epochs:g} epochs the learning rate rises again"
             yield Finding("warn", "settings", text, f"--tmax {self.epochs:.0f}")
         yield from super().checks(about)
+
+
+_FILES = (("lora", "lora_config", LORA), ("galore", "galore_config", GALORE))
+"""What of an optimizer's name means that a file is read, the setting that names it, its kind."""
 
 
 def _with_file(given: dict[str, Any], setting: str, kind: Kind, **usual: Any) -> dict[str, Any]:

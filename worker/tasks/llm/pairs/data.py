@@ -73,6 +73,8 @@ class PairTokens:
 
     chosen: Tokens
     rejected: Tokens
+    good: bool = True
+    """Whether the first is a good one: false only where each answer has a label of its own."""
 
     def __len__(self) -> int:
         return len(self.chosen) + len(self.rejected)

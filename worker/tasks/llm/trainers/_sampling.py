@@ -1,4 +1,4 @@
-"""What trainers whose models answer have in common: samples of it."""
+"""What most trainers have in common: samples of what the model says."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ class Sampling(Params):
     """Samples on the card."""
 
     samples: Annotated[int, Ge(0), Le(20)] = 3
-    """Prompts, of the validation split if there is one, whose answers before and after training go
-    on the model's card; 0 for none. They are rows of the data: where the model is public and the
-    data is not, none are shown."""
+    """Examples, of the validation split if there is one, that the card shows with what the model
+    says to them before and after training: answers, scores or hidden words; 0 for none. They are
+    rows of the data: where the model is public and the data is not, none are shown."""

@@ -16,9 +16,10 @@ from worker.tasks.llm.cost import Shape
 from worker.tasks.llm.pairs.params import Lengths, Pairs
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.trainers._pairs import PairTrainer
+from worker.tasks.llm.trainers._sampling import Sampling
 
 
-class DpoParams(Pairs, Lengths):
+class DpoParams(Pairs, Lengths, Sampling):
     """Trainer dpo."""
 
     dpo_beta: Annotated[float, Gt(0)] = 0.1
@@ -31,7 +32,8 @@ class DpoParams(Pairs, Lengths):
     """Share of the pairs that may be the wrong way round, for sigmoid and robust (dpo)."""
 
     model_ref: str | None = None
-    """Hub id or folder of the reference model; none takes the model itself as it begins (dpo)."""
+    """Hub id or folder of the reference model, an id also with @ and a revision; none takes the
+    model itself as it begins (dpo)."""
 
     @field_validator("model_ref")
     @classmethod
@@ -46,7 +48,9 @@ class DpoParams(Pairs, Lengths):
         if asked and self.model_ref and about.facts:
             other = about.other_model("--model-ref", self.model_ref)
             size = f"{other.parameters / 1e6:,.4g} M parameters"
-            yield Finding("ok", "model", f"reference {other.name} · {size} · gone before training")
+            at = f" @ {other.revision[:7]}" if other.revision else ""
+            text = f"reference {other.name}{at} · {size} · gone before training"
+            yield Finding("ok", "model", text)
             if (ours := vocabulary(about.facts)) != (theirs := vocabulary(other)):
                 text = f"{other.name} knows {theirs:,} tokens and {about.model} {ours:,}"
                 fix = "--model-ref with a model of the same family"

@@ -8,15 +8,15 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Gt
 
-from worker.params import Params
 from worker.splits import Row
 from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.trainer import Trainer
 from worker.tasks.llm.trainers._pairs import PREFERRED
+from worker.tasks.llm.trainers._sampling import Sampling
 
 
-class KtoParams(Params):
+class KtoParams(Sampling):
     """Trainer kto."""
 
     label_column: str = "label"
@@ -60,25 +60,15 @@ class Kto(Trainer[KtoParams]):
         self, params: LlmParams, splits: Splits, facts: ModelFacts, tokenizer: Any
     ) -> DataReport:
         """Read answers as training will, each in a row of its own, and count their labels."""
-        from worker.tasks.llm import report, showing, verdicts
-        from worker.tasks.llm.data import training_split, with_fullest
+        from worker.tasks.llm import report, verdicts
 
-        split = replace(splits["train"], rows=tuple(splits["train"].rows))  # which is read twice
-        splits, alone = {**splits, "train": split}, params.model_copy(update={"packing": False})
-        found = report.inspect(alone, splits, facts, tokenizer)
-        rows, _ = training_split(splits, params)
-        first, numbered = with_fullest(rows)
-        layout = self.layout(split.columns, first, params, split.source)
-        told = {
-            showing.place(line, split.source): layout.verdict(row, line)
-            for line, row in numbered
-            if layout.says(row, line)
-        }
+        alone = params.model_copy(update={"packing": False})
+        found, examples = report.inspected(alone, splits, facts, tokenizer)
         return replace(
             found,
-            findings=(*found.findings, *verdicts.balance(told.values())),
+            findings=(*found.findings, *verdicts.balance(examples)),
             units=2 * found.units,  # each prompt is also looked at with another's answer
-            example=verdicts.noted(found.example, told),
+            example=verdicts.noted(found.example, examples),
         )
 
     def footprint(

@@ -11,15 +11,16 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Gt, Lt
 
-from worker.params import Flag, Params
+from worker.params import Flag
 from worker.task import DataReport, Footprint, ModelFacts, Run
 from worker.tasks.llm.heads.masked import MASKED
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.tokens import Tokens, framed
+from worker.tasks.llm.trainers._sampling import Sampling
 from worker.tasks.llm.trainers._texts import TextTrainer
 
 
-class MlmParams(Params):
+class MlmParams(Sampling):
     """Trainer mlm."""
 
     mlm_probability: Annotated[float, Gt(0), Lt(1), Flag("--mask-probability")] = 0.15

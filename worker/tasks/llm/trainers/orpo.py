@@ -11,9 +11,10 @@ from worker.task import DataReport, Finding, ModelFacts, Run, Splits
 from worker.tasks.llm.pairs.params import Lengths, Pairs
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.trainers._pairs import PairTrainer
+from worker.tasks.llm.trainers._sampling import Sampling
 
 
-class OrpoParams(Pairs, Lengths):
+class OrpoParams(Pairs, Lengths, Sampling):
     """Trainer orpo."""
 
     orpo_beta: Annotated[float, Gt(0)] = 0.1

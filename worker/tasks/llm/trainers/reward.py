@@ -14,9 +14,10 @@ from worker.tasks.llm.heads.score import SCORE
 from worker.tasks.llm.pairs.params import Pairs
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.trainers._pairs import PairTrainer
+from worker.tasks.llm.trainers._sampling import Sampling
 
 
-class RewardParams(Pairs):
+class RewardParams(Pairs, Sampling):
     """Trainer reward."""
 
     whole: ClassVar[bool] = True

@@ -21,12 +21,14 @@ from worker.tasks.llm import trainers
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.training import masking
 from worker.tasks.llm.training.batches import TrainingRows
+from worker.tasks.llm.training.blanks import blanks
 from worker.tasks.llm.training.corpus import Corpus, tokenized
 from worker.tasks.llm.training.masking import Hiding, MaskedRows
 from worker.tasks.llm.training.memory import recomputes_here
 from worker.tasks.llm.training.opening import opened, source_of
-from worker.tasks.llm.training.speaking import save_tokenizer
+from worker.tasks.llm.training.samples import Samples, count_of
 from worker.tasks.llm.training.token_trainer import COUNTED, TokenTrainer
+from worker.tasks.llm.training.train import save_beside
 
 
 def train(params: LlmParams, run: Run) -> None:
@@ -53,8 +55,12 @@ def train(params: LlmParams, run: Run) -> None:
         sparse=sparse,
         checkpointing=checkpointing,
     )
+    texts = corpus.valid or corpus.train
+    samples = Samples(blanks(tokenizer, hide, texts, count_of(params)))
+    samples.before = samples.ask(fitting, loaded, run)
     if fit(fitting, params, run, unit=trainer.unit):
-        finish(loaded, params, run, partial(save_tokenizer, tokenizer, corpus.template))
+        samples.after = samples.ask(fitting, loaded, run)
+        finish(loaded, params, run, partial(save_beside, tokenizer, corpus.template, samples))
 
 
 def hiding(params: LlmParams, tokenizer: Any) -> Hiding:

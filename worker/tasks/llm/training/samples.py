@@ -1,7 +1,9 @@
-"""What a model says to a few prompts of the data, before and after it is trained.
+"""What a model says to a few examples of the data, before and after it is trained.
 
-Greedy, so that nothing is left to chance and the training is the same with and without. Bounded in
-tokens and in time. Nothing here may end a training: what fails is told in the log.
+What is asked is an `Asking`: how a prompt goes on (`Continuing`), what is hidden in a text
+(`training.masking`), how two answers score (`pairs.training.ranking`). Nothing is left to chance,
+so the training is the same with and without. Bounded in tokens and in time. Nothing here may end a
+training: what fails is told in the log.
 """
 
 from __future__ import annotations
@@ -9,19 +11,24 @@ from __future__ import annotations
 import json
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from transformers import Trainer
 
 from worker.engine.model import Loaded
-from worker.task import SAMPLES_FILE
+from worker.engine.phases import phase
+from worker.task import SAMPLES_FILE, Run
+from worker.tasks.llm import trainers
+from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.tokens import Tokens
+from worker.tasks.llm.trainers._sampling import Sampling
 from worker.tasks.llm.training.batches import evaluating
 
 LOOKED_AT = 1000
@@ -40,6 +47,63 @@ SECONDS = 20.0
 """For all answers of one model."""
 
 
+class Asking(ABC):
+    """What a model is asked about some examples."""
+
+    about: ClassVar[str]
+    """What its answers are, for the card: a sentence."""
+
+    @property
+    @abstractmethod
+    def asked(self) -> Sequence[tuple[str, str]]:
+        """What is asked, and what the data says to it, as text."""
+
+    @abstractmethod
+    def answers(self, model: Any) -> Iterator[str]:
+        """Yield what the model says to each."""
+
+
+@dataclass(slots=True)
+class Samples:
+    """What is asked of a model, and what it said; nothing where it was not asked."""
+
+    asking: Asking
+    before: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+
+    def ask(self, trainer: Trainer, loaded: Loaded, run: Run) -> list[str]:
+        """Return the answers of the model as it is now; none where they cannot be had."""
+        if not self.asking.asked or run.stop.is_set() or trainer.args.world_size > 1:
+            return []
+        with phase(run.emit, "answering samples"):
+            try:
+                with torch.no_grad(), evaluating(loaded.model), loaded.precision.mixed():
+                    return list(self.asking.answers(loaded.model))
+            except Exception as error:  # memory, a model that cannot generate: it can be trained
+                sys.stderr.write(f"No samples: {error}\n")
+                return []
+
+    def write(self, folder: Path) -> None:
+        """Write what the card shows into the folder of the model."""
+        if not self.before or not self.after:
+            return
+        told = [
+            {"prompt": prompt, "data": data, "before": before, "after": after}
+            for (prompt, data), before, after in zip(
+                self.asking.asked, self.before, self.after, strict=False
+            )
+        ]
+        content = {"about": self.asking.about, "samples": told}
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        (folder / SAMPLES_FILE).write_text(text, encoding="utf-8")
+
+
+def count_of(params: LlmParams) -> int:
+    """Return how many samples are asked for."""
+    own = trainers.of(params).own(params)
+    return own.samples if isinstance(own, Sampling) else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """A prompt of the data in tokens, and how the data goes on."""
@@ -48,39 +112,23 @@ class Prompt:
     expected: tuple[int, ...]
 
 
-@dataclass(slots=True)
-class Samples:
-    """Prompts, and what the model said to them; none where it was not asked."""
+@dataclass(frozen=True, slots=True)
+class Continuing(Asking):
+    """How prompts go on, by the likeliest token each time."""
+
+    about = "Always the likeliest token, for the first prompts of the data it was judged by."
 
     tokenizer: Any
     prompts: Sequence[Prompt]
     turn_end: str | None = None
-    before: list[str] = field(default_factory=list)
-    after: list[str] = field(default_factory=list)
 
-    def ask(self, trainer: Trainer, loaded: Loaded) -> list[str]:
-        """Return the answers of the model as it is now; none where they cannot be had."""
-        if not self.prompts or trainer.args.world_size > 1:
-            return []
-        try:
-            with evaluating(loaded.model), loaded.precision.mixed():
-                return list(self._answers(loaded.model))
-        except Exception as error:  # memory, a model that cannot generate: it can still be trained
-            sys.stderr.write(f"No samples: {error}\n")
-            return []
+    @property
+    def asked(self) -> Sequence[tuple[str, str]]:
+        """Prompts, and how the data goes on."""
+        return [(self._text(p.ids), self._text(p.expected)) for p in self.prompts]
 
-    def write(self, folder: Path) -> None:
-        """Write what the card shows into the folder of the model."""
-        if not self.before or not self.after:
-            return
-        told = [
-            {"prompt": self._text(p.ids), "data": self._text(p.expected), "before": b, "after": a}
-            for p, b, a in zip(self.prompts, self.before, self.after, strict=False)
-        ]
-        text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
-        (folder / SAMPLES_FILE).write_text(text, encoding="utf-8")
-
-    def _answers(self, model: Any) -> Iterator[str]:
+    def answers(self, model: Any) -> Iterator[str]:
+        """Yield what the model says to each prompt."""
         ends = time.monotonic() + SECONDS
         for prompt in self.prompts:
             ids = torch.tensor([prompt.ids], device=model.device)
@@ -110,7 +158,14 @@ class Samples:
         return text
 
 
-def prompts_of(examples: Sequence[Tokens], count: int) -> list[Prompt]:
+def continuing(
+    params: LlmParams, tokenizer: Any, examples: Iterable[Tokens], turn_end: str | None
+) -> Samples:
+    """Return so many prompts as the settings ask for, the first that differ."""
+    return Samples(Continuing(tokenizer, prompts_of(examples, count_of(params)), turn_end))
+
+
+def prompts_of(examples: Iterable[Tokens], count: int) -> list[Prompt]:
     """Return the first prompts that differ, at most `count`."""
     found: dict[tuple[int, ...], Prompt] = {}
     for tokens in islice(examples, LOOKED_AT):

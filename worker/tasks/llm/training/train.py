@@ -18,7 +18,6 @@ from worker.engine.phases import phase
 from worker.task import Run
 from worker.tasks.llm import trainers
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.trainers._sampling import Sampling
 from worker.tasks.llm.training.batches import (
     Collate,
     TrainingRows,
@@ -28,7 +27,7 @@ from worker.tasks.llm.training.batches import (
 from worker.tasks.llm.training.corpus import Corpus, tokenized
 from worker.tasks.llm.training.memory import in_larger_passes, recomputes_here
 from worker.tasks.llm.training.opening import opened, source_of
-from worker.tasks.llm.training.samples import Samples, prompts_of
+from worker.tasks.llm.training.samples import Samples, continuing
 from worker.tasks.llm.training.speaking import ends_turns, save_tokenizer
 from worker.tasks.llm.training.token_trainer import COUNTED, TokenTrainer
 
@@ -54,30 +53,18 @@ def train(params: LlmParams, run: Run) -> None:
         checkpointing = recomputes_here(params, loaded.model)
         loaded = adapt(loaded, params, head.peft_type)
     trainer = _trainer(params, run, loaded, tokenizer, corpus, checkpointing=checkpointing)
-    samples = _samples(params, tokenizer, corpus)
-    samples.before = _asked(samples, trainer, loaded, run)
+    samples = continuing(params, tokenizer, corpus.valid or corpus.train, corpus.turn_end)
+    samples.before = samples.ask(trainer, loaded, run)
     if fit(trainer, params, run, unit=trainers.of(params).unit):
-        samples.after = _asked(samples, trainer, loaded, run)
+        samples.after = samples.ask(trainer, loaded, run)
         ends_turns(loaded.model, tokenizer, corpus.turn_end, corpus.template)
-        finish(loaded, params, run, partial(_save_beside, tokenizer, corpus, samples))
+        beside = partial(save_beside, tokenizer, corpus.template, samples)
+        finish(loaded, params, run, beside)
 
 
-def _samples(params: LlmParams, tokenizer: Any, corpus: Corpus) -> Samples:
-    own = trainers.of(params).own(params)
-    count = own.samples if issubclass(trainers.of(params).settings, Sampling) else 0
-    prompts = prompts_of(corpus.valid or corpus.train, count) if count else []
-    return Samples(tokenizer, prompts, corpus.turn_end)
-
-
-def _asked(samples: Samples, trainer: TokenTrainer, loaded: Loaded, run: Run) -> list[str]:
-    if not samples.prompts or run.stop.is_set():
-        return []
-    with phase(run.emit, "answering samples"):
-        return samples.ask(trainer, loaded)
-
-
-def _save_beside(tokenizer: Any, corpus: Corpus, samples: Samples, folder: Path) -> None:
-    save_tokenizer(tokenizer, corpus.template, folder)
+def save_beside(tokenizer: Any, template: str | None, samples: Samples, folder: Path) -> None:
+    """Write what goes out with a model: its tokenizer, and what it said."""
+    save_tokenizer(tokenizer, template, folder)
     samples.write(folder)
 
 

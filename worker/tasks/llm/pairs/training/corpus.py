@@ -16,6 +16,7 @@ from worker.tasks.llm.pairs.data import PairExamples, PairTokens, encoded, fitte
 from worker.tasks.llm.pairs.params import Pairs
 from worker.tasks.llm.pairs.training.batches import PairRows
 from worker.tasks.llm.params import LlmParams
+from worker.tasks.llm.tokens import Tokens
 from worker.tasks.llm.training.corpus import speech_of
 
 
@@ -35,6 +36,12 @@ class PairCorpus:
     def largest(self) -> int:
         """Tokens of the largest pair that is trained on."""
         return max(map(len, self.train.pairs))
+
+    @property
+    def good_answers(self) -> Iterator[Tokens]:
+        """Answers that are said to be good, behind their prompts: of the pairs that judge."""
+        judging = self.valid if self.valid.pairs else self.train
+        return (pair.chosen for pair in judging.pairs if pair.good)
 
     @property
     def sets(self) -> tuple[PairRows, PairRows]:

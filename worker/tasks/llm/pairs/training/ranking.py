@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,14 @@ from worker.tasks.llm.pairs.training.trainer import PairsTrainer, trainer_of
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.training.memory import recomputes_here
 from worker.tasks.llm.training.opening import opened, source_of
-from worker.tasks.llm.training.speaking import save_tokenizer
+from worker.tasks.llm.training.samples import (
+    LONGEST_ANSWER,
+    LONGEST_PROMPT,
+    Asking,
+    Samples,
+    count_of,
+)
+from worker.tasks.llm.training.train import save_beside
 
 LABEL = "reward"
 """What the one class is called."""
@@ -64,8 +71,12 @@ def train(params: LlmParams, own: Pairs, run: Run, *, centering: float) -> None:
         objective=Ranking(centering),
         checkpointing=checkpointing,
     )
+    judging = (corpus.valid.pairs or corpus.train.pairs)[: count_of(params)]
+    samples = Samples(Scoring(tokenizer, judging))
+    samples.before = samples.ask(trainer, loaded, run)
     if fit(trainer, params, run, unit=trainers.of(params).unit):
-        finish(loaded, params, run, partial(_save, tokenizer, corpus.template))
+        samples.after = samples.ask(trainer, loaded, run)
+        finish(loaded, params, run, partial(_save, tokenizer, corpus.template, samples))
 
 
 def _set_padding(tokenizer: Any, params: LlmParams) -> None:
@@ -82,14 +93,14 @@ def _new_layers(loaded: Loaded) -> list[str]:
     return sorted({name.rpartition(".")[0] for name in loaded.new})
 
 
-def _save(tokenizer: Any, template: str | None, folder: Path) -> None:
+def _save(tokenizer: Any, template: str | None, samples: Samples, folder: Path) -> None:
     """Write the tokenizer; without a chat template where none was used, so that nobody else does.
 
     A model scores right only what is written as it was in training.
     """
     if template is None:
         tokenizer.chat_template = None
-    save_tokenizer(tokenizer, template, folder)
+    save_beside(tokenizer, template, samples, folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +118,39 @@ class CollateSides:
             "input_ids": pad_sequence(rows, batch_first=True, padding_value=self.pad),
             "attention_mask": pad_sequence(seen, batch_first=True),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring(Asking):
+    """How the two answers of pairs score."""
+
+    about = "Scores of both answers, for the first pairs of the data it was judged by."
+
+    tokenizer: Any
+    pairs: Sequence[PairTokens]
+
+    @property
+    def asked(self) -> Sequence[tuple[str, str]]:
+        """What both answers begin with, and how each goes on."""
+        return [self._shown(pair) for pair in self.pairs]
+
+    def answers(self, model: Any) -> Iterator[str]:
+        """Yield both scores of each pair."""
+        collate = CollateSides(self.tokenizer.pad_token_id)
+        for pair in self.pairs:
+            batch = {k: v.to(model.device) for k, v in collate([(pair, (0.0, 0.0))]).items()}
+            chosen, rejected = model(**batch).logits[:, 0].tolist()
+            right = "" if chosen > rejected else " (the wrong way round)"
+            yield f"chosen {chosen:+.3f}, rejected {rejected:+.3f}{right}"
+
+    def _shown(self, pair: PairTokens) -> tuple[str, str]:
+        sides = [tuple(side.ids) for side in (pair.chosen, pair.rejected)]
+        pairs = enumerate(zip(*sides, strict=False))
+        same = next((i for i, two in pairs if len({*two}) > 1), min(map(len, sides)))
+        decode = self.tokenizer.decode
+        better, worse = (decode(list(ids[same : same + LONGEST_ANSWER])) for ids in sides)
+        prompt = decode(list(sides[0][max(0, same - LONGEST_PROMPT) : same]))
+        return prompt, f"chosen: {better}\nrejected: {worse}"
 
 
 @dataclass(frozen=True, slots=True)

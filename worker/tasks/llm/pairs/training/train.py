@@ -29,8 +29,9 @@ from worker.tasks.llm.pairs.training.trainer import PairsTrainer, trainer_of
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.training.memory import recomputes_here
 from worker.tasks.llm.training.opening import opened, source_of
-from worker.tasks.llm.training.speaking import ends_turns, save_tokenizer
-from worker.tasks.llm.training.train import padding_id, possible
+from worker.tasks.llm.training.samples import continuing
+from worker.tasks.llm.training.speaking import ends_turns
+from worker.tasks.llm.training.train import padding_id, possible, save_beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def train(
         corpus = ways.read(params, own, run, tokenizer)
     collate = ways.collate(padding_id(tokenizer), prompts=objective.prompts)
     if objective.references and model_ref:
-        other = source_of(params, ModelRef(name=model_ref))
+        other = source_of(params, ModelRef.named(model_ref))
         if not _ask_other(other, params, run, corpus, collate):
             return
     with phase(run.emit, "loading model"):
@@ -86,9 +87,13 @@ def train(
         checkpointing=checkpointing,
         **ways.arguments,
     )
+    samples = continuing(params, tokenizer, corpus.good_answers, corpus.turn_end)
+    samples.before = samples.ask(trainer, loaded, run)
     if fit(trainer, params, run, unit=trainers.of(params).unit):
+        samples.after = samples.ask(trainer, loaded, run)
         ends_turns(loaded.model, tokenizer, corpus.turn_end, corpus.template)
-        finish(loaded, params, run, partial(save_tokenizer, tokenizer, corpus.template))
+        beside = partial(save_beside, tokenizer, corpus.template, samples)
+        finish(loaded, params, run, beside)
 
 
 def _loaded(

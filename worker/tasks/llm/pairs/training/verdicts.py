@@ -25,7 +25,7 @@ from worker.tasks.llm.pairs.training.train import Ways
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.tokens import Tokens, encode
 from worker.tasks.llm.training.corpus import speech_of
-from worker.tasks.llm.verdicts import VerdictLayout
+from worker.tasks.llm.verdicts import told_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +42,13 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class VerdictTokens(PairTokens):
-    """A judged answer, and another's in its place."""
-
-    good: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class CollateVerdicts(CollatePairs):
     """Makes a batch of judged answers, as of pairs, with `good` for each."""
 
     def __call__(self, pairs: Sequence[tuple[PairTokens, Reference]]) -> dict[str, Any]:
         """Return what `CollatePairs` does, and whether the answers are good ones."""
-        good = [isinstance(pair, VerdictTokens) and pair.good for pair, _ in pairs]
-        return {**CollatePairs.__call__(self, pairs), "good": torch.tensor(good)}
+        good = torch.tensor([pair.good for pair, _ in pairs])
+        return {**CollatePairs.__call__(self, pairs), "good": good}
 
 
 def tokenized(params: LlmParams, own: Any, run: Run, tokenizer: Any) -> PairCorpus:
@@ -83,9 +76,7 @@ def _read(
 ) -> tuple[Examples, list[Judged]]:
     found = read(split, params, how, rows)
     found.broken.refuse(split.source)
-    layout, by_line = found.layout, dict(rows)
-    assert isinstance(layout, VerdictLayout)
-    good = [layout.verdict(by_line[line], line) for line in found.lines]
+    good = [told for _, told in told_of(found)]
     encoded = encode(found.examples, tokenizer, text_end(params, how, tokenizer))
     cut = (within(tokens, Limits(params.row_tokens)) for tokens in encoded)
     both = zip(cut, good, strict=True)
@@ -97,7 +88,7 @@ def beside_others(judged: Sequence[Judged], params: LlmParams) -> list[PairToken
     found: list[PairTokens] = []
     for group in _batches(judged, params.batch_size):
         found += (
-            VerdictTokens(one.tokens, _answering(one, other, params.row_tokens), one.good)
+            PairTokens(one.tokens, _answering(one, other, params.row_tokens), one.good)
             for one, other in zip(group, [group[-1], *group[:-1]], strict=True)
         )
     return found
