@@ -11,6 +11,7 @@ import torch
 from transformers import GenerationConfig
 
 from worker.engine.adapter import save_adapter
+from worker.engine.transformers4 import model_for_both
 
 
 def save_model(
@@ -32,6 +33,7 @@ def save_model(
         save_adapter(model, folder, begun)
     else:
         model.save_pretrained(folder)
+        model_for_both(folder)
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty card; the supervisor writes one
 
 

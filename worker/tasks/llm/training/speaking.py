@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
+from worker.engine.transformers4 import tokenizer_for_both
+
 _MARKS = re.compile(r"(?<=\{%)(-?\s*)(end)?generation(?=\s*-?%\})")
 """What templates tell the trainer and not every program that loads the model understands."""
-
-_OURS_ALONE = ("backend", "is_local", "local_files_only")
-"""Keys transformers 5 adds to a tokenizer's config that say nothing about the tokenizer."""
 
 
 def save_tokenizer(tokenizer: Any, template: str | None, folder: Path) -> None:
@@ -19,13 +17,7 @@ def save_tokenizer(tokenizer: Any, template: str | None, folder: Path) -> None:
     if template is not None:
         tokenizer.chat_template = without_marks(template)
     tokenizer.save_pretrained(folder)
-    path = folder / "tokenizer_config.json"
-    config = json.loads(path.read_text(encoding="utf-8"))
-    if config.get("tokenizer_class") == "TokenizersBackend":  # transformers 4 does not know it
-        config["tokenizer_class"] = "PreTrainedTokenizerFast"
-    for key in _OURS_ALONE:
-        config.pop(key, None)
-    path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    tokenizer_for_both(folder, tokenizer.model_input_names)
 
 
 def without_marks(template: str) -> str:
