@@ -84,7 +84,8 @@ def base(folder: Path) -> Path:
 def trained(way: str, folder: Path) -> tuple[Task[Any], Any, Path]:
     """Train a step and return the task, its settings and the folder of the model."""
     name, settings, _ = WAYS[way]
-    task, few = tasks.load(name), {"max_steps": 1}
+    task = tasks.load(name)
+    few: dict[str, Any] = {"max_steps": 1}
     if name == "tabular":
         rows = [{"a": i % 7, "y": "ny"[i % 2]} for i in range(40)]
         data = write_rows(folder / "train.jsonl", rows)
@@ -129,7 +130,8 @@ def assert_same(there: Mapping[str, Any], own: Mapping[str, Any]) -> None:
 def test_every_card_is_right_with_transformers_4(shared_hub: HubServer, tmp_path: Path) -> None:
     (tmp_path / "image.jpg").write_bytes(tiny_vit.image("red", 1, "JPEG"))
     (tmp_path / "rows.csv").write_text("a\n3\n")
-    there, own = [], []
+    there: list[tuple[str, str, str]] = []
+    own: list[tuple[str, str, str]] = []
     for way, (_, settings, asked) in WAYS.items():
         (tmp_path / way).mkdir()
         task, params, model = trained(way, tmp_path / way)
