@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,7 +16,7 @@ import yaml
 import backends
 import worker.tasks
 from orchestrator.settings.autotrain import not_yet
-from orchestrator.settings.fetch import LARGEST, raw
+from orchestrator.settings.fetch import LARGEST, content_of, raw
 from orchestrator.settings.files import read
 from orchestrator.settings.gather import gather, task_of_file
 from orchestrator.settings.job import JobSettings
@@ -211,11 +212,16 @@ def web() -> Iterator[tuple[str, dict[str, bytes], list[str]]]:
         def do_GET(self) -> None:
             asked.append(self.path)
             content = pages.get(self.path)
+            for letter in b"HTTP/1.1" * 4 if content == b"dripping" else b"":
+                self.wfile.write(bytes([letter]))
+                time.sleep(0.02)
             if content is not None and content.startswith(b"->"):
                 self.send_response(302)
                 self.send_header("Location", content.removeprefix(b"->").decode())
             else:
                 self.send_response(404 if content is None else 200)
+            if self.path.startswith("/cut"):
+                self.send_header("Content-Length", "1000")
             self.end_headers()
             self.wfile.write(content or b"")
 
@@ -268,10 +274,28 @@ def test_a_file_of_the_web_reads_nothing_of_this_machine(web: Web) -> None:
 
 
 def test_an_address_with_nothing_there_is_said(web: Web) -> None:
-    with pytest.raises(BadConfig, match=r"cannot read http.*/none.yml: Not Found"):
+    with pytest.raises(BadConfig, match=r"cannot read http.*/none.yml: HTTP Error 404: Not Found"):
         read(f"{web[0]}/none.yml")
     with pytest.raises(BadConfig, match=r"cannot read http://127.0.0.1:9/x.yml"):
         read("http://127.0.0.1:9/x.yml")
+
+
+def test_the_web_is_not_waited_for_while_it_drips(web: Web) -> None:
+    web[1]["/slow.yml"] = b"dripping"
+    with pytest.raises(BadConfig, match=r"slow.yml: it took longer than 0.2 s"):
+        content_of(f"{web[0]}/slow.yml", seconds=0.2)
+
+
+def test_half_a_file_of_the_web_is_none(web: Web) -> None:
+    web[1]["/cut.yml"] = b"task: llm\nmax_cost: 5\n"
+    with pytest.raises(BadConfig, match=r"cut.yml: the connection ended in the middle of it"):
+        read(f"{web[0]}/cut.yml")
+
+
+def test_what_leads_in_a_circle_is_told_in_one_line(web: Web) -> None:
+    web[1]["/circle.yml"] = b"->/circle.yml"
+    with pytest.raises(BadConfig, match=r"circle.yml: HTTP Error 302: .*infinite loop\.$"):
+        read(f"{web[0]}/circle.yml")
 
 
 def test_a_page_that_shows_a_file_is_read_as_the_file() -> None:

@@ -7,13 +7,13 @@ on which GitHub or the Hub shows a file is read as the file.
 from __future__ import annotations
 
 import re
-import time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from worker.errors import BadConfig
+from worker.errors import BadConfig, HubUnreachable
+from worker.timeout import within
 
 if TYPE_CHECKING:
     from urllib.request import OpenerDirector
@@ -36,10 +36,13 @@ def is_address(where: str) -> bool:
     return bool(re.match(r"https?://", where))
 
 
-def content_of(where: str) -> bytes:
-    """Return what is in the file at a path or an address. Raises `BadConfig`."""
+def content_of(where: str, seconds: float = SECONDS) -> bytes:
+    """Return what is in the file at a path or an address. Raises `BadConfig`.
+
+    The web may take `seconds`, all in all.
+    """
     if is_address(where):
-        return _fetched(raw(where))
+        return _fetched(raw(where), seconds)
     try:
         with Path(where).expanduser().open("rb") as stream:
             return _bounded(stream.read(LARGEST + 1), where)
@@ -65,19 +68,16 @@ def raw(address: str) -> str:
 
 
 @cache
-def _fetched(address: str) -> bytes:
+def _fetched(address: str, seconds: float) -> bytes:
     """Return what lies at an address, asked for once."""
     from http.client import HTTPException
 
     _refuse_http(address)
-    content, ends = b"", time.monotonic() + SECONDS
-    try:
-        with _opener(address).open(address, timeout=SECONDS) as answer:
-            while len(content) <= LARGEST and (block := answer.read1(1 << 16)):
-                content += block
-                if time.monotonic() > ends:
-                    raise TimeoutError(f"not read in {SECONDS:.0f} s")
-    except (HTTPException, OSError, ValueError) as error:
+    try:  # the timeout of one read never comes where a byte is sent now and then
+        content = within(seconds, lambda: _read(address, seconds), f"reading {address}")
+    except HubUnreachable as error:
+        raise BadConfig(f"cannot read {address}: it took longer than {seconds:g} s") from error
+    except (EOFError, HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise BadConfig(f"cannot read {address}: {reason}") from error
     if _bounded(content, address).lstrip()[:1] == b"<":
@@ -85,6 +85,25 @@ def _fetched(address: str) -> bytes:
             f"{address} is a web page and not a YAML file.", fix="Give the address of the raw file."
         )
     return content
+
+
+def _read(address: str, seconds: float) -> bytes:
+    """Return the whole of a file, or so much of one that is too large that this shows.
+
+    Raises `EOFError` where the connection ends before the file does.
+    """
+    from urllib.error import HTTPError
+
+    try:
+        answer = _opener(address).open(address, timeout=seconds)
+    except HTTPError as error:
+        with error:  # its page is not read
+            raise OSError(str(error).splitlines()[0]) from error
+    with answer:
+        content: bytes = answer.read(LARGEST + 1)
+        if len(content) <= LARGEST and answer.length:
+            raise EOFError("the connection ended in the middle of it")
+        return content
 
 
 def _opener(asked: str) -> OpenerDirector:
@@ -97,6 +116,7 @@ def _opener(asked: str) -> OpenerDirector:
             if not _is_here(asked) and _is_here(to):
                 raise BadConfig(f"{asked} leads to {to}, which is this machine and not the web")
             _refuse_http(to)
+            how[1].close()  # the page of a redirect, which may be endless, is not read
             return super().redirect_request(*how)
 
     return build_opener(Followed)
