@@ -212,9 +212,11 @@ def web() -> Iterator[tuple[str, dict[str, bytes], list[str]]]:
         def do_GET(self) -> None:
             asked.append(self.path)
             content = pages.get(self.path)
-            for letter in b"HTTP/1.1" * 4 if content == b"dripping" else b"":
-                self.wfile.write(bytes([letter]))
-                time.sleep(0.02)
+            if content == b"dripping":
+                for _ in range(20):
+                    self.wfile.write(b"H")
+                    time.sleep(0.02)
+                return
             if content is not None and content.startswith(b"->"):
                 self.send_response(302)
                 self.send_header("Location", content.removeprefix(b"->").decode())

@@ -97,8 +97,8 @@ def _read(address: str, seconds: float) -> bytes:
     try:
         answer = _opener(address).open(address, timeout=seconds)
     except HTTPError as error:
-        with error:  # its page is not read
-            raise OSError(str(error).splitlines()[0]) from error
+        error.close()  # its page is not read
+        raise OSError(str(error).splitlines()[0]) from error
     with answer:
         content: bytes = answer.read(LARGEST + 1)
         if len(content) <= LARGEST and answer.length:
@@ -112,11 +112,11 @@ def _opener(asked: str) -> OpenerDirector:
 
     class Followed(HTTPRedirectHandler):
         def redirect_request(self, *how: Any) -> Request | None:
+            how[1].close()  # the page of a redirect, which may be endless, is not read
             to = str(how[-1])
             if not _is_here(asked) and _is_here(to):
                 raise BadConfig(f"{asked} leads to {to}, which is this machine and not the web")
             _refuse_http(to)
-            how[1].close()  # the page of a redirect, which may be endless, is not read
             return super().redirect_request(*how)
 
     return build_opener(Followed)
