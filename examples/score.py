@@ -21,6 +21,9 @@ BATCH = 10
 def main(base: str, adapter: str, file: Path) -> None:
     """Print the scores before and after."""
     warnings.simplefilter("ignore", FutureWarning)  # peft uses a name that transformers renames
+    from worker.engine.lean import leave_out
+
+    leave_out(["bitsandbytes"])  # peft would load it, which takes a while and is of no use here
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer

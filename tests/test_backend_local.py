@@ -115,11 +115,12 @@ def test_a_job_finds_what_training_needs_and_no_other_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     for name in (*KEPT_OUT, *LET_THROUGH):
         monkeypatch.setenv(name, f"canary-{name}")
     local = Local()
     request = local.plan(job("local", params={"log": "wandb"}))
-    code = "import json, os; print(json.dumps(dict(os.environ)))"
+    code = "import json, os; print(json.dumps(dict(os.environ) | {'é': ''}, ensure_ascii=False))"
     tells = dataclasses.replace(request, command=(sys.executable, "-c", code))
     handle = local.launch(tells, {"HF_TOKEN": "hf_given"})
     until(lambda: not local.status(handle).alive)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -386,3 +388,11 @@ def test_every_optimizer_is_there_and_what_it_needs_is_not_left_out(tmp_path: Pa
             made, _ = Trainer.get_optimizer_cls_and_kwargs(args, torch.nn.Linear(2, 2))
             theirs = made.__module__.startswith("bitsandbytes")
         assert ("bitsandbytes" not in unused(params)) == theirs, name
+
+
+def test_bitsandbytes_neither_fetches_code_nor_asks_for_what_would() -> None:
+    program = "import sys, worker.engine.model, bitsandbytes; print(sys.modules['kernels'])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("None\n", "")

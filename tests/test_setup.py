@@ -35,6 +35,8 @@ def test_a_machine_with_a_token_is_ready(laptop: Laptop) -> None:
     done = laptop.run("setup")
     assert (done.code, done.err) == (0, "")
     assert "ann at http" in done.out and "token may write" in done.out
+    piped = laptop.run("setup", PYTHONIOENCODING="ascii")
+    assert (piped.code, piped.err) == (0, "") and "+ account" in piped.out
     wrong = laptop.run("setup", HF_TOKEN="hf_" + "a" * 34)
     assert wrong.code == 1 and "does not accept this token" in wrong.out
 
@@ -101,7 +103,13 @@ def test_every_setting_is_shown_with_where_it_was_said(laptop: Laptop, tmp_path:
     assert ["lr", "0.0001", "job.yml:7"] in rows
     assert ["epochs", "3", "--epochs"] in rows
     assert ["seed", "7", "HUBTRAIN_SEED"] in rows
+    assert "settings have their defaults; --all shows them" in shown.out
     assert laptop.hub.tokens["ann"] not in shown.out + done.out
+    assert not [row for row in rows if row and row[0] == "batch_size"]
+    every = laptop.run(*words, "--all", **environ)
+    assert ["batch_size", "2", "default"] in [line.split() for line in every.out.splitlines()]
+    misplaced = laptop.run("config", "job.yml", "--json")
+    assert (misplaced.code, misplaced.document["fix"]) == (2, "--config job.yml")
 
 
 def test_what_is_wrong_is_shown_beside_what_is_not(laptop: Laptop) -> None:

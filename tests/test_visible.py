@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.terminal.output import Screen
-from orchestrator.terminal.visible import visible
+from orchestrator.terminal.visible import spell_what_lacks, visible
 from worker.clock import SystemClock
 from worker.task import Finding
 
@@ -106,3 +106,26 @@ def test_a_long_line_of_facts_goes_on_below_itself() -> None:
     assert all(len(line) <= 100 or path in line for line in lines)
     assert {line[:12] for line in lines[1:3]} == {" " * 12}, "below the first fact"
     assert " · ".join(line[12:] for line in lines[:-1]) == found[0].text, "and none is lost"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1"])
+def test_an_output_of_few_characters_refuses_none(encoding: str) -> None:
+    kept = io.BytesIO()
+    out = io.TextIOWrapper(kept, encoding=encoding)
+    spell_what_lacks(out)
+    for as_json in (False, True):
+        screen = Screen(SystemClock(), as_json=as_json, out=out)
+        screen.findings([Finding("ok", "data", "größe → 漢字 👧"), Finding("error", "x", "✗")])
+        screen.document({"said": "größe 漢字 👧"})
+    out.flush()
+    text = kept.getvalue().decode(encoding)
+    assert "  + data  gr" in text and " -> \\u6f22\\u5b57 \\U0001f467\n  x x     x" in text
+    assert json.loads(text.splitlines()[-1]) == {"said": "größe 漢字 👧"}
+
+
+def test_what_a_machine_costs_is_never_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    out = Terminal()
+    rows = [["spaces-rtx-pro-6000x4", "$11.00/h", "RTX PRO 6000", "384 GB"]]
+    Screen(SystemClock(), out=out).table(["--backend", "PRICE", "GPU", "VRAM"], rows, whole=2)
+    assert "spaces-rtx-pro-6000x4  $11.00/h" in out.getvalue()

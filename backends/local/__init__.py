@@ -90,7 +90,8 @@ class Local(Backend[LocalRequest]):
         folder.write(_KEY_FILE, key)
         path = os.pathsep.join(filter(None, (str(_SOURCES), os.environ.get("PYTHONPATH"))))
         needed = environment(os.environ, str(request.job.params.get("log") or "none"))
-        environ = {**needed, **secrets, PAGE_KEY: key, "PYTHONPATH": path}
+        ours = {PAGE_KEY: key, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}  # as `lines` reads
+        environ = {**needed, **secrets, **ours}
         try:
             folder.start(request.command, environ, lock)
         except OSError as error:

@@ -6,6 +6,7 @@ Which task is said by its name, by a file, or by the variables of a file that a 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -23,6 +24,7 @@ from orchestrator.terminal.flags import (
     normalized,
     options_of,
 )
+from worker.errors import BadConfig
 from worker.task import Task
 
 TAKES_ALL: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -54,6 +56,8 @@ def with_settings(name: str, words: Sequence[str], do: Doing) -> int:
 
 def _task(words: list[str]) -> tuple[Task[Any], dict[str, Any], list[str]]:
     """Return the task, the settings that go with its name, and the words that are left."""
+    if words and "." in words[0] and Path(words[0]).is_file():
+        raise BadConfig(f"{words[0]} is a file and no task.", fix=f"--config {words[0]}")
     if words and not words[0].startswith("-"):
         return *task_of(words[0], "the task"), words[1:]
     if (where := config_among(words)) is not None:

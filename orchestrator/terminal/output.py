@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from orchestrator.terminal.visible import visible, visible_json
+from orchestrator.terminal.visible import shows_all, visible, visible_json
 from worker.clock import Clock
 from worker.redact import Redactor
 from worker.shorten import shortened
@@ -91,7 +91,7 @@ class Screen:
     def document(self, document: Any) -> None:
         """Print the one JSON document of a `--json` command; nothing without `--json`."""
         if self.as_json:
-            text = json.dumps(document, default=_plain, ensure_ascii=False)
+            text = json.dumps(document, default=_plain, ensure_ascii=not shows_all(self._out))
             self._out.write(self._redact(visible_json(text)) + "\n")
             self._out.flush()
 
@@ -144,14 +144,16 @@ class Screen:
         if fix:
             self._errors.print(f"    {escape(self._told(fix))}")
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table without lines. A narrow terminal cuts cells, but never the first column."""
+    def table(
+        self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, whole: int = 1
+    ) -> None:
+        """Print a table without lines. A narrow terminal cuts cells, but not the `whole` first."""
         cells = [[self._clean(cell) for cell in row] for row in rows]
         columns = [self._clean(column) for column in columns]
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for number, column in enumerate(columns):
-            whole = max(len(row[number]) for row in [columns, *cells])
-            table.add_column(column, no_wrap=True, min_width=None if number else whole)
+            width = max(len(row[number]) for row in [columns, *cells])
+            table.add_column(column, no_wrap=True, min_width=width if number < whole else None)
         for row in cells:
             table.add_row(*(_coloured(escape(cell)) for cell in row))
         self._console.print(table)

@@ -20,6 +20,7 @@ import worker.tasks
 from orchestrator.terminal import commands
 from orchestrator.terminal.exits import DETACHED, FAILED, MENDABLE
 from orchestrator.terminal.flags import config_among, normalized, unknown_options
+from orchestrator.terminal.visible import spell_what_lacks
 
 
 class Program(click.Group):
@@ -85,6 +86,7 @@ def program(ctx: click.Context, /, config: str | None) -> None:
 def main() -> None:
     """Run the program on `sys.argv` and exit."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a closed terminal is no other end
+    spell_what_lacks(sys.stdout, sys.stderr)
     try:
         code = program.main(prog_name=_name(), standalone_mode=False)
     except (KeyboardInterrupt, click.Abort):

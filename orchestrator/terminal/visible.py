@@ -1,12 +1,16 @@
 """Text from models, data, people and providers, made harmless for a terminal.
 
 An escape sequence can move the cursor, rewrite what stands above, fill the clipboard; a bidi
-override makes `exe.txt` of `txt.exe`. What would act is shown instead; colours are dropped.
+override makes `exe.txt` of `txt.exe`. What would act is shown instead; colours are dropped. An
+output that has few characters, as pipes of Windows do, gets others that mean the same.
 """
 
 from __future__ import annotations
 
+import codecs
+import io
 import re
+from typing import IO
 
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _ACTS = re.compile(
@@ -16,6 +20,8 @@ _ACTS = re.compile(
     "\ud800-\udfff"  # halves of characters, which no terminal can be sent
     "\U000e0000-\U000e007f]"  # invisible tags
 )
+
+_SPELLED = {"✓": "+", "✗": "x", "·": "-", "━": "-", "…": "...", "→": "->"}
 
 
 def visible(text: str) -> str:
@@ -37,3 +43,23 @@ def _shown(found: re.Match[str]) -> str:
 def _as_json(found: re.Match[str]) -> str:
     units = found[0].encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))
+
+
+def shows_all(out: IO[str]) -> bool:
+    """Whether an output has every character."""
+    return (getattr(out, "encoding", None) or "utf-8").lower().startswith("utf")
+
+
+def spell_what_lacks(*outs: IO[str]) -> None:
+    """Let outputs write the characters they lack in those they have, and refuse none."""
+    codecs.register_error("spelled", _spelled)
+    for out in outs:
+        if isinstance(out, io.TextIOWrapper) and not shows_all(out):
+            out.reconfigure(errors="spelled")
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_SPELLED.get(one) or ascii(one)[1:-1] for one in lacking), error.end

@@ -8,6 +8,7 @@ to say that a module is not there is a None in `sys.modules`; their checks respe
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,16 @@ def leave_out(packages: Iterable[str]) -> None:
     for name in packages:
         if name not in sys.modules:
             sys.modules[name] = None  # type: ignore[assignment]
+
+
+def nothing_from_the_hub() -> None:
+    """Keep bitsandbytes from running compiled code that it fetches from the Hub at its import.
+
+    It does so on CPUs with AVX512-BF16 if the package `kernels` is there, and otherwise tells
+    people to install it. Its own code does the same, as on every other CPU.
+    """
+    leave_out(["kernels"])
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 @contextmanager

@@ -27,7 +27,11 @@ def COMMAND(as_json: bool) -> int:  # noqa: N802
             desk.screen.findings([Finding("warn", name, error.message, error.fix)])
     desk.screen.document({name: [asdict(f) for f in flavors] for name, flavors in found.items()})
     rows = [_row(name, flavor) for name, flavors in found.items() for flavor in flavors]
-    desk.screen.table(("--backend", "ALSO", "PRICE", "GPU", "VRAM", "CPUS", "MEMORY"), rows)
+    columns = ("--backend", "PRICE", "GPU", "VRAM", "MEMORY", "CPUS", "SHORT")
+    desk.screen.table(columns, rows, whole=5)
+    named = ((name, flavor.short_names) for name, flavors in found.items() for flavor in flavors)
+    if short := next((f"{name}-{shorts[0]}" for name, shorts in named if shorts), None):
+        desk.screen.say("", f"SHORT may stand for the machine's name: --backend {short}")
     return 0 if len(found) == len(backends.names()) else 1
 
 
@@ -35,10 +39,10 @@ def _row(backend: str, flavor: Flavor) -> tuple[str, ...]:
     gpus = f"{flavor.accelerators} x " if flavor.accelerators > 1 else ""
     return (
         flavor.name if flavor.name == backend else f"{backend}-{flavor.name}",
-        " ".join(f"{backend}-{name}" for name in flavor.short_names),
         f"{money(flavor.usd_per_hour)}/h" if flavor.usd_per_hour else "free",
         f"{gpus}{flavor.accelerator}" if flavor.accelerator else "-",
         size(flavor.vram_bytes) if flavor.vram_bytes else "-",
-        f"{flavor.cpus:g}",
         size(flavor.memory_bytes),
+        f"{flavor.cpus:g}",
+        " ".join(flavor.short_names),
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 import click
 
 from orchestrator.settings.layers import Settings
-from orchestrator.settings.shown import Shown, shown
+from orchestrator.settings.shown import DEFAULT, Shown, shown
 from orchestrator.terminal.any_task import TAKES_ALL, with_settings
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import MENDABLE
@@ -19,20 +20,27 @@ from worker.tasks import typed
 
 
 @click.command("config", context_settings=TAKES_ALL)
+@click.option("--all", "everything", is_flag=True, help="Show also what has its default.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[TASK] [SETTINGS]...")
-def COMMAND(words: tuple[str, ...]) -> int:  # noqa: N802
+def COMMAND(words: tuple[str, ...], everything: bool) -> int:  # noqa: N802
     """Print the merged settings of a job, and where each was said. Nothing is checked or created.
 
     SETTINGS are those of `hubtrain TASK --train`, with --config FILE and --json among them. TASK
-    may be left out where a file names it. Exits 0 if a job could have these settings.
+    may be left out where a file names it. --json prints all of them. Exits 0 if a job could have
+    these settings.
     """
-    return with_settings("config", words, _print)
+    return with_settings("config", words, partial(_print, everything))
 
 
-def _print(desk: Desk, task: Task[Any], settings: Settings) -> int:
+def _print(everything: bool, desk: Desk, task: Task[Any], settings: Settings) -> int:
     found, wrong = shown(task, settings)
-    desk.screen.table((typed(task.name).upper(), "VALUE", "FROM"), _rows(found))
-    desk.screen.say("", f"Hub token: {_token(desk)}", "")
+    said = [one for one in found if everything or one.source != DEFAULT]
+    if said:
+        desk.screen.table((typed(task.name).upper(), "VALUE", "FROM"), _rows(said))
+        desk.screen.say("")
+    if left := len(found) - len(said):
+        desk.screen.say(f"{left} settings have their defaults; --all shows them.")
+    desk.screen.say(f"Hub token: {_token(desk)}", "")
     notes = [Finding("warn", "settings", note) for note in settings.notes]
     desk.screen.findings([*notes, *(Finding("error", "settings", one) for one in wrong)])
     desk.screen.document(
