@@ -113,7 +113,7 @@ def test_an_adapter_answers_and_stops(model: Path, tmp_path: Path) -> None:
     from peft import AutoPeftModelForCausalLM
     from transformers import AutoTokenizer, GenerationConfig
 
-    from worker.tasks.llm.generate import answer
+    from worker.tasks.llm.params import Question
 
     settings: dict[str, Any] = {
         "trainer": "sft",
@@ -143,4 +143,5 @@ def test_an_adapter_answers_and_stops(model: Path, tmp_path: Path) -> None:
     exec(shown[1], loaded)
     said = loaded["model"].generate(**prompt, max_new_tokens=20, do_sample=False)
     assert loaded["tokenizer"].decode(said[0, prompt["input_ids"].shape[1] :]) == text
-    assert answer(str(output), "hi") == text.removesuffix(IM_END)
+    question = Question(prompt="hi", max_new_tokens=20)
+    assert TASK.answer(str(output), question) == text.removesuffix(IM_END)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.terminal.output import Screen
-from orchestrator.terminal.visible import spell_what_lacks, visible
+from orchestrator.visible import spell_what_lacks, visible
 from worker.clock import SystemClock
 from worker.task import Finding
 

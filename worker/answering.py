@@ -1,24 +1,36 @@
-"""A trained model's answer, found in a process of its own, so that the laptop's stays light.
+"""Answers of a trained model, found in a process of its own, so that the laptop's stays light.
 
-`python -P -m worker.answering TASK` reads a question, one line of JSON, from standard input, so
-that no list of processes shows it, and writes the answer in JSON to standard output. What libraries
-print goes to standard error. Its starter limits its time and what it gets of the environment, and
-keeps standard input open: once that is closed nobody waits for the answer, and the process ends.
+`python -P -m worker.answering TASK` is told a model and a question, one line of JSON, on standard
+input, so that no list of processes shows them. Where the task has a `Session` of such a model, that
+is said (`{"session": …}`) and conversations are answered, one request a line, until standard input
+is closed; otherwise the question itself is answered. Everything that is told is a line of JSON too:
+
+    → {"messages": […]}              ← {"text": "piece"} …, then {"answer": a Reply}
+    → {"chats": […], "together": 8}  ← {"reply": a Reply} …, then {"answer": null}
+    → {"stop": true}                 an answer that goes on ends early
+
+or a message, what to type, and whether the user can mend it. What libraries print goes to standard
+error. The starter limits time and what there is of the environment, and keeps standard input open:
+once that is closed nobody waits for an answer, and the process ends.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import Any
+from queue import Queue
+from typing import IO, Any
 
 from worker import tasks
 from worker.errors import BadConfig, HubtrainError
 from worker.installing import install
+from worker.session import Session
 
 SILENT = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -26,18 +38,6 @@ SILENT = {
     "TQDM_DISABLE": "1",
     "TRANSFORMERS_VERBOSITY": "error",
 }
-
-
-def answer(name: str, asked: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer to `{"model": …, "question": {…}}`, or what went wrong, as plain data."""
-
-    def ask() -> Any:
-        task = tasks.load(name)
-        if task.question is None:
-            raise BadConfig(f"models of {name} cannot be asked.")
-        return task.answer(asked["model"], task.question(**asked["question"]))
-
-    return told(name, ask)
 
 
 def told(name: str, work: Callable[[], Any]) -> dict[str, Any]:
@@ -64,11 +64,17 @@ def _end_with_starter() -> None:
     os._exit(1)
 
 
-def serve(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Answer the one question that comes from standard input."""
+def _opened() -> IO[str]:
+    """Return where answers go; what libraries print goes to standard error from here on."""
     os.environ.update(SILENT)
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    return out
+
+
+def serve(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Answer the one question that comes from standard input."""
+    out = _opened()
     question = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_starter, daemon=True).start()
     said = answer(question)
@@ -76,5 +82,65 @@ def serve(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     out.close()
 
 
+@dataclass
+class _Asker:
+    """Who asks at the other end of standard input and output."""
+
+    out: IO[str]
+    requests: Queue[dict[str, Any]] = field(default_factory=Queue)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def tell(self, said: dict[str, Any]) -> None:
+        """Write a line."""
+        self.out.write(json.dumps(said) + "\n")
+        self.out.flush()
+
+    def listen(self) -> None:
+        """Take requests as they come, and end the process once nobody asks any more."""
+        with open(0, "rb", closefd=False) as asked:  # Python closes its own at the end, and waits
+            for line in asked:
+                request = json.loads(line)
+                if request.get("stop"):
+                    self.stop.set()
+                else:
+                    self.requests.put(request)
+        os._exit(1)
+
+
+def converse(name: str) -> None:
+    """Answer a question of a task, or whatever is asked of a session of its model."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks decides what Ctrl-C ends
+    asker = _Asker(_opened())
+    threading.Thread(target=asker.listen, daemon=True).start()
+    asked = asker.requests.get()
+    session: Session | None = None
+
+    def begin() -> Any:
+        nonlocal session
+        task = tasks.load(name)
+        if task.question is None:
+            raise BadConfig(f"models of {name} cannot be asked.")
+        question = task.question(**asked["question"])
+        session = task.session(asked["model"], question, asker.stop)
+        return None if session else task.answer(asked["model"], question)
+
+    said = told(name, begin)
+    if session is None:
+        asker.tell(said)
+        return
+    asker.tell({"session": {"has_template": session.has_template}})
+    while True:
+        asker.tell(told(name, partial(_replied, session, asker, asker.requests.get())))
+
+
+def _replied(session: Session, asker: _Asker, request: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the whole answer to a request, each piece of it told before."""
+    if "messages" in request:
+        return asdict(session.reply(request["messages"], lambda text: asker.tell({"text": text})))
+    for reply in session.replies(request["chats"], request["together"]):
+        asker.tell({"reply": asdict(reply)})
+    return None
+
+
 if __name__ == "__main__":
-    serve(partial(answer, sys.argv[1]))
+    converse(sys.argv[1])

@@ -21,6 +21,7 @@ from worker.facts import NO_MODEL, CheckContext, ModelFacts
 from worker.finding import Finding
 from worker.params import Params
 from worker.rendered import Part, Rendered
+from worker.session import Session
 from worker.splits import Split, Splits
 
 __all__ = [
@@ -149,8 +150,8 @@ def python(*lines: str) -> str:
 class Task(ABC, Generic[P]):
     """What the rest of hubtrain knows of a kind of training.
 
-    Everything here runs on laptops, without heavy libraries; only `train` and `answer` do not, and
-    import theirs inside.
+    Everything here runs on laptops, without heavy libraries; only `train`, `session` and `answer`
+    do not, and import theirs inside.
     """
 
     # What it is called, and what users may set.
@@ -313,6 +314,14 @@ class Task(ABC, Generic[P]):
 
         `facts` are those of the base model where it is an adapter, with `facts.adapter`.
         """
+
+    def session(self, model: str, question: Any, stop: threading.Event) -> Session | None:
+        """Return a `model` that is asked again and again, its sampling as a `question` says.
+
+        None for models that give one answer to one question: they are asked by `answer`. An answer
+        ends early once `stop` is set. Where `answer` runs. Raises `HubtrainError`.
+        """
+        return None
 
     def answer(self, model: str, question: Any) -> Any:
         """Return a trained model's answer to a `question`, as plain data. Raises `HubtrainError`.

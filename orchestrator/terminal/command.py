@@ -27,7 +27,7 @@ from worker.tasks import typed
 COMMAND_OPTIONS = (
     click.Option(["--train"], is_flag=True, help="Train a model."),
     click.Option(["--deploy"], is_flag=True, hidden=True, help="Deploy a model."),
-    click.Option(["--inference"], is_flag=True, help="Ask a trained model a question."),
+    click.Option(["--inference"], is_flag=True, help="Ask a trained model, or chat with it."),
     CONFIG := click.Option(["--config"], help="File of settings (YAML or .env), or its address."),
     TOKEN_OPTION := click.Option(
         ["--token"], help="Hub token; better in HF_TOKEN or from `hf auth login`."

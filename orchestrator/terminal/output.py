@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from orchestrator.terminal.visible import shows_all, visible, visible_json
+from orchestrator.terminal.streaming import Streamed
+from orchestrator.visible import shows_all, visible, visible_json
 from worker.clock import Clock
 from worker.redact import Redactor
 from worker.shorten import shortened
@@ -69,6 +70,7 @@ class Screen:
             soft_wrap=True,
             emoji=False,
         )
+        self._status = self._console.status("")
         self._errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
     def _clean(self, text: str) -> str:
@@ -87,6 +89,31 @@ class Screen:
     def plain(self, line: str) -> None:
         """Print a line as it is, as far as it only shows: a job's output. Bars stay below it."""
         self._console.out(self._clean(line), highlight=False)
+
+    @contextmanager
+    def streamed(self) -> Iterator[Callable[[str], None]]:
+        """Yield what prints a text while it is being written; at the end its line ends.
+
+        With `--json` it says nothing.
+        """
+        if self.as_json:
+            yield lambda piece: None
+            return
+        out = Streamed(self._write, self._clean, terminal=self._console.is_terminal)
+        try:
+            yield out
+        finally:
+            out.close()
+
+    def _write(self, text: str) -> None:
+        self._status.stop()
+        self._out.write(text)
+        self._out.flush()
+
+    def aside(self, line: str) -> None:
+        """Print a remark to standard error, so that what is asked for stands alone."""
+        self._status.stop()
+        self._errors.print(f"  [dim]{escape(self._clean(line))}[/]")
 
     def document(self, document: Any) -> None:
         """Print the one JSON document of a `--json` command; nothing without `--json`."""
@@ -167,7 +194,8 @@ class Screen:
         if self.as_json or not self._console.is_terminal:
             yield lambda now: None
             return
-        with self._console.status(escape(self._clean(f"  {what}"))) as status:
+        with self._console.status(escape(self._clean(f"  {what}"))) as self._status:
+            status = self._status
             yield lambda now: status.update(escape(self._clean(f"  {what}: {now}")))
 
     @contextmanager

@@ -20,7 +20,7 @@ import worker.tasks
 from orchestrator.terminal import commands
 from orchestrator.terminal.exits import DETACHED, FAILED, MENDABLE
 from orchestrator.terminal.flags import config_among, normalized, unknown_options
-from orchestrator.terminal.visible import spell_what_lacks
+from orchestrator.visible import spell_what_lacks
 
 
 class Program(click.Group):

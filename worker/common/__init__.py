@@ -17,6 +17,7 @@ from worker.common.optimisation import (
     LowRank,
     Optimisation,
 )
+from worker.common.prompting import Prompting
 from worker.common.training import Training, TransformersSettings
 from worker.common.watching import WANDB_MODE, EarlyStopping, Watching
 
@@ -36,6 +37,7 @@ __all__ = [
     "Memory",
     "MergedLora",
     "Optimisation",
+    "Prompting",
     "Training",
     "TransformersSettings",
     "Watching",

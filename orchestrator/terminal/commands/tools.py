@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 import worker.tasks
+from orchestrator.aside import aside, environ_of
 from orchestrator.settings.layers import FLAGS, Catalog, Layer, merge
-from orchestrator.terminal.aside import aside, environ_of
 from orchestrator.terminal.command import JSON, TOKEN_OPTION
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.flags import SettingsCommand, given, normalized, options_of

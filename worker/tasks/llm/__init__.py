@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
+from worker.errors import BadConfig
+from worker.session import Session
 from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits, Task
 from worker.tasks.llm import cost, heads, trainers
 from worker.tasks.llm.params import Ignored, LlmParams, Question
@@ -113,12 +116,19 @@ class LlmTask(Task[LlmParams]):
         """Refuse what none of the trainers could have made."""
         trainers.head_of(facts)
 
+    def session(self, model: str, question: Question, stop: threading.Event) -> Session | None:
+        """Return the model where it goes on with a text."""
+        return _head_of(model).session(model, question, stop)
+
     def answer(self, model: str, question: Question) -> Any:
         """Return what the model puts out for a prompt, by what the model itself is."""
-        from worker.engine.lean import leave_out
-
-        leave_out(["bitsandbytes", "datasets"])  # answers need neither; both are slow to start
-        return trainers.head_of(heads.facts_of(model)).answer(model, question)
+        head = _head_of(model)
+        if question.prompt is None:
+            raise BadConfig(
+                f"{model} is a {head.called}, which is asked one prompt at a time.",
+                fix=head.try_it(model),
+            )
+        return head.answer(model, question.prompt, question)
 
     def libraries(self, params: LlmParams) -> Collection[str]:
         """Return what the trainer imports."""
@@ -127,6 +137,13 @@ class LlmTask(Task[LlmParams]):
     def train(self, params: LlmParams, run: Run) -> None:
         """Train as the trainer does."""
         trainers.of(params).train(params, run)
+
+
+def _head_of(model: str) -> heads.Head:
+    from worker.engine.lean import leave_out
+
+    leave_out(["bitsandbytes", "datasets"])  # answers need neither; both are slow to start
+    return trainers.head_of(heads.facts_of(model))
 
 
 TASK = LlmTask()

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from annotated_types import Ge, Le
 from pydantic import field_validator, model_validator
 
-from worker.common import MOST, Data, Training, TransformersSettings
+from worker.common import MOST, Data, Prompting, Training, TransformersSettings
 from worker.params import Flag, Params
 
 AUTO_BLOCK = 1024
@@ -100,17 +100,11 @@ class LlmParams(Data, Training, TransformersSettings):
         return self.model_max_length if self.block_size == -1 else self.block_size
 
 
-class Question(Params):
+class Question(Prompting):
     """Question (--inference)."""
-
-    prompt: str
-    """What to answer."""
 
     completion: str | None = None
     """Answer to the prompt, for a model that scores answers; without one it scores the prompt."""
-
-    max_new_tokens: Annotated[int, Ge(1), Le(MOST)] = 128
-    """Longest answer, in tokens."""
 
     trust_remote_code: bool = False
     """Run code that comes with the model."""

@@ -6,10 +6,12 @@ data, and data read as a stream. Fine-tuning is that of `llm`, under these flags
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from worker.session import Session
 from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits, Task
 from worker.tasks.llm import TASK as LLM
 from worker.tasks.llm import cost
@@ -136,6 +138,10 @@ class PretrainingTask(Task[PretrainingParams]):
     def can_answer(self, facts: ModelFacts) -> None:
         """Refuse what is no language model."""
         LLM.can_answer(facts)
+
+    def session(self, model: str, question: Question, stop: threading.Event) -> Session | None:
+        """Return the model where it goes on with a text."""
+        return LLM.session(model, question, stop)
 
     def answer(self, model: str, question: Question) -> Any:
         """Return what the model puts out for a prompt."""

@@ -2,18 +2,20 @@
 
 A trainer names the head of the models it makes; so a card, and a question to a finished model,
 know what it is without knowing who trained it. To add one, write a module here with a subclass of
-`Head`, and name it in a trainer. Light: only `answer` imports what models need.
+`Head`, and name it in a trainer. Light: only `session` and `answer` import what models need.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from worker.errors import BadConfig
+from worker.session import Session
 from worker.task import ModelFacts, python
 from worker.tasks.llm.params import Question
 
@@ -73,9 +75,13 @@ class Head(ABC):
         """Return the command that asks `model` something."""
         return f'hubtrain llm --inference --model {shlex.quote(model)} --prompt "…"'
 
+    def session(self, model: str, question: Question, stop: threading.Event) -> Session | None:
+        """Return `model` where it can be talked to; heavy libraries are imported inside."""
+        return None
+
     @abstractmethod
-    def answer(self, model: str, question: Question) -> Any:
-        """Return what `model` answers, as plain data; heavy libraries are imported inside."""
+    def answer(self, model: str, prompt: str, question: Question) -> Any:
+        """Return what `model` answers to `prompt`, as plain data; heavy libraries as above."""
 
 
 def kind_of(config: Config) -> str:

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import threading
 from collections.abc import Mapping
 
+from worker.session import Session
 from worker.task import python
 from worker.tasks.llm.heads import Config, Head, classes
 from worker.tasks.llm.params import Question
@@ -75,12 +78,20 @@ class Causal(Head):
             f"tokenizer = AutoTokenizer.from_pretrained({name})",
         )
 
-    def answer(self, model: str, question: Question) -> str:
-        """Return what the model says to a prompt."""
-        from worker.tasks.llm.generate import answer
+    def try_it(self, model: str) -> str:
+        """Return the command that opens a chat with `model`."""
+        return f"hubtrain llm --inference --model {shlex.quote(model)}"
 
-        code = question.trust_remote_code
-        return answer(model, question.prompt, question.max_new_tokens, trust_remote_code=code)
+    def session(self, model: str, question: Question, stop: threading.Event) -> Session:
+        """Return the model, ready to go on with texts."""
+        from worker.tasks.llm.training.generating import Generator
+
+        return Generator(model, question, stop)
+
+    def answer(self, model: str, prompt: str, question: Question) -> str:
+        """Return what the model says to a prompt."""
+        chat = [{"role": "user", "content": prompt}]
+        return self.session(model, question, threading.Event()).reply(chat, lambda text: None).text
 
 
 CAUSAL = Causal()

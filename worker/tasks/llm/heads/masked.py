@@ -44,11 +44,11 @@ class Masked(Head):
         """Return the command that has a hidden word filled in."""
         return super().try_it(model).replace("…", "… [MASK] …")
 
-    def answer(self, model: str, question: Question) -> Any:
+    def answer(self, model: str, prompt: str, question: Question) -> Any:
         """Return the prompt with what is hidden filled in, and the likeliest tokens for each."""
         from worker.tasks.llm.training.filling import filled
 
-        return filled(model, question.prompt, trust_remote_code=question.trust_remote_code)
+        return filled(model, prompt, trust_remote_code=question.trust_remote_code)
 
 
 MASKED = Masked()

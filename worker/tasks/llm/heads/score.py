@@ -56,12 +56,12 @@ class Score(Head):
         """Return the command that has an answer scored."""
         return f'{super().try_it(model)} --completion "…"'
 
-    def answer(self, model: str, question: Question) -> float:
+    def answer(self, model: str, prompt: str, question: Question) -> float:
         """Return the score of a prompt with its completion, or of a text."""
         from worker.tasks.llm.training.scoring import score
 
         code = question.trust_remote_code
-        return score(model, question.prompt, question.completion, trust_remote_code=code)
+        return score(model, prompt, question.completion, trust_remote_code=code)
 
 
 SCORE = Score()

@@ -9,12 +9,15 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import IO, Any
 
 from worker.duration import duration
 from worker.environment import environment
 from worker.errors import BadConfig, HubtrainError
 from worker.hubclient import endpoint
+
+ENDING_SECONDS = 5.0
+"""What a process gets to end by itself, once it says nothing that can be read."""
 
 
 def environ_of(token: str | None) -> dict[str, str]:
@@ -23,16 +26,24 @@ def environ_of(token: str | None) -> dict[str, str]:
     return environ | ({"HF_TOKEN": token} if token else {})
 
 
+def command_of(*words: str) -> list[str]:
+    """Return the command that runs a module; `words` are its name and its arguments."""
+    return [sys.executable, "-P", "-m", *words]
+
+
 def aside(words: tuple[str, ...], asked: object, environ: Mapping[str, str], seconds: float) -> Any:
-    """Return what a module answers to a question, as `worker.answering` does.
+    """Return what a module answers to the one question it is asked, as `worker.tool` does.
 
     `words` are its name and its arguments. Raises `HubtrainError`, `BadConfig`.
     """
-    command = [sys.executable, "-P", "-m", *words]
     with (
         tempfile.TemporaryFile() as trouble,
         subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=trouble, env=environ
+            command_of(*words),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=trouble,
+            env=environ,
         ) as process,
     ):
         try:
@@ -41,16 +52,30 @@ def aside(words: tuple[str, ...], asked: object, environ: Mapping[str, str], sec
             raise HubtrainError(f"no answer in {duration(seconds)}: stopped.") from late
         finally:
             process.kill()
+        return answer_in(out, process, trouble)["answer"]
+
+
+def answer_in(
+    out: bytes, process: subprocess.Popen[bytes], trouble: IO[bytes]
+) -> Mapping[str, Any]:
+    """Return what a process told as JSON. Raises what it says went wrong, or how it ended."""
+    try:
+        told = json.loads(out)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(ENDING_SECONDS)
+        process.kill()
+        process.wait()
         trouble.seek(0)
         why = trouble.read().decode(errors="replace").strip().splitlines()
-    try:
-        told: dict[str, Any] = json.loads(out)
-    except ValueError:
         last = why[-1] if why else f"exit code {process.returncode}"
-        raise HubtrainError(f"it ended without an answer: {last}") from None
-    if "answer" in told:
-        return told["answer"]
-    raise (BadConfig if told["mendable"] else HubtrainError)(told["message"], fix=told["fix"])
+        raise HubtrainError(f"it ended without an answer: {last}")
+    if "message" in told:
+        kind = BadConfig if told.get("mendable") else HubtrainError
+        raise kind(str(told["message"]), fix=str(told.get("fix", "")))
+    return told
 
 
 def _told(process: subprocess.Popen[bytes], question: bytes, seconds: float) -> bytes:

@@ -1,0 +1,1 @@
+"""A trained model asked: in a process on this machine, or on a server. Prints nothing."""

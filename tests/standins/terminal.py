@@ -1,0 +1,88 @@
+"""A terminal as tests use it: a command in a pseudo-terminal, what it shows, and what is typed."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+CTRL_C, CTRL_D = "\x03", "\x04"
+
+
+@dataclass
+class Terminal:
+    """A command that runs, and all that it has shown."""
+
+    process: subprocess.Popen[bytes]
+    fd: int
+    shown: str = ""
+    seen: int = 0
+    """Up to where `until` has looked."""
+
+    def type(self, text: str) -> None:
+        """Press keys."""
+        os.write(self.fd, text.encode())
+
+    def until(self, text: str, seconds: float = 60.0) -> str:
+        """Return what is shown up to and with `text`, from where the last call ended."""
+        deadline = time.monotonic() + seconds
+        while (at := self.shown.find(text, self.seen)) < 0:
+            assert time.monotonic() < deadline, f"{text!r} is not shown: {self.shown!r}"
+            assert self._read(), f"it ended without {text!r}: {self.shown!r}"
+        found = self.shown[self.seen : at + len(text)]
+        self.seen = at + len(text)
+        return found
+
+    def end(self) -> int:
+        """Return the exit code, once it ends by itself."""
+        while self._read():
+            pass
+        return self.process.wait(timeout=60)
+
+    def _read(self) -> bool:
+        """Take what there is to read; false once nothing more will come."""
+        if select.select([self.fd], [], [], 0.2)[0]:
+            try:
+                self.shown += os.read(self.fd, 4096).decode(errors="replace").replace("\r\n", "\n")
+            except OSError:
+                return False
+        return True
+
+
+@contextmanager
+def terminal(*words: str, cwd: Path, environ: Mapping[str, str]) -> Iterator[Terminal]:
+    """Run `hubtrain` with these words in a terminal of its own while inside."""
+    ours, its = pty.openpty()
+    command = [sys.executable, "-P", "-m", "orchestrator.terminal.cli", *words]
+    process = subprocess.Popen(
+        command,
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        cwd=cwd,
+        env={**environ, "TERM": "dumb"},
+        start_new_session=True,
+        preexec_fn=_own_terminal,  # noqa: PLW1509 (there is no thread that could hold a lock)
+    )
+    os.close(its)
+    try:
+        yield Terminal(process, ours)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def _own_terminal() -> None:
+    """Make standard input the terminal that Ctrl-C is sent from."""
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
