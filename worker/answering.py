@@ -103,6 +103,7 @@ class _Asker:
                 if request.get("stop"):
                     self.stop.set()
                 else:
+                    self.stop.clear()  # it may have come too late for the last request
                     self.requests.put(request)
         os._exit(1)
 

@@ -6,6 +6,7 @@ Batches are padded on the left, and no row sees its padding. Serving is another 
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -34,7 +35,7 @@ _UNFINISHED = "\ufffd"
 
 
 class Generator(Session):
-    """A model with its tokenizer, asked as a `Question` says. `stop` ends an answer early."""
+    """A model with its tokenizer, asked as a `Question` says. Answers end while `stop` is set."""
 
     template_seconds = 20.0
     """What its chat template may take. A sane one takes a thousandth."""
@@ -57,7 +58,6 @@ class Generator(Session):
     def reply(self, messages: Messages, say: Say) -> Reply:
         """Return the answer to a conversation, told to `say` word by word."""
         ids, dropped = self._fitted(messages)
-        self.stop.clear()
         stream = _Stream(self, say)
         (tokens,) = self._generated([ids], lambda: stream.stopped, streamer=stream)
         stream.finish(tokens)
@@ -66,7 +66,6 @@ class Generator(Session):
     def replies(self, chats: Sequence[Messages], together: int) -> Iterator[Reply]:
         """Yield the answers; a model that keeps a state, as Mamba does, is asked one by one."""
         together = 1 if getattr(self.net, "_is_stateful", False) else together
-        self.stop.clear()
         stops = {"stop_strings": [self.question.stop], "tokenizer": self.tokenizer}
         for start in range(0, len(chats), together):
             fitted = [self._fitted(messages) for messages in chats[start : start + together]]
@@ -92,7 +91,7 @@ class Generator(Session):
         out = self.net.generate(
             input_ids=torch.tensor(inputs, device=self.net.device),
             attention_mask=torch.tensor(seen, device=self.net.device),
-            max_new_tokens=self._longest if self._context is None else self._left(width),
+            max_new_tokens=min(self._longest, self._context - width),
             stopping_criteria=[stopped],
             pad_token_id=self._pad,
             num_beams=1,
@@ -100,10 +99,6 @@ class Generator(Session):
             **how,
         )
         return [self._answer(row[width:].tolist()) for row in out]
-
-    def _left(self, width: int) -> int:
-        assert self._context is not None
-        return min(self._longest, self._context - width)
 
     def _reply(self, tokens: list[int], dropped: int) -> Reply:
         text, stopped = self.cut(tokens)
@@ -140,9 +135,10 @@ class Generator(Session):
         return self.question.max_new_tokens or own or LONGEST
 
     @property
-    def _context(self) -> int | None:
-        """Tokens that the model sees at most; none where its configuration does not say."""
-        return getattr(self.net.config.get_text_config(), "max_position_embeddings", None)
+    def _context(self) -> int:
+        """Tokens that the model sees at most; no end where its configuration does not say."""
+        config = self.net.config.get_text_config()
+        return getattr(config, "max_position_embeddings", None) or sys.maxsize
 
     @property
     def _sampling(self) -> Mapping[str, Any]:
@@ -161,8 +157,6 @@ class Generator(Session):
         """
         kept = list(messages)
         ids = self._ids(kept)
-        if self._context is None:
-            return ids, 0
         room = self._context - min(self._longest, self._context // 4)
         while len(ids) > room and (oldest := _oldest(kept)):
             del kept[oldest]
