@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from orchestrator.terminal.exits import DETACHED
-from orchestrator.terminal.inference import remark
 from orchestrator.terminal.output import Screen
+from orchestrator.terminal.replies import remark
 from worker.errors import HubtrainError
 from worker.session import Message, Session
 

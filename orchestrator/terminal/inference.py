@@ -22,9 +22,11 @@ from orchestrator.inference.model import Look, check
 from orchestrator.inference.process import SECONDS, ProcessSession
 from orchestrator.inference.prompts import Answers, Prompt, read
 from orchestrator.settings.layers import Settings
+from orchestrator.terminal.chat import Chat
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import DETACHED
 from orchestrator.terminal.output import Screen
+from orchestrator.terminal.replies import remark
 from orchestrator.words import count
 from worker.common import Asking, Prompting
 from worker.errors import BadConfig
@@ -147,15 +149,6 @@ def _answer_one(asked: _Asked) -> int:
     return DETACHED if reply.end == "interrupted" else 0
 
 
-def remark(screen: Screen, reply: Reply) -> None:
-    """Say what an answer does not show of itself."""
-    if reply.dropped:
-        left = f"{count(reply.dropped, 'message')} at the beginning left out: more does not fit"
-        screen.aside(f"({left} into the model)")
-    if reply.end == "length":
-        screen.aside("(cut: --max-new-tokens allows longer answers)")
-
-
 def _tell_answer(asked: _Asked) -> int:
     """Print the one answer of a model that cannot be talked to."""
     with closing(asked.start()) as process:
@@ -172,8 +165,6 @@ def _tell(asked: _Asked, said: Any) -> int:
 
 
 def _chat(asked: _Asked) -> int:
-    from orchestrator.terminal.chat import Chat
-
     with closing(asked.start()) as session:
         return Chat(asked.desk.screen, session, asked.model, asked.prompting.system).run()
 
