@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,26 +65,36 @@ class Packed:
     asked: Asked
     report: CheckReport
     package: shipping.Package
+    along: shipping.Package | None = None
+    """The files that go along (`Task.files`); none where none do."""
 
-    def order(self, data: DataRef | None = None) -> Order:
-        """Return the job as an order; without `data` as it will be once that has been sent."""
+    def order(self, data: DataRef | None = None, files: DataRef | None = None) -> Order:
+        """Return the job as an order; what is not given is as it will be once it has been sent."""
+        planned = self._planned(self.package)
+        along = self._planned(self.along) if self.along else None
+        order = order_of(self.asked, self.report, planned, data or planned)
+        return replace(order, planned_files=along, files=files or along)
+
+    def _planned(self, package: shipping.Package) -> DataRef:
         if self.asked.backend.sees_my_files:
-            planned = shipping.planned_folder(self.package, home() / "data")
-        else:
-            planned = shipping.planned_ref(self.package, self.report.owner)
-        return order_of(self.asked, self.report, planned, data or planned)
+            return shipping.planned_folder(package, home() / "data")
+        return shipping.planned_ref(package, self.report.owner)
 
     def request(self) -> LaunchRequest:
         """Return what would be sent, for a job that has no id yet. Raises `PlanRefused`."""
         request: LaunchRequest = self.asked.backend.plan(self.order().spec("xxxxxx"))
         return request
 
-    def send(self, client: Client, on_progress: OnProgress) -> DataRef:
-        """Put the data where the machine can read it, and return where. May repeat."""
-        if self.asked.backend.sees_my_files:
-            return shipping.local_ref(self.package, home() / "data")
-        owner = str(self.report.owner)
-        return shipping.upload(self.package, hub(client.token), owner, on_progress, client.clock)
+    def send(self, client: Client, on_progress: OnProgress) -> tuple[DataRef, DataRef | None]:
+        """Put data and files where the machine can read them, and return where. May repeat."""
+
+        def sent(package: shipping.Package) -> DataRef:
+            if self.asked.backend.sees_my_files:
+                return shipping.local_ref(package, home() / "data")
+            owner = str(self.report.owner)
+            return shipping.upload(package, hub(client.token), owner, on_progress, client.clock)
+
+        return sent(self.package), sent(self.along) if self.along else None
 
 
 def order_of(asked: Asked, report: CheckReport, planned: DataRef, data: DataRef) -> Order:
@@ -131,7 +141,8 @@ def packed(asked: Asked, report: CheckReport, on_progress: OnProgress) -> Iterat
     folder = Path(tempfile.mkdtemp(prefix="hubtrain-", dir=scratch()))
     try:
         package = shipping.package(report.source, asked.params, folder, on_progress)
-        yield Packed(asked, report, package)
+        along = shipping.files_along(asked.task.files(asked.params), folder / "along")
+        yield Packed(asked, report, package, along)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -142,7 +142,7 @@ def plan(
     """Pack the data and return what would be sent; nothing is created. Raises `PlanRefused`."""
     with packed(checked.asked, checked.report, on_progress) as job:
         request = job.request()
-        shown = Plan(checked.asked.shown, job.package, job.order(), request)
+        shown = Plan(checked.asked.shown, job.package, job.order(), request, job.along)
         return _made_before(client, job) or Planned(checked.report, shown)
 
 
@@ -159,7 +159,7 @@ def submit(
         if made := _made_before(client, job):
             return made
         records = client.records  # before anything is sent: without a record nothing is launched
-        order = job.order(job.send(client, on_progress))
+        order = job.order(*job.send(client, on_progress))
         return submit_order(
             order,
             asked.backend,

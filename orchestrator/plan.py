@@ -35,6 +35,8 @@ class Plan:
     package: Package
     order: Order
     request: LaunchRequest
+    files: Package | None = None
+    """Files that go along."""
 
     def lines(self) -> Iterator[str]:
         """Yield the plan as people read it."""
@@ -45,6 +47,8 @@ class Plan:
             origin = "flag" if one.origin == FLAGS else one.origin
             yield f"  {one.name:<{names}}  {_text(one.value):<{values}}  {origin}"
         yield f"Data   {self._data}"
+        if self.files is not None:
+            yield f"Files  {self._along(self.files)}"
         yield f"Model  {' and '.join(self._model)}"
         yield from str(self.request).splitlines()
 
@@ -58,6 +62,7 @@ class Plan:
                 "packed": self.package.remote is None,
                 "bytes": self.package.stored_bytes if self.package.remote is None else None,
             },
+            "files": self.order.files.model_dump(mode="json") if self.order.files else None,
             "model": {
                 "repo_id": push.repo_id if push else None,
                 "private": push.private if push else None,
@@ -75,6 +80,12 @@ class Plan:
         if data.repo_id:
             return f"{data.repo_id}, a private dataset · {what}, not sent again if it is there"
         return f"{data.folder} · {what}"
+
+    def _along(self, files: Package) -> str:
+        ref = self.order.files
+        names = ", ".join(path.rpartition("/")[-1] for path in files.train)
+        where = f"{ref.repo_id}, a private dataset" if ref and ref.repo_id else ref and ref.folder
+        return f"{names}, {size(files.stored_bytes)} · {where}"
 
     @property
     def _model(self) -> Iterator[str]:
@@ -101,4 +112,6 @@ def chosen(
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ", ".join(map(_text, value))
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -255,6 +255,9 @@ def test_a_file_of_the_web_is_fetched_once(web: Web) -> None:
     [
         (b"token: hf_theirs\n", "token is not taken from"),
         (b"trust_remote_code: true\n", "trust_remote_code is not taken from"),
+        (b"params:\n  trust-remote-code: true\n", "trust_remote_code is not taken from"),
+        (b"reward_funcs: ./rewards.py\n", "reward_funcs is not taken from"),
+        (b"params: {Reward-Funcs: [os:system]}\n", "reward_funcs is not taken from"),
         (b"<!doctype html>", "is a web page and not a YAML file"),
         (b"x" * (LARGEST + 10), "larger than 1 MB"),
         (b"- a\n", "must hold settings"),

@@ -203,7 +203,7 @@ def test_images_of_the_hub_are_used_where_they_are(
 def test_a_zip_with_a_list_is_trained_as_it_was_checked(here: Path, model: Path) -> None:
     checked, plan = planned(config(here / "job.yml", model, zip_with_a_list(here)))
     with packed(checked.asked, checked.report, silent) as job:
-        data = job.send(Client(), silent)
+        data, _ = job.send(Client(), silent)
     assert data == plan.order.data
     events: list[Any] = []
     for name in ("out", "work"):

@@ -229,7 +229,8 @@ def _flags(spec: JobSpec) -> Iterable[str]:
         if isinstance(value, bool):
             yield flag if value else flag.replace("--", "--no-", 1)
         else:
-            yield from (flag, str(value))
+            several = isinstance(value, list | tuple)
+            yield from (flag, ",".join(map(str, value)) if several else str(value))
 
 
 def _told(story: Story, task: Task[Any]) -> Iterable[tuple[str, float, float | None]]:

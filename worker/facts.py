@@ -25,6 +25,9 @@ class ModelFacts:
     adapter: Mapping[str, Any] = field(default_factory=dict)
     """`adapter_config.json` of an adapter for the model; empty where there is none."""
 
+    others: Mapping[str, ModelFacts] = field(default_factory=dict)
+    """Other models that settings name, by the names they are asked for with."""
+
     @property
     def known(self) -> bool:
         """Whether the model was found; if not, a look at the data can only tell what is wrong."""

@@ -26,7 +26,13 @@ def is_path(value: object) -> bool:
 
 def params_for_others(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings in which paths are only names."""
-    return {name: named(value) if is_path(value) else value for name, value in params.items()}
+    return {name: _for_others(value) for name, value in params.items()}
+
+
+def _for_others(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_for_others(one) for one in value]
+    return named(value) if is_path(value) else value
 
 
 def spec_for_others(spec: JobSpec) -> JobSpec:
@@ -37,6 +43,8 @@ def spec_for_others(spec: JobSpec) -> JobSpec:
         changes["model"] = model.model_copy(update={"name": named(model.name)})
     if data.folder:
         changes["data"] = data.model_copy(update={"folder": named(data.folder)})
+    if spec.files and spec.files.folder:
+        changes["files"] = spec.files.model_copy(update={"folder": named(spec.files.folder)})
     if spec.machine.options:
         options = params_for_others(spec.machine.options)
         changes["machine"] = spec.machine.model_copy(update={"options": options})
@@ -49,7 +57,9 @@ def text_for_others(text: str, spec: JobSpec) -> str:
     """Return a log or a list of events without the paths of the job, of ours, or of a home."""
     base = spec.model.name if spec.model else None
     chosen = [*spec.params.values(), *spec.machine.options.values()]
-    values = [base, spec.data.folder, spec.output, *chosen]
+    listed = [one for value in chosen if isinstance(value, list) for one in value]
+    along = spec.files.folder if spec.files else None
+    values = [base, spec.data.folder, along, spec.output, *chosen, *listed]
     places = {value: named(value) for value in values if isinstance(value, str) and is_path(value)}
     for folder, name in ((home(), "hubtrain"), (Path.home(), "~")):
         if len(folder.parts) > 1:

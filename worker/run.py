@@ -136,6 +136,7 @@ def _train(asked: argparse.Namespace, emit: Telling, stop: threading.Event) -> N
         last_checkpoint=asked.resume.absolute() if asked.resume else None,
         stop=stop,
         headline=task.measures(params)[0],
+        files=job.files,
     )
     task.train(params, run)
 

@@ -80,6 +80,9 @@ class Run:
     headline: Measure = Measure("valid_loss")
     """The first of the task's `measures`, by which the best of its models is told."""
 
+    files: DataRef | None = None
+    """What `Task.files` named, as `worker.reading.local_files` takes it; none if it named none."""
+
     @property
     def base(self) -> ModelRef:
         """The model to start from; raises `ValueError` where there is none."""
@@ -246,6 +249,13 @@ class Task(ABC, Generic[P]):
         """Return what a job is called that nobody has named; empty where people have to."""
         return ""
 
+    def files(self, params: P) -> tuple[str, ...]:
+        """Return paths of files of this machine that go along with the job, each name once.
+
+        They are sent as data is, to a private place named by their content, and not executed here.
+        """
+        return ()
+
     tools: ClassVar[tuple[Tool, ...]] = ()
     """What else is done with its models, on this machine."""
 
@@ -277,6 +287,10 @@ class Task(ABC, Generic[P]):
     @abstractmethod
     def flops(self, params: P, facts: ModelFacts, data: DataReport) -> float:
         """Return the floating point operations of the whole training, validation included."""
+
+    def seconds(self, params: P, facts: ModelFacts, data: DataReport) -> float:
+        """Return what the training takes beside its arithmetic, however fast the machine is."""
+        return 0.0
 
     def pushed_bytes(self, params: P, stored: float) -> float:
         """Return the size of what is pushed, from that of the base model as it is stored."""

@@ -57,9 +57,14 @@ def packed_data(spec: JobSpec) -> str | None:
     return repo_id if repo_id and is_packed(repo_id) else None
 
 
+def _repos(spec: JobSpec) -> set[str]:
+    """Return the datasets that a job reads: its data, and files that go along."""
+    return {ref.repo_id for ref in (spec.data, spec.files) if ref and ref.repo_id}
+
+
 def readers(client: Client, repo_id: str) -> list[str]:
     """Return the jobs on record here that have not ended, as far as is known, and read it."""
-    reading = (r for r in client.records.all() if r.spec.data.repo_id == repo_id)
+    reading = (r for r in client.records.all() if repo_id in _repos(r.spec))
     return [r.job_id for r in reading if not client.refreshed(r).story.state.final]
 
 
@@ -92,5 +97,6 @@ def _users(client: Client, machines: Iterable[Leftover]) -> dict[str, set[str]]:
                 specs.append(one.backend.recall(one.found.handle))
     users: dict[str, set[str]] = {}
     for spec in specs:
-        users.setdefault(spec.data.repo_id or "", set()).add(spec.job_id)
+        for repo_id in _repos(spec):
+            users.setdefault(repo_id, set()).add(spec.job_id)
     return users

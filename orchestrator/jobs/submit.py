@@ -51,6 +51,12 @@ class Order:
     planned_data: DataRef | None = None
     """The data as it is known before it is sent; the same as `data` where none is given."""
 
+    files: DataRef | None = None
+    """Files that go along; none if none do."""
+
+    planned_files: DataRef | None = None
+    """As `planned_data`, of `files`."""
+
     def spec(self, job_id: str) -> JobSpec:
         """Return the job under its name."""
         return JobSpec(
@@ -61,6 +67,7 @@ class Order:
             owner=self.owner,
             model=self.model,
             data=self.data,
+            files=self.files,
             push=self.push,
             machine=self.machine,
             limits=self.limits,
@@ -73,8 +80,11 @@ class Order:
     def fingerprint(self) -> str:
         """The same for two orders that ask for the same job: what makes submitting exactly-once."""
         asked = self.spec("").model_dump(mode="json")
-        if self.planned_data is not None:  # a repo named by its content may have any commit
-            asked["data"] = self.planned_data.model_dump(mode="json")
+        for name, planned in (("data", self.planned_data), ("files", self.planned_files)):
+            if planned is not None:  # a repo named by its content may have any commit
+                asked[name] = planned.model_dump(mode="json")
+        if self.files is None:  # as it was before files could go along
+            del asked["files"]
         asked["machine"].pop("usd_per_hour")  # a new price does not make it another job
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 

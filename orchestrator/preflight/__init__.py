@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -88,8 +88,10 @@ class _Check:
 
     def __post_init__(self) -> None:
         self.findings = Findings()
-        self.pinned: dict[str, str] = {}
-        """Settings that name a model beside the base, each with the commit it is at now."""
+        self.pinned: dict[str, Any] = {}
+        """Settings that name models beside the base, each with the commits they are at now."""
+
+        self.others: dict[str, ModelFacts] = {}
 
     def run(self) -> Facts | None:
         source = self.pool.submit(self._source)
@@ -106,6 +108,9 @@ class _Check:
         self.findings.merge(of_model)
         other = partial(self._other_model, account)
         self.findings.merge(check_settings(self.request, self.backend, found_model, other))
+        if found_model is not None and self.others:
+            facts = replace(found_model.facts, others=self.others)
+            found_model = replace(found_model, facts=facts)
         data = self._data(source, found_model)
         offered = self.findings.attempt("backend", flavors.result)
         if found_model is None or data is None or not offered:
@@ -194,13 +199,20 @@ class _Check:
         with self.doing(f"model {name}"):
             try:
                 found = self._look_for_model(account, flag, name)
-                if commit := found.ref.revision:
-                    setting = flag.removeprefix("--").replace("-", "_")
-                    self.pinned[setting] = f"{found.ref.name}@{commit}"
-                return facts_of(found)
+                facts = self.others[name] = facts_of(found)
             except HubtrainError as error:
                 error.fix = error.fix.replace("--model ", f"{flag} ")
                 raise
+        if commit := found.ref.revision:
+            self._pin(flag, name, f"{found.ref.name}@{commit}")
+        return facts
+
+    def _pin(self, flag: str, name: str, pinned: str) -> None:
+        """Note that a setting means a model as it is now, or one of the models that it names."""
+        setting = flag.removeprefix("--").replace("-", "_")
+        said = self.pinned.get(setting, getattr(self.request.params, setting))
+        whole = isinstance(said, str)
+        self.pinned[setting] = pinned if whole else [pinned if n == name else n for n in said]
 
     def _source(self) -> tuple[DataSource, dict[str, Measured]]:
         with self.doing(f"rows of {self.request.params.data_path}"):

@@ -53,6 +53,10 @@ START_SECONDS = (40.0, 90.0, 240.0)
 
 LOCAL_START_SECONDS = (8.0, 20.0, 60.0)
 FETCH_BYTES_A_SECOND = (300e6, 100e6, 30e6)
+SLOWNESS = (0.3, 1.0, 2.0)
+"""How many times as long what no machine makes faster takes than a task says: low, expected, high.
+"""
+
 PUSH_BYTES_A_SECOND = (100e6, 40e6, 10e6)
 
 
@@ -77,6 +81,8 @@ class Work:
     """Model and data, which the machine downloads first."""
 
     pushed_bytes: float = 0.0
+    seconds: float = 0.0
+    """What it takes beside the arithmetic, on any machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +102,17 @@ def estimate(work: Work, flavor: Flavor, limits: Limits, *, rented: bool = True)
     """Return time and price of `work` on `flavor`; `rented` machines start up and push."""
     start = START_SECONDS if rented else LOCAL_START_SECONDS
     seconds = [
-        begin + work.fetched_bytes / fetch + work.flops / speed + work.pushed_bytes / push
-        for begin, fetch, speed, push in zip(
+        begin
+        + work.fetched_bytes / fetch
+        + work.flops / speed
+        + work.pushed_bytes / push
+        + work.seconds * slow
+        for begin, fetch, speed, push, slow in zip(
             start,
             FETCH_BYTES_A_SECOND,
             reversed(sustained(flavor)),
             PUSH_BYTES_A_SECOND,
+            SLOWNESS,
             strict=True,
         )
     ]

@@ -98,6 +98,7 @@ def _work(request: JobRequest, model: BaseModel, data: DataReport) -> Work:
         flops=task.flops(params, model.facts, data),
         fetched_bytes=model.stored_bytes,
         pushed_bytes=task.pushed_bytes(params, model.stored_bytes),
+        seconds=task.seconds(params, model.facts, data),
     )
 
 

@@ -50,7 +50,7 @@ class Facts:
     unit: str = "rows"
     """What the task counts its data in (`Task.unit`)."""
 
-    pinned: Mapping[str, str] = field(default_factory=dict)
+    pinned: Mapping[str, Any] = field(default_factory=dict)
     """Settings that name other models, each with the name and commit that the job will use."""
 
 

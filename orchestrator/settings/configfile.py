@@ -32,7 +32,7 @@ _AUTOTRAIN_KEYS = {"base_model": "model", "path": "data_path"}
 _TASKS_OWN = "task in a block"
 """A file's `task` names the task; one in a block, as in `params:`, is a setting of that task."""
 
-_NOT_FROM_THE_WEB = ("token", "trust_remote_code")
+_NOT_FROM_THE_WEB = ("token", "trust_remote_code", "reward_funcs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +124,11 @@ def parsed(content: bytes, where: str, *, from_web: bool) -> ConfigFile:
 
 def refuse_from_the_web(name: str, values: Mapping[str, Any]) -> None:
     """Raise `BadConfig` if a file of the web brings what only its user may decide."""
-    own = f"${{{TOKEN}}}"
-    if refused := [k for k in _NOT_FROM_THE_WEB if values.get(k) not in {None, False, own}]:
+    nothing = {"", "None", "False", f"${{{TOKEN}}}"}
+    said = {
+        key.replace("-", "_").lower() for key, value in values.items() if str(value) not in nothing
+    }
+    if refused := [name for name in _NOT_FROM_THE_WEB if name in said]:
         raise BadConfig(
             f"{name} comes from the web, where {' and '.join(refused)} is not taken from.",
             fix="Save the file, look at it, and give its path.",

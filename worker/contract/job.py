@@ -141,6 +141,10 @@ class JobSpec(Frozen):
     """None for a task that starts from no model."""
 
     data: DataRef
+    files: DataRef | None = None
+    """Files of the user's that go along (`Task.files`), as the training split of a reference of
+    their own; none if none do."""
+
     push: PushTarget | None = None
     output: str | None = None
     """Folder on the machine that trains where the model stays; none when it is only pushed."""

@@ -15,15 +15,18 @@ BUSY_SHARE = 0.01
 
 @contextmanager
 def phase(
-    emit: Callable[[Event], None], name: str, *, every_seconds: float = 20.0
+    emit: Callable[[Event], None], name: str, *, every_seconds: float = 20.0, at_once: bool = True
 ) -> Iterator[None]:
     """Emit a `Phase` now, and again after every stretch in which this process did some work.
+
+    Without `at_once` not now: for what is mostly over before anybody would read it.
 
     A process that waits for nothing stays silent, so that its supervisor can find it hung.
     """
     done = threading.Event()
     beat = threading.Thread(target=_beat, args=(emit, name, every_seconds, done), daemon=True)
-    emit(Phase(name=name))
+    if at_once:
+        emit(Phase(name=name))
     beat.start()
     try:
         yield

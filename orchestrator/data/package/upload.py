@@ -139,7 +139,7 @@ def _send(
         hub.create_commit,
         repo_id,
         adding,
-        commit_message=f"{package.rows:,} training rows",
+        commit_message=f"{package.rows:,} training rows" if package.rows else "files of a job",
         repo_type="dataset",
     )
     made = patiently(doing, commit, clock)
@@ -149,13 +149,20 @@ def _send(
 
 def _card(package: Package) -> str:
     splits = {"train": package.train, "validation": package.valid}
+    if not package.rows:
+        names = ", ".join(name.rpartition("/")[-1] for name in package.train)
+        return _template("files.md").format(names=names, content=package.content)
     declared = "".join(
         f"  - split: {split}\n    path: {', '.join(names) if len(names) == 1 else _list(names)}\n"
         for split, names in splits.items()
         if names
     )
-    template = files(__package__).joinpath("card.md").read_text(encoding="utf-8")
-    return template.format(declared=declared, rows=package.rows, content=package.content)
+    content = package.content
+    return _template("card.md").format(declared=declared, rows=package.rows, content=content)
+
+
+def _template(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _list(names: tuple[str, ...]) -> str:

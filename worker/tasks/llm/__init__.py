@@ -73,6 +73,14 @@ class LlmTask(Task[LlmParams]):
         """Return the arithmetic of the whole training."""
         return trainers.of(params).flops(params, facts, data)
 
+    def seconds(self, params: LlmParams, facts: ModelFacts, data: DataReport) -> float:
+        """Return what the trainer waits for, such as answers that are written."""
+        return trainers.of(params).seconds(params, facts, data)
+
+    def files(self, params: LlmParams) -> tuple[str, ...]:
+        """Return the files that the trainer sends along."""
+        return trainers.of(params).files(params)
+
     def pushed_bytes(self, params: LlmParams, stored: float) -> float:
         """Return the size of an adapter where only that is pushed."""
         return cost.ADAPTER_BYTES if params.adapter_alone else stored

@@ -45,6 +45,9 @@ class Shape:
     attention: int
     """Width of queries, keys and values together."""
 
+    cached: int = 0
+    """Width of keys and values, which are kept of each token while an answer is written."""
+
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Shape:
         """Return the sizes in a `config.json`, by any of the names architectures give them."""
@@ -63,6 +66,7 @@ class Shape:
             inner=first("intermediate_size", "n_inner", "ffn_dim", default=4 * hidden),
             vocabulary=first("vocab_size", default=50_000),
             attention=head * (heads + 2 * groups),
+            cached=2 * head * groups,
         )
 
     @property

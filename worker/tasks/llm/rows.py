@@ -21,19 +21,19 @@ from worker.tasks.llm.params import LlmParams
 
 Kind = Literal["text", "messages", "prompt", "instruction", "question"]
 
-_QUESTIONS = ("question", "query", "prompt", "input")
+QUESTIONS = ("question", "query", "prompt", "input")
 _ANSWERS = ("answer", "response", "output")
 """Usual names of what is asked and what is answered, where each has one column and no more."""
 
 _PAIR = ("prompt_text_column", "completion_column")
 
-_SYSTEM = ("system", "system_prompt")
+SYSTEM = ("system", "system_prompt")
 """Usual names of what the assistant is told before all else, as in OpenOrca."""
 
 _INSTRUCTIONS = (("instruction", "input", "output"), ("instruction", "context", "response"))
 """Columns of Alpaca and of Dolly: what to do, with what (which may be empty), and the answer."""
 
-_CHAT_COLUMNS = ("messages", "conversations", "conversation")
+CHAT_COLUMNS = ("messages", "conversations", "conversation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ def layout_of(columns: Sequence[str], first: Row, params: LlmParams, source: str
     """
     default = LlmParams.model_fields["text_column"].default
     asked = params.text_column
-    system = next((name for name in _SYSTEM if name in columns), None)
+    system = next((name for name in SYSTEM if name in columns), None)
     if asked in columns:
         return Layout(_kind(first.get(asked)), (asked,), source, system=system)
     if asked == default:
@@ -173,7 +173,7 @@ def layout_of(columns: Sequence[str], first: Row, params: LlmParams, source: str
 
 
 def _chat(columns: Sequence[str], source: str, system: str | None) -> Layout | None:
-    name = next((name for name in _CHAT_COLUMNS if name in columns), None)
+    name = next((name for name in CHAT_COLUMNS if name in columns), None)
     return Layout("messages", (name,), source, system=system) if name else None
 
 
@@ -192,7 +192,7 @@ def _pair(
     for name, flag in zip(pair, ("--prompt-column", "--completion-column"), strict=True):
         if name in missing:
             raise no_column(name, flag, columns, first, source, taken=pair)
-    about, turns = _context(pair[0], columns, pair), params.chat_template is not None
+    about, turns = context_of(pair[0], columns, pair), params.chat_template is not None
     return Layout("prompt", pair, source, about, system if turns else None, turns)
 
 
@@ -206,14 +206,14 @@ def _instruction(columns: Sequence[str], source: str, system: str | None) -> Lay
 
 def _question(columns: Sequence[str], source: str, system: str | None) -> Layout | None:
     """Return question and answer under their usual names; none where there are several of one."""
-    asked = [name for name in _QUESTIONS if name in columns]
+    asked = [name for name in QUESTIONS if name in columns]
     answers = [name for name in _ANSWERS if name in columns]
     if len(asked) != 1 or len(answers) != 1:
         return None
     return Layout("question", (asked[0], answers[0]), source, system=system)
 
 
-def _context(prompt: str, columns: Sequence[str], taken: Sequence[str]) -> str | None:
+def context_of(prompt: str, columns: Sequence[str], taken: Sequence[str]) -> str | None:
     """Return the column that belongs to the prompts of a column, where there is one."""
     about = (about for task, about, _ in _INSTRUCTIONS if task == prompt)
     return next((name for name in about if name in columns and name not in taken), None)

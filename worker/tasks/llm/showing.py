@@ -33,7 +33,7 @@ def example(
             if tokenizer is None:
                 eos = how.eos if trainers.of(params).ends_texts else None
                 return rendered(where, _characters(head, eos))
-            parts = list(_parts(head, tokenizer, text_end(params, how, tokenizer)))
+            parts = list(parts_of(head, tokenizer, text_end(params, how, tokenizer)))
             if len(parts) > row and not trainers.of(params).continues:
                 return rendered(where, islice(parts, row), f"cut at {row:,} tokens")
             return rendered(where, parts)
@@ -45,7 +45,8 @@ def place(line: int, source: str) -> str:
     return f"line {line} of {source}"
 
 
-def _parts(one: Example, tokenizer: Any, eos: int | None) -> Iterator[Part]:
+def parts_of(one: Example, tokenizer: Any, eos: int | None) -> Iterator[Part]:
+    """Yield the tokens of an example, each with its text and whether it is learned."""
     added = tokenizer.get_added_tokens_decoder()
     for token, text, learned in spelled(one, tokenizer, eos):
         special = token in added and (added[token].special or "|>" in added[token].content)

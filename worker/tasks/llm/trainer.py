@@ -120,6 +120,14 @@ class Trainer(ABC, Generic[S]):
 
         return cost.flops(params, facts, data)
 
+    def seconds(self, params: LlmParams, facts: ModelFacts, data: DataReport) -> float:
+        """Return what the training takes beside its arithmetic, however fast the machine is."""
+        return 0.0
+
+    def files(self, params: LlmParams) -> tuple[str, ...]:
+        """Return paths of files of this machine that go along: see `Task.files`."""
+        return ()
+
     def measures(self, params: LlmParams) -> tuple[Measure, ...]:
         """Return the measurements that tell how good a model is, the most telling first."""
         return (Measure("valid_loss"), Measure("valid_perplexity"), Measure("loss"))

@@ -28,4 +28,6 @@ class Lengths(Params):
     """Tokens that are kept of a prompt, the last ones; none keeps all."""
 
     max_completion_length: Annotated[int, Ge(1), Le(MOST)] | None = None
-    """Tokens that are kept of an answer, the first ones; none keeps what fits behind the prompt."""
+    """Tokens that are kept of an answer, the first ones; none keeps what fits behind the prompt. Of
+    answers that the model writes (grpo) the most they may have; none takes 512, or half of a row
+    where that is less."""

@@ -39,8 +39,8 @@ class PairRows(Dataset[tuple[PairTokens, Reference]]):
 
 
 @dataclass(frozen=True, slots=True)
-class CollatePairs:
-    """Makes a batch of pairs; matrices are (rows, tokens), in vectors chosen answers come first."""
+class SideBySide:
+    """Puts sequences into rows side by side; matrices are (rows, tokens)."""
 
     pad: int
     """Id that fills up shorter rows."""
@@ -54,33 +54,22 @@ class CollatePairs:
     flat: bool = False
     """Whether all rows come as one: flash attention heeds positions in single rows only."""
 
-    prompts: bool = False
-    """Whether the prompt before a chosen answer is scored as well."""
+    def rows(self, parts: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return `input_ids`, `position_ids`, `owners` and `answers` of what `part` made.
 
-    def __call__(self, pairs: Sequence[tuple[PairTokens, Reference]]) -> dict[str, Any]:
-        """Return `input_ids`, `position_ids`, `owners`, `answers`, `references`.
-
-        `owners` tells of each scored token whose it is, by place in the vectors, and `answers`
-        which of them are of the answer itself.
+        `owners` tells of each scored token whose it is, and `answers` which of them are of the
+        answer itself.
         """
-        sides = [[p.chosen for p, _ in pairs], [p.rejected for p, _ in pairs]]
-        parts = [
-            _part(tokens, len(pairs) * side + i, prompt=self.prompts and side == 0)
-            for side, answers in enumerate(sides)
-            for i, tokens in enumerate(answers)
-        ]
         lengths = [part.shape[1] for part in parts]
         width = sum(lengths) if self.flat else max(lengths)
-        rows = training_rows(lengths, width, packing=self.packed or self.flat)
-        made = [self._row([parts[i] for i in row], width) for row in rows]
+        places = training_rows(lengths, width, packing=self.packed or self.flat)
+        made = [self._row([parts[i] for i in row], width) for row in places]
         ids, positions, owners, answers = torch.stack(made, 1)
-        references = torch.tensor([r for _, r in pairs]).T.reshape(-1)
         return {
             "input_ids": ids,
             "position_ids": positions,
             "owners": owners,
             "answers": answers.bool(),
-            "references": references,
         }
 
     def _row(self, parts: Sequence[torch.Tensor], width: int) -> torch.Tensor:
@@ -94,7 +83,26 @@ class CollatePairs:
         return torch.cat([filling, *parts] if self.left else [*parts, filling], 1)
 
 
-def _part(tokens: Tokens, owner: int, *, prompt: bool) -> torch.Tensor:
+@dataclass(frozen=True, slots=True)
+class CollatePairs(SideBySide):
+    """Makes a batch of pairs; in vectors chosen answers come first."""
+
+    prompts: bool = False
+    """Whether the prompt before a chosen answer is scored as well."""
+
+    def __call__(self, pairs: Sequence[tuple[PairTokens, Reference]]) -> dict[str, Any]:
+        """Return what `rows` does, the owners by their places in the vectors, and `references`."""
+        sides = [[p.chosen for p, _ in pairs], [p.rejected for p, _ in pairs]]
+        parts = [
+            part(tokens, len(pairs) * side + i, prompt=self.prompts and side == 0)
+            for side, answers in enumerate(sides)
+            for i, tokens in enumerate(answers)
+        ]
+        references = torch.tensor([r for _, r in pairs]).T.reshape(-1)
+        return {**self.rows(parts), "references": references}
+
+
+def part(tokens: Tokens, owner: int, *, prompt: bool = False) -> torch.Tensor:
     """Return ids, positions, owners and answers of one sequence, each a row."""
     ids = torch.frombuffer(tokens.ids, dtype=torch.int32).long()
     answer = torch.frombuffer(bytearray(tokens.learned), dtype=torch.uint8).bool()

@@ -35,12 +35,9 @@ class Scores:
 
 def score(model: Any, batch: Mapping[str, Any]) -> Scores:
     """Return what `model` makes of a batch of `CollatePairs`, gradients included."""
-    owners = batch["owners"][:, 1:]
-    scored = owners != NOBODY
-    whose, answer = owners[scored], batch["answers"][:, 1:][scored]
-    ids = batch["input_ids"][:, 1:][scored]
-    logits = _logits(model, batch, scored)
-    told = -cross_entropy(logits.float(), ids, reduction="none")
+    scored = batch["owners"][:, 1:] != NOBODY
+    whose, answer = batch["owners"][:, 1:][scored], batch["answers"][:, 1:][scored]
+    told = likelihoods(model, batch)
     answers = batch["references"].shape[0]
 
     def total(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -62,6 +59,18 @@ def score(model: Any, batch: Mapping[str, Any]) -> Scores:
         text_tokens=total(torch.ones_like(told))[0],
         good=batch.get("good"),
     )
+
+
+def likelihoods(model: Any, batch: Mapping[str, Any], temperature: float = 1.0) -> torch.Tensor:
+    """Return the log-probability of each token that has an owner, in the order of the rows.
+
+    `batch` is one of `SideBySide.rows`; logits are divided by `temperature`.
+    """
+    scored = batch["owners"][:, 1:] != NOBODY
+    logits = _logits(model, batch, scored).float()
+    if temperature != 1.0:
+        logits = logits / temperature
+    return -cross_entropy(logits, batch["input_ids"][:, 1:][scored], reduction="none")
 
 
 def _logits(model: Any, batch: Mapping[str, Any], scored: torch.Tensor) -> torch.Tensor:

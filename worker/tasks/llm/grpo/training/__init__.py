@@ -1,0 +1,1 @@
+"""What only the machine that trains does: answers, rewards, and learning from them."""

@@ -1,0 +1,165 @@
+"""transformers' Trainer on answers that the model writes itself.
+
+A batch of its data is the prompts of one step. Whatever a step takes, writing and scoring answers
+and learning from them in several passes, is done in `training_step`; the rest is the stock class.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from worker.engine.phases import phase
+from worker.engine.trainer import LeanTrainer
+from worker.task import Run
+from worker.tasks.llm.grpo.training.objective import Objective, Outcome, Tokens
+from worker.tasks.llm.grpo.training.rollout import Asked, Rollout, Rollouts
+from worker.tasks.llm.pairs.training.batches import NOBODY
+from worker.tasks.llm.pairs.training.scores import likelihoods
+
+
+class PromptRows(Dataset[Asked]):
+    """Prompts, as often as an epoch visits them: all steps are full, and some are taken again."""
+
+    def __init__(self, asked: Sequence[Asked], a_step: int, times: int) -> None:
+        self.asked, self.a_step, self.times = asked, a_step, times
+
+    def __len__(self) -> int:
+        return -(-len(self.asked) // self.a_step) * self.a_step * self.times
+
+    def __getitem__(self, i: int) -> Asked:
+        return self.asked[i]
+
+
+class Visits(Sampler[int]):
+    """The order in which an epoch visits the prompts of `PromptRows`: shuffled, `times` running.
+
+    The last step is filled with prompts from the beginning of the order.
+    """
+
+    def __init__(self, rows: PromptRows, seed: int) -> None:
+        self.rows, self.seed, self.epoch = rows, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of an epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[int]:
+        count, step = len(self.rows.asked), self.rows.a_step
+        order = list(range(count))
+        random.Random(f"{self.seed} {self.epoch}").shuffle(order)
+        for start in range(0, count, step):
+            visited = [order[(start + i) % count] for i in range(step)]
+            for _ in range(self.rows.times):
+                yield from visited
+
+
+class RewardedTrainer(LeanTrainer):
+    """Learns from the scores of answers that it lets the model write."""
+
+    def __init__(
+        self, *args: Any, rollouts: Rollouts, objective: Objective, run: Run, **more: Any
+    ) -> None:
+        super().__init__(*args, **more)
+        self.rollouts, self.objective, self.run = rollouts, objective, run
+        self.rollout: Rollout | None = None
+        self.left = 0
+        """Steps that will still be taken on `rollout`."""
+
+        self.measured: defaultdict[str, list[float]] = defaultdict(list)
+
+    def training_step(self, model: Any, inputs: Sequence[Asked], *_: Any, **__: Any) -> Any:
+        """Return the loss of a step, its gradients summed over passes."""
+        rollout = self._rollout(model, inputs)
+        model.train()
+        loss = torch.zeros((), device=self.args.device)
+        sums: defaultdict[str, float] = defaultdict(float)
+        for made in rollout.passes:
+            with self.compute_loss_context_manager():
+                outcome = self.outcome(model, made, rollout)
+            self.accelerator.backward(outcome.loss)
+            loss += outcome.loss.detach()
+            for name, summed in outcome.measured.items():
+                sums[name] += float(summed)
+        for name, total in sums.items():
+            self.measured[name].append(total / max(1, rollout.learned))
+        self.state.num_input_tokens_seen += rollout.total
+        return loss
+
+    def outcome(self, model: Any, made: dict[str, torch.Tensor], rollout: Rollout) -> Outcome:
+        """Return what one pass of a step comes to."""
+        now = likelihoods(model, made, self.rollouts.temperature)
+        owners = made["owners"][:, 1:]
+        tokens = Tokens(
+            now=now,
+            before=made.get("before", now.detach()),
+            reference=made.get("reference"),
+            owners=owners[owners != NOBODY],
+            advantages=made["advantages"],
+        )
+        return self.objective(tokens, len(rollout.passes), rollout.learned)
+
+    def _rollout(self, model: Any, inputs: Sequence[Asked]) -> Rollout:
+        """Return the answers of this step: those of the one before where they are used again."""
+        if self.rollout is None or self.left == 0:
+            self.rollout = self.rollouts(model, inputs, self._more(), self._busy)
+            self.left = self.train_dataset.times
+            for name, value in self.rollout.measured.items():
+                self.measured[name].append(value)
+        self.left -= 1
+        return self.rollout
+
+    def _more(self) -> dict[str, Any]:
+        """Return what TRL hands to reward functions beside the data."""
+        return {
+            "trainer_state": self.state,
+            "log_extra": lambda column, values: None,
+            "log_metric": lambda name, value: self.measured[name].append(float(value)),
+        }
+
+    def _busy(self, name: str) -> AbstractContextManager[None]:
+        return phase(self.run.emit, name, at_once=False)
+
+    def log(self, logs: dict[str, float], *args: Any, **more: Any) -> None:
+        """Log means of what was measured beside the loss of the same steps."""
+        if "loss" in logs:
+            means = {name: sum(values) / len(values) for name, values in self.measured.items()}
+            logs = {**logs, **means}
+            self.measured.clear()
+        super().log(logs, *args, **more)
+
+    @torch.no_grad()
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Return `eval_reward` and its parts: of one answer to each prompt that is held out."""
+        found: defaultdict[str, list[float]] = defaultdict(list)
+        measured, self.measured = self.measured, defaultdict(list)  # what functions log meanwhile
+        for batch in self.get_eval_dataloader():
+            scored = self.rollouts.scored(self.model, batch, self._more(), self._busy)
+            for name, value in self.rollouts.judges.measured(scored):
+                found[name] += [value] * len(batch)
+            self.callback_handler.on_prediction_step(self.args, self.state, self.control)
+        self.measured = measured
+        metrics = {f"eval_{name}": sum(values) / len(values) for name, values in found.items()}
+        self.log(metrics)
+        self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _get_train_sampler(self, *_: Any) -> Visits:
+        return Visits(self.train_dataset, self.args.seed)
+
+    def _track_num_input_tokens(self, inputs: Any) -> None:
+        """Count nothing here: a step counts its own tokens."""
+
+
+def unchanged(batch: Sequence[Asked]) -> list[Asked]:
+    """Return prompts as they are: they become tensors with their answers."""
+    return list(batch)
