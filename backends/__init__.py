@@ -23,7 +23,7 @@ from worker.params import unused
 if TYPE_CHECKING:
     from backends.base import Backend
 
-_NOT_BACKENDS = {"base", "errors", "handle", "image", "packages"}
+_NOT_BACKENDS = {"base", "deploy", "errors", "handle", "image", "packages"}
 
 
 @dataclass(frozen=True, slots=True)

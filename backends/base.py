@@ -83,6 +83,9 @@ class Flavor:
     short_names: tuple[str, ...] = ()
     """What users may write instead, as in `spaces-a100`."""
 
+    words: tuple[tuple[str, str], ...] = ()
+    """The same machine in the words in which its provider is asked for it, if those are others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Need:

@@ -50,6 +50,7 @@ ROOMS = (
     "localhub.api.webhooks",
     "localhub.spaces",
     "localhub.jobs",
+    "localhub.endpoints",
     "localhub.oauth",
     "localhub.api.repos",
     "localhub.api.files",

@@ -27,6 +27,9 @@ class Conditions:
     scheduling_seconds: float = 0.0
     """How long a Job waits for its machine."""
 
+    endpoint_seconds: float = 0.3
+    """How long an Inference Endpoint is in each state on its way to `running`."""
+
     grace: float = GRACE
     """How long a run has to end after SIGTERM."""
 

@@ -53,7 +53,6 @@ MAY_IMPORT = {
     "worker.nearest": (),
     "worker.errors": ("worker.contract",),
     "worker.hubclient": ("worker.clock", "worker.contract", "worker.errors"),
-    "worker.session": (),
     "worker.splits": (),
     "worker.environment": (),
     "worker.account": ("worker.clock", "worker.errors", "worker.hubclient"),
@@ -76,6 +75,7 @@ MAY_IMPORT = {
     ),
     "worker.finding": (),
     "worker.rendered": (),
+    "worker.session": (),
     "worker.facts": (),
     "worker.hardware": (),
     "worker.hubfile": ("worker.errors", "worker.hubclient"),
@@ -165,6 +165,14 @@ MAY_IMPORT = {
         "orchestrator.preflight",
         "orchestrator.settings",
     ),
+    "orchestrator.deploy": (
+        *BELOW,
+        "orchestrator.deploy",
+        "orchestrator.jobs",
+        "orchestrator.preflight",
+        "orchestrator.settings",
+        "orchestrator.words",
+    ),
     "orchestrator.flow": (
         *BELOW,
         "orchestrator.data",
@@ -189,7 +197,7 @@ MAY_IMPORT = {
 }
 """The arrows; the longest name that fits a module rules it."""
 
-AROUND = ("worker.card", "worker.page", "worker.run", "worker.supervise")
+AROUND = ("worker.card", "worker.page", "worker.run", "worker.serve", "worker.supervise")
 """What surrounds a training on the rented machine, and is never asked by it."""
 
 NEVER = {
@@ -400,13 +408,14 @@ def test_heavy_libraries_wait_until_they_are_used() -> None:
             for line, name in imports(node, package_of(path)):
                 if name.split(".")[0] in HEAVY or trains(name):
                     wrong.append(at(path, line, f"{name} at module level"))
-    # The page is Gradio's and is imported only by the supervisor, on the machine that has it.
-    wrong = [w for w in wrong if not (w.startswith("worker/page/") and "gradio" in w)]
+    # Pages are Gradio's, and are imported only on the machine that has it, by what serves them.
+    pages = ("worker/page/", "worker/serve/page.py")
+    wrong = [w for w in wrong if not (w.startswith(pages) and "gradio" in w)]
     assert not wrong, "\n".join(wrong)
 
 
 def light_modules() -> list[str]:
-    rented = ("worker.supervise", "worker.page", "worker.run")
+    rented = ("worker.supervise", "worker.page", "worker.run", "worker.serve.page")
     named = (module_of(path) for path in sources("orchestrator", "backends", "worker"))
     return [
         m

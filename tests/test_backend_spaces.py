@@ -30,7 +30,7 @@ from backends.errors import (
     PlanRefused,
 )
 from backends.handle import Handle
-from backends.spaces import Spaces, _status
+from backends.spaces import Spaces, status_of
 from backends.spaces.request import SpaceRequest
 from localhub.prices import FLAVORS
 from worker.contract import DataRef, EndReason, Machine, ModelRef
@@ -106,7 +106,7 @@ def test_every_stage_says_whether_it_lives_and_costs(
 ) -> None:
     runtime = {"stage": stage, "hardware": {"current": None, "requested": hardware}}
     info = SpaceInfo(id="ann/x", runtime=runtime, host="http://x")  # type: ignore[no-untyped-call]
-    status = _status(info)
+    status = status_of(info)
     unbuilt = EndReason.BUILD_ERROR if stage in {"CONFIG_ERROR", "BUILD_ERROR"} else None
     assert status == Status(alive, costing, stage, url="http://x", reason=unbuilt)
 

@@ -80,7 +80,7 @@ TRAIN = ("llm", "--train", "--model", "m", "--data-path", "d", "--project-name",
             for name in trainers.not_yet()[:1]
         ),
         ([*TRAIN, "--backend", "nvcf-h100x1"], "NVIDIA Cloud Functions"),
-        (["llm"], "say what to do: --train, or --inference"),
+        (["llm"], "say what to do: --train, --inference, or --deploy"),
         (["status", "nope"], "no job 'nope' on this machine."),
         (["status"], "Missing argument 'JOB'."),
         (["logs", "not-a-handle"], "no job 'not-a-handle' on this machine."),
@@ -184,7 +184,7 @@ def test_the_reference_page_is_what_the_classes_say() -> None:
     [
         (["jobs"], []),
         (["doctor"], ["level", "topic", "text", "fix"]),
-        (["gc"], ["stopped", "left", "running", "unanswered"]),
+        (["gc"], ["stopped", "left", "running", "deployed", "unanswered"]),
         (["backends"], ["local"]),
         (["llm", "--train", "--model", "m"], ["error", "fix", "exit_code"]),
         (["rm", "nope"], ["error", "fix", "exit_code"]),

@@ -19,7 +19,6 @@ import click
 import pytest
 import seeds
 import yaml
-from click.testing import CliRunner
 from standins import typed
 from tiny_llm import EOS, IM_END, chats, job, tokenizer, write_model, write_rows
 
@@ -187,12 +186,6 @@ def test_every_flag_has_a_test_that_sees_what_it_does() -> None:
     for entry in TABLE:
         file, name = entry["seen"].split("::")
         assert name in tests.get(file, ()), f"{named(entry)}: there is no {entry['seen']}"
-
-
-def test_what_is_to_come_is_said() -> None:
-    result = CliRunner().invoke(COMMAND, ["--deploy", "--model", "m", "--data-path", "d"])
-    assert isinstance(result.exception, BadConfig)
-    assert "--deploy is not there yet" in result.exception.message
 
 
 def test_every_backend_is_a_machine() -> None:

@@ -1,17 +1,19 @@
 """The rented machine's one command, `python -m worker`: run the job in `job.json` to its end.
 
-The exit code is the reason it ended with, see `EndReason.exit_code`.
+The exit code is the reason it ended with, see `EndReason.exit_code`. Where a `deployment.json` lies
+instead, its model is served until the machine stops.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from pydantic import ValidationError
 
 from worker.clock import SystemClock
-from worker.contract import EndReason, Failed, JobSpec, marked
+from worker.contract import DEPLOYMENT_FILE, EndReason, Failed, JobSpec, marked
 from worker.host import Host, host_of
 from worker.page import serve
 from worker.redact import Redactor
@@ -19,7 +21,11 @@ from worker.supervise.supervise import Supervisor
 
 
 def main() -> int:
-    """Run the job and return the exit code."""
+    """Run the job, or serve the model, and return the exit code."""
+    if Path(DEPLOYMENT_FILE).is_file():
+        from worker.serve import server
+
+        return server.serve(Path.cwd())
     host = host_of(dict(os.environ))
     try:
         spec = JobSpec.model_validate_json(host.job_file.read_text(encoding="utf-8"))

@@ -29,10 +29,12 @@ __all__ = [
     "SAMPLES_FILE",
     "CheckContext",
     "DataReport",
+    "Field",
     "Finding",
     "Footprint",
     "Measure",
     "ModelFacts",
+    "Page",
     "Part",
     "Rendered",
     "Run",
@@ -145,6 +147,33 @@ class Tool:
     of it as plain data. May raise `HubtrainError`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One thing that the page of a deployed model asks for."""
+
+    name: str
+    """Setting of the task's `question`."""
+
+    label: str
+    kind: Literal["text", "image"] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """How visitors ask a deployed model."""
+
+    does: str
+    """What the model does, in the Hub's words: `text-generation`."""
+
+    fields: tuple[Field, ...] = ()
+    """What a question is made of; none of them: the page is a chat."""
+
+    @property
+    def is_chat(self) -> bool:
+        """Whether visitors talk with the model, instead of asking single questions."""
+        return not self.fields
+
+
 def python(*lines: str) -> str:
     """Return lines of Python as Markdown shows them."""
     return "\n".join(("```python", *lines, "```"))
@@ -218,6 +247,9 @@ class Task(ABC, Generic[P]):
 
     question: ClassVar[type[Params] | None] = None
     """Settings of a question to a trained model; none where it cannot be asked."""
+
+    fixed: ClassVar[tuple[str, ...]] = ()
+    """Settings of the `question` that are the same for all visitors of a deployed model."""
 
     def method(self, params: P) -> str:
         """Return the way it trains, by its name, such as a trainer's; empty where there is one."""
@@ -343,6 +375,13 @@ class Task(ABC, Generic[P]):
         Runs in a process of its own, where heavy libraries may be imported.
         """
         raise NotImplementedError(f"{self.name} models cannot be asked")
+
+    def page(self, facts: ModelFacts) -> Page | None:
+        """Return how visitors ask a deployed model; none where no page can ask it.
+
+        `facts` are as for `can_answer`, which has accepted them.
+        """
+        return None
 
     # On the machine that trains.
 

@@ -106,7 +106,7 @@ class Spaces(Backend[SpaceRequest]):
         """Ask the Hub about the Space, and about the token where it shows none."""
         try:
             with explained(f"asking about {handle}"):
-                return _status(self.api.space_info(handle.path))
+                return status_of(self.api.space_info(handle.path))
         except NotThere as gone:
             raise self._absent(handle) from gone
 
@@ -180,7 +180,7 @@ class Spaces(Backend[SpaceRequest]):
         )
         found = ((space, self._job_of(space)) for space in spaces)
         return [
-            Found(Handle(self.name, space.id), job, _status(space)) for space, job in found if job
+            Found(Handle(self.name, space.id), job, status_of(space)) for space, job in found if job
         ]
 
     def _job_of(self, space: SpaceInfo) -> str | None:
@@ -211,7 +211,8 @@ class Spaces(Backend[SpaceRequest]):
         )
 
 
-def _status(space: SpaceInfo) -> Status:
+def status_of(space: SpaceInfo) -> Status:
+    """Return what the Hub says of a Space, as a status."""
     runtime = space.runtime.raw if space.runtime else {}
     stage = str(runtime.get("stage", "NO_APP_FILE"))
     hardware = set((runtime.get("hardware") or {}).values()) - {None}

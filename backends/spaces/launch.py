@@ -68,16 +68,7 @@ class Launch:
             self._once(self._rent, self._has_hardware)
 
     def _once(self, act: Callable[[], None], done: Callable[[], bool]) -> None:
-        """Act; when the answer is lost, look whether it was done before acting again."""
-
-        def step() -> None:
-            try:
-                act()
-            except HubUnreachable:
-                if not done():
-                    raise
-
-        patiently(f"making {self.request.repo_id}", step, self.clock)
+        once(f"making {self.request.repo_id}", act, done, self.clock)
 
     def _create(self) -> None:
         from huggingface_hub import SpaceHardware
@@ -92,8 +83,8 @@ class Launch:
                     space_sdk="docker",
                     private=True,
                     space_hardware=SpaceHardware(FREE),
-                    space_variables=_pairs(request.variables),
-                    space_secrets=_pairs(self.secrets),
+                    space_variables=pairs(request.variables),
+                    space_secrets=pairs(self.secrets),
                 )
         except HubUnreachable:
             raise
@@ -138,14 +129,8 @@ class Launch:
         return True
 
     def _has_files(self) -> bool:
-        there = self._look(self._blobs)
+        there = self._look(lambda: blobs(self.api, self.request.repo_id))
         return all(there.get(f.path) == f.blob_id for f in self.request.files)
-
-    def _blobs(self) -> dict[str, str]:
-        from huggingface_hub.hf_api import RepoFile
-
-        tree = self.api.list_repo_tree(self.request.repo_id, repo_type="space", recursive=True)
-        return {f.path: f.blob_id for f in tree if isinstance(f, RepoFile)}
 
     def _has_hardware(self) -> bool:
         if self.request.flavor == FREE:
@@ -170,6 +155,27 @@ class Launch:
             ) from error
 
 
+def once(doing: str, act: Callable[[], None], done: Callable[[], bool], clock: Clock) -> None:
+    """Act; when the answer is lost, look whether it was done before acting again."""
+
+    def step() -> None:
+        try:
+            act()
+        except HubUnreachable:
+            if not done():
+                raise
+
+    patiently(doing, step, clock)
+
+
+def blobs(api: HfApi, repo_id: str) -> dict[str, str]:
+    """Return the files of a Space by path, each with its id."""
+    from huggingface_hub.hf_api import RepoFile
+
+    tree = api.list_repo_tree(repo_id, repo_type="space", recursive=True)
+    return {f.path: f.blob_id for f in tree if isinstance(f, RepoFile)}
+
+
 def job_of(api: HfApi, repo_id: str, clock: Clock) -> str | None:
     """Return the job a Space was made for; none if hubtrain did not make it.
 
@@ -190,5 +196,6 @@ def delete(api: HfApi, repo_id: str, clock: Clock) -> None:
     )
 
 
-def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
+def pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return secrets or variables as the Hub takes them for a new Space."""
     return [{"key": key, "value": value} for key, value in values.items()]

@@ -32,7 +32,8 @@ PAGE_PORT = 7860
 SPARE_SECONDS = 3600
 """How much longer than the job's deadline a Space may go on without a visitor."""
 
-_NAME = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][\w.-]{0,94}[A-Za-z0-9]")
+SPACE_NAME = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][\w.-]{0,94}[A-Za-z0-9]")
+"""What the Hub takes for the name of a Space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ def _refuse_what_cannot_be(job: JobSpec) -> None:
         raise PlanRefused(f"A Space cannot see the folder {job.data.folder}: data goes by the Hub.")
     if job.model and is_path(job.model.name):
         raise PlanRefused(f"A Space cannot see {job.model.name}: push the model to the Hub first.")
-    if not _NAME.fullmatch(name):
+    if not SPACE_NAME.fullmatch(name):
         raise PlanRefused(
             f"{name!r} cannot be the name of a Space: letters, digits, '-', '_' and '.', at most"
             " 96, beginning and ending with a letter or digit.",

@@ -11,7 +11,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import backends
+import backends.deploy
 from backends.handle import Handle
+from orchestrator.jobs.deployments import Deployments
 from orchestrator.jobs.records import Record, Records
 from worker.clock import Clock, SystemClock
 from worker.errors import BadConfig, HubtrainError
@@ -21,6 +23,7 @@ from worker.placeholders import is_placeholder
 
 if TYPE_CHECKING:
     from backends.base import Backend
+    from backends.deploy.base import Place
     from orchestrator.jobs.watch import Watch
 
 
@@ -36,6 +39,11 @@ class Client:
     def records(self) -> Records:
         """The jobs this machine knows."""
         return Records(home())
+
+    @cached_property
+    def deployments(self) -> Deployments:
+        """The deployments this machine knows."""
+        return Deployments(self.records)
 
     @cached_property
     def token(self) -> str | None:
@@ -73,6 +81,19 @@ class Client:
     def provider(self, name: str) -> Backend[Any]:
         """Return a backend by name, as this user's."""
         return backends.load(name)(self.token, self.clock)
+
+    def deployment(self, name: str) -> Handle | None:
+        """Return the deployment of a handle, known here or not, or of a name; none if none is."""
+        if "://" in name:
+            return Handle.parse(name) if backends.deploy.of_handle(name) else None
+        return self.deployments.named(name)
+
+    def place(self, handle: Handle) -> Place[Any]:
+        """Return where a deployment is, as this user's. Raises `BadConfig`."""
+        place = backends.deploy.of_handle(str(handle))
+        if place is None:
+            raise BadConfig(f"{handle} is no deployment.", fix="hubtrain jobs lists them.")
+        return place(self.token, self.clock)
 
     def watch(self, record: Record) -> Watch:
         """Return a watch on the job, which so far tells nobody. Raises `HubtrainError`."""

@@ -115,7 +115,7 @@ class Records:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "jobs.sqlite"
-        with self._open() as db:
+        with self.opened() as db:
             db.execute(_JOBS_TABLE)
             for name in sorted(_ADDED.keys() - _columns(db, "jobs")):
                 db.execute(f"alter table jobs add column {name} {_ADDED[name]}")
@@ -124,7 +124,8 @@ class Records:
             db.execute(_EVENTS_TABLE)
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def opened(self) -> Iterator[sqlite3.Connection]:
+        """Yield the file, which nobody else writes meanwhile; an error undoes what was written."""
         try:
             make_private(self._path.parent)
             with closing(sqlite3.connect(self._path, timeout=30.0, isolation_level=None)) as db:
@@ -145,7 +146,7 @@ class Records:
         One transaction: of two processes that ask at once, one makes the job and both get it. From
         here on `gc` finds it, whatever happens to this process.
         """
-        with self._open() as db:
+        with self.opened() as db:
             rows = db.execute(
                 f"{_JOBS} where fingerprint = ? order by rowid desc", (fingerprint,)
             ).fetchall()
@@ -160,7 +161,7 @@ class Records:
 
     def adopt(self, spec: JobSpec, handle: str, now: datetime) -> Record:
         """Write down a job that another laptop launched, and return it; known jobs stay."""
-        with self._open() as db:
+        with self.opened() as db:
             if _insert_job(db, spec, ""):
                 _insert(db, spec.job_id, Created(job_id=spec.job_id, at=now, source="laptop"))
                 _insert(db, spec.job_id, Launched(handle=handle, at=now, source="laptop"))
@@ -171,7 +172,7 @@ class Records:
 
         Raises `BadConfig` if the job has been removed meanwhile.
         """
-        with self._open() as db:
+        with self.opened() as db:
             if db.execute("select 1 from jobs where job_id = ?", (job_id,)).fetchone() is None:
                 raise _no_such_job(job_id, [])
             return [new for event in events if (new := _insert(db, job_id, event))]
@@ -181,7 +182,7 @@ class Records:
 
         Raises `BadConfig` if there is no such one, or several.
         """
-        with self._open() as db:
+        with self.opened() as db:
             found = db.execute(
                 f"select job_id from jobs where {_NAMED} order by rowid desc", (job_id,)
             ).fetchall()
@@ -195,26 +196,26 @@ class Records:
 
     def asked(self, job_id: str, now: datetime) -> None:
         """Note that the job's provider has answered."""
-        with self._open() as db:
+        with self.opened() as db:
             row = (now.isoformat(), job_id)
             db.execute("update jobs set asked_at = ? where job_id = ?", row)
 
     def fingerprint(self, job_id: str) -> str | None:
         """Return what the job was asked for by; none if there is no such job."""
-        with self._open() as db:
+        with self.opened() as db:
             ask = "select fingerprint from jobs where job_id = ?"
             row = db.execute(ask, (job_id,)).fetchone()
             return str(row[0]) if row else None
 
     def all(self) -> list[Record]:
         """Return every job, newest first."""
-        with self._open() as db:
+        with self.opened() as db:
             rows = db.execute(f"{_JOBS} order by rowid desc").fetchall()
             return [_record(db, *row) for row in rows]
 
     def remove(self, job_id: str) -> None:
         """Forget the job. One that is not there is not an error."""
-        with self._open() as db:
+        with self.opened() as db:
             db.execute("delete from jobs where job_id = ?", (job_id,))
 
 

@@ -15,6 +15,7 @@ import backends
 import worker.tasks
 from orchestrator.settings.autotrain import not_yet
 from orchestrator.settings.configfile import NAME, ConfigFile
+from orchestrator.settings.deploy import DeploySettings
 from orchestrator.settings.envfile import from_shell
 from orchestrator.settings.job import JobSettings
 from orchestrator.settings.layers import FLAGS, Catalog, Layer, Settings, from_environment, merge
@@ -25,10 +26,11 @@ from worker.task import Task
 
 
 def classes_of(task: Task[Any]) -> tuple[type[Params], ...]:
-    """Return all params classes of this task: of its jobs on any backend, and of questions."""
+    """Return all params classes of this task: of jobs on any backend, questions, deployments."""
     options = tuple(backends.load(name).options for name in backends.names())
     asking = (Asking, task.question) if task.question else ()
-    return (JobSettings, task.params, *options, *asking)
+    deploying = (DeploySettings,) if task.fixed else ()
+    return (JobSettings, task.params, *options, *asking, *deploying)
 
 
 def task_of(name: str | None, where: str = "the file's task") -> tuple[Task[Any], dict[str, Any]]:

@@ -8,6 +8,7 @@ from itertools import groupby
 
 import backends
 import worker.tasks
+from orchestrator.settings.deploy import DeploySettings
 from orchestrator.settings.job import JobSettings
 from worker.params import Params, Setting, settings_of
 
@@ -23,7 +24,7 @@ the file, the file over the defaults.
 
 def page() -> str:
     """Return the page as Markdown."""
-    parts = [HEAD, *_section("Every job", JobSettings)]
+    parts = [HEAD, *_section("Every job", JobSettings), *_section("Deployments", DeploySettings)]
     for name in backends.names():
         options = backends.load(name).options
         if settings_of(options):

@@ -19,6 +19,7 @@ from orchestrator.settings.layers import Settings
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.flags import SettingsCommand, given, hidden, options_of
 from orchestrator.words import count, size
+from worker.common import Asking
 from worker.errors import BadConfig
 from worker.placeholders import is_placeholder
 from worker.task import Finding, Task
@@ -26,14 +27,16 @@ from worker.tasks import typed
 
 COMMAND_OPTIONS = (
     click.Option(["--train"], is_flag=True, help="Train a model."),
-    click.Option(["--deploy"], is_flag=True, hidden=True, help="Deploy a model."),
+    click.Option(["--deploy"], is_flag=True, help="Let a trained model answer on a page."),
     click.Option(["--inference"], is_flag=True, help="Ask a trained model, or chat with it."),
     CONFIG := click.Option(["--config"], help="File of settings (YAML or .env), or its address."),
     TOKEN_OPTION := click.Option(
         ["--token"], help="Hub token; better in HF_TOKEN or from `hf auth login`."
     ),
-    click.Option(["--dry-run"], is_flag=True, help="Check, print the plan, create nothing."),
-    click.Option(["--detach"], is_flag=True, help="Launch and leave; do not watch."),
+    DRY_RUN := click.Option(
+        ["--dry-run"], is_flag=True, help="Check, print the plan, create nothing."
+    ),
+    DETACH := click.Option(["--detach"], is_flag=True, help="Launch and leave; do not watch."),
     JSON := click.Option(["--json"], is_flag=True, help="Print one JSON document."),
 )
 _OWN = {option.name for option in COMMAND_OPTIONS}
@@ -46,7 +49,7 @@ def task_command(task: Task[Any], *, trains: bool = False) -> click.Command:
 
     def run(**values: Any) -> int:
         own = {name: values.pop(name) for name in list(values) if name in _OWN}
-        own["train"] = own["train"] or (trains and not own["inference"])
+        own["train"] = own["train"] or (trains and not (own["inference"] or own["deploy"]))
         return _run(task, own, given(values))
 
     return SettingsCommand(task.name, params=options, callback=run, help=task.help)
@@ -64,15 +67,20 @@ def _run(task: Task[Any], own: Mapping[str, Any], flags: dict[str, Any]) -> int:
         from orchestrator.terminal.inference import answer
 
         return answer(desk, task, settings)
-    if own.get("deploy"):
-        raise BadConfig("--deploy is not there yet; --train and --inference are")
-    if not own.get("train"):
-        raise BadConfig("say what to do: --train, or --inference")
-    from orchestrator.terminal.train import train
+    how = {name: bool(own.get(name)) for name in ("dry_run", "detach")}
+    if own.get("train"):
+        from orchestrator.terminal.train import train
 
-    return train(
-        desk, task, settings, dry_run=bool(own.get("dry_run")), detach=bool(own.get("detach"))
-    )
+        return train(desk, task, settings, **how, deploys=bool(own.get("deploy")))
+    if not own.get("deploy"):
+        raise BadConfig("say what to do: --train, --inference, or --deploy")
+    from orchestrator.settings.deploy import deploy_settings, fixed
+    from orchestrator.settings.job import Hub
+    from orchestrator.terminal.deploy import deploy
+
+    model, owner = settings.of(Asking).model, settings.of(Hub).username
+    wanted = deploy_settings(settings, trains=False)
+    return deploy(desk, wanted, model, task, fixed(settings, task), owner=owner, **how)
 
 
 def merged(task: Task[Any], config: str | None, flags: dict[str, Any], desk: Desk) -> Settings:

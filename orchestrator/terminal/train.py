@@ -9,6 +9,7 @@ from orchestrator.flow import AlreadyDone, Planned, Refused
 from orchestrator.jobs.submit import Submitted
 from orchestrator.jobs.summary import summary
 from orchestrator.settings.layers import Settings
+from orchestrator.terminal.after import AfterTraining
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import MENDABLE
 from orchestrator.terminal.follow import close, detachable, follow, unlaunched
@@ -17,9 +18,21 @@ from worker.duration import duration
 from worker.task import Finding, Task
 
 
-def train(desk: Desk, task: Task[Any], settings: Settings, *, dry_run: bool, detach: bool) -> int:
-    """Check, pack, launch and watch a job; returns the exit code."""
+def train(
+    desk: Desk,
+    task: Task[Any],
+    settings: Settings,
+    *,
+    dry_run: bool,
+    detach: bool,
+    deploys: bool = False,
+) -> int:
+    """Check, pack, launch and watch a job; returns the exit code.
+
+    With `deploys` the model that comes of it is deployed; whether it can be is checked first.
+    """
     asked = flow.ask(desk, task, settings)
+    after = AfterTraining.of(settings, task, asked.job) if deploys else None
     with desk.screen.waiting("Checking") as on_step:
         checked = flow.check(desk, asked, on_step)
     desk.screen.say(f"Checked in {duration(checked.report.seconds)}, nothing rented")
@@ -28,17 +41,23 @@ def train(desk: Desk, task: Task[Any], settings: Settings, *, dry_run: bool, det
     desk.screen.findings(checked.report.findings)
     if example := checked.report.known.data.example:
         desk.screen.example(example)
+    if after and not after.possible(desk, checked, detach=detach):
+        return MENDABLE
     go_on = flow.plan if dry_run else flow.submit
     with unlaunched(desk), desk.screen.stages() as stages:
         outcome = go_on(desk, checked, stages)
     match outcome:
         case Refused():
             return _refused(desk, outcome)
-        case AlreadyDone():
-            return _already_done(desk, outcome)
         case Planned():
             return _planned(desk, outcome)
-    return _submitted(desk, outcome, detach=detach)
+        case AlreadyDone():
+            code = _already_done(desk, outcome)
+        case Submitted():
+            code = _submitted(desk, outcome, detach=detach)
+    if after and not detach and code == 0:
+        return after.deploy(desk)
+    return code
 
 
 def _refused(desk: Desk, refused: Refused) -> int:

@@ -6,6 +6,7 @@ field can hold a secret: tokens travel as an argument of `Backend.launch` and no
 
 from __future__ import annotations
 
+from worker.contract.deployment import DEPLOYMENT_FILE, Deployment
 from worker.contract.events import (
     ENDINGS,
     EVENTS_FILE,
@@ -38,6 +39,7 @@ from worker.contract.reason import EndReason
 from worker.contract.story import Ending, State, Story, ending_of, fold
 
 __all__ = [
+    "DEPLOYMENT_FILE",
     "ENDINGS",
     "EVENTS_FILE",
     "JOB_FILE",
@@ -50,6 +52,7 @@ __all__ = [
     "Checkpoint",
     "Created",
     "DataRef",
+    "Deployment",
     "EndReason",
     "Ending",
     "Event",

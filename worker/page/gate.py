@@ -68,11 +68,11 @@ class Gate:
         elif scope["type"] == "http":
             request = Request(scope)
             answer = await run_in_threadpool(self._answer, request)  # it may ask the Hub
-            await (answer or self.app)(scope, receive, _with_headers(send))
+            await (answer or self.app)(scope, receive, with_headers(send))
 
     def _answer(self, request: Request) -> Response | None:
         path = request.url.path
-        if not _from_here(request):
+        if not from_here(request):
             return Response(status_code=HTTPStatus.FORBIDDEN)
         if not self.door.is_address(request.headers):
             return self._elsewhere(request)
@@ -139,7 +139,7 @@ def viewer_of(request: Any) -> Viewer:
     return found if isinstance(found, Viewer) else STRANGER
 
 
-def _from_here(request: Request) -> bool:
+def from_here(request: Request) -> bool:
     """Whether this page sent a request, or a person opened it, and not another page in its name.
 
     Browsers say so in `Sec-Fetch-Site`. Old ones do not, but they name the origin of what is not
@@ -171,7 +171,9 @@ def _let_in(door: Door, key: str) -> Response:
     return answer
 
 
-def _with_headers(send: Send) -> Send:
+def with_headers(send: Send) -> Send:
+    """Return `send` with headers that keep other servers and other sites out of what it sends."""
+
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             own = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]

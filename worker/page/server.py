@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from worker.page import view as shown
@@ -30,7 +31,7 @@ class Server:
         self._visits = Visits()
         self._digest = Digest()
         self._door = live.host.door(live.spec.owner, live.spec.job_id)
-        self._socket = _listening(live.host.environ)
+        self._socket = listening(live.host.environ)
         if host := self._door.host:
             self.url = f"http://{host}:{self._socket.getsockname()[1]}/"
         threading.Thread(target=self._serve, daemon=True, name="page").start()
@@ -110,7 +111,8 @@ def last_page(view: View, log: str) -> str:
     )
 
 
-def _listening(environ: Any) -> socket.socket:
+def listening(environ: Mapping[str, str]) -> socket.socket:
+    """Open the port on which the place where this runs expects a page."""
     name = environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
     port = int(environ.get("GRADIO_SERVER_PORT") or 0)
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

@@ -8,6 +8,7 @@ import click
 
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.summary import summary
+from orchestrator.terminal.deploy import pause
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.ending import ending
 from orchestrator.terminal.exits import FAILED
@@ -19,13 +20,17 @@ from worker.task import Finding
 @click.argument("jobs", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def COMMAND(jobs: tuple[str, ...], as_json: bool) -> int:  # noqa: N802
-    """Stop jobs and their machines.
+    """Stop jobs and their machines, and deployments.
 
     A job that has ended is left as it is. The wish is noted first; that a job is cancelled is said
-    once it is known. Exits 0 if all of them have ended and cost nothing.
+    once it is known. A deployment stops until it is deployed again. Exits 0 if all of them have
+    ended and cost nothing.
     """
     desk = Desk(as_json)
-    watches = [desk.watch(record) for record in [desk.record(name) for name in jobs]]
+    deployed = {name: handle for name in jobs if (handle := desk.deployment(name))}
+    named = [desk.record(name) for name in jobs if name not in deployed]
+    watches = [desk.watch(record) for record in named]
+    paused = [pause(desk, handle) for handle in deployed.values()]
     asked = []
     for watch in watches:
         record, problem = watch.cancel(), watch.problem
@@ -33,8 +38,9 @@ def COMMAND(jobs: tuple[str, ...], as_json: bool) -> int:  # noqa: N802
         _tell(desk, record)
         asked.append(record)
     now = desk.clock.now()
-    desk.screen.document([summary(r, now) for r in asked])
-    return 0 if all(map(_over, asked)) else FAILED
+    desk.screen.document([*(summary(r, now) for r in asked), *paused])
+    over = all(map(_over, asked)) and not any(one["costing"] for one in paused)
+    return 0 if over else FAILED
 
 
 def _over(record: Record) -> bool:

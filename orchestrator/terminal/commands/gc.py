@@ -38,6 +38,7 @@ def COMMAND(  # noqa: N802
         text = "without a Hub token only the jobs this machine knows are looked at"
         desk.screen.findings([Finding("warn", "account", text, "hf auth login")])
     desk.screen.say(*(f"Running as it should: {handle}" for handle in running))
+    desk.screen.findings(deployed := _deployed(desk, owners))
     desk.screen.say(_headline(desk, garbage, swept.unanswered), *map(_line, garbage))
     agreed = bool(garbage) and (yes or (not as_json and _agreed(desk, "  Stop?")))
     left = [one for one in garbage if not (agreed and _stopped(desk, one, delete))]
@@ -45,12 +46,23 @@ def COMMAND(  # noqa: N802
         "stopped": [str(one.found.handle) for one in garbage if one not in left],
         "left": [str(one.found.handle) for one in left],
         "running": running,
+        "deployed": [finding.text for finding in deployed],
         "unanswered": swept.unanswered,
     }
     if data:
         document["data"] = _data(desk, swept, owners, yes)
     desk.screen.document(document)
     return FAILED if left or swept.unanswered else 0
+
+
+def _deployed(desk: Desk, owners: tuple[str, ...]) -> list[Finding]:
+    """Return what there is to say of models that answer: they stay, and may cost."""
+    from orchestrator.terminal.deploy import swept
+
+    try:
+        return swept(desk, owners or desk.accounts())
+    except HubtrainError:  # said already: nobody could be asked who this is
+        return []
 
 
 def _data(desk: Desk, swept: Sweep, owners: tuple[str, ...], yes: bool) -> list[dict[str, Any]]:

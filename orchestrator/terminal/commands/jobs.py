@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import click
 
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.summary import summary
+from orchestrator.terminal.deploy import DEPLOYED, Known, deployments
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
 from orchestrator.terminal.listing import ROW, costs, row
@@ -20,7 +19,7 @@ _DAYS = 7
 @click.option("--offline", is_flag=True, help="Ask no provider; show what was known last.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def COMMAND(everything: bool, offline: bool, as_json: bool) -> int:  # noqa: N802
-    """List jobs: state, progress, loss, cost, and what costs now.
+    """List jobs and deployments: state, progress, cost, and what costs now.
 
     Exits 0 if all that is shown is as of now, or --offline asked for no more.
     """
@@ -33,20 +32,26 @@ def COMMAND(everything: bool, offline: bool, as_json: bool) -> int:  # noqa: N80
 
         with ThreadPoolExecutor(8) as pool:
             records = list(pool.map(desk.refreshed, records))
-    _show(desk, records, desk.clock.now(), offline=offline)
-    return FAILED if any(r.unanswered for r in records) else 0
+    deployed = [] if offline else deployments(desk)
+    _show(desk, records, deployed, offline=offline)
+    asked = [*(not r.unanswered for r in records), *(one.now is not None for one in deployed)]
+    return 0 if all(asked) else FAILED
 
 
-def _show(desk: Desk, records: list[Record], now: datetime, *, offline: bool) -> None:
-    desk.screen.document([summary(r, now) for r in records])
-    if not records:
+def _show(desk: Desk, records: list[Record], deployed: list[Known], *, offline: bool) -> None:
+    now = desk.clock.now()
+    desk.screen.document([*(summary(r, now) for r in records), *(d.document for d in deployed)])
+    if records:
+        desk.screen.table(ROW, (row(r, now) for r in records))
+    if deployed:
+        desk.screen.table(DEPLOYED, (one.row for one in deployed))
+    if not (records or deployed):
         desk.screen.say("No jobs yet. Start one with `hubtrain TASK --train …`.")
         return
-    desk.screen.table(ROW, (row(r, now) for r in records))
     reasons = dict.fromkeys(r.unanswered for r in records if r.unanswered)
-    if costing := costs(records):
-        desk.screen.say(costing)
-    elif not reasons and not offline:
+    costing = [costs(records), *(one.costs for one in deployed)]
+    desk.screen.say(*filter(None, costing))
+    if not any(costing) and not reasons and not offline and all(one.now for one in deployed):
         desk.screen.say("Nothing costs now.")
     if reasons:
         _say_why(desk, records, list(reasons))

@@ -8,6 +8,7 @@ import click
 
 from backends.handle import Handle
 from orchestrator.jobs.records import Record
+from orchestrator.terminal.deploy import remove
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
 from worker.errors import HubtrainError
@@ -23,7 +24,7 @@ from worker.task import Finding
 def COMMAND(  # noqa: N802
     jobs: tuple[str, ...], force: bool, data: bool, forget: bool, as_json: bool
 ) -> int:
-    """Delete jobs: their Spaces or folders, and their records. Models that were pushed stay.
+    """Delete jobs and deployments: their Spaces or folders, and their records. Models stay.
 
     So does the dataset of their packed data, without --data. Exits 0 if all is gone.
     """
@@ -44,6 +45,8 @@ def COMMAND(  # noqa: N802
 
 def _one(desk: Desk, name: str, *, force: bool, data: bool, forget: bool) -> dict[str, Any]:
     """Delete one job and return what became of it, for `--json`. Raises what keeps it."""
+    if handle := desk.deployment(name):
+        return remove(desk, handle, forget=forget)
     record = desk.record(name)
     if forget:
         _forgotten(desk, record)

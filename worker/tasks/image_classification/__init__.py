@@ -9,7 +9,18 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from worker.errors import BadConfig
-from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits, Task, python
+from worker.task import (
+    DataReport,
+    Field,
+    Footprint,
+    Measure,
+    ModelFacts,
+    Page,
+    Run,
+    Splits,
+    Task,
+    python,
+)
 from worker.tasks.image_classification import footprint, report
 from worker.tasks.image_classification.kinds import check_model, tells_apart
 from worker.tasks.image_classification.params import ImageParams, Question
@@ -29,6 +40,7 @@ class ImageClassification(Task[ImageParams]):
 
     media = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
     question = Question
+    fixed = ("trust_remote_code",)
 
     def unit(self, params: ImageParams) -> str:
         """Count images."""
@@ -111,6 +123,10 @@ class ImageClassification(Task[ImageParams]):
         from worker.tasks.image_classification.training.asking import classes_of
 
         return classes_of(model, question)
+
+    def page(self, facts: ModelFacts) -> Page:
+        """Return what is asked for: an image."""
+        return Page("image-classification", (Field("image", "Image", "image"),))
 
     def train(self, params: ImageParams, run: Run) -> None:
         """Train as `params` say."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from worker.errors import BadConfig
 from worker.session import Session
-from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits, Task
+from worker.task import DataReport, Footprint, Measure, ModelFacts, Page, Run, Splits, Task
 from worker.tasks.llm import cost, heads, trainers
 from worker.tasks.llm.params import Ignored, LlmParams, Question
 from worker.tasks.llm.tools import MERGE
@@ -28,6 +28,10 @@ class LlmTask(Task[LlmParams]):
 
     model_reads = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
     question = Question
+    fixed = (
+        *("system", "max_new_tokens", "temperature", "top_p", "top_k", "stop"),
+        "trust_remote_code",
+    )
     tools = (MERGE,)
 
     def method(self, params: LlmParams) -> str:
@@ -137,6 +141,10 @@ class LlmTask(Task[LlmParams]):
                 fix=head.try_it(model),
             )
         return head.answer(model, question.prompt, question)
+
+    def page(self, facts: ModelFacts) -> Page:
+        """Return how visitors ask a model, by what it puts out."""
+        return trainers.head_of(facts).page()
 
     def libraries(self, params: LlmParams) -> Collection[str]:
         """Return what the trainer imports."""

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from worker.errors import BadConfig
 from worker.session import Session
-from worker.task import ModelFacts, python
+from worker.task import Field, ModelFacts, Page, python
 from worker.tasks.llm.params import Question
 
 Config = Mapping[str, Any]
@@ -74,6 +74,10 @@ class Head(ABC):
     def try_it(self, model: str) -> str:
         """Return the command that asks `model` something."""
         return f'hubtrain llm --inference --model {shlex.quote(model)} --prompt "…"'
+
+    def page(self) -> Page:
+        """Return how visitors ask a deployed model: with a prompt."""
+        return Page(self.pipeline_tag, (Field("prompt", "Prompt"),))
 
     def session(self, model: str, question: Question, stop: threading.Event) -> Session | None:
         """Return `model` where it can be talked to; heavy libraries are imported inside."""

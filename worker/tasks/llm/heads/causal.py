@@ -14,7 +14,7 @@ import threading
 from collections.abc import Mapping
 
 from worker.session import Session
-from worker.task import python
+from worker.task import Page, python
 from worker.tasks.llm.heads import Config, Head, classes
 from worker.tasks.llm.params import Question
 
@@ -81,6 +81,10 @@ class Causal(Head):
     def try_it(self, model: str) -> str:
         """Return the command that opens a chat with `model`."""
         return f"hubtrain llm --inference --model {shlex.quote(model)}"
+
+    def page(self) -> Page:
+        """Return a chat."""
+        return Page(self.pipeline_tag)
 
     def session(self, model: str, question: Question, stop: threading.Event) -> Session:
         """Return the model, ready to go on with texts."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from worker.task import Field, Page
 from worker.tasks.llm.heads import Config, Head, classes
 from worker.tasks.llm.params import Question
 
@@ -43,6 +44,10 @@ class Masked(Head):
     def try_it(self, model: str) -> str:
         """Return the command that has a hidden word filled in."""
         return super().try_it(model).replace("…", "… [MASK] …")
+
+    def page(self) -> Page:
+        """Return what is asked for: a text in which something is hidden."""
+        return Page(self.pipeline_tag, (Field("prompt", "Text with [MASK] in it"),))
 
     def answer(self, model: str, prompt: str, question: Question) -> Any:
         """Return the prompt with what is hidden filled in, and the likeliest tokens for each."""

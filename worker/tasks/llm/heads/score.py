@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from worker.task import python
+from worker.task import Field, Page, python
 from worker.tasks.llm.heads import Config, Head, classes
 from worker.tasks.llm.heads.causal import CAUSAL
 from worker.tasks.llm.heads.masked import MASKED
@@ -55,6 +55,11 @@ class Score(Head):
     def try_it(self, model: str) -> str:
         """Return the command that has an answer scored."""
         return f'{super().try_it(model)} --completion "…"'
+
+    def page(self) -> Page:
+        """Return what is asked for: a prompt, and the answer that is scored."""
+        asked = (Field("prompt", "Prompt"), Field("completion", "Answer to score"))
+        return Page(self.pipeline_tag, asked)
 
     def answer(self, model: str, prompt: str, question: Question) -> float:
         """Return the score of a prompt with its completion, or of a text."""

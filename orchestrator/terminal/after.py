@@ -1,0 +1,80 @@
+"""`--train --deploy`: that a job's model can be deployed is checked first; then it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from orchestrator import deploy as flow
+from orchestrator.deploy.model import Deployable, deployable
+from orchestrator.flow import Checked
+from orchestrator.preflight.report import Findings
+from orchestrator.settings.deploy import DeploySettings, deploy_settings, fixed
+from orchestrator.settings.job import JobSettings
+from orchestrator.settings.layers import Settings
+from orchestrator.terminal.deploy import deploy
+from orchestrator.terminal.desk import Desk
+from orchestrator.words import count
+from worker.contract import ModelRef, PushTarget
+from worker.errors import BadConfig
+from worker.task import Task
+from worker.tasks import typed
+
+
+@dataclass
+class AfterTraining:
+    """What is to become of a job's model."""
+
+    settings: DeploySettings
+    task: Task[Any]
+    fixed: Mapping[str, Any]
+    owner: str | None
+    repo_id: str = ""
+    """Where the job's model goes, once that has been checked."""
+
+    @classmethod
+    def of(cls, settings: Settings, task: Task[Any], job: JobSettings) -> AfterTraining:
+        """Return what the settings say. Raises `BadConfig` where no deployment could follow."""
+        if not job.push_to_hub:
+            raise BadConfig("--deploy needs the trained model on the Hub.", fix="--push-to-hub")
+        if not task.fixed:
+            raise BadConfig(f"models of {typed(task.name)} cannot be deployed.")
+        found = deploy_settings(settings, trains=True)
+        return cls(found, task, fixed(settings, task), job.username)
+
+    def possible(self, desk: Desk, checked: Checked, *, detach: bool) -> bool:
+        """Say what a deployment of the model would be, by its base; false if it could not be."""
+        push, base = checked.report.push, checked.report.model
+        if push is None or base is None:
+            raise BadConfig(f"models of {typed(self.task.name)} cannot be deployed.")
+        self.repo_id = push.repo_id
+        findings = Findings()
+        find = partial(self._made, desk, base.name, push)
+        findings.add(flow.check(desk, self.settings, find, self.owner).findings)
+        if detach:
+            text = "nothing is deployed after a job that is left"
+            findings.warn("backend", text, f"hubtrain deploy {push.repo_id}, once it has succeeded")
+        desk.screen.say("", f"Deployment of {push.repo_id}, once it is trained:")
+        desk.screen.findings(findings.in_order())
+        wrong = sum(finding.level == "error" for finding in findings.in_order())
+        if wrong:
+            desk.screen.say(f"{count(wrong, 'thing')} to mend. Nothing was created.")
+        return not wrong
+
+    def _made(self, desk: Desk, base: str, push: PushTarget) -> Deployable:
+        """Return the model that the job will have made, by the one it starts from."""
+        found = deployable(desk, base, self.task, self.fixed)
+        return replace(
+            found,
+            ref=ModelRef(name=push.repo_id),
+            base=None,
+            private=push.private,
+            needs_token=found.needs_token or push.private,
+        )
+
+    def deploy(self, desk: Desk) -> int:
+        """Deploy the model; returns the exit code."""
+        desk.screen.say("", f"Deploying {self.repo_id}")
+        return deploy(desk, self.settings, self.repo_id, self.task, self.fixed, owner=self.owner)
