@@ -39,13 +39,14 @@ class GrpoParams(Lengths, Sampling):
     batch_size times gradient_accumulation has to be a multiple of this (grpo)."""
 
     temperature: Annotated[float, Gt(0)] = 1.0
-    """How freely answers are drawn while training: the lower, the more alike (grpo)."""
+    """How freely answers are drawn: the lower, the more alike. With --inference 0 takes the
+    likeliest always, and the default of this and the next two is what the model's maker says."""
 
     top_p: Annotated[float, Gt(0), Le(1)] = 1.0
-    """Tokens are drawn from the likeliest that together have this share; 1 takes all (grpo)."""
+    """Tokens are drawn from the likeliest that together have this share; 1 takes all."""
 
     top_k: Annotated[int, Ge(0)] = 0
-    """Tokens are drawn from so many of the likeliest; 0 takes all (grpo)."""
+    """Tokens are drawn from so many of the likeliest; 0 takes all."""
 
     grpo_beta: Annotated[float, Ge(0), Flag("--beta")] = 0.0
     """How strongly it is held near the model as it begins, by KL divergence; 0 lets it go, and
