@@ -123,14 +123,20 @@ def test_text_in_place_of_images_is_refused() -> None:
         look(Split("photos.csv", ("image", "label"), rows, 1))
 
 
+def flipped(png: bytes) -> bytes:
+    """Return an image whose pixels have changed on the way."""
+    at = png.index(b"IDAT") + 20
+    return png[:at] + bytes([png[at] ^ 1]) + png[at + 1 :]
+
+
 def test_damaged_rows_are_left_out_and_named() -> None:
     heic = b"\x00\x00\x00\x18ftypheic" + bytes(20)
-    images = {2: b"", 3: b"<html>", 4: heic, 5: PNG[:-20], 6: HUGE}
+    images = {2: b"", 3: b"<html>", 4: heic, 5: PNG[:-20], 6: HUGE, 7: flipped(PNG)}
     report = look(split(["a", "b"] * 10 + [None], images=images))
     warned = said(report, "warn")
     assert "1 row without an image, 2: left out" in warned
     assert "2 rows with something that is no readable image, 3, 4: left out" in warned
-    assert "1 row with an image that is cut short, 5: shown" in warned
+    assert "2 rows with an image that is cut short or damaged, 5, 7: shown" in warned
     assert "1 row without a class, 21: left out" in warned
     assert "1 row with an image of more than 179 million pixels, 6: left out" in warned
     assert [f.fix for f in report.findings if "readable" in f.text] == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -184,3 +185,17 @@ def test_a_working_phase_beats_and_a_stuck_one_does_not() -> None:
         while time.monotonic() < ends:
             sum(range(1000))
     assert len(beats) > 3
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device", "/work/checkpoint-4"),
+        RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk_says_so_and_what_to_do(error: Exception) -> None:
+    from worker.run import explain
+
+    failed = explain(error, step=4)
+    assert failed.message.startswith("The disk of this machine was full at step 4. Make room")

@@ -1,4 +1,4 @@
-"""What some bytes are as an image, told by their headers and ends: nothing is decoded, without PIL.
+"""What some bytes are as an image, by headers, ends and checksums: nothing is decoded, without PIL.
 
 The signatures and headers are those of the formats' own specifications: JPEG (ITU T.81, B.1.1.3 and
 B.2.2), PNG (W3C PNG, 5.2 and 11.2.2), GIF89a (18), WebP (RFC 9649), BMP, TIFF 6.0 (section 2), and
@@ -8,6 +8,7 @@ the boxes of ISO base media files (AVIF: `ispe` of ISO 23008-12).
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Callable, Iterator
 
 READABLE = frozenset({"JPEG", "PNG", "GIF", "WebP", "BMP", "TIFF", "AVIF"})
@@ -68,7 +69,24 @@ def fault(content: bytes) -> str:
         return f"is no image (it begins with {shown})"
     if size := too_large(content):
         return f"is too large to be opened ({size}; at most {MOST_PIXELS / 1e6:,.0f} million)"
-    return "is cut short" if is_cut_short(content) else ""
+    if is_cut_short(content):
+        return "is cut short"
+    return "is damaged (its checksums do not match)" if is_damaged(content) else ""
+
+
+def is_damaged(content: bytes) -> bool:
+    """Whether the pixels of a PNG are not those that were written; other formats are not judged.
+
+    They have no checksums, and what their decoders make of damaged pixels is a picture.
+    """
+    at = 8 if kind_of(content) == "PNG" else len(content)
+    while at + 12 <= len(content):
+        end = at + 8 + int.from_bytes(content[at : at + 4], "big")
+        pixels = content[at + 4 : at + 8] == b"IDAT"
+        if pixels and zlib.crc32(content[at + 4 : end]) != int.from_bytes(content[end : end + 4]):
+            return True
+        at = end + 4
+    return False
 
 
 def size_of(content: bytes) -> tuple[int, int] | None:

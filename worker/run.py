@@ -11,6 +11,7 @@ exits with 143.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -52,6 +53,9 @@ ASKED_TO_STOP = 128 + signal.SIGTERM
 DETAIL_CHARACTERS = 4000
 MESSAGE_CHARACTERS = 2000
 """An event is one line, and what reads it takes no longer ones than 64 KiB."""
+
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+_NO_CHECKPOINTS = "Make room there, or write no checkpoints: --save-strategy no"
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory")
 
@@ -158,6 +162,10 @@ def _explained(error: BaseException, step: int) -> Failed:
         return Failed(reason=error.reason, message=str(error))
     if is_out_of_memory(error):
         return Failed(reason=EndReason.OOM, message=_too_much(error, step))
+    if is_disk_full(error):
+        when = f"at step {step}" if step else "before the first step was done"
+        message = f"The disk of this machine was full {when}. {_NO_CHECKPOINTS}"
+        return Failed(reason=EndReason.WORKER_DIED, message=message)
     if isinstance(error, OSError) and error.filename:
         message = f"{error.strerror or error}: {error.filename}"
         return Failed(reason=EndReason.PROVIDER, message=message)
@@ -170,6 +178,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError | OSError) and any(w in str(error) for w in OUT_OF_MEMORY)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a disk had no room; torch and safetensors say so in errors of their own."""
+    return getattr(error, "errno", None) in DISK_FULL or os.strerror(errno.ENOSPC) in str(error)
 
 
 def _too_much(error: BaseException, step: int) -> str:

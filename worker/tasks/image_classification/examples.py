@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from worker.columns import no_column
 from worker.errors import BadData
-from worker.imagefile import READABLE, is_cut_short, kind_of, too_large
+from worker.imagefile import READABLE, is_cut_short, is_damaged, kind_of, too_large
 from worker.splits import Row, Split, hold_out_of_each, in_order, missing, parted
 from worker.tasks.image_classification.params import ImageParams
 
@@ -56,7 +56,7 @@ class Examples(Generic[T]):
     too_large: list[int] = field(default_factory=list)
     """Rows whose image would fill the memory; they are left out."""
 
-    cut_short: list[int] = field(default_factory=list)
+    damaged: list[int] = field(default_factory=list)
     """Rows whose image ends too early; they are kept."""
 
     @property
@@ -100,8 +100,8 @@ def read(
         elif too_large(content):
             found.too_large.append(number)
         else:
-            if is_cut_short(content):
-                found.cut_short.append(number)
+            if is_cut_short(content) or is_damaged(content):
+                found.damaged.append(number)
             found.examples.append(Example(number, keep(content), label))
     return found
 

@@ -108,8 +108,8 @@ def _left_out(found: Examples[Any]) -> Iterable[Finding]:
         most = f"{MOST_PIXELS / 1e6:,.0f} million pixels"
         what = _rows(found.too_large, f"with an image of more than {most}")
         yield Finding("warn", "data", f"{what}: left out", "make smaller copies of them")
-    if found.cut_short:
-        what = _rows(found.cut_short, "with an image that is cut short")
+    if found.damaged:
+        what = _rows(found.damaged, "with an image that is cut short or damaged")
         yield Finding("warn", "data", f"{what}: shown to the model as far as it goes")
 
 
