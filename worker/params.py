@@ -55,6 +55,13 @@ class Flag:
         """Flags that switch a bool off, beside `--no-NAME`."""
 
 
+class Alone:
+    """The value of a setting whose flag is given without one: `--gguf` is `--gguf auto`."""
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+
 class NotYet:
     """Values that users know from elsewhere and that are not there yet; complaints say so."""
 
@@ -80,6 +87,8 @@ class Setting:
     aliases: tuple[str, ...]
     off: tuple[str, ...]
     not_yet: tuple[str, ...] = ()
+    alone: str | None = None
+    """Its value where the flag is given without one; none where that is an error."""
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -147,6 +156,7 @@ def _setting(name: str, field: FieldInfo, home: type[Params]) -> Setting:
         aliases=tuple(n for flag in flags for n in flag.names),
         off=tuple(n for flag in flags for n in flag.off),
         not_yet=tuple(v for m in field.metadata if isinstance(m, NotYet) for v in m.values),
+        alone=next((m.value for m in field.metadata if isinstance(m, Alone)), None),
     )
 
 

@@ -291,6 +291,12 @@ class Task(ABC, Generic[P]):
     tools: ClassVar[tuple[Tool, ...]] = ()
     """What else is done with its models, on this machine."""
 
+    export: ClassVar[Tool | None] = None
+    """What brings its models into the forms that other programs take: `hubtrain export MODEL`.
+
+    Its settings have a `model`, a Hub id or a folder, and those of the flags.
+    """
+
     # The check, before anything is rented.
 
     def check_model(self, params: P, facts: ModelFacts) -> None:

@@ -15,7 +15,9 @@ from worker.answering import serve, told
 
 def work(task: str, name: str, asked: dict[str, Any]) -> dict[str, Any]:
     """Return what came of a tool with these settings, or what went wrong, as plain data."""
-    (tool,) = (tool for tool in tasks.load(task).tools if tool.name == name)
+    known = tasks.load(task)
+    tools = [*known.tools, *([known.export] if known.export else [])]
+    (tool,) = (tool for tool in tools if tool.name == name)
     return told(task, lambda: dict(tool.work(tool.settings(**asked))))
 
 

@@ -42,7 +42,7 @@ class SettingsCommand(click.Command):
         groups: dict[str, list[tuple[str, str]]] = {}
         for option in self.get_params(ctx):
             row = option.get_help_record(ctx)
-            if row is not None:
+            if row is not None and row[1]:  # an argument has none: the text above tells of it
                 groups.setdefault(getattr(option, "group", "Command"), []).append(row)
         for group, rows in groups.items():
             with formatter.section(group):
@@ -76,6 +76,8 @@ def _option(setting: Setting) -> click.Option:
         option = SettingOption([setting.name, *switches], **how)
         option.secondary_opts += setting.off
         return option
+    if setting.alone:
+        how |= {"is_flag": False, "flag_value": setting.alone}
     metavar = f"[{'|'.join(setting.choices)}]" if setting.choices else METAVARS.get(setting.type)
     return SettingOption([setting.name, *setting.flags], metavar=metavar or "TEXT", **how)
 

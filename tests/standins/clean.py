@@ -1,4 +1,5 @@
-"""A machine that has what the users of a model have, and nothing of ours: transformers 4, peft.
+"""A machine that has what the users of a model have, and nothing of ours: transformers 4, peft, and
+llama.cpp, as the package xllamacpp brings it.
 
 Made once in `build/` from the package index, in some 20 seconds: what is large and the same
 everywhere, torch first, is lent by the environment of the tests.
@@ -15,10 +16,11 @@ import tempfile
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 BUILD = Path(__file__).parents[2] / "build"
 LENT = "torch sympy mpmath networkx pillow pandas scikit-learn scipy skops xgboost-cpu".split()  # noqa: SIM905
-INSTALLED = ("transformers>=4.57,<5", "peft", "accelerate")
+INSTALLED = ("transformers>=4.57,<5", "peft", "accelerate", "xllamacpp")
 SECONDS = 240
 _RUN = """
 import json, sys
@@ -36,7 +38,7 @@ for name, code, asked in json.load(sys.stdin):
 def python() -> Path:
     """Return the Python of the clean environment, made where it is not there."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    place = BUILD / f"clean-{version}"
+    place = BUILD / f"clean-{version}-{crc32(repr((LENT, INSTALLED)).encode()):x}"
     if not place.exists():
         BUILD.mkdir(exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix="clean-", dir=BUILD))
@@ -64,10 +66,16 @@ def asked(questions: list[tuple[str, str, str]], folder: Path, **environ: str) -
 
     What goes wrong is its value in words.
     """
+    lines = said(_RUN, questions, folder, **environ).splitlines()
+    return dict(json.loads(line) for line in lines if line.startswith('["'))
+
+
+def said(program: str, told: Any, folder: Path, **environ: str) -> str:
+    """Return what a program prints there that is told something in JSON."""
     kept = {n: v for n, v in os.environ.items() if not n.startswith(("HF_", "PYTHON"))}
     done = subprocess.run(
-        [python(), "-c", _RUN],
-        input=json.dumps(questions),
+        [python(), "-c", program],
+        input=json.dumps(told),
         env={
             **kept,
             "HF_HOME": str(folder / "hf"),
@@ -81,5 +89,4 @@ def asked(questions: list[tuple[str, str, str]], folder: Path, **environ: str) -
         check=True,
         timeout=SECONDS,
     )
-    lines = [line for line in done.stdout.splitlines() if line.startswith('["')]
-    return dict(json.loads(line) for line in lines)
+    return done.stdout

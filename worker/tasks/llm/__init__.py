@@ -11,7 +11,7 @@ from worker.session import Session
 from worker.task import DataReport, Footprint, Measure, ModelFacts, Page, Run, Splits, Task
 from worker.tasks.llm import cost, heads, trainers
 from worker.tasks.llm.params import Ignored, LlmParams, Question
-from worker.tasks.llm.tools import MERGE
+from worker.tasks.llm.tools import EXPORT, MERGE
 
 
 class LlmTask(Task[LlmParams]):
@@ -33,6 +33,7 @@ class LlmTask(Task[LlmParams]):
         "trust_remote_code",
     )
     tools = (MERGE,)
+    export = EXPORT
 
     def method(self, params: LlmParams) -> str:
         """Return the trainer."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.task import Tool
+from worker.tasks.llm.exporting import ExportRequest
 from worker.tasks.llm.merging import MergeParams
 
 
@@ -22,3 +23,13 @@ MERGE = Tool(
     MergeParams,
     merge,
 )
+
+
+def export(asked: ExportRequest) -> Mapping[str, Any]:
+    """Write the model in that form; returns where it is and what to type next."""
+    from worker.tasks.llm.training.exporting import export
+
+    return export(asked)
+
+
+EXPORT = Tool("export", "Export a trained model for other programs.", ExportRequest, export)

@@ -39,7 +39,7 @@ def merge(asked: MergeParams) -> Mapping[str, Any]:
     """Merge, write and push; returns where the model is. Raises `HubtrainError`."""
     push = _repo(asked) if asked.push_to_hub else None
     adapter = _folder(asked.adapter_path)
-    base = asked.base_model_path or _base_of(adapter, asked.adapter_path)
+    base = asked.base_model_path or base_of(adapter, asked.adapter_path)
     with _place(asked.output_folder) as output:
         dtype = _merged(asked, base, adapter, output)
         done = {"model": f"{asked.adapter_path} merged into {base}, in {dtype}"}
@@ -106,7 +106,8 @@ def _folder(name: str) -> Path:
     return folder
 
 
-def _base_of(adapter: Path, name: str) -> str:
+def base_of(adapter: Path, name: str) -> str:
+    """Return the model that an adapter names as its base. Raises `BadConfig`."""
     try:
         config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     except ValueError as error:
