@@ -35,7 +35,7 @@ class Architecture:
     tied: bool = False
     """Whether the output layer is always the embedding, and so left out."""
 
-    proven: Callable[[Any], str] = lambda config: ""
+    lacking: Callable[[Any], str] = lambda config: ""
     """Returns what of a config llama.cpp would not do; empty for nothing."""
 
 
@@ -90,14 +90,14 @@ def _pattern(full: int) -> Callable[[Any], str]:
 
 ARCHITECTURES = {
     "LlamaForCausalLM": Architecture("llama", _rotated),
-    "MistralForCausalLM": Architecture("llama", _rotated, proven=_window),
-    "SmolLM3ForCausalLM": Architecture("smollm3", _rotated, proven=_every_fourth),
-    "Qwen2ForCausalLM": Architecture("qwen2", proven=_window),
-    "Qwen3ForCausalLM": Architecture("qwen3", proven=_window),
+    "MistralForCausalLM": Architecture("llama", _rotated, lacking=_window),
+    "SmolLM3ForCausalLM": Architecture("smollm3", _rotated, lacking=_every_fourth),
+    "Qwen2ForCausalLM": Architecture("qwen2", lacking=_window),
+    "Qwen3ForCausalLM": Architecture("qwen3", lacking=_window),
     "GemmaForCausalLM": Architecture("gemma", _shifted, tied=True),
-    "Gemma2ForCausalLM": Architecture("gemma2", _shifted, tied=True, proven=_pattern(2)),
-    "Gemma3ForCausalLM": Architecture("gemma3", _shifted, tied=True, proven=_pattern(6)),
-    "Phi3ForCausalLM": Architecture("phi3", proven=_window),
+    "Gemma2ForCausalLM": Architecture("gemma2", _shifted, tied=True, lacking=_pattern(2)),
+    "Gemma3ForCausalLM": Architecture("gemma3", _shifted, tied=True, lacking=_pattern(6)),
+    "Phi3ForCausalLM": Architecture("phi3", lacking=_window),
     "GPT2LMHeadModel": Architecture("gpt2", _turned, tied=True),
 }
 """By the class that `config.json` names."""
@@ -117,7 +117,7 @@ def architecture_of(config: Any, model: str) -> Architecture:
         config, "hidden_act", getattr(config, "activation_function", None)
     )
     kind = _rotary(config).get("rope_type", "default")
-    lacking = known.proven(config)
+    lacking = known.lacking(config)
     if activation not in _ACTIVATIONS:
         lacking = f"the activation {activation}"
     if kind not in _ROTARY or (kind == "longrope" and known.name != "phi3"):
