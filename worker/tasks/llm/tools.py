@@ -1,4 +1,4 @@
-"""What is done with language models beside training: the commands of `hubtrain tools`."""
+"""What is done with language models beside training: `hubtrain tools`, and `hubtrain export`."""
 
 from __future__ import annotations
 
