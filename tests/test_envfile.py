@@ -16,7 +16,7 @@ from standins.laptop import Laptop, Said
 from standins.localhub import HubServer
 from standins.preflight import model as stand_in
 
-from orchestrator.settings.envfile import EnvFile, from_shell, is_one
+from orchestrator.settings.envfile import EnvFile, from_shell, is_one, parsed
 from orchestrator.settings.files import read
 from orchestrator.settings.gather import gather, task_of_file
 from orchestrator.settings.job import JobSettings
@@ -353,3 +353,10 @@ def test_data_that_cannot_be_prepared(laptop: Laptop, tmp_path: Path) -> None:
     theirs = laptop.run(*words, "--username", "nasa")
     assert theirs.code == 1 and "is no member of nasa" in theirs.err
     assert laptop.run("data", "--data-path", "x").err.count("say which task") == 1
+
+
+@pytest.mark.parametrize("name", ["TRUST_REMOTE_CODE", "REWARD_FUNCS"])
+@pytest.mark.parametrize("prefix", ["", "HUBTRAIN_"])
+def test_a_file_of_the_web_has_no_code_run(prefix: str, name: str) -> None:
+    with pytest.raises(BadConfig, match=f"where {name.lower()} is not taken from"):
+        parsed(f"MODEL_NAME=a/b\n{prefix}{name}=x\n".encode(), "a.env", from_web=True)

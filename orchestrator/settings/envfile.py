@@ -169,7 +169,7 @@ def parsed(content: bytes, source: str, *, from_web: bool) -> EnvFile:
             raise BadConfig(f"{source} line {number} is not NAME=value; no command is run here.")
         values[found[1]], lines[found[1]] = found[2], number
     if from_web:
-        keys = {name.lower().removeprefix("hf_"): text for name, text in values.items()}
+        keys = {_setting(name).removeprefix("hf_"): text for name, text in values.items()}
         refuse_from_the_web(source, {k: None if is_placeholder(v) else v for k, v in keys.items()})
     return EnvFile(source, values, len(content), from_web, lines)
 
@@ -219,7 +219,12 @@ def _settings(
         elif name == "REPO_ID" and stands_for_a_repo(value):
             notes.append(f"{source}: REPO_ID {value} stands for a repo and is none; not used.")
         else:
-            yield name, NAMES.get(name) or name.removeprefix(ENV_PREFIX).lower(), value
+            yield name, _setting(name), value
+
+
+def _setting(name: str) -> str:
+    """Return the setting that a variable means."""
+    return NAMES.get(name) or name.removeprefix(ENV_PREFIX).lower()
 
 
 def _rows(source: str, said: Mapping[str, str], notes: list[str]) -> set[str]:
