@@ -102,8 +102,11 @@ class Screen:
         out = Streamed(self._write, self._clean, terminal=self._console.is_terminal)
         try:
             yield out
-        finally:
-            out.close()
+        except BaseException:
+            if out.begun:
+                out.close()
+            raise
+        out.close()
 
     def _write(self, text: str) -> None:
         self._status.stop()

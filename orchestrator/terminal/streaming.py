@@ -22,9 +22,12 @@ class Streamed:
         self._write, self._clean = write, clean
         self._unfinished = _UNFINISHED_WORD if terminal else _UNFINISHED_LINE
         self._held = ""
+        self.begun = False
+        """Whether anything is written or held back."""
 
     def __call__(self, piece: str) -> None:
         """Take a piece, and write what is finished by it."""
+        self.begun = True
         text = self._held + piece
         found = self._unfinished.search(text)
         whole = found.start() if found else len(text)

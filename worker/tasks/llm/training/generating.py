@@ -21,6 +21,7 @@ from worker.budget import OverBudget, budget
 from worker.engine.devices import device
 from worker.errors import BadConfig
 from worker.session import Message, Messages, Reply, Say, Session
+from worker.shorten import shortened
 from worker.tasks.llm.params import Question
 from worker.tasks.llm.sandbox import FAULTS
 
@@ -162,8 +163,9 @@ class Generator(Session):
             del kept[oldest]
             ids = self._ids(kept)
         if len(ids) >= self._context:
+            said = shortened(" ".join(messages[-1]["content"].split()), 60)
             raise BadConfig(
-                f"that is {len(ids):,} tokens, and {self.model} sees no more than "
+                f'"{said}" makes {len(ids):,} tokens, and {self.model} sees no more than '
                 f"{self._context:,}, its answer among them.",
                 fix="a shorter prompt",
             )
