@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tiny_llm import EOS, IM_END, chats, job, samples, write_model, write_rows
 
-from worker.contract import Checkpoint, Event, Metric, Phase, Progress
+from worker.contract import Checkpoint, Chosen, Event, Metric, Phase, Progress
 from worker.errors import BadConfig, BadData
 from worker.splits import hold_out
 from worker.task import SAMPLES_FILE
@@ -44,6 +44,10 @@ def trained(model: Path, data: Path, folder: Path, **settings: Any) -> tuple[Pat
 
 def losses(events: list[Event], name: str = "loss") -> list[float]:
     return [e.values[name] for e in events if isinstance(e, Metric) and name in e.values]
+
+
+def chosen(events: list[Event]) -> list[dict[str, int]]:
+    return [e.settings for e in events if isinstance(e, Chosen)]
 
 
 TEXTS = [{"text": "the quick brown fox jumps over the lazy dog " * (1 + i % 3)} for i in range(30)]
@@ -314,13 +318,16 @@ def test_recomputed_activations_change_nothing(model: Path, data: Path, tmp_path
     import os
 
     settings = {"trainer": "sft", "max_steps": 3, "logging_steps": 1}
-    kept = losses(trained(model, data, tmp_path / "kept", **settings)[1])
+    _, kept = trained(model, data, tmp_path / "kept", **settings)
     os.environ["MEMORY"] = "1Mi"  # nothing fits: activations are recomputed
     try:
-        redone = losses(trained(model, data, tmp_path / "redone", **settings)[1])
+        _, redone = trained(model, data, tmp_path / "redone", **settings)
     finally:
         del os.environ["MEMORY"]
-    assert redone == pytest.approx(kept, rel=1e-5)
+    assert losses(redone) == pytest.approx(losses(kept), rel=1e-5)
+    passes = {"batch_size": 1, "gradient_accumulation": 1}
+    assert chosen(kept) == [{**passes, "recomputed_activations": False}]
+    assert chosen(redone) == [{**passes, "recomputed_activations": True}]
 
 
 def test_a_missing_tracker_is_said_before_anything_is_loaded(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -213,19 +215,42 @@ def settings(**more: Any) -> LlmParams:
     return LlmParams(model="m", data_path="-", block_size=2048, **more)
 
 
-def test_weights_of_4_bits_are_counted_as_the_numbers_they_stand_for(tmp_path: Path) -> None:
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+@pytest.fixture(scope="module")
+def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a model whose files have 16 bits."""
+    from transformers import AutoModelForCausalLM
 
+    folder = write_model(tmp_path_factory.mktemp("half") / "model")
+    AutoModelForCausalLM.from_pretrained(folder, dtype="bfloat16").save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"peft": True},
+        {"peft": True, "quantization": "int4"},  # packed weights stand for two numbers each
+    ],
+    ids=["all", "lora", "int4"],
+)
+def test_the_machine_reckons_with_what_the_check_did(half: Path, more: dict[str, Any]) -> None:
+    from safetensors import safe_open
+
+    from worker.contract import ModelRef
+    from worker.engine.model import load
     from worker.tasks.llm.training.memory import facts
+    from worker.tasks.llm.training.opening import source_of
 
-    folder = write_model(tmp_path / "model")
-    few = BitsAndBytesConfig(load_in_4bit=True)
-    whole, packed = (
-        AutoModelForCausalLM.from_pretrained(folder, quantization_config=bits)
-        for bits in (None, few)
-    )
-    params = settings()
-    assert facts(params, packed).parameters == facts(params, whole).parameters
+    params = settings(mixed_precision="bf16", **more)
+    loaded = load(source_of(params, ModelRef(name=str(half))), params)
+    config = json.loads((half / "config.json").read_text())
+    with safe_open(half / "model.safetensors", "np") as file:
+        names = file.keys()
+        count = sum(math.prod(file.get_slice(name).get_shape()) for name in names)
+    known = ModelFacts("m", count, 2.0, config)
+    here = cost.footprint(params, facts(params, loaded), 1e12)
+    assert here == cost.footprint(params, known, 1e12)
 
 
 @pytest.mark.parametrize(
@@ -248,6 +273,40 @@ def test_a_step_is_taken_in_as_few_passes_as_fit(
     assert found.steps(1001) == asked.steps(1001)
     if rows > asked.batch_size:
         assert cost.footprint(found, facts, memory).high <= memory
+
+
+CHANCE = [
+    ("llama", {"attention_dropout": 0.1}),  # handed to the attention as a number
+    ("gpt2", {}),  # layers of their own, 0.1 each
+    ("gpt_neox", {"hidden_dropout": 0.1}),
+]
+
+
+@pytest.mark.parametrize(("kind", "more"), CHANCE, ids=[kind for kind, _ in CHANCE])
+def test_without_dropout_a_model_says_the_same_twice(kind: str, more: dict[str, Any]) -> None:
+    import torch
+
+    from worker.engine.dropout import repeats_itself, without_dropout
+
+    model, ids = built(kind, **more), torch.arange(1, 13)[None]
+    before = model.config.to_dict()
+    assert not repeats_itself(model, ids)
+    without_dropout(model)
+    assert repeats_itself(model, ids)
+    assert model.config.to_dict() == before  # which is saved with the model
+
+
+def test_passes_are_not_enlarged_where_the_result_would_depend_on_them() -> None:
+    from worker.tasks.llm.training.memory import depends_on_passes
+
+    plain = built()
+    assert depends_on_passes(settings(), plain) == ""
+    assert depends_on_passes(settings(peft=True, lora_dropout=0), plain) == ""
+    assert "--lora-dropout 0" in depends_on_passes(settings(peft=True), plain)
+    assert "--neftune" in depends_on_passes(settings(neftune_noise_alpha=5), plain)
+    assert "own dropout" in depends_on_passes(settings(), built("gpt2"))
+    balanced = built("mixtral", num_local_experts=2, output_router_logits=True)
+    assert "experts" in depends_on_passes(settings(), balanced)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from test_supervise import Worker, spec
 
 from worker.contract import (
     Checkpoint,
+    Chosen,
     EndReason,
     Event,
     Failed,
@@ -43,7 +45,7 @@ from worker.host.membership import Membership, Remembered
 from worker.page.chart import Line, chart, thinned
 from worker.page.digest import Digest
 from worker.page.gate import Gate
-from worker.page.view import View, answer, curves, more_curves, what_stopping_keeps
+from worker.page.view import View, answer, curves, more_curves, settings, what_stopping_keeps
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 KEY = "open-sesame-7x9"
@@ -259,7 +261,8 @@ def test_a_log_that_grows_while_it_is_sent_is_sent_as_long_as_it_was(tmp_path: P
         **{"type": "http", "method": "GET", "path": "/log", "query_string": b""},
         "headers": [(name.encode(), value.encode()) for name, value in shown.items()],
     }
-    asyncio.run(gate(asked, receive, send))
+    with ThreadPoolExecutor(1) as elsewhere:  # a browser's loop may run in this thread
+        elsewhere.submit(asyncio.run, gate(asked, receive, send)).result()
     told = dict(sent[0]["headers"])[b"content-length"]
     assert (b"".join(part.get("body", b"") for part in sent[1:]), told) == (
         b"as long as this",
@@ -535,6 +538,14 @@ def test_a_page_draws_what_its_task_names_first_and_the_rest_below() -> None:
     assert more_curves(view()) == ""
     told = Digest(most=100).of([metric(step) for step in range(1, 500)])
     assert len(told) == 499, "what a validation measured is kept"
+
+
+def test_settings_say_what_the_worker_made_of_them() -> None:
+    chosen = Chosen(settings={"batch_size": 8, "recomputed_activations": False})
+    shown = settings(view(chosen, params={"batch_size": 2, "lr": 0.1}))
+    assert "<th>batch_size</th><td>8 (2 was asked for)</td>" in shown
+    assert "<th>recomputed_activations</th><td>False</td>" in shown
+    assert "<th>lr</th><td>0.1</td>" in shown
 
 
 def test_a_long_curve_is_thinned_and_ends_where_it_ends() -> None:

@@ -208,6 +208,24 @@ def test_pairs_are_scored_the_same_however_they_lie(
     assert float(told.chosen[0]) == pytest.approx(wanted, abs=1e-4)
 
 
+def test_rows_lie_flat_for_attention_that_needs_no_mask(model: Any) -> None:
+    from worker.tasks.llm.pairs.training.scores import score
+    from worker.tasks.llm.training.batches import attends_in_packs
+    from worker.tasks.llm.training.train import lies_flat
+
+    lent = copy.deepcopy(model)
+    assert attends_in_packs(lent, 304) and lies_flat(lent, packing=True)
+    assert not lies_flat(model, packing=True)
+    masked, flat = score(model, batch()), score(lent, batch(flat=True))
+    for name in ("chosen", "rejected"):
+        assert float((getattr(masked, name) - getattr(flat, name)).detach().abs().max()) < 1e-4
+    for scores, trained in ((masked, model), (flat, lent)):
+        trained.zero_grad()
+        margin: Any = (scores.chosen - scores.rejected).sum()
+        margin.backward()
+    assert_same(gradients(model), gradients(lent))
+
+
 def test_rows_are_filled_with_several_answers() -> None:
     made, apart = batch(), batch(packed=False)
     assert apart["input_ids"].shape[0] == 6

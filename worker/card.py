@@ -116,6 +116,7 @@ def manifest(trained: TrainedJob) -> dict[str, Any]:
         "spec": spec.model_dump(mode="json"),
         "versions": started.versions if started else {},
         "hardware": started.hardware if started else {},
+        "chosen": story.chosen,
         "started_at": story.started_at.isoformat() if story.started_at else None,
         "trained_at": trained.now.isoformat(),
         "seconds": round(story.seconds(trained.now), 1),

@@ -13,14 +13,12 @@ from annotated_types import Ge
 
 from worker.common import Data, EarlyStopping, MergedLora, Training, TransformersSettings
 from worker.errors import BadConfig
+from worker.footprint import footprint_of, trained_bytes, weight_bytes
 from worker.optimizers import state_bytes
 from worker.params import Flag, Params
 from worker.splits import Splits
 from worker.task import DataReport, Finding, Footprint, Measure, ModelFacts, Run, Task
 from worker.tasks.topics.rows import divided
-
-FRAMEWORK = 0.7e9
-"""Bytes that torch, the libraries and the texts take before any model, on a CPU."""
 
 KEPT = 200.0
 """Bytes kept of a token for the way back, for each layer and unit of its width: 34 numbers by
@@ -107,16 +105,15 @@ class Topics(Task[TopicsParams]):
     ) -> Footprint:
         """Return the bytes of weights, gradients, the optimizer's state and activations."""
         moving = 0.02 * facts.parameters if params.peft else facts.parameters
-        fixed = 4 * facts.parameters + moving * (4 + state_bytes(params.optimizer))
         width, layers = facts.config.get("hidden_size", 768), facts.config.get(LAYERS, 12)
         tokens = params.batch_size * params.within(facts.config)
-        kept = tokens * width * layers * KEPT
-        expected = FRAMEWORK + fixed + kept
-        return Footprint(
-            low=FRAMEWORK + fixed + 0.3 * kept,  # most texts are shorter
-            expected=expected,
-            high=1.2 * expected,
-            explained="LoRA" if params.peft else "all weights in 32 bits",
+        mixed = params.mixed_precision is not None
+        return footprint_of(
+            facts.parameters * weight_bytes(facts, adapter=params.peft, mixed=mixed),
+            trained_bytes(moving, moving * state_bytes(params.optimizer), new=params.peft),
+            tokens * width * layers * KEPT,
+            "LoRA" if params.peft else "all weights in 32 bits",
+            least=0.3,  # most texts are shorter
         )
 
     def flops(self, params: TopicsParams, facts: ModelFacts, data: DataReport) -> float:

@@ -106,6 +106,14 @@ class Phase(_Event):
     _before_phase = model_validator(mode="before")(without("done"))
 
 
+class Chosen(_Event):
+    """What the worker chose for this machine, by the names of settings where there is one."""
+
+    kind: Literal["chosen"] = "chosen"
+    settings: dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,79}$")], bool | int]
+    """`batch_size`, `gradient_accumulation`, `recomputed_activations`."""
+
+
 _COUNTED = {"tokens": "units", "tokens_per_second": "units_per_second"}
 """Fields of `Progress` by their earlier names."""
 
@@ -240,6 +248,7 @@ Event = Annotated[
     | Launched
     | Started
     | Phase
+    | Chosen
     | Progress
     | Metric
     | Checkpoint

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from worker.contract.events import (
     CancelAsked,
     Checkpoint,
+    Chosen,
     Created,
     Event,
     Failed,
@@ -62,6 +63,9 @@ class Story(BaseModel):
     ended_at: datetime | None = None
     heard_at: datetime | None = None
     """When the worker said something last."""
+
+    chosen: dict[str, bool | int] = {}
+    """What the worker chose for its machine, by the names of settings where there is one."""
 
     progress: Progress | None = None
     history: list[Metric] = []
@@ -118,7 +122,7 @@ def fold(events: Iterable[Event]) -> Story:
     return story
 
 
-def _apply(story: Story, event: Event) -> None:  # noqa: C901 (one arm an event)
+def _apply(story: Story, event: Event) -> None:  # noqa: C901, PLR0912 (one arm an event)
     match event:
         case Created():
             story.created_at = event.at
@@ -134,6 +138,8 @@ def _apply(story: Story, event: Event) -> None:  # noqa: C901 (one arm an event)
             story.url = story.url or event.page
         case Phase():
             story.phase = event.name
+        case Chosen():
+            story.chosen |= event.settings
         case Progress():
             story.progress, story.phase = event, ""
         case Metric():

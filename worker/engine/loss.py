@@ -66,36 +66,44 @@ def causal_loss(
 
 def summed(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Return the sum of the cross entropies of `logits` (tokens, words), in nats."""
-    total: torch.Tensor = _CrossEntropy.apply(logits, targets)  # type: ignore[no-untyped-call]
-    return total
+    return of_each(logits, targets).sum()
+
+
+def of_each(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Return the cross entropies (tokens) of `logits` (tokens, words), in nats; 0 for `IGNORED`.
+
+    The logits are gone after a backward pass.
+    """
+    found: torch.Tensor = _CrossEntropy.apply(logits, targets)  # type: ignore[no-untyped-call]
+    return found
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Sum of cross entropies, taken in 32 bits; the gradient is written over the logits.
+    """Cross entropies, taken in 32 bits; the gradient is written over the logits.
 
     Two kernels read the logits once each, where the usual loss moves them seven times.
     """
 
     @staticmethod
     def forward(ctx: Any, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Return the sum over rows of `logits` (tokens, words) whose target is not `IGNORED`."""
+        """Return those of each row of `logits` (tokens, words)."""
         ctx.save_for_backward(logits, targets)
-        total = logits.new_zeros((), dtype=torch.float32)
-        for part, wanted in _parts(logits, targets):
-            logs = torch.log_softmax(part, -1, dtype=torch.float32)
-            total -= _at(logs, wanted).masked_fill_(wanted == IGNORED, 0.0).sum()
-        return total
+        found = [
+            -_at(torch.log_softmax(part, -1, dtype=torch.float32), wanted)
+            for part, wanted in _parts(logits, targets)
+        ]
+        return torch.cat(found).masked_fill_(targets == IGNORED, 0.0)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
-        """Return the softmax, less one at each target, by the incoming gradient."""
+        """Return the softmax, less one at each target, by the incoming gradient (tokens)."""
         logits, targets = ctx.saved_tensors
-        for part, wanted in _parts(logits, targets):
+        for part, wanted, weight in _parts(logits, targets, grad):
             shares = torch.softmax(part, -1, dtype=torch.float32)
             shares.scatter_add_(
                 1, wanted.clamp(min=0)[:, None], shares.new_tensor(-1.0).expand(len(wanted), 1)
             )
-            scale = torch.where(wanted == IGNORED, 0.0, grad)[:, None]
+            scale = torch.where(wanted == IGNORED, 0.0, weight)[:, None]
             torch.mul(shares, scale, out=part)
         return logits, None
 

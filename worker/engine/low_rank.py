@@ -5,9 +5,9 @@ both moments are kept of that and take r * max(m, n) numbers each instead of m *
 
 - GaLore (algorithm 2): the basis holds the r largest singular vectors of G, found anew every so
   many steps; Adam's step in these dimensions is carried back and scaled.
-- APOLLO (algorithm 1): the basis is random, made again from a seed and never kept. Adam's step in
-  it only tells by how much each channel of the raw gradient is scaled; its norm may grow by 1% a
-  step.
+- APOLLO (algorithm 1): the basis is random, made again from a seed and kept in no checkpoint.
+  Adam's step in it only tells by how much each channel of the raw gradient is scaled; its norm may
+  grow by 1% a step.
 
 Both take the state of any other tensor as AdamW does, and to all of it `bits=8` applies: moments in
 blocks of 256 with one scale each (arXiv 2110.02861). States are tensors and numbers alone, so that
@@ -56,6 +56,7 @@ class LowRankAdamW(torch.optim.Optimizer):
     ) -> None:
         plain = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         super().__init__(params, {**plain, "bits": bits, "rank": None})
+        self._bases: dict[int, tuple[int, Tensor]] = {}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -80,9 +81,21 @@ class LowRankAdamW(torch.optim.Optimizer):
         elif group["method"] == "galore":
             change = _galore(gradient, state, group)
         else:
-            change = _apollo(gradient, state, group, number)
+            seed = number + 100_003 * ((state["step"] - 1) // group["gap"])
+            change = _apollo(gradient, self._basis(number, gradient, seed, group), state, group)
         weight.mul_(1 - group["lr"] * group["weight_decay"])
         weight.add_(change.to(weight.dtype), alpha=-group["lr"])
+
+    def _basis(self, number: int, gradient: Tensor, seed: int, group: dict[str, Any]) -> Tensor:
+        """Return APOLLO's basis of a matrix; on a GPU it is held until it is made anew."""
+        side, rank = min(gradient.shape), group["rank"]
+        if gradient.device.type == "cpu":
+            return random_basis(side, rank, seed)
+        held = self._bases.get(number)
+        if held is None or held[0] != seed:
+            held = seed, random_basis(side, rank, seed).to(gradient.device)
+            self._bases[number] = held
+        return held[1]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the state of a checkpoint; torch makes floats of all of it, of bytes too."""
@@ -128,10 +141,10 @@ def leading(gradient: Tensor, rank: int) -> Tensor:
     return vectors[:, -rank:].flip(1).to(gradient)
 
 
-def _apollo(gradient: Tensor, state: dict[str, Any], group: dict[str, Any], number: int) -> Tensor:
+def _apollo(
+    gradient: Tensor, basis: Tensor, state: dict[str, Any], group: dict[str, Any]
+) -> Tensor:
     """Return the gradient with each channel scaled as Adam scales it in random dimensions."""
-    seed = number + 100_003 * ((state["step"] - 1) // group["gap"])
-    basis = _random(gradient, group["rank"], seed)
     seen = gradient @ basis if _tall(gradient) else basis.T @ gradient
     moved = _adam(seen, state, group)
     along = 1 if _tall(gradient) else 0
@@ -148,11 +161,14 @@ def _apollo(gradient: Tensor, state: dict[str, Any], group: dict[str, Any], numb
     return change.mul_(math.sqrt(group["scale"]))
 
 
-def _random(gradient: Tensor, rank: int, seed: int) -> Tensor:
-    """Return a random basis of the shorter side, (side, rank), the same for the same seed."""
-    chance = torch.Generator(gradient.device).manual_seed(seed)
-    shape = (min(gradient.shape), rank)
-    return torch.randn(shape, generator=chance, device=gradient.device) / math.sqrt(rank)
+def random_basis(side: int, rank: int, seed: int) -> Tensor:
+    """Return a random basis (side, rank), the same for the same seed.
+
+    Drawn on the CPU: the generators of devices differ, and results are not to depend on whose GPU
+    it is. A million numbers take 4 ms.
+    """
+    chance = torch.Generator().manual_seed(seed)
+    return torch.randn((side, rank), generator=chance) / math.sqrt(rank)
 
 
 def _tall(gradient: Tensor) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from worker.contract import Checkpoint, Event, Metric, Phase, Progress
+from worker.contract import Checkpoint, Chosen, Event, Metric, Phase, Progress
 from worker.errors import BadConfig
 
 PROGRESS_SECONDS = 1.0
@@ -50,8 +50,17 @@ def _named(name: str) -> str:
     return NOT_PLAIN.sub("_", ours)[:LONGEST_NAME]
 
 
+def _chosen(args: TrainingArguments, state: TrainerState) -> dict[str, bool | int]:
+    """Return the rows of a pass and the passes of a step as they are, whatever was asked for."""
+    return {
+        "batch_size": state.train_batch_size or args.per_device_train_batch_size,
+        "gradient_accumulation": args.gradient_accumulation_steps,
+        "recomputed_activations": bool(args.activation_checkpointing),
+    }
+
+
 class EventCallback(TrainerCallback):  # type: ignore[misc]
-    """Emits Progress, Metric and Checkpoint; ends a training whose loss is no number.
+    """Emits Chosen, Progress, Metric and Checkpoint; ends a training whose loss is no number.
 
     Progress counts `unit`: `rows` to an epoch, or the tokens the trainer counts where none are
     given.
@@ -71,6 +80,7 @@ class EventCallback(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         self.began = time.monotonic()
         self.first_step, self.first_units = state.global_step, self._units(state)
+        self.emit(Chosen(settings=_chosen(args, state)))
         self._tell(state)
 
     def on_step_end(

@@ -22,7 +22,7 @@ from worker.supervise.live import Live
 TICK_SECONDS = 2.0
 IDLE_SECONDS = 1.0
 LOG_LINES = 300
-PARTS = ("answer", "curves", "machine", "log", "more", "stop", "who")
+PARTS = ("answer", "curves", "machine", "log", "more", "settings", "stop", "who")
 
 _LEAVE = """
 watch('value', () => {
@@ -49,7 +49,7 @@ setInterval(() => {
 def build(live: Live, visits: Visits, look: Callable[[], View], sign_in: bool) -> gr.Blocks:
     """Return the page of a job that runs; `sign_in` where people can say who they are."""
     with gr.Blocks(title=f"{live.spec.project}: hubtrain", analytics_enabled=False) as page:
-        _connect(page, _lay_out(live), Answers(live, visits, look, sign_in))
+        _connect(page, _lay_out(), Answers(live, visits, look, sign_in))
     page.space_id = None  # otherwise gradio adds a header on Spaces, with fonts from other servers
     # Nothing is queued here, but gradio would check its queues a thousand times a second.
     page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = IDLE_SECONDS
@@ -77,6 +77,7 @@ class Answers:
             "machine": _shell(shown.machine(view)),
             "log": log_tail(self.live, search),
             "more": _shell(shown.more_curves(view) or "Nothing else is measured yet."),
+            "settings": _shell(shown.settings(view)),
             "stop": viewer.may_stop and not ends,
             "who": _shell(known) if known else "",
         }
@@ -96,7 +97,7 @@ class Answers:
         return gr.update(visible=False)
 
 
-def _lay_out(live: Live) -> dict[str, Any]:
+def _lay_out() -> dict[str, Any]:
     """Return the page's components from top to bottom: `PARTS`, and those of the stop button."""
     made: dict[str, Any] = {"answer": gr.HTML(elem_id="answer", js_on_load=_LEAVE)}
     with gr.Row(elem_id="controls"):
@@ -113,7 +114,7 @@ def _lay_out(live: Live) -> dict[str, Any]:
     with gr.Accordion("More measurements", open=False):
         made["more"] = gr.HTML(elem_id="more", js_on_load=None)
     with gr.Accordion("Settings", open=False):
-        gr.HTML(_shell(shown.settings(live.spec)), js_on_load=None)
+        made["settings"] = gr.HTML(elem_id="settings", js_on_load=None)
     return made
 
 

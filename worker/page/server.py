@@ -106,7 +106,7 @@ def last_page(view: View, log: str) -> str:
         answer=shown.answer(view),
         curves=shown.curves(view),
         more=shown.more_curves(view),
-        settings=shown.settings(view.spec),
+        settings=shown.settings(view),
         log=log,
     )
 

@@ -150,16 +150,21 @@ def machine(view: View) -> str:
     return f'<section class="machine">{"".join(rows)}</section>'
 
 
-def settings(spec: JobSpec) -> str:
-    """Return every setting of the job."""
+def settings(view: View) -> str:
+    """Return every setting of the job, with what the worker made of it for its machine."""
+    spec = view.spec
     about: dict[str, Any] = {"task": spec.task}
     if spec.model:
         about |= {"base model": spec.model.name, "revision": spec.model.revision}
     data = {"data": spec.data.repo_id or spec.data.folder, "commit": spec.data.revision}
-    every = {**about, **data, **spec.params}
+    asked = {**about, **data, **spec.params}
+    asked |= {
+        name: f"{value} ({asked[name]} was asked for)" if asked.get(name, value) != value else value
+        for name, value in view.story.chosen.items()
+    }
     rows = (
         f"<tr><th>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>"
-        for k, v in every.items()
+        for k, v in asked.items()
         if v is not None
     )
     return f'<table class="settings">{"".join(rows)}</table>'

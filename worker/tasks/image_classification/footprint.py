@@ -1,18 +1,16 @@
 """Memory and work of a training of images, before it runs.
 
-Memory is parameters + gradients + optimizer states (Rajbhandari et al. 2020, ZeRO, section 3) +
-what the layers keep of a batch: see `cost`.
+Memory is what `worker.footprint` makes of the weights and of what the layers keep of a batch: see
+`cost`.
 """
 
 from __future__ import annotations
 
+from worker.footprint import FULL, HALF, footprint_of, trained_bytes, weight_bytes
 from worker.optimizers import state_bytes
 from worker.task import DataReport, Footprint, ModelFacts
 from worker.tasks.image_classification.cost import activations, multiplications, size_of
 from worker.tasks.image_classification.params import ImageParams
-
-FRAMEWORK = 0.7e9
-"""Bytes that torch, the libraries and the images take before any model, on a CPU."""
 
 ADAPTER_SHARE = 0.0012
 """Parameters of an adapter a rank and parameter of the model: 2 C of them for C² with C = 768, and
@@ -24,27 +22,19 @@ MIXED_KEPT = 2.5
 
 def footprint(params: ImageParams, facts: ModelFacts) -> Footprint:
     """Return the memory training takes on one device, in bytes."""
-    mixed = params.mixed_precision is not None or facts.bytes_per_parameter <= 2  # noqa: PLR2004
+    mixed = params.mixed_precision is not None or facts.bytes_per_parameter <= HALF
     moving = facts.parameters * (min(1.0, ADAPTER_SHARE * params.lora_r) if params.peft else 1)
-    states = moving * (4 + state_bytes(params.optimizer))
-    weights = facts.parameters * (4 + (2 if mixed else 0))  # the products' own copy
     kept = activations(facts.config, size_of(facts.config), facts.parameters) * params.batch_size
-    kept *= (MIXED_KEPT if mixed else 4) * (1.3 if params.peft else 1)
-    expected = FRAMEWORK + weights + states + kept
-    return Footprint(
-        low=FRAMEWORK + weights + states + 0.5 * kept,
-        expected=expected,
-        high=1.15 * expected + 0.4 * kept,
-        explained=", ".join(
-            filter(
-                None,
-                (
-                    f"LoRA r{params.lora_r}" if params.peft else "all weights in 32 bits",
-                    params.mixed_precision,
-                    f"batches of {params.batch_size}",
-                ),
-            )
-        ),
+    kept *= (MIXED_KEPT if mixed else FULL) * (1.3 if params.peft else 1)
+    trains = f"LoRA r{params.lora_r}" if params.peft else "all weights in 32 bits"
+    explained = (trains, params.mixed_precision, f"batches of {params.batch_size}")
+    return footprint_of(
+        facts.parameters * weight_bytes(facts, adapter=params.peft, mixed=mixed),
+        trained_bytes(moving, moving * state_bytes(params.optimizer), new=params.peft),
+        kept,
+        ", ".join(filter(None, explained)),
+        least=0.5,
+        spread=0.4,
     )
 
 

@@ -1,8 +1,8 @@
 """What training a decoder costs: memory and arithmetic, from its `config.json` alone.
 
-Memory is parameters + gradients + optimizer states (Rajbhandari et al. 2020, ZeRO, section 3) +
-activations (Korthikanti et al. 2022, "Reducing Activation Recomputation", equation 1, with the
-attention of `sdpa`, which keeps no score matrix) + logits, which the loss holds once.
+Memory is what `worker.footprint` makes of the weights, of activations (Korthikanti et al. 2022,
+"Reducing Activation Recomputation", equation 1, with the attention of `sdpa`, which keeps no score
+matrix) and of logits, which the loss holds once. The machine asks here as the check does.
 Measured peaks on a CPU were 1.0 of `expected` for all weights (SmolLM2-135M, rows of 512: 3.5 GB;
 16 M parameters, 4 rows of 512: 1.4 GB) and 1.04 for LoRA on rows of 1,024 (3.6 GB).
 """
@@ -14,18 +14,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from worker.footprint import FULL, HALF, footprint_of, trained_bytes, weight_bytes
 from worker.optimizers import state_bytes
 from worker.task import DataReport, Footprint, ModelFacts
 from worker.tasks.llm.params import LlmParams
 
-FRAMEWORK = 0.6e9
-"""Bytes that torch, the libraries and the data take before any model, on a CPU."""
-
 BUSY_TOKENS = 2**14
 """Tokens of a pass beyond which a GPU gets no faster."""
 
-HALF = 2.0
-"""Bytes of a number of 16 bits."""
+LOGIT = 4.0
+"""Bytes of a predicted token and word: `engine.loss` holds logits once, in 16 or 32 bits, and works
+on some of them at a time."""
+
+COPIED = 3.5
+"""How often a loss that copies them holds logits, where ours holds them once: 14 bytes of each."""
 
 ADAPTER_BYTES = 100e6
 """Bytes of an adapter that is pushed, for the estimate of the price."""
@@ -133,17 +135,17 @@ def _footprint(
     params, shape = params.within(facts.config), Shape.of(facts.config)
     moving = trained_parameters(params, facts)
     tokens = params.batch_size * params.row_tokens
-    weights = facts.parameters * _weight_bytes(params, facts)
-    # Gradients, an adapter's own weights, and what the optimizer keeps.
-    states = moving * (8 if params.peft else 4) + kept_bytes(params, shape, moving)
-    activations = tokens * _activation_bytes(shape, peft=params.peft, checkpointing=checkpointing)
-    logits = predicted * tokens * shape.vocabulary * 4
-    expected = FRAMEWORK + weights + states + activations + logits
-    return Footprint(
-        low=FRAMEWORK + weights + states + 0.6 * (activations + logits),
-        expected=expected,
-        high=1.15 * expected + 0.3 * activations,
-        explained=_explained(params, checkpointing=checkpointing),
+    mixed = params.mixed_precision is not None or facts.bytes_per_parameter <= HALF
+    activations = (1 if mixed else FULL / HALF) * _activation_bytes(
+        shape, peft=params.peft, checkpointing=checkpointing
+    )
+    logits = predicted * shape.vocabulary * LOGIT
+    return footprint_of(
+        facts.parameters * _weight_bytes(params, facts),
+        trained_bytes(moving, kept_bytes(params, shape, moving), new=params.peft),
+        tokens * (activations + logits),
+        _explained(params, checkpointing=checkpointing),
+        least=0.6,
     )
 
 
@@ -166,11 +168,8 @@ def kept_bytes(params: LlmParams, shape: Shape, moving: float) -> float:
 def _weight_bytes(params: LlmParams, facts: ModelFacts) -> float:
     if params.quantization:
         return {"int4": 0.65, "int8": 1.15}[params.quantization]
-    if params.peft:
-        return facts.bytes_per_parameter
-    # All weights are trained in 32 bits: a step of 1e-5 is lost in a weight of 16. They are
-    # multiplied in 16 where the checkpoint had no more.
-    return 6.0 if facts.bytes_per_parameter <= HALF else 4.0
+    mixed = params.mixed_precision is not None
+    return weight_bytes(facts, adapter=params.peft, mixed=mixed)
 
 
 def _activation_bytes(shape: Shape, *, peft: bool, checkpointing: bool) -> float:

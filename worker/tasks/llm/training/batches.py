@@ -123,7 +123,7 @@ ROUNDING = 0.05
 
 def attends_in_packs(model: Any, vocabulary: int) -> bool:
     """Give the model the attention that needs no mask if it then sees the same; whether it does."""
-    row = _probe(model, vocabulary)
+    row = probe(model, vocabulary)
     with evaluating(model):
         before = _logits(model, *row)
 
@@ -143,7 +143,7 @@ def keeps_apart(model: Any, vocabulary: int) -> bool:
     first is exact in any precision, since masked tokens weigh nothing; where experts or 8-bit
     products couple the tokens of a row, the one *after* an example shows how much is only rounding.
     """
-    seen, one, other = _probe(model, vocabulary)
+    seen, one, other = probe(model, vocabulary)
     try:
         with evaluating(model):
             behind, behind_other = (_logits(model, before, seen)[:, 9:] for before in (one, other))
@@ -158,7 +158,7 @@ def keeps_apart(model: Any, vocabulary: int) -> bool:
     return apart(behind, alone) < 0.5 * apart(mixed, alone)
 
 
-def _probe(model: Any, vocabulary: int) -> tuple[torch.Tensor, ...]:
+def probe(model: Any, vocabulary: int) -> tuple[torch.Tensor, ...]:
     """Return three short examples, (1, tokens) each."""
     device = next(model.parameters()).device
     ids = (torch.arange(1, 26, device=device) * 7919 % max(2, vocabulary - 1))[None]

@@ -46,8 +46,8 @@ def train(params: LlmParams, run: Run) -> None:
         corpus = tokenized(params, run, tokenizer)
     with phase(run.emit, "loading model"):
         loaded = load(source, params, flash_attention=params.use_flash_attention_2)
-        checkpointing = recomputes_here(params, loaded.model, hide.probability)
         batches, sparse = ways(params, loaded, hide, tokenizer.pad_token_id or 0)
+        checkpointing = recomputes_here(params, loaded, hide.probability if sparse else 1.0)
         loaded = adapt(loaded, params, trainer.head.peft_type)
     fitting = _trainer(
         *(params, run, loaded, corpus),

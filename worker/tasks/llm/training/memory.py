@@ -4,43 +4,75 @@ of a step to take at once.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
 
 from worker.engine import devices
+from worker.engine.dropout import repeats_itself
+from worker.engine.model import Loaded
 from worker.task import ModelFacts
 from worker.tasks.llm.cost import enlarged, recomputes
 from worker.tasks.llm.params import LlmParams
+from worker.tasks.llm.training.batches import probe
 
 ROOM = 0.9
 """Share of the memory that passes are enlarged into."""
 
 
-def recomputes_here(params: LlmParams, model: Any, predicted: float = 1.0) -> bool:
+def recomputes_here(params: LlmParams, loaded: Loaded, predicted: float = 1.0) -> bool:
     """Whether activations are recomputed: not where all of them fit into this machine's memory.
 
-    Logits are computed for a share of the tokens that is `predicted`.
+    Logits are computed for a share of the tokens that is `predicted`, and `COPIED` as often where
+    the loss is not ours.
     """
-    return recomputes(params, facts(params, model), _memory(), predicted)
+    return recomputes(params, facts(params, loaded), _memory(), predicted)
 
 
-def in_larger_passes(params: LlmParams, model: Any) -> LlmParams:
+def in_larger_passes(params: LlmParams, loaded: Loaded) -> LlmParams:
     """Return settings that take the rows of a step in fewer passes, where a GPU has the memory.
 
     The gradients of a step are the same sum. A GPU waits for the CPU in small passes, and all
-    weights are made 16-bit in every pass.
+    weights are made 16-bit in every pass. Where the sum would depend on the passes, it would depend
+    on the machine's memory: there they stay as they are.
     """
     if devices.device() != "cuda" or params.auto_find_batch_size:
         return params
-    return enlarged(params, facts(params, model), ROOM * _memory())
+    larger = enlarged(params, facts(params, loaded), ROOM * _memory())
+    if larger.batch_size == params.batch_size:
+        return params
+    rows = f"{larger.batch_size} rows a pass, as this GPU's memory allows"
+    if why := depends_on_passes(params, loaded.model):
+        sys.stderr.write(f"Steps are not taken with {rows}: {why}.\n")
+        return params
+    sys.stderr.write(f"Steps are taken with {rows}, and not {params.batch_size}.\n")
+    return larger
 
 
-def facts(params: LlmParams, model: Any) -> ModelFacts:
-    """Return what is known of a model in memory."""
+def depends_on_passes(params: LlmParams, model: Any) -> str:
+    """Return why the gradients of a step depend on how its rows are dealt to passes; or nothing."""
+    config = model.config.get_text_config()
+    if params.peft and params.lora_dropout:
+        return "dropout would fall otherwise (--lora-dropout 0 has none)"
+    if params.neftune_noise_alpha:
+        return "the noise of --neftune-noise-alpha would fall otherwise"
+    if getattr(config, "output_router_logits", False):
+        return "the model balances its experts over the rows of a pass"
+    if not repeats_itself(model, probe(model, config.vocab_size)[0]):
+        return "the model's own dropout would fall otherwise"
+    return ""
+
+
+def facts(params: LlmParams, loaded: Loaded) -> ModelFacts:
+    """Return what is known of a model in memory, as the check knew it from its files.
+
+    But a machine that is slow with 16 bits has 32 of all numbers, whatever the files have.
+    """
+    model, precision = loaded.model, loaded.precision
     count = model.num_parameters()  # the numbers that packed weights of 4 bits stand for
-    stored = sum(p.numel() * p.element_size() for p in model.parameters())
-    return ModelFacts(params.model, count, stored / count, model.config.to_dict())
+    stored = precision.checkpoint if precision.autocast else torch.float32
+    return ModelFacts(params.model, count, stored.itemsize, model.config.to_dict())
 
 
 def _memory() -> float:

@@ -17,6 +17,7 @@ from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
 from worker.task import Run
 from worker.tasks.llm import trainers
+from worker.tasks.llm.cost import COPIED
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.training.batches import (
     Collate,
@@ -48,9 +49,9 @@ def train(params: LlmParams, run: Run) -> None:
         loaded = load(source, params, flash_attention=params.use_flash_attention_2)
         lean = save_memory(loaded.model)
         params = possible(params, loaded)
-        if lean:  # another loss holds logits several times over, which is not reckoned with
-            params = in_larger_passes(params, loaded.model)
-        checkpointing = recomputes_here(params, loaded.model)
+        if lean:  # another loss holds logits several times over
+            params = in_larger_passes(params, loaded)
+        checkpointing = recomputes_here(params, loaded, 1.0 if lean else COPIED)
         loaded = adapt(loaded, params, head.peft_type)
     trainer = _trainer(params, run, loaded, tokenizer, corpus, checkpointing=checkpointing)
     samples = continuing(params, tokenizer, corpus.valid or corpus.train, corpus.turn_end)
@@ -85,7 +86,7 @@ def _trainer(
     more = {"checkpointing": checkpointing, **COUNTED, **begins}
     return TokenTrainer(
         **trainer_parts(params, run, loaded, rows, valid, **more),
-        data_collator=_collate(params, loaded.model, tokenizer),
+        data_collator=collate_of(params, loaded.model, tokenizer),
     )
 
 
@@ -103,13 +104,9 @@ def possible(params: LlmParams, loaded: Loaded) -> LlmParams:
     """
     model, precision = loaded.model, loaded.precision
     words = model.config.get_text_config().vocab_size
-    # Flash attention takes 16-bit numbers alone, so the question is asked as training will.
-    with precision.mixed():
-        flash = devices.device() == "cuda" and precision.autocast is not None
-        if flash and attends_in_packs(model, words):
-            return params
-        if not params.packing and params.padding != "left":
-            return params
+    if needs_no_mask(loaded) or not (params.packing or params.padding == "left"):
+        return params
+    with precision.mixed():  # as training will
         if keeps_apart(model, words):
             return params
     if params.packing:
@@ -121,14 +118,32 @@ def possible(params: LlmParams, loaded: Loaded) -> LlmParams:
     return params.model_copy(update={"packing": False, "padding": "right"})
 
 
-def _collate(params: LlmParams, model: Any, tokenizer: Any) -> Collate:
+def needs_no_mask(loaded: Loaded) -> bool:
+    """Give the model attention that keeps examples apart without a mask; whether it could be.
+
+    It takes a GPU, and 16-bit numbers.
+    """
+    model, precision = loaded.model, loaded.precision
+    if devices.device() != "cuda" or precision.autocast is None:
+        return False
+    with precision.mixed():
+        return attends_in_packs(model, model.config.get_text_config().vocab_size)
+
+
+def collate_of(params: LlmParams, model: Any, tokenizer: Any) -> Collate:
     return Collate(
         pad=padding_id(tokenizer),
         left=params.padding == "left",
         sparse=_can_be_sparse(model),
-        flat=model.config._attn_implementation == "flash_attention_2"
-        or (attention.lent(model) and params.packing),
+        flat=lies_flat(model, packing=params.packing),
     )
+
+
+def lies_flat(model: Any, *, packing: bool) -> bool:
+    """Whether a batch is one row: the package flash-attn heeds positions in single rows only, and
+    torch's own flash attention needs no padding there."""
+    package = model.config._attn_implementation == "flash_attention_2"
+    return bool(package or (packing and attention.lent(model)))
 
 
 def padding_id(tokenizer: Any) -> int:

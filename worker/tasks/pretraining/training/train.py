@@ -27,10 +27,11 @@ from worker.task import Run
 from worker.tasks.llm import TASK as LLM
 from worker.tasks.llm import trainers
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.training.batches import Collate, TrainingRows
-from worker.tasks.llm.training.memory import recomputes_here
+from worker.tasks.llm.training.batches import TrainingRows
+from worker.tasks.llm.training.memory import in_larger_passes, recomputes_here
 from worker.tasks.llm.training.speaking import save_tokenizer
 from worker.tasks.llm.training.token_trainer import COUNTED, TokenTrainer
+from worker.tasks.llm.training.train import collate_of, needs_no_mask
 from worker.tasks.pretraining.params import TEST_TOKENS, PretrainingParams
 from worker.tasks.pretraining.report import steps_of
 from worker.tasks.pretraining.texts import held_out, texts_in
@@ -60,9 +61,11 @@ def train(params: PretrainingParams, run: Run, config: dict[str, Any]) -> None:
         steps = steps_of(params, _rows_a_pass(params, passes))
         valid = _validated(params, tokenizer, texts)
     with phase(run.emit, "building the model"):
-        loaded = _built(llm, config)
-        checkpointing = recomputes_here(llm, loaded.model)
+        loaded, lean = _built(llm, config)
         learning = _learning(params, llm, loaded, tokenizer)
+        if lean and not params.fills_gaps:
+            llm = in_larger_passes(llm, loaded)
+        checkpointing = recomputes_here(llm, loaded)
         loaded = _adapted(loaded, llm)
     trainer = learning(
         model=loaded.model,
@@ -150,24 +153,25 @@ def _validated(params: PretrainingParams, tokenizer: Any, texts: Texts) -> Train
     return TrainingRows(examples, [list(islice(places, len(r))) for r in rows]) if rows else None
 
 
-def _built(llm: LlmParams, config: dict[str, Any]) -> Loaded:
+def _built(llm: LlmParams, config: dict[str, Any]) -> tuple[Loaded, bool]:
+    """Return the model, and whether its loss holds logits once."""
     auto_class = getattr(transformers, trainers.of(llm).head.auto_class)
     source = Fresh(ModelRef(name=llm.model), auto_class, settings=config)
     loaded = load(source, llm)
-    save_memory(loaded.model)
-    return loaded
+    return loaded, save_memory(loaded.model)
 
 
 def _learning(
     params: PretrainingParams, llm: LlmParams, loaded: Loaded, tokenizer: Any
 ) -> partial[TokenTrainer]:
     """Return the trainer of the next token, or of hidden ones, with how its batches are made."""
-    pad = tokenizer.pad_token_id or 0
     if not params.fills_gaps:
-        return partial(TokenTrainer, data_collator=Collate(pad=pad))
+        needs_no_mask(loaded)
+        return partial(TokenTrainer, data_collator=collate_of(llm, loaded.model, tokenizer))
     from worker.tasks.llm.training import masked
 
-    batches, sparse = masked.ways(llm, loaded, masked.hiding(llm, tokenizer), pad)
+    hide = masked.hiding(llm, tokenizer)
+    batches, sparse = masked.ways(llm, loaded, hide, tokenizer.pad_token_id or 0)
     # Beside adapters the output is a copy, which does not know that it is asked for some alone.
     sparse = sparse and not llm.peft
     return partial(masked.MaskedTrainer, data_collator=batches, sparse=sparse)

@@ -13,6 +13,7 @@ from torch.nn.functional import logsigmoid
 from torch.nn.utils.rnn import pad_sequence
 
 from worker.engine.adapter import adapt
+from worker.engine.dropout import without_dropout
 from worker.engine.fit import begin, finish, fit
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
@@ -25,7 +26,6 @@ from worker.tasks.llm.pairs.params import Pairs
 from worker.tasks.llm.pairs.training.batches import Reference
 from worker.tasks.llm.pairs.training.corpus import tokenized
 from worker.tasks.llm.pairs.training.objectives import Outcome
-from worker.tasks.llm.pairs.training.train import without_dropout
 from worker.tasks.llm.pairs.training.trainer import PairsTrainer, trainer_of
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.training.memory import recomputes_here
@@ -63,7 +63,7 @@ def train(params: LlmParams, own: Pairs, run: Run, *, centering: float) -> None:
         for config in (loaded.model.config, loaded.model.config.get_text_config()):
             config.pad_token_id = tokenizer.pad_token_id  # the score is read before the padding
         single = both(params, 2 * corpus.largest)  # both answers take the longer one's room
-        checkpointing = recomputes_here(single, loaded.model, predicted=0.0)
+        checkpointing = recomputes_here(single, loaded, predicted=0.0)
         loaded = adapt(loaded, params, head.peft_type, modules_to_save=_new_layers(loaded))
     trainer = trainer_of(
         *(RankingTrainer, params, run, loaded, corpus),

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.nn.functional import cross_entropy
 
+from worker.engine.loss import of_each
 from worker.tasks.llm.pairs.training.batches import NOBODY
 
 
@@ -67,10 +67,10 @@ def likelihoods(model: Any, batch: Mapping[str, Any], temperature: float = 1.0) 
     `batch` is one of `SideBySide.rows`; logits are divided by `temperature`.
     """
     scored = batch["owners"][:, 1:] != NOBODY
-    logits = _logits(model, batch, scored).float()
+    logits = _logits(model, batch, scored)
     if temperature != 1.0:
         logits = logits / temperature
-    return -cross_entropy(logits, batch["input_ids"][:, 1:][scored], reduction="none")
+    return -of_each(logits, batch["input_ids"][:, 1:][scored])
 
 
 def _logits(model: Any, batch: Mapping[str, Any], scored: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,7 @@ import torch
 
 from worker.contract import ModelRef
 from worker.engine.adapter import adapt
+from worker.engine.dropout import without_dropout
 from worker.engine.fit import begin, finish, fit
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
@@ -31,7 +32,7 @@ from worker.tasks.llm.training.memory import recomputes_here
 from worker.tasks.llm.training.opening import opened, source_of
 from worker.tasks.llm.training.samples import continuing
 from worker.tasks.llm.training.speaking import ends_turns
-from worker.tasks.llm.training.train import padding_id, possible, save_beside
+from worker.tasks.llm.training.train import lies_flat, padding_id, possible, save_beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def train(
             return
     with phase(run.emit, "loading model"):
         loaded, collate = _loaded(source, params, collate)
-        checkpointing = recomputes_here(both(params, corpus.largest), loaded.model)
+        checkpointing = recomputes_here(both(params, corpus.largest), loaded)
         loaded = adapt(loaded, params, head.peft_type)
     if objective.references and not model_ref and not _ask(loaded, params, run, corpus, collate):
         return
@@ -103,18 +104,12 @@ def _loaded(
     loaded = load(source, params, flash_attention=params.use_flash_attention_2)
     without_dropout(loaded.model)
     can = possible(params, loaded)
-    flat = loaded.model.config._attn_implementation == "flash_attention_2"
-    return loaded, replace(collate, packed=can.packing, left=can.padding == "left", flat=flat)
-
-
-def without_dropout(model: Any) -> None:
-    """Let a model say the same twice: what it is compared with is asked without dropout.
-
-    That of an adapter comes later, and stays.
-    """
-    for layer in model.modules():
-        if isinstance(layer, torch.nn.Dropout):
-            layer.p = 0.0
+    return loaded, replace(
+        collate,
+        packed=can.packing,
+        left=can.padding == "left",
+        flat=lies_flat(loaded.model, packing=can.packing),
+    )
 
 
 def _ask(

@@ -1,0 +1,54 @@
+"""The memory of a training with transformers, put together from what a task knows of its model.
+
+Parameters, gradients and optimizer states (Rajbhandari et al. 2020, ZeRO, section 3), and what is
+kept of a batch. The check asks here before a machine is rented, and the machine asks again once the
+model is loaded: it knows how its weights were loaded, and reckons on as the check did. Light.
+"""
+
+from __future__ import annotations
+
+from worker.facts import ModelFacts
+from worker.task import Footprint
+
+FRAMEWORK = 0.65e9
+"""Bytes that torch, the libraries and the data take before any model; CUDA takes as much."""
+
+FULL, HALF = 4.0, 2.0
+"""Bytes of a number of 32 bits, and of one of 16."""
+
+
+def weight_bytes(facts: ModelFacts, *, adapter: bool, mixed: bool) -> float:
+    """Return the bytes of one of the model's weights in memory, as `engine.model` has them.
+
+    All weights are trained in 32 bits: a step of 1e-5 is lost in a weight of 16. Where that is
+    asked for (`mixed`) or the checkpoint had no more, 16-bit copies of them are multiplied.
+    Beside an adapter they stay as the checkpoint has them.
+    """
+    half = facts.bytes_per_parameter <= HALF
+    if adapter and half:
+        return facts.bytes_per_parameter
+    return FULL + (HALF if mixed or half else 0.0)
+
+
+def trained_bytes(count: float, states: float, *, new: bool = False) -> float:
+    """Return the bytes of so many trained weights' gradients, and of the optimizer's `states`.
+
+    Those of an adapter are `new`: they are in memory beside the model's own.
+    """
+    return count * (FULL + (FULL if new else 0.0)) + states
+
+
+def footprint_of(
+    model: float, trained: float, kept: float, explained: str, *, least: float, spread: float = 0.3
+) -> Footprint:
+    """Return the memory of weights, of what training them takes, and of what is `kept` of a batch.
+
+    All in bytes. The least that is kept is a share of `kept`; the most is a `spread` more.
+    """
+    expected = FRAMEWORK + model + trained + kept
+    return Footprint(
+        low=FRAMEWORK + model + trained + least * kept,
+        expected=expected,
+        high=1.15 * expected + spread * kept,
+        explained=explained,
+    )
