@@ -310,16 +310,21 @@ def test_passes_are_not_enlarged_where_the_result_would_depend_on_them() -> None
 
 
 @pytest.mark.parametrize(
-    ("more", "measured"),
+    ("more", "memory", "held"),
     [
-        ({"batch_size": 2}, 31.3e9),
-        ({"batch_size": 4}, 39.9e9),
-        ({"batch_size": 2, "peft": True}, 12.7e9),
-        ({"batch_size": 8, "peft": True}, 41.3e9),
+        ({"batch_size": 2}, 84e9, 31.3e9),
+        ({"batch_size": 4, "gradient_accumulation": 2}, 84e9, 39.9e9),
+        ({"batch_size": 8, "gradient_accumulation": 1}, 40e9, 24.6e9),
+        ({"batch_size": 2, "peft": True}, 84e9, 12.7e9),
+        ({"batch_size": 8, "gradient_accumulation": 1, "peft": True}, 84e9, 41.3e9),
     ],
 )
-def test_memory_is_what_was_measured_on_a_gpu(more: dict[str, Any], measured: float) -> None:
+def test_memory_is_what_was_measured_on_a_gpu(
+    more: dict[str, Any], memory: float, held: float
+) -> None:
     facts = ModelFacts("m", 1_236_000_000, 2.0, LLAMA_1B)
-    guess = cost.footprint(settings(**more), facts, 84e9)
+    guess = cost.footprint(settings(**more), facts, memory)
+    measured = held + 0.6e9  # CUDA itself, which torch does not count
     assert guess.low < measured < guess.high
-    assert measured == pytest.approx(guess.expected, rel=0.15)
+    if memory == 84e9:
+        assert measured == pytest.approx(guess.expected, rel=0.15)

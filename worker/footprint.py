@@ -30,24 +30,26 @@ def weight_bytes(facts: ModelFacts, *, adapter: bool, mixed: bool) -> float:
     return FULL + (HALF if mixed or half else 0.0)
 
 
-def trained_bytes(count: float, states: float, *, new: bool = False) -> float:
-    """Return the bytes of so many trained weights' gradients, and of the optimizer's `states`.
-
-    Those of an adapter are `new`: they are in memory beside the model's own.
-    """
-    return count * (FULL + (FULL if new else 0.0)) + states
-
-
 def footprint_of(
-    model: float, trained: float, kept: float, explained: str, *, least: float, spread: float = 0.3
+    *,
+    weights: float,
+    gradients: float,
+    states: float,
+    kept: float,
+    least: float,
+    spread: float = 0.3,
+    passes: int = 1,
+    explained: str,
 ) -> Footprint:
-    """Return the memory of weights, of what training them takes, and of what is `kept` of a batch.
+    """Return the memory of a training, from parts in bytes; `kept` is what is kept of a batch.
 
-    All in bytes. The least that is kept is a share of `kept`; the most is a `spread` more.
+    The least of that is a share, the most a `spread` more. In the first of a step's `passes`
+    gradients come while what was kept goes: where it is the only one, the least has the larger.
     """
-    expected = FRAMEWORK + model + trained + kept
+    fixed, some = FRAMEWORK + weights + states, least * kept
+    expected = fixed + gradients + kept
     return Footprint(
-        low=FRAMEWORK + model + trained + least * kept,
+        low=fixed + (max(gradients, some) if passes == 1 else gradients + some),
         expected=expected,
         high=1.15 * expected + spread * kept,
         explained=explained,

@@ -13,7 +13,7 @@ from annotated_types import Ge
 
 from worker.common import Data, EarlyStopping, MergedLora, Training, TransformersSettings
 from worker.errors import BadConfig
-from worker.footprint import footprint_of, trained_bytes, weight_bytes
+from worker.footprint import FULL, footprint_of, weight_bytes
 from worker.optimizers import state_bytes
 from worker.params import Flag, Params
 from worker.splits import Splits
@@ -109,11 +109,13 @@ class Topics(Task[TopicsParams]):
         tokens = params.batch_size * params.within(facts.config)
         mixed = params.mixed_precision is not None
         return footprint_of(
-            facts.parameters * weight_bytes(facts, adapter=params.peft, mixed=mixed),
-            trained_bytes(moving, moving * state_bytes(params.optimizer), new=params.peft),
-            tokens * width * layers * KEPT,
-            "LoRA" if params.peft else "all weights in 32 bits",
+            weights=facts.parameters * weight_bytes(facts, adapter=params.peft, mixed=mixed),
+            gradients=FULL * moving,
+            states=moving * state_bytes(params.optimizer),
+            kept=tokens * width * layers * KEPT,
             least=0.3,  # most texts are shorter
+            passes=params.gradient_accumulation,
+            explained="LoRA" if params.peft else "all weights in 32 bits",
         )
 
     def flops(self, params: TopicsParams, facts: ModelFacts, data: DataReport) -> float:

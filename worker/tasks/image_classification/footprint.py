@@ -6,7 +6,7 @@ Memory is what `worker.footprint` makes of the weights and of what the layers ke
 
 from __future__ import annotations
 
-from worker.footprint import FULL, HALF, footprint_of, trained_bytes, weight_bytes
+from worker.footprint import FULL, HALF, footprint_of, weight_bytes
 from worker.optimizers import state_bytes
 from worker.task import DataReport, Footprint, ModelFacts
 from worker.tasks.image_classification.cost import activations, multiplications, size_of
@@ -28,13 +28,16 @@ def footprint(params: ImageParams, facts: ModelFacts) -> Footprint:
     kept *= (MIXED_KEPT if mixed else FULL) * (1.3 if params.peft else 1)
     trains = f"LoRA r{params.lora_r}" if params.peft else "all weights in 32 bits"
     explained = (trains, params.mixed_precision, f"batches of {params.batch_size}")
+    own = FULL * moving if params.peft else 0.0  # an adapter's weights, beside the model's
     return footprint_of(
-        facts.parameters * weight_bytes(facts, adapter=params.peft, mixed=mixed),
-        trained_bytes(moving, moving * state_bytes(params.optimizer), new=params.peft),
-        kept,
-        ", ".join(filter(None, explained)),
+        weights=facts.parameters * weight_bytes(facts, adapter=params.peft, mixed=mixed) + own,
+        gradients=FULL * moving,
+        states=moving * state_bytes(params.optimizer),
+        kept=kept,
         least=0.5,
         spread=0.4,
+        passes=params.gradient_accumulation,
+        explained=", ".join(filter(None, explained)),
     )
 
 

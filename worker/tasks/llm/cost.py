@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from worker.footprint import FULL, HALF, footprint_of, trained_bytes, weight_bytes
+from worker.footprint import FULL, HALF, footprint_of, weight_bytes
 from worker.optimizers import state_bytes
 from worker.task import DataReport, Footprint, ModelFacts
 from worker.tasks.llm.params import LlmParams
@@ -140,12 +140,15 @@ def _footprint(
         shape, peft=params.peft, checkpointing=checkpointing
     )
     logits = predicted * shape.vocabulary * LOGIT
+    own = FULL * moving if params.peft else 0.0  # an adapter's weights, beside the model's
     return footprint_of(
-        facts.parameters * _weight_bytes(params, facts),
-        trained_bytes(moving, kept_bytes(params, shape, moving), new=params.peft),
-        tokens * (activations + logits),
-        _explained(params, checkpointing=checkpointing),
+        weights=facts.parameters * _weight_bytes(params, facts) + own,
+        gradients=FULL * moving,
+        states=kept_bytes(params, shape, moving),
+        kept=tokens * (activations + logits),
         least=0.6,
+        passes=params.gradient_accumulation,
+        explained=_explained(params, checkpointing=checkpointing),
     )
 
 

@@ -24,8 +24,8 @@ ROOM = 0.9
 def recomputes_here(params: LlmParams, loaded: Loaded, predicted: float = 1.0) -> bool:
     """Whether activations are recomputed: not where all of them fit into this machine's memory.
 
-    Logits are computed for a share of the tokens that is `predicted`, and `COPIED` as often where
-    the loss is not ours.
+    Logits are computed for a share of the tokens that is `predicted`; a loss that is not ours takes
+    `COPIED` as much.
     """
     return recomputes(params, facts(params, loaded), _memory(), predicted)
 
