@@ -6,9 +6,10 @@ than it multiplies them, and in each pass Python starts every layer by itself.
 
 from __future__ import annotations
 
+from worker.footprint import FULL, HALF
 from worker.task import DataReport, Footprint, ModelFacts
 from worker.tasks.llm import cost
-from worker.tasks.llm.cost import HALF, Shape
+from worker.tasks.llm.cost import Shape
 from worker.tasks.llm.grpo.params import GrpoParams
 from worker.tasks.llm.grpo.report import prompts_a_step
 from worker.tasks.llm.params import LlmParams
@@ -52,7 +53,7 @@ def footprint(
     params = params.within(facts.config)
     beside = sum(other.parameters * other.bytes_per_parameter for other in facts.others.values())
     if own.grpo_beta and not params.peft:
-        beside += facts.parameters * min(4.0, max(HALF, facts.bytes_per_parameter))
+        beside += facts.parameters * min(FULL, max(HALF, facts.bytes_per_parameter))
     one = pass_of(params, own, data.largest)
     room = None if memory is None else max(0.0, memory - beside)
     learning = cost.footprint(one, facts, room, predicted(params, own))
@@ -74,7 +75,7 @@ def _answers(params: LlmParams, own: GrpoParams) -> int:
 def _writing(one: LlmParams, own: GrpoParams, facts: ModelFacts) -> float:
     """Return the bytes of keys, values and draws while all answers of a step are written."""
     shape = Shape.of(facts.config)
-    width = 4.0 if facts.bytes_per_parameter > HALF else HALF
+    width = FULL if facts.bytes_per_parameter > HALF else HALF
     kept = one.row_tokens * shape.layers * shape.cached * width
     return _answers(one, own) * (kept + DRAWN * shape.vocabulary)
 

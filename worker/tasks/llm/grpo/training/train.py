@@ -13,6 +13,7 @@ from typing import Any
 from worker.engine import devices
 from worker.engine.adapter import adapt
 from worker.engine.arguments import trainer_parts
+from worker.engine.dropout import without_dropout
 from worker.engine.fit import begin, finish, fit
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
@@ -30,7 +31,6 @@ from worker.tasks.llm.grpo.training.rollout import Asked, Beginning, Judges, Rol
 from worker.tasks.llm.grpo.training.trainer import PromptRows, RewardedTrainer, unchanged
 from worker.tasks.llm.grpo.training.writing import Writer
 from worker.tasks.llm.pairs.training.batches import SideBySide
-from worker.tasks.llm.pairs.training.train import without_dropout
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.tokens import encode
 from worker.tasks.llm.training.corpus import speech_of
@@ -79,7 +79,7 @@ def train(params: LlmParams, own: GrpoParams, run: Run) -> None:
         without_dropout(loaded.model)
         params = possible(params, loaded)
         one = cost.pass_of(params, own)
-        checkpointing = recomputes_here(one, loaded.model, cost.predicted(params, own))
+        checkpointing = recomputes_here(one, loaded, cost.predicted(params, own))
         loaded = adapt(loaded, params, trainers.of(params).head.peft_type)
         rollouts = _rollouts(params, own, loaded, tokenizer, judges=judges, turn_end=asked.turn_end)
     trainer = _trainer(
