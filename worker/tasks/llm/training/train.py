@@ -131,6 +131,7 @@ def needs_no_mask(loaded: Loaded) -> bool:
 
 
 def collate_of(params: LlmParams, model: Any, tokenizer: Any) -> Collate:
+    """Return how batches of packed rows are made for this model and its attention."""
     return Collate(
         pad=padding_id(tokenizer),
         left=params.padding == "left",
