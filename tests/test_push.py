@@ -29,8 +29,9 @@ from worker.contract import (
     fold,
     from_line,
 )
-from worker.errors import HubUnreachable
+from worker.errors import HubError, HubUnreachable
 from worker.host import PlainMachine
+from worker.hubclient import explained
 from worker.supervise.journal import Journal
 from worker.supervise.keep import PUSH_GRACE
 from worker.supervise.live import Live
@@ -125,6 +126,18 @@ def test_a_look_at_the_old_model_that_fails_is_tried_again(start: Any, hub: HubS
     worker = start(*MODEL)
     assert isinstance(worker.ended(), Finished)
     assert "Trying again" in worker.output
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"status": 507}, {"status": 403, "message": "Private repository storage limit reached"}],
+)
+def test_a_hub_without_room_is_not_waited_for(hub: HubServer, fault: dict[str, Any]) -> None:
+    hub.fault(fault, method="POST", path=r"/api/repos/create", times=None)
+    with pytest.raises(HubError, match="no room left at the Hub") as refused, explained("making"):
+        hub.api().create_repo("ann/large")
+    hub.clear_faults()
+    assert not isinstance(refused.value, HubUnreachable)
 
 
 class Slept(Noon):

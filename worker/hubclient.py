@@ -189,14 +189,12 @@ def _refusal(doing: str, error: HfHubHTTPError) -> HubtrainError:
         or status == HTTPStatus.NOT_FOUND
     ):
         return NotThere(f"{doing}: not there, or this token may not see it.", fix="")
+    if lacking := _lacking(status, words):
+        return HubError(f"{doing}: {lacking} ({words}).", fix=f"{endpoint()}/settings/billing")
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return NoWrite(
             f"{doing}: the Hub refused this token ({status}: {words}).",
             fix=f"Make one with write access: {endpoint()}/settings/tokens",
-        )
-    if status == HTTPStatus.PAYMENT_REQUIRED:
-        return HubError(
-            f"{doing}: payment is needed ({words}).", fix=f"{endpoint()}/settings/billing"
         )
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return HubUnreachable(
@@ -204,3 +202,11 @@ def _refusal(doing: str, error: HfHubHTTPError) -> HubtrainError:
             fix="Run the same command again later; nothing is done twice.",
         )
     return HubError(f"{doing}: {status} {words}", reason=EndReason.PROVIDER)
+
+
+def _lacking(status: int, words: str) -> str:
+    """Return what an account lacks that the Hub answers so; empty if it lacks nothing."""
+    if status == HTTPStatus.PAYMENT_REQUIRED:
+        return "payment is needed"
+    full = status == HTTPStatus.FORBIDDEN and "storage" in words.lower()
+    return "no room left at the Hub" if full or status == HTTPStatus.INSUFFICIENT_STORAGE else ""
