@@ -20,14 +20,14 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from worker import tasks
-from worker.contract import VALID, Event, JobSpec, Metric, Started, Story, fold
+from worker.contract import EVALUATED, VALID, Event, JobSpec, Metric, Started, Story, fold
 from worker.hubclient import endpoint
 from worker.markdown import FILTERS, code, text
 from worker.output import MANIFEST_FILE
 from worker.params import settings_of
 from worker.paths import spec_for_others
 from worker.picture import draw
-from worker.task import SAMPLES_FILE, Task
+from worker.task import EVALUATION_FILE, SAMPLES_FILE, Task
 
 MANIFEST_SCHEMA = 1
 CURVE_POINTS = 300
@@ -72,6 +72,7 @@ def write(trained: TrainedJob, folder: Path) -> None:
         trained,
         adapter=adapter,
         samples=_samples(trained.spec, folder / SAMPLES_FILE),
+        evaluation=_evaluation(folder / EVALUATION_FILE),
         picture=_pictured(trained, folder / PICTURE_FILE),
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
@@ -90,6 +91,12 @@ def _samples(spec: JobSpec, file: Path) -> dict[str, Any]:
     found = json.loads(file.read_text("utf-8"))
     shown = [{name: _visible(said) for name, said in one.items()} for one in found["samples"]]
     return {"about": found["about"], "samples": shown}
+
+
+def _evaluation(file: Path) -> dict[str, Any]:
+    """Return what an evaluation left; empty where there was none."""
+    found: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    return found
 
 
 def _visible(said: str) -> str:
@@ -158,9 +165,10 @@ def card(
     *,
     adapter: bool,
     samples: Mapping[str, Any] | None = None,
+    evaluation: Mapping[str, Any] | None = None,
     picture: str = "",
 ) -> str:
-    """Return the text of the model card, which shows `samples` and the file `picture`."""
+    """Return the text of the model card: with samples, an evaluation, and the file `picture`."""
     here = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
@@ -175,7 +183,10 @@ def card(
     rows = curve(story.history, CARD_POINTS, telling)[-4 * CARD_POINTS :]
     names = [n for n in telling if any(n in row for row in rows)]
     return here.get_template("card.md.jinja").render(
-        front_matter=yaml.safe_dump(front_matter(trained, adapter=adapter), sort_keys=False),
+        front_matter=yaml.safe_dump(
+            front_matter(trained, adapter=adapter) | _model_index(spec.project, evaluation or {}),
+            sort_keys=False,
+        ),
         title=spec.project,
         adapter=adapter,
         base=_linked(spec),
@@ -183,6 +194,8 @@ def card(
         metrics=[(name.replace("_", " "), shown(v), shown(b)) for name, v, b in _told(story, task)],
         measured_before=bool(_before(story)),
         samples=samples or None,
+        evaluation=evaluation or None,
+        evaluated=list(_evaluated(evaluation or {}, _before(story))),
         picture=picture,
         curve_names=[name.replace("_", " ") for name in names],
         curve=[[f"{row['step']:.0f}", *(shown(row.get(n)) for n in names)] for row in rows],
@@ -205,6 +218,38 @@ def front_matter(trained: TrainedJob, *, adapter: bool) -> dict[str, Any]:
         "tags": list(filter(None, ("hubtrain", tasks.typed(spec.task), task.method(params)))),
     }
     return {key: value for key, value in matter.items() if value is not None}
+
+
+def _model_index(name: str, evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the results of an evaluation as the Hub's metadata has them; empty for none."""
+    results = [
+        {
+            "task": {"type": "text-generation"},
+            "dataset": {
+                name: value
+                for name, value in (
+                    ("name", one["task"]),
+                    ("type", one["dataset"]),
+                    ("config", one["config"]),
+                    ("split", one["split"]),
+                )
+                if value is not None
+            },
+            "metrics": [{"type": one["measure"], "value": one["value"], "name": one["measure"]}],
+        }
+        for one in evaluation.get("results", ())
+    ]
+    return {"model-index": [{"name": name, "results": results}]} if results else {}
+
+
+def _evaluated(
+    evaluation: Mapping[str, Any], before: Mapping[str, float]
+) -> Iterable[tuple[str, ...]]:
+    """Yield the rows of an evaluation: task, measure, before, after, error, examples, shots."""
+    for one in evaluation.get("results", ()):
+        counts = ("-" if one[name] is None else str(one[name]) for name in ("examples", "shots"))
+        values = (before.get(one["name"]), one["value"], one["error"])
+        yield (text(one["task"]), text(one["measure"]), *map(shown, values), *counts)
 
 
 def command(spec: JobSpec) -> str:
@@ -241,7 +286,7 @@ def _told(story: Story, task: Task[Any]) -> Iterable[tuple[str, float, float | N
     """
     before = _before(story)
     for name, value in sorted(story.metrics.items()):
-        if name not in task.steering:
+        if name not in task.steering and not name.startswith(EVALUATED):
             yield name, value, before.get(name)
 
 

@@ -84,6 +84,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--job", type=Path, required=True, help="the job's spec, job.json")
     parser.add_argument("--output", type=Path, required=True, help="folder for the model")
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints")
+    parser.add_argument("--evaluate", type=int, metavar="STEPS", help="judge instead of training")
     parser.add_argument("--resume", type=Path, help="checkpoint to go on from")
     return parser.parse_args(argv)
 
@@ -124,7 +125,8 @@ def _train(asked: argparse.Namespace, emit: Telling, stop: threading.Event) -> N
         raise BadConfig(str(error)) from error
     from worker.engine.lean import leave_out, unused
 
-    leave_out(unused(params, task.libraries(params)))
+    if asked.evaluate is None:
+        leave_out(unused(params, task.libraries(params)))
     if wanted := host_of(os.environ).accelerators(job.machine.accelerators):
         from worker.engine.devices import require
 
@@ -142,7 +144,10 @@ def _train(asked: argparse.Namespace, emit: Telling, stop: threading.Event) -> N
         headline=task.measures(params)[0],
         files=job.files,
     )
-    task.train(params, run)
+    if asked.evaluate is None:
+        task.train(params, run)
+    else:
+        task.evaluate(params, run, asked.evaluate)
 
 
 def _one_line(error: Any) -> str:

@@ -25,6 +25,7 @@ from worker.session import Session
 from worker.splits import Split, Splits
 
 __all__ = [
+    "EVALUATION_FILE",
     "NO_MODEL",
     "SAMPLES_FILE",
     "CheckContext",
@@ -45,6 +46,11 @@ __all__ = [
 ]
 
 P = TypeVar("P", bound=Params)
+
+EVALUATION_FILE = "evaluation.json"
+"""What evaluating the finished model came to, beside it: `by`, what measured it; `results`, each
+with `name`, that of the event, `task`, `measure`, `value`, `error`, `examples`, `shots`, `dataset`,
+`config`, `split`; or `failed`, why there is none."""
 
 SAMPLES_FILE = "samples.json"
 """What a model said to a few prompts, before and after: a trainer writes it, the card shows it."""
@@ -397,6 +403,18 @@ class Task(ABC, Generic[P]):
         The others are kept out of the process that trains, so that it starts sooner.
         """
         return ()
+
+    def evaluates(self, params: P) -> str:
+        """Return what the finished model is evaluated with, in a process of its own; empty: not."""
+        return ""
+
+    def evaluate(self, params: P, run: Run, step: int) -> None:
+        """Evaluate the model in `run.output` after `step` steps, or before them (0) `run.base`.
+
+        Emits `Metric` events and leaves `EVALUATION_FILE` beside the finished model. Before
+        training it raises `BadConfig` for what cannot be evaluated at all. Whatever else it raises
+        does no harm to the model.
+        """
 
     @abstractmethod
     def train(self, params: P, run: Run) -> None:

@@ -13,7 +13,7 @@ import backends
 import worker.tasks
 from orchestrator.jobs.records import Record
 from orchestrator.words import money, size
-from worker.contract import VALID, EndReason, JobSpec, Machine, State, Story
+from worker.contract import EVALUATED, VALID, EndReason, JobSpec, Machine, State, Story
 from worker.duration import duration
 from worker.hubclient import endpoint
 
@@ -48,8 +48,8 @@ def ending(record: Record, now: datetime) -> list[str]:
     """Return the lines that tell how the job ended, or how it stands if it has not."""
     story, spec = record.story, record.spec
     lines = [_headline(spec, story, now)]
-    if story.message and story.state is not State.SUCCEEDED:
-        lines += story.message.splitlines()
+    lines += story.message.splitlines()
+    lines += _evaluated(story)
     if story.pushed:
         pushed = story.pushed
         base = spec.model.name if spec.model else ""
@@ -87,6 +87,15 @@ def _results(spec: JobSpec, story: Story) -> dict[str, float]:
     names = [measure.name for measure in task.measures(params)]
     found = {name: story.metrics[name] for name in names if name in story.metrics}
     return {k: v for k, v in found.items() if k.startswith(VALID)} or found
+
+
+def _evaluated(story: Story) -> Iterator[str]:
+    """Yield what an evaluation came to, with what it was before where that was measured."""
+    at_first = {k: v for m in story.history if m.step == 0 for k, v in m.values.items()}
+    for name, value in story.metrics.items():
+        if name.startswith(EVALUATED):
+            before = f"{at_first[name]:.3f} → " if name in at_first else ""
+            yield f"{name.removeprefix(EVALUATED).replace('/', ' ')} {before}{value:.3f}"
 
 
 def _billing(story: Story, machine: Machine, now: datetime) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from worker.contract.deployment import DEPLOYMENT_FILE, Deployment
 from worker.contract.events import (
     ENDINGS,
+    EVALUATED,
     EVENTS_FILE,
     LOG_TAIL_FILE,
     MARK,
@@ -42,6 +43,7 @@ from worker.contract.story import Ending, State, Story, ending_of, fold
 __all__ = [
     "DEPLOYMENT_FILE",
     "ENDINGS",
+    "EVALUATED",
     "EVENTS_FILE",
     "JOB_FILE",
     "LOG_TAIL_FILE",

@@ -159,6 +159,10 @@ VALID = "valid_"
 """What the names of measurements of a validation split begin with."""
 
 
+EVALUATED = "lm_eval/"
+"""What the names of measurements of an evaluation with lm-eval begin with."""
+
+
 class Metric(_Event):
     """Measured values at a step: `loss`, `lr`, `valid_loss`, `valid_accuracy`, …"""
 
@@ -196,6 +200,9 @@ class Finished(_Event):
     metrics: Values = Field(default_factory=dict)
     output: str | None = None
     """Folder of the model on the machine that trained, for jobs that keep it there."""
+
+    note: str = ""
+    """What went wrong beside it, for the user: an evaluation."""
 
 
 class Failed(_Event):

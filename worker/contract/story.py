@@ -164,7 +164,7 @@ def _end(story: Story, event: Finished | Failed | Stopped) -> None:
     match event:
         case Finished():  # also if somebody asked to stop, but too late
             story.state, story.reason, story.output = State.SUCCEEDED, EndReason.OK, event.output
-            story.message = story.detail = ""
+            story.message, story.detail = event.note, ""
         case Failed():
             story.state, story.reason = State.FAILED, event.reason
             story.message, story.detail = event.message, event.detail

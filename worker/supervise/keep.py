@@ -18,6 +18,7 @@ from worker.contract import (
     Failed,
     Finished,
     Phase,
+    Pushed,
     PushTarget,
     to_line,
 )
@@ -51,6 +52,20 @@ def keep_model(live: Live, finished: Finished) -> Ending:
     if live.spec.push:
         ending = _pushed(live, live.spec.push, finished)
     return _left_on_machine(live, ending)
+
+
+def keep_ahead(live: Live) -> None:
+    """Push the model as it is, so that nothing that comes after can lose it. Raises nothing."""
+    target, folder = live.spec.push, live.host.model
+    if target is None or not folder.is_dir() or not any(folder.iterdir()):
+        return
+    _describe(live, folder)
+    live.journal.say(Phase(name="pushing"))
+    try:
+        parcel = Parcel(folder, live.spec, target, _jsonl(live.journal.events))
+        live.journal.say(_push(live, parcel))
+    except HubtrainError as error:
+        live.journal.log(f"The model is pushed later, since it could not be now: {error}")
 
 
 def _describe(live: Live, folder: Path) -> None:
@@ -94,15 +109,7 @@ def _pushed(live: Live, target: PushTarget, finished: Finished) -> Ending:
     ahead = [live.journal.draft(event, n) for n, event in enumerate(good, 1)]
     parcel = replace(bare, events=_jsonl([*live.journal.events, *ahead]))
     try:
-        pushed = keep_trying(
-            live,
-            lambda: push_model(parcel, live.host.token),
-            "pushing the model",
-            seconds=live.spec.limits.push_seconds,
-            refusals=PUSH_REFUSALS,
-            longest=600 + bare.pushed.size_bytes / PUSH_BYTES_PER_SECOND,
-            at_most=max(0.0, live.seconds_left) + PUSH_GRACE,
-        )
+        pushed = _push(live, parcel)
     except HubtrainError as error:
         return Failed(
             reason=EndReason.PUSH_FAILED,
@@ -110,6 +117,19 @@ def _pushed(live: Live, target: PushTarget, finished: Finished) -> Ending:
         )
     live.journal.say(pushed)
     return finished
+
+
+def _push(live: Live, parcel: Parcel) -> Pushed:
+    """Commit a model, with patience. Raises `HubtrainError`."""
+    return keep_trying(
+        live,
+        lambda: push_model(parcel, live.host.token),
+        "pushing the model",
+        seconds=live.spec.limits.push_seconds,
+        refusals=PUSH_REFUSALS,
+        longest=600 + parcel.pushed.size_bytes / PUSH_BYTES_PER_SECOND,
+        at_most=max(0.0, live.seconds_left) + PUSH_GRACE,
+    )
 
 
 def _left_on_machine(live: Live, ending: Ending) -> Ending:

@@ -34,10 +34,10 @@ from worker.contract import (
 from worker.errors import HubError, HubtrainError
 from worker.host import Host
 from worker.redact import Redactor
-from worker.supervise import resources
+from worker.supervise import evaluate, resources
 from worker.supervise.flavor import wait_for_flavor
 from worker.supervise.journal import Journal
-from worker.supervise.keep import keep_model, keep_record
+from worker.supervise.keep import keep_ahead, keep_model, keep_record
 from worker.supervise.live import SIGNAL, Live, Page
 from worker.supervise.patience import keep_trying
 from worker.supervise.prove import only_lent, prove
@@ -114,12 +114,18 @@ class Supervisor:
                 lambda: prepare(self.live.spec, target, self.live.host.token),
                 f"preparing {target.repo_id}",
             )
+        evaluated = evaluate.evaluates(self.live)
+        if evaluated and (ending := evaluate.before(self.live)):
+            return self._by_whom(ending)
         self.live.journal.log(
             "Training begins at its first step; should this machine restart, it begins there again."
         )
         self.live.journal.say(Phase(name="starting the trainer"))
         ending = watch(self.live, self.command)
         if isinstance(ending, Finished):
+            if evaluated:
+                keep_ahead(self.live)
+                ending = Finished(note=evaluate.after(self.live))
             return keep_model(self.live, ending)
         return self._by_whom(ending)
 

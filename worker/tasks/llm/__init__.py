@@ -10,6 +10,7 @@ from worker.errors import BadConfig
 from worker.session import Session
 from worker.task import DataReport, Footprint, Measure, ModelFacts, Page, Run, Splits, Task
 from worker.tasks.llm import cost, heads, trainers
+from worker.tasks.llm.evaluation import files_of
 from worker.tasks.llm.params import Ignored, LlmParams, Question
 from worker.tasks.llm.tools import EXPORT, MERGE
 
@@ -54,6 +55,12 @@ class LlmTask(Task[LlmParams]):
     def check_model(self, params: LlmParams, facts: ModelFacts) -> None:
         """Refuse a model that the trainer cannot train."""
         trainers.check_model(params, facts)
+        if params.lm_eval_tasks and not (head := trainers.of(params).head).goes_on:
+            raise BadConfig(
+                f"--lm-eval asks models that go on with a text, and --trainer {params.trainer} "
+                f"makes a {head.called}.",
+                fix="Leave --lm-eval out",
+            )
 
     def inspect(
         self, params: LlmParams, splits: Splits, facts: ModelFacts, tokenizer: Any
@@ -83,8 +90,8 @@ class LlmTask(Task[LlmParams]):
         return trainers.of(params).seconds(params, facts, data)
 
     def files(self, params: LlmParams) -> tuple[str, ...]:
-        """Return the files that the trainer sends along."""
-        return trainers.of(params).files(params)
+        """Return the files that the trainer sends along, and tasks of lm-eval."""
+        return (*trainers.of(params).files(params), *files_of(params.lm_eval_tasks))
 
     def pushed_bytes(self, params: LlmParams, stored: float) -> float:
         """Return the size of an adapter where only that is pushed."""
@@ -150,6 +157,16 @@ class LlmTask(Task[LlmParams]):
     def libraries(self, params: LlmParams) -> Collection[str]:
         """Return what the trainer imports."""
         return trainers.of(params).libraries
+
+    def evaluates(self, params: LlmParams) -> str:
+        """Return the tasks of lm-eval."""
+        return f"lm-eval {', '.join(tasks)}" if (tasks := params.lm_eval_tasks) else ""
+
+    def evaluate(self, params: LlmParams, run: Run, step: int) -> None:
+        """Ask the tasks of lm-eval."""
+        from worker.tasks.llm.training.evaluating import evaluate
+
+        evaluate(params, run, step)
 
     def train(self, params: LlmParams, run: Run) -> None:
         """Train as the trainer does."""

@@ -12,6 +12,7 @@ from pydantic import field_validator, model_validator
 
 from worker.common import MOST, Data, Prompting, Training, TransformersSettings
 from worker.params import Flag, Params
+from worker.tasks.llm.evaluation import LmEval
 
 AUTO_BLOCK = 1024
 """Tokens of a packed row when nobody says."""
@@ -23,7 +24,7 @@ _COUNTS_FROM_PADDING = re.compile(
 """Kinds of models whose first token stands at the position behind the padding token's id."""
 
 
-class LlmParams(Data, Training, TransformersSettings):
+class LlmParams(LmEval, Data, Training, TransformersSettings):
     """Language model.
 
     The settings that all trainers share; `trainers.with_their_settings` adds those of each.

@@ -41,6 +41,9 @@ class Head(ABC):
     pipeline_tag: ClassVar[str]
     """What such a model does, in the Hub's words."""
 
+    goes_on: ClassVar[bool] = False
+    """Whether it tells how likely each next token of a text is."""
+
     peft_type: ClassVar[str | None] = None
     """What it does, as peft writes it into an adapter; none where peft has no word for it."""
 

@@ -57,6 +57,7 @@ class Causal(Head):
     such_as = "Qwen/Qwen3-0.6B"
     auto_class = "AutoModelForCausalLM"
     pipeline_tag = "text-generation"
+    goes_on = True
     peft_type = "CAUSAL_LM"
 
     def is_on(self, config: Config) -> bool:

@@ -1,0 +1,220 @@
+"""Evaluates a model with lm-eval: the tasks are looked for first, then asked one after the other.
+
+`python -m worker.tasks.llm.training.harness` reads names of tasks, a list in JSON, and says what is
+wrong with them; that takes seven seconds, most of them for the index of 14,000 files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from worker.contract import EVALUATED, Metric, Phase
+from worker.errors import BadConfig
+from worker.nearest import nearest
+from worker.task import EVALUATION_FILE, Run
+from worker.tasks.llm.evaluation import LmEval, is_file, own_task
+
+TELL_SECONDS = 30.0
+"""How often it says that it goes on, as long as the model computes."""
+
+NAME = 80
+"""Longest name of a measurement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one measurement of a task came to."""
+
+    name: str
+    """As the event of the job calls it."""
+
+    task: str
+    measure: str
+    value: float
+    error: float | None
+    """Standard error; none where there is none."""
+
+    examples: int | None
+    shots: int | None
+    dataset: str
+    config: str | None
+    split: str | None
+    version: str | None
+
+
+def evaluate(params: LmEval, run: Run, model: Any, tokenizer: Any, step: int) -> None:
+    """Ask `model` all tasks, tell `run.emit` what came of each, and write it into `run.output`.
+
+    Raises what lm-eval raises: for a dataset that is not to be had, or when memory runs out.
+    """
+    import lm_eval
+    from lm_eval.models.huggingface import HFLM
+
+    class Telling(HFLM):  # type: ignore[misc]
+        """Says now and then that the model still computes."""
+
+        task = ""
+        told = time.monotonic()
+
+        def _model_call(self, *args: Any, **more: Any) -> Any:
+            self.tell()
+            return super()._model_call(*args, **more)
+
+        def _model_generate(self, *args: Any, **more: Any) -> Any:
+            self.tell()
+            return super()._model_generate(*args, **more)
+
+        def tell(self) -> None:
+            if time.monotonic() - self.told >= TELL_SECONDS:
+                self.told = time.monotonic()
+                run.emit(Phase(name=f"lm-eval {self.task}"))
+
+    asked = Telling(pretrained=model, tokenizer=tokenizer, batch_size=params.lm_eval_batch_size)
+    manager, tasks = _wanted(params, run)
+    found: list[Result] = []
+    for task in tasks:
+        asked.task = task if isinstance(task, str) else str(task["task"])
+        run.emit(Phase(name=f"lm-eval {asked.task}"))
+        told = lm_eval.simple_evaluate(
+            model=asked,
+            tasks=[task],
+            task_manager=manager,
+            num_fewshot=params.lm_eval_fewshot,
+            limit=params.lm_eval_limit,
+            apply_chat_template=params.lm_eval_chat_template,
+            bootstrap_iters=1000,
+            log_samples=False,
+        )
+        results = list(_results(told))
+        run.emit(Metric(step=step, values={one.name: one.value for one in results}))
+        found += results
+    if step:
+        content = {"by": f"lm-eval {lm_eval.__version__}", "results": [asdict(r) for r in found]}
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        (run.output / EVALUATION_FILE).write_text(text, encoding="utf-8")
+
+
+def check(params: LmEval) -> None:
+    """Raise `BadConfig` that names all that is wrong with the tasks that are asked for by name."""
+    if wrong := wrongs([name for name in params.lm_eval_tasks if not is_file(name)]):
+        texts, fixes = zip(*wrong, strict=True)
+        raise BadConfig("\n".join(texts), fix=" ".join(dict.fromkeys(filter(None, fixes))))
+
+
+def wrongs(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return what is wrong with tasks by name, each with what to type."""
+    if not names:
+        return []
+    index = _manager(names).task_index
+    found: list[tuple[str, str]] = []
+    for name in names:
+        if name not in index:
+            near = nearest(name, index)
+            text = f"lm-eval has no task {name!r}."
+            found.append((text, f"--lm-eval {near}" if near else "lm-eval ls tasks"))
+        elif unsafe := next((n for n, c in _leaves(name, index) if _runs_code(c)), None):
+            text = f"lm-eval {unsafe} runs what the model writes, or code of others; it is refused."
+            found.append((text, "--lm-eval with another task"))
+    return found
+
+
+def _leaves(name: str, index: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the tasks that a name stands for: itself, those of a group, those with a tag."""
+    waiting, seen = [name], set[str]()
+    while waiting:
+        one = waiting.pop()
+        if one in seen or one not in index:
+            continue
+        seen.add(one)
+        config = index[one].cfg or {}
+        yield one, config
+        parts = config.get("task")
+        listed = parts if isinstance(parts, list) else []
+        waiting += [str(p.get("task", "") if isinstance(p, dict) else p) for p in listed]
+        waiting += [n for n, entry in index.items() if one in entry.tags]
+
+
+def _runs_code(config: Mapping[str, Any]) -> bool:
+    """Whether a task executes answers, or takes a measure whose code comes from the Hub."""
+    measures = config.get("metric_list") or []
+    fetched = any(isinstance(one, dict) and one.get("hf_evaluate") for one in measures)
+    return bool(config.get("unsafe_code")) or fetched
+
+
+def _manager(names: Iterable[object]) -> Any:
+    """Return lm-eval's tasks; none of its own where only files are asked for."""
+    os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager(include_defaults=any(isinstance(name, str) for name in names))
+
+
+def _wanted(params: LmEval, run: Run) -> tuple[Any, list[str | dict[str, Any]]]:
+    """Return the tasks as lm-eval takes them, files as what they say."""
+    from worker.reading import local_files
+
+    files = local_files(run.files)["train"] if run.files else []
+    there = {file.name: str(file) for file in files}
+    tasks = [
+        _own(there[Path(name).name], there) if is_file(name) else name
+        for name in params.lm_eval_tasks
+    ]
+    return _manager(tasks), tasks
+
+
+def _own(file: str, there: dict[str, str]) -> dict[str, Any]:
+    """Return what a task file says. Raises `BadConfig` where it would fetch code of others."""
+    import lm_eval.api.metrics  # noqa: F401 (fills the registry)
+    from lm_eval.api.registry import metric_registry
+
+    config = own_task(Path(file)).with_rows(there)
+    names = [one.get("metric") for one in config.get("metric_list", ()) if isinstance(one, dict)]
+    if strange := [str(name) for name in names if name not in metric_registry]:
+        raise BadConfig(
+            f"{Path(file).name}: lm-eval has no measure {', '.join(strange)} of its own; others are"
+            " code from the Hub, which is not run.",
+        )
+    if _runs_code(config):
+        raise BadConfig(f"{Path(file).name} takes measures from the Hub, whose code is not run.")
+    return config
+
+
+def _results(told: Mapping[str, Any]) -> Iterator[Result]:
+    """Yield the numbers of an evaluation, in lm-eval's order."""
+    for task, values in told["results"].items():
+        config = told["configs"].get(task, {})
+        counted = told.get("n-samples", {}).get(task, {})
+        for key, value in values.items():
+            measure, _, how = key.partition(",")
+            if not how or measure.endswith("_stderr") or not isinstance(value, int | float):
+                continue
+            measure = measure if how == "none" else f"{measure}/{how}"
+            error = values.get(f"{key.partition(',')[0]}_stderr,{how}")
+            version = told.get("versions", {}).get(task)
+            yield Result(
+                name=re.sub(r"[^A-Za-z0-9_./:@+-]", "_", f"{EVALUATED}{task}/{measure}")[:NAME],
+                task=task,
+                measure=measure,
+                value=float(value),
+                error=float(error) if isinstance(error, int | float) else None,
+                examples=counted.get("effective"),
+                shots=told.get("n-shot", {}).get(task),
+                dataset=str(config.get("dataset_path") or task),
+                config=config.get("dataset_name"),
+                split=config.get("test_split") or config.get("validation_split"),
+                version=str(version) if isinstance(version, int | float) else None,
+            )
+
+
+if __name__ == "__main__":
+    out = sys.stdout
+    sys.stdout = sys.stderr  # what libraries print is no answer
+    out.write(json.dumps(wrongs(json.load(sys.stdin))))
