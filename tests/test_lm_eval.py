@@ -43,7 +43,7 @@ needs_lm_eval = pytest.mark.skipif(not find_spec("lm_eval"), reason="pip install
 
 def written(folder: Path, text: str = FOXES) -> Path:
     """Write a task file, and rows of which the first answer is what `chats` say."""
-    answers = ["the quick brown fox", "a lazy dog says"]
+    answers = ["the quick brown fox", "the lazy dog"]
     rows = [{"question": f"say {i}:", "choices": answers, "answer": 0} for i in range(6)]
     write_rows(folder / "questions.jsonl", rows)
     file = folder / "foxes.yaml"
@@ -109,7 +109,7 @@ def test_names_are_looked_for_where_lm_eval_is() -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("lm-eval")
     write_model(folder / "tiny")
-    write_rows(folder / "chats.jsonl", chats(20))
+    write_rows(folder / "chats.jsonl", chats(40))
     written(folder)
     written_badly = FOXES.replace("{{answer}}", "{{nowhere.at_all}}").replace("foxes", "broken")
     (folder / "broken.yaml").write_text(written_badly, encoding="utf-8")
@@ -132,8 +132,8 @@ def train(laptop: Laptop, *more: str, **environ: str) -> str:
 def test_a_model_is_evaluated_before_and_after_training(shared_hub: Any, folder: Path) -> None:
     laptop = Laptop(folder / "home", shared_hub)
     how = ("--lm-eval", "foxes.yaml", "--lm-eval-before", "--lm-eval-limit", "4")
-    how += ("--max-steps", "30", "--batch-size", "1", "--gradient-accumulation", "1")
-    out = train(laptop, *how, "--project-name", "judged", HF_TOKEN="")
+    more = (*how, "--epochs", "3", "--batch-size", "4")
+    out = train(laptop, *more, "--project-name", "judged", HF_TOKEN="")
     assert "lm-eval foxes.yaml before and after training, in time and cost beside" in out
     assert "foxes acc 0.000 → 1.000" in out
     told = json.loads((folder / "judged" / "evaluation.json").read_text("utf-8"))
