@@ -93,6 +93,12 @@ def _samples(spec: JobSpec, file: Path) -> dict[str, Any]:
     return {"about": found["about"], "samples": shown}
 
 
+def evaluated_with(spec: JobSpec) -> str:
+    """Return what a job's model is evaluated with, as its task says; empty where it is not."""
+    task, params = tasks.asked(spec)
+    return task.evaluates(params)
+
+
 def _evaluation(file: Path) -> dict[str, Any]:
     """Return what an evaluation left; empty where there was none."""
     found: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}

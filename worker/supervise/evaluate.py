@@ -8,18 +8,11 @@ from __future__ import annotations
 import json
 import sys
 
-from worker import tasks
 from worker.contract import Ending, EndReason, Failed, Finished
 from worker.host import Host
 from worker.supervise.live import Live
 from worker.supervise.watch import watch
 from worker.task import EVALUATION_FILE
-
-
-def evaluates(live: Live) -> str:
-    """Return what the job's model is evaluated with; empty where it is not."""
-    task, params = tasks.asked(live.spec)
-    return task.evaluates(params)
 
 
 def before(live: Live) -> Ending | None:

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import TypeVar
 
 from worker.archive import archived_events
+from worker.card import evaluated_with
 from worker.clock import Clock
 from worker.contract import (
     Ending,
@@ -114,7 +115,7 @@ class Supervisor:
                 lambda: prepare(self.live.spec, target, self.live.host.token),
                 f"preparing {target.repo_id}",
             )
-        evaluated = evaluate.evaluates(self.live)
+        evaluated = evaluated_with(self.live.spec)
         if evaluated and (ending := evaluate.before(self.live)):
             return self._by_whom(ending)
         self.live.journal.log(
