@@ -95,7 +95,10 @@ def _samples(spec: JobSpec, file: Path) -> dict[str, Any]:
 
 def evaluated_with(spec: JobSpec) -> str:
     """Return what a job's model is evaluated with, as its task says; empty where it is not."""
-    task, params = tasks.asked(spec)
+    try:
+        task, params = tasks.asked(spec)
+    except ValueError:  # a task or a setting that is not there: the trainer says so
+        return ""
     return task.evaluates(params)
 
 
