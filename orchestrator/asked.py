@@ -115,6 +115,7 @@ def order_of(asked: Asked, report: CheckReport, planned: DataRef, data: DataRef)
             usd_per_hour=report.flavor.usd_per_hour,
             options=asked.options.model_dump(mode="json"),
         ),
+        parallel=report.parallel,
         limits=asked.job.limits(),
         output=asked.output,
         overwrite_output=asked.job.overwrite and asked.output is not None,

@@ -11,6 +11,7 @@ from orchestrator.data.package import Package
 from orchestrator.jobs.submit import Order
 from orchestrator.settings.layers import FLAGS, Settings
 from orchestrator.words import count, size
+from worker import launch
 from worker.params import Params, settings_of
 
 DEFAULT = "default"
@@ -50,6 +51,8 @@ class Plan:
         if self.files is not None:
             yield f"Files  {self._along(self.files)}"
         yield f"Model  {' and '.join(self._model)}"
+        if several := launch.shown(self.order.parallel):
+            yield f"Runs   {several}"
         yield from str(self.request).splitlines()
 
     def to_json(self) -> dict[str, Any]:
@@ -68,6 +71,7 @@ class Plan:
                 "private": push.private if push else None,
                 "folder": str(output) if output else None,
             },
+            "runs": launch.shown(self.order.parallel) or None,
             "plan": self.request.to_json(),
         }
 

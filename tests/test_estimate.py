@@ -10,6 +10,7 @@ from orchestrator.preflight.estimate import (
     CPU_CORE,
     PEAK,
     SCALING,
+    SHARDED_SCALING,
     START_SECONDS,
     UTILISATION,
     Work,
@@ -18,7 +19,7 @@ from orchestrator.preflight.estimate import (
     estimate,
     sustained,
 )
-from worker.contract import Limits
+from worker.contract import Limits, Parallel
 
 A100 = Flavor("a100-large", "A100", 2.5, 142e9, "Nvidia A100", 1, 80e9, 12)
 CPU = Flavor("cpu-basic", "CPU", 0.0, 16e9, cpus=2)
@@ -49,7 +50,11 @@ def test_this_machine_starts_at_once() -> None:
 
 def test_more_devices_are_faster_but_not_in_proportion() -> None:
     four = Flavor("a100x4", "4", 10, 568e9, "Nvidia A100", 4, 320e9)
-    assert sustained(four)[1] == pytest.approx(sustained(A100)[1] * (1 + 3 * SCALING))
+    shared = {kind: Parallel(processes=4, strategy=kind) for kind in ("ddp", "fsdp")}
+    for kind, adds in (("ddp", SCALING), ("fsdp", SHARDED_SCALING)):
+        expected = sustained(A100)[1] * (1 + 3 * adds)
+        assert sustained(four, shared[kind])[1] == pytest.approx(expected)
+    assert sustained(four)[1] == sustained(A100)[1], "one process uses one of them"
     assert capacity(four) == capacity(A100) == 80e9
     assert sustained(CPU)[1] == 2 * CPU_CORE[1] and capacity(CPU) == 16e9
 

@@ -58,13 +58,11 @@ AUTOTRAIN: dict[str, Any] = {
     "push_to_hub": False,
     "repo_id": None,
     "username": None,
+    "distributed_backend": None,
 }
 """Defaults of AutoTrain 0.8 for language models, by `trainers/clm/params.py` of its repo."""
 
-ELSEWHERE = {
-    "unsloth",
-    "distributed_backend",
-}
+ELSEWHERE = {"unsloth"}
 """Its other settings, which do nothing here."""
 
 

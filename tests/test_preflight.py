@@ -30,6 +30,7 @@ def hub(shared_hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> HubS
         "ann/small": model(folder / "small"),
         "ann/gated": model(folder / "gated"),
         "ann/large": model(folder / "large", 70_000_000_000),
+        "ann/medium": model(folder / "medium", 3_000_000_000),
         "ann/coded": model(folder / "coded", model_type="ownkind", auto_map={"AutoModel": "m.M"}),
     }
     for repo, path in made.items():
@@ -354,3 +355,24 @@ def test_a_check_imports_nothing_heavy() -> None:
     )
     out = subprocess.check_output([sys.executable, "-c", code], text=True, env=dict(os.environ))
     assert out.strip() == "set()"
+
+
+# several GPUs
+
+
+def test_a_model_that_no_gpu_holds_is_divided_among_several(ask: Asking) -> None:
+    report = ask(model="ann/medium", peft=False, flavor="a10g-largex4")
+    assert report.ok
+    assert "the model shared by 4 GPUs of a10g-largex4" in said(report, "memory")
+    two = ask(peft=False, flavor="a10g-largex4")
+    assert two.parallel.processes == 4 and two.parallel.strategy == "ddp"
+    assert "the model on each of 4 GPUs of a10g-largex4" in said(two, "memory")
+
+
+def test_rows_that_gpus_cannot_divide_say_how_many_they_can(ask: Asking) -> None:
+    wrong = only_error(ask(flavor="a10g-largex4", batch_size=1, gradient_accumulation=2))
+    assert wrong.fix.startswith("--gradient-accumulation 4")
+    wrong = only_error(ask(flavor="a10g-largex4", num_processes=8))
+    assert "a10g-largex4 has 4 GPUs" in wrong.text
+    idle = ask(flavor="a10g-largex4", num_processes=2)
+    assert "2 of the 4 GPUs of a10g-largex4 would train" in said(idle, "backend")

@@ -52,13 +52,9 @@ def test_a_setting_said_twice_names_both_spellings() -> None:
 
 
 def test_what_does_nothing_here_is_noted_and_not_refused() -> None:
-    values = {**NEEDED, "unsloth": True, "distributed_backend": None}
-    settings = merged(Layer("job.yml", values), Layer(FLAGS, {"distributed_backend": "ddp"}))
+    settings = merged(Layer("job.yml", {**NEEDED, "unsloth": True}))
     assert settings.of(TASK.params).model_max_length == 1024
-    assert [note.split(" is not used")[0] for note in settings.notes] == [
-        "job.yml: unsloth",
-        "--distributed-backend",
-    ]
+    assert [note.split(" is not used")[0] for note in settings.notes] == ["job.yml: unsloth"]
 
 
 @pytest.mark.parametrize("key", ["unslot", "detach_all", "h100"])

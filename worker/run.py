@@ -6,6 +6,10 @@ prints cannot know it and so cannot pass for an event. It leaves the model in `-
 most one ending, Failed; that a job is finished is for the supervisor to say. The only secret it may
 find is `HF_TOKEN` in the environment. On SIGTERM it writes a checkpoint after the step it is in and
 exits with 143.
+
+Where several processes train together (`worker.launch`), each is one of these. The first tells the
+events; of the others only a failure is told, and what they print goes to `rank-1.log` and so on in
+`--work`.
 """
 
 from __future__ import annotations
@@ -17,9 +21,10 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pydantic import ValidationError
 
@@ -32,11 +37,13 @@ from worker.contract import (
     Failed,
     JobSpec,
     Metric,
+    Parallel,
     Progress,
     marked,
 )
 from worker.errors import BadConfig, HubtrainError
 from worker.host import host_of
+from worker.leash import ends_with_parent
 from worker.task import Run
 
 QUIET = {
@@ -57,6 +64,9 @@ MESSAGE_CHARACTERS = 2000
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _NO_CHECKPOINTS = "Make room there, or write no checkpoints: --save-strategy no"
 
+LOST_ANOTHER = ("Connection closed by peer", "Connection reset by peer", "NCCL", "Gloo", "gloo")
+"""What torch says of a process that waits for another which is gone."""
+
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory")
 
 
@@ -66,15 +76,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.update(QUIET)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: _stop(stop))
-    emit = Telling()
+    emit = Telling(Place.of(os.environ), asked.work)
     try:
         _train(asked, emit, stop)
     except BaseException as error:
         if not isinstance(error, Exception | KeyboardInterrupt):
             raise
         traceback.print_exc()
+        if emit.place.count > 1 and lost_another(error):
+            return EndReason.WORKER_DIED.exit_code  # the launcher tells which one died, and how
         failed = explain(error, emit.step)
-        emit(failed)
+        emit.fail(failed)
         return failed.reason.exit_code
     return ASKED_TO_STOP if stop.is_set() else EndReason.OK.exit_code
 
@@ -95,23 +107,62 @@ def _stop(stop: threading.Event) -> None:
     stop.set()
 
 
-class Telling:
-    """Prints events as marked lines, at once, and remembers how far training was."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which of so many processes this is, as a launcher says it in the environment."""
 
-    def __init__(self) -> None:
-        self.step = 0
+    rank: int = 0
+    count: int = 1
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Place:
+        """Return this process's place; that of the only one where no launcher has started it."""
+        return cls(int(environ.get("RANK", "0")), int(environ.get("WORLD_SIZE", "1")))
+
+
+class Telling:
+    """Prints events as marked lines, at once, and remembers how far training was.
+
+    All but the first of several processes print to a file, and tell nothing but their failure.
+    """
+
+    def __init__(self, place: Place, work: Path) -> None:
+        self.place, self.step = place, 0
         self._mark = os.environ.pop(
             MARK_VARIABLE, MARK
         )  # removed, so that no library in this process can read it
         self._writing = threading.Lock()
+        self._out = sys.stdout if place.rank == 0 else _aside(work / f"rank-{place.rank}.log")
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Progress | Metric):
             self.step = event.step
+        if self.place.rank == 0:
+            self._write(event)
+
+    def fail(self, failed: Failed) -> None:
+        """Tell why this process has to end; the supervisor heeds what it hears first."""
+        if self.place.rank:  # a pipe keeps lines of several writers whole up to 4 KiB
+            cut = failed.detail[-DETAIL_CHARACTERS // 4 :]
+            failed = failed.model_copy(update={"detail": cut})
+        self._write(failed)
+
+    def _write(self, event: Event) -> None:
         with self._writing:
             # A library may not have ended its last line, such as a progress bar.
-            sys.stdout.write("\n" + marked(event, self._mark) + "\n")
-            sys.stdout.flush()
+            self._out.write("\n" + marked(event, self._mark) + "\n")
+            self._out.flush()
+
+
+def _aside(file: Path) -> TextIO:
+    """Send what this process prints to a file, and return where it went until now."""
+    sys.stdout.flush()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    until_now = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    log = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    return until_now
 
 
 def _train(asked: argparse.Namespace, emit: Telling, stop: threading.Event) -> None:
@@ -127,10 +178,7 @@ def _train(asked: argparse.Namespace, emit: Telling, stop: threading.Event) -> N
 
     if asked.evaluate is None:
         leave_out(unused(params, task.libraries(params)))
-    if wanted := host_of(os.environ).accelerators(job.machine.accelerators):
-        from worker.engine.devices import require
-
-        require(wanted)
+    _take_place(job, emit.place)
     asked.output.mkdir(parents=True, exist_ok=True)
     asked.work.mkdir(parents=True, exist_ok=True)
     run = Run(
@@ -148,6 +196,23 @@ def _train(asked: argparse.Namespace, emit: Telling, stop: threading.Event) -> N
         task.train(params, run)
     else:
         task.evaluate(params, run, asked.evaluate)
+
+
+def _take_place(job: JobSpec, place: Place) -> None:
+    """Take this process's GPU, and find those it trains with. Raises `HubtrainError`."""
+    lent = host_of(os.environ).accelerators(job.machine.accelerators)
+    if place.count == 1 and lent > 1:  # transformers would divide each batch among all it sees
+        seen = os.environ.get("CUDA_VISIBLE_DEVICES") or "0"
+        os.environ["CUDA_VISIBLE_DEVICES"] = seen.split(",")[0]
+    if lent:
+        from worker.engine.devices import require
+
+        require(min(lent, place.count))
+    if place.count > 1:
+        from worker.engine import processes
+
+        ends_with_parent()
+        processes.join(Parallel(processes=place.count, strategy=job.parallel.strategy))
 
 
 def _one_line(error: Any) -> str:
@@ -188,6 +253,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 def is_disk_full(error: BaseException) -> bool:
     """Whether a disk had no room; torch and safetensors say so in errors of their own."""
     return getattr(error, "errno", None) in DISK_FULL or os.strerror(errno.ENOSPC) in str(error)
+
+
+def lost_another(error: BaseException) -> bool:
+    """Whether a process failed because another one that trains with it is gone."""
+    if type(error).__name__.startswith("Dist"):
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in LOST_ANOTHER)
 
 
 def _too_much(error: BaseException, step: int) -> str:

@@ -12,7 +12,7 @@ import json
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -136,6 +136,18 @@ class Footprint:
     explained: str = ""
     """What it rests on, in a few words: `LoRA r16, bf16, no checkpointing`."""
 
+    sharded: float = 0.0
+    """Bytes of it that several processes can divide among them (FSDP2); 0 where none can."""
+
+    gathered: float = 0.0
+    """Bytes of what is divided that each holds whole for a moment: the layer that computes."""
+
+    def divided(self, processes: int) -> Footprint:
+        """Return what each of so many processes takes that divide the model among them."""
+        less = self.sharded * (1 - 1 / processes) - self.gathered
+        low, expected, high = (size - less for size in (self.low, self.expected, self.high))
+        return replace(self, low=low, expected=expected, high=high)
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
@@ -206,6 +218,14 @@ class Task(ABC, Generic[P]):
     ignored: ClassVar[type[Params]] = Params
     """Settings that AutoTrain had for this task and that mean nothing here: they are read, named in
     a note, and not used."""
+
+    def trains_together(self, params: P) -> bool:
+        """Return whether several processes can train it, one on each GPU.
+
+        `worker/engine/fit.py` sees to that; what the task does itself, such as writing files, has
+        to be done by the first of them alone (`worker.engine.processes`).
+        """
+        return False
 
     def unused(self, params: P) -> Mapping[str, str]:
         """Return the settings that do nothing with `params`, each with a sentence that says why.

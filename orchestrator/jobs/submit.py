@@ -20,6 +20,7 @@ from backends.handle import Handle
 from orchestrator.jobs.records import Record, Records
 from worker.clock import Clock
 from worker.contract import (
+    ALONE,
     DataRef,
     Failed,
     JobSpec,
@@ -27,6 +28,7 @@ from worker.contract import (
     Limits,
     Machine,
     ModelRef,
+    Parallel,
     PushTarget,
 )
 from worker.errors import HubtrainError
@@ -45,6 +47,7 @@ class Order:
     push: PushTarget | None
     machine: Machine
     limits: Limits
+    parallel: Parallel = ALONE
     output: Path | None = None
     overwrite_output: bool = False
     extras: tuple[str, ...] = ()
@@ -70,6 +73,7 @@ class Order:
             files=self.files,
             push=self.push,
             machine=self.machine,
+            parallel=self.parallel,
             limits=self.limits,
             output=str(self.output) if self.output else None,
             overwrite_output=self.overwrite_output,

@@ -123,6 +123,7 @@ class _Check:
             model=found_model.ref,
             flavor=chosen.flavor,
             estimate=chosen.estimate,
+            parallel=chosen.parallel,
             data=data,
             owner=owner,
             push=push,

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from backends.base import Flavor
-from worker.contract import Limits
+from worker.contract import ALONE, Limits, Parallel
 
 PEAK = {
     "T4": 65e12,
@@ -44,6 +44,10 @@ parameters, rows of 1,024 tokens, 3.7 s a step on two cores is 8.5e10 a core."""
 SCALING = 0.9
 """What each device after the first adds to the speed, as a share of one: the rest is
 communication."""
+
+SHARDED_SCALING = 0.75
+"""The same where each holds a share of the weights, which all gather for each layer of a pass; an
+assumption, as the one above: no machine with several GPUs was there to measure on."""
 
 NO_BF16 = frozenset({"T4"})
 """GPUs without bfloat16."""
@@ -98,7 +102,14 @@ class Estimate:
         return asdict(self)
 
 
-def estimate(work: Work, flavor: Flavor, limits: Limits, *, rented: bool = True) -> Estimate:
+def estimate(
+    work: Work,
+    flavor: Flavor,
+    limits: Limits,
+    *,
+    rented: bool = True,
+    parallel: Parallel = ALONE,
+) -> Estimate:
     """Return time and price of `work` on `flavor`; `rented` machines start up and push."""
     start = START_SECONDS if rented else LOCAL_START_SECONDS
     seconds = [
@@ -110,7 +121,7 @@ def estimate(work: Work, flavor: Flavor, limits: Limits, *, rented: bool = True)
         for begin, fetch, speed, push, slow in zip(
             start,
             FETCH_BYTES_A_SECOND,
-            reversed(sustained(flavor)),
+            reversed(sustained(flavor, parallel)),
             PUSH_BYTES_A_SECOND,
             SLOWNESS,
             strict=True,
@@ -126,13 +137,14 @@ def estimate(work: Work, flavor: Flavor, limits: Limits, *, rented: bool = True)
     return Estimate(hours.times(60), usd, min(caps))
 
 
-def sustained(flavor: Flavor) -> tuple[float, float, float]:
-    """Return the operations a second a machine keeps up: low, expected, high."""
+def sustained(flavor: Flavor, parallel: Parallel = ALONE) -> tuple[float, float, float]:
+    """Return the operations a second so many processes keep up there: low, expected, high."""
     if not flavor.accelerators:
         cores = max(1.0, flavor.cpus)
         low, expected, high = (core * cores for core in CPU_CORE)
         return low, expected, high
-    devices = 1 + SCALING * (flavor.accelerators - 1)
+    scaling = SHARDED_SCALING if parallel.strategy == "fsdp" else SCALING
+    devices = 1 + scaling * (parallel.processes - 1)
     peak = PEAK.get(accelerator_of(flavor) or "", UNKNOWN_PEAK) * devices
     low, expected, high = (share * peak for share in UTILISATION)
     return low, expected, high
@@ -146,8 +158,8 @@ def accelerator_of(flavor: Flavor) -> str | None:
     return max(found, key=len, default=None)
 
 
-def capacity(flavor: Flavor) -> float:
-    """Return the memory one training process has, in bytes: its GPU's, or the machine's."""
+def capacity(flavor: Flavor, processes: int = 1) -> float:
+    """Return the bytes of memory each training process has: its GPU's, or a share of all."""
     if flavor.accelerators:
         return flavor.vram_bytes / flavor.accelerators
-    return flavor.memory_bytes
+    return flavor.memory_bytes / processes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,7 +22,8 @@ from orchestrator.preflight.model import BaseModel
 from orchestrator.preflight.report import Findings
 from orchestrator.preflight.request import JobRequest
 from orchestrator.words import money
-from worker.contract import Limits
+from worker import launch
+from worker.contract import ALONE, Limits, Parallel
 from worker.duration import roughly
 from worker.task import DataReport, Footprint
 
@@ -39,17 +40,25 @@ class Choice:
 
     flavor: Flavor
     footprint: Footprint
+    """Of each process."""
+
     estimate: Estimate
+    parallel: Parallel
+
+    @property
+    def capacity(self) -> float:
+        """Memory that each process has, in bytes."""
+        return capacity(self.flavor, self.parallel.processes)
 
     @property
     def fits(self) -> bool:
         """Whether the job may fit: in the low case it does."""
-        return self.footprint.low <= capacity(self.flavor)
+        return self.footprint.low <= self.capacity
 
     @property
     def safe(self) -> bool:
         """Whether the job fits even in the high case."""
-        return self.footprint.high <= capacity(self.flavor)
+        return self.footprint.high <= self.capacity
 
     @property
     def cost(self) -> str:
@@ -69,16 +78,13 @@ def check_machine(
     limits = request.job.limits()
     wanted = request.flavor and backend.short_names.get(request.flavor, request.flavor)
     footprint = partial(request.task.footprint, request.params, model.facts, data)
+    how = partial(_choice, request, work, footprint, limits, rented=backend.bills)
     all_of_them = [
-        Choice(
-            flavor,
-            footprint(capacity(flavor)),
-            estimate(work, flavor, limits, rented=backend.bills),
-        )
+        how(flavor)
         for flavor in flavors
         if flavor.name == wanted or not (backend.bills and _lent(flavor))
     ]
-    able = [c for c in all_of_them if not _unable(request, c.flavor, backend)]
+    able = [c for c in all_of_them if not _unable(request, c, backend)]
     offered = able if able and wanted is None else all_of_them
     chosen = findings.attempt("backend", lambda: _chosen(wanted, backend.name, offered))
     if chosen is not None:
@@ -87,9 +93,33 @@ def check_machine(
         _say_memory(chosen, fitting, backend.name, memory_advice, findings)
     if chosen is not None and chosen.fits:
         _say_price(chosen, fitting, findings, limits)
-        if why := _unable(request, chosen.flavor, backend):
+        if why := _unable(request, chosen, backend):
             findings.error("backend", *why)
+        _say_idle(chosen, request, findings)
     return chosen, findings
+
+
+def _choice(
+    request: JobRequest,
+    work: Work,
+    footprint: Callable[[float | None], Footprint],
+    limits: Limits,
+    flavor: Flavor,
+    *,
+    rented: bool,
+) -> Choice:
+    """Return what the job takes on a machine, by as many processes as suit it."""
+    params, together = request.params, request.together
+    processes = launch.processes_of(params, flavor.accelerators, together=together)
+    memory = capacity(flavor, processes)
+    whole = footprint(memory)
+    if processes == 1:
+        return Choice(flavor, whole, estimate(work, flavor, limits, rented=rented), ALONE)
+    least = footprint(None)
+    parallel = launch.chosen(params, processes, whole, least, memory)
+    size = least.divided(processes) if parallel.strategy == "fsdp" else whole
+    takes = estimate(work, flavor, limits, rented=rented, parallel=parallel)
+    return Choice(flavor, size, takes, parallel)
 
 
 def _work(request: JobRequest, model: BaseModel, data: DataReport) -> Work:
@@ -134,8 +164,8 @@ def _worth(choice: Choice) -> tuple[float, float]:
 def _say_memory(
     chosen: Choice, fitting: Sequence[Choice], backend: str, memory_advice: str, findings: Findings
 ) -> None:
-    need, there = chosen.footprint, _gb(capacity(chosen.flavor))
-    where = chosen.flavor.name
+    need, there = chosen.footprint, _gb(chosen.capacity)
+    where = f"{_each(chosen)}{chosen.flavor.name}"
     if not chosen.fits:
         cheapest = _best(fitting)
         findings.error(
@@ -155,6 +185,28 @@ def _say_memory(
         findings.ok("memory", text)
     else:
         findings.warn("memory", f"{text} · may not fit", memory_advice)
+
+
+def _each(chosen: Choice) -> str:
+    """Return whose memory it is, where several processes train."""
+    count = chosen.parallel.processes
+    if count == 1:
+        return ""
+    what = "GPUs" if chosen.flavor.accelerators else "processes"
+    held = "the model shared by" if chosen.parallel.strategy == "fsdp" else "the model on each of"
+    return f"each, {held} {count} {what} of "
+
+
+def _say_idle(chosen: Choice, request: JobRequest, findings: Findings) -> None:
+    """Say that GPUs would do nothing."""
+    gpus, used = chosen.flavor.accelerators, chosen.parallel.processes
+    if not request.task.uses_accelerators or used >= gpus:
+        return
+    text = f"{used} of the {gpus} GPUs of {chosen.flavor.name} would train"
+    if request.together:
+        findings.warn("backend", text, f"--num-processes {gpus}, or leave it out")
+    else:
+        findings.warn("backend", f"{text}: {request.task.name} trains in one process")
 
 
 def _say_price(
@@ -204,8 +256,11 @@ def _say_alternative(chosen: Choice, fitting: Sequence[Choice], findings: Findin
         findings.ok("price", f"{other.flavor.name} would fit too: {_about(other)}")
 
 
-def _unable(request: JobRequest, flavor: Flavor, backend: Backend[Any]) -> tuple[str, str] | None:
+def _unable(request: JobRequest, choice: Choice, backend: Backend[Any]) -> tuple[str, str] | None:
     """Return why a machine is not one for this job, and what to type."""
+    flavor = choice.flavor
+    if why := _not_together(request, choice):
+        return why
     if flavor.accelerators and backend.bills and not request.task.uses_accelerators:
         text = f"{flavor.name} is paid for its {flavor.accelerator}, and {request.task.name} trains"
         return f"{text} on the CPU alone.", f"--backend {backend.name} takes the cheapest without"
@@ -220,6 +275,17 @@ def _unable(request: JobRequest, flavor: Flavor, backend: Backend[Any]) -> tuple
     if asked == "bf16" and accelerator_of(flavor) in NO_BF16:
         return f"{flavor.accelerator} has no bfloat16.", flags[1]
     return None
+
+
+def _not_together(request: JobRequest, choice: Choice) -> tuple[str, str] | None:
+    """Return why several processes cannot do this job there, and what to type."""
+    gpus, asked = choice.flavor.accelerators, getattr(request.params, "num_processes", None) or 1
+    if asked > 1 and not request.together:
+        return f"{request.task.name} trains in one process.", "leave --num-processes out"
+    if gpus and asked > gpus:
+        there = f"{choice.flavor.name} has {gpus} GPU{'s' * (gpus > 1)}"
+        return f"--num-processes {asked}, and {there}.", "leave it out: all GPUs are used"
+    return next(launch.faults(request.params, choice.parallel, choice.footprint), None)
 
 
 def _where(flavor: Flavor, backend: Backend[Any]) -> str:

@@ -10,7 +10,7 @@ from backends.base import Flavor
 from orchestrator.data.sources import DataSource
 from orchestrator.preflight.estimate import Estimate
 from orchestrator.words import on_disk
-from worker.contract import ModelRef, PushTarget
+from worker.contract import ALONE, ModelRef, Parallel, PushTarget
 from worker.errors import HubtrainError, HubUnreachable, NoWrite
 from worker.task import DataReport, Finding
 
@@ -47,6 +47,7 @@ class Facts:
     data: DataReport
     owner: str | None
     push: PushTarget | None
+    parallel: Parallel = ALONE
     unit: str = "rows"
     """What the task counts its data in (`Task.unit`)."""
 
@@ -105,6 +106,10 @@ class CheckReport:
         return self.known.flavor
 
     @property
+    def parallel(self) -> Parallel:
+        return self.known.parallel
+
+    @property
     def estimate(self) -> Estimate:
         return self.known.estimate
 
@@ -135,6 +140,7 @@ class CheckReport:
                 },
                 "flavor": self.facts.flavor.name,
                 "usd_per_hour": self.facts.flavor.usd_per_hour,
+                "parallel": self.facts.parallel.model_dump(),
                 "estimate": self.facts.estimate.to_json(),
             }
             if example := self.facts.data.example:

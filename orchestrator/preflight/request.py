@@ -37,6 +37,11 @@ class JobRequest:
     """Folder of this machine that gets the model; none if it goes to the Hub alone."""
 
     @property
+    def together(self) -> bool:
+        """Whether several processes can train it, one on each GPU."""
+        return self.task.trains_together(self.params)
+
+    @property
     def extras(self) -> tuple[str, ...]:
         """Extras of the package that the task and its settings need."""
         return extras_of(self.task, self.params)

@@ -6,6 +6,7 @@ A group looks at its own values in `checks`; nothing here knows a task.
 from __future__ import annotations
 
 from worker.common.data import Asking, Data
+from worker.common.distributed import Distributed
 from worker.common.layers import EVERY_LINEAR, EVERY_MATRIX
 from worker.common.lora import Lora, MergedLora
 from worker.common.memory import Memory
@@ -31,6 +32,7 @@ __all__ = [
     "WANDB_MODE",
     "Asking",
     "Data",
+    "Distributed",
     "EarlyStopping",
     "Lora",
     "LowRank",

@@ -69,12 +69,13 @@ class Optimisation(LowRank):
     """Stop after so many optimizer steps, whatever `epochs` says."""
 
     batch_size: Annotated[int, Ge(1), Le(MOST), Flag("--train-batch-size", "-b")] = 2
-    """Rows per device and forward pass; a GPU with room takes several at once."""
+    """Rows of a forward pass; a GPU with room takes several passes at once."""
 
     gradient_accumulation: Annotated[
         int, Ge(1), Le(MOST), Flag("--gradient-accumulation-steps", "--accumulate")
     ] = 4
-    """Forward passes whose gradients are summed before the weights move."""
+    """Forward passes whose gradients are summed before the weights move; several GPUs divide them.
+    """
 
     lr: Annotated[float | None, Gt(0), Flag("--learning-rate")] = None
     """Peak learning rate; none takes 3e-5, or 2e-4 for an adapter."""
@@ -158,7 +159,7 @@ class Optimisation(LowRank):
     def steps(self, rows: int) -> int:
         """Return the optimizer steps of a training on so many rows, as transformers counts them.
 
-        On one device.
+        They are as many on several devices, which divide the rows of a step.
         """
         if self.max_steps:
             return self.max_steps

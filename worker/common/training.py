@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from worker.common.distributed import Distributed
 from worker.common.layers import EVERY_MATRIX
 from worker.common.lora import Lora
 from worker.common.memory import Memory
@@ -34,5 +35,5 @@ class Training(Optimisation, Lora):
         yield from super().checks(about)
 
 
-class TransformersSettings(Optimisation, Memory, Watching):
+class TransformersSettings(Optimisation, Memory, Watching, Distributed):
     """What every training with transformers may be told."""

@@ -36,11 +36,22 @@ from worker.contract.events import (
     marked,
     to_line,
 )
-from worker.contract.job import JOB_FILE, DataRef, JobSpec, Limits, Machine, ModelRef, PushTarget
+from worker.contract.job import (
+    ALONE,
+    JOB_FILE,
+    DataRef,
+    JobSpec,
+    Limits,
+    Machine,
+    ModelRef,
+    Parallel,
+    PushTarget,
+)
 from worker.contract.reason import EndReason
 from worker.contract.story import Ending, State, Story, ending_of, fold
 
 __all__ = [
+    "ALONE",
     "DEPLOYMENT_FILE",
     "ENDINGS",
     "EVALUATED",
@@ -69,6 +80,7 @@ __all__ = [
     "Metric",
     "ModelRef",
     "Observed",
+    "Parallel",
     "Phase",
     "Progress",
     "PushTarget",

@@ -98,6 +98,21 @@ class Machine(Frozen):
         return tuple(dict.fromkeys(filter(None, (self.backend, self.flavor))))
 
 
+class Parallel(Frozen):
+    """How many processes train together, and what each of them holds."""
+
+    processes: int = 1
+    """One on each GPU; on a CPU they share its cores."""
+
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    """`ddp`: each holds the whole model. `fsdp`: each holds its share of the weights, gradients and
+    optimizer states (FSDP2)."""
+
+
+ALONE = Parallel()
+"""One process."""
+
+
 class Limits(Frozen):
     """What ends a job that would go on."""
 
@@ -153,6 +168,7 @@ class JobSpec(Frozen):
     """Whether the model may take the place of what `output` already holds."""
 
     machine: Machine
+    parallel: Parallel = ALONE
     limits: Limits = Limits()
 
     _before = model_validator(mode="before")(without("attempt"))

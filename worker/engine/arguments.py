@@ -11,10 +11,11 @@ from typing import Any
 from transformers import TrainingArguments
 
 from worker.common import LOW_RANK, EarlyStopping, TransformersSettings
-from worker.engine import devices
+from worker.engine import devices, processes
 from worker.engine.model import Loaded
 from worker.engine.schedule import scheduler_arguments, warmup_steps
 from worker.errors import BadConfig
+from worker.launch import share
 from worker.task import Run
 
 REPORTS = 50
@@ -84,12 +85,13 @@ def training_arguments(
 
 def _optimisation(params: TransformersSettings, steps: int) -> dict[str, Any]:
     """Return what decides how the weights move."""
+    rows, passes = _mine(params)
     return {
         "num_train_epochs": params.epochs,
         "max_steps": params.max_steps or -1,
-        "per_device_train_batch_size": params.batch_size,
+        "per_device_train_batch_size": rows,
         "per_device_eval_batch_size": params.batch_size,
-        "gradient_accumulation_steps": params.gradient_accumulation,
+        "gradient_accumulation_steps": passes,
         "auto_find_batch_size": params.auto_find_batch_size,
         "learning_rate": params.peak_lr,
         "lr_scheduler_type": params.scheduler,
@@ -130,6 +132,7 @@ def _watching(params: TransformersSettings, steps: int, *, validates: bool) -> d
         "save_strategy": params.save_strategy,
         "save_steps": params.save_steps,
         "save_total_limit": params.save_total_limit,
+        "save_only_model": processes.sharded(),  # transformers cannot gather what is beside it
         "report_to": trackers(params.log),
         "trackio_space_id": _trackio_space(),
         "hub_private_repo": True,  # that Space, which would be public
@@ -140,6 +143,18 @@ def _watching(params: TransformersSettings, steps: int, *, validates: bool) -> d
     if settings["eval_strategy"] != "no" and isinstance(params, EarlyStopping):
         settings |= _keeping_the_best(settings)
     return settings
+
+
+def _mine(params: TransformersSettings) -> tuple[int, int]:
+    """Return the rows of a pass and the passes that this process takes of a step."""
+    found = share(params.batch_size, params.gradient_accumulation, processes.count())
+    if found is None:
+        step = params.batch_size * params.gradient_accumulation
+        raise BadConfig(
+            f"A step of {step} rows cannot be divided among {processes.count()} processes.",
+            fix=f"--gradient-accumulation {processes.count()}",
+        )
+    return found
 
 
 def _keeping_the_best(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from functools import cache
 import torch
 
 from worker.contract import EndReason
+from worker.engine import processes
 from worker.errors import HubtrainError
 from worker.hardware import stated_memory
 
@@ -32,10 +33,15 @@ def require(accelerators: int) -> None:
 
 
 def memory() -> float:
-    """Return the bytes of memory training can have: a GPU's, or this machine's.
+    """Return the bytes of memory training can have: a GPU's, or a share of this machine's.
 
-    What the provider of a container gives it outranks what the machine below has.
+    What the provider of a container gives it outranks what the machine below has. Of several
+    processes all get the answer of the one that has the least, so that all decide alike.
     """
+    return processes.least_of(_memory())
+
+
+def _memory() -> float:
     if device() == "cuda":
         return float(torch.cuda.mem_get_info()[0])
     import psutil
@@ -43,7 +49,7 @@ def memory() -> float:
     limits = [float(psutil.virtual_memory().available)]
     if stated := stated_memory(os.environ):
         limits.append(float(stated))
-    return min(limits)
+    return min(limits) / processes.count()
 
 
 @cache

@@ -31,6 +31,7 @@ from transformers import (
 
 from worker.common import WANDB_MODE, EarlyStopping, TransformersSettings
 from worker.contract import SAVED, VALID, Phase
+from worker.engine import processes
 from worker.engine.adapter import merged
 from worker.engine.arguments import trackers
 from worker.engine.model import Loaded, adapter_of
@@ -63,12 +64,15 @@ def fit(trainer: Trainer, params: TransformersSettings, run: Run, *, unit: str) 
         _judge_by(run.headline, trainer.args)
     for callback in _callbacks(trainer, params, run, unit):
         trainer.add_callback(callback)
+    processes.divide(trainer.model)
     trainer.optimizer = trainer.optimizer or optimizer_for(trainer, params)
     if params.log == "wandb" and os.environ.get(WANDB_MODE) == "offline":
         os.environ.setdefault("WANDB_DIR", str(run.output))  # `wandb sync` sends it from there
     last = str(run.last_checkpoint) if run.last_checkpoint else None
     with checkpoints_as_in_memory(trainer.model):
         trainer.train(resume_from_checkpoint=last)
+    if processes.any_of(run.stop.is_set()):
+        run.stop.set()
     return not run.stop.is_set()
 
 
@@ -80,13 +84,23 @@ def finish(
     `save_beside` writes what loading it takes beside the weights, such as the tokenizer.
     """
     with phase(run.emit, "saving"):
-        lora, model = adapter_of(params), loaded.model
-        if lora and lora.merge_adapter:
-            model = merged(loaded, params, run.work / "adapter")
-        save_model(model, run.output, loaded.precision.checkpoint, loaded.begun)
-        save_beside(run.output)
-        _keep_curves(params, run)
+        _save(loaded, params, run)
+        if processes.is_first():
+            save_beside(run.output)
+            _keep_curves(params, run)
+        processes.wait()
     run.emit(Phase(name=SAVED))
+
+
+def _save(loaded: Loaded, params: TransformersSettings, run: Run) -> None:
+    """Write the model: the first process, with the others where each has a share of it."""
+    if not (processes.is_first() or processes.sharded()):
+        return
+    lora, model = adapter_of(params), loaded.model
+    if lora and lora.merge_adapter:
+        model = merged(loaded, params, run.work / "adapter")
+    if model is not None:
+        save_model(model, run.output, loaded.precision.checkpoint, loaded.begun)
 
 
 @contextmanager
@@ -134,7 +148,7 @@ def _counts_tokens(trainer: Trainer) -> bool:
 
 
 def _curves(params: TransformersSettings, run: Run) -> list[TrainerCallback]:
-    if params.log != "tensorboard":
+    if params.log != "tensorboard" or not processes.is_first():
         return []
     from worker.engine import curves  # takes half a second that few need
 

@@ -14,6 +14,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from worker.contract import Checkpoint, Chosen, Event, Metric, Phase, Progress
+from worker.engine import processes
 from worker.errors import BadConfig
 
 PROGRESS_SECONDS = 1.0
@@ -158,16 +159,18 @@ class StopWhenAsked(TrainerCallback):  # type: ignore[misc]
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        if self.asked.is_set():
-            self._stop(state, control)
+        self._look(state, control)
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        if self.asked.is_set():
-            self._stop(state, control)
+        self._look(state, control)
 
-    def _stop(self, state: TrainerState, control: TrainerControl) -> None:
+    def _look(self, state: TrainerState, control: TrainerControl) -> None:
+        """Stop where any process was asked to: all of them, after the same step."""
+        if not processes.any_of(self.asked.is_set()):
+            return
+        self.asked.set()
         control.should_training_stop = True
         control.should_evaluate = False
         control.should_save = self.saved_at != state.global_step

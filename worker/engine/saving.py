@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
+from worker.engine import processes
 from worker.engine.adapter import save_adapter
 from worker.engine.transformers4 import model_for_both
 
@@ -21,20 +22,23 @@ def save_model(
 
     A whole model goes out in `dtype`, an adapter alone, in 32 bits; `begun` is as in `Loaded`.
     """
-    adapter = hasattr(model, "peft_config")
+    adapter, first = hasattr(model, "peft_config"), processes.is_first()
     if not adapter:
         model.to(dtype)
     if model.can_generate():
         model.config.use_cache = True  # off only while training
     else:
         vars(model.config).pop("use_cache", None)  # set by transformers' Trainer, and meaningless
-    _save_generation(model, folder)  # peft leaves it out, and with it where answers end
+    if first:
+        _save_generation(model, folder)  # peft leaves it out, and with it where answers end
     if adapter:
         save_adapter(model, folder, begun)
     else:
-        model.save_pretrained(folder)
-        model_for_both(folder)
-    (folder / "README.md").unlink(missing_ok=True)  # peft's empty card; the supervisor writes one
+        model.save_pretrained(folder, is_main_process=first)
+        if first:
+            model_for_both(folder)
+    if first:  # peft's empty card; the supervisor writes one
+        (folder / "README.md").unlink(missing_ok=True)
 
 
 def _save_generation(model: Any, folder: Path) -> None:

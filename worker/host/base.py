@@ -126,6 +126,7 @@ class Host(ABC):
         return {
             **kept,
             "PYTHONPATH": os.pathsep.join(filter(None, path)),
+            "PYTHONSAFEPATH": "1",  # as `-P`, for what the trainer starts itself
             "PYTHONUNBUFFERED": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
         }

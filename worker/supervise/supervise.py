@@ -11,13 +11,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
-import sys
 import traceback
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TypeVar
 
+from worker import launch
 from worker.archive import archived_events
 from worker.card import evaluated_with
 from worker.clock import Clock
@@ -78,7 +79,7 @@ class Supervisor:
         host.work.mkdir(parents=True, exist_ok=True)
         journal = Journal(host.work, clock=clock, redact=Redactor(host.environ))
         self.live = Live(spec, host, clock, journal, born=clock.monotonic())
-        self.command = command or trainer_command(host)
+        self.command = command or trainer_command(spec, host)
         self.born_at = clock.now()
         self.serve = serve
         self.page: Page | None = None
@@ -210,10 +211,11 @@ class Supervisor:
             live.host.stop_billing(clock=live.clock, log=live.journal.log)
 
 
-def trainer_command(host: Host) -> list[str]:
-    """Return the command that trains; on several GPUs a launcher will stand before it here."""
+def trainer_command(spec: JobSpec, host: Host) -> list[str]:
+    """Return the command that trains, with a launcher before it where several processes do."""
     paths = ["--job", host.job_file, "--output", host.model, "--work", host.work]
-    return [sys.executable, "-P", "-m", "worker.run", *map(str, paths)]
+    parallel = launch.here(spec, host.accelerators(spec.machine.accelerators))
+    return launch.command(parallel, [*map(str, paths)], host.cores or os.cpu_count() or 1)
 
 
 def _listen(live: Live) -> None:

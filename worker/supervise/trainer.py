@@ -19,6 +19,8 @@ from typing import IO
 
 import psutil
 
+from worker import leash
+
 LINE_BYTES = 1 << 16
 """Of a longer line only the beginning comes out."""
 
@@ -35,7 +37,7 @@ if sys.platform == "win32":
     _KILL = signal.SIGTERM
 else:
     _KILL = signal.SIGKILL
-_LEASH = Path(__file__).with_name("leash.py")
+_LEASH = Path(leash.__file__)
 
 
 class TrainerProcess:
@@ -93,12 +95,7 @@ class TrainerProcess:
 
     def measure(self) -> int:
         """Return the memory the child and its children hold now, in bytes, and note the peak."""
-        try:
-            leader = psutil.Process(self.pid)
-            group = [leader, *leader.children(recursive=True)]
-        except psutil.Error:
-            return 0
-        held = sum(_resident(process) for process in group)
+        held = sum(_resident(process) for process in self._descendants())
         self.peak_bytes = max(self.peak_bytes, held)
         return held
 
@@ -108,13 +105,25 @@ class TrainerProcess:
             self._signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(grace_seconds)
+        left = self._descendants()
         # The child may have ended while its data loaders still run.
         self._signal(_KILL)
+        for process in left:  # a launcher's children are in groups of their own
+            with suppress(psutil.Error):
+                process.kill()
         # A process that cannot be killed must not keep a paid machine running.
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(KILLED_SECONDS)
         self._reader.join(SILENCE_SECONDS)
         self.peak_bytes = max(self.peak_bytes, _most_ever_held())
+
+    def _descendants(self) -> list[psutil.Process]:
+        """Return the child and all that it has started, as far as the child still lives."""
+        try:
+            leader = psutil.Process(self.pid)
+            return [leader, *leader.children(recursive=True)]
+        except psutil.Error:
+            return []
 
     def _signal(self, number: signal.Signals) -> None:
         try:

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 
+from worker import launch
 from worker.contract import (
     MARK_VARIABLE,
     SAVED,
@@ -77,7 +78,8 @@ def watch(live: Live, command: Sequence[str]) -> Ending:
         return cut_short
     if live.stopped_by:  # the signal to end reached the trainer as well
         return asked_for(live)
-    return _died(live, trainer, reading.last_words, resources.oom_kills() > kills)
+    code = trainer.returncode if reading.code is None else reading.code
+    return _died(live, trainer, code, reading.last_words, resources.oom_kills() > kills)
 
 
 class _Reading:
@@ -90,6 +92,9 @@ class _Reading:
 
         self.failed: Failed | None = None
         """The trainer's own word on why it failed."""
+
+        self.code: int | None = None
+        """How the first of several processes ended that did not end well, by their launcher."""
 
         self.began = self.last_event = live.clock.monotonic()
         self.checked = 0.0
@@ -121,10 +126,11 @@ class _Reading:
                 self.live.journal.say(event)
                 self.saved = self.saved or (isinstance(event, Phase) and event.name == SAVED)
             case Failed():
-                self.failed = event
+                self.failed = self.failed or event  # of several processes the first knows why
             case None:
                 if line:  # `worker.run` prints an empty line before each event
                     self._lines.append(self.live.journal.log(line))
+                self.code = self.code if self.code is not None else launch.code_in(line)
                 return
             case _:
                 self.live.journal.log(f"A trainer cannot say {event.kind}; it is not heeded.")
@@ -168,9 +174,14 @@ def asked_for(live: Live) -> Stopped:
     return Stopped(reason=EndReason.USER, message=f"Stopped by {live.stopped_by}.")
 
 
-def _died(live: Live, trainer: TrainerProcess, last_words: str, killed_by_kernel: bool) -> Ending:
-    """Return the ending of a trainer that told none."""
-    code = trainer.returncode
+def _died(
+    live: Live,
+    trainer: TrainerProcess,
+    code: int | None,
+    last_words: str,
+    killed_by_kernel: bool,
+) -> Ending:
+    """Return the ending of a trainer that told none and left with `code`."""
     if code == 0:
         return Finished()
     limit = resources.memory_limit(live.host)

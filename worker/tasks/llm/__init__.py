@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from worker.errors import BadConfig
@@ -39,6 +40,10 @@ class LlmTask(Task[LlmParams]):
     def method(self, params: LlmParams) -> str:
         """Return the trainer."""
         return str(params.trainer)
+
+    def trains_together(self, params: LlmParams) -> bool:
+        """Return whether the trainer can."""
+        return trainers.of(params).trains_together
 
     def unit(self, params: LlmParams) -> str:
         """Return what the trainer counts."""
@@ -79,7 +84,9 @@ class LlmTask(Task[LlmParams]):
         self, params: LlmParams, facts: ModelFacts, data: DataReport, memory: float | None = None
     ) -> Footprint:
         """Return the memory as the trainer has it, by default by the shape of the model."""
-        return trainers.of(params).footprint(params, facts, data, memory)
+        trainer = trainers.of(params)
+        found = trainer.footprint(params, facts, data, memory)
+        return found if trainer.shards else replace(found, sharded=0.0)
 
     def flops(self, params: LlmParams, facts: ModelFacts, data: DataReport) -> float:
         """Return the arithmetic of the whole training."""

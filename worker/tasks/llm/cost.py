@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from worker.footprint import FULL, HALF, footprint_of, weight_bytes
@@ -141,15 +141,28 @@ def _footprint(
     )
     logits = predicted * shape.vocabulary * LOGIT
     own = FULL * moving if params.peft else 0.0  # an adapter's weights, beside the model's
-    return footprint_of(
-        weights=facts.parameters * _weight_bytes(params, facts) + own,
+    each, states = _weight_bytes(params, facts), kept_bytes(params, shape, moving)
+    found = footprint_of(
+        weights=facts.parameters * each + own,
         gradients=FULL * moving,
-        states=kept_bytes(params, shape, moving),
+        states=states,
         kept=tokens * (activations + logits),
         least=0.6,
         passes=params.gradient_accumulation,
         explained=_explained(params, checkpointing=checkpointing),
     )
+    # An adapter is small, and every process has it whole.
+    divided = facts.parameters * each + (0.0 if params.peft else FULL * moving + states)
+    return replace(found, sharded=divided, gathered=_gathered(shape, each))
+
+
+def _gathered(shape: Shape, each: float) -> float:
+    """Return the bytes of what is whole for a moment where the model is divided among processes.
+
+    That is the layer that computes and the next, and what turns words to numbers and back.
+    """
+    layer = sum(math.prod(sides) for sides in shape.matrices)
+    return each * (2 * layer + 2 * shape.vocabulary * shape.hidden)
 
 
 def kept_bytes(params: LlmParams, shape: Shape, moving: float) -> float:

@@ -116,6 +116,3 @@ class Ignored(Params):
 
     unsloth: bool = False
     """hubtrain trains with its own loop, and the result is the same."""
-
-    distributed_backend: str | None = None
-    """Training on several GPUs is not there yet."""

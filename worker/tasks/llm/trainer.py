@@ -53,6 +53,12 @@ class Trainer(ABC, Generic[S]):
     libraries: ClassVar[tuple[str, ...]] = ()
     """Packages of `worker.engine.lean.OPTIONAL` that its training imports: `datasets`."""
 
+    trains_together: ClassVar[bool] = True
+    """Whether several processes can train it, one on each GPU."""
+
+    shards: ClassVar[bool] = True
+    """Whether several processes can each hold a share of its model (FSDP2)."""
+
     continues: ClassVar[bool] = False
     """Whether what does not fit into a training row goes on in the next; otherwise it is cut."""
 

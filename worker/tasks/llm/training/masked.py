@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from worker.engine import processes
 from worker.engine.adapter import adapt
 from worker.engine.arguments import trainer_parts
 from worker.engine.fit import begin, finish, fit
@@ -43,7 +44,9 @@ def train(params: LlmParams, run: Run) -> None:
     with phase(run.emit, "reading data"):
         params, tokenizer = opened(params, source)
         hide = hiding(params, tokenizer)
-        corpus = tokenized(params, run, tokenizer)
+        corpus = processes.once(
+            partial(tokenized, params, run, tokenizer), run.work / "corpus.pickle"
+        )
     with phase(run.emit, "loading model"):
         loaded = load(source, params, flash_attention=params.use_flash_attention_2)
         batches, sparse = ways(params, loaded, hide, tokenizer.pad_token_id or 0)

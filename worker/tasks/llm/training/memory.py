@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from worker.engine import devices
+from worker.engine import devices, processes
 from worker.engine.dropout import repeats_itself
 from worker.engine.model import Loaded
 from worker.task import ModelFacts
@@ -27,6 +27,8 @@ def recomputes_here(params: LlmParams, loaded: Loaded, predicted: float = 1.0) -
     Logits are computed for a share of the tokens that is `predicted`; a loss that is not ours takes
     `COPIED` as much.
     """
+    if processes.sharded():  # as the check reckoned: see `worker.launch.chosen`
+        return recomputes(params, facts(params, loaded), None, predicted)
     return recomputes(params, facts(params, loaded), _memory(), predicted)
 
 
@@ -37,7 +39,7 @@ def in_larger_passes(params: LlmParams, loaded: Loaded) -> LlmParams:
     weights are made 16-bit in every pass. Where the sum would depend on the passes, it would depend
     on the machine's memory: there they stay as they are.
     """
-    if devices.device() != "cuda" or params.auto_find_batch_size:
+    if devices.device() != "cuda" or params.auto_find_batch_size or processes.sharded():
         return params
     larger = enlarged(params, facts(params, loaded), ROOM * _memory())
     if larger.batch_size == params.batch_size:
@@ -78,4 +80,4 @@ def facts(params: LlmParams, loaded: Loaded) -> ModelFacts:
 def _memory() -> float:
     """Return the bytes there are for training, what the model takes included."""
     held = torch.cuda.memory_reserved() if devices.device() == "cuda" else 0
-    return devices.memory() + held
+    return processes.least_of(devices.memory() + held)

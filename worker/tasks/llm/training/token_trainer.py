@@ -20,17 +20,19 @@ class TokenTrainer(LeanTrainer):
     def nats(self, model: Any, batch: dict[str, Any]) -> tuple[float, int]:
         """Return the loss of a batch, summed over its learned tokens, and how many those are."""
         learned = int((batch["labels"][:, 1:] != IGNORED).sum())
-        loss = float(model(**self._prepare_inputs(batch)).loss) if learned else 0.0
-        return loss * learned, learned
+        if not learned and self.args.world_size == 1:
+            return 0.0, 0
+        loss = float(model(**self._prepare_inputs(batch)).loss)  # others may wait for this pass
+        return (loss * learned, learned) if learned else (0.0, 0)
 
     @torch.no_grad()
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Return `eval_loss`, nats a learned token of the validation split, and its perplexity."""
-        model = self.model_wrapped
+        model = self.accelerator.unwrap_model(self.model_wrapped)
         model.eval()
         sums = torch.zeros(2, dtype=torch.float64)
-        for batch in self.get_eval_dataloader():
-            sums += torch.tensor(self.nats(model, batch), dtype=torch.float64)
+        for batch, counts in self.validation_batches():
+            sums += counts * torch.tensor(self.nats(model, batch), dtype=torch.float64)
             self.callback_handler.on_prediction_step(self.args, self.state, self.control)
         total, tokens = self.accelerator.reduce(sums.float().to(self.args.device)).tolist()
         loss = total / max(1.0, tokens)

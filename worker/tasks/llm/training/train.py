@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from worker.engine import attention, devices
+from worker.engine import attention, devices, processes
 from worker.engine.adapter import adapt
 from worker.engine.arguments import trainer_parts
 from worker.engine.fit import begin, finish, fit
@@ -44,7 +44,9 @@ def train(params: LlmParams, run: Run) -> None:
     source = source_of(params, run.base)
     with phase(run.emit, "reading data"):
         params, tokenizer = opened(params, source)
-        corpus = tokenized(params, run, tokenizer)
+        corpus = processes.once(
+            partial(tokenized, params, run, tokenizer), run.work / "corpus.pickle"
+        )
     with phase(run.emit, "loading model"):
         loaded = load(source, params, flash_attention=params.use_flash_attention_2)
         lean = save_memory(loaded.model)

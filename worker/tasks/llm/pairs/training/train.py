@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from worker.contract import ModelRef
+from worker.engine import processes
 from worker.engine.adapter import adapt
 from worker.engine.dropout import without_dropout
 from worker.engine.fit import begin, finish, fit
@@ -69,7 +70,9 @@ def train(
     source = source_of(params, run.base)
     with phase(run.emit, "reading data"):
         params, tokenizer = opened(params, source)
-        corpus = ways.read(params, own, run, tokenizer)
+        corpus = processes.once(
+            partial(ways.read, params, own, run, tokenizer), run.work / "corpus.pickle"
+        )
     collate = ways.collate(padding_id(tokenizer), prompts=objective.prompts)
     if objective.references and model_ref:
         other = source_of(params, ModelRef.named(model_ref))

@@ -59,16 +59,18 @@ class PairsTrainer(LeanTrainer):
     @torch.no_grad()
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Return `eval_loss` and what the objective measures, as means over all pairs."""
-        self.model_wrapped.eval()
+        model = self.accelerator.unwrap_model(self.model_wrapped)
+        model.eval()
         measured: Measured = defaultdict(list)
-        for batch in map(self._prepare_inputs, self.get_eval_dataloader()):
+        for batch, counts in self.validation_batches():
             with self.compute_loss_context_manager():
-                outcome = self.outcome(self.model_wrapped, batch)
+                outcome = self.outcome(model, self._prepare_inputs(batch))
             pairs = len(next(iter(outcome.measured.values())))
             for name, values in {**outcome.measured, "loss": outcome.loss.expand(pairs)}.items():
-                measured[name].append(self.accelerator.gather_for_metrics(values))
+                measured[name].append(values if counts else values[:0])
             self.callback_handler.on_prediction_step(self.args, self.state, self.control)
-        metrics = {f"eval_{name}": value for name, value in _means(measured).items()}
+        found = self._of_all_processes(measured)
+        metrics = {f"eval_{name}": value for name, value in found.items()}
         self.log(metrics)
         self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -96,7 +98,3 @@ def trainer_of(
         data_collator=collate,
         objective=objective,
     )
-
-
-def _means(measured: Mapping[str, list[torch.Tensor]]) -> dict[str, float]:
-    return {name: float(torch.cat(values).mean()) for name, values in measured.items()}

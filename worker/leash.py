@@ -1,4 +1,4 @@
-"""Starts the trainer on Linux, after setting two properties of the process.
+"""Starts the trainer on Linux, after setting two properties of its process.
 
 First, the kernel kills the trainer when its supervisor dies, even by SIGKILL. Second, when memory
 runs out the kernel kills the trainer first, so that the supervisor can report it. Run as a file
@@ -13,10 +13,19 @@ _PR_SET_PDEATHSIG = 1
 _SIGKILL = 9
 
 
+def ends_with_parent() -> None:
+    """Let the kernel kill this process when its parent dies; on Linux, elsewhere it does nothing.
+
+    Children do not inherit it: each process that a launcher starts says it for itself.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+
+
 def main() -> None:
     """Tie this process to its parent and become the command. Never returns."""
     parent, command = int(sys.argv[1]), sys.argv[2:]
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+    ends_with_parent()
     if os.getppid() != parent:  # the supervisor died before prctl was called
         sys.exit(1)
     try:

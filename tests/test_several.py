@@ -1,0 +1,224 @@
+"""Several processes that train together: what they learn is what one does, and all end together."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from standins.laptop import until
+from tiny_llm import chats, job, write_model, write_rows
+
+from worker import launch
+from worker.contract import (
+    MARK_VARIABLE,
+    Checkpoint,
+    DataRef,
+    EndReason,
+    Event,
+    Failed,
+    JobSpec,
+    Machine,
+    Metric,
+    ModelRef,
+    Parallel,
+    Stopped,
+    from_marked,
+)
+from worker.supervise.journal import read_events
+from worker.tasks.llm import TASK
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="processes are ended as on Linux"),
+    pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning"),
+]
+
+ROOT = Path(__file__).parent.parent
+TWO = Parallel(processes=2)
+SHARED = Parallel(processes=2, strategy="fsdp")
+STEP = {"batch_size": 2, "gradient_accumulation": 4, "epochs": 2, "logging_steps": 1}
+PAIRS = [
+    {"prompt": f"say {i}:", "chosen": " the quick brown fox" * (1 + i % 3), "rejected": " a dog"}
+    for i in range(32)
+]
+JUDGED = [
+    {"prompt": pair["prompt"], "completion": pair[which], "label": which == "chosen"}
+    for pair in PAIRS[:16]
+    for which in ("chosen", "rejected")
+]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("several") / "tiny")
+
+
+def spec(model: Path, data: Path, valid: Path | None, parallel: Parallel, **how: Any) -> JobSpec:
+    """Return a job whose settings are those of `tiny_llm.job`."""
+    params, _, _ = job(model, data, data.parent, **how)
+    return JobSpec(
+        job_id="k4x",
+        project="several",
+        task="llm",
+        params=params.model_dump(mode="json"),
+        model=ModelRef(name=str(model)),
+        data=DataRef(
+            folder=str(data.parent), train=(data.name,), valid=(valid.name,) if valid else ()
+        ),
+        machine=Machine(backend="local"),
+        parallel=parallel,
+    )
+
+
+def together(asked: JobSpec, folder: Path) -> list[Event]:
+    """Train in several processes, as the supervisor starts them; return what they told."""
+    folder.mkdir()
+    (folder / "job.json").write_text(asked.model_dump_json())
+    places = ("--job", folder / "job.json", "--output", folder / "output", "--work", folder)
+    environ = {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", MARK_VARIABLE: "@mark "}
+    ended = subprocess.run(
+        launch.command(asked.parallel, [*map(str, places)], cores=2),
+        env=os.environ | environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
+    return [e for line in ended.stdout.splitlines() if (e := from_marked(line, "@mark "))]
+
+
+def alone(model: Path, data: Path, folder: Path, valid: Path | None, **how: Any) -> list[Event]:
+    """Train in this very process; return what it told."""
+    params, run, events = job(model, data, folder, valid=valid, **how)
+    run.output.mkdir(parents=True)
+    run.work.mkdir(parents=True)
+    TASK.train(params, run)
+    return events
+
+
+def curve(events: Sequence[Event], name: str) -> dict[int, float]:
+    """Return a measurement by steps; each is told once."""
+    told = [(e.step, e.values[name]) for e in events if isinstance(e, Metric) if name in e.values]
+    assert len(told) == len(dict(told)), f"{name} is told twice"
+    return dict(told)
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    """Return a trained model's weights, as anybody loads them."""
+    from transformers import AutoModelForCausalLM
+
+    found: dict[str, Any] = AutoModelForCausalLM.from_pretrained(folder).state_dict()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("parallel", "more"),
+    [
+        (TWO, {"trainer": "sft"}),
+        (SHARED, {"trainer": "sft"}),
+        (TWO, {"trainer": "dpo"}),
+        (TWO, {"trainer": "kto", "peft": True, "lora_dropout": 0.0, "merge_adapter": True}),
+    ],
+    ids=["sft", "sft-fsdp", "dpo", "kto-lora"],
+)
+def test_two_processes_learn_what_one_does(
+    model: Path, tmp_path: Path, parallel: Parallel, more: dict[str, Any]
+) -> None:
+    rows = {"sft": chats(60), "dpo": PAIRS, "kto": JUDGED}[more["trainer"]]
+    data = write_rows(tmp_path / "data" / "train.jsonl", rows)
+    valid = write_rows(tmp_path / "data" / "valid.jsonl", rows[:5])
+    how = {**STEP, **more}
+    one = alone(model, data, tmp_path / "one", valid, **how)
+    two = together(spec(model, data, valid, parallel, **how), tmp_path / "two")
+    for name, bound in (("loss", 1e-3), ("valid_loss", 1e-3), ("grad_norm", 1e-2)):
+        expected = curve(one, name)
+        assert expected
+        assert curve(two, name) == pytest.approx(expected, abs=bound), name
+    ours, theirs = (weights(tmp_path / which / "output") for which in ("two", "one"))
+    assert ours.keys() == theirs.keys()
+    off = {name: float((ours[name] - weight).abs().max()) for name, weight in theirs.items()}
+    assert max(off.values()) < 1e-3, off
+
+
+class Working:
+    """A worker that trains in two processes, for as long as it is let."""
+
+    def __init__(self, model: Path, folder: Path) -> None:
+        data = write_rows(folder / "data" / "train.jsonl", chats(40))
+        forever = spec(
+            model,
+            data,
+            None,
+            TWO,
+            **{**STEP, "epochs": 100_000, "trainer": "sft", "save_strategy": "no"},
+        )
+        (folder / "job.json").write_text(forever.model_dump_json())
+        self.work = folder / "work"
+        environ = {
+            "PYTHONPATH": str(ROOT),
+            "HUBTRAIN_JOB_FILE": str(folder / "job.json"),
+            "HUBTRAIN_WORK": str(self.work),
+        }
+        with (folder / "log.txt").open("w") as log:
+            self.process = psutil.Popen(
+                [sys.executable, "-P", "-m", "worker"],
+                env=os.environ | environ,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+            )
+        until(lambda: any(isinstance(e, Metric) for e in self.events), 90)
+        self.family: list[psutil.Process] = self.process.children(recursive=True)
+
+    @property
+    def events(self) -> list[Event]:
+        return list(read_events(self.work / "events.jsonl"))
+
+    @property
+    def second(self) -> psutil.Process:
+        """The process that tells nothing."""
+        return next(p for p in self.family if p.environ().get("RANK") == "1")
+
+    def ended(self) -> Event:
+        """Wait for the end, and return the ending."""
+        self.process.wait(60)
+        _, left = psutil.wait_procs(self.family, timeout=5)
+        assert not left, "nothing is left running"
+        return self.events[-1]
+
+
+@pytest.fixture
+def working(model: Path, tmp_path: Path) -> Iterator[Working]:
+    worker = Working(model, tmp_path)
+    yield worker
+    for process in [*worker.family, worker.process]:
+        if process.is_running():
+            process.kill()
+
+
+def test_one_that_is_killed_ends_the_others_and_is_told_as_what_it_was(working: Working) -> None:
+    working.second.kill()
+    ending = working.ended()
+    assert isinstance(ending, Failed)
+    assert ending.reason is EndReason.WORKER_DIED
+    assert "was killed from outside (SIGKILL)" in ending.message
+    assert sum(isinstance(e, Failed) for e in working.events) == 1
+
+
+def test_all_stop_after_the_same_step_and_leave_a_checkpoint(working: Working) -> None:
+    working.process.send_signal(signal.SIGTERM)
+    assert isinstance(working.ended(), Stopped)
+    (kept,) = [e for e in working.events if isinstance(e, Checkpoint)]
+    states = [path.name for path in Path(kept.where).glob("rng_state_*")]
+    assert sorted(states) == ["rng_state_0.pth", "rng_state_1.pth"], "each left its own"
+    assert json.loads((Path(kept.where) / "trainer_state.json").read_text())["global_step"] > 0

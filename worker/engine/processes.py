@@ -1,0 +1,116 @@
+"""This process among those that train together: its place, and what they tell one another.
+
+`join` makes it one of them. Until then, and where nobody else trains, it is the first of one, and
+all here costs nothing. What is told beside the gradients goes by gloo, from main memory to main
+memory, so that no GPU is waited for.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import distributed
+
+from worker.contract import Parallel
+
+T = TypeVar("T")
+
+PATIENCE = timedelta(minutes=30)
+"""How long the others are waited for: the first may read and pack rows while they do."""
+
+LOOPBACK = "lo" if sys.platform == "linux" else "lo0"
+
+_joined: list[Parallel] = []
+_group: list[Any] = []
+
+
+def join(parallel: Parallel) -> None:
+    """Find the other processes and take this one's GPU, before anything else uses torch.
+
+    Blocks until all are there. The launcher has left in the environment where they meet.
+    """
+    if parallel.processes == 1:
+        return
+    from accelerate import PartialState
+
+    for library in ("GLOO", "NCCL"):  # all are on this machine: nobody else may listen
+        os.environ.setdefault(f"{library}_SOCKET_IFNAME", LOOPBACK)
+    PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
+    _joined.append(parallel)
+    _group.append(distributed.new_group(backend="gloo", timeout=PATIENCE))
+
+
+def count() -> int:
+    """Return how many processes train together."""
+    return _joined[-1].processes if _joined else 1
+
+
+def is_first() -> bool:
+    """Whether this is the one that tells and writes."""
+    return rank() == 0
+
+
+def rank() -> int:
+    """Return the place of this process among them, from 0."""
+    return int(os.environ.get("RANK", "0")) if _joined else 0
+
+
+def sharded() -> bool:
+    """Whether each holds only its share of the model."""
+    return bool(_joined) and _joined[-1].strategy == "fsdp"
+
+
+def any_of(mine: bool) -> bool:
+    """Return whether it is so in any process. All have to ask at the same point."""
+    return _reduced(float(mine), distributed.ReduceOp.MAX) > 0 if _joined else mine
+
+
+def least_of(mine: float) -> float:
+    """Return the least of the processes' values. All have to ask at the same point."""
+    return _reduced(mine, distributed.ReduceOp.MIN) if _joined else mine
+
+
+def wait() -> None:
+    """Wait until all have come to this point."""
+    any_of(False)
+
+
+def divide(model: Any) -> None:
+    """Divide again what a pass without a way back has left whole.
+
+    Whoever then makes an optimizer would give it weights that are thrown away (FSDP2).
+    """
+    if not sharded():
+        return
+    from torch.distributed.fsdp import FSDPModule
+
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
+
+
+def once(make: Callable[[], T], file: Path) -> T:
+    """Return what the first process makes: the others read it from `file` of its work folder."""
+    if not _joined:
+        return make()
+    if is_first():
+        made = make()
+        file.write_bytes(pickle.dumps(made))
+        wait()
+        return made
+    wait()
+    found: T = pickle.loads(file.read_bytes())  # our own, made a moment ago
+    return found
+
+
+def _reduced(value: float, how: Any) -> float:
+    told = torch.tensor([value], dtype=torch.float64)
+    distributed.all_reduce(told, how, group=_group[-1])
+    return float(told)

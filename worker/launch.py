@@ -1,0 +1,152 @@
+"""Several processes that train together: how many, what each of them takes, and who starts them.
+
+Pure, and light: the check, the plan and the supervisor all ask here. What a process does among the
+others is in `worker.engine.processes`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from worker.contract import ALONE, JobSpec, Parallel
+
+if TYPE_CHECKING:
+    from worker.params import Params
+    from worker.task import Footprint
+
+TRAINER = "worker.run"
+"""The module that each of them runs."""
+
+LAUNCHER = "accelerate.commands.launch"
+"""What `accelerate launch` runs."""
+
+_FAILED = re.compile(r"failed \(exitcode: (-?\d+)\) local_rank: \d+ \(pid: \d+\)")
+
+SHARDED_WITH = frozenset({"adamw_torch", "adamw_torch_fused", "adagrad", "rmsprop", "sgd"})
+"""Optimizers that work on shares of weights: those of torch."""
+
+
+def processes_of(params: Params, accelerators: int, *, together: bool) -> int:
+    """Return how many processes train on a machine with so many GPUs.
+
+    `together` says whether the task can train in several (`Task.trains_together`).
+    """
+    if not together:
+        return 1
+    return getattr(params, "num_processes", None) or max(1, accelerators)
+
+
+def chosen(
+    params: Params, processes: int, whole: Footprint, least: Footprint, memory: float
+) -> Parallel:
+    """Return how so many processes share a training; `memory` is what each has, in bytes.
+
+    `whole` is the footprint where each holds the whole model, and `least` the smallest one there
+    can be, with `Footprint.sharded` where it can be divided. What was asked for is what is
+    returned, whether it can be done or not: see `faults`.
+    """
+    if processes == 1:
+        return ALONE
+    asked = getattr(params, "distributed_backend", None)
+    if asked is None:
+        divided = Parallel(processes=processes, strategy="fsdp")
+        useful = whole.high > memory and least.sharded > least.gathered
+        if useful and not any(faults(params, divided, least)):
+            return divided
+    elif asked == "fsdp" or (asked == "deepspeed" and not getattr(params, "peft", False)):
+        return Parallel(processes=processes, strategy="fsdp")
+    return Parallel(processes=processes)
+
+
+def share(batch_size: int, accumulation: int, processes: int) -> tuple[int, int] | None:
+    """Return what each of `processes` takes of a step: rows a pass, and passes.
+
+    Together they take the rows that one process would, and no pass is larger than `batch_size`;
+    none where the rows cannot be divided.
+    """
+    mine, rest = divmod(batch_size * accumulation, processes)
+    if rest:
+        return None
+    rows = next(rows for rows in range(min(batch_size, mine), 0, -1) if mine % rows == 0)
+    return rows, mine // rows
+
+
+def faults(params: Params, parallel: Parallel, footprint: Footprint) -> Iterator[tuple[str, str]]:
+    """Yield what a training in several processes cannot do, each with what to type."""
+    if parallel.processes == 1:
+        return
+    yield from _undivided(params, parallel.processes)
+    if getattr(params, "auto_find_batch_size", False):
+        text = "--auto-find-batch-size is for one process: others would not know of it."
+        yield text, "a smaller --batch-size"
+    if parallel.strategy == "fsdp":
+        yield from ((text, "--distributed-backend ddp") for text in _unsharded(params, footprint))
+
+
+def _undivided(params: Params, processes: int) -> Iterator[tuple[str, str]]:
+    batch = int(getattr(params, "batch_size", processes))
+    passes = int(getattr(params, "gradient_accumulation", 1))
+    if share(batch, passes, processes) is None:
+        more = next(n for n in range(passes, passes + processes) if n * batch % processes == 0)
+        text = f"a step of {batch * passes} rows cannot be divided among {processes} processes."
+        yield text, f"--gradient-accumulation {more}, which makes {batch * more} rows a step"
+
+
+def _unsharded(params: Params, footprint: Footprint) -> Iterator[str]:
+    """Yield why a model cannot be divided."""
+    optimizer = str(getattr(params, "optimizer", ""))
+    if not footprint.sharded:
+        yield "this training cannot divide its model among processes (fsdp)."
+    if _few_bits(params):
+        yield f"--quantization {getattr(params, 'quantization', '')} weights cannot be divided."
+    elif getattr(params, "peft", False):
+        yield "an adapter (--peft) beside weights that are divided (fsdp) is not there yet."
+    if optimizer not in SHARDED_WITH:
+        yield f"--optimizer {optimizer} cannot work on shares of weights (fsdp)."
+
+
+def here(spec: JobSpec, lent: int) -> Parallel:
+    """Return how a job trains where so many of the GPUs that it pays for are lent."""
+    fewer = lent < min(spec.machine.accelerators, spec.parallel.processes)
+    return ALONE if fewer else spec.parallel
+
+
+def _few_bits(params: Params) -> bool:
+    return bool(getattr(params, "quantization", None))
+
+
+def command(parallel: Parallel, arguments: Sequence[str], cores: int) -> list[str]:
+    """Return the command that trains: one process, or a launcher that starts several."""
+    if parallel.processes == 1:
+        return [sys.executable, "-P", "-m", TRAINER, *arguments]
+    threads = ["--num_cpu_threads_per_process", str(max(1, cores // parallel.processes))]
+    flags = [*_flags(parallel), *threads, "--main_process_port", "0", "--module", TRAINER]
+    return [sys.executable, "-P", "-m", LAUNCHER, *flags, *arguments]
+
+
+def code_in(line: str) -> int | None:
+    """Return the exit code that the launcher tells of the first process that failed.
+
+    The line is torch's (`torch.distributed.elastic`); none where it is another one.
+    """
+    found = _FAILED.search(line)
+    return int(found[1]) if found else None
+
+
+def shown(parallel: Parallel) -> str:
+    """Return the command as a plan shows it; empty for one process."""
+    if parallel.processes == 1:
+        return ""
+    held = "a share of the model (FSDP2)" if parallel.strategy == "fsdp" else "the whole model"
+    flags = " ".join(_flags(parallel))
+    return f"accelerate launch {flags} --module {TRAINER} … · each holds {held}"
+
+
+def _flags(parallel: Parallel) -> list[str]:
+    return [
+        *("--multi_gpu", "--num_processes", str(parallel.processes), "--num_machines", "1"),
+        *("--mixed_precision", "no", "--dynamo_backend", "no"),  # the trainer sets them itself
+    ]
