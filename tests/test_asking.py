@@ -56,7 +56,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def as_of() -> str:
-    return f"as of {NOON.astimezone():%H:%M}"
+    """The time of the last answer, with its date once midnight has passed since."""
+    then = NOON.astimezone()
+    day = "" if then.date() == datetime.now().astimezone().date() else f"{then:%Y-%m-%d} "
+    return f"as of {day}{then:%H:%M}"
 
 
 def test_a_wish_to_cancel_that_is_not_heard_is_no_end(tmp_path: Path, clock: Hurried) -> None:
