@@ -286,13 +286,18 @@ CHANCE = [
 def test_without_dropout_a_model_says_the_same_twice(kind: str, more: dict[str, Any]) -> None:
     import torch
 
-    from worker.engine.dropout import repeats_itself, without_dropout
+    from worker.engine.dropout import without_dropout
 
-    model, ids = built(kind, **more), torch.arange(1, 13)[None]
+    model, ids = built(kind, **more).train(), torch.arange(1, 13)[None]
     before = model.config.to_dict()
-    assert not repeats_itself(model, ids)
+
+    def said() -> Any:
+        with torch.no_grad():
+            return model(input_ids=ids).logits
+
+    assert not torch.equal(said(), said())
     without_dropout(model)
-    assert repeats_itself(model, ids)
+    assert torch.equal(said(), said())
     assert model.config.to_dict() == before  # which is saved with the model
 
 
@@ -301,10 +306,8 @@ def test_passes_are_not_enlarged_where_the_result_would_depend_on_them() -> None
 
     plain = built()
     assert depends_on_passes(settings(), plain) == ""
-    assert depends_on_passes(settings(peft=True, lora_dropout=0), plain) == ""
-    assert "--lora-dropout 0" in depends_on_passes(settings(peft=True), plain)
+    assert depends_on_passes(settings(peft=True), plain) == ""
     assert "--neftune" in depends_on_passes(settings(neftune_noise_alpha=5), plain)
-    assert "own dropout" in depends_on_passes(settings(), built("gpt2"))
     balanced = built("mixtral", num_local_experts=2, output_router_logits=True)
     assert "experts" in depends_on_passes(settings(), balanced)
 

@@ -10,12 +10,10 @@ from typing import Any
 import torch
 
 from worker.engine import devices, processes
-from worker.engine.dropout import repeats_itself
 from worker.engine.model import Loaded
 from worker.task import ModelFacts
 from worker.tasks.llm.cost import enlarged, recomputes
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.training.batches import probe
 
 ROOM = 0.9
 """Share of the memory that passes are enlarged into."""
@@ -37,7 +35,8 @@ def in_larger_passes(params: LlmParams, loaded: Loaded) -> LlmParams:
 
     The gradients of a step are the same sum. A GPU waits for the CPU in small passes, and all
     weights are made 16-bit in every pass. Where the sum would depend on the passes, it would depend
-    on the machine's memory: there they stay as they are.
+    on the machine's memory: there they stay as they are. Dropout is another draw of the same
+    chance, as on another machine.
     """
     if devices.device() != "cuda" or params.auto_find_batch_size or processes.sharded():
         return params
@@ -54,15 +53,10 @@ def in_larger_passes(params: LlmParams, loaded: Loaded) -> LlmParams:
 
 def depends_on_passes(params: LlmParams, model: Any) -> str:
     """Return why the gradients of a step depend on how its rows are dealt to passes; or nothing."""
-    config = model.config.get_text_config()
-    if params.peft and params.lora_dropout:
-        return "dropout would fall otherwise (--lora-dropout 0 has none)"
-    if params.neftune_noise_alpha:
-        return "the noise of --neftune-noise-alpha would fall otherwise"
-    if getattr(config, "output_router_logits", False):
+    if params.neftune_noise_alpha:  # it is stronger in short rows
+        return "the noise of --neftune-noise-alpha would be another"
+    if getattr(model.config.get_text_config(), "output_router_logits", False):
         return "the model balances its experts over the rows of a pass"
-    if not repeats_itself(model, probe(model, config.vocab_size)[0]):
-        return "the model's own dropout would fall otherwise"
     return ""
 
 
