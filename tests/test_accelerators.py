@@ -206,7 +206,7 @@ def test_a_trainer_never_falls_back_to_the_cpu(tiny: Path, tmp_path: Path) -> No
         timeout=120,
     )
     assert done.returncode == EndReason.NO_ACCELERATOR.exit_code, done.stdout + done.stderr
-    assert "This job is to use 2 GPUs" in done.stdout
+    assert "This job is to use 1 GPU" in done.stdout
     assert not (tmp_path / "out").exists()
 
 
