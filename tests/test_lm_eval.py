@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ from tiny_llm import chats, write_model, write_rows
 
 from backends.image import image_files
 from orchestrator.preflight.request import extras_of
-from worker.contract import EVALUATED
+from worker.contract import EVALUATED, DataRef
 from worker.errors import BadConfig
 from worker.facts import CheckContext
-from worker.task import ModelFacts
+from worker.task import ModelFacts, Run
 from worker.tasks.llm import TASK
 from worker.tasks.llm.evaluation import files_of, own_task
 
@@ -58,6 +59,49 @@ def test_a_task_file_goes_along_with_its_rows(tmp_path: Path) -> None:
     there = own_task(file).with_rows({"questions.jsonl": "/there/questions.jsonl"})
     assert there["dataset_kwargs"] == {"data_files": {"test": "/there/questions.jsonl"}}
     assert there["task"] == "foxes" and files_of(["arc_easy"]) == ()
+
+
+def gone_along(file: Path, folder: Path) -> DataRef:
+    """Copy a task file and its rows to a folder, as a machine has them: side by side."""
+    folder.mkdir()
+    along = [Path(path) for path in files_of([str(file)])]
+    for path in along:
+        shutil.copy(path, folder)
+    return DataRef(folder=str(folder), train=[path.name for path in along])
+
+
+@pytest.mark.parametrize("named", ["sub/more.jsonl", "{}/sub/more.jsonl"])
+def test_rows_of_another_folder_are_found_where_they_went(named: str, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    file = written(tmp_path, FOXES.replace("questions.jsonl", named.format(tmp_path)))
+    (tmp_path / "questions.jsonl").rename(tmp_path / "sub" / "more.jsonl")
+    gone_along(file, there := tmp_path / "there")
+    (tmp_path / "sub" / "more.jsonl").unlink()
+    task = own_task(there / "foxes.yaml", flat=True)
+    assert task.rows == (there / "more.jsonl",)
+    files = task.with_rows({"more.jsonl": "/x"})["dataset_kwargs"]["data_files"]
+    assert files == {"test": "/x"}
+
+
+@needs_lm_eval
+@pytest.mark.slow
+def test_files_are_looked_at_before_training_and_templates_reach_no_code(tmp_path: Path) -> None:
+    from jinja2.exceptions import SecurityError, UndefinedError
+    from lm_eval import utils
+
+    from worker.tasks.llm.training import evaluating, harness
+
+    file = written(tmp_path, FOXES.replace("metric: acc", "metric: of_mine"))
+    files = gone_along(file, tmp_path / "there")
+    run = Run(None, files, tmp_path, tmp_path, lambda _: None, files=files)
+    with pytest.raises(BadConfig, match="no measure of_mine"):
+        evaluating.evaluate(TASK.params(**NEEDED, lm_eval=str(file)), run, 0)
+    harness._manager([{}])
+    assert utils.apply_template("{{q|regex_replace('a', 'b')}}\n", {"q": "a"}) == "b\n"
+    with pytest.raises(UndefinedError):
+        utils.apply_template("{{nowhere}}", {})
+    with pytest.raises(SecurityError):
+        utils.apply_template("{{q.__class__.__mro__[1].__subclasses__()}}", {"q": "a"})
 
 
 @pytest.mark.parametrize(

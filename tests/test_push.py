@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from huggingface_hub import SpaceHardware
 from standins.localhub import HubServer
+from test_lm_eval import needs_lm_eval, written
 from test_supervise import Noon, Worker, spec
 
 from orchestrator.jobs.archive import archived_events
 from worker.clock import SystemClock
 from worker.contract import (
+    DataRef,
     EndReason,
     Failed,
     Finished,
@@ -275,6 +277,54 @@ def test_a_machine_that_restarts_does_not_train_again(
     again.process.wait(60)
     assert again.process.returncode == first.process.returncode
     assert not again.events
+
+
+@pytest.fixture
+def evaluated(start: Any, tmp_path: Path) -> Any:
+    """Start workers whose model is evaluated with a task file."""
+    rows = tmp_path / "rows"
+    rows.mkdir()
+    file = written(rows)
+    job = spec()
+
+    def made(*acts: str, **more: Any) -> Worker:
+        params = {**job.params, "lm_eval": str(file)}
+        files = DataRef(folder=str(rows), train=[file.name, "questions.jsonl"])
+        worker: Worker = start(*acts, params=params, files=files, **more)
+        return worker
+
+    return made
+
+
+@needs_lm_eval
+def test_an_evaluation_that_cannot_be_pushed_costs_no_success(
+    evaluated: Any, hub: HubServer
+) -> None:
+    worker = evaluated(*MODEL, limits=Limits(push_seconds=5))
+    worker.until("pushed")
+    hub.fault({"status": 503}, method="POST", path=COMMIT, times=None)
+    ending = worker.ended()
+    assert isinstance(ending, Finished), ending
+    assert "the model was pushed, but" in ending.note
+    assert "model.safetensors" in files(hub)
+    assert told(hub, "hubtrain-k4x").state is State.SUCCEEDED
+
+
+@needs_lm_eval
+def test_a_machine_that_restarts_in_the_evaluation_does_not_train_again(
+    evaluated: Any, hub: HubServer
+) -> None:
+    first = evaluated(*MODEL)
+    first.until("pushed")
+    first.process.kill()
+    first.process.wait(60)
+    again = evaluated("steps=600x1")
+    ending = again.ended()
+    assert isinstance(ending, Finished), ending
+    assert ending.note == "the evaluation was cut short by a restart"
+    assert [event.kind for event in again.events] == ["finished"]
+    story = told(hub, "hubtrain-k4x")
+    assert story.state is State.SUCCEEDED and story.pushed and story.pushed.commit
 
 
 SPACE = "ann/support-bot-k4x"

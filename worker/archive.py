@@ -1,4 +1,4 @@
-"""What a job's worker left on the Hub: its events, and its last lines where it left no model.
+"""What a job's worker left on the Hub: its events, and its last lines where something failed.
 
 A worker reads it too: a Space that the Hub restarts finds there that its job has ended.
 """
@@ -23,8 +23,8 @@ from worker.hubfile import HubFile, fetch
 def archived_events(spec: JobSpec, token: str | None) -> list[Event]:
     """Return the events of this job that are on the Hub; none where it left none.
 
-    Looks at the branch a failed job leaves, then beside the model, which may be another job's;
-    events that tell the end go first. Raises `HubError`; may be repeated.
+    Looks at the branch a job leaves where something failed, then beside the model, which may be
+    another job's; events that tell the end go first. Raises `HubError`; may be repeated.
     """
     left: list[Event] = []
     for events in _left(spec, token):
@@ -35,7 +35,7 @@ def archived_events(spec: JobSpec, token: str | None) -> list[Event]:
 
 
 def archived_log(spec: JobSpec, token: str | None) -> list[str]:
-    """Return the last lines of a job that left no model. Raises `HubError`; may be repeated."""
+    """Return the last lines of a job with a failure. Raises `HubError`; may be repeated."""
     found = spec.push and fetch(spec.push.repo_id, LOG_TAIL_FILE, spec.branch, token)
     return _lines(found) if found else []
 

@@ -62,8 +62,7 @@ def keep_ahead(live: Live) -> None:
     _describe(live, folder)
     live.journal.say(Phase(name="pushing"))
     try:
-        parcel = Parcel(folder, live.spec, target, _jsonl(live.journal.events))
-        live.journal.say(_push(live, parcel))
+        live.journal.say(_push(live, _parcel(live, target)))
     except HubtrainError as error:
         live.journal.log(f"The model is pushed later, since it could not be now: {error}")
 
@@ -83,7 +82,7 @@ def _describe(live: Live, folder: Path) -> None:
 
 
 def keep_record(live: Live, target: PushTarget) -> None:
-    """Commit events and log of a job without a model, for the laptop. Gives up after a minute."""
+    """Commit events and log of a job to its branch, for the laptop. Gives up after a minute."""
     files = {
         EVENTS_FILE: _jsonl(live.journal.events),
         LOG_TAIL_FILE: "\n".join(live.journal.tail) + "\n",
@@ -103,20 +102,27 @@ def keep_record(live: Live, target: PushTarget) -> None:
 
 def _pushed(live: Live, target: PushTarget, finished: Finished) -> Ending:
     live.journal.say(Phase(name="pushing"))
-    bare = Parcel(live.host.model, live.spec, target, "")
-    # The commit includes the events of its own success, with the numbers they will have.
-    good: tuple[Event, ...] = (bare.pushed, finished)
-    ahead = [live.journal.draft(event, n) for n, event in enumerate(good, 1)]
-    parcel = replace(bare, events=_jsonl([*live.journal.events, *ahead]))
     try:
-        pushed = _push(live, parcel)
+        pushed = _push(live, _parcel(live, target, finished))
     except HubtrainError as error:
+        if live.story().pushed:
+            late = f"the model was pushed, but what its evaluation came to could not be: {error}"
+            note = f"{finished.note}; {late}" if finished.note else late
+            return finished.model_copy(update={"note": note})
         return Failed(
             reason=EndReason.PUSH_FAILED,
             message=f"The model is trained but could not be pushed: {error}",
         )
     live.journal.say(pushed)
     return finished
+
+
+def _parcel(live: Live, target: PushTarget, *ending: Finished) -> Parcel:
+    """Return the model with its events, those of its own push too, with the numbers to come."""
+    bare = Parcel(live.host.model, live.spec, target, "")
+    good: tuple[Event, ...] = (bare.pushed, *ending)
+    ahead = [live.journal.draft(event, n) for n, event in enumerate(good, 1)]
+    return replace(bare, events=_jsonl([*live.journal.events, *ahead]))
 
 
 def _push(live: Live, parcel: Parcel) -> Pushed:

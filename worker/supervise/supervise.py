@@ -25,6 +25,7 @@ from worker.clock import Clock
 from worker.contract import (
     Ending,
     EndReason,
+    Event,
     Failed,
     Finished,
     JobSpec,
@@ -32,6 +33,7 @@ from worker.contract import (
     Started,
     Stopped,
     ending_of,
+    fold,
 )
 from worker.errors import HubError, HubtrainError
 from worker.host import Host
@@ -143,7 +145,18 @@ class Supervisor:
             self.told_before = True
             self.live.journal.adopt(events)
             self.live.journal.log("This job has ended before; it is not run again.")
-        return ending
+            return ending
+        return self._pushed_before(events)
+
+    def _pushed_before(self, events: list[Event]) -> Ending | None:
+        """Return the ending of a job whose model is on the Hub, without its evaluation."""
+        story = fold(events)
+        if not story.pushed:
+            return None
+        self.live.journal.adopt(events)
+        note = "the evaluation was cut short by a restart"
+        self.live.journal.log(f"The model is trained and pushed, and {note}.")
+        return Finished(metrics=story.metrics, note=note)
 
     def _start(self) -> None:
         started = Started(
@@ -200,7 +213,8 @@ class Supervisor:
         try:
             if not self.told_before:
                 live.journal.say(ending)
-                if live.spec.push and not isinstance(ending, Finished):
+                # What went wrong beside a success may be that this ending is not on the Hub.
+                if live.spec.push and (not isinstance(ending, Finished) or ending.note):
                     keep_record(live, live.spec.push)
             live.over = True
             if self.page:

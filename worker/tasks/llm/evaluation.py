@@ -1,7 +1,8 @@
 """What users may set of evaluation with lm-eval, and the task files that go along. Light.
 
 lm-eval is EleutherAI's evaluation harness; a task of it is a name it knows, or a YAML file of the
-user's, with the rows it names. Neither file is run: what would be code is refused.
+user's, with the rows it names. Neither file is run: what would be code is refused, and templates
+are rendered in a sandbox.
 """
 
 from __future__ import annotations
@@ -116,8 +117,11 @@ def files_of(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(path.expanduser().absolute()) for path in paths))
 
 
-def own_task(path: Path) -> OwnTask:
-    """Return a task file as it is read. Raises `BadConfig` for what is none, or brings code."""
+def own_task(path: Path, *, flat: bool = False) -> OwnTask:
+    """Return a task file as it is read. Raises `BadConfig` for what is none, or brings code.
+
+    `flat`: it has gone along, so its rows lie beside it, wherever it says that they are.
+    """
     try:
         config = yaml.safe_load(path.expanduser().read_text(encoding="utf-8"))
     except OSError as error:
@@ -133,10 +137,10 @@ def own_task(path: Path) -> OwnTask:
         raise BadConfig(f"--lm-eval: {path.name} names no task: it needs a line task: NAME.")
     if code := [key for key in _CODE if config.get(key)]:
         raise BadConfig(f"--lm-eval: {path.name} has {', '.join(code)}; one file is all that goes.")
-    return OwnTask(path, config, tuple(_rows(path, config)))
+    return OwnTask(path, config, tuple(_rows(path, config, flat)))
 
 
-def _rows(path: Path, config: dict[str, Any]) -> Iterator[Path]:
+def _rows(path: Path, config: dict[str, Any], flat: bool) -> Iterator[Path]:
     if config.get("dataset_path") not in ROWS:
         return
     more = config.get("dataset_kwargs")
@@ -149,7 +153,7 @@ def _rows(path: Path, config: dict[str, Any]) -> Iterator[Path]:
     found: list[str] = []
     _mapped(named, found.append)
     for name in found:
-        file = path.expanduser().parent / name
+        file = path.expanduser().parent / (Path(name).name if flat else name)
         if not file.is_file():
             raise BadConfig(f"--lm-eval: {path.name} names {name}, and there is no file {file}.")
         yield file

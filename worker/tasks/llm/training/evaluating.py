@@ -22,7 +22,7 @@ def evaluate(params: LlmParams, run: Run, step: int) -> None:
     lm-eval raise.
     """
     if not step:
-        harness.check(params)
+        harness.check(params, run)
     if not step and not params.lm_eval_before:
         return
     with phase(run.emit, "loading the model to evaluate"):

@@ -78,7 +78,8 @@ def evaluate(params: LmEval, run: Run, model: Any, tokenizer: Any, step: int) ->
                 run.emit(Phase(name=f"lm-eval {self.task}"))
 
     asked = Telling(pretrained=model, tokenizer=tokenizer, batch_size=params.lm_eval_batch_size)
-    manager, tasks = _wanted(params, run)
+    tasks = _wanted(params, run)
+    manager = _manager(tasks)
     found: list[Result] = []
     for task in tasks:
         asked.task = task if isinstance(task, str) else str(task["task"])
@@ -102,11 +103,12 @@ def evaluate(params: LmEval, run: Run, model: Any, tokenizer: Any, step: int) ->
         (run.output / EVALUATION_FILE).write_text(text, encoding="utf-8")
 
 
-def check(params: LmEval) -> None:
-    """Raise `BadConfig` that names all that is wrong with the tasks that are asked for by name."""
+def check(params: LmEval, run: Run) -> None:
+    """Raise `BadConfig` for what is wrong with the names of tasks, all of it, or with own files."""
     if wrong := wrongs([name for name in params.lm_eval_tasks if not is_file(name)]):
         texts, fixes = zip(*wrong, strict=True)
         raise BadConfig("\n".join(texts), fix=" ".join(dict.fromkeys(filter(None, fixes))))
+    _wanted(params, run)
 
 
 def wrongs(names: Sequence[str]) -> list[tuple[str, str]]:
@@ -154,20 +156,37 @@ def _manager(names: Iterable[object]) -> Any:
     os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")
     from lm_eval.tasks import TaskManager
 
+    _sandbox()
     return TaskManager(include_defaults=any(isinstance(name, str) for name in names))
 
 
-def _wanted(params: LmEval, run: Run) -> tuple[Any, list[str | dict[str, Any]]]:
+def _sandbox() -> None:
+    """Have lm-eval render templates, which anybody may write, where they reach no code.
+
+    Its own environment is a plain one (`lm_eval.utils.env`, lm-eval 0.4), and the token is near.
+    """
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from lm_eval import utils
+
+    plain = utils.env
+    utils.env = ImmutableSandboxedEnvironment(
+        loader=plain.loader,
+        undefined=plain.undefined,
+        keep_trailing_newline=plain.keep_trailing_newline,
+    )
+    utils.env.filters.update(plain.filters)
+
+
+def _wanted(params: LmEval, run: Run) -> list[str | dict[str, Any]]:
     """Return the tasks as lm-eval takes them, files as what they say."""
     from worker.reading import local_files
 
     files = local_files(run.files)["train"] if run.files else []
     there = {file.name: str(file) for file in files}
-    tasks = [
+    return [
         _own(there[Path(name).name], there) if is_file(name) else name
         for name in params.lm_eval_tasks
     ]
-    return _manager(tasks), tasks
 
 
 def _own(file: str, there: dict[str, str]) -> dict[str, Any]:
@@ -175,8 +194,8 @@ def _own(file: str, there: dict[str, str]) -> dict[str, Any]:
     import lm_eval.api.metrics  # noqa: F401 (fills the registry)
     from lm_eval.api.registry import metric_registry
 
-    config = own_task(Path(file)).with_rows(there)
-    names = [one.get("metric") for one in config.get("metric_list", ()) if isinstance(one, dict)]
+    config = own_task(Path(file), flat=True).with_rows(there)
+    names = [one.get("metric") for one in config.get("metric_list") or () if isinstance(one, dict)]
     if strange := [str(name) for name in names if name not in metric_registry]:
         raise BadConfig(
             f"{Path(file).name}: lm-eval has no measure {', '.join(strange)} of its own; others are"
