@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 
-def right(completions: list[Any], answer: list[str], **kwargs: Any) -> list[float]:
+def right(completions: list[Any], answer: list[Any], **kwargs: Any) -> list[float]:
     """Return 1 for answers in which what the column `answer` says is found, else 0."""
     pairs = zip(map(_text, completions), answer, strict=True)
-    return [1.0 if wanted.strip().lower() in said.lower() else 0.0 for said, wanted in pairs]
+    return [1.0 if str(wanted).strip().lower() in said.lower() else 0.0 for said, wanted in pairs]
 
 
 def short(completions: list[Any], **kwargs: Any) -> list[float]:

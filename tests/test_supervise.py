@@ -18,6 +18,7 @@ import pytest
 
 from worker.contract import (
     ENDINGS,
+    Chosen,
     DataRef,
     EndReason,
     Event,
@@ -200,6 +201,13 @@ def test_failures_say_why(start: Any, acts: list[str], reason: EndReason, words:
     assert isinstance(ending, Failed)
     assert (ending.reason, worker.process.returncode) == (reason, reason.exit_code)
     assert words in ending.message
+
+
+def test_what_a_trainer_chose_for_the_machine_is_told(start: Any) -> None:
+    worker = start("choose=8", "model=x", "saved")
+    assert isinstance(worker.ended(), Finished)
+    told = [event.settings for event in worker.events if isinstance(event, Chosen)]
+    assert told == [{"batch_size": 8}]
 
 
 def test_the_last_words_of_the_trainer_go_with_its_failure(start: Any) -> None:

@@ -126,7 +126,7 @@ class Answers:
         if not same:
             raise BadConfig(
                 f"{self.path} holds something else than this model's answers to these prompts.",
-                fix=f"--output with another name, or: rm {self.path}",
+                fix="--output with another name",
             )
         if len(whole) < len(text):
             with self.path.open("r+b") as file:

@@ -20,6 +20,8 @@ def main() -> None:
     import signal
 
     signal.signal(signal.SIGINT, _leave)
+    # Looking for plugins, pydantic would read what every installed package says of itself.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from orchestrator.terminal.program import main as run
 
     signal.signal(signal.SIGINT, signal.default_int_handler)

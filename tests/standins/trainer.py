@@ -14,6 +14,7 @@ from worker.contract import (
     MARK_VARIABLE,
     SAVED,
     Checkpoint,
+    Chosen,
     EndReason,
     Failed,
     Finished,
@@ -63,6 +64,11 @@ def model(output: Path, value: str) -> None:
     (output / "training_args.bin").write_bytes(b"not for anybody")
 
 
+def choose(output: Path, value: str) -> None:
+    """Say how many rows a pass has on this machine."""
+    say(Chosen(settings={"batch_size": int(value)}))
+
+
 def saved(output: Path, value: str) -> None:
     """Say that the model is complete."""
     say(Phase(name=SAVED))
@@ -103,6 +109,7 @@ _ACTS: dict[str, Callable[[Path, str], object]] = {
     "steps": steps,
     "model": model,
     "finish": finish,
+    "choose": choose,
     "saved": saved,
     "fail": fail,
     "hold": hold,

@@ -17,6 +17,7 @@ from worker.contract import (
     MARK_VARIABLE,
     SAVED,
     Checkpoint,
+    Chosen,
     Ending,
     EndReason,
     Failed,
@@ -122,7 +123,7 @@ class _Reading:
         """Pass on an event, hold back a failure, keep everything else as log."""
         event = from_marked(line, self.mark)
         match event:
-            case Phase() | Progress() | Metric() | Checkpoint():
+            case Phase() | Progress() | Metric() | Checkpoint() | Chosen():
                 self.live.journal.say(event)
                 self.saved = self.saved or (isinstance(event, Phase) and event.name == SAVED)
             case Failed():

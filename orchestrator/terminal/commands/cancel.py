@@ -8,7 +8,7 @@ import click
 
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.summary import summary
-from orchestrator.terminal.deploy import pause
+from orchestrator.terminal.deployments import pause
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.ending import ending
 from orchestrator.terminal.exits import FAILED

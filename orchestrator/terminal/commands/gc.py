@@ -57,7 +57,7 @@ def COMMAND(  # noqa: N802
 
 def _deployed(desk: Desk, owners: tuple[str, ...]) -> list[Finding]:
     """Return what there is to say of models that answer: they stay, and may cost."""
-    from orchestrator.terminal.deploy import swept
+    from orchestrator.terminal.deployments import swept
 
     try:
         return swept(desk, owners or desk.accounts())

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.summary import summary
-from orchestrator.terminal.deploy import DEPLOYED, Known, deployments
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
 from orchestrator.terminal.listing import ROW, costs, row
+
+if TYPE_CHECKING:
+    from orchestrator.terminal.deployments import Known
 
 _DAYS = 7
 
@@ -32,10 +36,16 @@ def COMMAND(everything: bool, offline: bool, as_json: bool) -> int:  # noqa: N80
 
         with ThreadPoolExecutor(8) as pool:
             records = list(pool.map(desk.refreshed, records))
-    deployed = [] if offline else deployments(desk)
+    deployed = [] if offline else _deployed(desk)
     _show(desk, records, deployed, offline=offline)
     asked = [*(not r.unanswered for r in records), *(one.now is not None for one in deployed)]
     return 0 if all(asked) else FAILED
+
+
+def _deployed(desk: Desk) -> list[Known]:
+    from orchestrator.terminal.deployments import deployments
+
+    return deployments(desk)
 
 
 def _show(desk: Desk, records: list[Record], deployed: list[Known], *, offline: bool) -> None:
@@ -44,6 +54,8 @@ def _show(desk: Desk, records: list[Record], deployed: list[Known], *, offline: 
     if records:
         desk.screen.table(ROW, (row(r, now) for r in records))
     if deployed:
+        from orchestrator.terminal.deployments import DEPLOYED
+
         desk.screen.table(DEPLOYED, (one.row for one in deployed))
     if not (records or deployed):
         desk.screen.say("No jobs yet. Start one with `hubtrain TASK --train …`.")

@@ -8,7 +8,7 @@ import click
 
 from backends.handle import Handle
 from orchestrator.jobs.records import Record
-from orchestrator.terminal.deploy import remove
+from orchestrator.terminal.deployments import remove
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
 from worker.errors import HubtrainError

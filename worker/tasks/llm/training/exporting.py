@@ -82,7 +82,8 @@ def _fetched(model: str) -> tuple[Path, str]:
 
 
 def _output(asked: ExportRequest, name: str) -> Path:
-    form = "merged" if asked.merged else "ollama" if asked.ollama else "gguf"
+    kind = "" if asked.gguf == "auto" else f"-{asked.gguf}"
+    form = "merged" if asked.merged else "ollama" if asked.ollama else f"gguf{kind}"
     return Path(asked.output_folder or f"{name}-{form}").expanduser()
 
 

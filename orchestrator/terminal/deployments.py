@@ -1,0 +1,129 @@
+"""Deployments that there are: how they are, and how they are stopped, deleted and found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import backends.deploy
+from backends.deploy.base import Deployed
+from backends.errors import JobGone
+from backends.handle import Handle
+from orchestrator.jobs.deployments import DeploymentRecord
+from orchestrator.terminal.desk import Desk
+from orchestrator.words import money
+from worker.errors import HubtrainError
+from worker.finding import Finding
+
+
+def document(now: Deployed, usd: float) -> dict[str, Any]:
+    """Return a deployment for `--json`."""
+    return {
+        "deployment": str(now.handle),
+        "model": now.model,
+        "flavor": now.flavor,
+        "stage": now.status.stage,
+        "url": now.status.url,
+        "costing": now.status.costing,
+        "usd_per_hour": usd,
+    }
+
+
+DEPLOYED = ("DEPLOYED", "MODEL", "ON", "STATE", "PRICE")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A deployment of this laptop, and how it is now."""
+
+    record: DeploymentRecord
+    now: Deployed | None
+    """None where its provider could not be asked."""
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """Return it as `hubtrain jobs` shows it."""
+        one, usd = self.record, self.record.usd_per_hour
+        state = self.now.status.stage.lower().replace("_", " ") if self.now else "not known"
+        price = f"{money(usd)}/h" if usd else "free"
+        return (str(one.handle), one.model, one.flavor, state, price)
+
+    @property
+    def costs(self) -> str:
+        """Return what it costs now and how to stop that; empty where it is not known to."""
+        if not (self.now and self.now.status.costing):
+            return ""
+        price = money(self.record.usd_per_hour)
+        return f"Costing now: {self.record.handle} {price}/h (hubtrain cancel stops it)"
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Return it for `--json`."""
+        if self.now:
+            return document(self.now, self.record.usd_per_hour)
+        return {"deployment": str(self.record.handle), "model": self.record.model, "stage": None}
+
+
+def deployments(desk: Desk) -> list[Known]:
+    """Return this laptop's deployments, and forget those that are gone."""
+    found = []
+    for record in desk.deployments.all():
+        try:
+            found.append(Known(record, desk.place(record.handle).look(record.handle)))
+        except JobGone:
+            desk.deployments.forget(record.handle)
+        except HubtrainError as error:
+            desk.screen.findings([Finding("warn", "not asked", f"{record.handle}: {error}")])
+            found.append(Known(record, None))
+    return found
+
+
+def pause(desk: Desk, handle: Handle) -> dict[str, Any]:
+    """Stop a deployment, say so, and return what became of it for `--json`."""
+    place = desk.place(handle)
+    place.pause(handle)
+    now = place.look(handle)
+    known = next((one for one in desk.deployments.all() if one.handle == handle), None)
+    where = f"{place.name}-{known.flavor if known else now.flavor}"
+    stage = now.status.stage.lower().replace("_", " ")
+    if now.status.costing:
+        text = f"{handle} is not known to have stopped ({stage}), and costs."
+        desk.screen.findings([Finding("warn", "cancel", text, f"hubtrain cancel {handle}")])
+    else:
+        desk.screen.say(f"Stopped {handle} ({stage}): it costs nothing now.")
+        desk.screen.say(f"start it again   hubtrain deploy {now.model} --deploy-backend {where}")
+    return document(now, 0.0)
+
+
+def remove(desk: Desk, handle: Handle, *, forget: bool) -> dict[str, Any]:
+    """Delete a deployment, or its record alone, and return what became of it for `--json`."""
+    place = desk.place(handle)
+    if all(one.handle != handle for one in desk.deployments.all()):
+        place.look(handle)  # a word that was misspelt has removed nothing
+    if not forget:
+        place.remove(handle)
+    desk.deployments.forget(handle)
+    desk.screen.say(f"{'Forgot' if forget else 'Removed'} {handle}")
+    return {"deployment": str(handle), "removed": not forget}
+
+
+def swept(desk: Desk, owners: Sequence[str]) -> list[Finding]:
+    """Return what there is to say of every deployment of these accounts: none is garbage."""
+    found = []
+    for kind in map(backends.deploy.load, backends.deploy.names()):
+        place = kind(desk.token, desk.clock)
+        for owner in owners:
+            try:
+                found += [_line(one) for one in place.sweep(owner)]
+            except HubtrainError as error:
+                found.append(Finding("warn", "not asked", f"{place.name} of {owner}: {error}"))
+    return found
+
+
+def _line(one: Deployed) -> Finding:
+    stage = one.status.stage.lower().replace("_", " ")
+    text = f"{one.handle} · {one.model} on {one.flavor} · {stage}"
+    if one.status.costing:
+        return Finding("warn", "deployed", f"{text}, costing", f"hubtrain cancel {one.handle}")
+    return Finding("ok", "deployed", f"{text}, free")
