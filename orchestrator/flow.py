@@ -23,10 +23,12 @@ from orchestrator.jobs.submit import Submitted
 from orchestrator.jobs.submit import submit as submit_order
 from orchestrator.plan import Plan, chosen
 from orchestrator.preflight import CheckReport, Findings, JobRequest
+from orchestrator.preflight.request import way_of
 from orchestrator.settings.autotrain import PLACES_NOT_YET
 from orchestrator.settings.job import JobSettings, named, project_of
 from orchestrator.settings.layers import ARGUMENTS, FLAGS, Settings
 from orchestrator.settings.secrets import refuse_written_down, secrets_of
+from worker import launch
 from worker.errors import BadConfig
 from worker.hubclient import hub
 from worker.task import Finding, Task
@@ -77,7 +79,9 @@ def ask(client: Client, task: Task[Any], settings: Settings) -> Asked:
     project = read(partial(project_of, job)) if job and not _named_by(task, params) else None
     if job is None or params is None or place is None or options is None or project is None:
         raise BadConfig("\n".join(map(_in_lines, found.in_order())))
-    unused = settings.unused({**task.unused(params), **backends.unused_beside(place.backend)})
+    why = launch.unused(way_of(task, params), together=task.trains_together(params))
+    why |= {**task.unused(params), **backends.unused_beside(place.backend)}
+    unused = settings.unused(why)
     secrets = secrets_of(params, client.token)
     refuse_written_down(options.model_dump(mode="json"), secrets, settings.spelled)
     return Asked(

@@ -584,6 +584,21 @@ def test_what_cannot_be_imported_is_told_before_the_model_is_loaded(
         trained(folder, tmp_path, "nowhere.at:all")
 
 
+def test_a_file_is_executed_once_whatever_is_taken_of_it(tmp_path: Path) -> None:
+    from worker.tasks.llm.grpo.training.rewards import loaded
+
+    ran = tmp_path / "ran"
+    begin = f"with open({str(ran)!r}, 'a') as told:\n    told.write('x')\n"
+    text = begin + FOX + FOX.replace("def fox", "def again")
+    path = file(tmp_path, text)
+    rewards = f"{path}:fox,{path}:again"
+    data = tmp_path / "train.jsonl"
+    asked, run, _ = job(tmp_path, data, tmp_path, trainer="grpo", reward_funcs=rewards)
+    own: Any = asked
+    assert [one.name for one in loaded(asked, own, run)] == ["fox", "again"]
+    assert ran.read_text() == "x"
+
+
 @pytest.mark.slow
 def test_a_function_of_trls_by_its_name(folder: Path, tmp_path: Path) -> None:
     rows = [{"prompt": [{"role": "user", "content": "say 0"}]}] * 4

@@ -92,8 +92,26 @@ def test_it_is_pushed_to_a_repo_of_its_own(laptop: Laptop, made: Path, tmp_path:
     assert card.startswith("---\nlibrary_name: transformers\n---\n`ann/tuned`") and "`base`" in card
     said = [file.read_bytes() for file in folder.rglob("*.*") if file.suffix in {".json", ".md"}]
     assert not any(str(made).encode() in text for text in said)
+    _is_read_at_a_revision(laptop, tmp_path)
     again = merge(laptop, *words)
     assert again.code == 2 and "ann/tuned-merged is there already" in again.err
+
+
+def _is_read_at_a_revision(laptop: Laptop, tmp_path: Path) -> None:
+    """`ann/tuned@v1` and `ann/tuned-merged@v1` are what v1 was, though nothing is left of it."""
+    api = laptop.hub.api("ann")
+    for repo in ("ann/tuned", "ann/tuned-merged"):
+        api.create_tag(repo, tag="v1")
+        api.delete_files(repo, ["*.json", "*.safetensors"])
+    token = ("--token", laptop.hub.tokens["ann"])
+    folder = ("--output-folder", "at-v1")
+    assert merge(laptop, "--adapter-path", "ann/tuned@v1", *folder, *token).code == 0
+    for model in ("ann/tuned@v1", "ann/tuned-merged@v1"):
+        words = ("--prompt", "say 3", "--max-new-tokens", "4", *token)
+        done = laptop.run("llm", "--inference", "-m", model, *words)
+        assert done.code == 0, done.err
+    done = laptop.run("export", "ann/tuned@v1", "--merged", *token)
+    assert done.code == 0 and (tmp_path / "tuned-merged").is_dir(), done.err
 
 
 @pytest.mark.parametrize(

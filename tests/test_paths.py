@@ -20,6 +20,7 @@ from worker.errors import BadData
 from worker.markdown import block, code, text
 from worker.paths import spec_for_others, text_for_others
 from worker.supervise.push import Parcel
+from worker.tasks.llm import TASK
 from worker.tasks.llm.params import LlmParams
 
 CANARY = "canary-client"
@@ -53,7 +54,12 @@ def test_a_link_given_by_the_user_is_what_it_leads_to(tmp_path: Path) -> None:
 
 def local(**changes: Any) -> Any:
     """Return a finished job of this machine that pushes."""
-    params = LlmParams(model=f"{HOME}/base", data_path=f"{HOME}/chats.jsonl", trainer="sft")
+    params = TASK.params(
+        model=f"{HOME}/base",
+        data_path=f"{HOME}/chats.jsonl",
+        trainer="sft",
+        lm_eval=f"hellaswag,{HOME}/mine.yaml",
+    )
     about: dict[str, Any] = {
         "params": params.model_dump(mode="json"),
         "model": ModelRef(name=f"{HOME}/base"),
@@ -74,9 +80,11 @@ def test_no_path_of_the_users_disk_is_pushed(
     card = (tmp_path / "README.md").read_text()
     assert "`base`" in card and "`chats.jsonl`, 3 rows" in card
     assert "base_model" not in yaml.safe_load(card.split("---")[1])
+    assert "hellaswag,mine.yaml" in card
     said = json.dumps({"message": f"{HOME}/base and {HOME}/bot/x and {Path.home()}/y"})
     hidden = text_for_others(said, job.spec)
     assert json.loads(hidden)["message"] == "base and bot/x and ~/y"
+    assert text_for_others(f"no {HOME}/mine.yaml", job.spec) == "no mine.yaml"
     monkeypatch.setenv("HUBTRAIN_HOME", f"/srv/{CANARY}/kept")
     where = f"/srv/{CANARY}/kept/runs/k4x/work/checkpoints/checkpoint-6"
     assert text_for_others(where, job.spec) == "hubtrain/runs/k4x/work/checkpoints/checkpoint-6"

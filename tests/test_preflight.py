@@ -9,6 +9,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from standins.localhub import HubServer
@@ -374,5 +375,12 @@ def test_rows_that_gpus_cannot_divide_say_how_many_they_can(ask: Asking) -> None
     assert wrong.fix.startswith("--gradient-accumulation 4")
     wrong = only_error(ask(flavor="a10g-largex4", num_processes=8))
     assert "a10g-largex4 has 4 GPUs" in wrong.text
+    alone: dict[str, Any] = {
+        "trainer": "grpo",
+        "reward_funcs": "think_format_reward",
+        "num_processes": 2,
+    }
+    found = errors(ask(flavor="a10g-largex4", **alone))
+    assert "grpo trains in one process." in [one.text for one in found]
     idle = ask(flavor="a10g-largex4", num_processes=2)
     assert "2 of the 4 GPUs of a10g-largex4 would train" in said(idle, "backend")

@@ -39,6 +39,11 @@ def processes_of(params: Params, accelerators: int, *, together: bool) -> int:
     return getattr(params, "num_processes", None) or max(1, accelerators)
 
 
+def unused(way: str, *, together: bool) -> dict[str, str]:
+    """Return the settings that do nothing where a way to train has one process, each with why."""
+    return {} if together else {"distributed_backend": f"{way} trains in one process."}
+
+
 def chosen(
     params: Params, processes: int, whole: Footprint, least: Footprint, memory: float
 ) -> Parallel:

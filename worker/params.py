@@ -110,6 +110,13 @@ class Setting:
         return tuple(map(str, get_args(self.type))) if get_origin(self.type) is Literal else ()
 
 
+def listed(value: Any) -> Any:
+    """Return names with commas between as a tuple, and all else as it is."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
 def unused(kind: str, used: Container[str], groups: Mapping[str, type[Params]]) -> dict[str, str]:
     """Return the settings of `groups` that are not `used`, each with a sentence that says whose.
 

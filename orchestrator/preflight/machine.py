@@ -206,7 +206,7 @@ def _say_idle(chosen: Choice, request: JobRequest, findings: Findings) -> None:
     if request.together:
         findings.warn("backend", text, f"--num-processes {gpus}, or leave it out")
     else:
-        findings.warn("backend", f"{text}: {request.task.name} trains in one process")
+        findings.warn("backend", f"{text}: {request.way} trains in one process")
 
 
 def _say_price(
@@ -281,7 +281,7 @@ def _not_together(request: JobRequest, choice: Choice) -> tuple[str, str] | None
     """Return why several processes cannot do this job there, and what to type."""
     gpus, asked = choice.flavor.accelerators, getattr(request.params, "num_processes", None) or 1
     if asked > 1 and not request.together:
-        return f"{request.task.name} trains in one process.", "leave --num-processes out"
+        return f"{request.way} trains in one process.", "leave --num-processes out"
     if gpus and asked > gpus:
         there = f"{choice.flavor.name} has {gpus} GPU{'s' * (gpus > 1)}"
         return f"--num-processes {asked}, and {there}.", "leave it out: all GPUs are used"

@@ -42,9 +42,19 @@ class JobRequest:
         return self.task.trains_together(self.params)
 
     @property
+    def way(self) -> str:
+        """What trains it, by name: a task's trainer where it has several, else the task."""
+        return way_of(self.task, self.params)
+
+    @property
     def extras(self) -> tuple[str, ...]:
         """Extras of the package that the task and its settings need."""
         return extras_of(self.task, self.params)
+
+
+def way_of(task: Task[Any], params: Any) -> str:
+    """Return the way a task trains, by its name; the task's own where it has one way."""
+    return task.method(params) or task.name
 
 
 def extras_of(task: Task[Any], params: Any) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 Both a flat mapping and AutoTrain's layout (`data:`, `params:`, `hub:` blocks with `column_mapping`)
 are read; `${VAR}`, `${VAR:-default}` and `${VAR:=default}` work anywhere. Knows no setting but
 those that make a file dangerous. A file of the web is another's: it may not read variables of
-this machine, bring a token, or have a model's code run.
+this machine, bring a token, have a model's code run, or say which files are read and who is asked,
+sent to and paid.
 
 A file of lines `NAME=value` is another kind, with the same answers: `envfile`.
 """
@@ -32,7 +33,10 @@ _AUTOTRAIN_KEYS = {"base_model": "model", "path": "data_path"}
 _TASKS_OWN = "task in a block"
 """A file's `task` names the task; one in a block, as in `params:`, is a setting of that task."""
 
-_NOT_FROM_THE_WEB = ("token", "trust_remote_code", "reward_funcs")
+_NOT_FROM_THE_WEB = (
+    *("token", "trust_remote_code", "reward_funcs", "lm_eval"),
+    *("endpoint", "prompts", "output", "deploy_public", "deploy_backend"),
+)
 
 
 @dataclass(frozen=True, slots=True)

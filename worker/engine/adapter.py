@@ -16,7 +16,6 @@ from typing import Any
 import torch
 
 from worker.common import EVERY_LINEAR, Lora, Memory
-from worker.engine import processes
 from worker.engine.model import Loaded, adapter_of
 from worker.errors import BadConfig
 
@@ -129,7 +128,7 @@ def save_adapter(model: Any, folder: Path, begun: Mapping[str, torch.Tensor] | N
     takes twice the rank.
     """
     if begun is None:
-        model.save_pretrained(folder, is_main_process=processes.is_first())
+        model.save_pretrained(folder)
         return
     config = model.peft_config["default"]
     config.init_lora_weights = True
@@ -156,16 +155,13 @@ def merged(loaded: Loaded, params: Memory, folder: Path) -> Any:
 
     Weights that were rounded to train beside them, to few bits or to bfloat16 from a checkpoint in
     float16, are not what was published, and merging would round the adapter too: it goes to
-    `folder`, and from there into the base as it was published, in main memory. So does one beside
-    weights that are divided among processes; then all but the first return none.
+    `folder`, and from there into the base as it was published, in main memory.
     """
     model, precision = loaded.model, loaded.precision
     exact = precision.weights in {precision.checkpoint, torch.float32}
-    if exact and params.quantization is None and not processes.sharded():
+    if exact and params.quantization is None:
         return model.merge_and_unload()
     save_adapter(model, folder, loaded.begun)
-    if not processes.is_first():
-        return None
     base = loaded.source.load(dtype=precision.checkpoint)
     if getattr(model, "generation_config", None) is not None:
         base.generation_config = model.generation_config

@@ -99,8 +99,7 @@ def _save(loaded: Loaded, params: TransformersSettings, run: Run) -> None:
     lora, model = adapter_of(params), loaded.model
     if lora and lora.merge_adapter:
         model = merged(loaded, params, run.work / "adapter")
-    if model is not None:
-        save_model(model, run.output, loaded.precision.checkpoint, loaded.begun)
+    save_model(model, run.output, loaded.precision.checkpoint, loaded.begun)
 
 
 @contextmanager

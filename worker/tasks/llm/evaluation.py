@@ -18,12 +18,13 @@ from typing import Annotated, Any
 
 import yaml
 from annotated_types import Ge, Le
+from pydantic import field_validator
 
 from worker.common import MOST
 from worker.errors import BadConfig
 from worker.facts import CheckContext
 from worker.finding import Finding
-from worker.params import Params
+from worker.params import Params, listed
 
 PACKAGE = "lm_eval"
 
@@ -41,7 +42,7 @@ _CODE = ("include", "class", "unsafe_code", "custom_dataset")
 class LmEval(Params):
     """Evaluation with lm-eval."""
 
-    lm_eval: str | None = None
+    lm_eval: tuple[str, ...] | None = None
     """Tasks of lm-eval that the trained model is evaluated with on the machine that trains: names
     with commas between, or YAML files of your own, which go along with the rows they name."""
 
@@ -60,10 +61,16 @@ class LmEval(Params):
     lm_eval_chat_template: bool = False
     """Ask in the words of the model's chat template."""
 
+    @field_validator("lm_eval", mode="before")
+    @classmethod
+    def _tasks_listed(cls, value: Any) -> Any:
+        """Take names with commas between as a list."""
+        return listed(value)
+
     @property
-    def lm_eval_tasks(self) -> list[str]:
+    def lm_eval_tasks(self) -> tuple[str, ...]:
         """The tasks that are asked for."""
-        return [name for name in map(str.strip, (self.lm_eval or "").split(",")) if name]
+        return self.lm_eval or ()
 
     @property
     def extras(self) -> tuple[str, ...]:

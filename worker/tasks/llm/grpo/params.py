@@ -11,7 +11,7 @@ from pydantic import field_validator, model_validator
 from worker.common import MOST
 from worker.facts import CheckContext
 from worker.finding import Finding
-from worker.params import Flag
+from worker.params import Flag, listed
 from worker.tasks.llm.grpo import sources
 from worker.tasks.llm.pairs.params import Lengths
 from worker.tasks.llm.trainers._sampling import Sampling
@@ -80,9 +80,7 @@ class GrpoParams(Lengths, Sampling):
     @classmethod
     def _listed(cls, value: Any) -> Any:
         """Take names and numbers with commas between as lists."""
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return (value,) if isinstance(value, int | float) else value
+        return (value,) if isinstance(value, int | float) else listed(value)
 
     @field_validator("reward_funcs")
     @classmethod

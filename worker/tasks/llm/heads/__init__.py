@@ -12,8 +12,10 @@ import shlex
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
+from worker.contract import ModelRef
 from worker.errors import BadConfig
 from worker.session import Session
 from worker.task import Field, ModelFacts, Page, python
@@ -102,14 +104,31 @@ def classes(config: Config) -> list[str]:
     return [str(name) for name in named] if isinstance(named, list) else []
 
 
+def ref_of(model: str) -> ModelRef:
+    """Return the model that people call so: a folder here, else as `ModelRef.named` reads it."""
+    here = Path(model).expanduser().is_dir()
+    return ModelRef(name=model) if here else ModelRef.named(model)
+
+
+def revision_of(ref: ModelRef, *, adapter: bool) -> dict[str, Any]:
+    """Return the revision of a model as transformers' `from_pretrained` takes it.
+
+    That of an adapter is not one of its base (transformers 5.23 would look for it there).
+    """
+    which = {"revision": ref.revision}
+    return {"adapter_kwargs": which} if adapter and ref.revision else which
+
+
 def facts_of(model: str) -> ModelFacts:
     """Return what the files of a model, or of an adapter and its base, say of it."""
     from transformers import PreTrainedConfig
     from transformers.utils import cached_file
 
+    ref = ref_of(model)
     file = cached_file(
-        model,
+        ref.name,
         "adapter_config.json",
+        revision=ref.revision,
         _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_connection_errors=False,
     )
@@ -117,5 +136,7 @@ def facts_of(model: str) -> ModelFacts:
     if file:
         with open(file, encoding="utf-8") as stream:
             adapter = json.load(stream)
-    config, _ = PreTrainedConfig.get_config_dict(adapter.get("base_model_name_or_path") or model)
+    base = adapter.get("base_model_name_or_path")
+    at = None if base else ref.revision
+    config, _ = PreTrainedConfig.get_config_dict(base or ref.name, revision=at)
     return ModelFacts(model, 0, config=config, adapter=adapter)

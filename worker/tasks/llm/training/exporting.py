@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from worker.contract import ModelRef
 from worker.errors import BadConfig
 from worker.hubclient import explained, hub
 from worker.tasks.llm.exporting import ExportRequest
@@ -77,8 +78,9 @@ def _fetched(model: str) -> tuple[Path, str]:
     if folder.is_dir():
         return folder, folder.resolve().name
     with explained(f"fetching {model}"):
-        api = hub(os.environ.get("HF_TOKEN"))
-        return Path(api.snapshot_download(model, allow_patterns=PATTERNS)), model.rpartition("/")[2]
+        api, ref = hub(os.environ.get("HF_TOKEN")), ModelRef.named(model)
+        at = api.snapshot_download(ref.name, revision=ref.revision, allow_patterns=PATTERNS)
+        return Path(at), ref.name.rpartition("/")[2]
 
 
 def _output(asked: ExportRequest, name: str) -> Path:

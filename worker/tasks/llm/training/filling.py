@@ -8,6 +8,7 @@ import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from worker.errors import BadConfig
+from worker.tasks.llm.heads import facts_of, ref_of, revision_of
 
 MASKS = ("[MASK]", "<mask>")
 """How people write that something is hidden, whatever the model's own way."""
@@ -23,8 +24,9 @@ def filled(model: str, prompt: str, *, trust_remote_code: bool = False) -> dict[
     Those are, for each hidden token, up to five, with their probabilities. The model may be an
     adapter. Raises `BadConfig` where nothing is hidden.
     """
-    code = {"trust_remote_code": trust_remote_code}
-    tokenizer = AutoTokenizer.from_pretrained(model, **code)
+    code: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    ref = ref_of(model)
+    tokenizer = AutoTokenizer.from_pretrained(ref.name, revision=ref.revision, **code)
     for mask in MASKS:
         prompt = prompt.replace(mask, tokenizer.mask_token)
     inputs = tokenizer(prompt, return_tensors="pt")
@@ -32,7 +34,8 @@ def filled(model: str, prompt: str, *, trust_remote_code: bool = False) -> dict[
     (places,) = (ids == tokenizer.mask_token_id).nonzero(as_tuple=True)
     if not len(places):
         raise BadConfig("nothing is hidden in the prompt.", fix=f'--prompt "… {MASKS[0]} …"')
-    net = AutoModelForMaskedLM.from_pretrained(model, dtype="auto", **code).eval()
+    code |= revision_of(ref, adapter=bool(facts_of(model).adapter))
+    net = AutoModelForMaskedLM.from_pretrained(ref.name, dtype="auto", **code).eval()
     net.to("cuda" if torch.cuda.is_available() else "cpu")
     scores = net(**inputs.to(net.device)).logits[0, places].float().softmax(-1).cpu()
     best = scores.topk(min(SHOWN, scores.shape[-1]))

@@ -22,6 +22,7 @@ from worker.engine.devices import device
 from worker.errors import BadConfig
 from worker.session import Message, Messages, Reply, Say, Session
 from worker.shorten import shortened
+from worker.tasks.llm.heads import facts_of, ref_of, revision_of
 from worker.tasks.llm.params import Question
 from worker.tasks.llm.sandbox import FAULTS
 
@@ -42,14 +43,17 @@ class Generator(Session):
     """What its chat template may take. A sane one takes a thousandth."""
 
     def __init__(self, model: str, question: Question, stop: threading.Event | None = None) -> None:
-        code = {"trust_remote_code": question.trust_remote_code}
+        code: dict[str, Any] = {"trust_remote_code": question.trust_remote_code}
         self.model, self.question = model, question
         self.stop = stop or threading.Event()
-        self.tokenizer = AutoTokenizer.from_pretrained(model, **code)
-        net = AutoModelForCausalLM.from_pretrained(model, dtype="auto", device_map=None, **code)
+        ref = ref_of(model)
+        self.tokenizer = AutoTokenizer.from_pretrained(ref.name, revision=ref.revision, **code)
+        code |= revision_of(ref, adapter=bool(facts_of(model).adapter))
+        net = AutoModelForCausalLM.from_pretrained(ref.name, dtype="auto", device_map=None, **code)
         self.net = net.eval().to(device())
         with suppress(OSError):  # transformers takes an adapter's from its base model
-            self.net.generation_config = GenerationConfig.from_pretrained(model)
+            own = GenerationConfig.from_pretrained(ref.name, revision=ref.revision)
+            self.net.generation_config = own
         self.has_template = bool(self.tokenizer.chat_template)
         if question.system and not self.has_template:
             raise BadConfig(

@@ -22,6 +22,7 @@ from worker.errors import BadConfig
 from worker.hubclient import endpoint, explained, hub
 from worker.markdown import code
 from worker.paths import is_path, named
+from worker.tasks.llm.heads import ref_of
 from worker.tasks.llm.merging import MergeParams
 from worker.tasks.llm.training.speaking import save_tokenizer
 
@@ -54,7 +55,9 @@ def merge(asked: MergeParams) -> Mapping[str, Any]:
 
 def _card(base: str, adapter: str) -> str:
     """Return the card, which names no path of the user's disk."""
-    matter = {"library_name": "transformers"} | ({} if _is_here(base) else {"base_model": base})
+    matter = {"library_name": "transformers"} | (
+        {} if _is_here(base) else {"base_model": ref_of(base).name}
+    )
     base, adapter = (code(named(name) if _is_here(name) else name) for name in (base, adapter))
     front = yaml.safe_dump(matter, sort_keys=False)
     return CARD.format(matter=front, base=base, adapter=adapter)
@@ -66,7 +69,7 @@ def _is_here(model: str) -> bool:
 
 def _merged(asked: MergeParams, base: str, adapter: Path, output: Path) -> str:
     """Write the merged model and its tokenizer; returns the type of its numbers."""
-    source = Source(ModelRef(name=base), AutoModelForCausalLM, asked.trust_remote_code)
+    source = Source(ref_of(base), AutoModelForCausalLM, asked.trust_remote_code)
     dtype = source.config().dtype or torch.float32
     beside = Source(ModelRef(name=str(adapter)), AutoModelForCausalLM)
     own = (adapter / "tokenizer_config.json").exists()
@@ -100,7 +103,8 @@ def _folder(name: str) -> Path:
     folder = Path(name).expanduser()
     if not folder.is_dir():
         with explained(f"fetching the adapter {name}"):
-            folder = Path(hub(os.environ.get("HF_TOKEN")).snapshot_download(name))
+            ref, api = ModelRef.named(name), hub(os.environ.get("HF_TOKEN"))
+            folder = Path(api.snapshot_download(ref.name, revision=ref.revision))
     if not (folder / "adapter_config.json").exists():
         raise BadConfig(f"{name} is no adapter: it has no adapter_config.json.")
     return folder
@@ -137,7 +141,7 @@ def _repo(asked: MergeParams) -> str:
     adapter = asked.adapter_path
     if asked.repo_id is None and Path(adapter).expanduser().is_dir():
         raise BadConfig("a folder has no name on the Hub.", fix="--repo-id OWNER/NAME")
-    repo_id = asked.repo_id or f"{adapter}-merged"
+    repo_id = asked.repo_id or f"{ModelRef.named(adapter).name}-merged"
     with explained(f"looking for {repo_id}"):
         there = hub(os.environ.get("HF_TOKEN")).repo_exists(repo_id)
     if there:

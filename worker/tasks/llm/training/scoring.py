@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from worker.tasks.llm.heads import facts_of
+from worker.contract import ModelRef
+from worker.tasks.llm.heads import facts_of, ref_of
 
 
 @torch.inference_mode()
@@ -19,9 +20,11 @@ def score(
     The model may be whole or an adapter. Where it learned from conversations, its tokenizer has a
     chat template, and both are turns of one.
     """
-    code = {"trust_remote_code": trust_remote_code}
-    tokenizer = AutoTokenizer.from_pretrained(model, **code)
-    net = _loaded(model, code).eval()
+    code: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    ref = ref_of(model)
+    code |= {"revision": ref.revision}
+    tokenizer = AutoTokenizer.from_pretrained(ref.name, **code)
+    net = _loaded(ref, code, adapter=bool(facts_of(model).adapter)).eval()
     net.to("cuda" if torch.cuda.is_available() else "cpu")
     net.config.get_text_config().pad_token_id = tokenizer.pad_token_id
     chat = completion is not None and tokenizer.chat_template
@@ -34,9 +37,9 @@ def score(
     return round(float(net(**inputs).logits[0, 0]), 4)
 
 
-def _loaded(model: str, code: dict[str, Any]) -> Any:
-    if not facts_of(model).adapter:
-        return AutoModelForSequenceClassification.from_pretrained(model, dtype="auto", **code)
+def _loaded(ref: ModelRef, code: dict[str, Any], *, adapter: bool) -> Any:
+    if not adapter:
+        return AutoModelForSequenceClassification.from_pretrained(ref.name, dtype="auto", **code)
     from peft import AutoPeftModelForSequenceClassification
 
-    return AutoPeftModelForSequenceClassification.from_pretrained(model, num_labels=1, **code)
+    return AutoPeftModelForSequenceClassification.from_pretrained(ref.name, num_labels=1, **code)

@@ -14,7 +14,7 @@ import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -83,10 +83,13 @@ def loaded(params: LlmParams, own: GrpoParams, run: Run) -> list[Reward]:
     """Return what scores the answers. Raises `HubtrainError` for what is not to be had here."""
     sent = {path.name: path for path in local_files(run.files)["train"]} if run.files else {}
     found: list[Reward] = []
+    execute = cache(_executed)  # a file is executed once, whatever is taken of it
     for one in own.sources:
         match one:
             case sources.File():
-                found += _of_file(one, sent.get(one.name, Path(one.path)), own.reward_seconds)
+                path = sent.get(one.name, Path(one.path))
+                module = _imported(one.name, partial(execute, path))
+                found += _of_file(module, path, one.function, own.reward_seconds)
             case sources.Import():
                 module = _imported(one.module, partial(importlib.import_module, one.module))
                 found.append(_function(module, one.function, own.reward_seconds))
@@ -110,10 +113,8 @@ def _named_apart(found: list[Reward]) -> list[Reward]:
     return found
 
 
-def _of_file(one: sources.File, path: Path, seconds: float) -> Iterator[Reward]:
-    functions = signature.functions(sources.File(str(path), one.function))
-    module = _imported(one.name, partial(_executed, path))
-    for function in functions:
+def _of_file(module: ModuleType, path: Path, name: str | None, seconds: float) -> Iterator[Reward]:
+    for function in signature.functions(sources.File(str(path), name)):
         yield _function(module, function.name, seconds)
 
 
