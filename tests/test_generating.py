@@ -272,7 +272,7 @@ def test_a_file_of_prompts_is_answered_though_it_is_killed(
     assert again.returncode == 0 and "24 of 24" in again.stderr
     answers.write_bytes(b'{"other": 1}\n')
     refused = hubtrain(folder, *asked)
-    assert refused.returncode == 2 and "rm a.jsonl" in refused.stderr
+    assert refused.returncode == 2 and "--output with another name" in refused.stderr
 
 
 def test_conversations_and_standard_input_are_prompts_too(

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from backends.handle import Handle
+from orchestrator.jobs.client import Client
+from orchestrator.jobs.deployments import DeploymentRecord
 from orchestrator.jobs.records import Records
 from worker.contract import (
     DataRef,
@@ -95,6 +98,19 @@ def test_jobs_are_found_by_the_start_of_their_id(records: Records) -> None:
     records.remove("abc")
     records.remove("abc")
     assert records.get("ab").job_id == "abd"
+
+
+def test_a_name_of_a_deployment_and_a_job_is_neither(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path))
+    client, handle = Client(), Handle("endpoint", "ann/p")
+    now = client.clock.now()
+    client.deployments.put(DeploymentRecord(handle, "ann/p", "t4", 0.5, now))
+    assert client.deployment("p") == handle
+    client.records.claim("f", lambda: spec("k4x7qp"), now)
+    with pytest.raises(BadConfig, match="endpoint://ann/p, k4x7qp"):
+        client.deployment("p")
 
 
 def test_an_empty_name_is_not_the_start_of_the_only_job(records: Records) -> None:

@@ -85,11 +85,14 @@ def send(client: Client, ready: Ready, on_progress: OnProgress = silent) -> Hand
     order, now = ready.order, client.clock.now()
     handle, flavor = Handle(ready.place.scheme, order.path), order.flavor
     name = order.deployment.model.name
+    before = next((one for one in client.deployments.all() if one.handle == handle), None)
     client.deployments.put(DeploymentRecord(handle, name, flavor.name, flavor.usd_per_hour, now))
     try:
         ready.place.send(ready.request, ready.secrets, on_progress)
-    except LaunchFailed:  # nothing of it is there
+    except LaunchFailed:  # nothing of it is there, but for what was there before
         client.deployments.forget(handle)
+        if before is not None:
+            client.deployments.put(before)
         raise
     return handle
 

@@ -83,10 +83,19 @@ class Client:
         return backends.load(name)(self.token, self.clock)
 
     def deployment(self, name: str) -> Handle | None:
-        """Return the deployment of a handle, known here or not, or of a name; none if none is."""
+        """Return the deployment of a handle, known here or not, or of a name; none if none is.
+
+        Raises `BadConfig` for a name that is a job's, too.
+        """
         if "://" in name:
             return Handle.parse(name) if backends.deploy.of_handle(name) else None
-        return self.deployments.named(name)
+        handle = self.deployments.named(name)
+        if handle is not None and (jobs := self.records.ids(name)):
+            raise BadConfig(
+                f"{name} is a deployment and a job: {', '.join([str(handle), *jobs])}.",
+                fix="Type the one that you mean.",
+            )
+        return handle
 
     def place(self, handle: Handle) -> Place[Any]:
         """Return where a deployment is, as this user's. Raises `BadConfig`."""

@@ -182,17 +182,22 @@ class Records:
 
         Raises `BadConfig` if there is no such one, or several.
         """
+        ids = self.ids(job_id)
+        if job_id == LATEST:
+            ids = ids[:1]
+        if not job_id or len(ids) != 1:  # an empty name is a mistake, not the start of all
+            raise _no_such_job(job_id, ids)
+        with self.opened() as db:
+            return _record(db, *db.execute(f"{_JOBS} where job_id = ?", ids).fetchone())
+
+    def ids(self, name: str) -> list[str]:
+        """Return the jobs of this id, the start of an id or a project's name, newest first."""
         with self.opened() as db:
             found = db.execute(
-                f"select job_id from jobs where {_NAMED} order by rowid desc", (job_id,)
+                f"select job_id from jobs where {_NAMED} order by rowid desc", (name,)
             ).fetchall()
-            ids = [str(row[0]) for row in found]
-            ids = [known for known in ids if known == job_id] or ids
-            if job_id == LATEST:
-                ids = ids[:1]
-            if not job_id or len(ids) != 1:  # an empty name is a mistake, not the start of all
-                raise _no_such_job(job_id, ids)
-            return _record(db, *db.execute(f"{_JOBS} where job_id = ?", ids).fetchone())
+        ids = [str(row[0]) for row in found]
+        return [known for known in ids if known == name] or ids
 
     def asked(self, job_id: str, now: datetime) -> None:
         """Note that the job's provider has answered."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import click
 
+from backends.handle import Handle
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.summary import summary
 from orchestrator.terminal.deployments import pause
@@ -13,6 +15,7 @@ from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.ending import ending
 from orchestrator.terminal.exits import FAILED
 from orchestrator.terminal.listing import unconfirmed
+from worker.errors import HubtrainError
 from worker.task import Finding
 
 
@@ -30,17 +33,26 @@ def COMMAND(jobs: tuple[str, ...], as_json: bool) -> int:  # noqa: N802
     deployed = {name: handle for name in jobs if (handle := desk.deployment(name))}
     named = [desk.record(name) for name in jobs if name not in deployed]
     watches = [desk.watch(record) for record in named]
-    paused = [pause(desk, handle) for handle in deployed.values()]
     asked = []
     for watch in watches:
         record, problem = watch.cancel(), watch.problem
         record = replace(record, unanswered=problem.message) if problem else record
         _tell(desk, record)
         asked.append(record)
+    paused = [_paused(desk, handle) for handle in deployed.values()]
     now = desk.clock.now()
     desk.screen.document([*(summary(r, now) for r in asked), *paused])
     over = all(map(_over, asked)) and not any(one["costing"] for one in paused)
     return 0 if over else FAILED
+
+
+def _paused(desk: Desk, handle: Handle) -> dict[str, Any]:
+    """Stop a deployment, and return what became of it; one that cannot be stopped may cost."""
+    try:
+        return pause(desk, handle)
+    except HubtrainError as error:
+        desk.screen.findings([Finding("error", "cancel", f"{handle}: {error.message}", error.fix)])
+        return {"deployment": str(handle), "costing": True, "problem": error.message}
 
 
 def _over(record: Record) -> bool:
