@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import HfHubHTTPError, InferenceEndpointError
 from standins.laptop import Laptop
 from standins.localhub import HubServer
-from tiny_llm import write_model
+from tiny_llm import chats, write_model, write_rows
+
+from orchestrator.jobs.records import Records
+from worker.contract import DataRef, JobSpec, Machine, ModelRef
 
 pytestmark = pytest.mark.slow
 
@@ -146,3 +150,45 @@ def test_what_is_not_ours_or_cannot_be_is_refused(
     assert said.code == 2 and "cannot be the name of an endpoint" in said.out
     said = laptop.run(*deploy, "endpoints-aws-mars-x1")
     assert said.code == 2 and "endpoints has no machine 'aws-mars-x1'" in said.out
+
+
+def test_what_runs_and_cannot_be_moved_stays_known_and_cancel_goes_past_what_is_gone(
+    api: HfApi, hub: HubServer, tmp_path: Path
+) -> None:
+    laptop = Laptop(tmp_path / "home", hub)
+    deploy = ("deploy", MODEL, "--detach", "--deploy-backend")
+    assert laptop.run(*deploy, "endpoints").code == 0
+    moved = laptop.run(*deploy, "endpoints-aws-us-east-1-nvidia-t4-x1")
+    assert moved.code != 0 and "cannot be moved" in moved.err, moved.out + moved.err
+    assert f"{HANDLE} $0.07/h" in (listed := laptop.run("jobs")).out, listed.out
+
+    Records(laptop.home).claim("f", waiting_job, datetime.now(UTC))
+    said = laptop.run("cancel", "endpoint://ann/gone", HANDLE, "waiting")
+    assert said.code != 0 and "there is no endpoint ann/gone" in said.out + said.err
+    assert api.get_inference_endpoint("tiny-bot", namespace="ann").status == "paused"
+    assert "waiting" in said.out, said.out
+    assert laptop.run("rm", HANDLE).code == 0
+
+
+def waiting_job() -> JobSpec:
+    return JobSpec(
+        job_id="aaa",
+        project="waiting",
+        task="llm",
+        params={},
+        model=ModelRef(name="m"),
+        data=DataRef(),
+        machine=Machine(backend="local"),
+    )
+
+
+def test_an_adapter_is_refused_before_it_is_trained(hub: HubServer, tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", chats(8))
+    laptop = Laptop(tmp_path / "home", hub)
+    train = ("llm", "--train", "--trainer", "sft", "--peft", "--model", MODEL, "--push-to-hub")
+    job = (*train, "--data-path", str(rows), "--project-name", "bot", "--block-size", "64")
+    deploy = ("--deploy", "--deploy-backend", "endpoints", "--dry-run")
+    said = laptop.run(*job, *deploy)
+    assert said.code == 2 and "ann/bot is an adapter" in said.out, said.out + said.err
+    merged = laptop.run(*job, *deploy, "--merge-adapter")
+    assert merged.code == 0, merged.out + merged.err

@@ -14,7 +14,7 @@ from typing import Any
 import backends.deploy
 from backends.base import Flavor, LaunchRequest, OnProgress, silent
 from backends.deploy.base import Deployed, DeployOrder, Place
-from backends.errors import LaunchFailed, UnknownFlavor
+from backends.errors import BackendError, LaunchFailed, UnknownFlavor
 from backends.handle import Handle
 from orchestrator.deploy.model import Deployable
 from orchestrator.deploy.room import cheapest, check_room
@@ -147,6 +147,8 @@ def _check(
         text = f"{model.name} is an adapter, and {place.name} take whole models alone."
         findings.error("model", text, "Merge it into its base first, and deploy that.")
     flavors = place.flavors(owner)
+    if not flavors:
+        raise BackendError(f"{owner} can rent no machine of {place.name} now.")
     flavor = _flavor(place, flavor_name, flavors, model)
     check_room(model, flavor, flavors, place.name, findings)
     order = DeployOrder(

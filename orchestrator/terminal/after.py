@@ -51,7 +51,8 @@ class AfterTraining:
             raise BadConfig(f"models of {typed(self.task.name)} cannot be deployed.")
         self.repo_id = push.repo_id
         findings = Findings()
-        find = partial(self._made, desk, base.name, push)
+        alone = getattr(checked.asked.params, "adapter_alone", False)
+        find = partial(self._made, desk, base, push, adapter=alone)
         findings.add(flow.check(desk, self.settings, find, self.owner).findings)
         if detach:
             text = "nothing is deployed after a job that is left"
@@ -63,13 +64,13 @@ class AfterTraining:
             desk.screen.say(f"{count(wrong, 'thing')} to mend. Nothing was created.")
         return not wrong
 
-    def _made(self, desk: Desk, base: str, push: PushTarget) -> Deployable:
+    def _made(self, desk: Desk, base: ModelRef, push: PushTarget, *, adapter: bool) -> Deployable:
         """Return the model that the job will have made, by the one it starts from."""
-        found = deployable(desk, base, self.task, self.fixed)
+        found = deployable(desk, base.name, self.task, self.fixed)
         return replace(
             found,
             ref=ModelRef(name=push.repo_id),
-            base=None,
+            base=base if adapter else None,
             private=push.private,
             needs_token=found.needs_token or push.private,
         )
