@@ -16,6 +16,9 @@ from backends.handle import Handle
 from worker.clock import Clock, SystemClock
 from worker.contract import Deployment
 
+SECRET = "HF_TOKEN"
+"""Environment of the machine: the token by which it reads the model, where it needs one."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeployOrder:

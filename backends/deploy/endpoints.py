@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from backends.base import Flavor, OnProgress, Status, silent
-from backends.deploy.base import Deployed, DeployOrder, Place
+from backends.deploy.base import SECRET, Deployed, DeployOrder, Place
 from backends.errors import BackendError, JobGone, LaunchFailed, PlanRefused
 from backends.handle import Handle
 from backends.spaces.launch import once
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TAG = "hubtrain"
-SECRET = "HF_TOKEN"
 
 LONGEST_NAME = 32
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")

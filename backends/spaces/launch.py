@@ -7,13 +7,13 @@ the job is, and who else may be launching it; the name, which holds the job's id
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from backends.base import OnProgress
 from backends.errors import LaunchFailed
-from backends.spaces.request import FREE, JOB_VARIABLE, SpaceRequest
+from backends.spaces.request import FREE, JOB_VARIABLE, SpaceFile, SpaceRequest
 from worker.clock import Clock
 from worker.errors import HubtrainError, HubUnreachable, NotThere
 from worker.hubclient import explained, patiently
@@ -71,21 +71,11 @@ class Launch:
         once(f"making {self.request.repo_id}", act, done, self.clock)
 
     def _create(self) -> None:
-        from huggingface_hub import SpaceHardware
-
         request = self.request
         self.made = True
         try:
             with explained(f"creating the Space {request.repo_id}"):
-                self.api.create_repo(
-                    request.repo_id,
-                    repo_type="space",
-                    space_sdk="docker",
-                    private=True,
-                    space_hardware=SpaceHardware(FREE),
-                    space_variables=pairs(request.variables),
-                    space_secrets=pairs(self.secrets),
-                )
+                create(self.api, request.repo_id, request.variables, self.secrets, private=True)
         except HubUnreachable:
             raise
         except HubtrainError as error:
@@ -95,24 +85,13 @@ class Launch:
                 raise LaunchFailed(error.message, fix=error.fix, reason=error.reason) from error
 
     def _commit(self) -> None:
-        from huggingface_hub import CommitOperationAdd
-
-        with explained(f"sending files to {self.request.repo_id}"):
-            self.api.create_commit(
-                self.request.repo_id,
-                [CommitOperationAdd(f.path, f.content) for f in self.request.files],
-                repo_type="space",
-                commit_message=f"Job {self.request.job_id}",
-            )
+        request = self.request
+        commit(self.api, request.repo_id, request.files, f"Job {request.job_id}")
 
     def _rent(self) -> None:
         request = self.request
         with explained(f"requesting {request.flavor} for {request.repo_id}"):
-            self.api.request_space_hardware(
-                request.repo_id,
-                request.flavor,  # type: ignore[arg-type]  # the Hub has more than the enum
-                sleep_time=request.sleep_seconds,
-            )
+            rent(self.api, request.repo_id, request.flavor, request.sleep_seconds)
 
     def _is_ours(self) -> bool:
         """Look whether the Space is there. Raises `LaunchFailed` if it is not this job's."""
@@ -129,8 +108,7 @@ class Launch:
         return True
 
     def _has_files(self) -> bool:
-        there = self._look(lambda: blobs(self.api, self.request.repo_id))
-        return all(there.get(f.path) == f.blob_id for f in self.request.files)
+        return self._look(lambda: has_files(self.api, self.request.repo_id, self.request.files))
 
     def _has_hardware(self) -> bool:
         if self.request.flavor == FREE:
@@ -168,12 +146,57 @@ def once(doing: str, act: Callable[[], None], done: Callable[[], bool], clock: C
     patiently(doing, step, clock)
 
 
-def blobs(api: HfApi, repo_id: str) -> dict[str, str]:
-    """Return the files of a Space by path, each with its id."""
+def create(
+    api: HfApi,
+    repo_id: str,
+    variables: Mapping[str, str],
+    secrets: Mapping[str, str],
+    *,
+    private: bool,
+) -> None:
+    """Create a Docker Space on hardware that costs nothing."""
+    from huggingface_hub import SpaceHardware
+
+    api.create_repo(
+        repo_id,
+        repo_type="space",
+        space_sdk="docker",
+        private=private,
+        space_hardware=SpaceHardware(FREE),
+        space_variables=_pairs(variables),
+        space_secrets=_pairs(secrets),
+    )
+
+
+def commit(api: HfApi, repo_id: str, files: Iterable[SpaceFile], message: str) -> None:
+    """Commit files to a Space. Raises `HubError`."""
+    from huggingface_hub import CommitOperationAdd
+
+    with explained(f"sending files to {repo_id}"):
+        api.create_commit(
+            repo_id,
+            [CommitOperationAdd(f.path, f.content) for f in files],
+            repo_type="space",
+            commit_message=message,
+        )
+
+
+def rent(api: HfApi, repo_id: str, flavor: str, sleep_seconds: int | None) -> None:
+    """Request hardware for a Space, asleep after so long without a visitor."""
+    api.request_space_hardware(
+        repo_id,
+        flavor,  # type: ignore[arg-type]  # the Hub has more than the enum
+        sleep_time=sleep_seconds,
+    )
+
+
+def has_files(api: HfApi, repo_id: str, files: Iterable[SpaceFile]) -> bool:
+    """Whether a Space has these files as they are."""
     from huggingface_hub.hf_api import RepoFile
 
     tree = api.list_repo_tree(repo_id, repo_type="space", recursive=True)
-    return {f.path: f.blob_id for f in tree if isinstance(f, RepoFile)}
+    there = {f.path: f.blob_id for f in tree if isinstance(f, RepoFile)}
+    return all(there.get(f.path) == f.blob_id for f in files)
 
 
 def job_of(api: HfApi, repo_id: str, clock: Clock) -> str | None:
@@ -196,6 +219,5 @@ def delete(api: HfApi, repo_id: str, clock: Clock) -> None:
     )
 
 
-def pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return secrets or variables as the Hub takes them for a new Space."""
+def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in values.items()]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.resources import files as package_files
 from typing import Any
@@ -106,8 +107,7 @@ class SpaceRequest:
         return tuple(steps)
 
     def __repr__(self) -> str:
-        steps = (f"  {n}. {step}" for n, step in enumerate(self.steps, 1))
-        return "\n".join([f"Space {self.repo_id}", *steps])
+        return in_steps(self.repo_id, self.steps)
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as plain data, for `--json`."""
@@ -120,11 +120,19 @@ class SpaceRequest:
             "variables": self.variables,
             "torch": self.torch,
             "steps": list(self.steps),
-            "files": [
-                {"path": f.path, "bytes": len(f.content), "sha256": f.sha256} for f in self.files
-            ],
+            "files": listed(self.files),
             "readme": self.readme,
         }
+
+
+def in_steps(repo_id: str, steps: Iterable[str]) -> str:
+    """Return a Space as people read it before it is made."""
+    return "\n".join([f"Space {repo_id}", *(f"  {n}. {step}" for n, step in enumerate(steps, 1))])
+
+
+def listed(files: Iterable[SpaceFile]) -> list[dict[str, Any]]:
+    """Return files as plain data, without what is in them."""
+    return [{"path": f.path, "bytes": len(f.content), "sha256": f.sha256} for f in files]
 
 
 def space_name(owner: str, project: str, job_id: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import backends.deploy
 from backends.base import Flavor, LaunchRequest, OnProgress, silent
-from backends.deploy.base import Deployed, DeployOrder, Place
+from backends.deploy.base import SECRET, Deployed, DeployOrder, Place
 from backends.errors import BackendError, LaunchFailed, UnknownFlavor
 from backends.handle import Handle
 from orchestrator.deploy.model import Deployable
@@ -34,7 +34,6 @@ from worker.task import Finding
 READ_TOKEN = "HUBTRAIN_READ_TOKEN"
 """Variable with a token that the machine of a deployment reads a model with."""
 
-TOKEN = "HF_TOKEN"
 LAST_LINES = 15
 POLL_SECONDS = 2.0
 START_SECONDS = 3600.0
@@ -202,7 +201,7 @@ def _secrets(
                 "account", partial(patiently, f"{READ_TOKEN}: {name}", ask, client.clock)
             )
         findings.ok("account", f"the machine reads the model with the token in {READ_TOKEN}")
-        return {TOKEN: given}
+        return {SECRET: given}
     if account.token_role != "read":
         findings.warn(
             "account",
@@ -210,7 +209,7 @@ def _secrets(
             "write too, as a secret.",
             f"{READ_TOKEN}=hf_… with one that only reads: {endpoint()}/settings/tokens",
         )
-    return {TOKEN: str(client.token)}
+    return {SECRET: str(client.token)}
 
 
 def _failed(place: Place[Any], now: Deployed) -> HubtrainError:

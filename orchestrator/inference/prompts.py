@@ -21,6 +21,8 @@ from worker.reading.files import format_of, on_disk
 from worker.session import Messages, Reply
 
 STDIN = "-"
+"""In place of a prompt or a file of them: standard input."""
+
 MESSAGES = "messages"
 """Column of conversations, where there is none of prompts."""
 

@@ -20,7 +20,7 @@ from orchestrator.aside import environ_of
 from orchestrator.inference.endpoint import EndpointSession, address_of, key_for
 from orchestrator.inference.model import Look, check
 from orchestrator.inference.process import SECONDS, ProcessSession
-from orchestrator.inference.prompts import Answers, Prompt, read
+from orchestrator.inference.prompts import STDIN, Answers, Prompt, read
 from orchestrator.settings.layers import Settings
 from orchestrator.terminal.chat import Chat
 from orchestrator.terminal.desk import Desk
@@ -35,9 +35,6 @@ from worker.params import Params
 from worker.session import Reply, Session
 from worker.task import Task
 from worker.tasks import typed
-
-STDIN = "-"
-"""As a prompt: all of standard input."""
 
 
 def answer(desk: Desk, task: Task[Any], settings: Settings, seconds: float = SECONDS) -> int:

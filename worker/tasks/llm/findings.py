@@ -40,17 +40,29 @@ class Counts:
 
 def size(train: Examples, valid: Examples | None, params: LlmParams, scale: float) -> Finding:
     """How many examples there are, and of what kind."""
+    held = (len(valid.examples), valid.layout.source) if valid else None
+    read = train.read - len(train.empty)
+    return counted(train.layout.source, read, train.layout.what, held, params=params, scale=scale)
+
+
+def counted(
+    source: str,
+    rows: int,
+    what: str,
+    held: tuple[int, str] | None,
+    *,
+    params: LlmParams,
+    scale: float,
+) -> Finding:
+    """How many rows there are, of what kind, and how many of which file are for validation."""
     known = "" if scale == 1 else "about "
-    parts = [
-        train.layout.source,
-        f"{known}{round((train.read - len(train.empty)) * scale):,} {train.layout.what}",
-    ]
-    if valid is None:
+    parts = [source, f"{known}{round(rows * scale):,} {what}"]
+    if held is None:
         parts.append("no validation split (--valid-split)")
     elif params.valid_share is not None:
         parts.append(f"{params.valid_share:.0%} held out for validation (--valid-split)")
     else:
-        parts.append(f"{len(valid.examples):,} for validation from {valid.layout.source}")
+        parts.append(f"{held[0]:,} for validation from {held[1]}")
     return Finding("ok", "data", " · ".join(parts))
 
 

@@ -105,15 +105,9 @@ def _lengths(
 
 
 def _size(train: Prompts, valid: Prompts | None, params: LlmParams, scale: float) -> Finding:
-    known = "" if scale == 1 else "about "
-    parts = [train.layout.source, f"{known}{round(len(train.prompts) * scale):,} prompts"]
-    if valid is None:
-        parts.append("no validation split (--valid-split)")
-    elif params.valid_share is not None:
-        parts.append(f"{params.valid_share:.0%} held out for validation (--valid-split)")
-    else:
-        parts.append(f"{len(valid.prompts):,} for validation from {valid.layout.source}")
-    return Finding("ok", "data", " · ".join(parts))
+    held = (len(valid.prompts), valid.layout.source) if valid else None
+    rows = len(train.prompts)
+    return findings.counted(train.layout.source, rows, "prompts", held, params=params, scale=scale)
 
 
 def _broken(train: Prompts, valid: Prompts | None) -> Iterator[Finding]:

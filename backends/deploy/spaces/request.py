@@ -1,0 +1,104 @@
+"""What the Space of a deployed model will be, as a value: its name, its files, its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files as package_files
+from typing import Any
+
+from backends.deploy.base import SECRET, DeployOrder
+from backends.handle import Handle
+from backends.image import image_files
+from backends.spaces.request import FREE, PAGE_PORT, TAG, SpaceFile, in_steps, listed
+from worker.contract import DEPLOYMENT_FILE
+from worker.markdown import FILTERS
+
+SCHEME = "space"
+"""How handles of these Spaces begin."""
+
+VARIABLE = "HUBTRAIN_DEPLOYMENT"
+"""The variable of a Space that says which model it serves."""
+
+DEPLOYMENT_TAG = "hubtrain-deployment"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SpaceDeployment:
+    """A Space that serves one model."""
+
+    repo_id: str
+    model: str
+    private: bool
+    flavor: str
+    usd_per_hour: float
+    sleep_seconds: int | None
+    """Silence after which the Hub puts it to sleep; none leaves the Hub's own rule."""
+
+    needs_token: bool
+    files: tuple[SpaceFile, ...]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {VARIABLE: self.model}
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """What `send` does, in order."""
+        size = f"{sum(len(f.content) for f in self.files) / 1000:.0f} kB"
+        kind = "private" if self.private else "public"
+        secret = f" and the secret {SECRET}, a token that reads the model" * self.needs_token
+        steps = [
+            f"create the {kind} Space {self.repo_id} on {FREE}, marked {VARIABLE}={self.model}"
+            f"{secret}; or update the one that is there",
+            f"commit {len(self.files)} files, {size}",
+        ]
+        if self.flavor != FREE:
+            asleep = f"asleep after {(self.sleep_seconds or 0) / 60:.0f} min without a visitor"
+            steps.append(f"request {self.flavor} at ${self.usd_per_hour:.2f}/h, {asleep}")
+        return tuple(steps)
+
+    def __repr__(self) -> str:
+        return in_steps(self.repo_id, self.steps)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the same as plain data, for `--json`."""
+        return {
+            "repo_id": self.repo_id,
+            "model": self.model,
+            "private": self.private,
+            "flavor": self.flavor,
+            "usd_per_hour": self.usd_per_hour,
+            "sleep_seconds": self.sleep_seconds,
+            "variables": self.variables,
+            "steps": list(self.steps),
+            "files": listed(self.files),
+        }
+
+
+def files_of(order: DeployOrder) -> Iterator[SpaceFile]:
+    """Yield what the Space is made of: its card, its deployment, and the image jobs run in."""
+    deployment = order.deployment
+    template = (package_files("space_template") / "deployment.md").read_text("utf-8")
+    made = {
+        "README.md": _readme(order, template).encode(),
+        DEPLOYMENT_FILE: (deployment.model_dump_json(indent=2) + "\n").encode(),
+        **image_files(order.extras, order.flavor.accelerators),
+    }
+    return (SpaceFile(path, made[path]) for path in sorted(made))
+
+
+def _readme(order: DeployOrder, template: str) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    page = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    page.filters |= FILTERS
+    models = (order.deployment.model, order.deployment.base)
+    return page.from_string(template).render(
+        title=order.name,
+        port=PAGE_PORT,
+        flavor=order.flavor.name,
+        tags=(TAG, DEPLOYMENT_TAG),
+        models=[model.name for model in models if model],
+        handle=Handle(SCHEME, order.path),
+    )
