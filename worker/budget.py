@@ -23,14 +23,22 @@ def budget(seconds: float, memory: int) -> Iterator[None]:
     """
     here = ctypes.c_ulong(threading.get_ident())
     over = ctypes.py_object(OverBudget)
-    raised = ctypes.pythonapi.PyThreadState_SetAsyncExc
-    timer = threading.Timer(seconds, raised, (here, over))
+    done, between = threading.Event(), threading.Lock()
+
+    def end() -> None:
+        with between:
+            if not done.is_set():
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(here, over)
+
+    timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
     try:
         with _memory(memory):
             yield
     finally:
+        with between:  # what comes after the block is not to be ended
+            done.set()
         timer.cancel()
 
 
