@@ -46,8 +46,8 @@ SCALING = 0.9
 communication."""
 
 SHARDED_SCALING = 0.75
-"""The same where each holds a share of the weights, which all gather for each layer of a pass; an
-assumption, as the one above: no machine with several GPUs was there to measure on."""
+"""The same where each holds a share of the weights, which all gather for each layer of a pass.
+Both are assumed, not measured."""
 
 NO_BF16 = frozenset({"T4"})
 """GPUs without bfloat16."""

@@ -1,7 +1,7 @@
 """Text of a causal language model, as it comes: one answer at a time, or several in a batch.
 
 The model may be whole or an adapter, on the Hub or in a folder; it runs on the best device here.
-Batches are padded on the left, and no row sees its padding. Serving is another matter.
+Batches are padded on the left, and no row sees its padding.
 """
 
 from __future__ import annotations
