@@ -129,10 +129,8 @@ def test_a_chat_survives_ctrl_c_and_shows_no_escape(served: Served, tmp_path: Pa
         screen.type("more\n")
         screen.until("broke off")
         screen.until("> ")
-        screen.type(CTRL_C)
-        screen.until("Ctrl-C again")
-        screen.type(CTRL_C)
-        assert screen.end() == 130
+        screen.press(CTRL_C, "Ctrl-C again")
+        assert screen.end(CTRL_C) == 130
     assert "\x1b]0" not in screen.shown and "\x1b[2J" not in screen.shown
     assert "Traceback" not in screen.shown
 

@@ -40,10 +40,27 @@ class Terminal:
         self.seen = at + len(text)
         return found
 
-    def end(self) -> int:
-        """Return the exit code, once it ends by itself."""
+    def press(self, key: str, text: str) -> None:
+        """Press a key until `text` is shown, as a person would.
+
+        A Ctrl-C between the prompt and the wait for a line is seen by Python with the next key.
+        """
+        for _ in range(20):
+            self.type(key)
+            until = time.monotonic() + 3
+            while time.monotonic() < until and self.shown.find(text, self.seen) < 0:
+                assert self._read(), f"it ended without {text!r}: {self.shown!r}"
+            if self.shown.find(text, self.seen) >= 0:
+                break
+        self.until(text, seconds=0.1)
+
+    def end(self, key: str = "") -> int:
+        """Return the exit code, once it ends by itself, or by a key that is pressed until then."""
+        pressed = 0.0
         while self._read():
-            pass
+            if key and time.monotonic() - pressed > 3:
+                self.type(key)
+                pressed = time.monotonic()
         return self.process.wait(timeout=60)
 
     def _read(self) -> bool:
