@@ -109,8 +109,8 @@ class Parallel(Frozen):
     optimizer states (FSDP2)."""
 
 
-ALONE = Parallel()
-"""One process."""
+ALONE = Parallel.model_construct()
+"""One process. Not validated: at import that would build a schema in every command."""
 
 
 class Limits(Frozen):
@@ -169,7 +169,7 @@ class JobSpec(Frozen):
 
     machine: Machine
     parallel: Parallel = ALONE
-    limits: Limits = Limits()
+    limits: Limits = Field(default_factory=Limits)
 
     _before = model_validator(mode="before")(without("attempt"))
 
