@@ -143,14 +143,14 @@ class Backend(ABC, Generic[RequestT]):
     noun: ClassVar[str] = "Machine"
     """What people call the thing a job runs on."""
 
-    sees_my_files: ClassVar[bool]
+    sees_my_files: bool
     """Whether its machines read and write folders of this one.
 
     Data and model then stay here. Otherwise the data goes to a private dataset on the Hub, the
     base model must be on the Hub, and no folder here gets the model.
     """
 
-    keeps_disk: ClassVar[bool]
+    keeps_disk: bool
     """Whether what a job leaves on its machine's disk is still there when the job is over.
 
     Where it is not, a job that pushes nothing would lose its model and is refused.

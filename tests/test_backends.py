@@ -48,7 +48,7 @@ def bench(
 
 
 def test_what_it_is_like_is_answered(bench: Bench) -> None:
-    backend = type(bench.backend)
+    backend = bench.backend
     for question in ("sees_my_files", "keeps_disk", "bills", "on_hub"):
         assert isinstance(getattr(backend, question, None), bool), f"{backend.name}: {question}"
     assert all(repo.startswith("ann/") for repo in bench.backend.writes("ann", "bot"))

@@ -15,7 +15,7 @@ from backends.errors import BackendError, JobGone, LaunchFailed, PlanRefused
 from backends.handle import Handle
 from backends.local.machine import this_machine
 from backends.local.request import LocalRequest
-from backends.local.run import RunFolder
+from backends.local.run import PAGE_KEY, RunFolder
 from backends.packages import missing
 from worker import contract
 from worker.contract import JOB_FILE, JobSpec
@@ -25,10 +25,6 @@ from worker.installing import install
 
 _SOURCES = Path(contract.__file__).parents[2]
 """Where `worker` is imported from, which the worker's own process has to know too."""
-
-_KEY_FILE = "page.key"
-PAGE_KEY = "HUBTRAIN_PAGE_KEY"
-"""Environment of the worker: the word that opens its page."""
 
 
 class Local(Backend[LocalRequest]):
@@ -85,9 +81,8 @@ class Local(Backend[LocalRequest]):
         folder = request.folder
         if folder.started:  # by the launch that had the lock before us
             return
-        key = "".join(self.clock.new_id() for _ in range(4))
         folder.write(JOB_FILE, request.job.model_dump_json(indent=2))
-        folder.write(_KEY_FILE, key)
+        key = folder.made_key(self.clock)
         path = os.pathsep.join(filter(None, (str(_SOURCES), os.environ.get("PYTHONPATH"))))
         needed = environment(os.environ, str(request.job.params.get("log") or "none"))
         ours = {PAGE_KEY: key, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}  # as `lines` reads
@@ -116,8 +111,8 @@ class Local(Backend[LocalRequest]):
 
     def page(self, handle: Handle, url: str) -> str | None:
         """Add the job's own key, which only this user can read; no address without one."""
-        with suppress(OSError, JobGone):
-            return f"{url}?key={(_existing(handle).path / _KEY_FILE).read_text()}"
+        with suppress(JobGone):
+            return _existing(handle).opened(url)
         return None
 
     def recall(self, handle: Handle) -> JobSpec:

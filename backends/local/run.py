@@ -25,6 +25,11 @@ from backends.errors import JobGone
 from worker.clock import Clock
 from worker.home import home
 
+PAGE_KEY = "HUBTRAIN_PAGE_KEY"
+"""Environment of the worker: the word that opens its page."""
+
+_KEY_FILE = "page.key"
+
 LOOK_SECONDS = 0.2
 """Wait between two looks at a log that is followed."""
 
@@ -96,6 +101,18 @@ class RunFolder:
         """Write a file that only this user may read."""
         (self.path / name).touch(mode=0o600)
         (self.path / name).write_text(text, encoding="utf-8")
+
+    def made_key(self, clock: Clock) -> str:
+        """Return a new key of the job's page, which only this user can read."""
+        key = "".join(clock.new_id() for _ in range(4))
+        self.write(_KEY_FILE, key)
+        return key
+
+    def opened(self, url: str) -> str | None:
+        """Return the page's address with its key; none where there is no key."""
+        with suppress(OSError):
+            return f"{url}?key={(self.path / _KEY_FILE).read_text()}"
+        return None
 
     def start(self, command: tuple[str, ...], environ: Mapping[str, str], lock: int) -> None:
         """Start a process that outlives this one and has the lock. Raises `OSError`."""

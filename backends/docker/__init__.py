@@ -1,0 +1,168 @@
+"""A Docker engine, of this machine or elsewhere: a container per job.
+
+An engine of this machine sees its folders: data and model stay here, as with `local`, and what
+trains is kept apart from everything else. An engine elsewhere (`DOCKER_HOST`, a context) gets its
+data from the Hub and pushes the model there.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from itertools import islice
+from typing import Any
+
+from backends.base import Backend, Flavor, OnProgress, Status, silent, spec_in
+from backends.docker.engine import asking, engine, shares_disk
+from backends.docker.launch import Launch, container, handed, lines_of, remove
+from backends.docker.options import DockerOptions
+from backends.docker.request import APP, NAME, ContainerRequest, plan
+from backends.errors import JobGone
+from backends.handle import Handle
+from backends.local.machine import this_machine
+from backends.local.run import RunFolder
+from worker.clock import Clock
+from worker.contract import JOB_FILE, EndReason, JobSpec
+
+
+class Docker(Backend[ContainerRequest]):
+    """Containers of one engine, found again by their names."""
+
+    name = "docker"
+    noun = "Container"
+    bills = False
+    on_hub = False
+    options = DockerOptions
+
+    def __init__(self, token: str | None = None, clock: Clock | None = None) -> None:
+        super().__init__(token, clock)
+        self.sees_my_files = self.keeps_disk = shares_disk()
+
+    def flavors(self) -> list[Flavor]:
+        """Return the engine's machine, and with its GPUs where it hands out any."""
+        with engine() as there, asking("asking for its machine"):
+            info = there.info()
+        cpu = Flavor(
+            name="cpu",
+            description=f"the machine of {info.get('Name', 'the engine')}",
+            usd_per_hour=0.0,
+            memory_bytes=float(info["MemTotal"]),
+            cpus=float(info["NCPU"]),
+        )
+        here = this_machine()
+        if not (self.sees_my_files and here.accelerators and "nvidia" in info.get("Runtimes", {})):
+            return [cpu]
+        gpu = Flavor(
+            name="gpu",
+            description=cpu.description,
+            usd_per_hour=0.0,
+            memory_bytes=cpu.memory_bytes,
+            accelerator=here.accelerator,
+            accelerators=here.accelerators,
+            vram_bytes=here.vram_bytes,
+            cpus=cpu.cpus,
+        )
+        return [cpu, gpu]
+
+    def plan(self, job: JobSpec) -> ContainerRequest:
+        """Return the container that runs `job`."""
+        return plan(job)
+
+    def launch(
+        self,
+        request: ContainerRequest,
+        secrets: Mapping[str, str],
+        on_progress: OnProgress = silent,
+    ) -> Handle:
+        """Build the image, create the container, start it, and hand it its secrets."""
+        with engine() as there:
+            Launch(there, request, secrets, self.clock, on_progress).run()
+        return Handle(self.name, request.name)
+
+    def find(self, request: ContainerRequest) -> Handle | None:
+        """Return the container of a complete launch."""
+        with engine() as there:
+            found = container(there, request.name)
+        return Handle(self.name, request.name) if found is not None and handed(found) else None
+
+    def status(self, handle: Handle) -> Status:
+        """Inspect the container."""
+        with existing(handle) as there:
+            state = there.attrs["State"]
+        alive = state["Status"] not in {"exited", "dead", "removing"}
+        return Status(
+            alive=alive,
+            costing=False,
+            stage=state["Status"],
+            detail=state.get("Error", ""),
+            reason=EndReason.OOM if state.get("OOMKilled") and not alive else None,
+        )
+
+    def logs(self, handle: Handle, *, skip: int = 0, follow: bool = False) -> Iterator[str]:
+        """Yield what the container writes; following survives a dropped stream."""
+        with suppress(JobGone), existing(handle) as there:
+            while True:
+                for line in _lines(there, skip, follow=follow):
+                    skip += 1
+                    yield line
+                with asking(f"asking about {handle}"):
+                    there.reload()
+                if not follow or there.attrs["State"]["Status"] != "running":
+                    return
+
+    def recall(self, handle: Handle) -> JobSpec:
+        """Read the job in its container."""
+        with existing(handle) as there, asking(f"reading the job of {handle}"):
+            parts, _ = there.get_archive(str(APP / JOB_FILE))
+            packed = io.BytesIO(b"".join(parts))
+        with tarfile.open(fileobj=packed) as archive:
+            file = archive.extractfile(JOB_FILE)
+            return spec_in(file.read() if file else b"", str(handle))
+
+    def page(self, handle: Handle, url: str) -> str | None:
+        """Add the job's own key; no address where the page is on another machine."""
+        with suppress(JobGone):
+            return _folder(handle).opened(url)
+        return None
+
+    def cancel(self, handle: Handle) -> None:
+        """Ask the worker to end; it stops its trainer itself."""
+        from docker.errors import APIError
+
+        with suppress(JobGone), existing(handle) as there, asking(f"stopping {handle}"):
+            with suppress(APIError):  # it does not run
+                there.kill("SIGTERM")
+
+    def remove(self, handle: Handle) -> None:
+        """Remove the container with what it wrote; images stay, for the next job of their kind."""
+        with suppress(JobGone), existing(handle) as there:
+            remove(there)
+        with suppress(JobGone):
+            _folder(handle).delete()
+
+
+def _lines(there: Any, skip: int, *, follow: bool) -> Iterator[str]:
+    """Yield the lines of a container's log after the first `skip`."""
+    with asking(f"reading the log of {there.name}"):
+        chunks = there.logs(stream=True, follow=follow)
+        with closing(chunks):
+            yield from islice(lines_of(chunks), skip, None)
+
+
+def _folder(handle: Handle) -> RunFolder:
+    return RunFolder.of(handle.path.removeprefix(NAME))
+
+
+@contextmanager
+def existing(handle: Handle) -> Iterator[Any]:
+    """Yield a job's container. Raises `JobGone` where there is none."""
+    with engine() as there:
+        found = container(there, handle.path)
+        if found is None:
+            raise JobGone(f"The Docker engine has no container {handle.path}.")
+        yield found
+
+
+BACKEND = Docker

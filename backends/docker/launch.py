@@ -1,0 +1,225 @@
+"""Makes a job's container, whole or not at all, however often it is asked to."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import socket
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from backends.base import OnProgress
+from backends.docker.engine import asking
+from backends.docker.request import APP, COMMAND, LABEL, ContainerRequest
+from backends.errors import BackendError, LaunchFailed
+from backends.local.run import PAGE_KEY, RunFolder
+from worker.clock import Clock
+from worker.contract import JOB_FILE, EndReason
+from worker.errors import HubtrainError, NotThere
+from worker.handed import NOTHING_HANDED
+
+SHARED_MEMORY = 2**30
+"""Bytes of `/dev/shm`, by which processes of one training hand tensors to each other."""
+
+MOST_PROCESSES = 4096
+WAIT_SECONDS = 1800
+"""How long a launch waits for another of the same job, which may be building its image."""
+
+_STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
+
+
+class Launch:
+    """One launch of a request."""
+
+    def __init__(
+        self,
+        engine: Any,
+        request: ContainerRequest,
+        secrets: Mapping[str, str],
+        clock: Clock,
+        on_progress: OnProgress,
+    ) -> None:
+        self.engine, self.request, self.secrets = engine, request, secrets
+        self.clock, self.on_progress = clock, on_progress
+        self.folder = RunFolder.of(request.job.job_id)
+
+    def run(self) -> None:
+        """Do what is not done yet. Raises `LaunchFailed` when nothing of it is left."""
+        self.folder.path.mkdir(parents=True, exist_ok=True)
+        until = self.clock.monotonic() + WAIT_SECONDS
+        while (lock := self.folder.hold()) is None:
+            if self.clock.monotonic() > until:
+                raise BackendError(f"Another launch of {self.request.name} does not end.")
+            self.clock.sleep(0.1)
+        with closing(os.fdopen(lock)):
+            self._run()
+
+    def _run(self) -> None:
+        there = container(self.engine, self.request.name)
+        if there is not None and handed(there):
+            return
+        if there is not None:
+            remove(there)
+        self._build()
+        made = self._created()
+        try:
+            self._start(made)
+        except BaseException as error:
+            remove(made)
+            if isinstance(error, HubtrainError):
+                raise LaunchFailed(error.message, fix=error.fix, reason=error.reason) from error
+            raise
+
+    def _build(self) -> None:
+        from docker.errors import ImageNotFound
+
+        name = self.request.image
+        with asking(f"asking for the image {name}"):
+            try:
+                self.engine.images.get(name)
+            except ImageNotFound:
+                self._built(name)
+
+    def _built(self, name: str) -> None:
+        context = tar({**self.request.files, JOB_FILE: b"{}\n"})
+        lines = self.engine.api.build(
+            fileobj=context, custom_context=True, tag=name, rm=True, forcerm=True, decode=True,
+            labels={"hubtrain": "worker"},
+        )  # fmt: skip
+        said: list[str] = []
+        for line in lines:
+            said = [*said[-20:], str(line.get("stream", "")).rstrip()]
+            if step := _STEP.match(line.get("stream", "")):
+                share = (int(step[1]) - 1) / int(step[2])
+                self.on_progress("building the image, once for all jobs of its kind", share)
+            if problem := line.get("error"):
+                raise LaunchFailed(
+                    "\n  ".join(["The image could not be built:", *filter(None, said), problem]),
+                    reason=EndReason.BUILD_ERROR,
+                )
+
+    def _created(self) -> Any:
+        from docker.types import DeviceRequest, Mount
+
+        request, options = self.request, self.request.options
+        self.on_progress(f"creating the container {request.name}", None)
+        mounts = [
+            Mount(f.path, f.path, type="bind", read_only=not f.writable)
+            for f in request.folders
+            if Path(f.path).exists()
+        ]
+        gpus = [DeviceRequest(count=-1, capabilities=[["gpu"]])] if request.gpus else []
+        with asking(f"creating the container {request.name}"):
+            made = self.engine.containers.create(
+                request.image,
+                list(COMMAND),
+                name=request.name,
+                labels={LABEL: request.job.job_id},
+                environment=self._environment(),
+                mounts=mounts,
+                device_requests=gpus,
+                network=options.docker_network,
+                mem_limit=options.memory_bytes,
+                memswap_limit=options.memory_bytes,
+                nano_cpus=int(options.docker_cpus * 1e9) if options.docker_cpus else None,
+                stdin_open=True,
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges"],
+                pids_limit=MOST_PROCESSES,
+                shm_size=SHARED_MEMORY,
+                **self._of_this_machine(),
+            )
+            text = request.job.model_dump_json(indent=2).encode()
+            made.put_archive(str(APP), tar({JOB_FILE: text}).getvalue())
+        return made
+
+    def _environment(self) -> dict[str, str]:
+        told = {"HOME": "/tmp", "PYTHONUSERBASE": "/home/user/.local", "USER": "user"}
+        if endpoint := os.environ.get("HF_ENDPOINT"):
+            told["HF_ENDPOINT"] = endpoint
+        if self.request.work:
+            told["HUBTRAIN_WORK"] = self.request.work
+        return told
+
+    def _of_this_machine(self) -> dict[str, Any]:
+        """Return what an engine of this machine can give: our user, and a port for the page."""
+        if not self.request.work:
+            return {}
+        port = free_port()
+        told: dict[str, Any] = {"user": f"{os.getuid()}:{os.getgid()}"}
+        key = self.folder.made_key(self.clock)
+        self.secrets = {**self.secrets, PAGE_KEY: key, "GRADIO_SERVER_PORT": str(port)}
+        if self.request.options.docker_network == "host":
+            self.secrets = {**self.secrets, "GRADIO_SERVER_NAME": "127.0.0.1"}
+            return told
+        return {**told, "ports": {f"{port}/tcp": ("127.0.0.1", port)}}
+
+    def _start(self, made: Any) -> None:
+        self.on_progress("starting it", None)
+        with asking(f"starting the container {self.request.name}"):
+            stream = made.attach_socket(params={"stdin": 1, "stream": 1})
+            made.start()
+            line = json.dumps(dict(self.secrets)) + "\n"
+            with closing(stream), closing(getattr(stream, "_sock", stream)) as end:
+                end.sendall(line.encode())
+
+
+def container(engine: Any, name: str) -> Any | None:
+    """Return the container of this name; none where there is none."""
+    try:
+        with asking(f"asking about {name}"):
+            return engine.containers.get(name)
+    except NotThere:
+        return None
+
+
+def handed(there: Any) -> bool:
+    """Whether a container was started and got what it was to be handed."""
+    state = there.attrs["State"]
+    if state["Status"] == "created":
+        return False
+    return bool(state["Status"] != "exited" or state["ExitCode"] != NOTHING_HANDED)
+
+
+def remove(there: Any) -> None:
+    """Remove a container, running or not; one that is gone is removed already."""
+    try:
+        with asking(f"removing {there.name}"):
+            there.remove(force=True, v=True)
+    except NotThere:
+        return
+
+
+def tar(files: Mapping[str, bytes]) -> io.BytesIO:
+    """Return files as an archive that everybody may read."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for path, content in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(content), 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    packed.seek(0)
+    return packed
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def lines_of(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Yield the lines of what comes in pieces; the last may lack its end."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line.decode(errors="replace").rstrip("\r")
+    if rest:
+        yield rest.decode(errors="replace")

@@ -1,0 +1,35 @@
+"""The worker in a container: `python -m worker.handed` takes its secrets from its standard input.
+
+They come as one line, a JSON object of environment variables, so that none of them is in what
+Docker keeps of a container. Whoever launches it may be gone before it has sent them: the exit code
+is then `NOTHING_HANDED`, and the same launch may be done again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import signal
+import sys
+from contextlib import suppress
+
+NOTHING_HANDED = 75
+"""`EX_TEMPFAIL` of sysexits.h: what was to come has not come, and may come another time."""
+
+
+def main() -> None:
+    """Be the worker once the secrets are there."""
+    # A container's first process ignores what it does not handle.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    line = sys.stdin.readline()
+    if not line.endswith("\n"):
+        sys.exit(NOTHING_HANDED)
+    os.environ.update(json.loads(line))
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
+    runpy.run_module("worker", run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
