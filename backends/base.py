@@ -11,7 +11,7 @@ To add one, write `backends/<name>.py`, end it with `BACKEND = YourClass`, and r
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
@@ -195,7 +195,11 @@ class Backend(ABC, Generic[RequestT]):
         for flavor in offered:
             if flavor.name == wanted:
                 return flavor
-        raise UnknownFlavor(self.name, name, {f.name: f.usd_per_hour for f in offered})
+        raise self.unknown(name, offered)
+
+    def unknown(self, flavor: str, offered: Sequence[Flavor]) -> BackendError:
+        """Return what to say of a machine that is not among those offered."""
+        return UnknownFlavor(self.name, flavor, {f.name: f.usd_per_hour for f in offered})
 
     @classmethod
     def options_of(cls, job: JobSpec) -> Any:

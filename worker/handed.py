@@ -14,8 +14,7 @@ import signal
 import sys
 from contextlib import suppress
 
-NOTHING_HANDED = 75
-"""`EX_TEMPFAIL` of sysexits.h: what was to come has not come, and may come another time."""
+from worker.contract import NOTHING_HANDED
 
 
 def main() -> None:

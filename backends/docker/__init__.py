@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from typing import Any
 
 from backends.base import Backend, Flavor, OnProgress, Status, silent, spec_in
-from backends.docker.engine import asking, engine, shares_disk
+from backends.docker.engine import address, asking, engine, shares_disk
 from backends.docker.launch import Launch, container, handed, lines_of, remove
 from backends.docker.options import DockerOptions
 from backends.docker.request import APP, NAME, ContainerRequest, plan
-from backends.errors import JobGone
+from backends.errors import BackendError, JobGone, PlanRefused
 from backends.handle import Handle
 from backends.local.machine import this_machine
 from backends.local.run import RunFolder
@@ -65,6 +65,19 @@ class Docker(Backend[ContainerRequest]):
             cpus=cpu.cpus,
         )
         return [cpu, gpu]
+
+    def unknown(self, flavor: str, offered: Sequence[Flavor]) -> BackendError:
+        """Say of GPUs why there are none."""
+        if flavor != "gpu":
+            return super().unknown(flavor, offered)
+        if not self.sees_my_files:
+            return PlanRefused(
+                f"What GPUs the engine at {address()} has cannot be asked from here."
+            )
+        return PlanRefused(
+            "This Docker engine gives no GPU to its containers.",
+            fix="Install the NVIDIA Container Toolkit, or --backend docker-cpu",
+        )
 
     def plan(self, job: JobSpec) -> ContainerRequest:
         """Return the container that runs `job`."""
@@ -131,9 +144,13 @@ class Docker(Backend[ContainerRequest]):
         """Ask the worker to end; it stops its trainer itself."""
         from docker.errors import APIError
 
-        with suppress(JobGone), existing(handle) as there, asking(f"stopping {handle}"):
-            with suppress(APIError):  # it does not run
-                there.kill("SIGTERM")
+        with (
+            suppress(JobGone),
+            existing(handle) as there,
+            asking(f"stopping {handle}"),
+            suppress(APIError),  # it does not run
+        ):
+            there.kill("SIGTERM")
 
     def remove(self, handle: Handle) -> None:
         """Remove the container with what it wrote; images stay, for the next job of their kind."""

@@ -19,9 +19,9 @@ from backends.docker.request import APP, COMMAND, LABEL, ContainerRequest
 from backends.errors import BackendError, LaunchFailed
 from backends.local.run import PAGE_KEY, RunFolder
 from worker.clock import Clock
-from worker.contract import JOB_FILE, EndReason
+from worker.contract import JOB_FILE, NOTHING_HANDED, EndReason
 from worker.errors import HubtrainError, NotThere
-from worker.handed import NOTHING_HANDED
+from worker.home import home, make_private
 
 SHARED_MEMORY = 2**30
 """Bytes of `/dev/shm`, by which processes of one training hand tensors to each other."""
@@ -50,6 +50,7 @@ class Launch:
 
     def run(self) -> None:
         """Do what is not done yet. Raises `LaunchFailed` when nothing of it is left."""
+        make_private(home())
         self.folder.path.mkdir(parents=True, exist_ok=True)
         until = self.clock.monotonic() + WAIT_SECONDS
         while (lock := self.folder.hold()) is None:
@@ -92,16 +93,16 @@ class Launch:
             labels={"hubtrain": "worker"},
         )  # fmt: skip
         said: list[str] = []
-        for line in lines:
+        problem = None
+        for line in lines:  # to the end: the connection is given back there
             said = [*said[-20:], str(line.get("stream", "")).rstrip()]
+            problem = problem or line.get("error")
             if step := _STEP.match(line.get("stream", "")):
                 share = (int(step[1]) - 1) / int(step[2])
                 self.on_progress("building the image, once for all jobs of its kind", share)
-            if problem := line.get("error"):
-                raise LaunchFailed(
-                    "\n  ".join(["The image could not be built:", *filter(None, said), problem]),
-                    reason=EndReason.BUILD_ERROR,
-                )
+        if problem:
+            words = ["The image could not be built:", *filter(None, said), problem]
+            raise LaunchFailed("\n  ".join(words), reason=EndReason.BUILD_ERROR)
 
     def _created(self) -> Any:
         from docker.types import DeviceRequest, Mount
@@ -151,7 +152,8 @@ class Launch:
         if not self.request.work:
             return {}
         port = free_port()
-        told: dict[str, Any] = {"user": f"{os.getuid()}:{os.getgid()}"}
+        us = self.folder.path.stat()
+        told: dict[str, Any] = {"user": f"{us.st_uid}:{us.st_gid}"}
         key = self.folder.made_key(self.clock)
         self.secrets = {**self.secrets, PAGE_KEY: key, "GRADIO_SERVER_PORT": str(port)}
         if self.request.options.docker_network == "host":
@@ -163,10 +165,9 @@ class Launch:
         self.on_progress("starting it", None)
         with asking(f"starting the container {self.request.name}"):
             stream = made.attach_socket(params={"stdin": 1, "stream": 1})
-            made.start()
-            line = json.dumps(dict(self.secrets)) + "\n"
             with closing(stream), closing(getattr(stream, "_sock", stream)) as end:
-                end.sendall(line.encode())
+                made.start()
+                end.sendall((json.dumps(dict(self.secrets)) + "\n").encode())
 
 
 def container(engine: Any, name: str) -> Any | None:

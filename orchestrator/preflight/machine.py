@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from backends.base import Backend, Flavor
-from backends.errors import UnknownFlavor
 from orchestrator.preflight.estimate import (
     NO_BF16,
     UNKNOWN_PEAK,
@@ -86,7 +85,7 @@ def check_machine(
     ]
     able = [c for c in all_of_them if not _unable(request, c, backend)]
     offered = able if able and wanted is None else all_of_them
-    chosen = findings.attempt("backend", lambda: _chosen(wanted, backend.name, offered))
+    chosen = findings.attempt("backend", lambda: _chosen(wanted, backend, offered))
     if chosen is not None:
         fitting = [c for c in able if c.safe and c is not chosen]
         memory_advice = request.task.memory_advice(request.params)
@@ -137,7 +136,7 @@ def _lent(flavor: Flavor) -> bool:
     return bool(flavor.accelerators) and not flavor.usd_per_hour
 
 
-def _chosen(wanted: str | None, backend: str, choices: Sequence[Choice]) -> Choice:
+def _chosen(wanted: str | None, backend: Backend[Any], choices: Sequence[Choice]) -> Choice:
     """Return the choice the user named, or the best of those that fit."""
     if wanted is None:
         fitting = [c for c in choices if c.safe] or [c for c in choices if c.fits] or choices
@@ -147,8 +146,7 @@ def _chosen(wanted: str | None, backend: str, choices: Sequence[Choice]) -> Choi
     for choice in choices:
         if choice.flavor.name == wanted:
             return choice
-    prices = {choice.flavor.name: choice.flavor.usd_per_hour for choice in choices}
-    raise UnknownFlavor(backend, wanted, prices)
+    raise backend.unknown(wanted, [choice.flavor for choice in choices])
 
 
 def _best(choices: Sequence[Choice]) -> Choice | None:

@@ -47,7 +47,7 @@ from worker.contract.job import (
     Parallel,
     PushTarget,
 )
-from worker.contract.reason import EndReason
+from worker.contract.reason import NOTHING_HANDED, EndReason
 from worker.contract.story import Ending, State, Story, ending_of, fold
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "LOG_TAIL_FILE",
     "MARK",
     "MARK_VARIABLE",
+    "NOTHING_HANDED",
     "SAVED",
     "VALID",
     "CancelAsked",

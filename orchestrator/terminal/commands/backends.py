@@ -9,6 +9,7 @@ import click
 import backends
 from backends.base import Flavor
 from orchestrator.terminal.desk import Desk
+from orchestrator.terminal.exits import FAILED
 from orchestrator.words import money, size
 from worker.errors import HubtrainError
 from worker.task import Finding
@@ -17,7 +18,7 @@ from worker.task import Finding
 @click.command("backends")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def COMMAND(as_json: bool) -> int:  # noqa: N802
-    """List backends and flavors with today's prices. Exits 0 if every provider answered."""
+    """List backends and flavors with today's prices. Exits 0 if all that rent any have answered."""
     desk = Desk(as_json)
     found: dict[str, list[Flavor]] = {}
     for name in backends.names():
@@ -32,7 +33,8 @@ def COMMAND(as_json: bool) -> int:  # noqa: N802
     named = ((name, flavor.short_names) for name, flavors in found.items() for flavor in flavors)
     if short := next((f"{name}-{shorts[0]}" for name, shorts in named if shorts), None):
         desk.screen.say("", f"SHORT may stand for the machine's name: --backend {short}")
-    return 0 if len(found) == len(backends.names()) else 1
+    silent = set(backends.names()) - found.keys()
+    return FAILED if any(backends.load(name).bills for name in silent) else 0
 
 
 def _row(backend: str, flavor: Flavor) -> tuple[str, ...]:

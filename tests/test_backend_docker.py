@@ -1,0 +1,138 @@
+"""What only containers have: an engine, an image, limits, folders by their own names."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from benches.docker import DockerBench
+from standins.bench import Bench, until
+
+from backends.docker import Docker
+from backends.docker.engine import address, engine
+from backends.docker.request import Folder, plan
+from backends.errors import LaunchFailed, PlanRefused
+from backends.handle import Handle
+from worker.contract import NOTHING_HANDED, DataRef, EndReason, Machine, ModelRef
+from worker.errors import HubUnreachable
+
+HUNGRY = b"held = []\nwhile True:\n    held.append(bytearray(b'x') * 10_000_000)\n"
+
+
+@pytest.fixture
+def bench(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Bench]:
+    monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path / "home"))
+    with DockerBench.open(request) as bench:
+        yield bench
+
+
+def machine(**more: object) -> Machine:
+    return Machine.model_validate({"backend": "docker", "flavor": "cpu", **more})
+
+
+def test_memory_that_runs_out_is_told_as_that(bench: Bench) -> None:
+    spec = bench.job(machine=machine(options={"docker_memory": 0.05}))
+    request = bench.plan(spec)
+    files = {**request.files, "worker/__main__.py": HUNGRY}
+    handle = bench.backend.launch(dataclasses.replace(request, files=files), {})
+    status = until(lambda: None if (s := bench.backend.status(handle)).alive else s)
+    assert status.reason is EndReason.OOM
+
+
+def test_a_gpu_that_is_not_there_leaves_no_container(bench: Bench) -> None:
+    spec = bench.job(machine=machine(flavor="gpu", accelerators=1))
+    request = bench.plan(spec)
+    with pytest.raises(LaunchFailed, match=r"refused starting .*capabilities: \[\[gpu\]\]"):
+        bench.backend.launch(request, {})
+    assert bench.backend.find(request) is None
+    with pytest.raises(PlanRefused, match="gives no GPU to its containers"):
+        bench.backend.flavor("gpu")
+
+
+def test_an_image_that_cannot_be_built_says_its_last_words(bench: Bench) -> None:
+    request = bench.plan(bench.job())
+    broken = request.files["Dockerfile"] + b"\nRUN echo so far so good && false\n"
+    files = {**request.files, "Dockerfile": broken}
+    with pytest.raises(LaunchFailed, match=r"(?s)could not be built:.*so far so good") as failed:
+        bench.backend.launch(dataclasses.replace(request, files=files), {})
+    assert failed.value.reason is EndReason.BUILD_ERROR
+
+
+def test_a_launch_that_died_before_it_handed_the_secrets_is_done_again(bench: Bench) -> None:
+    request = bench.plan(bench.job())
+    with engine() as docker:
+        docker.images.get(with_image(bench))
+        dead = docker.containers.create(
+            with_image(bench), ["python", "-c", f"exit({NOTHING_HANDED})"], name=request.name
+        )
+        dead.start()
+        dead.wait()
+    assert bench.backend.find(request) is None
+    handle = bench.backend.launch(request, {"HF_TOKEN": "x"})
+    until(lambda: "line 4" in list(bench.backend.logs(handle)))
+
+
+def with_image(bench: Bench) -> str:
+    """Return an image that is there, with a `python`."""
+    request, _ = bench.launch(bench.job())
+    return str(request.image)
+
+
+def test_a_worker_that_is_handed_nothing_ends_and_says_so_by_its_code() -> None:
+    command = [sys.executable, "-m", "worker.handed"]
+    ran = subprocess.run(command, stdin=subprocess.DEVNULL, check=False)
+    assert ran.returncode == NOTHING_HANDED
+
+
+def test_folders_are_seen_by_their_own_names(bench: Bench, tmp_path: Path) -> None:
+    spec = bench.job(
+        model=ModelRef(name=str(tmp_path / "model")),
+        data=DataRef(folder=str(tmp_path / "data"), train=("train.parquet",)),
+        output=str(tmp_path / "here" / "bot"),
+    )
+    seen = plan(spec).folders
+    assert Folder(str(tmp_path / "data")) in seen
+    assert Folder(str(tmp_path / "model")) in seen
+    assert Folder(str(tmp_path / "here"), writable=True) in seen
+
+
+@pytest.mark.parametrize("folder", ["/bot", "/usr/bot", "/home/user/bot", "/home/bot"])
+def test_a_folder_that_would_hide_the_image_is_refused(bench: Bench, folder: str) -> None:
+    with pytest.raises(PlanRefused, match="would not see its own"):
+        plan(bench.job(output=folder))
+
+
+def test_where_no_engine_answers_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    with pytest.raises(HubUnreachable, match=r"No Docker engine answers at unix:///nowhere") as no:
+        Docker().status(Handle("docker", "hubtrain-abc"))
+    assert "DOCKER_HOST" in no.value.fix
+
+
+def test_a_context_leads_to_an_engine_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    assert address().startswith("unix:") and Docker().sees_my_files
+    monkeypatch.setenv("DOCKER_HOST", "ssh://ann@big")
+    backend = Docker()
+    assert not backend.sees_my_files and not backend.keeps_disk
+
+
+def test_a_user_without_rights_is_told_the_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(closed))
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{closed}")
+        with pytest.raises(HubUnreachable, match="No Docker engine answers"):
+            Docker().flavors()
