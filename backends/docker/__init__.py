@@ -163,8 +163,10 @@ class Docker(Backend[ContainerRequest]):
 def _lines(there: Any, skip: int, *, follow: bool) -> Iterator[str]:
     """Yield the lines of a container's log after the first `skip`."""
     with asking(f"reading the log of {there.name}"):
-        chunks = there.logs(stream=True, follow=follow)
-        with closing(chunks):
+        if not follow:
+            yield from islice(lines_of([there.logs()]), skip, None)
+            return
+        with closing(there.logs(stream=True, follow=True)) as chunks:
             yield from islice(lines_of(chunks), skip, None)
 
 
