@@ -86,6 +86,9 @@ class Flavor:
     words: tuple[tuple[str, str], ...] = ()
     """The same machine in the words in which its provider is asked for it, if those are others."""
 
+    memory_setting: str = ""
+    """The flag that holds its memory below all there is; empty where nothing does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
@@ -200,6 +203,10 @@ class Backend(ABC, Generic[RequestT]):
     def unknown(self, flavor: str, offered: Sequence[Flavor]) -> BackendError:
         """Return what to say of a machine that is not among those offered."""
         return UnknownFlavor(self.name, flavor, {f.name: f.usd_per_hour for f in offered})
+
+    def given(self, flavor: Flavor, options: Any) -> Flavor:
+        """Return what a job with these `options` gets of a machine: all of it, by default."""
+        return flavor
 
     @classmethod
     def options_of(cls, job: JobSpec) -> Any:

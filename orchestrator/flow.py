@@ -129,6 +129,7 @@ def check(
         typed=asked.typed,
         secrets=frozenset(asked.secrets),
         flavor=asked.flavor,
+        options=asked.options,
         output=asked.output,
     )
     report = preflight.check(request, hub(client.token), asked.backend, client.clock, tell=on_step)

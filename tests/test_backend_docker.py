@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +15,10 @@ import pytest
 from benches.docker import DockerBench
 from standins.bench import Bench, until
 
+from backends.base import Flavor
 from backends.docker import Docker
-from backends.docker.engine import address, engine
+from backends.docker.engine import address, engine, place
+from backends.docker.options import DockerOptions
 from backends.docker.request import Folder, plan
 from backends.errors import LaunchFailed, PlanRefused
 from backends.handle import Handle
@@ -67,7 +71,7 @@ def test_an_image_that_cannot_be_built_says_its_last_words(bench: Bench) -> None
 
 def test_a_launch_that_died_before_it_handed_the_secrets_is_done_again(bench: Bench) -> None:
     request = bench.plan(bench.job())
-    with engine() as docker:
+    with engine(request.place) as docker:
         docker.images.get(with_image(bench))
         dead = docker.containers.create(
             with_image(bench), ["python", "-c", f"exit({NOTHING_HANDED})"], name=request.name
@@ -124,8 +128,17 @@ left_open = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableException
 @left_open
 def test_where_no_engine_answers_it_is_said(no_engine: str) -> None:
     with pytest.raises(HubUnreachable, match=f"No Docker engine answers at {no_engine}") as no:
-        Docker().status(Handle("docker", "hubtrain-abc"))
+        Docker().flavors()
     assert "DOCKER_HOST" in no.value.fix
+
+
+def write_context(folder: Path, name: str, host: str) -> None:
+    """Write a context as `docker context create` and `docker context use` do."""
+    meta = folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest()
+    meta.mkdir(parents=True)
+    told = {"Name": name, "Metadata": {}, "Endpoints": {"docker": {"Host": host}}}
+    (meta / "meta.json").write_text(json.dumps(told))
+    (folder / "config.json").write_text(json.dumps({"currentContext": name}))
 
 
 def test_a_context_leads_to_an_engine_elsewhere(
@@ -133,7 +146,41 @@ def test_a_context_leads_to_an_engine_elsewhere(
 ) -> None:
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    assert address().startswith("unix:") and Docker().sees_my_files
-    monkeypatch.setenv("DOCKER_HOST", "ssh://ann@big")
+    assert place() == "" and Docker().sees_my_files
+    write_context(tmp_path, "big", "tcp://10.0.0.7:2375")
+    assert (place(), address(place())) == ("big", "tcp://10.0.0.7:2375")
     backend = Docker()
     assert not backend.sees_my_files and not backend.keeps_disk
+    monkeypatch.setenv("DOCKER_HOST", "ssh://ann@big")
+    assert address(place()) == "ssh://ann@big" and not Docker().sees_my_files
+    monkeypatch.setenv("DOCKER_HOST", "unix:///var/run/docker.sock")
+    assert place() == "" and Docker().sees_my_files
+
+
+def test_a_context_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setenv("DOCKER_CONTEXT", "gone")
+    with pytest.raises(PlanRefused, match="no context 'gone'"):
+        Docker().flavors()
+
+
+def test_a_limit_of_the_container_is_what_the_check_counts_with() -> None:
+    whole = Flavor("cpu", "a machine", 0.0, memory_bytes=16e9, cpus=8)
+    given = Docker().given(whole, DockerOptions(docker_memory=2, docker_cpus=1.5))
+    assert (given.memory_bytes, given.cpus) == (2e9, 1.5)
+    assert given.memory_setting == "--docker-memory"
+    assert Docker().given(whole, DockerOptions()) == whole
+
+
+def test_a_job_is_found_on_its_engine_whichever_is_used_now(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = "unix:///run/docker.sock"  # the same engine by another of its names
+    monkeypatch.setenv("DOCKER_HOST", elsewhere)
+    bench.backend = Docker()
+    _, handle = bench.launch(bench.job())
+    assert handle.path.startswith(f"{elsewhere}/hubtrain-")
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    assert Docker().status(handle).stage in {"running", "exited"}
+    Docker().remove(handle)
+    assert Docker().look(handle).stage == "gone"

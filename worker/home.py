@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-_OURS = ("jobs.sqlite", "runs", "data", "scratch")
+_OURS = ("jobs.sqlite", "runs", "data", "scratch", "container-models")
 """Beginnings of the names of all files that hubtrain keeps there."""
 
 

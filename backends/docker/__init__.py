@@ -11,11 +11,12 @@ import io
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from backends.base import Backend, Flavor, OnProgress, Status, silent, spec_in
-from backends.docker.engine import address, asking, engine, shares_disk
+from backends.docker.engine import address, asking, engine, place, shares_disk
 from backends.docker.launch import Launch, container, handed, lines_of, remove
 from backends.docker.options import DockerOptions
 from backends.docker.request import APP, NAME, ContainerRequest, plan
@@ -38,11 +39,12 @@ class Docker(Backend[ContainerRequest]):
 
     def __init__(self, token: str | None = None, clock: Clock | None = None) -> None:
         super().__init__(token, clock)
-        self.sees_my_files = self.keeps_disk = shares_disk()
+        self.place = place()
+        self.sees_my_files = self.keeps_disk = shares_disk(self.place)
 
     def flavors(self) -> list[Flavor]:
         """Return the engine's machine, and with its GPUs where it hands out any."""
-        with engine() as there, asking("asking for its machine"):
+        with engine(self.place) as there, asking("asking for its machine"):
             info = there.info()
         cpu = Flavor(
             name="cpu",
@@ -54,17 +56,21 @@ class Docker(Backend[ContainerRequest]):
         here = this_machine()
         if not (self.sees_my_files and here.accelerators and "nvidia" in info.get("Runtimes", {})):
             return [cpu]
-        gpu = Flavor(
+        gpu = replace(
+            cpu,
             name="gpu",
-            description=cpu.description,
-            usd_per_hour=0.0,
-            memory_bytes=cpu.memory_bytes,
             accelerator=here.accelerator,
             accelerators=here.accelerators,
             vram_bytes=here.vram_bytes,
-            cpus=cpu.cpus,
         )
         return [cpu, gpu]
+
+    def given(self, flavor: Flavor, options: Any) -> Flavor:
+        """Count no more memory and cores than the container may use."""
+        memory = min(flavor.memory_bytes, options.memory_bytes or flavor.memory_bytes)
+        cores = min(flavor.cpus, options.docker_cpus or flavor.cpus)
+        setting = "--docker-memory" if memory < flavor.memory_bytes else ""
+        return replace(flavor, memory_bytes=memory, cpus=cores, memory_setting=setting)
 
     def unknown(self, flavor: str, offered: Sequence[Flavor]) -> BackendError:
         """Say of GPUs why there are none."""
@@ -72,7 +78,7 @@ class Docker(Backend[ContainerRequest]):
             return super().unknown(flavor, offered)
         if not self.sees_my_files:
             return PlanRefused(
-                f"What GPUs the engine at {address()} has cannot be asked from here."
+                f"What GPUs the engine at {address(self.place)} has cannot be asked from here."
             )
         return PlanRefused(
             "This Docker engine gives no GPU to its containers.",
@@ -81,7 +87,7 @@ class Docker(Backend[ContainerRequest]):
 
     def plan(self, job: JobSpec) -> ContainerRequest:
         """Return the container that runs `job`."""
-        return plan(job)
+        return plan(job, self.place)
 
     def launch(
         self,
@@ -90,19 +96,19 @@ class Docker(Backend[ContainerRequest]):
         on_progress: OnProgress = silent,
     ) -> Handle:
         """Build the image, create the container, start it, and hand it its secrets."""
-        with engine() as there:
+        with engine(request.place) as there:
             Launch(there, request, secrets, self.clock, on_progress).run()
-        return Handle(self.name, request.name)
+        return Handle(self.name, request.found_at)
 
     def find(self, request: ContainerRequest) -> Handle | None:
         """Return the container of a complete launch."""
-        with engine() as there:
+        with engine(request.place) as there:
             found = container(there, request.name)
-        return Handle(self.name, request.name) if found is not None and handed(found) else None
+        return Handle(self.name, request.found_at) if found and handed(found) else None
 
     def status(self, handle: Handle) -> Status:
         """Inspect the container."""
-        with existing(handle) as there:
+        with _existing(handle) as there:
             state = there.attrs["State"]
         alive = state["Status"] not in {"exited", "dead", "removing"}
         return Status(
@@ -115,7 +121,7 @@ class Docker(Backend[ContainerRequest]):
 
     def logs(self, handle: Handle, *, skip: int = 0, follow: bool = False) -> Iterator[str]:
         """Yield what the container writes; following survives a dropped stream."""
-        with suppress(JobGone), existing(handle) as there:
+        with suppress(JobGone), _existing(handle) as there:
             while True:
                 for line in _lines(there, skip, follow=follow):
                     skip += 1
@@ -127,7 +133,7 @@ class Docker(Backend[ContainerRequest]):
 
     def recall(self, handle: Handle) -> JobSpec:
         """Read the job in its container."""
-        with existing(handle) as there, asking(f"reading the job of {handle}"):
+        with _existing(handle) as there, asking(f"reading the job of {handle}"):
             parts, _ = there.get_archive(str(APP / JOB_FILE))
             packed = io.BytesIO(b"".join(parts))
         with tarfile.open(fileobj=packed) as archive:
@@ -146,7 +152,7 @@ class Docker(Backend[ContainerRequest]):
 
         with (
             suppress(JobGone),
-            existing(handle) as there,
+            _existing(handle) as there,
             asking(f"stopping {handle}"),
             suppress(APIError),  # it does not run
         ):
@@ -154,7 +160,7 @@ class Docker(Backend[ContainerRequest]):
 
     def remove(self, handle: Handle) -> None:
         """Remove the container with what it wrote; images stay, for the next job of their kind."""
-        with suppress(JobGone), existing(handle) as there:
+        with suppress(JobGone), _existing(handle) as there:
             remove(there)
         with suppress(JobGone):
             _folder(handle).delete()
@@ -171,16 +177,17 @@ def _lines(there: Any, skip: int, *, follow: bool) -> Iterator[str]:
 
 
 def _folder(handle: Handle) -> RunFolder:
-    return RunFolder.of(handle.path.removeprefix(NAME))
+    return RunFolder.of(handle.path.rpartition("/")[2].removeprefix(NAME))
 
 
 @contextmanager
-def existing(handle: Handle) -> Iterator[Any]:
+def _existing(handle: Handle) -> Iterator[Any]:
     """Yield a job's container. Raises `JobGone` where there is none."""
-    with engine() as there:
-        found = container(there, handle.path)
+    where, _, name = handle.path.rpartition("/")
+    with engine(where) as there:
+        found = container(there, name)
         if found is None:
-            raise JobGone(f"The Docker engine has no container {handle.path}.")
+            raise JobGone(f"The Docker engine at {address(where)} has no container {name}.")
         yield found
 
 

@@ -1,6 +1,8 @@
-"""The Docker engine that `docker` itself would talk to, and its errors in words.
+"""The Docker engines there are: the one that `docker` itself would talk to, and that of a job.
 
-`DOCKER_HOST` or the chosen context says where it is, as for every client of Docker.
+`DOCKER_HOST` or the chosen context says where an engine is, as for every client of Docker. What
+names it in a handle is its place: a context's name or an address, and nothing for the usual one of
+this machine. An engine at `ssh://…` is reached by OpenSSH, with its settings and agent.
 """
 
 from __future__ import annotations
@@ -9,34 +11,30 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+from backends.docker.tunnel import SSH, tunnel
 from backends.errors import BackendError, PlanRefused
 from worker.errors import HubUnreachable, NotThere
 from worker.installing import install
 
-_DEFAULT = "unix:///var/run/docker.sock"
-_HERE = ("unix:", "npipe:")
+USUAL = (
+    "npipe:////./pipe/docker_engine" if sys.platform == "win32" else "unix:///var/run/docker.sock"
+)
+_OF_THIS_MACHINE = ("unix:", "npipe:")
 
 
-def address() -> str:
-    """Return where the engine is: `unix:///var/run/docker.sock`, `ssh://ann@big`."""
+def place() -> str:
+    """Return the place of the engine that `docker` would talk to: empty, `big`, `ssh://ann@big`."""
     if told := os.environ.get("DOCKER_HOST"):
-        return told
-    chosen = os.environ.get("DOCKER_CONTEXT") or _configured()
-    if chosen in {"", "default"}:
-        return _DEFAULT
-    with suppress(ImportError):
-        from docker.context import ContextAPI
-
-        if context := ContextAPI.get_context(chosen):
-            return str(context.Host or _DEFAULT)
-    return _DEFAULT
+        return "" if told == USUAL else told
+    chosen = os.environ.get("DOCKER_CONTEXT") or _chosen_context()
+    return "" if chosen == "default" else chosen
 
 
-def _configured() -> str:
+def _chosen_context() -> str:
     """Return the context that `docker context use` has chosen; empty for none."""
     folder = os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker"
     with suppress(OSError, ValueError, AttributeError):
@@ -45,27 +43,74 @@ def _configured() -> str:
     return ""
 
 
-def shares_disk() -> bool:
-    """Whether the engine's containers can have folders of this machine, by the same names."""
-    return address().startswith(_HERE) and sys.platform != "win32"
+def address(place: str) -> str:
+    """Return where an engine is: `unix:///var/run/docker.sock`, `tcp://10.0.0.7:2376`."""
+    if "://" in place or not place:
+        return place or USUAL
+    return str(_context(place).get("base_url") or USUAL)
+
+
+def shares_disk(place: str) -> bool:
+    """Whether an engine's containers can have folders of this machine, by the same names."""
+    with suppress(PlanRefused):
+        return address(place).startswith(_OF_THIS_MACHINE) and sys.platform != "win32"
+    return False
 
 
 @contextmanager
-def engine() -> Iterator[Any]:
+def engine(place: str) -> Iterator[Any]:
     """Yield a `docker.DockerClient`. Raises `HubUnreachable` where no engine answers."""
-    try:
-        import docker
-    except ImportError as error:
-        raise PlanRefused("Docker is spoken to by a package of its own.", fix=needed()) from error
-    with asking("asking for it"):
-        client = docker.from_env()
-    with closing(client):
-        yield client
+    docker = _package()
+    where = address(place)
+    way = tunnel(where) if where.startswith(SSH) else nullcontext(where)
+    with way as url:
+        try:
+            client = docker.DockerClient(base_url=url, tls=_certificates(place))
+        except (docker.errors.DockerException, OSError) as error:
+            raise HubUnreachable(
+                f"No Docker engine answers at {where}.", fix=_way_in(error)
+            ) from error
+        with closing(client):
+            yield client
 
 
 def needed() -> str:
     """Return what to type where the package `docker` is missing."""
     return install(["docker"])
+
+
+def _package() -> Any:
+    try:
+        import docker
+    except ImportError as error:
+        raise PlanRefused("Docker is spoken to by a package of its own.", fix=needed()) from error
+    return docker
+
+
+def _context(name: str) -> dict[str, Any]:
+    """Return the address and certificates of a context. Raises `PlanRefused` for one unknown."""
+    _package()
+    from docker.context import ContextAPI
+
+    if ContextAPI.get_context(name) is None:
+        raise PlanRefused(f"Docker has no context {name!r}.", fix="docker context ls")
+    return dict(ContextAPI.kwargs_from_context(name))
+
+
+def _certificates(place: str) -> Any:
+    """Return a context's certificates, or those of `DOCKER_CERT_PATH` for a plain address."""
+    if place and "://" not in place:
+        return _context(place).get("tls")
+    from docker.utils import kwargs_from_env
+
+    return kwargs_from_env().get("tls") if place.startswith("tcp:") else None
+
+
+def _way_in(error: Exception) -> str:
+    """Return what to do about an engine that does not answer."""
+    if "Permission denied" in str(error):
+        return "Your user may not talk to it: sudo usermod -aG docker $USER, then log in anew."
+    return "Start it (Docker Desktop, or sudo systemctl start docker), or set DOCKER_HOST."
 
 
 @contextmanager
@@ -84,13 +129,4 @@ def asking(doing: str) -> Iterator[None]:
     except APIError as error:
         raise BackendError(f"The Docker engine refused {doing}: {error.explanation}") from error
     except (DockerException, RequestException, OSError) as error:
-        raise HubUnreachable(f"No Docker engine answers at {address()}.", fix=_way_in(error)) from (
-            error
-        )
-
-
-def _way_in(error: Exception) -> str:
-    """Return what to do about an engine that does not answer."""
-    if "Permission denied" in str(error):
-        return "Your user may not talk to it: sudo usermod -aG docker $USER, then log in anew."
-    return "Start it (Docker Desktop, or sudo systemctl start docker), or set DOCKER_HOST."
+        raise HubUnreachable(f"{doing}: the Docker engine does not answer ({error}).") from error

@@ -15,7 +15,7 @@ from typing import Any
 
 from backends.base import OnProgress
 from backends.docker.engine import asking
-from backends.docker.request import APP, COMMAND, LABEL, ContainerRequest
+from backends.docker.request import APP, COMMAND, LABEL, ContainerRequest, models
 from backends.errors import BackendError, LaunchFailed
 from backends.local.run import PAGE_KEY, RunFolder
 from worker.clock import Clock
@@ -29,6 +29,8 @@ SHARED_MEMORY = 2**30
 MOST_PROCESSES = 4096
 WAIT_SECONDS = 1800
 """How long a launch waits for another of the same job, which may be building its image."""
+
+HOST_NETWORK = "host"
 
 _STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
 
@@ -52,6 +54,7 @@ class Launch:
         """Do what is not done yet. Raises `LaunchFailed` when nothing of it is left."""
         make_private(home())
         self.folder.path.mkdir(parents=True, exist_ok=True)
+        models().mkdir(exist_ok=True)
         until = self.clock.monotonic() + WAIT_SECONDS
         while (lock := self.folder.hold()) is None:
             if self.clock.monotonic() > until:
@@ -67,9 +70,10 @@ class Launch:
         if there is not None:
             remove(there)
         self._build()
-        made = self._created()
+        page = self._page()
+        made = self._created(page)
         try:
-            self._start(made)
+            self._start(made, {**self.secrets, **page})
         except BaseException as error:
             remove(made)
             if isinstance(error, HubtrainError):
@@ -104,7 +108,7 @@ class Launch:
             words = ["The image could not be built:", *filter(None, said), problem]
             raise LaunchFailed("\n  ".join(words), reason=EndReason.BUILD_ERROR)
 
-    def _created(self) -> Any:
+    def _created(self, page: Mapping[str, str]) -> Any:
         from docker.types import DeviceRequest, Mount
 
         request, options = self.request, self.request.options
@@ -121,7 +125,7 @@ class Launch:
                 list(COMMAND),
                 name=request.name,
                 labels={LABEL: request.job.job_id},
-                environment=self._environment(),
+                environment=dict(self._environment()),
                 mounts=mounts,
                 device_requests=gpus,
                 network=options.docker_network,
@@ -133,41 +137,57 @@ class Launch:
                 security_opt=["no-new-privileges"],
                 pids_limit=MOST_PROCESSES,
                 shm_size=SHARED_MEMORY,
-                **self._of_this_machine(),
+                ports=self._ports(page),
+                **self._as_us(),
             )
             text = request.job.model_dump_json(indent=2).encode()
             made.put_archive(str(APP), tar({JOB_FILE: text}).getvalue())
         return made
 
-    def _environment(self) -> dict[str, str]:
-        told = {"HOME": "/tmp", "PYTHONUSERBASE": "/home/user/.local", "USER": "user"}
+    def _environment(self) -> Iterator[tuple[str, str]]:
+        options = self.request.options
+        yield from (("HOME", "/tmp"), ("PYTHONUSERBASE", "/home/user/.local"), ("USER", "user"))
         if endpoint := os.environ.get("HF_ENDPOINT"):
-            told["HF_ENDPOINT"] = endpoint
+            yield "HF_ENDPOINT", endpoint
         if self.request.work:
-            told["HUBTRAIN_WORK"] = self.request.work
-        return told
+            yield "HUBTRAIN_WORK", self.request.work
+            yield "HF_HUB_CACHE", str(models())
+        if options.docker_cpus:  # inside, all cores of the machine are seen
+            cores = str(max(1, int(options.docker_cpus)))
+            yield from (("CPU_CORES", cores), ("OMP_NUM_THREADS", cores))
 
-    def _of_this_machine(self) -> dict[str, Any]:
-        """Return what an engine of this machine can give: our user, and a port for the page."""
+    def _as_us(self) -> dict[str, Any]:
+        """Return whose the container is, on an engine of this machine: what it writes is ours."""
         if not self.request.work:
             return {}
-        port = free_port()
         us = self.folder.path.stat()
-        told: dict[str, Any] = {"user": f"{us.st_uid}:{us.st_gid}"}
-        key = self.folder.made_key(self.clock)
-        self.secrets = {**self.secrets, PAGE_KEY: key, "GRADIO_SERVER_PORT": str(port)}
-        if self.request.options.docker_network == "host":
-            self.secrets = {**self.secrets, "GRADIO_SERVER_NAME": "127.0.0.1"}
-            return told
-        return {**told, "ports": {f"{port}/tcp": ("127.0.0.1", port)}}
+        return {"user": f"{us.st_uid}:{us.st_gid}"}
 
-    def _start(self, made: Any) -> None:
+    def _page(self) -> dict[str, str]:
+        """Return what the worker is handed for its page, if this machine can look at it."""
+        if not self.request.work:
+            return {}
+        near = self.request.options.docker_network == HOST_NETWORK
+        return {
+            PAGE_KEY: self.folder.made_key(self.clock),
+            "GRADIO_SERVER_PORT": str(free_port()),
+            "GRADIO_SERVER_NAME": "127.0.0.1" if near else "0.0.0.0",
+        }
+
+    def _ports(self, page: Mapping[str, str]) -> dict[str, Any]:
+        """Return what leads from this machine to a page in a network of the engine's."""
+        if not page or self.request.options.docker_network == HOST_NETWORK:
+            return {}
+        port = page["GRADIO_SERVER_PORT"]  # the same on both sides: the worker tells the address
+        return {f"{port}/tcp": ("127.0.0.1", int(port))}
+
+    def _start(self, made: Any, handed: Mapping[str, str]) -> None:
         self.on_progress("starting it", None)
         with asking(f"starting the container {self.request.name}"):
             stream = made.attach_socket(params={"stdin": 1, "stream": 1})
             with closing(stream), closing(getattr(stream, "_sock", stream)) as end:
                 made.start()
-                end.sendall((json.dumps(dict(self.secrets)) + "\n").encode())
+                end.sendall((json.dumps(handed) + "\n").encode())
 
 
 def container(engine: Any, name: str) -> Any | None:

@@ -18,6 +18,7 @@ from backends.errors import PlanRefused
 from backends.image import TORCH_FILE, image_files, torch_in
 from backends.local.run import RunFolder
 from worker.contract import JobSpec
+from worker.home import home
 from worker.paths import is_path
 
 LABEL = "hubtrain.job"
@@ -55,10 +56,18 @@ class ContainerRequest:
     work: str | None
     """Where the worker writes, on this machine; none: in the container."""
 
+    place: str = ""
+    """The engine that is to run it, see `backends.docker.engine`."""
+
     @property
     def name(self) -> str:
         """The container's name, which no other can have on one engine."""
         return f"{NAME}{self.job.job_id}"
+
+    @property
+    def found_at(self) -> str:
+        """What finds the container again, whatever engine is used by then."""
+        return f"{self.place}/{self.name}" if self.place else self.name
 
     @property
     def image(self) -> str:
@@ -95,12 +104,14 @@ class ContainerRequest:
         )
 
     def __repr__(self) -> str:
-        return "\n".join([f"Container {self.name}", *(f"  {step}" for step in self.steps)])
+        where = f" of {self.place}" if self.place else ""
+        return "\n".join([f"Container {self.name}{where}", *(f"  {step}" for step in self.steps)])
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as plain data, for `--json`."""
         return {
             "name": self.name,
+            "engine": self.place,
             "image": self.image,
             "torch": self.torch,
             "folders": [{"path": f.path, "writable": f.writable} for f in self.folders],
@@ -110,14 +121,14 @@ class ContainerRequest:
         }
 
 
-def plan(job: JobSpec) -> ContainerRequest:
+def plan(job: JobSpec, place: str = "") -> ContainerRequest:
     """Return the container that runs `job`. Raises `PlanRefused` for what it cannot see."""
     folders = tuple(_folders(job))
     for folder in folders:
         _refuse_to_hide_the_image(folder)
     work = str(RunFolder.of(job.job_id).path / "work") if job.output else None
     files = image_files(job.extras or (job.task,), job.machine.accelerators)
-    return ContainerRequest(job, folders, files, work)
+    return ContainerRequest(job, folders, files, work, place)
 
 
 def _folders(job: JobSpec) -> Iterator[Folder]:
@@ -130,6 +141,15 @@ def _folders(job: JobSpec) -> Iterator[Folder]:
     if job.output:
         yield Folder(str(Path(job.output).parent), writable=True)
         yield Folder(str(RunFolder.of(job.job_id).path), writable=True)
+        yield Folder(str(models()), writable=True)
+
+
+def models() -> Path:
+    """Return where containers keep models of the Hub for one another.
+
+    It is not this user's own cache: what runs in a container must not change what others load.
+    """
+    return home() / "container-models"
 
 
 def _refuse_to_hide_the_image(folder: Folder) -> None:

@@ -112,7 +112,7 @@ class _Check:
             facts = replace(found_model.facts, others=self.others)
             found_model = replace(found_model, facts=facts)
         data = self._data(source, found_model)
-        offered = self.findings.attempt("backend", flavors.result)
+        offered = self.findings.attempt("backend", lambda: self._given(flavors.result()))
         if found_model is None or data is None or not offered:
             return None
         chosen = self._machine(found_model, data, offered)
@@ -231,6 +231,9 @@ class _Check:
             report, of_data = check_data(self.inspector, params, *found, model)
         self.findings.merge(of_data)
         return report
+
+    def _given(self, flavors: list[Flavor]) -> list[Flavor]:
+        return [self.backend.given(flavor, self.request.options) for flavor in flavors]
 
     def _machine(self, model: BaseModel, data: DataReport, offered: list[Flavor]) -> Choice | None:
         chosen, of_machine = check_machine(self.request, model, data, offered, self.backend)

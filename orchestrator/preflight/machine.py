@@ -88,7 +88,7 @@ def check_machine(
     chosen = findings.attempt("backend", lambda: _chosen(wanted, backend, offered))
     if chosen is not None:
         fitting = [c for c in able if c.safe and c is not chosen]
-        memory_advice = request.task.memory_advice(request.params)
+        memory_advice = _advice(request, chosen)
         _say_memory(chosen, fitting, backend.name, memory_advice, findings)
     if chosen is not None and chosen.fits:
         _say_price(chosen, fitting, findings, limits)
@@ -183,6 +183,14 @@ def _say_memory(
         findings.ok("memory", text)
     else:
         findings.warn("memory", f"{text} · may not fit", memory_advice)
+
+
+def _advice(request: JobRequest, chosen: Choice) -> str:
+    """Return what to type for less memory, or for more of it where a setting holds it back."""
+    advice = request.task.memory_advice(request.params)
+    if not chosen.flavor.memory_setting or chosen.flavor.accelerators:
+        return advice
+    return f"{chosen.flavor.memory_setting} {_number(chosen.footprint.high)}, or {advice}"
 
 
 def _each(chosen: Choice) -> str:

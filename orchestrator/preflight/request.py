@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backends.base import NoOptions
 from orchestrator.settings.job import JobSettings
+from worker.params import Params
 from worker.task import Task
 
 
@@ -32,6 +34,9 @@ class JobRequest:
 
     flavor: str | None = None
     """Machine by the provider's name or a short one; none is the cheapest that fits."""
+
+    options: Params = field(default_factory=NoOptions)
+    """Settings of the backend."""
 
     output: Path | None = None
     """Folder of this machine that gets the model; none if it goes to the Hub alone."""

@@ -51,7 +51,7 @@ class DockerBench(Bench):
         return request
 
     def kept(self, request: ContainerRequest) -> str:
-        with engine() as docker:
+        with engine(request.place) as docker:
             there = docker.containers.get(request.name)
             image = docker.images.get(request.image)
             written: bytes = there.logs()

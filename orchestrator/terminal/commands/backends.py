@@ -18,7 +18,7 @@ from worker.task import Finding
 @click.command("backends")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def COMMAND(as_json: bool) -> int:  # noqa: N802
-    """List backends and flavors with today's prices. Exits 0 if all that rent any have answered."""
+    """List backends and flavors with today's prices. Exits 0 if all that bill answered."""
     desk = Desk(as_json)
     found: dict[str, list[Flavor]] = {}
     for name in backends.names():
