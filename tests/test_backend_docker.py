@@ -21,7 +21,6 @@ from backends.docker.engine import address, engine, place
 from backends.docker.options import DockerOptions
 from backends.docker.request import Folder, plan
 from backends.errors import LaunchFailed, PlanRefused
-from backends.handle import Handle
 from worker.contract import NOTHING_HANDED, DataRef, EndReason, Machine, ModelRef
 from worker.errors import HubUnreachable
 

@@ -111,7 +111,7 @@ class Launch:
     def _created(self, page: Mapping[str, str]) -> Any:
         from docker.types import DeviceRequest, Mount
 
-        request, options = self.request, self.request.options
+        request = self.request
         self.on_progress(f"creating the container {request.name}", None)
         mounts = [
             Mount(f.path, f.path, type="bind", read_only=not f.writable)
@@ -120,7 +120,7 @@ class Launch:
         ]
         gpus = [DeviceRequest(count=-1, capabilities=[["gpu"]])] if request.gpus else []
         with asking(f"creating the container {request.name}"):
-            made = self.engine.containers.create(
+            return self.engine.containers.create(
                 request.image,
                 list(COMMAND),
                 name=request.name,
@@ -128,21 +128,24 @@ class Launch:
                 environment=dict(self._environment()),
                 mounts=mounts,
                 device_requests=gpus,
-                network=options.docker_network,
-                mem_limit=options.memory_bytes,
-                memswap_limit=options.memory_bytes,
-                nano_cpus=int(options.docker_cpus * 1e9) if options.docker_cpus else None,
+                network=request.options.docker_network,
                 stdin_open=True,
                 cap_drop=["ALL"],
                 security_opt=["no-new-privileges"],
-                pids_limit=MOST_PROCESSES,
-                shm_size=SHARED_MEMORY,
                 ports=self._ports(page),
+                **self._limits(),
                 **self._as_us(),
             )
-            text = request.job.model_dump_json(indent=2).encode()
-            made.put_archive(str(APP), tar({JOB_FILE: text}).getvalue())
-        return made
+
+    def _limits(self) -> dict[str, Any]:
+        options = self.request.options
+        return {
+            "mem_limit": options.memory_bytes,
+            "memswap_limit": options.memory_bytes,  # of both together: it may not swap
+            "nano_cpus": int(options.docker_cpus * 1e9) if options.docker_cpus else None,
+            "pids_limit": MOST_PROCESSES,
+            "shm_size": SHARED_MEMORY,
+        }
 
     def _environment(self) -> Iterator[tuple[str, str]]:
         options = self.request.options
@@ -183,7 +186,9 @@ class Launch:
 
     def _start(self, made: Any, handed: Mapping[str, str]) -> None:
         self.on_progress("starting it", None)
+        job = self.request.job.model_dump_json(indent=2).encode()
         with asking(f"starting the container {self.request.name}"):
+            made.put_archive(str(APP), tar({JOB_FILE: job}).getvalue())
             stream = made.attach_socket(params={"stdin": 1, "stream": 1})
             with closing(stream), closing(getattr(stream, "_sock", stream)) as end:
                 made.start()
