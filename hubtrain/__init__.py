@@ -13,6 +13,8 @@
     )
     job.wait()
     print(job.state, job.metrics, job.model)
+    page = hubtrain.deploy(job.model).wait()
+    print(page.url)
 
 Settings are keyword arguments with the names of the YAML keys. Nothing is printed. A job goes on
 when this process ends; `hubtrain.job(id)` finds it from any other. What goes wrong is a
@@ -22,10 +24,12 @@ when this process ends; `hubtrain.job(id)` finds it from any other. What goes wr
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hubtrain._arguments import as_arguments, in_arguments, typed
+from hubtrain._deployment import Deployment
 from hubtrain._errors import CheckFailed, JobFailed, WaitTimeout
 from hubtrain._job import Job
 from orchestrator.jobs.client import Client
@@ -50,6 +54,7 @@ __all__ = [
     "BadConfig",
     "BadData",
     "CheckFailed",
+    "Deployment",
     "EndReason",
     "GatedModel",
     "HubError",
@@ -62,6 +67,8 @@ __all__ = [
     "State",
     "WaitTimeout",
     "check",
+    "deploy",
+    "export",
     "job",
     "jobs",
     "train",
@@ -128,6 +135,77 @@ def check(
         return as_arguments(report.refused() if report.held else report)
 
 
+def export(
+    model: str | os.PathLike[str], *, token: str | None = None, **settings: Any
+) -> dict[str, Any]:
+    """Bring a trained model into the form that another program takes, as `hubtrain export` does.
+
+        hubtrain.export("support-bot", gguf="q8_0")["folder"]
+
+    Blocks until it is written, and returns what came of it: `folder`, and of a file `file` and
+    `size`, as `--json` shows it.
+
+    Args:
+        model: A Hub id, a folder, or a job that succeeded: its id or its project's name.
+        token: The Hub token; none is `HF_TOKEN`, or that of `hf auth login`.
+        settings: The form and where it goes, as `hubtrain export --help` names them.
+
+    Raises:
+        BadConfig: A setting is unknown or has no usable value, or the model has no such form.
+        HubtrainError: Something failed on the way; nothing that looks finished is left.
+    """
+    from orchestrator.settings.layers import ARGUMENTS
+    from orchestrator.tools import export_of
+
+    typed(model, (str, os.PathLike), "the model", "'ann/support-bot'")
+    with in_arguments():
+        client = _client(token)
+        given = {"model": os.fspath(model), **_plain(settings)}
+        return export_of(client, given, ARGUMENTS).do(client)
+
+
+def deploy(
+    model: str,
+    *,
+    token: str | None = None,
+    on_progress: OnProgress | None = None,
+    **settings: Any,
+) -> Deployment:
+    """Let a trained model of the Hub answer on a page, as `hubtrain deploy` does.
+
+    Checks and makes it, and returns at once; `wait` returns when it answers. The same call again
+    brings it up to date.
+
+    Args:
+        model: The model's repo on the Hub.
+        token: The Hub token; none is `HF_TOKEN`, or that of `hf auth login`.
+        on_progress: Called with what goes on now, and the share done (0 to 1, or none).
+        settings: Any setting of `hubtrain deploy --help`, such as `deploy_backend` and `system`.
+
+    Raises:
+        CheckFailed: The check found something to mend; nothing was created.
+        BadConfig: A setting is unknown or has no usable value.
+        HubtrainError: Something failed on the way, and was undone.
+    """
+    from backends.base import silent
+    from orchestrator import deploy as flow
+    from orchestrator.deploy.asked import asked
+    from orchestrator.settings.layers import ARGUMENTS
+
+    typed(model, str, "the model", "'ann/support-bot'")
+    with in_arguments():
+        client = _client(token)
+        wanted = asked(_plain(settings), ARGUMENTS)
+        checked = flow.check(
+            client, wanted.settings, partial(wanted.model, client, model), wanted.owner
+        )
+        if checked.ready is None:
+            raise CheckFailed(as_arguments(checked))
+        handle = flow.send(client, checked.ready, on_progress or silent)
+        usd = checked.ready.order.flavor.usd_per_hour
+        return Deployment(client, client.place(handle).look(handle), usd)
+
+
 def job(name: str, *, token: str | None = None, refresh: bool = True) -> Job:
     """Return a job by its id, the start of it, its project's name, `latest`, or its handle.
 
@@ -179,9 +257,14 @@ def _asked(
     login = os.environ.get("HF_TOKEN", "")
     token = token or ("" if is_placeholder(login) else login) or (file.token() if file else None)
     client = _client(token)
-    given = {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
-    gathered = gather(named, file, {**extra, **given}, client.accounts, source=ARGUMENTS)
+    given = {**extra, **_plain(settings)}
+    gathered = gather(named, file, given, client.accounts, source=ARGUMENTS)
     return client, flow.ask(client, named, gathered)
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings as files have them: paths as text."""
+    return {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
 
 
 def _client(token: str | None) -> Client:

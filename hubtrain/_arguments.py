@@ -7,20 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from worker.errors import BadConfig, HubtrainError
 from worker.params import Setting, settings_of
 
 if TYPE_CHECKING:
+    from orchestrator.deploy import DeployCheck
     from orchestrator.preflight.report import CheckReport
+
+Report = TypeVar("Report", "CheckReport", "DeployCheck")
 
 _FLAG = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*[a-z0-9])(?: (?!-)([^\s,;]*[^\s,;.:]))?")
 _PROSE = {"alone", "ends", "if", "is", "names", "needs", "or", "out", "takes", "trains", "with"}
 """Words that follow a flag and are not its value."""
 
 
-def as_arguments(report: CheckReport) -> CheckReport:
+def as_arguments(report: Report) -> Report:
     """Return a report whose findings name settings, and say what to do, as Python does."""
     said = (replace(f, text=text(f.text), fix=fix(f.fix)) for f in report.findings)
     return replace(report, findings=tuple(said))
@@ -87,8 +90,10 @@ def _meant(flag: str) -> tuple[Setting | None, bool]:
 def _settings() -> dict[str, Setting]:
     import worker.tasks
     from orchestrator.settings.gather import classes_of
+    from orchestrator.tools import exports
 
     classes = [c for name in worker.tasks.names() for c in classes_of(worker.tasks.load(name))]
+    classes += [tool.settings for tool in exports().values()]
     return {
         flag.removeprefix("--"): setting
         for one in classes

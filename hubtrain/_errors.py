@@ -8,13 +8,14 @@ from worker.errors import BadConfig, HubtrainError
 
 if TYPE_CHECKING:
     from hubtrain._job import Job
+    from orchestrator.deploy import DeployCheck
     from orchestrator.preflight.report import CheckReport
 
 
 class CheckFailed(BadConfig):
-    """The check before a job found something to mend; nothing was created."""
+    """The check before a job or a deployment found something to mend; nothing was created."""
 
-    def __init__(self, report: CheckReport) -> None:
+    def __init__(self, report: CheckReport | DeployCheck) -> None:
         wrong = [f for f in report.findings if f.level == "error"]
         lines = (f"{f.topic}: {f.text} {f.fix}".rstrip() for f in wrong)
         super().__init__("\n".join(lines))

@@ -83,7 +83,8 @@ def ask(client: Client, task: Task[Any], settings: Settings) -> Asked:
     why |= {**task.unused(params), **backends.unused_beside(place.backend)}
     unused = settings.unused(why)
     secrets = secrets_of(params, client.token)
-    refuse_written_down(options.model_dump(mode="json"), secrets, settings.spelled)
+    written = {k: v for one in (job, params, options) for k, v in one.model_dump().items()}
+    refuse_written_down(written, secrets, settings.spelled)
     return Asked(
         task,
         params,

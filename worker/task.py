@@ -415,6 +415,11 @@ class Task(ABC, Generic[P]):
         """
         return None
 
+    @property
+    def has_page(self) -> bool:
+        """Whether there is a page for models of this task: they can be deployed."""
+        return type(self).page is not Task.page
+
     # On the machine that trains.
 
     def libraries(self, params: P) -> Collection[str]:

@@ -82,6 +82,9 @@ class Place(ABC, Generic[RequestT]):
     takes_adapters: ClassVar[bool] = True
     """Whether an adapter can be deployed without being merged into its base."""
 
+    fixes_answers: ClassVar[bool] = True
+    """Whether settings of answers, such as `--system`, can be the same for all who ask."""
+
     def __init__(self, token: str | None = None, clock: Clock | None = None) -> None:
         self.token = token
         self.clock = clock or SystemClock()

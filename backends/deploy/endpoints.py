@@ -101,6 +101,7 @@ class Endpoints(Place[EndpointRequest]):
     scheme = "endpoint"
     noun = "Inference Endpoint"
     takes_adapters = False
+    fixes_answers = False
 
     @property
     def api(self) -> HfApi:

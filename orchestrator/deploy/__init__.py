@@ -6,7 +6,7 @@ Values in, values out, as in `orchestrator.flow`: nothing here prints or asks.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -24,15 +24,13 @@ from orchestrator.preflight.account import check_account
 from orchestrator.preflight.report import Findings
 from orchestrator.settings.deploy import DeploySettings
 from orchestrator.settings.job import seconds
+from orchestrator.settings.secrets import READ_TOKEN
 from orchestrator.words import money
 from worker.account import Account, no_token, who
 from worker.contract import Deployment
 from worker.errors import HubtrainError
 from worker.hubclient import endpoint, hub, patiently
 from worker.task import Finding
-
-READ_TOKEN = "HUBTRAIN_READ_TOKEN"
-"""Variable with a token that the machine of a deployment reads a model with."""
 
 LAST_LINES = 15
 POLL_SECONDS = 2.0
@@ -57,6 +55,11 @@ class DeployCheck:
     findings: tuple[Finding, ...]
     ready: Ready | None = None
     """None where something is wrong."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it may be made."""
+        return self.ready is not None
 
 
 def check(
@@ -123,6 +126,19 @@ def wait(
         client.clock.sleep(POLL_SECONDS)
 
 
+def document(now: Deployed, usd_per_hour: float) -> dict[str, Any]:
+    """Return a deployment as plain data."""
+    return {
+        "deployment": str(now.handle),
+        "model": now.model,
+        "flavor": now.flavor,
+        "stage": now.status.stage,
+        "url": now.status.url,
+        "costing": now.status.costing,
+        "usd_per_hour": usd_per_hour,
+    }
+
+
 def _check(
     client: Client,
     settings: DeploySettings,
@@ -130,7 +146,7 @@ def _check(
     owner: str | None,
     findings: Findings,
 ) -> Ready:
-    kind, flavor_name = backends.deploy.resolve(settings.deploy_backend or "spaces")
+    kind, machine = backends.deploy.resolve(settings.deploy_backend or "spaces")
     place = kind(client.token, client.clock)
     if client.token is None:
         raise no_token("a deployment")
@@ -138,19 +154,52 @@ def _check(
     owner = owner or account.name
     name = settings.deploy_name or place.default_name(model.name)
     check_account(account, owner, (f"{owner}/{name}",), findings, place.needs)
+    findings.ok("model", model.words)
+    findings.add(_refused(model, settings, place))
+    flavor = _rentable(place, machine, model, owner, findings)
+    order = _order(model, settings, flavor, owner, name)
+    findings.ok("price", _price(place, order))
+    secrets = _secrets(client, account, model, findings)
+    return Ready(order, place.plan(order), place, secrets)
+
+
+def _refused(model: Deployable, settings: DeploySettings, place: Place[Any]) -> Iterator[Finding]:
+    """Yield what cannot be with this model at this place."""
     if settings.deploy_public and model.private:
         fix = "leave --deploy-public out, or make the model public first"
-        findings.error("project", f"{model.name} is private, and a public page would show it.", fix)
-    findings.ok("model", model.words)
+        text = f"{model.name} is private, and a public page would show it."
+        yield Finding("error", "project", text, fix)
     if model.base and not place.takes_adapters:
         text = f"{model.name} is an adapter, and {place.name} take whole models alone."
-        findings.error("model", text, "Merge it into its base first, and deploy that.")
+        yield Finding("error", "model", text, "Merge it into its base first, and deploy that.")
+    if model.fixed and not place.fixes_answers:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in model.fixed)
+        text = f"{place.name} cannot keep {flags}: each request says how it is answered."
+        fix = f"Leave {flags} out, or --deploy-backend {' or '.join(_that_keep())}"
+        yield Finding("error", "settings", text, fix)
+
+
+def _that_keep() -> list[str]:
+    """Return the places that keep settings of answers."""
+    return [name for name in backends.deploy.names() if backends.deploy.load(name).fixes_answers]
+
+
+def _rentable(
+    place: Place[Any], asked: str | None, model: Deployable, owner: str, findings: Findings
+) -> Flavor:
+    """Return the machine to rent; finds whether the model fits on it."""
     flavors = place.flavors(owner)
     if not flavors:
         raise BackendError(f"{owner} can rent no machine of {place.name} now.")
-    flavor = _flavor(place, flavor_name, flavors, model)
+    flavor = _flavor(place, asked, flavors, model)
     check_room(model, flavor, flavors, place.name, findings)
-    order = DeployOrder(
+    return flavor
+
+
+def _order(
+    model: Deployable, settings: DeploySettings, flavor: Flavor, owner: str, name: str
+) -> DeployOrder:
+    return DeployOrder(
         deployment=Deployment(
             task=model.task.name, model=model.ref, base=model.base, question=dict(model.fixed)
         ),
@@ -163,9 +212,6 @@ def _check(
         sleep_seconds=int(seconds(settings.deploy_sleep)),
         needs_token=model.needs_token,
     )
-    findings.ok("price", _price(place, order))
-    secrets = _secrets(client, account, model, findings)
-    return Ready(order, place.plan(order), place, secrets)
 
 
 def _flavor(

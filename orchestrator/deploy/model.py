@@ -40,6 +40,9 @@ class Deployable:
     """Whether nobody reads it, or its base, without a token."""
 
     base: ModelRef | None = None
+    is_there: bool = True
+    """Whether it is on the Hub already; not where a training is yet to make it."""
+
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the question that are the same for all visitors."""
 
@@ -57,8 +60,9 @@ class Deployable:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The repos that are read."""
-        return tuple(ref.name for ref in (self.ref, self.base) if ref)
+        """The repos of it that can be read already."""
+        own = self.ref if self.is_there else None
+        return tuple(ref.name for ref in (own, self.base) if ref)
 
 
 def deployable(
@@ -82,6 +86,7 @@ def deployable(
     if base:
         facts = replace(facts, adapter=found.read("adapter_config.json"))
     able, page = _able(tasks, facts, name)
+    _refuse_of_others(able, fixed)
     infos = [_info(client, one.ref) for one in (found, base) if one]
     for info in infos:
         _only_safetensors(info)
@@ -129,15 +134,23 @@ def _able(tasks: Sequence[Task[Any]], facts: ModelFacts, name: str) -> tuple[Tas
             return task, page
     if len(tasks) == 1 and refused:
         raise refused[0]
-    able = [
-        worker.tasks.typed(one)
-        for one in worker.tasks.names()
-        if type(worker.tasks.load(one)).page is not Task.page
-    ]
+    known = map(worker.tasks.load, worker.tasks.names())
+    able = [worker.tasks.typed(one.name) for one in known if one.has_page]
     raise BadConfig(
         f"{name} is no model that can be deployed: pages are there for those of {', '.join(able)}.",
         fix="hubtrain TASK --inference asks a model on this machine.",
     )
+
+
+def _refuse_of_others(task: Task[Any], fixed: Mapping[str, Any]) -> None:
+    """Raise `BadConfig` for settings of answers that models of other tasks give."""
+    if strange := [f"--{name.replace('_', '-')}" for name in fixed if name not in task.fixed]:
+        own = worker.tasks.typed(task.name)
+        does = "does" if len(strange) == 1 else "do"
+        raise BadConfig(
+            f"{', '.join(strange)} {does} nothing where a model of {own} answers.",
+            fix=f"Leave {', '.join(strange)} out",
+        )
 
 
 def _info(client: Client, ref: ModelRef) -> ModelInfo:

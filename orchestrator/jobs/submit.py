@@ -33,6 +33,10 @@ from worker.contract import (
 )
 from worker.errors import HubtrainError
 
+ADDED = frozenset({"files"})
+"""Fields of a job that older records lack. Where none is given they are no part of a fingerprint,
+so that a job on record is found again by a version that knows them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -87,8 +91,7 @@ class Order:
         for name, planned in (("data", self.planned_data), ("files", self.planned_files)):
             if planned is not None:  # a repo named by its content may have any commit
                 asked[name] = planned.model_dump(mode="json")
-        if self.files is None:  # as it was before files could go along
-            del asked["files"]
+        asked = {k: v for k, v in asked.items() if v is not None or k not in ADDED}
         asked["machine"].pop("usd_per_hour")  # a new price does not make it another job
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 

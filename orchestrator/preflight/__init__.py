@@ -18,6 +18,7 @@ from orchestrator.preflight.account import check_account, check_target
 from orchestrator.preflight.data import check_data, measure
 from orchestrator.preflight.doing import Doing, unheard
 from orchestrator.preflight.estimate import Estimate
+from orchestrator.preflight.evaluation import check_evaluation
 from orchestrator.preflight.inspecting import Budget, Inspector
 from orchestrator.preflight.lookup import find_model, is_folder
 from orchestrator.preflight.machine import Choice, check_machine
@@ -238,6 +239,8 @@ class _Check:
     def _machine(self, model: BaseModel, data: DataReport, offered: list[Flavor]) -> Choice | None:
         chosen, of_machine = check_machine(self.request, model, data, offered, self.backend)
         self.findings.merge(of_machine)
+        if chosen:
+            self.findings.add(check_evaluation(self.request, model.facts, chosen))
         return chosen
 
 

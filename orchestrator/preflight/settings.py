@@ -7,13 +7,16 @@ What they mean is known to the groups that declare them, which say it themselves
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from backends.base import Backend
+from orchestrator.data.package import refuse_equal_names
 from orchestrator.preflight.lookup import is_folder
 from orchestrator.preflight.model import BaseModel
 from orchestrator.preflight.report import Findings
 from orchestrator.preflight.request import JobRequest
+from worker.errors import HubtrainError
 from worker.facts import CheckContext, ModelFacts
 
 
@@ -41,4 +44,14 @@ def check_settings(
     )
     findings = Findings()
     findings.attempt("model", lambda: findings.add(request.params.checks(about)))
+    findings.attempt("settings", partial(_check_along, request))
     return findings
+
+
+def _check_along(request: JobRequest) -> None:
+    """Raise `BadConfig` where files that go along cannot lie side by side."""
+    try:
+        files = request.task.files(request.params)
+    except HubtrainError:  # said by the setting that names the file
+        return
+    refuse_equal_names(files)

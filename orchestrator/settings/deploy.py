@@ -10,6 +10,7 @@ from pydantic import Field, create_model, field_validator
 import backends.deploy
 from orchestrator.settings.job import JobSettings, seconds
 from orchestrator.settings.layers import Settings
+from orchestrator.settings.secrets import refuse_written_down
 from worker.params import Params
 from worker.task import Task
 
@@ -55,9 +56,11 @@ def fixed_settings(tasks: Iterable[Task[Any]]) -> type[Params]:
     return create_model("Fixed", __base__=Params, __doc__="Answers (--deploy).", **fields)
 
 
-def fixed(settings: Settings, task: Task[Any]) -> dict[str, Any]:
-    """Return those of a task that were given, validated. Raises `BadConfig`."""
-    return settings.of(fixed_settings([task])).model_dump(mode="json", exclude_unset=True)
+def fixed(settings: Settings, tasks: Iterable[Task[Any]]) -> dict[str, Any]:
+    """Return those of tasks that were given, validated. Raises `BadConfig`."""
+    found = settings.of(fixed_settings(tasks)).model_dump(mode="json", exclude_unset=True)
+    refuse_written_down(found, {}, settings.spelled)
+    return found
 
 
 def deploy_settings(settings: Settings, *, trains: bool) -> DeploySettings:

@@ -21,6 +21,7 @@ from orchestrator.settings.configfile import (
     refuse_from_the_web,
 )
 from orchestrator.settings.layers import Layer
+from orchestrator.settings.secrets import SECRETS
 from worker.errors import BadConfig
 from worker.params import ENV_PREFIX
 from worker.placeholders import NO_TOKEN, is_placeholder, stands_for_a_repo
@@ -59,9 +60,6 @@ SWITCHES = {
 
 MISSPELT = {"TEXT_COLUMM": "TEXT_COLUMN"}
 """Names that the guide itself has wrong, so that files copied from there have them."""
-
-SECRETS = ("WANDB_API_KEY",)
-"""Variables beside the Hub token that are no settings and go to nobody but the job's machine."""
 
 LONGEST = 1 << 16
 """Characters of a value: variables made of one another grow without end."""

@@ -29,7 +29,7 @@ def classes_of(task: Task[Any]) -> tuple[type[Params], ...]:
     """Return all params classes of this task: of jobs on any backend, questions, deployments."""
     options = tuple(backends.load(name).options for name in backends.names())
     asking = (Asking, task.question) if task.question else ()
-    deploying = (DeploySettings,) if task.fixed else ()
+    deploying = (DeploySettings,) if task.has_page else ()
     return (JobSettings, task.params, *options, *asking, *deploying)
 
 

@@ -19,6 +19,12 @@ from worker.redact import Redactor
 
 WANDB_KEY, WANDB_HOST = "WANDB_API_KEY", "WANDB_BASE_URL"
 WANDB_ABOUT = ("WANDB_PROJECT", "WANDB_ENTITY")
+SECRETS = (WANDB_KEY,)
+"""Variables beside the Hub token that are no settings and go to nobody but the job's machine."""
+
+READ_TOKEN = "HUBTRAIN_READ_TOKEN"
+"""Variable with a token that the machine of a deployment reads a model with."""
+
 TRACKIO_ABOUT = ("TRACKIO_SPACE_ID", "TRACKIO_PROJECT")
 """What tells a tracker where a run belongs; no secrets, and wanted where a key is."""
 
@@ -43,20 +49,31 @@ def secrets_of(
 
 
 def refuse_written_down(
-    options: Mapping[str, Any], secrets: Mapping[str, str], spelled: Callable[[str], str]
+    settings: Mapping[str, Any],
+    secrets: Mapping[str, str],
+    spelled: Callable[[str], str],
+    environ: Mapping[str, str] = os.environ,
 ) -> None:
-    """Raise `BadConfig` if an option of a backend is, or holds, a secret.
+    """Raise `BadConfig` if a setting is, or holds, a secret, wherever it was said.
 
-    Options are written into the job, and with it into its record, its plan and its repos.
+    `settings` are those that are written into the job, and with it into its record, its plan and
+    its repos. `spelled` returns how one was said.
     """
-    hide = Redactor(secrets)
-    held = [name for name, value in options.items() if hide(str(value)) != str(value)]
+    hide = Redactor({**_kept_apart(environ), **secrets})
+    held = [name for name, value in settings.items() if hide(str(value)) != str(value)]
     if held:
+        verb = "holds" if len(held) == 1 else "hold"
         raise BadConfig(
-            f"{', '.join(map(spelled, held))} holds a secret, and settings are written down in the"
-            " job's record and repos.",
+            f"{', '.join(map(spelled, held))} {verb} a secret, and settings are written down in"
+            " records and repos.",
             fix="Leave it out; the Hub token is sent as a secret by itself.",
         )
+
+
+def _kept_apart(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the secrets of an environment that this program knows and no job may be made of."""
+    names = ("HF_TOKEN", READ_TOKEN, *SECRETS)
+    return {name: environ[name] for name in names if name in environ}
 
 
 def _wandb(key: str, environ: Mapping[str, str]) -> dict[str, str]:

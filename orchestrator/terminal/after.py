@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,9 +16,10 @@ from orchestrator.settings.job import JobSettings
 from orchestrator.settings.layers import Settings
 from orchestrator.terminal.deploy import deploy
 from orchestrator.terminal.desk import Desk
+from orchestrator.terminal.exits import FAILED
 from orchestrator.words import count
 from worker.contract import ModelRef, PushTarget
-from worker.errors import BadConfig
+from worker.errors import BadConfig, HubtrainError
 from worker.task import Task
 from worker.tasks import typed
 
@@ -39,10 +40,10 @@ class AfterTraining:
         """Return what the settings say. Raises `BadConfig` where no deployment could follow."""
         if not job.push_to_hub:
             raise BadConfig("--deploy needs the trained model on the Hub.", fix="--push-to-hub")
-        if not task.fixed:
+        if not task.has_page:
             raise BadConfig(f"models of {typed(task.name)} cannot be deployed.")
         found = deploy_settings(settings, trains=True)
-        return cls(found, task, fixed(settings, task), job.username)
+        return cls(found, task, fixed(settings, [task]), job.username)
 
     def possible(self, desk: Desk, checked: Checked, *, detach: bool) -> bool:
         """Say what a deployment of the model would be, by its base; false if it could not be."""
@@ -58,11 +59,15 @@ class AfterTraining:
             text = "nothing is deployed after a job that is left"
             findings.warn("backend", text, f"hubtrain deploy {push.repo_id}, once it has succeeded")
         desk.screen.say("", f"Deployment of {push.repo_id}, once it is trained:")
-        desk.screen.findings(findings.in_order())
-        wrong = sum(finding.level == "error" for finding in findings.in_order())
-        if wrong:
+        found = findings.in_order()
+        desk.screen.findings(found)
+        with desk.screen.one_document("deployment"):
+            desk.screen.document({"findings": [asdict(finding) for finding in found]})
+        if findings.wrong:
+            wrong = sum(finding.level == "error" for finding in found)
             desk.screen.say(f"{count(wrong, 'thing')} to mend. Nothing was created.")
-        return not wrong
+            desk.screen.document({"report": checked.report.to_json()})
+        return not findings.wrong
 
     def _made(self, desk: Desk, base: ModelRef, push: PushTarget, *, adapter: bool) -> Deployable:
         """Return the model that the job will have made, by the one it starts from."""
@@ -73,9 +78,16 @@ class AfterTraining:
             base=base if adapter else None,
             private=push.private,
             needs_token=found.needs_token or push.private,
+            is_there=False,
         )
 
     def deploy(self, desk: Desk) -> int:
-        """Deploy the model; returns the exit code."""
+        """Deploy the model; returns the exit code. What goes wrong is told beside how the job ended."""
         desk.screen.say("", f"Deploying {self.repo_id}")
-        return deploy(desk, self.settings, self.repo_id, self.task, self.fixed, owner=self.owner)
+        how = (self.settings, self.repo_id, self.task, self.fixed)
+        with desk.screen.one_document("deployment"):
+            try:
+                return deploy(desk, *how, owner=self.owner)
+            except HubtrainError as error:
+                desk.screen.error(error.message, error.fix, exit_code=FAILED)
+                return FAILED

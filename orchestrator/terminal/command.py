@@ -80,7 +80,7 @@ def _run(task: Task[Any], own: Mapping[str, Any], flags: dict[str, Any]) -> int:
 
     model, owner = settings.of(Asking).model, settings.of(Hub).username
     wanted = deploy_settings(settings, trains=False)
-    return deploy(desk, wanted, model, task, fixed(settings, task), owner=owner, **how)
+    return deploy(desk, wanted, model, task, fixed(settings, [task]), owner=owner, **how)
 
 
 def merged(task: Task[Any], config: str | None, flags: dict[str, Any], desk: Desk) -> Settings:

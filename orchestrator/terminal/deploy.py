@@ -13,7 +13,6 @@ from backends.handle import Handle
 from orchestrator import deploy as flow
 from orchestrator.deploy.model import deployable
 from orchestrator.settings.deploy import DeploySettings
-from orchestrator.terminal.deployments import document
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import DETACHED, MENDABLE
 from orchestrator.words import count, money
@@ -71,7 +70,7 @@ def _tell(desk: Desk, now: Deployed, usd: float) -> None:
         f"page        {now.status.url}",
         *_ends(now.handle),
     )
-    desk.screen.document(document(now, usd))
+    desk.screen.document(flow.document(now, usd))
 
 
 def _ends(handle: Handle) -> list[str]:

@@ -10,25 +10,12 @@ import backends.deploy
 from backends.deploy.base import Deployed
 from backends.errors import JobGone
 from backends.handle import Handle
+from orchestrator.deploy import document
 from orchestrator.jobs.deployments import DeploymentRecord
 from orchestrator.terminal.desk import Desk
 from orchestrator.words import money
 from worker.errors import HubtrainError
 from worker.finding import Finding
-
-
-def document(now: Deployed, usd: float) -> dict[str, Any]:
-    """Return a deployment for `--json`."""
-    return {
-        "deployment": str(now.handle),
-        "model": now.model,
-        "flavor": now.flavor,
-        "stage": now.status.stage,
-        "url": now.status.url,
-        "costing": now.status.costing,
-        "usd_per_hour": usd,
-    }
-
 
 DEPLOYED = ("DEPLOYED", "MODEL", "ON", "STATE", "PRICE")
 

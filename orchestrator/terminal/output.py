@@ -60,6 +60,9 @@ class Screen:
     def __init__(self, clock: Clock, *, as_json: bool = False, out: IO[str] | None = None) -> None:
         self.clock = clock
         self.as_json = as_json
+        self._gathered: dict[str, Any] | None = None
+        """What is told inside of `one_document`."""
+
         self._out = out or sys.stdout
         self._redact = Redactor(os.environ)
         self._console = Console(
@@ -118,9 +121,25 @@ class Screen:
         self._status.stop()
         self._errors.print(f"  [dim]{escape(self._clean(line))}[/]")
 
+    @contextmanager
+    def one_document(self, part: str = "") -> Iterator[None]:
+        """Print the documents of all that is done inside as one, with the keys of each.
+
+        Inside of another such block it becomes a `part` of that one, under this name.
+        """
+        around, self._gathered = self._gathered, {}
+        try:
+            yield
+        finally:
+            told, self._gathered = self._gathered, around
+            if told:
+                self.document({part: told} if part else told)
+
     def document(self, document: Any) -> None:
         """Print the one JSON document of a `--json` command; nothing without `--json`."""
-        if self.as_json:
+        if self._gathered is not None:
+            self._gathered |= document
+        elif self.as_json:
             text = json.dumps(document, default=_plain, ensure_ascii=not shows_all(self._out))
             self._out.write(self._redact(visible_json(text)) + "\n")
             self._out.flush()

@@ -31,6 +31,19 @@ def train(
 
     With `deploys` the model that comes of it is deployed; whether it can be is checked first.
     """
+    with desk.screen.one_document():
+        return _train(desk, task, settings, dry_run=dry_run, detach=detach, deploys=deploys)
+
+
+def _train(
+    desk: Desk,
+    task: Task[Any],
+    settings: Settings,
+    *,
+    dry_run: bool,
+    detach: bool,
+    deploys: bool,
+) -> int:
     asked = flow.ask(desk, task, settings)
     after = AfterTraining.of(settings, task, asked.job) if deploys else None
     with desk.screen.waiting("Checking") as on_step:

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import click
 
-import worker.tasks
-from orchestrator.settings.deploy import DeploySettings, fixed_settings
-from orchestrator.settings.job import Hub
-from orchestrator.settings.layers import FLAGS, Catalog, Layer, from_environment, merge
+from orchestrator.deploy.asked import CLASSES, OTHERS, asked
 from orchestrator.terminal.command import DETACH, DRY_RUN, JSON, TOKEN_OPTION
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.flags import SettingsCommand, given, normalized, options_of
 
 _OWN = (DRY_RUN, DETACH, TOKEN_OPTION, JSON)
-_FIXED = fixed_settings(map(worker.tasks.load, worker.tasks.names()))
-_CLASSES = (DeploySettings, _FIXED, Hub)
-_OTHERS = Hub.model_fields.keys() - {"username"}
-"""Settings of where a trained model goes, which is there already."""
 
 
 def _params() -> list[click.Parameter]:
-    offered = options_of(_CLASSES)
+    offered = options_of(CLASSES)
     return [
         click.Argument(["model"]),
         *_OWN,
-        *(one for one in offered if one.name not in _OTHERS),
+        *(one for one in offered if one.name not in OTHERS),
     ]
 
 
@@ -45,15 +37,14 @@ def COMMAND(model: str, **values: Any) -> int:  # noqa: N802
     from orchestrator.terminal.deploy import deploy
 
     own = {option.name: values.pop(str(option.name)) for option in _OWN}
-    catalog = Catalog(_CLASSES)
-    settings = merge(catalog, [from_environment(catalog, os.environ), Layer(FLAGS, given(values))])
+    wanted = asked(given(values))
     return deploy(
         Desk(bool(own["json"])),
-        settings.of(DeploySettings),
+        wanted.settings,
         model,
         None,
-        settings.of(_FIXED).model_dump(mode="json", exclude_unset=True),
-        owner=settings.of(Hub).username,
+        wanted.fixed,
+        owner=wanted.owner,
         dry_run=bool(own["dry_run"]),
         detach=bool(own["detach"]),
     )

@@ -6,37 +6,27 @@ from typing import Any
 
 import click
 
-import worker.tasks
-from orchestrator.aside import aside, environ_of
-from orchestrator.settings.layers import FLAGS, Catalog, Layer, merge
 from orchestrator.terminal.command import JSON, TOKEN_OPTION
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.flags import SettingsCommand, given, normalized, options_of
+from orchestrator.tools import MODEL, tools, work_of
 from worker.task import Finding, Tool
-
-SECONDS = 6 * 3600.0
-"""Longest time a tool may take: a large model may have to be fetched and sent."""
 
 
 class _Tools(click.Group):
     """Finds the tools of all tasks."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(tool.name for _, tool in _all())
+        return sorted(tool.name for _, tool in tools())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         wanted = normalized(cmd_name)
-        return next((_command(task, tool) for task, tool in _all() if tool.name == wanted), None)
+        return next((_command(task, tool) for task, tool in tools() if tool.name == wanted), None)
 
 
 @click.command("tools", cls=_Tools)
 def COMMAND() -> None:  # noqa: N802
-    """Merge adapters and the like, on this machine."""
-
-
-def _all() -> list[tuple[str, Tool]]:
-    names = worker.tasks.names()
-    return [(name, tool) for name in names for tool in worker.tasks.load(name).tools]
+    """Merge adapters, evaluate models and the like, on this machine."""
 
 
 def _command(task: str, tool: Tool) -> click.Command:
@@ -44,19 +34,25 @@ def _command(task: str, tool: Tool) -> click.Command:
         own = {option.name: values.pop(str(option.name)) for option in (TOKEN_OPTION, JSON)}
         return _run(Desk(bool(own["json"])), task, tool, given(values))
 
-    options: list[click.Parameter] = [*options_of((tool.settings,)), TOKEN_OPTION, JSON]
-    how = {"token_normalize_func": normalized}
+    options = [option for option in options_of((tool.settings,)) if option.name != MODEL]
+    model = (
+        [click.Argument([MODEL], metavar="MODEL")] if MODEL in tool.settings.model_fields else []
+    )
+    about = "\n\nMODEL is a Hub id, a folder, or a job that succeeded." if model else ""
     return SettingsCommand(
-        tool.name, params=options, callback=run, help=tool.help, context_settings=how
+        tool.name,
+        params=[*model, *options, TOKEN_OPTION, JSON],
+        callback=run,
+        help=tool.help + about,
+        context_settings={"token_normalize_func": normalized},
     )
 
 
 def _run(desk: Desk, task: str, tool: Tool, flags: dict[str, Any]) -> int:
     """Run a tool where the user stands, and say what came of it."""
-    settings = merge(Catalog((tool.settings,)), [Layer(FLAGS, flags)]).of(tool.settings)
-    asked = settings.model_dump(mode="json")
+    work = work_of(desk, task, tool, flags)
     with desk.screen.waiting(tool.help):
-        done = aside(("worker.tool", task, tool.name), asked, environ_of(desk.token), SECONDS)
+        done = work.do(desk)
     desk.screen.findings(Finding("ok", str(what), str(found)) for what, found in done.items())
     desk.screen.document(done)
     return 0

@@ -13,7 +13,7 @@ from worker.task import DataReport, Footprint, Measure, ModelFacts, Page, Run, S
 from worker.tasks.llm import cost, heads, trainers
 from worker.tasks.llm.evaluation import files_of
 from worker.tasks.llm.params import Ignored, LlmParams, Question
-from worker.tasks.llm.tools import EXPORT, MERGE
+from worker.tasks.llm.tools import EXPORT, LM_EVAL, MERGE
 
 
 class LlmTask(Task[LlmParams]):
@@ -34,7 +34,7 @@ class LlmTask(Task[LlmParams]):
         *("system", "max_new_tokens", "temperature", "top_p", "top_k", "stop"),
         "trust_remote_code",
     )
-    tools = (MERGE,)
+    tools = (MERGE, LM_EVAL)
     export = EXPORT
 
     def method(self, params: LlmParams) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +24,7 @@ from worker.common import MOST
 from worker.errors import BadConfig
 from worker.facts import CheckContext
 from worker.finding import Finding
-from worker.params import Params, listed
+from worker.params import Flag, Params, listed
 
 PACKAGE = "lm_eval"
 
@@ -39,15 +39,12 @@ _CODE = ("include", "class", "unsafe_code", "custom_dataset")
 """Keys of a task file that bring code, or another file."""
 
 
-class LmEval(Params):
+class LmEvalTasks(Params):
     """Evaluation with lm-eval."""
 
     lm_eval: tuple[str, ...] | None = None
     """Tasks of lm-eval that the trained model is evaluated with on the machine that trains: names
     with commas between, or YAML files of your own, which go along with the rows they name."""
-
-    lm_eval_before: bool = False
-    """Evaluate the base model with them too, before training."""
 
     lm_eval_limit: Annotated[int, Ge(1), Le(MOST)] | None = None
     """Use only so many examples of each task."""
@@ -72,6 +69,13 @@ class LmEval(Params):
         """The tasks that are asked for."""
         return self.lm_eval or ()
 
+
+class LmEval(LmEvalTasks):
+    """Evaluation with lm-eval."""
+
+    lm_eval_before: bool = False
+    """Evaluate the base model with the tasks of --lm-eval too, before training."""
+
     @property
     def extras(self) -> tuple[str, ...]:
         """Extras of the package: the machine has lm-eval where it is asked for."""
@@ -92,6 +96,22 @@ class LmEval(Params):
         return f"{text}; the model is kept whatever comes of it"
 
 
+class LmEvalRequest(LmEvalTasks):
+    """Evaluation with lm-eval."""
+
+    model: str
+    """Hub id or folder."""
+
+    lm_eval: Annotated[tuple[str, ...], Flag("--tasks")]
+    """Tasks of lm-eval, names with commas between, or YAML files of your own."""
+
+    output_file: str | None = None
+    """File for the results, as JSON, with the errors and counts of each."""
+
+    trust_remote_code: bool = False
+    """Run code that comes with the model."""
+
+
 @dataclass(frozen=True, slots=True)
 class OwnTask:
     """A task file of the user's."""
@@ -103,7 +123,7 @@ class OwnTask:
     rows: tuple[Path, ...]
     """The files of rows that it names."""
 
-    def with_rows(self, there: dict[str, str]) -> dict[str, Any]:
+    def with_rows(self, there: Mapping[str, str]) -> dict[str, Any]:
         """Return what it says, with the files of rows where they are, by their names."""
         if not self.rows:
             return self.config

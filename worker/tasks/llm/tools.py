@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
+from worker.errors import BadConfig
+from worker.installing import install
 from worker.task import Tool
+from worker.tasks.llm.evaluation import PACKAGE, LmEvalRequest
 from worker.tasks.llm.exporting import ExportRequest
 from worker.tasks.llm.merging import MergeParams
 
@@ -22,6 +26,23 @@ MERGE = Tool(
     "Merge an adapter into its base model, in the base's own precision.",
     MergeParams,
     merge,
+)
+
+
+def evaluate(asked: LmEvalRequest) -> Mapping[str, Any]:
+    """Ask the model the tasks; returns what came of each. Raises `BadConfig` without lm-eval."""
+    if find_spec(PACKAGE) is None:
+        raise BadConfig("lm-eval is not installed on this machine.", fix=install(("lm-eval",)))
+    from worker.tasks.llm.training.evaluating import evaluate_here
+
+    return evaluate_here(asked)
+
+
+LM_EVAL = Tool(
+    "lm-eval",
+    "Evaluate a model with tasks of lm-eval, as --lm-eval does after training.",
+    LmEvalRequest,
+    evaluate,
 )
 
 

@@ -7,20 +7,22 @@ wrong with them; that takes seven seconds, most of them for the index of 14,000 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import sys
+import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from worker.contract import EVALUATED, Metric, Phase
+from worker.contract import EVALUATED, Event, Metric, Phase
 from worker.errors import BadConfig
 from worker.nearest import nearest
 from worker.task import EVALUATION_FILE, Run
-from worker.tasks.llm.evaluation import LmEval, is_file, own_task
+from worker.tasks.llm.evaluation import LmEval, LmEvalTasks, OwnTask, is_file, own_task
 
 TELL_SECONDS = 30.0
 """How often it says that it goes on, as long as the model computes."""
@@ -50,40 +52,80 @@ class Result:
     version: str | None
 
 
+class Interrupted(Exception):
+    """It was asked to stop while the model computed."""
+
+
+@dataclass(slots=True)
+class Pulse:
+    """Between two passes of the model: says now and then that it computes, and heeds a stop."""
+
+    emit: Callable[[Event], None]
+    stop: threading.Event
+    task: str = ""
+    told: float = 0.0
+
+    def begin(self, task: str) -> None:
+        """Say which task comes next."""
+        self.task, self.told = task, -math.inf
+        self.beat()
+
+    def beat(self) -> None:
+        """Raise `Interrupted` once `stop` is set; say that it goes on if it is time to."""
+        if self.stop.is_set():
+            raise Interrupted
+        if time.monotonic() - self.told >= TELL_SECONDS:
+            self.told = time.monotonic()
+            self.emit(Phase(name=f"lm-eval {self.task}"))
+
+
 def evaluate(params: LmEval, run: Run, model: Any, tokenizer: Any, step: int) -> None:
     """Ask `model` all tasks, tell `run.emit` what came of each, and write it into `run.output`.
 
-    Raises what lm-eval raises: for a dataset that is not to be had, or when memory runs out.
+    Ends early, with nothing written, once `run.stop` is set. Raises what lm-eval raises: for a
+    dataset that is not to be had, or when memory runs out.
     """
-    import lm_eval
+    found: list[Result] = []
+    asked = watched(model, tokenizer, params.lm_eval_batch_size, Pulse(run.emit, run.stop))
+    try:
+        for results in answered(params, _gone_along(params, run), asked):
+            run.emit(Metric(step=step, values={one.name: one.value for one in results}))
+            found += results
+    except Interrupted:
+        return
+    if step:
+        write(found, run.output / EVALUATION_FILE)
+
+
+def watched(model: Any, tokenizer: Any, batch_size: int, pulse: Pulse) -> Any:
+    """Return a model as lm-eval asks it, with a `pulse` that beats before each of its passes."""
     from lm_eval.models.huggingface import HFLM
 
-    class Telling(HFLM):  # type: ignore[misc]
-        """Says now and then that the model still computes."""
-
-        task = ""
-        told = time.monotonic()
+    class Watched(HFLM):  # type: ignore[misc]
+        """Beats before each pass."""
 
         def _model_call(self, *args: Any, **more: Any) -> Any:
-            self.tell()
+            pulse.beat()
             return super()._model_call(*args, **more)
 
         def _model_generate(self, *args: Any, **more: Any) -> Any:
-            self.tell()
+            pulse.beat()
             return super()._model_generate(*args, **more)
 
-        def tell(self) -> None:
-            if time.monotonic() - self.told >= TELL_SECONDS:
-                self.told = time.monotonic()
-                run.emit(Phase(name=f"lm-eval {self.task}"))
+    asked = Watched(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
+    asked.pulse = pulse
+    return asked
 
-    asked = Telling(pretrained=model, tokenizer=tokenizer, batch_size=params.lm_eval_batch_size)
-    tasks = _wanted(params, run)
+
+def answered(
+    params: LmEvalTasks, tasks: Sequence[str | dict[str, Any]], asked: Any
+) -> Iterator[list[Result]]:
+    """Yield what came of each task, for a model that is `watched`."""
+    import lm_eval
+
     manager = _manager(tasks)
-    found: list[Result] = []
     for task in tasks:
-        asked.task = task if isinstance(task, str) else str(task["task"])
-        run.emit(Phase(name=f"lm-eval {asked.task}"))
+        asked.pulse.begin(task if isinstance(task, str) else str(task["task"]))
         told = lm_eval.simple_evaluate(
             model=asked,
             tasks=[task],
@@ -94,21 +136,28 @@ def evaluate(params: LmEval, run: Run, model: Any, tokenizer: Any, step: int) ->
             bootstrap_iters=1000,
             log_samples=False,
         )
-        results = list(_results(told))
-        run.emit(Metric(step=step, values={one.name: one.value for one in results}))
-        found += results
-    if step:
-        content = {"by": f"lm-eval {lm_eval.__version__}", "results": [asdict(r) for r in found]}
-        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        (run.output / EVALUATION_FILE).write_text(text, encoding="utf-8")
+        yield list(_results(told))
+
+
+def write(results: Iterable[Result], file: Path) -> None:
+    """Write results as the card reads them (`EVALUATION_FILE`)."""
+    import lm_eval
+
+    content = {"by": f"lm-eval {lm_eval.__version__}", "results": [asdict(r) for r in results]}
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def check(params: LmEval, run: Run) -> None:
     """Raise `BadConfig` for what is wrong with the names of tasks, all of it, or with own files."""
-    if wrong := wrongs([name for name in params.lm_eval_tasks if not is_file(name)]):
+    refuse_unknown(params.lm_eval_tasks)
+    _gone_along(params, run)
+
+
+def refuse_unknown(names: Iterable[str]) -> None:
+    """Raise `BadConfig` for all that is wrong with the names of tasks."""
+    if wrong := wrongs([name for name in names if not is_file(name)]):
         texts, fixes = zip(*wrong, strict=True)
         raise BadConfig("\n".join(texts), fix=" ".join(dict.fromkeys(filter(None, fixes))))
-    _wanted(params, run)
 
 
 def wrongs(names: Sequence[str]) -> list[tuple[str, str]]:
@@ -177,32 +226,47 @@ def _sandbox() -> None:
     utils.env.filters.update(plain.filters)
 
 
-def _wanted(params: LmEval, run: Run) -> list[str | dict[str, Any]]:
-    """Return the tasks as lm-eval takes them, files as what they say."""
+def _gone_along(params: LmEval, run: Run) -> list[str | dict[str, Any]]:
+    """Return the tasks of a job as lm-eval takes them: its files lie side by side."""
     from worker.reading import local_files
 
     files = local_files(run.files)["train"] if run.files else []
     there = {file.name: str(file) for file in files}
     return [
-        _own(there[Path(name).name], there) if is_file(name) else name
+        _own(own_task(Path(there[Path(name).name]), flat=True), there) if is_file(name) else name
         for name in params.lm_eval_tasks
     ]
 
 
-def _own(file: str, there: dict[str, str]) -> dict[str, Any]:
-    """Return what a task file says. Raises `BadConfig` where it would fetch code of others."""
+def wanted(names: Iterable[str]) -> list[str | dict[str, Any]]:
+    """Return tasks as lm-eval takes them: files of this machine as what they say."""
+    found: list[str | dict[str, Any]] = []
+    for name in names:
+        if is_file(name):
+            task = own_task(Path(name))
+            found.append(_own(task, {path.name: str(path.absolute()) for path in task.rows}))
+        else:
+            found.append(name)
+    return found
+
+
+def _own(task: OwnTask, rows: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a task file says, with its rows by name.
+
+    Raises `BadConfig` where it would fetch code of others.
+    """
     import lm_eval.api.metrics  # noqa: F401 (fills the registry)
     from lm_eval.api.registry import metric_registry
 
-    config = own_task(Path(file), flat=True).with_rows(there)
+    config, file = task.with_rows(rows), task.path.name
     names = [one.get("metric") for one in config.get("metric_list") or () if isinstance(one, dict)]
     if strange := [str(name) for name in names if name not in metric_registry]:
         raise BadConfig(
-            f"{Path(file).name}: lm-eval has no measure {', '.join(strange)} of its own; others are"
-            " code from the Hub, which is not run.",
+            f"{file}: lm-eval has no measure {', '.join(strange)} of its own; others are code from"
+            " the Hub, which is not run.",
         )
     if _runs_code(config):
-        raise BadConfig(f"{Path(file).name} takes measures from the Hub, whose code is not run.")
+        raise BadConfig(f"{file} takes measures from the Hub, whose code is not run.")
     return config
 
 

@@ -1,0 +1,47 @@
+"""A deployment of any model, as it is asked for: its settings read and validated."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import worker.tasks
+from orchestrator.deploy.model import Deployable, deployable
+from orchestrator.jobs.client import Client
+from orchestrator.settings.deploy import DeploySettings, fixed, fixed_settings
+from orchestrator.settings.job import Hub
+from orchestrator.settings.layers import FLAGS, Catalog, Layer, from_environment, merge
+
+TASKS = tuple(map(worker.tasks.load, worker.tasks.names()))
+CLASSES = (DeploySettings, fixed_settings(TASKS), Hub)
+"""The settings there are: where it answers, how it answers, whose it is."""
+
+OTHERS = frozenset(Hub.model_fields.keys() - {"username"})
+"""Settings of where a trained model goes, which is there already."""
+
+
+@dataclass(frozen=True)
+class AskedDeployment:
+    """What a deployment is to be like."""
+
+    settings: DeploySettings
+    fixed: Mapping[str, Any]
+    """Settings of answers, the same for all who ask."""
+
+    owner: str | None
+    """Who pays; none: whose token it is."""
+
+    def model(self, client: Client, name: str) -> Deployable:
+        """Return the model of that name. Raises `HubtrainError`."""
+        return deployable(client, name, None, self.fixed)
+
+
+def asked(
+    given: Mapping[str, Any], source: str = FLAGS, environ: Mapping[str, str] = os.environ
+) -> AskedDeployment:
+    """Return what was given, over what the environment says. Raises `BadConfig`."""
+    catalog = Catalog(CLASSES)
+    found = merge(catalog, [from_environment(catalog, environ), Layer(source, given)])
+    return AskedDeployment(found.of(DeploySettings), fixed(found, TASKS), found.of(Hub).username)
