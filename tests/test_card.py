@@ -28,7 +28,7 @@ from worker.contract import (
     Started,
 )
 from worker.picture import draw
-from worker.task import SAMPLES_FILE
+from worker.samples import SAMPLES_FILE
 from worker.tasks.llm.params import LlmParams
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -15,8 +15,8 @@ from tiny_llm import EOS, IM_END, chats, job, samples, write_model, write_rows
 
 from worker.contract import Checkpoint, Chosen, Event, Metric, Phase, Progress
 from worker.errors import BadConfig, BadData
+from worker.samples import SAMPLES_FILE
 from worker.splits import hold_out
-from worker.task import SAMPLES_FILE
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarning")]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from worker.contract import DataRef, Event, ModelRef
-from worker.task import SAMPLES_FILE, Run
+from worker.samples import SAMPLES_FILE
+from worker.task import Run
 from worker.tasks.llm import TASK
 from worker.tasks.llm.params import LlmParams
 

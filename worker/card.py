@@ -27,7 +27,9 @@ from worker.output import MANIFEST_FILE
 from worker.params import settings_of
 from worker.paths import spec_for_others
 from worker.picture import draw
-from worker.task import EVALUATION_FILE, SAMPLES_FILE, Task
+from worker.samples import SAMPLES_FILE, Samples
+from worker.samples import read as read_samples
+from worker.task import EVALUATION_FILE, Task
 
 MANIFEST_SCHEMA = 1
 CURVE_POINTS = 300
@@ -78,19 +80,14 @@ def write(trained: TrainedJob, folder: Path) -> None:
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
-def _samples(spec: JobSpec, file: Path) -> dict[str, Any]:
-    """Return what the trainer left for the card: `about`, a sentence, and `samples`.
+def _samples(spec: JobSpec, file: Path) -> Samples | None:
+    """Return what the trainer left for the card.
 
     Samples are rows of the data: a model for everybody goes without those of data that is not.
     """
-    if not file.exists():
-        return {}
     if spec.push and not spec.push.private and not _public_data(spec):
-        file.unlink()
-        return {}
-    found = json.loads(file.read_text("utf-8"))
-    shown = [{name: _visible(said) for name, said in one.items()} for one in found["samples"]]
-    return {"about": found["about"], "samples": shown}
+        file.unlink(missing_ok=True)
+    return read_samples(file)
 
 
 def evaluated_with(spec: JobSpec) -> str:
@@ -106,10 +103,6 @@ def _evaluation(file: Path) -> dict[str, Any]:
     """Return what an evaluation left; empty where there was none."""
     found: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
     return found
-
-
-def _visible(said: str) -> str:
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in said)
 
 
 def _pictured(trained: TrainedJob, file: Path) -> str:
@@ -173,7 +166,7 @@ def card(
     trained: TrainedJob,
     *,
     adapter: bool,
-    samples: Mapping[str, Any] | None = None,
+    samples: Samples | None = None,
     evaluation: Mapping[str, Any] | None = None,
     picture: str = "",
 ) -> str:
@@ -202,7 +195,7 @@ def card(
         loading=task.loading(params, where, adapter=adapter),
         metrics=[(name.replace("_", " "), shown(v), shown(b)) for name, v, b in _told(story, task)],
         measured_before=bool(_before(story)),
-        samples=samples or None,
+        samples=samples,
         evaluation=evaluation or None,
         evaluated=list(_evaluated(evaluation or {}, _before(story))),
         picture=picture,

@@ -27,7 +27,6 @@ from worker.splits import Split, Splits
 __all__ = [
     "EVALUATION_FILE",
     "NO_MODEL",
-    "SAMPLES_FILE",
     "CheckContext",
     "DataReport",
     "Field",
@@ -51,9 +50,6 @@ EVALUATION_FILE = "evaluation.json"
 """What evaluating the finished model came to, beside it: `by`, what measured it; `results`, each
 with `name`, that of the event, `task`, `measure`, `value`, `error`, `examples`, `shots`, `dataset`,
 `config`, `split`; or `failed`, why there is none."""
-
-SAMPLES_FILE = "samples.json"
-"""What a model said to a few prompts, before and after: a trainer writes it, the card shows it."""
 
 
 @dataclass(frozen=True, slots=True)

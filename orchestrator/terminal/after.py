@@ -82,7 +82,7 @@ class AfterTraining:
         )
 
     def deploy(self, desk: Desk) -> int:
-        """Deploy the model; returns the exit code. What goes wrong is told beside how the job ended."""
+        """Deploy the model; returns the exit code. What goes wrong is told beside the job's end."""
         desk.screen.say("", f"Deploying {self.repo_id}")
         how = (self.settings, self.repo_id, self.task, self.fixed)
         with desk.screen.one_document("deployment"):

@@ -22,7 +22,7 @@ from worker.supervise.live import Live
 TICK_SECONDS = 2.0
 IDLE_SECONDS = 1.0
 LOG_LINES = 300
-PARTS = ("answer", "curves", "machine", "log", "more", "settings", "stop", "who")
+PARTS = ("answer", "curves", "samples", "machine", "log", "more", "settings", "stop", "who")
 
 _LEAVE = """
 watch('value', () => {
@@ -74,6 +74,7 @@ class Answers:
         values = {
             "answer": _answer(self.live, view, session),
             "curves": _shell(shown.curves(view)),
+            "samples": _shell(shown.samples(view)),
             "machine": _shell(shown.machine(view)),
             "log": log_tail(self.live, search),
             "more": _shell(shown.more_curves(view) or "Nothing else is measured yet."),
@@ -108,7 +109,7 @@ def _lay_out() -> dict[str, Any]:
         with gr.Row():
             made["yes"] = gr.Button("Yes, stop it", variant="stop", size="sm", elem_id="stop-yes")
             made["no"] = gr.Button("Let it run", size="sm", elem_id="stop-no")
-    for part in ("curves", "machine"):
+    for part in ("curves", "samples", "machine"):
         made[part] = gr.HTML(elem_id=part, js_on_load=None)
     made |= _log()
     with gr.Accordion("More measurements", open=False):

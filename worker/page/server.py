@@ -16,6 +16,8 @@ from worker.page import view as shown
 from worker.page.digest import Digest
 from worker.page.view import View
 from worker.page.visits import Visits
+from worker.samples import SAMPLES_FILE
+from worker.samples import read as read_samples
 from worker.supervise.live import Live
 
 ANSWER_SECONDS = 0.5
@@ -49,7 +51,10 @@ class Server:
         """Return the job as it is now."""
         live = self.live
         events = self._digest.of(live.journal.events)
-        return View.of(live.spec, events, live.clock.now(), live.usage, live.waiting)
+        return View.of(
+            *(live.spec, events, live.clock.now(), live.usage, live.waiting),
+            samples=read_samples(live.host.work / SAMPLES_FILE),
+        )
 
     def end(self, session: str | None) -> str | None:
         """Return the last page once the job is over; the page that asks is no longer waited for."""
@@ -105,6 +110,7 @@ def last_page(view: View, log: str) -> str:
         css=style(),
         answer=shown.answer(view),
         curves=shown.curves(view),
+        samples=shown.samples(view),
         more=shown.more_curves(view),
         settings=shown.settings(view),
         log=log,

@@ -16,6 +16,7 @@ import worker.tasks
 from worker.contract import VALID, Event, JobSpec, Progress, State, Story, fold
 from worker.duration import roughly
 from worker.page.chart import Line, chart
+from worker.samples import Samples
 from worker.supervise.resources import Usage
 
 _WORDS = {
@@ -45,6 +46,9 @@ class View:
     now: datetime
     usage: Usage | None = None
     waiting: str = ""
+    samples: Samples | None = None
+    """What the model said to a few prompts; none where it was not asked."""
+
     telling: tuple[str, ...] = ()
     """What tells how good the model is, the most telling first, without `valid_`."""
 
@@ -56,12 +60,14 @@ class View:
         now: datetime,
         usage: Usage | None = None,
         waiting: str = "",
+        *,
+        samples: Samples | None = None,
     ) -> View:
         """Return what `events` show at the time `now`."""
         task, params = worker.tasks.asked(spec)
         names = dict.fromkeys(m.name.removeprefix(VALID) for m in task.measures(params))
         story, speeds = fold(events), list(_speeds(events))
-        return cls(spec, story, speeds, now, usage, waiting, tuple(names))
+        return cls(spec, story, speeds, now, usage, waiting, samples, tuple(names))
 
     @property
     def cost(self) -> float:
@@ -148,6 +154,29 @@ def machine(view: View) -> str:
         held = f"{gpu.busy:.0%}, {gpu.used / _GIB:.1f} of {gpu.total / _GIB:.0f} GB"
         rows.append(_meter(escape(gpu.name), gpu.busy, held))
     return f'<section class="machine">{"".join(rows)}</section>'
+
+
+def samples(view: View) -> str:
+    """Return what the model said to a few prompts, before and after training; empty for none."""
+    if view.samples is None:
+        return ""
+    when = "Before and after training" if _is_after(view.samples) else "Before training"
+    parts = [f'<p class="small">{when}. {escape(view.samples.about)}</p>']
+    for number, one in enumerate(view.samples.samples, 1):
+        said = (("", "prompt"), ("before", "before"), ("after", "after"), ("in the data", "data"))
+        blocks = (
+            f"{f'<p>{title}</p>' if title else ''}<pre>{escape(one[name])}</pre>"
+            for title, name in said
+            if one.get(name)
+        )
+        opened = " open" if number == 1 else ""
+        summary = f"<summary>Example {number}</summary>"
+        parts.append(f"<details{opened}>{summary}{''.join(blocks)}</details>")
+    return f'<section class="samples"><h2>What it says</h2>{"".join(parts)}</section>'
+
+
+def _is_after(samples: Samples) -> bool:
+    return any("after" in one for one in samples.samples)
 
 
 def settings(view: View) -> str:

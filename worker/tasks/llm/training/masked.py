@@ -60,9 +60,9 @@ def train(params: LlmParams, run: Run) -> None:
     )
     texts = corpus.valid or corpus.train
     samples = Samples(blanks(tokenizer, hide, texts, count_of(params)))
-    samples.before = samples.ask(fitting, loaded, run)
+    samples.ask_before(fitting, loaded, run)
     if fit(fitting, params, run, unit=trainer.unit):
-        samples.after = samples.ask(fitting, loaded, run)
+        samples.ask_after(fitting, loaded, run)
         finish(loaded, params, run, partial(save_beside, tokenizer, corpus.template, samples))
 
 

@@ -8,7 +8,6 @@ training: what fails is told in the log.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -22,9 +21,10 @@ from typing import Any, ClassVar
 import torch
 from transformers import Trainer
 
+from worker import samples
 from worker.engine.model import Loaded
 from worker.engine.phases import phase
-from worker.task import SAMPLES_FILE, Run
+from worker.task import Run
 from worker.tasks.llm import trainers
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.tokens import Tokens
@@ -71,7 +71,20 @@ class Samples:
     before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
 
-    def ask(self, trainer: Trainer, loaded: Loaded, run: Run) -> list[str]:
+    def ask_before(self, trainer: Trainer, loaded: Loaded, run: Run) -> None:
+        """Ask the model before it is trained, and leave what it says for the page of the job."""
+        self.before = self._asked(trainer, loaded, run)
+        if self.before:
+            with suppress(OSError):
+                self._told().write(run.work)
+
+    def ask_after(self, trainer: Trainer, loaded: Loaded, run: Run) -> None:
+        """Ask the trained model the same."""
+        self.after = self._asked(trainer, loaded, run)
+        with suppress(OSError):
+            self.write(run.work)
+
+    def _asked(self, trainer: Trainer, loaded: Loaded, run: Run) -> list[str]:
         """Return the answers of the model as it is now; none where they cannot be had."""
         if not self.asking.asked or run.stop.is_set() or trainer.args.world_size > 1:
             return []
@@ -85,17 +98,16 @@ class Samples:
 
     def write(self, folder: Path) -> None:
         """Write what the card shows into the folder of the model."""
-        if not self.before or not self.after:
-            return
-        told = [
-            {"prompt": prompt, "data": data, "before": before, "after": after}
-            for (prompt, data), before, after in zip(
-                self.asking.asked, self.before, self.after, strict=False
-            )
-        ]
-        content = {"about": self.asking.about, "samples": told}
-        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        (folder / SAMPLES_FILE).write_text(text, encoding="utf-8")
+        if self.before and self.after:
+            self._told().write(folder)
+
+    def _told(self) -> samples.Samples:
+        """Return what there is: of the trained model only once it has been asked."""
+        asked = zip(self.asking.asked, self.before, strict=False)
+        told = [{"prompt": p, "data": data, "before": before} for (p, data), before in asked]
+        pairs = zip(told, self.after, strict=False)
+        both = [{**one, "after": after} for one, after in pairs] if self.after else told
+        return samples.Samples(self.asking.about, both)
 
 
 def count_of(params: LlmParams) -> int:
@@ -105,7 +117,7 @@ def count_of(params: LlmParams) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class TokenizedPrompt:
     """A prompt of the data in tokens, and how the data goes on."""
 
     ids: tuple[int, ...]
@@ -119,7 +131,7 @@ class Continuing(Asking):
     about = "Always the likeliest token, for the first prompts of the data it was judged by."
 
     tokenizer: Any
-    prompts: Sequence[Prompt]
+    prompts: Sequence[TokenizedPrompt]
     turn_end: str | None = None
 
     @property
@@ -165,9 +177,9 @@ def continuing(
     return Samples(Continuing(tokenizer, prompts_of(examples, count_of(params)), turn_end))
 
 
-def prompts_of(examples: Iterable[Tokens], count: int) -> list[Prompt]:
+def prompts_of(examples: Iterable[Tokens], count: int) -> list[TokenizedPrompt]:
     """Return the first prompts that differ, at most `count`."""
-    found: dict[tuple[int, ...], Prompt] = {}
+    found: dict[tuple[int, ...], TokenizedPrompt] = {}
     for tokens in islice(examples, LOOKED_AT):
         if len(found) == count:
             break
@@ -177,7 +189,7 @@ def prompts_of(examples: Iterable[Tokens], count: int) -> list[Prompt]:
     return list(found.values())
 
 
-def _prompt(tokens: Tokens) -> Prompt:
+def _prompt(tokens: Tokens) -> TokenizedPrompt:
     """Return prompt and answer of an example; raises `ValueError` where it has none."""
     start = tokens.learned.index(1, 1)
     if start == 1:  # a text
@@ -187,4 +199,4 @@ def _prompt(tokens: Tokens) -> Prompt:
     end = tokens.learned.find(0, start)
     end = min(end if end > 0 else len(tokens), start + LONGEST_ANSWER)
     ids = tuple(tokens.ids[max(0, start - LONGEST_PROMPT) : start])
-    return Prompt(ids, tuple(tokens.ids[start:end]))
+    return TokenizedPrompt(ids, tuple(tokens.ids[start:end]))

@@ -57,9 +57,9 @@ def train(params: LlmParams, run: Run) -> None:
         loaded = adapt(loaded, params, head.peft_type)
     trainer = _trainer(params, run, loaded, tokenizer, corpus, checkpointing=checkpointing)
     samples = continuing(params, tokenizer, corpus.valid or corpus.train, corpus.turn_end)
-    samples.before = samples.ask(trainer, loaded, run)
+    samples.ask_before(trainer, loaded, run)
     if fit(trainer, params, run, unit=trainers.of(params).unit):
-        samples.after = samples.ask(trainer, loaded, run)
+        samples.ask_after(trainer, loaded, run)
         ends_turns(loaded.model, tokenizer, corpus.turn_end, corpus.template)
         beside = partial(save_beside, tokenizer, corpus.template, samples)
         finish(loaded, params, run, beside)

@@ -36,7 +36,7 @@ from worker.tasks.llm.tokens import encode
 from worker.tasks.llm.training.corpus import speech_of
 from worker.tasks.llm.training.memory import recomputes_here
 from worker.tasks.llm.training.opening import opened, source_of
-from worker.tasks.llm.training.samples import LONGEST_PROMPT, Continuing, Prompt, Samples
+from worker.tasks.llm.training.samples import LONGEST_PROMPT, Continuing, Samples, TokenizedPrompt
 from worker.tasks.llm.training.speaking import ends_turns
 from worker.tasks.llm.training.token_trainer import COUNTED
 from worker.tasks.llm.training.train import padding_id, possible, save_beside
@@ -54,10 +54,10 @@ class Questions:
     turn_end: str | None
     """The token that ends the assistant's turns, in conversations."""
 
-    def first(self, count: int) -> list[Prompt]:
+    def first(self, count: int) -> list[TokenizedPrompt]:
         """Return the first prompts that differ, of those held out if there are any."""
         prompts = (tuple(one.ids[-LONGEST_PROMPT:]) for one in self.valid or self.train)
-        return [Prompt(ids, ()) for ids in islice(dict.fromkeys(prompts), count)]
+        return [TokenizedPrompt(ids, ()) for ids in islice(dict.fromkeys(prompts), count)]
 
 
 def train(params: LlmParams, own: GrpoParams, run: Run) -> None:
@@ -86,9 +86,9 @@ def train(params: LlmParams, own: GrpoParams, run: Run) -> None:
         *(params, own, run, loaded, asked), rollouts=rollouts, checkpointing=checkpointing
     )
     samples = Samples(Continuing(tokenizer, asked.first(own.samples), asked.turn_end))
-    samples.before = samples.ask(trainer, loaded, run)
+    samples.ask_before(trainer, loaded, run)
     if fit(trainer, params, run, unit=trainers.of(params).unit):
-        samples.after = samples.ask(trainer, loaded, run)
+        samples.ask_after(trainer, loaded, run)
         ends_turns(loaded.model, tokenizer, asked.turn_end, asked.template)
         finish(loaded, params, run, partial(save_beside, tokenizer, asked.template, samples))
 

@@ -92,9 +92,9 @@ def train(
         **ways.arguments,
     )
     samples = continuing(params, tokenizer, corpus.good_answers, corpus.turn_end)
-    samples.before = samples.ask(trainer, loaded, run)
+    samples.ask_before(trainer, loaded, run)
     if fit(trainer, params, run, unit=trainers.of(params).unit):
-        samples.after = samples.ask(trainer, loaded, run)
+        samples.ask_after(trainer, loaded, run)
         ends_turns(loaded.model, tokenizer, corpus.turn_end, corpus.template)
         beside = partial(save_beside, tokenizer, corpus.template, samples)
         finish(loaded, params, run, beside)
