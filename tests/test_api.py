@@ -312,3 +312,16 @@ def test_ctrl_c_leaves_a_job_that_another_process_finds_and_stops(laptop: Laptop
     assert before in {"queued", "running"} and "has not ended within 0.5 s" in late
     assert (state, reason) == ("cancelled", "user")
     assert processes(f"{job}/job.json") == {}
+
+
+def test_a_model_is_exported_with_the_errors_of_the_terminal(home: Path) -> None:
+    model = write_model(home / "tiny")
+    with pytest.raises(hubtrain.BadConfig, match="say in which form: gguf, merged, or ollama"):
+        hubtrain.export(model)
+    with pytest.raises(hubtrain.BadConfig, match="no setting 'ggu'"):
+        hubtrain.export(model, ggu="f32")
+    with pytest.raises(hubtrain.BadConfig, match="is a whole model already") as refused:
+        hubtrain.export(model, merged=True, output_folder=home / "out")
+    assert refused.value.fix == "gguf"
+    done = hubtrain.export(model, gguf="f32", output_folder=home / "out")
+    assert done["folder"] == str(home / "out") and (home / "out" / done["file"]).stat().st_size

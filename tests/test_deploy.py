@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import tiny_bert
+import tiny_vit
 from gradio_client import Client
 from playwright.sync_api import sync_playwright
 from services.browser import found as browser_found
@@ -21,6 +22,7 @@ from standins.preflight import Impatient
 from standins.spaces import host, visit
 from tiny_llm import chats, write_model, write_rows
 
+import hubtrain
 from backends.deploy.spaces import Spaces
 from orchestrator.deploy.model import Deployable
 from orchestrator.deploy.room import check_room, needed_bytes
@@ -83,6 +85,7 @@ def greedy(folder: Path) -> str:
 def hub(shared_hub: HubServer, model: Path) -> HubServer:
     """A Hub with that model, which only ann may see."""
     push(shared_hub, MODEL, model)
+    push(shared_hub, "ann/vit", tiny_vit.write_model(model.parent / "vit"), private=False)
     return shared_hub
 
 
@@ -184,6 +187,21 @@ def test_the_same_command_again_makes_nothing_new(
     assert hub.api().space_info(SPACE).sha == before
 
 
+def test_python_deploys_the_same(
+    deployed: Said, laptop: Laptop, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HF_ENDPOINT", "HF_TOKEN", "HUBTRAIN_HOME"):
+        monkeypatch.setenv(name, laptop.environ[name])
+    page = hubtrain.deploy(MODEL, max_new_tokens=64).wait(60)
+    assert (page.handle, page.model, page.ready) == (f"space://{SPACE}", MODEL, True)
+    assert page.url and not page.costing and page.to_dict()["flavor"] == "cpu-basic"
+    with pytest.raises(hubtrain.CheckFailed, match="leave deploy_public=True out") as refused:
+        hubtrain.deploy(MODEL, deploy_public=True)
+    assert not refused.value.report.ok
+    with pytest.raises(hubtrain.BadConfig, match="no setting 'sytem'"):
+        hubtrain.deploy(MODEL, sytem="Be kind.")
+
+
 def test_a_dry_run_makes_nothing(laptop: Laptop, hub: HubServer) -> None:
     hub.forget_requests()
     said = laptop.run(
@@ -225,6 +243,13 @@ def test_what_is_wrong_is_said_before_anything_is_made(laptop: Laptop, hub: HubS
     text = refused(MODEL, "--deploy-backend", "spaces-t5")
     assert "spaces has no machine 't5'" in text and "spaces-t4-small" in text
     assert "cannot be deployed to 'mars'" in refused(MODEL, "--deploy-backend", "mars")
+    text = refused("ann/vit", "--system", "Be kind.", "--top-k", "5")
+    assert "--system, --top-k do nothing where a model of image-classification answers" in text
+    text = refused(MODEL, "--deploy-backend", "endpoints", "--temperature", "0.5")
+    assert "endpoints cannot keep --temperature: each request says" in text
+    assert "--deploy-backend spaces" in text
+    text = refused(MODEL, "--system", f"never say {hub.tokens['ann']}")
+    assert "--system holds a secret" in text and hub.tokens["ann"] not in text
     assert hub.requests("/api/repos/create") == []
 
 
@@ -299,14 +324,23 @@ def test_an_adapter_that_was_trained_is_deployed(
     job = (*train, "--data-path", str(rows), "--project-name", "bot", "--block-size", "64")
     refused = laptop.run(*job)
     assert refused.code == 2 and "--deploy needs the trained model on the Hub" in refused.err
-    small = laptop.run(*job, "--push-to-hub", "--deploy-backend", "spaces-t5", "--dry-run")
-    assert small.code == 2 and "spaces has no machine 't5'" in small.out
+    small = laptop.run(*job, "--push-to-hub", "--deploy-backend", "spaces-t5", "--json")
+    assert small.code == 2 and json.loads(small.out).keys() == {"report", "deployment"}
+    assert "spaces has no machine 't5'" in small.out
+    reader = {"HUBTRAIN_READ_TOKEN": hub.tokens["ann"]}
+    dry = laptop.run(*job, "--push-to-hub", "--dry-run", "--json", **reader)
+    found = json.loads(dry.out)["deployment"]["findings"]
+    assert dry.code == 0 and "error" not in {one["level"] for one in found}, "it is not there yet"
     said = laptop.run(*job, "--push-to-hub", "--epochs", "1", "--max-steps", "2")
     assert said.code == 0, said.out + said.err
     assert "Deployment of ann/bot, once it is trained:" in said.out
     assert f"ann/bot @ {str(hub.api().model_info('ann/bot').sha)[:7]} · adapter for" in said.out
     assert "ann/bot answers on cpu-basic" in said.out
     assert isinstance(client(hub, "ann/bot-chat").predict(ASKED, api_name="/chat"), str)
+    again = laptop.run(*job, "--push-to-hub", "--epochs", "1", "--max-steps", "2", "--json")
+    told = json.loads(again.out)  # one document
+    assert again.code == 0 and (told["state"], told["project"]) == ("succeeded", "bot")
+    assert told["deployment"]["deployment"] == "space://ann/bot-chat"
     assert laptop.run("rm", "space://ann/bot-chat").code == 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tiny_llm import chats, write_model, write_rows
 
 from backends.image import image_files
 from orchestrator.preflight.request import extras_of
-from worker.contract import EVALUATED, DataRef
+from worker.contract import EVALUATED, DataRef, Event, Metric, ModelRef, Phase
 from worker.errors import BadConfig
 from worker.facts import CheckContext
 from worker.task import ModelFacts, Run
@@ -149,6 +150,27 @@ def test_names_are_looked_for_where_lm_eval_is() -> None:
     assert "humaneval runs what the model writes" in unsafe.text
 
 
+@needs_lm_eval
+@pytest.mark.slow
+def test_an_evaluation_that_is_stopped_ends_and_writes_nothing(tmp_path: Path) -> None:
+    from worker.tasks.llm.training import evaluating
+
+    model = write_model(tmp_path / "tiny")
+    files = gone_along(written(tmp_path), tmp_path / "there")
+    told: list[Event] = []
+    run = Run(ModelRef(name=str(model)), files, model, tmp_path, told.append, files=files)
+
+    def stop_once_it_computes(event: Event) -> None:
+        told.append(event)
+        if isinstance(event, Phase) and event.name == "lm-eval foxes":
+            run.stop.set()
+
+    run = replace(run, emit=stop_once_it_computes)
+    evaluating.evaluate(TASK.params(**NEEDED, lm_eval=str(tmp_path / "foxes.yaml")), run, 1)
+    assert run.stop.is_set() and not [event for event in told if isinstance(event, Metric)]
+    assert not (model / "evaluation.json").exists()
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("lm-eval")
@@ -188,6 +210,12 @@ def test_a_model_is_evaluated_before_and_after_training(shared_hub: Any, folder:
     (model,) = yaml.safe_load(card.split("---")[1])["model-index"]
     assert model["results"][0]["dataset"] == {"name": "foxes", "type": "json", "split": "test"}
     assert model["results"][0]["metrics"] == [{"type": "acc", "value": 1.0, "name": "acc"}]
+    tool = ("tools", "lm-eval", "judged", "--tasks", "foxes.yaml", "--lm-eval-limit", "4")
+    again = laptop.run(*tool, "--output-file", "again.json", HF_TOKEN="")
+    assert again.code == 0 and "foxes acc  1.0" in again.out, again.out + again.err
+    assert json.loads((folder / "again.json").read_text("utf-8"))["results"] == [result]
+    strange = laptop.run("tools", "lm-eval", "./tiny", "--tasks", "broken-off.yaml", HF_TOKEN="")
+    assert strange.code == 2 and "cannot read broken-off.yaml" in strange.err
 
 
 @needs_lm_eval

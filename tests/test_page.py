@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,17 @@ from worker.host.membership import Membership, Remembered
 from worker.page.chart import Line, chart, thinned
 from worker.page.digest import Digest
 from worker.page.gate import Gate
-from worker.page.view import View, answer, curves, more_curves, settings, what_stopping_keeps
+from worker.page.view import (
+    View,
+    answer,
+    curves,
+    more_curves,
+    samples,
+    settings,
+    what_stopping_keeps,
+)
+from worker.samples import SAMPLES_FILE, Samples
+from worker.samples import read as read_samples
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 KEY = "open-sesame-7x9"
@@ -538,6 +549,19 @@ def test_a_page_draws_what_its_task_names_first_and_the_rest_below() -> None:
     assert more_curves(view()) == ""
     told = Digest(most=100).of([metric(step) for step in range(1, 500)])
     assert len(told) == 499, "what a validation measured is kept"
+
+
+def test_what_the_model_says_is_shown_as_text_before_and_after(tmp_path: Path) -> None:
+    asked = {"prompt": "<b>hi</b>", "data": "ho", "before": "he\x1b", "after": "<img src=x>"}
+    began = Samples("Always the likeliest.", [{k: asked[k] for k in ("prompt", "data", "before")}])
+    began.write(tmp_path)
+    first = samples(replace(view(), samples=read_samples(tmp_path / SAMPLES_FILE)))
+    assert "Before training. Always the likeliest." in first and "<p>after</p>" not in first
+    Samples("Always the likeliest.", [asked]).write(tmp_path)
+    then = samples(replace(view(), samples=read_samples(tmp_path / SAMPLES_FILE)))
+    assert "Before and after training." in then and "&lt;img src=x&gt;" in then
+    assert "&lt;b&gt;hi" in then and "<img" not in then and "\x1b" not in then
+    assert samples(view()) == "" and read_samples(tmp_path / "none") is None
 
 
 def test_settings_say_what_the_worker_made_of_them() -> None:

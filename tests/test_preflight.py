@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from standins.localhub import HubServer
 from standins.preflight import CHATS, Asking, errors, model, only_error, said
+from test_lm_eval import written
 
 from backends.packages import missing
 from orchestrator.preflight.project import allowed, cleaned
@@ -85,6 +86,14 @@ def test_a_job_that_is_right_is_described(ask: Asking, hub: HubServer) -> None:
     assert json.loads(json.dumps(report.to_json()))["estimate"]["usd"]["low"] > 0
     assert len(hub.requests(path="whoami")) == 1, "the Hub allows few of these"
     assert not hub.requests(method="POST"), "a check creates nothing"
+
+
+def test_files_of_one_name_cannot_go_along(ask: Asking, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    both = f"{written(tmp_path)},{written(tmp_path / 'other')}"
+    wrong = only_error(ask(lm_eval=both))
+    assert "two files that go along have the same name" in wrong.text
+    assert str(tmp_path / "other" / "foxes.yaml") in wrong.text and wrong.fix == "Rename one."
 
 
 def test_a_local_job_needs_no_token_and_no_hub(ask: Asking, hub: HubServer, tmp_path: Path) -> None:

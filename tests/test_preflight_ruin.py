@@ -11,10 +11,14 @@ import pytest
 from standins.localhub import HubServer
 from standins.preflight import CHATS, Asking, model, only_error, said
 
+from orchestrator import flow
+from orchestrator.jobs.client import Client
+from orchestrator.settings.gather import gather
 from orchestrator.settings.secrets import refuse_written_down, secrets_of
 from worker.contract import ModelRef
 from worker.errors import BadConfig
 from worker.task import ModelFacts
+from worker.tasks.llm import TASK
 from worker.tasks.llm.heads.causal import CAUSAL, TEXT_TOO
 from worker.tasks.llm.params import LlmParams
 
@@ -248,8 +252,8 @@ def test_a_gpu_of_this_machine_is_used(
     assert report.flavor.accelerators == 1
 
 
-def test_no_option_of_a_backend_may_hold_a_secret() -> None:
-    """Options are written into the job, and with it into its record and its repos."""
+def test_no_setting_may_hold_a_secret() -> None:
+    """Settings are written into the job, and with it into its record and its repos."""
     secret, said = {"HF_TOKEN": "hf_" + "k" * 30}, {"shed_nice": 5, "shed_path": "/data"}
     refuse_written_down(said, secret, str)
     for held in (secret["HF_TOKEN"], f"/data?token={secret['HF_TOKEN']}", "hf_" + "z" * 34):
@@ -257,6 +261,20 @@ def test_no_option_of_a_backend_may_hold_a_secret() -> None:
             refuse_written_down({**said, "shed_path": held}, secret, lambda name: "--shed-path")
         assert held not in str(refused.value)
         assert "Leave it out" in refused.value.fix
+    key = {"WANDB_API_KEY": "canary-of-wandb"}
+    refuse_written_down({"model": "canary"}, {}, str, key)
+    with pytest.raises(BadConfig, match="HUBTRAIN_MODEL holds a secret"):
+        refuse_written_down({"model": key["WANDB_API_KEY"]}, {}, lambda _: "HUBTRAIN_MODEL", key)
+
+
+def test_a_secret_in_the_environment_of_a_setting_is_refused() -> None:
+    token = "hf_" + "q" * 30
+    environ = {"HUBTRAIN_MODEL": token, "HF_TOKEN": token}
+    job = {"data_path": "rows.jsonl", "project_name": "bot"}
+    settings = gather(TASK, None, job, list, environ=environ)
+    with pytest.raises(BadConfig, match="HUBTRAIN_MODEL holds a secret") as refused:
+        flow.ask(Client(given_token=token), TASK, settings)
+    assert token not in str(refused.value)
 
 
 # a second model

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from orchestrator.preflight.evaluation import check_evaluation
 from worker import launch
 from worker.contract import ALONE, DataRef, JobSpec, Machine, Parallel
-from worker.task import Footprint
+from worker.task import Footprint, ModelFacts
 from worker.tasks.llm import TASK
 
 GB = 1e9
@@ -70,6 +71,19 @@ def test_a_model_is_divided_where_it_would_not_fit(
 ) -> None:
     found = launch.chosen(params(**settings), 4, WHOLE, WHOLE, memory)
     assert found == Parallel(processes=4, strategy=strategy)
+
+
+def test_a_model_that_fits_no_gpu_alone_is_not_evaluated_in_silence() -> None:
+    divided, facts = Parallel(processes=4, strategy="fsdp"), ModelFacts("m", 20_000_000_000, 4.0)
+    (found,) = check_evaluation("lm-eval arc_easy", facts, divided, 80 * GB)
+    assert found.level == "warn"
+    assert "on one GPU of 80.0 GB, and its weights take 80.0 GB" in found.text
+    for what, parallel, memory in (
+        ("", divided, 80 * GB),
+        ("lm-eval arc_easy", FOUR, 80 * GB),
+        ("lm-eval arc_easy", divided, 141 * GB),
+    ):
+        assert not list(check_evaluation(what, facts, parallel, memory))
 
 
 def test_what_is_divided_is_in_parts_and_a_layer_of_it_whole() -> None:

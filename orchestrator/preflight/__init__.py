@@ -240,7 +240,8 @@ class _Check:
         chosen, of_machine = check_machine(self.request, model, data, offered, self.backend)
         self.findings.merge(of_machine)
         if chosen:
-            self.findings.add(check_evaluation(self.request, model.facts, chosen))
+            what = self.request.task.evaluates(self.request.params)
+            self.findings.add(check_evaluation(what, model.facts, chosen.parallel, chosen.capacity))
         return chosen
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.preflight.machine import Choice
-from orchestrator.preflight.request import JobRequest
 from orchestrator.words import size
+from worker.contract import Parallel
 from worker.facts import ModelFacts
 from worker.task import Finding
 
@@ -14,16 +13,20 @@ ROOM = 0.9
 """Share of a device's memory that weights may take, so that a pass fits beside them."""
 
 
-def check_evaluation(request: JobRequest, facts: ModelFacts, chosen: Choice) -> Iterator[Finding]:
-    """Yield that a model which several devices divide among them fits on none of them alone."""
-    what = request.task.evaluates(request.params)
-    weights, room = facts.parameters * facts.bytes_per_parameter, ROOM * chosen.capacity
-    if not what or chosen.parallel.strategy != "fsdp" or weights <= room:
+def check_evaluation(
+    what: str, facts: ModelFacts, parallel: Parallel, memory: float
+) -> Iterator[Finding]:
+    """Yield that a model which several devices divide among them fits on none of them alone.
+
+    `what` it is evaluated with, empty where it is not; `memory` of each device, in bytes.
+    """
+    weights = facts.parameters * facts.bytes_per_parameter
+    if not what or parallel.strategy != "fsdp" or weights <= ROOM * memory:
         return
     yield Finding(
         "warn",
         "memory",
-        f"{what} asks the model on one GPU of {size(chosen.capacity)}, and its weights take "
+        f"{what} asks the model on one GPU of {size(memory)}, and its weights take "
         f"{size(weights)}: that will fail, and the model is kept",
         "a machine with larger GPUs, or no evaluation",
     )
