@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from backends.base import Backend
-from orchestrator.data.package import refuse_equal_names
 from orchestrator.preflight.lookup import is_folder
 from orchestrator.preflight.model import BaseModel
 from orchestrator.preflight.report import Findings
 from orchestrator.preflight.request import JobRequest
-from worker.errors import HubtrainError
+from worker.errors import BadConfig, HubtrainError
 from worker.facts import CheckContext, ModelFacts
 
 
@@ -49,9 +49,14 @@ def check_settings(
 
 
 def _check_along(request: JobRequest) -> None:
-    """Raise `BadConfig` where files that go along cannot lie side by side."""
+    """Raise `BadConfig` where two files that go along have one name: they lie side by side then."""
     try:
         files = request.task.files(request.params)
     except HubtrainError:  # said by the setting that names the file
         return
-    refuse_equal_names(files)
+    first: dict[str, str] = {}
+    for path in files:
+        other = first.setdefault(Path(path).name, path)
+        if other != path:
+            said = f"two files that go along have the same name: {other}, {path}"
+            raise BadConfig(said, fix="Rename one.")

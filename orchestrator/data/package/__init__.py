@@ -1,6 +1,6 @@
 """The user's data, packed into deterministic shards and sent to the Hub once."""
 
-from orchestrator.data.package.along import files_along, refuse_equal_names
+from orchestrator.data.package.along import files_along
 from orchestrator.data.package.shards import Package, local_ref, package, planned_folder
 from orchestrator.data.package.upload import planned_ref, repo_of, upload
 
@@ -11,7 +11,6 @@ __all__ = [
     "package",
     "planned_folder",
     "planned_ref",
-    "refuse_equal_names",
     "repo_of",
     "upload",
 ]

@@ -17,9 +17,9 @@ from worker.errors import BadConfig
 def files_along(paths: Sequence[str], folder: Path) -> Package | None:
     """Return copies of the files below `folder` as a package; none of none.
 
-    Raises `BadConfig` where one cannot be read, or two have the same name.
+    No two have the same name: the check has seen to that. Raises `BadConfig` where one cannot be
+    read.
     """
-    refuse_equal_names(paths)
     digests: dict[str, str] = {}
     stored_bytes = 0
     for path in map(Path, paths):
@@ -33,13 +33,3 @@ def files_along(paths: Sequence[str], folder: Path) -> Package | None:
         digests[name] = hashlib.sha256(content).hexdigest()
         stored_bytes += len(content)
     return Package(folder, digests, tuple(digests), (), 0, stored_bytes) if digests else None
-
-
-def refuse_equal_names(paths: Sequence[str]) -> None:
-    """Raise `BadConfig` where two of the files have the same name: they will lie side by side."""
-    first: dict[str, str] = {}
-    for path in paths:
-        other = first.setdefault(Path(path).name, path)
-        if other != path:
-            said = f"two files that go along have the same name: {other}, {path}"
-            raise BadConfig(said, fix="Rename one.")
