@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 from backends.errors import BackendError, JobGone, UnknownFlavor
 from backends.handle import Handle
@@ -184,6 +184,14 @@ class Backend(ABC, Generic[RequestT]):
         self.token = token
         self.clock = clock or SystemClock()
 
+    def having(self, options: Any, flavor: str | None) -> Self:
+        """Return this backend for a job with these `options` on the flavor it names, if any.
+
+        For one that is elsewhere by its options, as a cluster behind a login node is. What is not
+        about a new job is asked of a backend without.
+        """
+        return self
+
     @abstractmethod
     def flavors(self) -> list[Flavor]:
         """Return what can be rented, cheapest first, at today's prices. May use the network."""
@@ -196,7 +204,7 @@ class Backend(ABC, Generic[RequestT]):
         wanted = self.short_names.get(name, name)
         offered = self.flavors()
         for flavor in offered:
-            if flavor.name == wanted:
+            if wanted in (flavor.name, *flavor.short_names):
                 return flavor
         raise self.unknown(name, offered)
 

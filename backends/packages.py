@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from backends.errors import PlanRefused
-from worker.installing import PACKAGE
+from worker.installing import PACKAGE, install
 
 WORKER = {
     "os_name": "posix",
@@ -40,6 +40,15 @@ def requirements(extras: Iterable[str], machine: dict[str, str] | None = None) -
 def missing(extras: Iterable[str]) -> list[str]:
     """Return the packages of these extras that this machine has not got, by name."""
     return sorted({r.name for r in _needed(tuple(extras), {}) if not _installed(r.name)})
+
+
+def refuse_lacking(extras: Iterable[str], otherwise: str) -> None:
+    """Raise `PlanRefused` where this machine lacks a package; `otherwise` is another way out."""
+    extras = tuple(extras)
+    if lacking := missing(extras):
+        raise PlanRefused(
+            f"Training here needs {', '.join(lacking)}.", fix=f"{install(extras)}, {otherwise}"
+        )
 
 
 def _needed(extras: tuple[str, ...], machine: dict[str, str]) -> Iterator[Requirement]:

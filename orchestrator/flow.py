@@ -89,7 +89,7 @@ def ask(client: Client, task: Task[Any], settings: Settings) -> Asked:
         task,
         params,
         job,
-        place.backend(client.token, client.clock),
+        place.backend(client.token, client.clock).having(options, place.flavor),
         place.flavor,
         options,
         project,

@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import ClassVar
 
 from backends.base import Backend, Flavor, OnProgress, Status, silent, spec_in
-from backends.errors import BackendError, JobGone, LaunchFailed, PlanRefused
+from backends.errors import BackendError, JobGone, LaunchFailed
 from backends.handle import Handle
 from backends.local.machine import this_machine
 from backends.local.request import LocalRequest
 from backends.local.run import PAGE_KEY, RunFolder
-from backends.packages import missing
+from backends.packages import refuse_lacking
 from worker import contract
 from worker.contract import JOB_FILE, JobSpec
 from worker.environment import environment
 from worker.home import home, make_private
-from worker.installing import install
 
 _SOURCES = Path(contract.__file__).parents[2]
 """Where `worker` is imported from, which the worker's own process has to know too."""
@@ -43,11 +42,7 @@ class Local(Backend[LocalRequest]):
 
     def require(self, extras: tuple[str, ...]) -> None:
         """Refuse while a package is not installed here."""
-        if lacking := missing(extras):
-            raise PlanRefused(
-                f"Training here needs {', '.join(lacking)}.",
-                fix=f"{install(extras)}, or rent with --backend spaces-…",
-            )
+        refuse_lacking(extras, "or rent with --backend spaces-…")
 
     def plan(self, job: JobSpec) -> LocalRequest:
         """Return the process that runs `job`. Refuses while its libraries are not installed."""

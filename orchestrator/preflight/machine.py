@@ -144,7 +144,7 @@ def _chosen(wanted: str | None, backend: Backend[Any], choices: Sequence[Choice]
         assert best is not None, "every backend has a machine"
         return best
     for choice in choices:
-        if choice.flavor.name == wanted:
+        if wanted in (choice.flavor.name, *choice.flavor.short_names):
             return choice
     raise backend.unknown(wanted, [choice.flavor for choice in choices])
 

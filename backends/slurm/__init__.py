@@ -1,0 +1,186 @@
+"""Slurm: a batch job per job, submitted on this machine or through `ssh` on a login node.
+
+Everything of a job lies in one folder of the cluster's shared file system: worker, spec, script,
+log, and how it ended. So a job is known when Slurm has forgotten it, which without accounting
+takes five minutes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+from backends.base import Backend, Flavor, Found, OnProgress, Status, silent, spec_in
+from backends.errors import BackendError, JobGone, LaunchFailed
+from backends.handle import Handle
+from backends.packages import refuse_lacking
+from backends.slurm import logs
+from backends.slurm.cluster import Cluster, Gone, NoSlurm
+from backends.slurm.flavors import Ask, flavors, nodes_of
+from backends.slurm.launch import payload
+from backends.slurm.options import SlurmOptions
+from backends.slurm.request import NAME, SlurmRequest, job_id_in, plan
+from backends.slurm.states import status_of
+from worker.clock import Clock
+from worker.contract import JobSpec
+
+HOST = "HUBTRAIN_SLURM_HOST"
+"""Environment of the laptop: the login node of commands that are about no single job."""
+
+
+class Slurm(Backend[SlurmRequest]):
+    """Batch jobs of this user, found again by their folders."""
+
+    name = "slurm"
+    noun = "Slurm job"
+    keeps_disk = True
+    bills = False
+    on_hub = False
+    options = SlurmOptions
+
+    def __init__(self, token: str | None = None, clock: Clock | None = None) -> None:
+        super().__init__(token, clock)
+        self.asked = SlurmOptions(slurm_host=os.environ.get(HOST) or None)
+        self.chooses = False
+
+    def having(self, options: Any, flavor: str | None) -> Slurm:
+        """Return the Slurm of the login node that is asked for."""
+        one = Slurm(self.token, self.clock)
+        one.asked, one.chooses = options, flavor is None
+        return one
+
+    @property
+    def sees_my_files(self) -> bool:  # type: ignore[override]
+        """Whether this machine submits: its files are then those of the nodes."""
+        return self.asked.slurm_host is None
+
+    def flavors(self) -> list[Flavor]:
+        """Return the partitions, the default one first, and shares of the GPUs of their nodes.
+
+        Where a job names no machine, those of its partition that it may be given: no more GPUs than
+        it asks for, and not more than one unasked.
+        """
+        cluster = Cluster(self.asked.slurm_host)
+        nodes = nodes_of(cluster.do("machines", seconds=20).decode())
+        found = flavors(nodes, self.asked.slurm_gpu_memory)
+        if not self.chooses:
+            return found
+        return [flavor for flavor in found if self._may_be(Ask.of(flavor.name), found)]
+
+    def _may_be(self, ask: Ask, found: list[Flavor]) -> bool:
+        kind, gpus = self.asked.gpus
+        partition = self.asked.slurm_partition or Ask.of(found[0].name).partition
+        if ask.partition != partition:
+            return False
+        return ask.gpus == gpus and kind in {None, ask.kind} if gpus else ask.gpus <= 1
+
+    def require(self, extras: tuple[str, ...]) -> None:
+        """Refuse while the Python that runs hubtrain, and is to train, lacks a package."""
+        if self.sees_my_files and not self.asked.slurm_python:
+            refuse_lacking(extras, "or name another environment with --slurm-python")
+
+    def plan(self, job: JobSpec) -> SlurmRequest:
+        """Return the Slurm job that runs `job`."""
+        return plan(job)
+
+    def launch(
+        self, request: SlurmRequest, secrets: Mapping[str, str], on_progress: OnProgress = silent
+    ) -> Handle:
+        """Send the job's folder and submit its script, unless that has been done."""
+        on_progress(f"submitting {request.name} on {request.cluster.where}", None)
+        sent = payload(request, secrets)
+        try:
+            told = request.cluster.do("submit", request.folder, request.name, given=sent)
+        except BackendError as error:
+            raise LaunchFailed(f"Slurm refused the job: {error.message}", fix=error.fix) from error
+        return _handle(request, told)
+
+    def find(self, request: SlurmRequest) -> Handle | None:
+        """Look for the job in its folder, then in Slurm by its name."""
+        with suppress(Gone):
+            told = request.cluster.do("find", request.folder, request.name)
+            return _handle(request, told) if told.strip() else None
+        return None
+
+    def status(self, handle: Handle) -> Status:
+        """Ask Slurm, and its folder where Slurm has forgotten it."""
+        return status_of(_in_folder(handle, "look").decode(errors="replace"))
+
+    def logs(self, handle: Handle, *, skip: int = 0, follow: bool = False) -> Iterator[str]:
+        """Yield what the job writes; following survives a login node that is away."""
+        cluster, folder = _where(handle)
+        if follow:
+            alive = lambda: self.look(handle).alive  # noqa: E731
+            lines = logs.follow(cluster, folder, alive, self.clock)
+        else:
+            lines = logs.read(cluster, folder)
+        with suppress(Gone):
+            yield from islice(lines, skip, None)
+
+    def page(self, handle: Handle, url: str) -> str | None:
+        """Return none: a page on a node is not seen from here."""
+        return None
+
+    def recall(self, handle: Handle) -> JobSpec:
+        """Read the job from its folder."""
+        return spec_in(_in_folder(handle, "spec"), str(handle))
+
+    def cancel(self, handle: Handle) -> None:
+        """Ask Slurm to end the job; the worker stops its trainer itself."""
+        with suppress(JobGone):
+            _in_folder(handle, "cancel")
+
+    def remove(self, handle: Handle) -> None:
+        """End the job at once and delete its folder; a model kept elsewhere stays."""
+        with suppress(JobGone):
+            _in_folder(handle, "drop")
+
+    def sweep(self, owner: str) -> list[Found]:
+        """Return our jobs that the Slurm of this machine, or of $HUBTRAIN_SLURM_HOST, still has."""
+        host = self.asked.slurm_host
+        try:
+            told = Cluster(host).do("ours", seconds=20).decode()
+        except NoSlurm:
+            return []
+        rows = (line.split("|", 3) for line in told.splitlines())
+        return [
+            Found(
+                Handle(self.name, f"{host or ''}{folder}"),
+                name.removeprefix(NAME),
+                status_of(f"number={number}\nstate={state}\n"),
+            )
+            for name, number, state, folder in rows
+            if job_id_in(folder) == name.removeprefix(NAME)
+        ]
+
+
+def _handle(request: SlurmRequest, told: bytes) -> Handle:
+    _, folder = told.decode().split()
+    return Handle(Slurm.name, f"{request.options.slurm_host or ''}{folder}")
+
+
+def _where(handle: Handle) -> tuple[Cluster, str]:
+    """Return cluster and folder of a job. Raises `JobGone` for what cannot be one."""
+    host, slash, folder = handle.path.partition("/")
+    try:
+        checked = SlurmOptions(slurm_host=host or None)
+    except ValueError as error:
+        raise JobGone(f"{host!r} is no host of {handle}.") from error
+    if not slash or ".." in folder.split("/"):
+        raise JobGone(f"{handle} is no job of Slurm.")
+    return Cluster(checked.slurm_host), f"/{folder}"
+
+
+def _in_folder(handle: Handle, verb: str) -> bytes:
+    """Do a verb in a job's folder. Raises `JobGone` where there is none."""
+    cluster, folder = _where(handle)
+    try:
+        return cluster.do(verb, folder)
+    except Gone as error:
+        raise JobGone(f"{cluster.where} has no job in {folder}.") from error
+
+
+BACKEND = Slurm

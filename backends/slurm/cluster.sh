@@ -1,0 +1,139 @@
+# What is done on the cluster for one job, each verb by one shell that is sent there whole.
+# sh -c "$(cat cluster.sh)" hubtrain VERB ARGUMENTS...; exits with 44 where a job's folder is not there.
+set -eu
+LC_ALL=C
+export LC_ALL
+answer() { echo '@hubtrain-answer'; }
+
+enter() { cd -- "$1" 2>/dev/null || exit 44; }
+
+# submit FOLDER NAME: its files come as a tar on standard input; says the job's number in Slurm.
+# Whoever comes second waits, and finds the job of the first.
+submit() {
+    (umask 077 && mkdir -p -- "$1")
+    enter "$1"
+    if command -v flock >/dev/null; then
+        exec 9>lock
+        flock -w 50 9 || { echo 'another launch of this job is busy' >&2; exit 1; }
+    fi
+    number=$(found "$2")
+    if [ -z "$number" ]; then
+        trap 'cd / && rm -rf -- "$1"' EXIT
+        tar -x -f -
+        [ -e whole ] || { echo 'the files of the job were cut short' >&2; exit 1; }
+        number=$(clean sbatch --parsable --export=ALL job.sh 9>&- 2>refusal) || refused
+        trap - EXIT
+        number=${number%%;*}
+        echo "$number" >number.new && mv number.new number
+        rm -f refusal
+    fi
+    answer && echo "$number" && pwd -P
+}
+
+# refused: says why. An answer that was lost may be that of a job: its folder stays.
+refused() {
+    words=$(cat refusal)
+    case $words in *'timed out'* | *'Zero bytes'*) trap - EXIT ;; esac
+    echo "$words" >&2
+    exit 1
+}
+
+# clean COMMAND...: without the variables of who submits, which Slurm would keep with the job.
+clean() {
+    set -- "PATH=$PATH" "HOME=$HOME" "USER=$(id -un)" "LOGNAME=$(id -un)" "$@"
+    for name in $(env | sed -n 's/^\(S\(LURM_CONF\|BATCH_[A-Z_]*\)\)=.*/\1/p'); do
+        eval "set -- \"\$name=\$$name\" \"\$@\""
+    done
+    env -i "$@"
+}
+
+# found NAME: the number of the job in this folder, from its folder or from Slurm; nothing for none.
+found() {
+    if [ -s number ]; then cat number && return; fi
+    squeue --noheader --states=all --user="$(id -u)" --name="$1" --format=%i | tail -n 1
+}
+
+# find FOLDER NAME
+find_() {
+    enter "$1"
+    number=$(found "$2")
+    answer
+    if [ -n "$number" ]; then echo "$number" && pwd -P; fi
+}
+
+# look FOLDER: the job's number, its state in Slurm, how its script ended and what Slurm said of it.
+look() {
+    enter "$1"
+    [ -s number ] || exit 44
+    number=$(cat number)
+    if ! state=$(squeue --noheader --states=all --jobs="$number" --format='%T|%r|%S' 2>&1); then
+        case $state in
+        *'nvalid job id'*) state='' ;;
+        *) echo "$state" >&2 && exit 1 ;;
+        esac
+    fi
+    if [ -z "$state" ] && command -v sacct >/dev/null; then
+        state=$(sacct -n -X -P -j "$number" -o State 2>/dev/null | sed -n '1s/ .*//p') || state=''
+    fi
+    answer
+    echo "number=$number"
+    echo "state=$state"
+    echo "ended=$(cat ended 2>/dev/null)"
+    echo "said=$(tail -c 20000 log.txt 2>/dev/null | sed -n 's/.*\*\*\* [A-Z]* .* CANCELLED AT [^ ]*//p' | tail -n 1)"
+}
+
+# lines FOLDER BYTES: whether the job's script has ended, then of its log what follows so many bytes.
+lines() {
+    enter "$1"
+    answer
+    if [ -e ended ]; then echo over; else echo going; fi
+    tail -c "+$(($2 + 1))" log.txt 2>/dev/null | head -c 4000000
+}
+
+# spec FOLDER
+spec() {
+    enter "$1"
+    [ -s job.json ] || exit 44
+    answer && cat job.json
+}
+
+# cancel FOLDER
+cancel() {
+    enter "$1"
+    answer
+    if [ -s number ]; then scancel "$(cat number)"; fi
+}
+
+# drop FOLDER: at once, and with its folder; only one that hubtrain made.
+drop() {
+    enter "$1"
+    [ -s job.json ] && [ -e whole ] || { echo "$1 is no job's folder" >&2 && exit 1; }
+    if [ -s number ]; then
+        scancel --signal=KILL --full "$(cat number)" 2>/dev/null || true
+        scancel "$(cat number)" 2>/dev/null || true
+        for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+            if [ -z "$(squeue --noheader --jobs="$(cat number)" 2>/dev/null)" ]; then break; fi
+            sleep 0.5
+        done
+    fi
+    cd / && rm -rf -- "$1"
+    answer
+}
+
+# ours: name, number, state and folder of each of our jobs that Slurm has.
+ours() {
+    told=$(squeue --noheader --states=all --user="$(id -u)" --format='%j|%i|%T|%Z')
+    answer && echo "$told" | grep '^hubtrain-' || true
+}
+
+# machines: its partitions, for `flavors`.
+machines() {
+    told=$(sinfo --noheader --format='%P|%G|%c|%m|%l|%D|%a')
+    answer && echo "$told"
+}
+
+verb=$1 && shift
+case $verb in
+find) find_ "$@" ;;
+*) "$verb" "$@" ;;
+esac

@@ -1,0 +1,39 @@
+"""The folder of a job as it is sent: one tar, so that it comes whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+from collections.abc import Mapping
+
+from backends.slurm.request import SCRIPT, WHOLE, SlurmRequest
+from worker.batch import HANDED
+from worker.environment import environment
+
+
+def payload(request: SlurmRequest, secrets: Mapping[str, str]) -> bytes:
+    """Return the folder as a tar: its files, its script, and what only the worker may read."""
+    handed = {"environment": _of_this_machine(request), "secrets": dict(secrets)}
+    files = {
+        **request.files,
+        SCRIPT: request.script.encode(),
+        HANDED: json.dumps(handed).encode(),
+        WHOLE: b"",
+    }
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for path, content in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(content), 0o600 if path == HANDED else 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def _of_this_machine(request: SlurmRequest) -> dict[str, str]:
+    """Return what training needs of this user's environment, if the nodes see its files."""
+    if not request.options.slurm_host:
+        return environment(os.environ, str(request.job.params.get("log") or "none"))
+    endpoint = os.environ.get("HF_ENDPOINT")
+    return {"HF_ENDPOINT": endpoint} if endpoint else {}

@@ -1,0 +1,89 @@
+"""The Slurm of `tests/services/slurm.sh`, with the stand-in as the worker of its jobs."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import LACKING
+from standins.bench import STANDIN, Bench
+
+from backends.handle import Handle
+from backends.slurm import Slurm
+from backends.slurm.request import SlurmRequest
+from worker.contract import JobSpec
+
+SERVICE = Path(__file__).parent.parent / "services" / "slurm.sh"
+SLURM = "a Slurm (tests/services/slurm.sh up starts one)"
+"""What the tests of Slurm need, as the summary names it."""
+
+
+class SlurmBench(Bench):
+    """Batch jobs of the one node."""
+
+    name = "slurm"
+    flavor = "debug"
+
+    def __init__(self, backend: Slurm) -> None:
+        super().__init__(backend)
+        self.launched: list[Handle] = []
+
+    @classmethod
+    @contextmanager
+    def open(cls, request: pytest.FixtureRequest) -> Iterator[Bench]:
+        conf = configuration()
+        request.getfixturevalue("monkeypatch").setenv("SLURM_CONF", str(conf))
+        bench = cls(Slurm())
+        yield bench
+        bench.clear()
+
+    def plan(self, spec: JobSpec) -> SlurmRequest:
+        request = with_standin(self.backend.plan(spec))
+        self.launched.append(Handle("slurm", request.folder))
+        return request
+
+    def clear(self) -> None:
+        """Remove what was planned, launched or not."""
+        for handle in self.launched:
+            self.backend.remove(handle)
+
+    def kept(self, request: SlurmRequest) -> str:
+        state = configuration().parent
+        folders = [Path(request.folder), state / "controller", state / "node"]
+        files = [f for folder in folders for f in folder.rglob("*") if f.is_file()]
+        logs = [f for f in state.glob("*.log") if f.name != "munged.log"]
+        told = [slurm("scontrol", "show", "job"), slurm("squeue", "--states=all", "--format=%all")]
+        return "".join([*told, *(f.read_text(errors="replace") for f in [*files, *logs])])
+
+
+def configuration() -> Path:
+    """Return the SLURM_CONF of the tests; skips a test where there is no Slurm."""
+    ran = subprocess.run([SERVICE, "conf"], capture_output=True, text=True, check=True)
+    conf = Path(ran.stdout.strip())
+    if not conf.is_file():
+        pytest.skip(f"{SLURM} {LACKING}")
+    return conf
+
+
+def slurm(*command: str) -> str:
+    """Return what a command of Slurm says."""
+    environ = {**os.environ, "SLURM_CONF": str(configuration())}
+    ran = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    return ran.stdout
+
+
+def with_standin(request: SlurmRequest, standin: bytes = STANDIN.read_bytes()) -> Any:
+    """Return the job with the stand-in for its worker."""
+    files = {path: text for path, text in request.files.items() if not path.startswith("worker/")}
+    batch = request.files["worker/batch.py"]
+    ours = {"worker/__init__.py": b"", "worker/__main__.py": standin, "worker/batch.py": batch}
+    return dataclasses.replace(request, files={**files, **ours})
+
+
+BENCH = SlurmBench
