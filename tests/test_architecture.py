@@ -45,6 +45,7 @@ SURFACES = ("orchestrator.terminal", "hubtrain")
 MAY_IMPORT = {
     "worker.contract": ("worker.contract",),
     "worker.params": ("worker.facts", "worker.finding"),
+    "worker.batch": (),
     "worker.clock": (),
     "worker.home": (),
     "worker.duration": (),
@@ -106,6 +107,7 @@ MAY_IMPORT = {
         "backends",
         "worker.account",
         "worker.environment",
+        "worker.batch",
         "worker.contract",
         "worker.params",
         "worker.errors",
@@ -236,7 +238,7 @@ POSIX_ONLY = {
     "signal": {"SIGKILL", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM", "alarm", "setitimer"},
 }
 POSIX_MODULES = {"fcntl", "grp", "pty", "pwd", "resource", "termios", "tty"}
-POSIX_ROOMS = ("backends.local", "backends.slurm", "localhub")
+POSIX_ROOMS = ("backends.local", "backends.slurm", "localhub", "worker.batch")
 
 
 def module_of(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The worker as a batch job of Slurm: `python -m worker.batch` in the job's folder.
+"""The worker as a batch job of Slurm: `python -m worker.batch CODE` in the job's folder.
 
 It takes the secrets from a file that it deletes at once, runs `python -m worker`, and passes on
 what Slurm tells the job: that its time is nearly over (USR1), and that it has to end (TERM). How
@@ -25,8 +25,8 @@ WARNED = "HUBTRAIN_SLURM_WARNED"
 """Environment of the worker: a file that is there once the wall time is nearly over."""
 
 
-def main() -> int:
-    """Run the worker, and return its exit code."""
+def main(again: int) -> int:
+    """Run the worker, and return its exit code; with `again` it is to be started once more."""
     handed = take()
     warned = Path("warned").absolute()
     warned.unlink(missing_ok=True)
@@ -42,6 +42,8 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, end)
     code = worker.wait()
+    if code == again:
+        put_back(handed)
     Path(ENDED).write_text(str(code), encoding="ascii")
     return code if code >= 0 else 128 - code
 
@@ -57,5 +59,11 @@ def take() -> dict[str, dict[str, str]]:
     return handed
 
 
+def put_back(handed: dict[str, dict[str, str]]) -> None:
+    """Leave it for the same job, which Slurm may start again."""
+    Path(HANDED).touch(mode=0o600)
+    Path(HANDED).write_text(json.dumps(handed), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(int(sys.argv[1])))

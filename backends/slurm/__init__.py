@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -77,6 +78,15 @@ class Slurm(Backend[SlurmRequest]):
             return False
         return ask.gpus == gpus and kind in {None, ask.kind} if gpus else ask.gpus <= 1
 
+    def given(self, flavor: Flavor, options: Any) -> Flavor:
+        """Return the memory and the cores that a job asks for; else all that its node has."""
+        asked: SlurmOptions = options
+        return replace(
+            flavor,
+            memory_bytes=asked.memory_bytes or flavor.memory_bytes,
+            cpus=asked.slurm_cpus or flavor.cpus,
+        )
+
     def require(self, extras: tuple[str, ...]) -> None:
         """Refuse while the Python that runs hubtrain, and is to train, lacks a package."""
         if self.sees_my_files and not self.asked.slurm_python:
@@ -95,7 +105,8 @@ class Slurm(Backend[SlurmRequest]):
         try:
             told = request.cluster.do("submit", request.folder, request.name, given=sent)
         except BackendError as error:
-            raise LaunchFailed(f"Slurm refused the job: {error.message}", fix=error.fix) from error
+            refused = "Slurm refused the job: " if type(error) is BackendError else ""
+            raise LaunchFailed(f"{refused}{error.message}", fix=error.fix) from error
         return _handle(request, told)
 
     def find(self, request: SlurmRequest) -> Handle | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -48,6 +47,12 @@ _AWAY = (
 """How Slurm's commands say that its controller does not answer, in small letters."""
 
 
+_UNCONFIGURED = ("process configuration file", "configuration source")
+"""How they say that nobody has told them of a cluster."""
+
+_ELSEWHERE = "Name a login node: --slurm-host, or HUBTRAIN_SLURM_HOST for all commands."
+
+
 class Gone(BackendError):
     """The folder of a job is not there."""
 
@@ -81,7 +86,7 @@ class Cluster:
                 command, input=given, capture_output=True, timeout=seconds, check=False
             )
         except FileNotFoundError as error:
-            raise NoSlurm(f"There is no {command[0]} on this machine.") from error
+            raise NoSlurm(f"There is no {command[0]} on this machine.", fix=_ELSEWHERE) from error
         except subprocess.TimeoutExpired as error:
             raise HubUnreachable(f"{self.where} did not answer within {seconds:.0f} s.") from error
         said = ran.stdout.partition(_ANSWER)[2]
@@ -96,8 +101,8 @@ class Cluster:
             return _no_way(self.host, words)
         if any(away in words.lower() for away in _AWAY):
             return HubUnreachable(f"Slurm's controller does not answer {self.where}: {words}")
-        if code == _NOT_FOUND:
-            return NoSlurm(f"There is no Slurm on {self.where}: {words}")
+        if code == _NOT_FOUND or any(lacking in words for lacking in _UNCONFIGURED):
+            return NoSlurm(f"There is no Slurm on {self.where}.", fix=_ELSEWHERE)
         return BackendError(words or f"{self.where} ended with exit code {code}.")
 
 
@@ -122,24 +127,28 @@ def _ssh(host: str) -> list[str]:
     return [*common, "-o", "ServerAliveInterval=15", *_shared(host)]
 
 
-@lru_cache
-def _shared(host: str) -> Sequence[str]:
+def _shared(host: str) -> tuple[str, ...]:
     """Return what lets verbs share a connection; nothing where the user's configuration does."""
-    asked = subprocess.run(["ssh", "-G", host], capture_output=True, text=True, check=False)
-    told = dict(line.split(" ", 1) for line in asked.stdout.splitlines() if " " in line)
-    if told.get("controlpath", "none") != "none" or os.name == "nt":
-        return ()
-    make_private(home())
-    folder = _short(home() / "ssh")
-    if folder is None:
+    if _shares_already(host) or (folder := _short(home() / "ssh")) is None:
         return ()
     keep = f"ControlPersist={KEEP_SECONDS}"
     return ("-o", "ControlMaster=auto", "-o", f"ControlPath={folder}/%C", "-o", keep)
+
+
+@lru_cache
+def _shares_already(host: str) -> bool:
+    """Whether the user's own configuration says how connections are shared, or none can be."""
+    if os.name == "nt":
+        return True
+    asked = subprocess.run(["ssh", "-G", host], capture_output=True, text=True, check=False)
+    told = dict(line.split(" ", 1) for line in asked.stdout.splitlines() if " " in line)
+    return told.get("controlpath", "none") != "none"
 
 
 def _short(folder: Path) -> Path | None:
     """Return the folder, made, if the path of a socket in it is one that the system takes."""
     if len(str(folder)) > LONGEST_FOLDER:
         return None
+    make_private(home())
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder

@@ -7,6 +7,22 @@ answer() { echo '@hubtrain-answer'; }
 
 enter() { cd -- "$1" 2>/dev/null || exit 44; }
 
+# patiently COMMAND...: again after a moment where the controller is away, as when it is restarted.
+patiently() {
+    for wait in 0.5 1 2 4 ''; do
+        words=$(mktemp)
+        code=0
+        "$@" 2>"$words" || code=$?
+        if [ $code = 0 ] || [ -z "$wait" ] || ! grep -q 'ontact slurm' "$words"; then
+            cat "$words" >&2
+            rm -f "$words"
+            return $code
+        fi
+        rm -f "$words"
+        sleep "$wait"
+    done
+}
+
 # submit FOLDER NAME: its files come as a tar on standard input; says the job's number in Slurm.
 # Whoever comes second waits, and finds the job of the first.
 submit() {
@@ -21,7 +37,7 @@ submit() {
         trap 'cd / && rm -rf -- "$1"' EXIT
         tar -x -f -
         [ -e whole ] || { echo 'the files of the job were cut short' >&2; exit 1; }
-        number=$(clean sbatch --parsable --export=ALL job.sh 9>&- 2>refusal) || refused
+        number=$(patiently clean sbatch --parsable --export=ALL job.sh 9>&- 2>refusal) || refused
         trap - EXIT
         number=${number%%;*}
         echo "$number" >number.new && mv number.new number
@@ -50,7 +66,8 @@ clean() {
 # found NAME: the number of the job in this folder, from its folder or from Slurm; nothing for none.
 found() {
     if [ -s number ]; then cat number && return; fi
-    squeue --noheader --states=all --user="$(id -u)" --name="$1" --format=%i | tail -n 1
+    told=$(patiently squeue --noheader --states=all --user="$(id -u)" --name="$1" --format=%i)
+    echo "$told" | tail -n 1
 }
 
 # find FOLDER NAME
@@ -66,7 +83,7 @@ look() {
     enter "$1"
     [ -s number ] || exit 44
     number=$(cat number)
-    if ! state=$(squeue --noheader --states=all --jobs="$number" --format='%T|%r|%S' 2>&1); then
+    if ! state=$(patiently squeue --noheader --states=all --jobs="$number" --format='%T|%r|%S' 2>&1); then
         case $state in
         *'nvalid job id'*) state='' ;;
         *) echo "$state" >&2 && exit 1 ;;
@@ -101,7 +118,7 @@ spec() {
 cancel() {
     enter "$1"
     answer
-    if [ -s number ]; then scancel "$(cat number)"; fi
+    if [ -s number ]; then patiently scancel "$(cat number)"; fi
 }
 
 # drop FOLDER: at once, and with its folder; only one that hubtrain made.
@@ -109,8 +126,8 @@ drop() {
     enter "$1"
     [ -s job.json ] && [ -e whole ] || { echo "$1 is no job's folder" >&2 && exit 1; }
     if [ -s number ]; then
-        scancel --signal=KILL --full "$(cat number)" 2>/dev/null || true
-        scancel "$(cat number)" 2>/dev/null || true
+        patiently scancel --signal=KILL --full "$(cat number)" 2>/dev/null || true
+        patiently scancel "$(cat number)" 2>/dev/null || true
         for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
             if [ -z "$(squeue --noheader --jobs="$(cat number)" 2>/dev/null)" ]; then break; fi
             sleep 0.5
@@ -122,7 +139,7 @@ drop() {
 
 # ours: name, number, state and folder of each of our jobs that Slurm has.
 ours() {
-    told=$(squeue --noheader --states=all --user="$(id -u)" --format='%j|%i|%T|%Z')
+    told=$(patiently squeue --noheader --states=all --user="$(id -u)" --format='%j|%i|%T|%Z')
     answer && echo "$told" | grep '^hubtrain-' || true
 }
 

@@ -82,6 +82,14 @@ class SlurmOptions(Params):
         return value
 
     @property
+    def memory_bytes(self) -> float | None:
+        """The memory that is asked for; none where none is."""
+        if self.slurm_memory is None:
+            return None
+        number, unit = re.fullmatch(r"(\d+)([KMGT]?)", self.slurm_memory).groups()  # type: ignore[union-attr]
+        return float(number) * 2.0 ** (10 * " KMGT".index(unit or "M"))
+
+    @property
     def gpus(self) -> tuple[str | None, int]:
         """Type and number of GPUs that are asked for by name; no type and 0 where none are."""
         asked = self.slurm_gpus or next(

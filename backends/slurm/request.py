@@ -17,7 +17,7 @@ from backends.image import TORCH_FILE, image_files
 from backends.slurm.cluster import Cluster
 from backends.slurm.flavors import Ask
 from backends.slurm.options import SlurmOptions
-from worker.contract import JOB_FILE, JobSpec
+from worker.contract import JOB_FILE, EndReason, JobSpec
 from worker.home import home
 
 NAME = "hubtrain-"
@@ -158,8 +158,10 @@ def _script(request: SlurmRequest) -> Iterator[str]:
     if request.environment:
         where = shlex.quote(f"../environments/{request.environment}")
         yield f'python=$(bash {ENVIRONMENT} {where} "$python") || exit'
-    yield 'export HUBTRAIN_SLURM=1 PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"'
-    yield 'exec "$python" -P -m worker.batch'
+    again = int(request.options.slurm_requeue)
+    yield f"export HUBTRAIN_SLURM=1 HUBTRAIN_SLURM_REQUEUE={again}"
+    yield 'export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"'
+    yield f'exec "$python" -P -m worker.batch {EndReason.PREEMPTED.exit_code}'
 
 
 def _python(request: SlurmRequest) -> str:

@@ -24,6 +24,7 @@ that nobody has heard of yet is not among them."""
 SAID = {
     "TIME LIMIT": EndReason.DEADLINE,
     "PREEMPTION": EndReason.PREEMPTED,
+    "JOB REQUEUE": EndReason.PREEMPTED,
     "NODE FAILURE": EndReason.PROVIDER,
 }
 """What Slurm writes into a job's log of why it ends it (`CANCELLED AT … DUE TO …`)."""

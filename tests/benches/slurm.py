@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import LACKING
@@ -78,12 +77,10 @@ def slurm(*command: str) -> str:
     return ran.stdout
 
 
-def with_standin(request: SlurmRequest, standin: bytes = STANDIN.read_bytes()) -> Any:
-    """Return the job with the stand-in for its worker."""
-    files = {path: text for path, text in request.files.items() if not path.startswith("worker/")}
-    batch = request.files["worker/batch.py"]
-    ours = {"worker/__init__.py": b"", "worker/__main__.py": standin, "worker/batch.py": batch}
-    return dataclasses.replace(request, files={**files, **ours})
+def with_standin(request: SlurmRequest, standin: Path = STANDIN) -> SlurmRequest:
+    """Return the job with a stand-in for `python -m worker`; the rest of the worker is there."""
+    files = {**request.files, "worker/__main__.py": standin.read_bytes()}
+    return dataclasses.replace(request, files=files)
 
 
 BENCH = SlurmBench

@@ -21,6 +21,6 @@ def main(acts: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    code = main(sys.argv[1:])
+    code = main(sys.argv[1:] or os.environ.get("STANDIN_ACTS", "").split())
     sys.stdout.flush()
     os._exit(code)

@@ -67,6 +67,13 @@ class Host(ABC):
         None where the provider took the machine away, or does not say within seconds.
         """
 
+    def starts_again(self) -> bool:
+        """Whether the provider, which takes this machine away, starts the job again by itself.
+
+        Its job has not ended then: what is started again goes on with what the disk has kept.
+        """
+        return False
+
     @abstractmethod
     def door(self, owner: str | None, job_id: str) -> Door:
         """Return who may see the page of a job that `owner` made, and who may stop it."""

@@ -12,6 +12,10 @@ from worker.host.plain import PlainMachine
 
 _SAID = re.compile(r"\*\*\* \S+ \S+ ON \S+ CANCELLED AT \S+ (?:DUE TO (.+) )?\*\*\*")
 _TAIL_BYTES = 20_000
+_TAKEN = {"PREEMPTION", "JOB REQUEUE", "NODE FAILURE"}
+
+REQUEUED = "HUBTRAIN_SLURM_REQUEUE"
+"""Environment: whether the job was submitted with --requeue."""
 
 
 class SlurmJob(PlainMachine):
@@ -46,6 +50,11 @@ class SlurmJob(PlainMachine):
         if said and not said[-1]:
             return Stopped(reason=EndReason.USER, message="The job was cancelled in Slurm.")
         return None
+
+    def starts_again(self) -> bool:
+        """Whether Slurm has said that it takes the node away, and may start the job again."""
+        said = _SAID.findall(self._log())
+        return bool(said) and said[-1] in _TAKEN and self.environ.get(REQUEUED) == "1"
 
     def _log(self) -> str:
         """Return the end of the job's log, into which Slurm writes why it ends a job."""

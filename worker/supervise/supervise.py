@@ -59,7 +59,7 @@ SHOW_END_SECONDS = 5.0
 
 
 class Replaced(Exception):
-    """The provider replaces this machine by the hardware asked for; the job has not ended."""
+    """The provider replaces this machine by another and starts the job there: it has not ended."""
 
 
 class Supervisor:
@@ -95,7 +95,7 @@ class Supervisor:
             self.page = self.serve(self.live)
             ending = self._life()
         except Replaced:
-            return EndReason.PREEMPTED  # the new machine needs the Space to be running
+            return EndReason.PREEMPTED  # billing goes on: a Space has to be running for it
         except Exception as error:  # after any error the machine must be stopped
             ending = self._fault(error)
         finally:
@@ -189,7 +189,10 @@ class Supervisor:
         """Tell a pause from outside, which somebody wanted, from a machine that was taken away."""
         if not isinstance(ending, Stopped) or ending.reason != EndReason.PREEMPTED:
             return ending
-        return self.live.host.stopped_on_purpose() or ending
+        wished = self.live.host.stopped_on_purpose()
+        if wished is None and self.live.host.starts_again():
+            raise Replaced
+        return wished or ending
 
     def _fault(self, error: Exception) -> Ending:
         """Return the ending for an error in the supervisor itself."""

@@ -1,0 +1,103 @@
+"""A login node: a real sshd on loopback, with a key and a configuration of its own."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from standins.bench import until
+
+NAME = "login.cluster"
+"""What `ssh` calls it, while it is there."""
+
+SERVER = """
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host
+AuthorizedKeysFile {folder}/user.pub
+PidFile none
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+PermitRootLogin prohibit-password
+SetEnv SLURM_CONF={conf}
+"""
+CLIENT = """
+Host {name}
+  HostName 127.0.0.1
+  Port {port}
+  User {user}
+  IdentityFile {folder}/user
+  IdentitiesOnly yes
+  UserKnownHostsFile {folder}/known
+"""
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class LoginNode:
+    """A running sshd."""
+
+    def __init__(self, folder: Path, conf: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        for name in ("host", "user"):
+            make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
+            subprocess.run(make, check=True)
+        told = {"port": self.port, "folder": folder, "conf": conf, "user": getpass.getuser()}
+        (folder / "sshd_config").write_text(SERVER.format(**told))
+        (folder / "config").write_text(CLIENT.format(name=NAME, **told))
+        key = (folder / "host.pub").read_text()
+        (folder / "known").write_text(f"[127.0.0.1]:{self.port} {key}")
+        program = folder / "bin" / "ssh"
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {folder}/config "$@"\n')
+        program.chmod(0o755)
+        self.start()
+
+    def start(self) -> None:
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(exist_ok=True)  # where it locks up what it does not trust
+        command = ["/usr/sbin/sshd", "-D", "-e", "-f", str(self.folder / "sshd_config")]
+        with (self.folder / "sshd.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
+        until(lambda: b"Server listening" in (self.folder / "sshd.log").read_bytes())
+
+    def hang_up(self) -> None:
+        """End all connections there are."""
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                process.kill()
+
+    def stop(self) -> None:
+        self.hang_up()
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def logins(self) -> int:
+        """How many connections there have been."""
+        return (self.folder / "sshd.log").read_text().count("Accepted publickey")
+
+
+@contextmanager
+def login_node(conf: Path) -> Iterator[LoginNode]:
+    """Start one whose sessions have `conf` as their SLURM_CONF; it ends with the block."""
+    with tempfile.TemporaryDirectory(prefix="hubtrain-sshd-") as folder:
+        node = LoginNode(Path(folder), conf)
+        try:
+            yield node
+        finally:
+            node.stop()
