@@ -352,6 +352,13 @@ def test_a_job_that_names_no_machine_may_have_one_gpu_of_its_partition(bench: Sl
     assert offered(slurm_partition="gpu", slurm_gpus="t4:2") == ["gpu:t4x2"]
 
 
+def test_the_check_counts_with_the_memory_and_cores_that_are_asked_for() -> None:
+    flavor, asked = flavors(nodes_of(SINFO))[0], SlurmOptions(slurm_memory="8G", slurm_cpus=4)
+    given = Slurm().given(flavor, asked)
+    assert (given.memory_bytes, given.cpus) == (8 * 2**30, 4)
+    assert Slurm().given(flavor, SlurmOptions()) == flavor
+
+
 def test_a_job_knows_what_slurm_gave_it(tmp_path: Path) -> None:
     told = {"SLURM_CPUS_ON_NODE": "4", "SLURM_MEM_PER_CPU": "400", "HUBTRAIN_SLURM": "1"}
     host = SlurmJob(told)

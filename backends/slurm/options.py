@@ -86,8 +86,9 @@ class SlurmOptions(Params):
         """The memory that is asked for; none where none is."""
         if self.slurm_memory is None:
             return None
-        number, unit = re.fullmatch(r"(\d+)([KMGT]?)", self.slurm_memory).groups()  # type: ignore[union-attr]
-        return float(number) * 2.0 ** (10 * " KMGT".index(unit or "M"))
+        number = self.slurm_memory.rstrip("KMGT")
+        unit = self.slurm_memory.removeprefix(number) or "M"
+        return float(number) * 2.0 ** (10 * " KMGT".index(unit))
 
     @property
     def gpus(self) -> tuple[str | None, int]:
