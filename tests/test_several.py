@@ -114,10 +114,11 @@ def curve(events: Sequence[Event], name: str) -> dict[int, float]:
 
 
 def weights(folder: Path) -> dict[str, Any]:
-    """Return a trained model's weights, as anybody loads them."""
-    from transformers import AutoModelForCausalLM
+    """Return what a training has left, of a model or of an adapter."""
+    from safetensors.torch import load_file
 
-    found: dict[str, Any] = AutoModelForCausalLM.from_pretrained(folder).state_dict()
+    (file,) = folder.glob("*.safetensors")
+    found: dict[str, Any] = load_file(file)
     return found
 
 
@@ -126,15 +127,17 @@ def weights(folder: Path) -> dict[str, Any]:
     [
         (TWO, {"trainer": "sft"}),
         (SHARED, {"trainer": "sft"}),
+        (SHARED, {"trainer": "sft", "peft": True, "lora_dropout": 0.0, "merge_adapter": True}),
+        (SHARED, {"trainer": "reward", "peft": True, "lora_dropout": 0.0}),
         (TWO, {"trainer": "dpo"}),
         (TWO, {"trainer": "kto", "peft": True, "lora_dropout": 0.0, "merge_adapter": True}),
     ],
-    ids=["sft", "sft-fsdp", "dpo", "kto-lora"],
+    ids=["sft", "sft-fsdp", "sft-lora-fsdp", "reward-lora-fsdp", "dpo", "kto-lora"],
 )
 def test_two_processes_learn_what_one_does(
     model: Path, tmp_path: Path, parallel: Parallel, more: dict[str, Any]
 ) -> None:
-    rows = {"sft": chats(60), "dpo": PAIRS, "kto": JUDGED}[more["trainer"]]
+    rows = {"sft": chats(60), "kto": JUDGED}.get(more["trainer"], PAIRS)
     data = write_rows(tmp_path / "data" / "train.jsonl", rows)
     valid = write_rows(tmp_path / "data" / "valid.jsonl", rows[:5])
     how = {**STEP, **more}

@@ -58,6 +58,8 @@ def test_each_gpu_has_a_process_where_the_task_can() -> None:
         ({"distributed_backend": "fsdp"}, 48 * GB, "fsdp"),
         ({"distributed_backend": "deepspeed"}, 48 * GB, "fsdp"),
         ({"peft": True, "quantization": "int4"}, 24 * GB, "ddp"),
+        ({"peft": True}, 24 * GB, "fsdp"),
+        ({"peft": True, "distributed_backend": "deepspeed"}, 48 * GB, "fsdp"),
         (
             {"peft": True, "quantization": "int4", "distributed_backend": "deepspeed"},
             48 * GB,
@@ -86,6 +88,21 @@ def test_a_model_that_fits_no_gpu_alone_is_not_evaluated_in_silence() -> None:
         assert not list(check_evaluation(what, facts, parallel, memory))
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"distributed_backend": "deepspeed"}, "read as fsdp"),
+        ({"distributed_backend": "deepspeed", "optimizer": "galore_adamw"}, "read as ddp"),
+        ({"distributed_backend": "fsdp"}, ""),
+    ],
+)
+def test_deepspeed_says_what_it_is_read_as(settings: dict[str, Any], said: str) -> None:
+    read = params(**settings)
+    parallel = launch.chosen(read, 4, WHOLE, WHOLE, 48 * GB)
+    assert said in launch.read_as(read, parallel)
+    assert not launch.read_as(read, ALONE)
+
+
 def test_what_is_divided_is_in_parts_and_a_layer_of_it_whole() -> None:
     assert WHOLE.divided(4).expected == (30 - 18 + 1) * GB
     assert launch.chosen(params(), 1, WHOLE, WHOLE, 1.0) == ALONE
@@ -98,7 +115,8 @@ def test_what_is_divided_is_in_parts_and_a_layer_of_it_whole() -> None:
         ({"auto_find_batch_size": True}, "ddp", "--batch-size"),
         ({"peft": True, "quantization": "int4"}, "fsdp", "--distributed-backend ddp"),
         ({"optimizer": "galore_adamw"}, "fsdp", "--distributed-backend ddp"),
-        ({"peft": True}, "fsdp", "--distributed-backend ddp"),
+        ({"peft": True, "use_dora": True}, "fsdp", "--distributed-backend ddp"),
+        ({"peft": True, "init_lora_weights": "pissa"}, "fsdp", "--distributed-backend ddp"),
     ],
 )
 def test_what_cannot_be_done_says_what_to_type(

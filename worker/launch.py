@@ -25,6 +25,8 @@ LAUNCHER = "accelerate.commands.launch"
 
 _FAILED = re.compile(r"failed \(exitcode: (-?\d+)\) local_rank: \d+ \(pid: \d+\)")
 
+DEEPSPEED = "deepspeed"
+
 SHARDED_WITH = frozenset({"adamw_torch", "adamw_torch_fused", "adagrad", "rmsprop", "sgd"})
 """Optimizers that work on shares of weights: those of torch."""
 
@@ -56,14 +58,22 @@ def chosen(
     if processes == 1:
         return ALONE
     asked = getattr(params, "distributed_backend", None)
-    if asked is None:
-        divided = Parallel(processes=processes, strategy="fsdp")
-        useful = whole.high > memory and least.sharded > least.gathered
-        if useful and not any(faults(params, divided, least)):
-            return divided
-    elif asked == "fsdp" or (asked == "deepspeed" and not getattr(params, "peft", False)):
-        return Parallel(processes=processes, strategy="fsdp")
-    return Parallel(processes=processes)
+    divided = Parallel(processes=processes, strategy="fsdp")
+    if asked == "fsdp":
+        return divided
+    useful = whole.high > memory and least.sharded > least.gathered
+    wanted = asked == DEEPSPEED or (asked is None and useful)
+    can = not any(_unsharded(params, least))
+    return divided if wanted and can else Parallel(processes=processes)
+
+
+def read_as(params: Params, parallel: Parallel) -> str:
+    """Return what DeepSpeed was read as, where it was asked for; else nothing."""
+    if parallel.processes == 1 or getattr(params, "distributed_backend", None) != DEEPSPEED:
+        return ""
+    if parallel.strategy == "fsdp":
+        return "deepspeed is read as fsdp: torch's FSDP2 divides what DeepSpeed's ZeRO-3 does"
+    return "deepspeed is read as ddp: this model cannot be divided, each process holds all of it"
 
 
 def share(batch_size: int, accumulation: int, processes: int) -> tuple[int, int] | None:
@@ -107,10 +117,18 @@ def _unsharded(params: Params, footprint: Footprint) -> Iterator[str]:
         yield "this training cannot divide its model among processes (fsdp)."
     if _few_bits(params):
         yield f"--quantization {getattr(params, 'quantization', '')} weights cannot be divided."
-    elif getattr(params, "peft", False):
-        yield "an adapter (--peft) beside weights that are divided (fsdp) is not there yet."
+    elif getattr(params, "peft", False) and (how := _looks_at_whole(params)):
+        yield f"{how} needs whole weights, and not shares of them (fsdp)."
     if optimizer not in SHARDED_WITH:
         yield f"--optimizer {optimizer} cannot work on shares of weights (fsdp)."
+
+
+def _looks_at_whole(params: Params) -> str:
+    """Return the kind of adapter that is computed from the weights beside it; else nothing."""
+    if getattr(params, "use_dora", False):
+        return "--use-dora"
+    begins = getattr(params, "init_lora_weights", "default")
+    return "" if begins == "default" else f"--init-lora-weights {begins}"
 
 
 def here(spec: JobSpec, lent: int) -> Parallel:

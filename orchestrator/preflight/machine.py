@@ -95,6 +95,8 @@ def check_machine(
         if why := _unable(request, chosen, backend):
             findings.error("backend", *why)
         _say_idle(chosen, request, findings)
+        if said := launch.read_as(request.params, chosen.parallel):
+            findings.ok("backend", said)
     return chosen, findings
 
 

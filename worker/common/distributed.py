@@ -19,5 +19,5 @@ class Distributed(Params):
 
     distributed_backend: Literal["ddp", "fsdp", "deepspeed"] | None = None
     """What each of them holds: ddp, the whole model; fsdp, its share of it (FSDP2). deepspeed is
-    read as fsdp, which divides what DeepSpeed's ZeRO-3 does, and as ddp for adapters. None takes
-    ddp where the model fits, and else fsdp."""
+    read as fsdp, which divides what DeepSpeed's ZeRO-3 does, and as ddp for what cannot be divided.
+    None takes ddp where the model fits, and else fsdp."""

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from worker.common import EVERY_LINEAR, Lora, Memory
+from worker.engine import processes
 from worker.engine.model import Loaded, adapter_of
 from worker.errors import BadConfig
 
@@ -29,6 +30,7 @@ def adapt(loaded: Loaded, params: Memory, kind: str | None, **more: Any) -> Load
     lora = adapter_of(params)
     if lora is None:
         return loaded
+    processes.divide(loaded.model)  # else what a first pass left whole is frozen, and not its share
     model = _adapted(loaded, lora, quantized=params.quantization is not None, kind=kind, more=more)
     begun = _begun(model) if lora.init_lora_weights == "pissa" else None
     return replace(loaded, model=model, begun=begun)
@@ -63,9 +65,10 @@ def _adapted(
         raise BadConfig(
             f"No adapter fits: {error}", fix=f"--target-modules {EVERY_LINEAR}"
         ) from error
-    for weights in adapted.parameters():
-        if weights.requires_grad:  # peft leaves new layers, trained whole, in the base's 16 bits
-            weights.data = weights.data.float()
+    for layer in adapted.modules():
+        for name, weights in layer.named_parameters(recurse=False):
+            if weights.requires_grad:  # peft leaves new layers, trained whole, as the base has them
+                setattr(layer, name, torch.nn.Parameter(processes.whole(weights.data).float()))
     shorten(adapted)
     return adapted
 
@@ -127,14 +130,16 @@ def save_adapter(model: Any, folder: Path, begun: Mapping[str, torch.Tensor] | N
     One that was taken out of the weights goes out as the difference to where it had `begun`, which
     takes twice the rank.
     """
+    first = processes.is_first()
     if begun is None:
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, is_main_process=first)
         return
     config = model.peft_config["default"]
     config.init_lora_weights = True
     config.r *= 2
     config.lora_alpha *= 2**0.5 if config.use_rslora else 2
-    model.save_pretrained(folder, state_dict=_difference(model.state_dict(), begun))
+    now = _difference(model.state_dict(), begun)
+    model.save_pretrained(folder, state_dict=now, is_main_process=first)
 
 
 def _difference(
@@ -154,14 +159,17 @@ def merged(loaded: Loaded, params: Memory, folder: Path) -> Any:
     """Return the model with its adapter merged in.
 
     Weights that were rounded to train beside them, to few bits or to bfloat16 from a checkpoint in
-    float16, are not what was published, and merging would round the adapter too: it goes to
-    `folder`, and from there into the base as it was published, in main memory.
+    float16, are not what was published, and merging would round the adapter too; of weights that
+    are divided, no process has all. There the adapter goes to `folder`, and into the base as it was
+    published, in main memory of the first process; others return none.
     """
     model, precision = loaded.model, loaded.precision
     exact = precision.weights in {precision.checkpoint, torch.float32}
-    if exact and params.quantization is None:
+    if exact and params.quantization is None and not processes.sharded():
         return model.merge_and_unload()
     save_adapter(model, folder, loaded.begun)
+    if not processes.is_first():
+        return None
     base = loaded.source.load(dtype=precision.checkpoint)
     if getattr(model, "generation_config", None) is not None:
         base.generation_config = model.generation_config

@@ -99,7 +99,8 @@ def _save(loaded: Loaded, params: TransformersSettings, run: Run) -> None:
     lora, model = adapter_of(params), loaded.model
     if lora and lora.merge_adapter:
         model = merged(loaded, params, run.work / "adapter")
-    save_model(model, run.output, loaded.precision.checkpoint, loaded.begun)
+    if model is not None:
+        save_model(model, run.output, loaded.precision.checkpoint, loaded.begun)
 
 
 @contextmanager

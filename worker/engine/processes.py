@@ -96,6 +96,15 @@ def divide(model: Any) -> None:
             module.reshard()
 
 
+def whole(weights: torch.Tensor) -> torch.Tensor:
+    """Return all of the weights of which each process may have a share (FSDP2)."""
+    if not sharded():
+        return weights
+    from torch.distributed.tensor import DTensor  # takes more than half a second
+
+    return weights.full_tensor() if isinstance(weights, DTensor) else weights
+
+
 def once(make: Callable[[], T], file: Path) -> T:
     """Return what the first process makes: the others read it from `file` of its work folder."""
     if not _joined:

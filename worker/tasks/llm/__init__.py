@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from worker.errors import BadConfig
@@ -84,9 +83,7 @@ class LlmTask(Task[LlmParams]):
         self, params: LlmParams, facts: ModelFacts, data: DataReport, memory: float | None = None
     ) -> Footprint:
         """Return the memory as the trainer has it, by default by the shape of the model."""
-        trainer = trainers.of(params)
-        found = trainer.footprint(params, facts, data, memory)
-        return found if trainer.shards else replace(found, sharded=0.0)
+        return trainers.of(params).footprint(params, facts, data, memory)
 
     def flops(self, params: LlmParams, facts: ModelFacts, data: DataReport) -> float:
         """Return the arithmetic of the whole training."""

@@ -56,9 +56,6 @@ class Trainer(ABC, Generic[S]):
     trains_together: ClassVar[bool] = True
     """Whether several processes can train it, one on each GPU."""
 
-    shards: ClassVar[bool] = True
-    """Whether several processes can each hold a share of its model (FSDP2)."""
-
     continues: ClassVar[bool] = False
     """Whether what does not fit into a training row goes on in the next; otherwise it is cut."""
 

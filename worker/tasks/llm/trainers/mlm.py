@@ -33,7 +33,6 @@ class Mlm(TextTrainer[MlmParams]):
     name = "mlm"
     help = "learns tokens that are hidden in a text, for models such as BERT"
     settings = MlmParams
-    shards = False
     head = MASKED
     continues = True
     ends_texts = False

@@ -32,7 +32,6 @@ class Reward(PairTrainer[RewardParams]):
     name = "reward"
     help = "learns to score answers, from pairs of them"
     settings = RewardParams
-    shards = False
     head = SCORE
     ends_texts = False
     unused: ClassVar[Mapping[str, str]] = {
