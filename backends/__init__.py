@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -23,7 +24,7 @@ from worker.params import unused
 if TYPE_CHECKING:
     from backends.base import Backend
 
-_NOT_BACKENDS = {"base", "deploy", "errors", "handle", "image", "packages"}
+_NOT_BACKENDS = {"base", "deploy", "errors", "handle", "hub", "image", "packages"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,9 @@ def resolve(text: str, not_yet: Mapping[str, str] | None = None) -> ComputeTarge
 
 
 def _unknown(text: str) -> UnknownBackend:
-    offers = dict(offer for name in names() for offer in _offers(load(name)))
+    with ThreadPoolExecutor() as pool:  # one that does not answer holds up no other
+        asked = pool.map(lambda name: list(_offers(load(name))), names())
+    offers = dict(offer for offered in asked for offer in offered)
     whole = (f"{name}-{text.strip().lower()}" for name in names())  # `t4` is `spaces-t4`
     near = next((name for name in whole if name in offers), None) or nearest(text, offers)
     return UnknownBackend(

@@ -103,6 +103,9 @@ class Need:
     granted: str
     """What an account that has it is told: `Docker Spaces allowed`."""
 
+    instead: Literal["plan", "credit"] | None = None
+    """What does as well: a paid plan brings credit every month."""
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -164,6 +167,9 @@ class Backend(ABC, Generic[RequestT]):
 
     on_hub: ClassVar[bool]
     """Whether the Hub runs its machines: a job is then found only at the Hub that launched it."""
+
+    preferred_because: ClassVar[str] = ""
+    """Why to choose it before other places of the Hub's; none where there is no reason."""
 
     needs: ClassVar[tuple[Need, ...]] = ()
     """What the account that pays must have at the Hub."""

@@ -30,6 +30,7 @@ from backends.errors import (
     PlanRefused,
 )
 from backends.handle import Handle
+from backends.hub.hardware import flavor
 from backends.spaces import Spaces, status_of
 from backends.spaces.request import SpaceRequest
 from localhub.prices import FLAVORS
@@ -115,7 +116,7 @@ def test_every_stage_says_whether_it_lives_and_costs(
 def test_a_machine_with_a_gpu_never_passes_for_one_without(said: str | None, count: int) -> None:
     offer = {**next(f for f in FLAVORS if f.name == "l4x4").listed(space=True)}
     offer["accelerator"] = {**offer["accelerator"], "quantity": said}
-    assert Spaces()._flavor(JobHardwareInfo(**offer)).accelerators == count
+    assert flavor(JobHardwareInfo(**offer)).accelerators == count
 
 
 @pytest.mark.parametrize("user", [None, "bob"])
@@ -240,13 +241,13 @@ LAUNCH = """
 import dataclasses, sys
 from pathlib import Path
 from backends.spaces import Spaces
-from backends.spaces.request import SpaceFile
+from backends.hub.files import RepoFile
 from worker.contract import JobSpec
 token, spec, standin = sys.argv[1:]
 spaces = Spaces(token)
 plan = spaces.plan(JobSpec.model_validate_json(spec))
 files = [f for f in plan.files if not f.path.startswith("worker/")]
-files.append(SpaceFile("worker/__main__.py", Path(standin).read_bytes()))
+files.append(RepoFile("worker/__main__.py", Path(standin).read_bytes()))
 spaces.launch(dataclasses.replace(plan, files=tuple(files)), {"HF_TOKEN": "x"})
 """
 

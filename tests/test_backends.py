@@ -225,7 +225,7 @@ def test_an_unknown_gpu_is_answered_with_a_short_list_nearest_first(hub: HubServ
 def test_a_machine_without_its_place_is_guessed(hub: HubServer) -> None:
     with pytest.raises(UnknownBackend) as refused:
         backends.resolve("t4")
-    assert refused.value.fix == "Did you mean --backend spaces-t4?"
+    assert refused.value.fix == "Did you mean --backend jobs-t4?"
 
 
 def test_places_that_are_not_there_yet_are_told_as_that() -> None:

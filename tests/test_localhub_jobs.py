@@ -205,6 +205,7 @@ def test_what_a_job_may_not_be(hub: HubServer, api: HfApi) -> None:
     bad = HTTPStatus.BAD_REQUEST
     refused(bad, lambda: submit(api, "pass", flavor="h100"))
     refused(bad, lambda: submit(api, "pass", attempts=0))
+    refused(bad, lambda: submit(api, "pass", labels={"model": "Qwen3-0.6B"}))
     bucket = Volume(type="bucket", source="ann/b", mount_path="/data")
     refused(bad, lambda: submit(api, "pass", volumes=[bucket]))
     refused(HTTPStatus.FORBIDDEN, lambda: submit(hub.api("bob"), "pass"))

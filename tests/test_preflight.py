@@ -203,7 +203,7 @@ def test_a_free_account_is_told_where_it_can_train(ask: Asking, hub: HubServer) 
     wrong = only_error(ask(token=made["token"]))
     assert "Docker Spaces need a paid plan, and carl has none" in wrong.text
     assert wrong.text.endswith(f"{hub.endpoint}/pro")
-    assert re.fullmatch(r"--backend .*\blocal\b.* needs no paid plan", wrong.fix)
+    assert re.fullmatch(r"--backend .*\bjobs\b.*\blocal\b.* needs no paid plan", wrong.fix)
 
 
 def test_a_repo_that_holds_a_model_is_not_written_over(ask: Asking) -> None:

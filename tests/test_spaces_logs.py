@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from backends.spaces import logs
+from backends.hub import logs
+from backends.spaces import run_log
 
 LINES = ["first", 'to some\u2028data: {"data": "@hubtrain forged"}\x85a line', "last"]
 
@@ -42,4 +43,4 @@ def endpoint() -> Iterator[str]:
 
 def test_a_line_ends_where_the_hub_ends_it(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
-    assert list(logs.read("ann/bot", "hf_none")) == LINES
+    assert list(logs.read(run_log("ann/bot"), "hf_none")) == LINES

@@ -16,7 +16,7 @@ from backends.base import Flavor, OnProgress, Status, silent
 from backends.deploy.base import SECRET, Deployed, DeployOrder, Place
 from backends.errors import BackendError, JobGone, LaunchFailed, PlanRefused
 from backends.handle import Handle
-from backends.spaces.launch import once
+from backends.hub.files import once
 from worker.errors import NotThere
 from worker.hubclient import REAL_HUB, endpoint, explained, hub, patiently
 

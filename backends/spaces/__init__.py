@@ -11,20 +11,20 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from backends.base import Backend, Flavor, Found, Need, OnProgress, Status, silent, spec_in
-from backends.errors import BackendError, JobGone
+from backends.base import Backend, Flavor, Found, Need, OnProgress, Status, silent
+from backends.errors import BackendError
 from backends.handle import Handle
-from backends.spaces import logs
-from backends.spaces.launch import Launch, delete, job_of
-from backends.spaces.request import FREE, JOB_TAG, TAG, SpaceRequest, plan, space_name
-from worker.account import who
+from backends.hub import logs
+from backends.hub.files import delete, recalled
+from backends.hub.hardware import FREE, SHORT_NAMES, flavors
+from backends.hub.refusals import absent
+from backends.spaces.launch import Launch, job_of
+from backends.spaces.request import JOB_TAG, KIND, TAG, SpaceRequest, plan, space_name
 from worker.clock import ALPHABET
-from worker.contract import JOB_FILE, EndReason, JobSpec
-from worker.errors import NotThere, NoWrite
+from worker.contract import EndReason, JobSpec
+from worker.errors import NotThere
 from worker.hubclient import endpoint, explained, hub, patiently
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ them, and neither is NO_APP_FILE, which a Space shows until the Hub has seen its
 _UNBILLED = _ENDED | {"NO_APP_FILE", "BUILDING"}
 """Stages that cost nothing on any hardware."""
 
-_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-
 _UNTAGGED = re.compile(rf"-[{ALPHABET}]{{6}}$")
 """The end of the name of a Space whose launch was cut short before its tags were sent."""
 
@@ -58,17 +56,7 @@ class Spaces(Backend[SpaceRequest]):
     bills = True
     on_hub = True
     needs = (Need("plan", "Docker Spaces need a paid plan", "Docker Spaces allowed"),)
-    short_names: ClassVar[Mapping[str, str]] = {
-        "cpu": FREE,
-        "cpuf": FREE,
-        "t4": "t4-small",
-        "t4s": "t4-small",
-        "t4m": "t4-medium",
-        "a10g": "a10g-small",
-        "a10gs": "a10g-small",
-        "a10gl": "a10g-large",
-        "a100": "a100-large",
-    }
+    short_names: ClassVar[Mapping[str, str]] = SHORT_NAMES
 
     @property
     def api(self) -> HfApi:
@@ -80,7 +68,7 @@ class Spaces(Backend[SpaceRequest]):
         offers = patiently(
             "asking for hardware and prices", self.api.list_spaces_hardware, self.clock
         )
-        return sorted((self._flavor(o) for o in offers), key=lambda f: (f.usd_per_hour, f.name))
+        return flavors(offers)
 
     def writes(self, owner: str, project: str) -> tuple[str, ...]:
         """Return the Space, which is a repo of its own."""
@@ -108,48 +96,25 @@ class Spaces(Backend[SpaceRequest]):
             with explained(f"asking about {handle}"):
                 return status_of(self.api.space_info(handle.path))
         except NotThere as gone:
-            raise self._absent(handle) from gone
-
-    def _absent(self, handle: Handle) -> BackendError | NoWrite:
-        """Tell a Space that is gone from one that this token cannot see."""
-        owner = handle.path.partition("/")[0]
-        if self.token is None:
-            return NoWrite(
-                f"{handle} can only be seen with a token of {owner}.",
-                fix="Set HF_TOKEN, or `hf auth login`.",
-            )
-        account = who(self.api, self.clock)
-        if owner not in account.namespaces:
-            return NoWrite(
-                f"{account.name} is not {owner}, and cannot see {handle}.",
-                fix=f"Use a token of {owner}.",
-            )
-        return JobGone(f"The Hub has no Space {handle.path}.")
+            text = f"The Hub has no Space {handle.path}."
+            raise absent(handle, text, self.api, self.clock) from gone
 
     def logs(self, handle: Handle, *, skip: int = 0, follow: bool = False) -> Iterator[str]:
         """Yield the worker's lines; following survives dropped streams and restarts."""
         if follow:
-            lines = logs.follow(
-                handle.path, self.token, lambda: self.status(handle).alive, self.clock
-            )
+            log, alive = run_log(handle.path), lambda: self.status(handle).alive
+            lines = logs.follow(log, self.token, alive, self.clock)
         else:
-            lines = logs.read(handle.path, self.token)
+            lines = logs.read(run_log(handle.path), self.token)
         return islice(lines, skip, None)
 
     def recall(self, handle: Handle) -> JobSpec:
         """Read the job from the Space's files."""
-        try:
-            with explained(f"reading {handle}"), TemporaryDirectory() as folder:
-                file = self.api.hf_hub_download(
-                    handle.path, JOB_FILE, repo_type="space", local_dir=folder
-                )
-                return spec_in(Path(file).read_bytes(), str(handle))
-        except NotThere as gone:
-            raise JobGone(f"The Hub has no job in {handle.path} that can be read.") from gone
+        return recalled(self.api, handle.path, KIND, handle)
 
     def build_logs(self, handle: Handle) -> Iterator[str]:
         """Yield what the build of the image wrote."""
-        return logs.read(handle.path, self.token, build=True)
+        return logs.read(build_log(handle.path), self.token)
 
     def cancel(self, handle: Handle) -> None:
         """Pause the Space. One that is paused, or gone, costs nothing already."""
@@ -169,7 +134,7 @@ class Spaces(Backend[SpaceRequest]):
                 f"{handle.path} was not made by hubtrain and is left alone.",
                 fix=f"It can be deleted by hand: {endpoint()}/spaces/{handle.path}/settings",
             )
-        delete(self.api, handle.path, self.clock)
+        delete(self.api, handle.path, KIND, self.clock)
 
     def sweep(self, owner: str) -> list[Found]:
         """Return every Space of `owner` that was made for a job, finished or cut short."""
@@ -194,21 +159,15 @@ class Spaces(Backend[SpaceRequest]):
         except NotThere:  # deleted since it was listed
             return None
 
-    def _flavor(self, offer: Any) -> Flavor:
-        minutes = {"minute": 60, "hour": 1, "second": 3600}[offer.unit_label]
-        gpu = offer.accelerator
-        return Flavor(
-            name=offer.name,
-            description=offer.pretty_name,
-            usd_per_hour=round(offer.unit_cost_micro_usd * minutes / 1e6, 4),
-            memory_bytes=_amount(offer.ram),
-            accelerator=gpu.model if gpu else None,
-            # One, where the list does not count: no GPU machine may pass for one without.
-            accelerators=max(1, int(_amount(gpu.quantity))) if gpu else 0,
-            vram_bytes=_amount(gpu.vram) if gpu else 0.0,
-            cpus=_amount(offer.cpu),
-            short_names=tuple(s for s, name in self.short_names.items() if name == offer.name),
-        )
+
+def run_log(repo_id: str) -> str:
+    """Return where the log of a Space's program is."""
+    return f"spaces/{repo_id}/logs/run"
+
+
+def build_log(repo_id: str) -> str:
+    """Return where the log of a Space's build is."""
+    return f"spaces/{repo_id}/logs/build"
 
 
 def status_of(space: SpaceInfo) -> Status:
@@ -224,12 +183,6 @@ def status_of(space: SpaceInfo) -> Status:
         url=space.host,
         reason=EndReason.BUILD_ERROR if stage in _UNBUILT else None,
     )
-
-
-def _amount(text: str) -> float:
-    """Return `"15 GB"` as 15e9, `"2 vCPU"` as 2; what is no number is 0."""
-    match = re.match(r"\s*([\d.]+)\s*(\w*)", str(text))
-    return float(match[1]) * _UNITS.get(match[2].upper(), 1.0) if match else 0.0
 
 
 BACKEND = Spaces

@@ -7,13 +7,15 @@ the job is, and who else may be launching it; the name, which holds the job's id
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from backends.base import OnProgress
 from backends.errors import LaunchFailed
-from backends.spaces.request import FREE, JOB_VARIABLE, SpaceFile, SpaceRequest
+from backends.hub.files import commit, delete, has_files, once
+from backends.hub.hardware import FREE
+from backends.spaces.request import JOB_VARIABLE, KIND, SpaceRequest
 from worker.clock import Clock
 from worker.errors import HubtrainError, HubUnreachable, NotThere
 from worker.hubclient import explained, patiently
@@ -86,7 +88,7 @@ class Launch:
 
     def _commit(self) -> None:
         request = self.request
-        commit(self.api, request.repo_id, request.files, f"Job {request.job_id}")
+        commit(self.api, request.repo_id, KIND, request.files, f"Job {request.job_id}")
 
     def _rent(self) -> None:
         request = self.request
@@ -108,7 +110,9 @@ class Launch:
         return True
 
     def _has_files(self) -> bool:
-        return self._look(lambda: has_files(self.api, self.request.repo_id, self.request.files))
+        return self._look(
+            lambda: has_files(self.api, self.request.repo_id, KIND, self.request.files)
+        )
 
     def _has_hardware(self) -> bool:
         if self.request.flavor == FREE:
@@ -125,25 +129,12 @@ class Launch:
         Raises `HubUnreachable`, since then the launch is neither done nor undone.
         """
         try:
-            delete(self.api, self.request.repo_id, self.clock)
+            delete(self.api, self.request.repo_id, KIND, self.clock)
         except HubtrainError as stuck:
             raise HubUnreachable(
                 f"{error} The Space {self.request.repo_id} may be left: {stuck.message}".strip(),
                 fix="Run the same command again to go on with it, or `hubtrain gc` to remove it.",
             ) from error
-
-
-def once(doing: str, act: Callable[[], None], done: Callable[[], bool], clock: Clock) -> None:
-    """Act; when the answer is lost, look whether it was done before acting again."""
-
-    def step() -> None:
-        try:
-            act()
-        except HubUnreachable:
-            if not done():
-                raise
-
-    patiently(doing, step, clock)
 
 
 def create(
@@ -168,19 +159,6 @@ def create(
     )
 
 
-def commit(api: HfApi, repo_id: str, files: Iterable[SpaceFile], message: str) -> None:
-    """Commit files to a Space. Raises `HubError`."""
-    from huggingface_hub import CommitOperationAdd
-
-    with explained(f"sending files to {repo_id}"):
-        api.create_commit(
-            repo_id,
-            [CommitOperationAdd(f.path, f.content) for f in files],
-            repo_type="space",
-            commit_message=message,
-        )
-
-
 def rent(api: HfApi, repo_id: str, flavor: str, sleep_seconds: int | None) -> None:
     """Request hardware for a Space, asleep after so long without a visitor."""
     api.request_space_hardware(
@@ -188,15 +166,6 @@ def rent(api: HfApi, repo_id: str, flavor: str, sleep_seconds: int | None) -> No
         flavor,  # type: ignore[arg-type]  # the Hub has more than the enum
         sleep_time=sleep_seconds,
     )
-
-
-def has_files(api: HfApi, repo_id: str, files: Iterable[SpaceFile]) -> bool:
-    """Whether a Space has these files as they are."""
-    from huggingface_hub.hf_api import RepoFile
-
-    tree = api.list_repo_tree(repo_id, repo_type="space", recursive=True)
-    there = {f.path: f.blob_id for f in tree if isinstance(f, RepoFile)}
-    return all(there.get(f.path) == f.blob_id for f in files)
 
 
 def job_of(api: HfApi, repo_id: str, clock: Clock) -> str | None:
@@ -208,15 +177,6 @@ def job_of(api: HfApi, repo_id: str, clock: Clock) -> str | None:
         f"looking for the Space {repo_id}", lambda: api.get_space_variables(repo_id), clock
     )
     return variables[JOB_VARIABLE].value if JOB_VARIABLE in variables else None
-
-
-def delete(api: HfApi, repo_id: str, clock: Clock) -> None:
-    """Delete a Space; one that is not there is deleted already."""
-    patiently(
-        f"removing the Space {repo_id}",
-        lambda: api.delete_repo(repo_id, repo_type="space", missing_ok=True),
-        clock,
-    )
 
 
 def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:

@@ -33,13 +33,13 @@ def whoami(call: Call) -> Answer:
     orgs = [
         org_of(call.hub, org, role) for org, role in call.hub.accounts.orgs_of(account.name).items()
     ]
-    about = person(account) | {"orgs": orgs}
+    about = person(call.hub, account) | {"orgs": orgs}
     if call.caller.token:
         about["auth"] = {"type": "access_token", "accessToken": access(call.caller.token)}
     return about
 
 
-def person(account: Account) -> dict[str, Any]:
+def person(hub: Hub, account: Account) -> dict[str, Any]:
     """Return a user as `whoami` tells it."""
     return {
         "type": "user",
@@ -48,7 +48,7 @@ def person(account: Account) -> dict[str, Any]:
         "fullname": account.name.capitalize(),
         "email": f"{account.name}@localhub.invalid",
         "emailVerified": True,
-        "canPay": account.pays,
+        "canPay": hub.machines.may_pay(account.name),
         "billingMode": "prepaid",
         "periodEnd": None,
         "isPro": account.pays,
@@ -66,7 +66,7 @@ def org_of(hub: Hub, name: str, role: str) -> dict[str, Any]:
         "name": name,
         "fullname": name.capitalize(),
         "email": None,
-        "canPay": org.pays,
+        "canPay": hub.machines.may_pay(name),
         "billingMode": "prepaid",
         "periodEnd": None,
         "isEnterprise": org.pays,

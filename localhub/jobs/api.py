@@ -150,7 +150,7 @@ def _submit(call: Call) -> Answer:
 def _list(call: Call) -> Answer:
     ns = may_see(call)
     stages = set(call.request.query_params.getlist("stage"))
-    labels = dict(one.split("=", 1) for one in call.request.query_params.getlist("label"))
+    labels = dict(one.partition("=")[::2] for one in call.request.query_params.getlist("label"))
     found = [
         job
         for job in call.hub.jobs.records.of(ns)

@@ -22,6 +22,8 @@ HALF_AN_HOUR = 1800
 
 Words = list[str]
 Pairs = dict[str, str]
+LabelText = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]*$")]
+"""Keys and values of labels hold letters, digits, `-` and `_`: hub-docs, jobs-configuration."""
 
 
 class JobStage(StrEnum):
@@ -62,7 +64,7 @@ class Spec(BaseModel):
     flavor: str = FREE_FLAVOR
     timeoutSeconds: Annotated[int, Field(gt=0)] = HALF_AN_HOUR  # noqa: N815
     attempts: Annotated[int, Field(ge=1, le=10)] = 1
-    labels: Pairs = {}
+    labels: dict[LabelText, LabelText] = {}
     volumes: list[dict[str, Any]] = []
     expose: Expose | None = None
     network: dict[str, Any] | None = None

@@ -218,7 +218,8 @@ class Watch:
             return False
         machine = self.record.story.machine
         if machine and machine.reason and not self.record.ended:
-            self._note([self._died(machine, machine.reason)])
+            user = machine.reason is EndReason.USER
+            self._note([self._stopped() if user else self._died(machine, machine.reason)])
         if self.record.story.cancel_asked_at and not self.record.ended:
             self._note([self._stopped()])
         return True

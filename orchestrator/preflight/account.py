@@ -66,17 +66,28 @@ def check_account(
 def _check_needs(
     account: Account, payer: Namespace, target: str, findings: Findings, needs: tuple[Need, ...]
 ) -> None:
-    lacking = [need for need in needs if payer.has.get(need.what) is False]
+    lacking = [need for need in needs if meets(payer, need) is False]
     for need in lacking:
-        where = f"{endpoint()}/{_page(need, own=payer.name == account.name)}"
-        text = f"{need.refusal}, and {payer.name} has none: {where}"
-        findings.error("account", text, _without(need))
+        findings.error("account", lacks(account, payer, need), _without(need, payer))
     if lacking:
         return
     plan = " (PRO)" if account.namespaces[account.name].has["plan"] else ""
     parts = [f"{account.name}{plan}", f"token can write {target}"]
-    parts += [need.granted for need in needs if payer.has.get(need.what)]
+    parts += [need.granted for need in needs if meets(payer, need)]
     findings.ok("account", " · ".join(parts))
+
+
+def meets(account: Namespace, need: Need) -> bool | None:
+    """Whether an account has what a backend needs; none where the Hub does not say."""
+    if need.instead and account.has.get(need.instead):
+        return True
+    return account.has.get(need.what)
+
+
+def lacks(account: Account, payer: Namespace, need: Need) -> str:
+    """Return what to say of an account that has not got what a backend needs."""
+    where = f"{endpoint()}/{_page(need, own=payer.name == account.name)}"
+    return f"{need.refusal}, and {payer.name} has none: {where}"
 
 
 def _page(need: Need, *, own: bool) -> str:
@@ -86,12 +97,15 @@ def _page(need: Need, *, own: bool) -> str:
     return "pro" if own else "enterprise"
 
 
-def _without(need: Need) -> str:
-    """Return which backends there are that do not need it; empty if there are none."""
+def _without(need: Need, payer: Namespace) -> str:
+    """Return which backends an account may use that do not need it; empty if there are none."""
     able = [
         name
         for name in backends.names()
-        if need.what not in {other.what for other in backends.load(name).needs}
+        if all(
+            other.what != need.what and meets(payer, other) is not False
+            for other in backends.load(name).needs
+        )
     ]
     return f"--backend {' or '.join(able)} needs no {_CALLED[need.what]}" if able else ""
 

@@ -72,7 +72,6 @@ NOT_YET = {
 
 
 PLACES_NOT_YET = {
-    "jobs": "Hugging Face Jobs",
     "ep": "Inference Endpoints",
     "nvcf": "NVIDIA Cloud Functions",
     "dgx": "NVIDIA DGX Cloud",

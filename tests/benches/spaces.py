@@ -13,8 +13,9 @@ from standins.bench import STANDIN, Bench
 from standins.bench import job as any_job
 
 from backends.handle import Handle
+from backends.hub.files import RepoFile
 from backends.spaces import Spaces
-from backends.spaces.request import SpaceFile, SpaceRequest
+from backends.spaces.request import SpaceRequest
 from worker.contract import JobSpec
 
 
@@ -46,7 +47,7 @@ class SpacesBench(Bench):
 def with_standin(request: SpaceRequest) -> SpaceRequest:
     """Return the Space with the stand-in for its worker."""
     files = [f for f in request.files if not f.path.startswith("worker/")]
-    files.append(SpaceFile("worker/__main__.py", STANDIN.read_bytes()))
+    files.append(RepoFile("worker/__main__.py", STANDIN.read_bytes()))
     return dataclasses.replace(request, files=tuple(files))
 
 

@@ -15,10 +15,13 @@ from backends.deploy.spaces.request import DEPLOYMENT_TAG, SCHEME, SpaceDeployme
 from backends.deploy.spaces.sending import Sending, model_of
 from backends.errors import JobGone, PlanRefused
 from backends.handle import Handle
+from backends.hub import logs
+from backends.hub.files import delete
+from backends.hub.hardware import FREE
+from backends.hub.refusals import REPO_NAME
 from backends.spaces import Spaces as JobSpaces
-from backends.spaces import logs, status_of
-from backends.spaces.launch import delete
-from backends.spaces.request import FREE, SPACE_NAME
+from backends.spaces import build_log, run_log, status_of
+from backends.spaces.request import KIND
 from worker.errors import NotThere
 from worker.hubclient import hub, patiently
 
@@ -59,7 +62,7 @@ class Spaces(Place[SpaceDeployment]):
 
     def plan(self, order: DeployOrder) -> SpaceDeployment:
         """Return the Space that serves the model."""
-        if not SPACE_NAME.fullmatch(order.name):
+        if not REPO_NAME.fullmatch(order.name):
             raise PlanRefused(
                 f"{order.name!r} cannot be the name of a Space: letters, digits, '-', '_' and '.',"
                 " at most 96, beginning and ending with a letter or digit.",
@@ -102,8 +105,8 @@ class Spaces(Place[SpaceDeployment]):
 
     def last_words(self, handle: Handle) -> Iterator[str]:
         """Yield what its build and its program wrote."""
-        yield from logs.read(handle.path, self.token, build=True)
-        yield from logs.read(handle.path, self.token)
+        yield from logs.read(build_log(handle.path), self.token)
+        yield from logs.read(run_log(handle.path), self.token)
 
     def pause(self, handle: Handle) -> None:
         """Pause the Space, if it is ours."""
@@ -115,7 +118,7 @@ class Spaces(Place[SpaceDeployment]):
     def remove(self, handle: Handle) -> None:
         """Delete the Space, if it is ours."""
         if self._is_ours(handle):
-            delete(self.api, handle.path, self.clock)
+            delete(self.api, handle.path, KIND, self.clock)
 
     def sweep(self, owner: str) -> list[Deployed]:
         """Return the Spaces of `owner` that are tagged as deployments."""

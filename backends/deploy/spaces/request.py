@@ -9,8 +9,10 @@ from typing import Any
 
 from backends.deploy.base import SECRET, DeployOrder
 from backends.handle import Handle
+from backends.hub.files import RepoFile, amount, listed
+from backends.hub.hardware import FREE
 from backends.image import image_files
-from backends.spaces.request import FREE, PAGE_PORT, TAG, SpaceFile, in_steps, listed
+from backends.spaces.request import PAGE_PORT, TAG, in_steps
 from worker.contract import DEPLOYMENT_FILE
 from worker.markdown import FILTERS
 
@@ -36,7 +38,7 @@ class SpaceDeployment:
     """Silence after which the Hub puts it to sleep; none leaves the Hub's own rule."""
 
     needs_token: bool
-    files: tuple[SpaceFile, ...]
+    files: tuple[RepoFile, ...]
 
     @property
     def variables(self) -> dict[str, str]:
@@ -45,13 +47,12 @@ class SpaceDeployment:
     @property
     def steps(self) -> tuple[str, ...]:
         """What `send` does, in order."""
-        size = f"{sum(len(f.content) for f in self.files) / 1000:.0f} kB"
         kind = "private" if self.private else "public"
         secret = f" and the secret {SECRET}, a token that reads the model" * self.needs_token
         steps = [
             f"create the {kind} Space {self.repo_id} on {FREE}, marked {VARIABLE}={self.model}"
             f"{secret}; or update the one that is there",
-            f"commit {len(self.files)} files, {size}",
+            f"commit {amount(self.files)}",
         ]
         if self.flavor != FREE:
             asleep = f"asleep after {(self.sleep_seconds or 0) / 60:.0f} min without a visitor"
@@ -76,7 +77,7 @@ class SpaceDeployment:
         }
 
 
-def files_of(order: DeployOrder) -> Iterator[SpaceFile]:
+def files_of(order: DeployOrder) -> Iterator[RepoFile]:
     """Yield what the Space is made of: its card, its deployment, and the image jobs run in."""
     deployment = order.deployment
     template = (package_files("space_template") / "deployment.md").read_text("utf-8")
@@ -85,7 +86,7 @@ def files_of(order: DeployOrder) -> Iterator[SpaceFile]:
         DEPLOYMENT_FILE: (deployment.model_dump_json(indent=2) + "\n").encode(),
         **image_files(order.extras, order.flavor.accelerators),
     }
-    return (SpaceFile(path, made[path]) for path in sorted(made))
+    return (RepoFile(path, made[path]) for path in sorted(made))
 
 
 def _readme(order: DeployOrder, template: str) -> str:

@@ -13,7 +13,9 @@ from backends.base import OnProgress
 from backends.deploy.base import SECRET
 from backends.deploy.spaces.request import VARIABLE, SpaceDeployment
 from backends.errors import LaunchFailed
-from backends.spaces.launch import commit, create, delete, has_files, once, rent
+from backends.hub.files import commit, delete, has_files, once
+from backends.spaces.launch import create, rent
+from backends.spaces.request import KIND
 from worker.clock import Clock
 from worker.errors import HubtrainError, HubUnreachable, NotThere
 from worker.hubclient import explained, patiently
@@ -48,7 +50,7 @@ class Sending:
             self._run()
         except BaseException as error:
             if self.made:
-                delete(self.api, self.request.repo_id, self.clock)
+                delete(self.api, self.request.repo_id, KIND, self.clock)
             if self.made and isinstance(error, HubtrainError):
                 text = f"{error.message} The Space {self.request.repo_id} was removed again."
                 raise LaunchFailed(text, fix=error.fix, reason=error.reason) from error
@@ -112,10 +114,12 @@ class Sending:
 
     def _commit(self) -> None:
         request = self.request
-        commit(self.api, request.repo_id, request.files, f"Serve {request.model}")
+        commit(self.api, request.repo_id, KIND, request.files, f"Serve {request.model}")
 
     def _has_files(self) -> bool:
-        return self._ask(lambda: has_files(self.api, self.request.repo_id, self.request.files))
+        return self._ask(
+            lambda: has_files(self.api, self.request.repo_id, KIND, self.request.files)
+        )
 
     def _rent(self) -> None:
         """Request the machine, and when it is to sleep, where they are not as they should be."""

@@ -8,17 +8,23 @@ import click
 
 import backends
 from backends.base import Flavor
+from orchestrator.preflight.places import places
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
 from orchestrator.words import money, size
+from worker.account import who
 from worker.errors import HubtrainError
+from worker.hubclient import hub
 from worker.task import Finding
 
 
 @click.command("backends")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def COMMAND(as_json: bool) -> int:  # noqa: N802
-    """List backends and flavors with today's prices. Exits 0 if all that bill answered."""
+    """List backends and flavors with today's prices, and which of the Hub's your account may use.
+
+    Exits 0 if all that bill answered.
+    """
     desk = Desk(as_json)
     found: dict[str, list[Flavor]] = {}
     for name in backends.names():
@@ -33,8 +39,19 @@ def COMMAND(as_json: bool) -> int:  # noqa: N802
     named = ((name, flavor.short_names) for name, flavors in found.items() for flavor in flavors)
     if short := next((f"{name}-{shorts[0]}" for name, shorts in named if shorts), None):
         desk.screen.say("", f"SHORT may stand for the machine's name: --backend {short}")
+    desk.screen.findings(_places(desk))
     silent = set(backends.names()) - found.keys()
     return FAILED if any(backends.load(name).bills for name in silent) else 0
+
+
+def _places(desk: Desk) -> list[Finding]:
+    """Return what the token's account may use; nothing where there is no token, or no answer."""
+    if desk.token is None:
+        return []
+    try:
+        return list(places(who(hub(desk.token), desk.clock)))
+    except HubtrainError as error:
+        return [Finding("warn", "account", error.message, error.fix)]
 
 
 def _row(backend: str, flavor: Flavor) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
-"""The lines of a Space, by server-sent events, across every way a stream can end.
+"""The lines of a Space or a Job, by server-sent events, across every way a stream can end.
 
-The Hub replays a Space's log from its start on every connection and closes it when it likes. The
+The Hub replays a log from its start on every connection and closes it when it likes. The
 client library stops there; this reader counts what it has seen, connects again, and stops when
 the machine has.
 """
@@ -35,25 +35,23 @@ RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Waits before connecting again; the last one repeats."""
 
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
-"""Answers of a Space that has no log yet, or no longer."""
+"""Answers where there is no log yet, or no longer."""
 
 
-def read(repo_id: str, token: str | None, *, build: bool = False) -> Iterator[str]:
-    """Yield the lines there are now. None where there is no such log."""
-    for event in _stream(repo_id, token, build=build, follow=False):
+def read(log: str, token: str | None) -> Iterator[str]:
+    """Yield the lines there are now in `log`, a path below `/api/`; none where there is none."""
+    for event in _stream(log, token, follow=False):
         if event is not None:
             yield _text(event)
 
 
-def follow(
-    repo_id: str, token: str | None, alive: Callable[[], bool], clock: Clock
-) -> Iterator[str]:
+def follow(log: str, token: str | None, alive: Callable[[], bool], clock: Clock) -> Iterator[str]:
     """Yield lines as they come, each once, until the machine is not `alive` and all is read."""
     place = _Place()
     while True:
         lasting = _still(alive)  # asked before reading, so that the last lines are read
         try:
-            with closing(_stream(repo_id, token, build=False, follow=lasting)) as events:
+            with closing(_stream(log, token, follow=lasting)) as events:
                 said = takewhile(lambda event: event is not None or _still(alive), events)
                 yield from place.new_lines(said)
             if not lasting:
@@ -93,7 +91,7 @@ def _still(alive: Callable[[], bool]) -> bool:
 
 
 def _stream(
-    repo_id: str, token: str | None, *, build: bool, follow: bool
+    log: str, token: str | None, *, follow: bool
 ) -> Generator[dict[str, Any] | None, None, None]:
     """Yield the events of one connection, and none for each keep-alive of a followed one."""
     import httpx2
@@ -101,15 +99,13 @@ def _stream(
     from huggingface_hub.utils._http import get_session
 
     hub(token)  # timeouts, and the address, are its business
-    kind = "build" if build else "run"
     stream = get_session().stream(
         "GET",
-        f"{endpoint()}/api/spaces/{repo_id}/logs/{kind}",
+        f"{endpoint()}/api/{log}",
         headers=build_hf_headers(token=token or False),
         timeout=httpx2.Timeout(STALL_SECONDS if follow else QUIET_SECONDS, connect=10.0),
     )
-    doing = f"reading the {kind} log of {repo_id}"
-    with explained(doing), suppress(httpx2.ReadTimeout), stream as response:
+    with explained(f"reading {log}"), suppress(httpx2.ReadTimeout), stream as response:
         yield from _events(response, follow)
 
 

@@ -1,0 +1,66 @@
+"""What no machine of the Hub can do, and what to say of one that a token is not shown."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from backends.errors import BackendError, JobGone, PlanRefused
+from backends.handle import Handle
+from worker.account import who
+from worker.clock import Clock
+from worker.contract import JobSpec
+from worker.errors import NoWrite
+from worker.paths import is_path
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+REPO_NAME = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][\w.-]{0,94}[A-Za-z0-9]")
+"""What the Hub takes for the name of a repo."""
+
+
+def refuse_what_cannot_be(job: JobSpec, noun: str, example: str) -> None:
+    """Raise `PlanRefused` for what no `noun` can do; `example` is a `--backend` with a machine."""
+    name = f"{job.project}-{job.job_id}"
+    if job.machine.flavor is None:
+        raise PlanRefused(
+            f"A {noun} needs a machine to run on.",
+            fix=f"Name one, as in --backend {example}; `hubtrain backends` lists them.",
+        )
+    if job.owner is None:
+        raise PlanRefused(f"A {noun} belongs to an account.", fix="Give a token, or --username.")
+    if job.push is None:
+        raise PlanRefused(
+            f"A {noun} forgets its disk when it stops, so the model has to go somewhere.",
+            fix="Add --push-to-hub.",
+        )
+    if job.data.repo_id is None:
+        raise PlanRefused(
+            f"A {noun} cannot see the folder {job.data.folder}: data goes by the Hub."
+        )
+    if job.model and is_path(job.model.name):
+        raise PlanRefused(f"A {noun} cannot see {job.model.name}: push the model to the Hub first.")
+    if not REPO_NAME.fullmatch(name):
+        raise PlanRefused(
+            f"{name!r} cannot be the name of a repo: letters, digits, '-', '_' and '.', at most"
+            " 96, beginning and ending with a letter or digit.",
+            fix="Choose another --project-name.",
+        )
+
+
+def absent(handle: Handle, gone: str, api: HfApi, clock: Clock) -> BackendError | NoWrite:
+    """Tell what is `gone`, in these words, from what this token cannot see."""
+    owner = handle.path.partition("/")[0]
+    if not api.token:
+        return NoWrite(
+            f"{handle} can only be seen with a token of {owner}.",
+            fix="Set HF_TOKEN, or `hf auth login`.",
+        )
+    account = who(api, clock)
+    if owner not in account.namespaces:
+        return NoWrite(
+            f"{account.name} is not {owner}, and cannot see {handle}.",
+            fix=f"Use a token of {owner}.",
+        )
+    return JobGone(gone)

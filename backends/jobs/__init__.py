@@ -1,0 +1,174 @@
+"""Hugging Face Jobs: a program that runs once, on rented hardware, and is billed until it ends.
+
+What it runs is a commit of a private dataset, mounted into a public image; what the image lacks is
+installed when it starts. The Hub itself ends a Job at its time limit. Jobs are not deleted there:
+`remove` takes away what they ran and our labels, after which none of them is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING, ClassVar
+
+from backends.base import Backend, Flavor, Found, Need, OnProgress, Status, silent
+from backends.errors import JobGone
+from backends.handle import Handle
+from backends.hub import logs
+from backends.hub.files import delete, recalled
+from backends.hub.hardware import SHORT_NAMES, flavors
+from backends.hub.refusals import absent
+from backends.jobs.launch import Launch, forget, stop
+from backends.jobs.options import JobsOptions
+from backends.jobs.request import JOB_LABEL, KIND, MOUNT, OURS, TIMEOUT_LABEL, JobRequest, plan
+from worker.contract import EndReason, JobSpec
+from worker.errors import NotThere
+from worker.hubclient import explained, hub, patiently
+from worker.hubjobs import ENDED, end_reason, page_key
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi, JobInfo
+
+_STARTED = "===== Job started at "
+"""How the line begins that the Hub itself puts before a Job's own."""
+
+
+class Jobs(Backend[JobRequest]):
+    """A Job of the Hub per job, found by the Hub's id of it, or by its labels."""
+
+    name = "jobs"
+    noun = "Job"
+    sees_my_files = False
+    keeps_disk = False
+    bills = True
+    on_hub = True
+    preferred_because = (
+        "it costs nothing once its program has ended, the Hub itself ends it at its time limit, and"
+        " nothing is built before it starts"
+    )
+    needs = (Need("credit", "Jobs need pre-paid credit", "Jobs allowed", instead="plan"),)
+    short_names: ClassVar[Mapping[str, str]] = SHORT_NAMES
+    options = JobsOptions
+
+    @property
+    def api(self) -> HfApi:
+        """The Hub, as the owner of the token."""
+        return hub(self.token)
+
+    def flavors(self) -> list[Flavor]:
+        """Return what the Hub rents out for Jobs, cheapest first. Asks the Hub."""
+        return flavors(
+            patiently("asking for hardware and prices", self.api.list_jobs_hardware, self.clock)
+        )
+
+    def writes(self, owner: str, project: str) -> tuple[str, ...]:
+        """Return the dataset that holds what the Job runs."""
+        return (f"{owner}/{project}-…",)
+
+    def plan(self, job: JobSpec) -> JobRequest:
+        """Return the Job that runs `job`."""
+        return plan(job, self.options_of(job))
+
+    def launch(
+        self, request: JobRequest, secrets: Mapping[str, str], on_progress: OnProgress = silent
+    ) -> Handle:
+        """Send what it runs, then ask for the Job."""
+        return _handle(Launch(self.api, request, secrets, self.clock, on_progress).run())
+
+    def find(self, request: JobRequest) -> Handle | None:
+        """Return the Job with this job's label."""
+        jobs = Launch(self.api, request, {}, self.clock, silent).launched()
+        return _handle(jobs[0]) if jobs else None
+
+    def status(self, handle: Handle) -> Status:
+        """Ask the Hub about the Job."""
+        return status_of(self._job(handle))
+
+    def _job(self, handle: Handle) -> JobInfo:
+        """Return a Job of ours. Raises `JobGone` for one that was removed, or never was ours."""
+        owner, _, job_id = handle.path.partition("/")
+        gone = f"The Hub has no Job {handle.path} of hubtrain."
+        try:
+            with explained(f"asking about {handle}"):
+                job = self.api.inspect_job(job_id=job_id, namespace=owner)
+        except NotThere as error:
+            raise absent(handle, gone, self.api, self.clock) from error
+        if JOB_LABEL not in (job.labels or {}) or job.status.stage == "DELETED":
+            raise JobGone(gone)
+        return job
+
+    def logs(self, handle: Handle, *, skip: int = 0, follow: bool = False) -> Iterator[str]:
+        """Yield the worker's lines; following survives dropped streams."""
+        with suppress(JobGone):
+            self._job(handle)
+            log = f"jobs/{handle.path}/logs"
+            if follow:
+                lines = logs.follow(log, self.token, lambda: self._is_alive(handle), self.clock)
+            else:
+                lines = logs.read(log, self.token)
+            yield from islice((s for s in lines if not s.startswith(_STARTED)), skip, None)
+
+    def _is_alive(self, handle: Handle) -> bool:
+        return self.status(handle).alive
+
+    def page(self, handle: Handle, url: str) -> str | None:
+        """Add what opens the page, where it has an address of its own; the Hub's needs nothing."""
+        if self.token is None or "--" not in url:
+            return url
+        return f"{url}?key={page_key(self.token, handle.path.partition('/')[2])}"
+
+    def recall(self, handle: Handle) -> JobSpec:
+        """Read the job from the commit that its machine has."""
+        job = self._job(handle)
+        code = next((v for v in job.volumes or () if v.mount_path == MOUNT), None)
+        if code is None:
+            raise JobGone(f"Nothing is mounted in {handle} that tells its job.")
+        return recalled(self.api, code.source, KIND, handle, code.revision)
+
+    def cancel(self, handle: Handle) -> None:
+        """Cancel the Job. One that has ended, or is gone, costs nothing already."""
+        with suppress(JobGone):
+            stop(self.api, self._job(handle), self.clock)
+
+    def remove(self, handle: Handle) -> None:
+        """Cancel the Job, delete what it ran, and take our labels off it."""
+        with suppress(JobGone):
+            job = self._job(handle)
+            stop(self.api, job, self.clock)
+            for code in (v for v in job.volumes or () if v.mount_path == MOUNT):
+                delete(self.api, code.source, KIND, self.clock)
+            forget(self.api, job, self.clock)
+
+    def sweep(self, owner: str) -> list[Found]:
+        """Return every Job of `owner` with our labels, running or not."""
+        jobs = patiently(
+            f"listing the Jobs of {owner}",
+            lambda: list(self.api.list_jobs(namespace=owner, labels={OURS: "job"})),
+            self.clock,
+        )
+        named = ((job, (job.labels or {}).get(JOB_LABEL)) for job in jobs)
+        return [Found(_handle(job), name, status_of(job)) for job, name in named if name]
+
+
+def status_of(job: JobInfo) -> Status:
+    """Return what the Hub says of a Job, as a status."""
+    stage = str(getattr(job.status.stage, "value", job.status.stage))
+    why = (job.labels or {}).get(TIMEOUT_LABEL, EndReason.DEADLINE)
+    message = job.status.message or ""
+    alive = stage not in ENDED
+    return Status(
+        alive=alive,
+        costing=alive and stage != "SCHEDULING",
+        stage=stage,
+        detail=message,
+        url=(job.status.expose_urls or [job.url])[0],
+        reason=end_reason(stage, message, EndReason(why)),
+    )
+
+
+def _handle(job: JobInfo) -> Handle:
+    return Handle(Jobs.name, f"{job.owner.name}/{job.id}")
+
+
+BACKEND = Jobs

@@ -1,0 +1,16 @@
+"""Settings of Jobs alone."""
+
+from __future__ import annotations
+
+from worker.params import Params
+
+
+class JobsOptions(Params):
+    """Hugging Face Jobs."""
+
+    jobs_image: str | None = None
+    """Image with Python that the Job runs in: `hf.co/spaces/OWNER/NAME` is that of a Space. What it
+    lacks is installed when the Job starts. None: a public one with Python and uv."""
+
+    jobs_page: bool = False
+    """Serve the job's page at an address of its own, for $0.01 an hour."""
