@@ -46,6 +46,9 @@ STOP_SECONDS = 90.0
 GIVE_UP_SECONDS = 60.0
 """Longest wait for a machine that was told to stop."""
 
+NOTE_SECONDS = 60.0
+"""Longest time that a machine costs after its job's end without that being noted."""
+
 _LAST_LINES = 20
 
 
@@ -202,7 +205,13 @@ class Watch:
             source="laptop",
         )
         last = self.record.story.machine
-        return not (last and _same(last, seen)) and self._note([seen])
+        return not (last and _same(last, seen) and not self._costs_on(last)) and self._note([seen])
+
+    def _costs_on(self, last: Observed) -> bool:
+        """Whether the job has ended and its machine costs, which is noted now and then."""
+        ended, now = self.record.story.ended_at, self.clock.now()
+        since = max(last.at, ended) if ended else now
+        return last.costing and (now - since).total_seconds() >= NOTE_SECONDS
 
     def _last_word(self) -> bool:
         """The machine is gone and no ending was read: look on the Hub, then ask what it died of.

@@ -73,6 +73,9 @@ class Story(BaseModel):
     pushed: Pushed | None = None
     output: str | None = None
     machine: Observed | None = None
+    billed_until: datetime | None = None
+    """Since when a machine is known to cost nothing that was seen costing after the job's end."""
+
     cancel_asked_at: datetime | None = None
     """When its user wished it to end, whatever came of that."""
 
@@ -92,9 +95,21 @@ class Story(BaseModel):
             return 0.0
         return max(0.0, ((self.ended_at or now) - self.started_at).total_seconds())
 
+    @property
+    def overdue(self) -> bool:
+        """Whether its machine was seen costing after its end, and not since seen to have stopped."""
+        seen, ended = self.machine, self.ended_at
+        return bool(seen and seen.costing and ended and seen.at > ended)
+
     def cost(self, usd_per_hour: float, now: datetime) -> float:
-        """Return what that time costs, in US dollars; the provider rounds to the minute."""
-        return self.seconds(now) / 3600 * usd_per_hour
+        """Return what its machine has cost, in US dollars; the provider rounds to the minute.
+
+        That is the time of the worker, and what a machine that did not stop with it goes on for.
+        """
+        if self.started_at is None:
+            return 0.0
+        until = now if self.overdue else self.billed_until or self.ended_at or now
+        return max(0.0, (until - self.started_at).total_seconds()) / 3600 * usd_per_hour
 
 
 def ending_of(events: Iterable[Event]) -> Ending | None:
@@ -103,23 +118,58 @@ def ending_of(events: Iterable[Event]) -> Ending | None:
 
 
 def fold(events: Iterable[Event]) -> Story:
-    """Return what `events` add up to. The worker's own ending outranks what a provider says.
+    """Return what `events` add up to, in whatever order and however often they are given.
 
-    A job is lost only as long as nobody tells its end. It counts as over when its worker said
-    something last, since the provider may have been asked days later.
+    The worker's own ending outranks what a provider says. A job is lost only as long as nobody
+    tells its end. It counts as over when its worker said something last or its machine was last
+    seen alive, since that it is gone may have been seen days later.
     """
-    story = Story()
-    for event in events:
+    story, seen = Story(), []
+    for event in _in_order(events):
         _apply(story, event)
+        if isinstance(event, Observed):
+            seen.append(event)
         if event.source == "worker":
             story.heard_at = event.at
     if story.machine and not story.machine.alive and not story.state.final:
         story.state, story.reason = State.LOST, EndReason.WORKER_DIED
         story.message = f"The machine stopped ({story.machine.stage}) without a last word."
-        story.detail, story.ended_at = story.machine.detail, story.heard_at or story.machine.at
+        alive = [at for at in (story.heard_at, *(one.at for one in seen if one.alive)) if at]
+        story.detail, story.ended_at = story.machine.detail, max(alive, default=story.machine.at)
         if story.cancel_asked_at:
             story.state, story.reason, story.message = State.CANCELLED, EndReason.USER, ""
+    if story.ended_at:
+        story.billed_until = _billed_until(seen, story.ended_at)
     return story
+
+
+def _in_order(events: Iterable[Event]) -> list[Event]:
+    """Return each event once, those of a source in the order in which it told them.
+
+    What the laptop saw comes first and an ending that it told comes last: neither depends on when
+    the worker's events were read.
+    """
+    found: dict[tuple[str, int] | int, Event] = {}
+    for place, event in enumerate(events):
+        found.setdefault((event.source, event.seq) if event.seq else place, event)
+    return sorted(found.values(), key=_rank)
+
+
+def _rank(event: Event) -> tuple[int, int]:
+    if event.source == "worker":
+        return 1, event.seq
+    return 2 if isinstance(event, Ending) else 0, event.seq
+
+
+def _billed_until(seen: Iterable[Observed], ended: datetime) -> datetime | None:
+    """Return when a machine that cost on after `ended` was first seen to have stopped."""
+    cost_on, until = False, None
+    for one in seen:
+        if one.at > ended and one.costing:
+            cost_on, until = True, None
+        elif cost_on and until is None:
+            until = one.at
+    return until
 
 
 def _apply(story: Story, event: Event) -> None:  # noqa: C901, PLR0912 (one arm an event)
