@@ -44,7 +44,10 @@ def names() -> list[str]:
 def load(name: str) -> type[Backend[Any]]:
     """Import one backend; its client library waits for the first call. Raises `UnknownBackend`."""
     if name not in names():
-        raise UnknownBackend(f"There is no backend {name!r}; there are {', '.join(names())}.")
+        raise UnknownBackend(
+            f"There is no backend {name!r} here; there are {', '.join(names())}.",
+            fix="Use the version of hubtrain that launched the job, or a newer one.",
+        )
     backend: type[Backend[Any]] = import_module(f"backends.{name}").BACKEND
     return backend
 

@@ -21,6 +21,7 @@ from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.submit import Submitted
 from orchestrator.jobs.submit import submit as submit_order
+from orchestrator.jobs.watch import Silence
 from orchestrator.plan import Plan, chosen
 from orchestrator.preflight import CheckReport, Findings, JobRequest
 from orchestrator.preflight.request import way_of
@@ -182,17 +183,20 @@ def watch(
     *,
     on_news: Callable[[Record], None] | None = None,
     on_line: Callable[[str], None] | None = None,
+    on_silence: Callable[[Silence], None] | None = None,
     timeout: float | None = None,
 ) -> Record:
     """Watch a job until it has ended and its machine costs nothing; returns the job as it is then.
 
     Blocks, for `timeout` seconds at most; an interrupt or a timeout leaves the job as it is.
-    `on_news` is told of every change, `on_line` of every line of output. Raises `HubtrainError` if
-    its provider refuses to be asked.
+    `on_news` is told of every change, `on_line` of every line of output, `on_silence` when its
+    provider is out of reach and when it answers again. Raises `HubtrainError` if the provider
+    refuses to be asked.
     """
     watching = client.watch(record)
     watching.on_news = on_news or watching.on_news
     watching.on_line = on_line or watching.on_line
+    watching.on_silence = on_silence or watching.on_silence
     return watching.follow(timeout)
 
 

@@ -1,4 +1,4 @@
-"""A job's state and cost are the same whatever the order in which its events come, and how often."""
+"""A job's state and cost are the same in whatever order, and however often, its events come."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ from worker.contract import (
 START = datetime(2026, 1, 2, 12, tzinfo=UTC)
 PRICE = 3.6
 
-observed = st.sampled_from(
+observed: st.SearchStrategy[Event] = st.sampled_from(
     [
         Observed(stage="RUNNING", alive=True, costing=True),
         Observed(stage="PAUSED", alive=False, costing=False),
         Observed(stage="BUILDING", alive=True, costing=False),
     ]
 )
-of_laptop = st.one_of(
+of_laptop: st.SearchStrategy[Event] = st.one_of(
     observed,
     observed,
     st.just(CancelAsked()),
     st.just(Failed(reason=EndReason.BUILD_ERROR, message="the build failed")),
     st.just(Stopped(reason=EndReason.USER)),
 )
-of_worker = st.one_of(
+of_worker: st.SearchStrategy[Event] = st.one_of(
     st.builds(Phase, name=st.sampled_from(["packing", "pushing"])),
     st.builds(Progress, step=st.integers(1, 9), total_steps=st.just(9)),
     st.builds(Metric, step=st.integers(1, 9), values=st.just({"loss": 1.0})),
 )
-endings = st.sampled_from(
+endings: st.SearchStrategy[Event] = st.sampled_from(
     [
         Finished(),
         Failed(reason=EndReason.OOM, message="too large"),
@@ -79,7 +79,7 @@ def lives(draw: st.DrawFn) -> list[Event]:
 
 @settings(deadline=None)
 @given(life=lives(), data=st.data())
-def test_events_in_any_order_and_twice_are_one_story(life: list[Event], data: st.DataObject) -> None:
+def test_events_in_any_order_and_twice_are_a_story(life: list[Event], data: st.DataObject) -> None:
     again = data.draw(st.lists(st.sampled_from(life), max_size=6))
     mixed = data.draw(st.permutations([*life, *again]))
     assert fold(mixed) == fold(life)
@@ -102,8 +102,8 @@ def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-def test_a_machine_that_costs_on_after_its_job_is_counted_until_it_is_seen_to_have_stopped() -> None:
-    life = [Started(job_id="a", at=at(0), seq=1), Finished(at=at(60), seq=2)]
+def test_a_machine_that_costs_on_after_its_job_is_counted_until_it_has_stopped() -> None:
+    life: list[Event] = [Started(job_id="a", at=at(0), seq=1), Finished(at=at(60), seq=2)]
     on = Observed(stage="RUNNING", alive=True, costing=True, at=at(300), source="laptop", seq=1)
     off = Observed(stage="PAUSED", alive=False, costing=False, at=at(400), source="laptop", seq=2)
     assert fold([*life, off]).cost(PRICE, at(900)) == approx(0.06)

@@ -5,7 +5,6 @@ Tests pass a clock on which hours take milliseconds, so nothing has to be patche
 
 from __future__ import annotations
 
-import secrets
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -47,4 +46,6 @@ class SystemClock:
         time.sleep(seconds)
 
     def new_id(self) -> str:
+        import secrets  # on use: it takes longer than the rest of a short command
+
         return "".join(secrets.choice(ALPHABET) for _ in range(6))

@@ -1,30 +1,30 @@
 """One user's side of all jobs: the clock, the token, the records here, and the backends.
 
 It prints nothing and knows no surface; the terminal, the Python API and the flow all work with it.
+What a job is made of is imported on use: a list of jobs is shown without it.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import backends
-import backends.deploy
-from backends.handle import Handle
-from orchestrator.jobs.deployments import Deployments
-from orchestrator.jobs.records import Record, Records
 from worker.clock import Clock, SystemClock
-from worker.errors import BadConfig, HubtrainError
 from worker.home import home
-from worker.hubclient import endpoint
 from worker.placeholders import is_placeholder
 
 if TYPE_CHECKING:
     from backends.base import Backend
     from backends.deploy.base import Place
+    from backends.handle import Handle
+    from orchestrator.jobs.deployments import Deployments
+    from orchestrator.jobs.glance import Glance
+    from orchestrator.jobs.records import Record, Records
     from orchestrator.jobs.watch import Watch
+    from worker.errors import HubtrainError
 
 
 @dataclass(kw_only=True)
@@ -38,11 +38,15 @@ class Client:
     @cached_property
     def records(self) -> Records:
         """The jobs this machine knows."""
+        from orchestrator.jobs.records import Records
+
         return Records(home())
 
     @cached_property
     def deployments(self) -> Deployments:
         """The deployments this machine knows."""
+        from orchestrator.jobs.deployments import Deployments
+
         return Deployments(self.records)
 
     @cached_property
@@ -65,21 +69,58 @@ class Client:
 
         return list(who(hub(self.token), self.clock).namespaces)
 
+    def glances(self) -> list[Glance]:
+        """Return every job this machine knows at a glance, newest first."""
+        from orchestrator.jobs.glance import kept
+
+        known = kept(home())
+        return self.records.glances() if known is None else known
+
+    def asked(self, jobs: Sequence[Glance]) -> list[Glance]:
+        """Return these jobs as their providers know them now, where that may be something new."""
+        open_jobs = [job for job in jobs if not job.settled]
+        if not open_jobs:
+            return list(jobs)
+        from concurrent.futures import ThreadPoolExecutor
+
+        from orchestrator.jobs.seen import glance_of
+
+        def ask(job: Glance) -> Glance:
+            return glance_of(self.refreshed(self.records.get(job.job_id)))
+
+        with ThreadPoolExecutor(8) as pool:
+            known = {job.job_id: job for job in pool.map(ask, open_jobs)}
+        return [known.get(job.job_id, job) for job in jobs]
+
+    @property
+    def has_deployed(self) -> bool:
+        """Whether a deployment of this machine's is on record."""
+        from orchestrator.jobs.glance import any_deployment
+
+        return any_deployment(home())
+
     def record(self, name: str) -> Record:
         """Return a job by its id, the start of its id, its project, `latest`, or its handle."""
         if "://" in name:
-            known = (r for r in self.records.all() if r.story.handle == name)
-            return next(known, None) or self._adopt(Handle.parse(name))
+            from backends.handle import Handle
+
+            known = (one.job_id for one in self.records.glances() if one.handle == name)
+            job_id = next(known, None)
+            return self.records.get(job_id) if job_id else self._adopt(Handle.parse(name))
         return self.records.get(name)
 
     def backend(self, record: Record) -> Backend[Any]:
         """Return the backend that has the job."""
+        from backends.handle import Handle
+
         handle = record.story.handle
         name = Handle.parse(handle).backend if handle else record.spec.machine.backend
         return self.provider(name)
 
     def provider(self, name: str) -> Backend[Any]:
         """Return a backend by name, as this user's."""
+        import backends
+
         return backends.load(name)(self.token, self.clock)
 
     def deployment(self, name: str) -> Handle | None:
@@ -87,6 +128,10 @@ class Client:
 
         Raises `BadConfig` for a name that is a job's, too.
         """
+        import backends.deploy
+        from backends.handle import Handle
+        from worker.errors import BadConfig
+
         if "://" in name:
             return Handle.parse(name) if backends.deploy.of_handle(name) else None
         handle = self.deployments.named(name)
@@ -99,6 +144,9 @@ class Client:
 
     def place(self, handle: Handle) -> Place[Any]:
         """Return where a deployment is, as this user's. Raises `BadConfig`."""
+        import backends.deploy
+        from worker.errors import BadConfig
+
         place = backends.deploy.of_handle(str(handle))
         if place is None:
             raise BadConfig(f"{handle} is no deployment.", fix="hubtrain jobs lists them.")
@@ -107,6 +155,8 @@ class Client:
     def watch(self, record: Record) -> Watch:
         """Return a watch on the job, which so far tells nobody. Raises `HubtrainError`."""
         from orchestrator.jobs.watch import Watch
+        from worker.errors import HubtrainError
+        from worker.hubclient import endpoint
 
         if other := self.elsewhere(record):
             raise HubtrainError(
@@ -120,6 +170,8 @@ class Client:
 
         As it was last known if none answers; `unanswered` then says why.
         """
+        from worker.errors import HubtrainError
+
         if record.settled:
             return record
         try:
@@ -128,10 +180,12 @@ class Client:
         except HubtrainError as error:
             known, problem = self.records.get(record.job_id), error
         known = self.records.get(known.job_id)
-        return replace(known, unanswered=problem.message) if problem else known
+        return replace(known, unanswered=_said(problem)) if problem else known
 
     def page(self, record: Record) -> str | None:
         """Return the address of the job's page as its owner opens it; none while there is none."""
+        from backends.handle import Handle
+
         story = record.story
         if story.url is None or story.handle is None:
             return None
@@ -139,6 +193,9 @@ class Client:
 
     def elsewhere(self, record: Record) -> str:
         """Return the address of the job's Hub if it is not the present one, else ""."""
+        import backends
+        from worker.hubclient import endpoint
+
         if record.hub in {"", endpoint()}:
             return ""
         return record.hub if backends.load(record.spec.machine.backend).on_hub else ""
@@ -149,7 +206,16 @@ class Client:
         return self.records.adopt(spec, str(handle), self.clock.now())
 
 
+def _said(problem: HubtrainError) -> str:
+    """Return why a job could not be asked about, with what to type where that may help now."""
+    from worker.errors import HubUnreachable
+
+    return problem.message if isinstance(problem, HubUnreachable) else str(problem)
+
+
 def _sendable(token: str) -> str:
+    from worker.errors import BadConfig
+
     if not token.isascii() or not token.isprintable() or " " in token:
         raise BadConfig(
             "this is no Hub token: it holds a blank, a line break or a letter that none has.",

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from backends.handle import Handle
 from orchestrator.jobs.records import Records
+from worker.errors import BadConfig
 from worker.hubclient import endpoint
 
 _TABLE = """
@@ -63,10 +64,19 @@ class Deployments:
         ]
 
     def named(self, name: str) -> Handle | None:
-        """Return the deployment of a handle, or of its name with or without its owner's."""
+        """Return the deployment of a handle, or of its name with or without its owner's.
+
+        Raises `BadConfig` where several have that name.
+        """
         handles = [record.handle for record in self.all()]
-        called = (h for h in handles if name in {h.path, h.path.rpartition("/")[2]})
-        return next((h for h in handles if str(h) == name), None) or next(called, None)
+        if whole := next((h for h in handles if str(h) == name), None):
+            return whole
+        called = [h for h in handles if name in {h.path, h.path.rpartition("/")[2]}]
+        if len(called) > 1:
+            raise BadConfig(
+                f"{name!r} could be {' or '.join(map(str, called))}.", fix="Type one of these."
+            )
+        return called[0] if called else None
 
     def forget(self, handle: Handle) -> None:
         """Forget a deployment. One that is not known is no error."""

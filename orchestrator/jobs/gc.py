@@ -12,21 +12,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import backends
 from backends.base import Backend, Found, Status
 from backends.errors import JobGone
 from backends.handle import Handle
 from orchestrator.jobs.archive import archived_events
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
+from orchestrator.jobs.remote import swept
 from orchestrator.jobs.submit import find_launch
 from orchestrator.words import ago
-from worker.contract import ENDINGS, Event, JobSpec, fold
+from worker.contract import ENDINGS, Event, JobSpec, Observed, Story, fold
 from worker.errors import HubtrainError
 from worker.hubclient import endpoint
 
 LATE_SECONDS = 900.0
 """How much longer than its limits a job may live, to push what it has."""
+
+START_SECONDS = 1800.0
+"""How much longer a job may take of which nobody heard that it began: it may be starting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,44 +67,40 @@ def sweep(client: Client, owners: list[str]) -> Sweep:
     Without `owners` the accounts of the token are looked at.
     What cannot be asked about is listed as well, and the rest goes on. Raises nothing for it.
     """
-    swept = Sweep()
-    known = {record.job_id: record for record in client.records.all()}
+    found_all = Sweep()
+    known = {record.job_id: record for record in client.records.unfinished()}
     try:
         owners = owners or client.accounts()
     except HubtrainError as error:
-        swept.unanswered.append(f"{endpoint()}: {error}")
-    for backend, found in _everything(client, known, owners, swept.unanswered):
+        found_all.unanswered.append(f"{endpoint()}: {error}")
+    for backend, found in _everything(client, known, owners, found_all.unanswered):
         handle = str(found.handle)
-        if handle in swept.leftovers or not (found.status.alive or found.status.costing):
+        if handle in found_all.leftovers or not (found.status.alive or found.status.costing):
             continue
         try:
-            swept.leftovers[handle] = _judge(client, backend, found, known.get(found.job_id))
+            record = known.get(found.job_id) or client.records.find(found.job_id)
+            found_all.leftovers[handle] = _judge(client, backend, found, record)
         except HubtrainError as error:
-            swept.unanswered.append(f"{handle}: {error}")
-    return swept
+            found_all.unanswered.append(f"{handle}: {error}")
+    return found_all
 
 
 def _everything(
     client: Client, known: Mapping[str, Record], owners: list[str], unanswered: list[str]
 ) -> Iterator[tuple[Backend[Any], Found]]:
     for record in known.values():
-        backend = client.backend(record)
         other = "" if record.settled else client.elsewhere(record)
         if other:
             where = record.story.handle or record.job_id
             unanswered.append(f"{where} is of {other}: HF_ENDPOINT={other} hubtrain gc asks there")
             continue
         try:
+            backend = client.backend(record)
             if found := _of_record(record, backend):
                 yield backend, found
         except HubtrainError as error:
             unanswered.append(f"{record.story.handle or record.job_id}: {error}")
-    for name, owner in ((name, owner) for name in backends.names() for owner in owners):
-        backend = client.provider(name)
-        try:
-            yield from [(backend, found) for found in backend.sweep(owner)]
-        except HubtrainError as error:
-            unanswered.append(f"{name} of {owner}: {error}")
+    yield from swept(client, owners, unanswered)
 
 
 def _of_record(record: Record, backend: Backend[Any]) -> Found | None:
@@ -140,6 +139,14 @@ def _verdict(spec: JobSpec, events: list[Event], now: datetime) -> tuple[str, da
         return f"its job ended {ago(ended.at, now)}", story.started_at or ended.at
     if story.cancel_asked_at:
         return f"you cancelled it {ago(story.cancel_asked_at, now)}", story.started_at or now
-    if story.seconds(now) > spec.limits.seconds(spec.machine.usd_per_hour) + LATE_SECONDS:
-        return "its job is past its limits", story.started_at or now
-    return "", story.started_at or now
+    most, began = spec.limits.seconds(spec.machine.usd_per_hour), _costing_since(story, events)
+    late = LATE_SECONDS if story.started_at else LATE_SECONDS + START_SECONDS
+    if began and (now - began).total_seconds() > most + late:
+        return "its job is past its limits", began
+    return "", began or now
+
+
+def _costing_since(story: Story, events: list[Event]) -> datetime | None:
+    """Return since when a job's machine works: from its worker, else from what was seen of it."""
+    seen = (event.at for event in events if isinstance(event, Observed) and event.costing)
+    return story.started_at or min(seen, default=story.created_at)

@@ -1,6 +1,7 @@
-"""What this laptop knows of its jobs: specs and events in SQLite, and nothing derived from them.
+"""What this laptop knows of its jobs: specs and events in SQLite.
 
-State is a fold over the events and is stored nowhere. Several processes may write at once; the
+State is a fold over the events. What is kept of it for lists (`orchestrator.jobs.glance`) goes with
+the first event that could change it. Several processes may write at once; the
 same worker event read twice counts once, by its source and number.
 """
 
@@ -14,12 +15,16 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
+from orchestrator.forecast import Forecast
+from orchestrator.jobs import glance
+from orchestrator.jobs.glance import Glance
 from worker.contract import (
     ENDINGS,
     Created,
     Event,
     JobSpec,
     Launched,
+    Observed,
     Story,
     fold,
     from_line,
@@ -35,7 +40,8 @@ create table if not exists jobs (
     fingerprint text not null,
     spec text not null,
     hub text not null default '',
-    asked_at text
+    asked_at text,
+    forecast text
 )
 """
 _EVENTS_TABLE = """
@@ -49,7 +55,7 @@ create table if not exists events (
 """
 
 
-_ADDED = {"hub": "text not null default ''", "asked_at": "text"}
+_ADDED = {"hub": "text not null default ''", "asked_at": "text", "forecast": "text"}
 """Columns that a file written by an earlier version lacks."""
 
 LATEST = "latest"
@@ -59,7 +65,7 @@ _NAMED = (
     f"?1 = '{LATEST}' or substr(job_id, 1, length(?1)) = ?1 or json_extract(spec, '$.project') = ?1"
 )
 
-_JOBS = "select spec, hub, asked_at from jobs"
+_JOBS = "select spec, hub, asked_at, forecast from jobs"
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,9 @@ class Record:
 
     asked_at: datetime | None = None
     """When its provider answered last."""
+
+    forecast: Forecast | None = None
+    """What was expected of it; none where nobody estimated it, or an earlier version made it."""
 
     unanswered: str = ""
     """Why its provider could not be asked just now; empty if it was, or did not need to be."""
@@ -122,6 +131,8 @@ class Records:
             if "attempt" in _columns(db, "events"):
                 _leave_out_attempts(db)
             db.execute(_EVENTS_TABLE)
+            for statement in (glance.TABLE, *glance.TRIGGERS):
+                db.execute(statement)
 
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
@@ -140,7 +151,13 @@ class Records:
                 fix="Make room there, or set HUBTRAIN_HOME to another folder.",
             ) from error
 
-    def claim(self, fingerprint: str, new: Callable[[], JobSpec], now: datetime) -> Record:
+    def claim(
+        self,
+        fingerprint: str,
+        new: Callable[[], JobSpec],
+        now: datetime,
+        forecast: Forecast | None = None,
+    ) -> Record:
         """Return the job asked for in just these words that has not ended, or write down a new one.
 
         One transaction: of two processes that ask at once, one makes the job and both get it. From
@@ -155,9 +172,10 @@ class Records:
                 if not known.story.state.final and known.hub in {"", endpoint()}:
                     return known
             spec = new()
-            _insert_job(db, spec, fingerprint)
+            told = forecast.to_json() if forecast else None
+            _insert_job(db, spec, fingerprint, told)
             _insert(db, spec.job_id, Created(job_id=spec.job_id, at=now, source="laptop"))
-            return _record(db, spec.model_dump_json(), endpoint(), None)
+            return _record(db, spec.model_dump_json(), endpoint(), None, told)
 
     def adopt(self, spec: JobSpec, handle: str, now: datetime) -> Record:
         """Write down a job that another laptop launched, and return it; known jobs stay."""
@@ -175,7 +193,10 @@ class Records:
         with self.opened() as db:
             if db.execute("select 1 from jobs where job_id = ?", (job_id,)).fetchone() is None:
                 raise _no_such_job(job_id, [])
-            return [new for event in events if (new := _insert(db, job_id, event))]
+            added = [new for event in events if (new := _insert(db, job_id, event))]
+            if any(isinstance(event, (*ENDINGS, Observed)) for event in added):
+                self._keep(db, [job_id])
+            return added
 
     def get(self, job_id: str) -> Record:
         """Return a job by its id, the start of it, its project's name, or as `latest`.
@@ -218,6 +239,29 @@ class Records:
             rows = db.execute(f"{_JOBS} order by rowid desc").fetchall()
             return [_record(db, *row) for row in rows]
 
+    def unfinished(self) -> list[Record]:
+        """Return the jobs of which something may still be learnt, newest first."""
+        return [self.get(one.job_id) for one in self.glances() if not one.settled]
+
+    def find(self, job_id: str) -> Record | None:
+        """Return the job of just this id; none if there is no such one."""
+        with self.opened() as db:
+            row = db.execute(f"{_JOBS} where job_id = ?", (job_id,)).fetchone()
+            return _record(db, *row) if row else None
+
+    def glances(self) -> list[Glance]:
+        """Return every job at a glance, newest first; what was not kept of them is kept now."""
+        with self.opened() as db:
+            self._keep(db, glance.lacking(db))
+            return glance.glances(db) or []
+
+    def _keep(self, db: sqlite3.Connection, jobs: list[str]) -> None:
+        from orchestrator.jobs.seen import glance_of
+
+        for job_id in jobs:
+            row = db.execute(f"{_JOBS} where job_id = ?", (job_id,)).fetchone()
+            glance.keep(db, glance_of(_record(db, *row)))
+
     def remove(self, job_id: str) -> None:
         """Forget the job. One that is not there is not an error."""
         with self.opened() as db:
@@ -252,21 +296,27 @@ def _insert(db: sqlite3.Connection, job_id: str, event: Event) -> Event | None:
     return event if done.rowcount else None
 
 
-def _insert_job(db: sqlite3.Connection, spec: JobSpec, fingerprint: str) -> bool:
+def _insert_job(
+    db: sqlite3.Connection, spec: JobSpec, fingerprint: str, forecast: str | None = None
+) -> bool:
     """Write a job down and return whether it was new."""
-    row = (spec.job_id, fingerprint, spec.model_dump_json(), endpoint())
-    ask = "insert or ignore into jobs (job_id, fingerprint, spec, hub) values (?, ?, ?, ?)"
+    row = (spec.job_id, fingerprint, spec.model_dump_json(), endpoint(), forecast)
+    columns = "job_id, fingerprint, spec, hub, forecast"
+    ask = f"insert or ignore into jobs ({columns}) values (?, ?, ?, ?, ?)"
     return bool(db.execute(ask, row).rowcount)
 
 
-def _record(db: sqlite3.Connection, spec: str, hub: str, asked_at: str | None) -> Record:
+def _record(
+    db: sqlite3.Connection, spec: str, hub: str, asked_at: str | None, forecast: str | None
+) -> Record:
     from backends.base import spec_in
 
     parsed = spec_in(spec, "the records")
     lines = db.execute("select line from events where job_id = ? order by rowid", (parsed.job_id,))
     events = (from_line(line) for (line,) in lines)
     asked = datetime.fromisoformat(asked_at) if asked_at else None
-    return Record(parsed, tuple(e for e in events if e is not None), hub, asked)
+    told = Forecast.from_json(forecast) if forecast else None
+    return Record(parsed, tuple(e for e in events if e is not None), hub, asked, told)
 
 
 def _no_such_job(job_id: str, several: list[str]) -> BadConfig:

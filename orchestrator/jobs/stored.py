@@ -64,7 +64,7 @@ def _repos(spec: JobSpec) -> set[str]:
 
 def readers(client: Client, repo_id: str) -> list[str]:
     """Return the jobs on record here that have not ended, as far as is known, and read it."""
-    reading = (r for r in client.records.all() if repo_id in _repos(r.spec))
+    reading = (r for r in client.records.unfinished() if repo_id in _repos(r.spec))
     return [r.job_id for r in reading if not client.refreshed(r).story.state.final]
 
 
@@ -84,15 +84,15 @@ def _names(api: Any, owner: str) -> list[str]:
 
 
 def _users(client: Client, machines: Iterable[Leftover]) -> dict[str, set[str]]:
-    known = {record.job_id: record for record in client.records.all()}
+    open_jobs = client.records.unfinished()
     specs = [
         record.spec
-        for record in known.values()
+        for record in open_jobs
         if not record.story.state.final and not client.elsewhere(record)
         if not client.refreshed(record).story.state.final
     ]
     for one in machines:
-        if not one.garbage and one.found.job_id not in known:
+        if not one.garbage and client.records.find(one.found.job_id) is None:
             with suppress(JobGone):
                 specs.append(one.backend.recall(one.found.handle))
     users: dict[str, set[str]] = {}

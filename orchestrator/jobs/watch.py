@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from backends.base import Backend
@@ -52,6 +53,18 @@ NOTE_SECONDS = 60.0
 _LAST_LINES = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A time in which a provider did not answer."""
+
+    since: datetime
+    """When it answered last, or was asked first."""
+
+    now: datetime
+    why: str = ""
+    """Why there was no answer; empty once it answers again."""
+
+
 @dataclass(slots=True)
 class Watch:
     """One job being followed; `on_news` and `on_line` are told what is new."""
@@ -62,8 +75,17 @@ class Watch:
     clock: Clock
     on_news: Callable[[Record], None] = lambda record: None
     on_line: Callable[[str], None] = lambda line: None
+    on_silence: Callable[[Silence], None] = lambda silence: None
+    """Told when the provider is known to be out of reach, and when it answers again."""
+
     problem: HubtrainError | None = field(default=None, init=False)
     """Why the last question had no answer; none if it had one."""
+
+    _heard: datetime | None = field(default=None, init=False)
+    """When the provider answered last."""
+
+    _away: bool = field(default=False, init=False)
+    """Whether it has been told that it does not answer."""
 
     _told: int = field(default=0, init=False)
     """Lines that `on_line` has been told of: a log that is read again begins at its start."""
@@ -190,9 +212,9 @@ class Watch:
         try:
             status = self.backend.look(self.handle)
         except HubUnreachable as error:
-            self.problem = error
+            self._unanswered(error)
             return False
-        self.problem = None
+        self._answered()
         self.records.asked(self.record.job_id, self.clock.now())
         seen = Observed(
             stage=status.stage,
@@ -206,6 +228,21 @@ class Watch:
         )
         last = self.record.story.machine
         return not (last and _same(last, seen) and not self._costs_on(last)) and self._note([seen])
+
+    def _unanswered(self, error: HubUnreachable) -> None:
+        """Note that there was no answer; at the second time in a row it is told."""
+        now = self.clock.now()
+        self._heard = self._heard or now
+        if self.problem and not self._away:
+            self._away = True
+            self.on_silence(Silence(self._heard, now, error.message))
+        self.problem = error
+
+    def _answered(self) -> None:
+        now = self.clock.now()
+        if self._away:
+            self.on_silence(Silence(self._heard or now, now))
+        self.problem, self._away, self._heard = None, False, now
 
     def _costs_on(self, last: Observed) -> bool:
         """Whether the job has ended and its machine costs, which is noted now and then."""

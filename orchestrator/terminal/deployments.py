@@ -13,6 +13,7 @@ from backends.handle import Handle
 from orchestrator.deploy import document
 from orchestrator.jobs.deployments import DeploymentRecord
 from orchestrator.terminal.desk import Desk
+from orchestrator.terminal.exits import FAILED
 from orchestrator.words import money
 from worker.errors import HubtrainError
 from worker.finding import Finding
@@ -37,12 +38,11 @@ class Known:
         return (str(one.handle), one.model, one.flavor, state, price)
 
     @property
-    def costs(self) -> str:
-        """Return what it costs now and how to stop that; empty where it is not known to."""
+    def costs(self) -> tuple[str, float] | None:
+        """Return its handle and what an hour costs now; none where it is not known to cost."""
         if not (self.now and self.now.status.costing):
-            return ""
-        price = money(self.record.usd_per_hour)
-        return f"Costing now: {self.record.handle} {price}/h (hubtrain cancel stops it)"
+            return None
+        return str(self.record.handle), self.record.usd_per_hour
 
     @property
     def document(self) -> dict[str, Any]:
@@ -69,8 +69,13 @@ def deployments(desk: Desk) -> list[Known]:
 def pause(desk: Desk, handle: Handle) -> dict[str, Any]:
     """Stop a deployment, say so, and return what became of it for `--json`."""
     place = desk.place(handle)
-    place.pause(handle)
-    now = place.look(handle)
+    try:
+        place.pause(handle)
+        now = place.look(handle)
+    except JobGone:
+        desk.deployments.forget(handle)
+        desk.screen.say(f"{handle} is gone already: it costs nothing.")
+        return {"deployment": str(handle), "stage": "gone", "costing": False}
     known = next((one for one in desk.deployments.all() if one.handle == handle), None)
     where = f"{place.name}-{known.flavor if known else now.flavor}"
     stage = now.status.stage.lower().replace("_", " ")
@@ -81,6 +86,39 @@ def pause(desk: Desk, handle: Handle) -> dict[str, Any]:
         desk.screen.say(f"Stopped {handle} ({stage}): it costs nothing now.")
         desk.screen.say(f"start it again   hubtrain deploy {now.model} --deploy-backend {where}")
     return document(now, 0.0)
+
+
+def status(desk: Desk, handle: Handle) -> int:
+    """Say how a deployment is; returns the exit code: 1 for one that is gone."""
+    known = next((one for one in desk.deployments.all() if one.handle == handle), None)
+    try:
+        now = desk.place(handle).look(handle)
+    except JobGone:
+        desk.screen.say(f"{handle} is gone: its provider has it no more, and it costs nothing.")
+        desk.screen.document({"deployment": str(handle), "stage": "gone", "costing": False})
+        return FAILED
+    usd = known.usd_per_hour if known else 0.0
+    stage = now.status.stage.lower().replace("_", " ")
+    price = f", costing {money(usd)}/h" if usd else ", costing"
+    desk.screen.say(
+        f"{handle}  {now.model} on {now.flavor}",
+        f"{stage}{price if now.status.costing else ', costing nothing'}",
+        *([f"page        {now.status.url}"] if now.status.url else []),
+        f"stop it     hubtrain cancel {handle}",
+        f"delete it   hubtrain rm {handle}",
+    )
+    desk.screen.document(document(now, usd))
+    return 0
+
+
+def logs(desk: Desk, handle: Handle) -> int:
+    """Print what a deployment wrote while it was made or started; returns the exit code."""
+    for line in desk.place(handle).last_words(handle):
+        if desk.as_json:
+            desk.screen.document({"line": line})
+        else:
+            desk.screen.plain(line)
+    return 0
 
 
 def remove(desk: Desk, handle: Handle, *, forget: bool) -> dict[str, Any]:

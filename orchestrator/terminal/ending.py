@@ -100,8 +100,10 @@ def _evaluated(story: Story) -> Iterator[str]:
 
 def _billing(story: Story, machine: Machine, now: datetime) -> str | None:
     """Say what became of a machine that could have cost something; this one never does."""
+    if machine.backend not in backends.names() or not story.state.final:
+        return None  # a job of a newer version, or one that goes on
     seen, backend = story.machine, backends.load(machine.backend)
-    if story.handle is None or not backend.bills or not story.state.final:
+    if story.handle is None or not backend.bills:
         return None
     if seen is None:
         return f"{backend.noun} not seen since: hubtrain gc stops it if it is still there"

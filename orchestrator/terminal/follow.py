@@ -9,11 +9,15 @@ from contextlib import contextmanager
 from orchestrator import flow
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.summary import summary
+from orchestrator.jobs.watch import Silence
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.ending import ending
 from orchestrator.terminal.exits import DETACHED
+from orchestrator.words import clock_time
 from worker.contract import EndReason
+from worker.duration import roughly
 from worker.errors import HubtrainError
+from worker.finding import Finding
 
 
 def follow(desk: Desk, record: Record, *, lines: bool = False) -> int:
@@ -29,9 +33,23 @@ def follow(desk: Desk, record: Record, *, lines: bool = False) -> int:
 
         if not record.ended:
             stages.training(record)
-        on_line = desk.screen.plain if lines else None
-        record = flow.watch(desk, record, on_news=show, on_line=on_line)
+        record = flow.watch(
+            desk,
+            record,
+            on_news=show,
+            on_line=desk.screen.plain if lines else None,
+            on_silence=lambda silence: desk.screen.findings([_of_silence(silence)]),
+        )
     return close(desk, record)
+
+
+def _of_silence(silence: Silence) -> Finding:
+    since = clock_time(silence.since, silence.now)
+    if silence.why:
+        text = f"{silence.why} Not heard of since {since}; the job goes on, and so does this watch."
+        return Finding("warn", "not asked", text)
+    took = roughly((silence.now - silence.since).total_seconds())
+    return Finding("ok", "asked", f"its provider answers again, after {took} without a word")
 
 
 def close(desk: Desk, record: Record) -> int:

@@ -4,36 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from orchestrator.jobs.records import Record
+from orchestrator.jobs.glance import Glance
 from orchestrator.words import ago, clock_time, money
 from worker.duration import roughly
 
+if TYPE_CHECKING:
+    from orchestrator.jobs.records import Record
+
 NOTHING = "-"
 
-
-def row(record: Record, now: datetime) -> tuple[str, ...]:
-    """Return a job as `hubtrain jobs` shows it."""
-    known = record.known_at(now)
-    story, spec = record.story, record.spec
-    loss = story.metrics.get("loss")
-    step = f"{story.progress.step}/{story.progress.total_steps}" if story.progress else NOTHING
-    trainer = spec.params.get("trainer")
-    return (
-        spec.job_id,
-        spec.project,
-        f"{spec.task} {trainer}" if trainer else spec.task,
-        " ".join(spec.machine.words),
-        _state_words(record, now),
-        step,
-        NOTHING if loss is None else f"{loss:.3f}",
-        money(story.cost(spec.machine.usd_per_hour, known))
-        if spec.machine.usd_per_hour
-        else NOTHING,
-    )
-
-
 ROW = ("JOB", "PROJECT", "TASK", "WHERE", "STATE", "STEP", "LOSS", "COST")
+
+
+def row(job: Glance, now: datetime) -> tuple[str, ...]:
+    """Return a job as `hubtrain jobs` shows it."""
+    known = job.known_at(now)
+    where = job.backend if job.flavor in {None, job.backend} else f"{job.backend} {job.flavor}"
+    return (
+        job.job_id,
+        job.project,
+        f"{job.task} {job.trainer}" if job.trainer else job.task,
+        where,
+        _state_words(job, now),
+        NOTHING if job.step is None else f"{job.step}/{job.total_steps}",
+        NOTHING if job.loss is None else f"{job.loss:.3f}",
+        money(job.usd(known)) if job.usd_per_hour else NOTHING,
+    )
 
 
 def unconfirmed(record: Record, now: datetime) -> str:
@@ -44,36 +42,37 @@ def unconfirmed(record: Record, now: datetime) -> str:
     return f"as of {clock_time(since, now) if since else 'its making'}; {record.unanswered}"
 
 
-def costs(records: Sequence[Record]) -> str:
-    """Return which jobs cost something now, and how much an hour; empty if none is known to."""
-    costing = [r for r in records if r.story.costing]
-    if not costing:
+def costs(jobs: Sequence[Glance], deployed: Sequence[tuple[str, float]] = ()) -> str:
+    """Return what costs something now, and how much an hour; empty if nothing is known to.
+
+    `deployed` names the deployments that cost, each with its price an hour.
+    """
+    costing = [j for j in jobs if j.costing]
+    prices = [*(j.usd_per_hour for j in costing), *(usd for _, usd in deployed)]
+    if not prices:
         return ""
-    hourly = sum(r.spec.machine.usd_per_hour for r in costing)
-    named = ", ".join(
-        f"{r.job_id} {money(r.spec.machine.usd_per_hour)}/h{_although_over(r)}" for r in costing
-    )
-    return f"Costing now: {named}" + (f" · {money(hourly)}/h in all" if len(costing) > 1 else "")
+    named = [f"{j.job_id} {money(j.usd_per_hour)}/h{_although_over(j)}" for j in costing]
+    named += [f"{one} {money(usd)}/h (hubtrain cancel stops it)" for one, usd in deployed]
+    return f"Costing now: {money(sum(prices))}/h · {', '.join(named)}"
 
 
-def _although_over(record: Record) -> str:
-    return " although it has ended (hubtrain gc stops it)" if record.story.state.final else ""
+def _although_over(job: Glance) -> str:
+    return " although it has ended (hubtrain gc stops it)" if job.final else ""
 
 
-def _state_words(record: Record, now: datetime) -> str:
-    words = _plain_state(record, record.known_at(now))
-    if record.story.cancel_asked_at and not record.story.state.final:
+def _state_words(job: Glance, now: datetime) -> str:
+    words = _plain_state(job, job.known_at(now))
+    if job.cancelling and not job.final:
         words += ", to be cancelled"
-    if record.unanswered and record.as_of:
-        words += f" (as of {clock_time(record.as_of, now)})"
+    if job.unanswered and job.as_of:
+        words += f" (as of {clock_time(job.as_of, now)})"
     return words
 
 
-def _plain_state(record: Record, now: datetime) -> str:
-    story = record.story
-    if story.state.final:
-        why = "" if story.reason in {None, "ok", "user"} else f" ({story.reason})"
-        when = f" {ago(story.ended_at, now)}" if story.ended_at else ""
-        return f"{story.state}{why}{when}"
-    since = story.started_at or story.created_at
-    return f"{story.state} {roughly((now - since).total_seconds())}" if since else story.state
+def _plain_state(job: Glance, now: datetime) -> str:
+    if job.final:
+        why = "" if job.reason in {None, "ok", "user"} else f" ({job.reason})"
+        when = f" {ago(job.ended_at, now)}" if job.ended_at else ""
+        return f"{job.state}{why}{when}"
+    since = job.started_at or job.created_at
+    return f"{job.state} {roughly((now - since).total_seconds())}" if since else job.state

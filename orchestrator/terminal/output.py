@@ -15,12 +15,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from textwrap import wrap
 from typing import IO, TYPE_CHECKING, Any
-
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from orchestrator.terminal.streaming import Streamed
 from orchestrator.visible import shows_all, visible, visible_json
@@ -29,6 +26,9 @@ from worker.redact import Redactor
 from worker.shorten import shortened
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.status import Status
+
     from orchestrator.terminal.stages import Stages
     from worker.task import Finding, Rendered
 
@@ -65,16 +65,35 @@ class Screen:
 
         self._out = out or sys.stdout
         self._redact = Redactor(os.environ)
-        self._console = Console(
+
+    @cached_property
+    def _console(self) -> Console:
+        """What paints; a command that only says and lists to a pipe does not load it."""
+        from rich.console import Console
+
+        return Console(
             file=self._out,
             width=None if self._out.isatty() else _PIPE_WIDTH,
-            quiet=as_json,
+            quiet=self.as_json,
             highlight=False,
             soft_wrap=True,
             emoji=False,
         )
-        self._status = self._console.status("")
-        self._errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+    @cached_property
+    def _status(self) -> Status:
+        return self._console.status("")
+
+    @cached_property
+    def _errors(self) -> Console:
+        from rich.console import Console
+
+        return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+    @property
+    def _plain(self) -> bool:
+        """Whether nothing is painted: text goes out as it is."""
+        return not self._out.isatty()
 
     def _clean(self, text: str) -> str:
         """Return text without secrets and without anything that would act on a terminal."""
@@ -87,7 +106,17 @@ class Screen:
     def say(self, *lines: str) -> None:
         """Print lines of plain text, indented as all output is."""
         for line in lines:
-            self._console.print(escape(f"  {self._clean(line)}".rstrip()))
+            self._print(f"  {self._clean(line)}".rstrip())
+
+    def _print(self, text: str) -> None:
+        """Print lines of plain text; on a terminal bars stay below them."""
+        if self.as_json:
+            return
+        if self._plain:
+            self._out.write(f"{text}\n")
+            self._out.flush()
+        else:
+            self._console.print(_escaped(text))
 
     def plain(self, line: str) -> None:
         """Print a line as it is, as far as it only shows: a job's output. Bars stay below it."""
@@ -112,14 +141,16 @@ class Screen:
         out.close()
 
     def _write(self, text: str) -> None:
-        self._status.stop()
+        if not self._plain:
+            self._status.stop()
         self._out.write(text)
         self._out.flush()
 
     def aside(self, line: str) -> None:
         """Print a remark to standard error, so that what is asked for stands alone."""
-        self._status.stop()
-        self._errors.print(f"  [dim]{escape(self._clean(line))}[/]")
+        if not self._plain:
+            self._status.stop()
+        self._errors.print(f"  [dim]{_escaped(self._clean(line))}[/]")
 
     @contextmanager
     def one_document(self, part: str = "") -> Iterator[None]:
@@ -140,7 +171,7 @@ class Screen:
         if self._gathered is not None:
             self._gathered |= document
         elif self.as_json:
-            text = json.dumps(document, default=_plain, ensure_ascii=not shows_all(self._out))
+            text = json.dumps(document, default=_as_text, ensure_ascii=not shows_all(self._out))
             self._out.write(self._redact(visible_json(text)) + "\n")
             self._out.flush()
 
@@ -160,10 +191,10 @@ class Screen:
             if row.level == "ok":
                 lines = folded(lines, min(self._console.width, _LINE) - margin)
             for text in wrapped(lines, self._console.width - margin):
-                self._console.print(f"  {sign} {escape(topic):<{width}}  {escape(text)}")
+                self._console.print(f"  {sign} {_escaped(topic):<{width}}  {_escaped(text)}")
                 sign, topic = " ", ""
             if row.fix:
-                self._console.print(f"    {'':<{width}}  [bold]{escape(self._told(row.fix))}[/]")
+                self._console.print(f"    {'':<{width}}  [bold]{_escaped(self._told(row.fix))}[/]")
             before = (row.level, row.topic)
 
     def example(self, example: Rendered) -> None:
@@ -188,24 +219,30 @@ class Screen:
         for line in self._told(message).split("\n"):
             sign = " " if line.startswith(" ") else _SIGNS["error"]
             for text in wrapped([line], room):
-                self._errors.print(f"  {sign} {escape(text)}")
+                self._errors.print(f"  {sign} {_escaped(text)}")
                 sign = " "
         if fix:
-            self._errors.print(f"    {escape(self._told(fix))}")
+            self._errors.print(f"    {_escaped(self._told(fix))}")
 
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, whole: int = 1
     ) -> None:
         """Print a table without lines. A narrow terminal cuts cells, but not the `whole` first."""
-        cells = [[self._clean(cell) for cell in row] for row in rows]
+        from orchestrator.terminal.table import GAP, table
+
+        if self.as_json:
+            return
+        cells = list(rows)
+        text = "".join(cell for row in cells for cell in row)
+        if not text.isprintable() or self._clean(text) != text:  # one look at all, as it is rare
+            cells = [[self._clean(cell).replace("\n", " ") for cell in row] for row in cells]
         columns = [self._clean(column) for column in columns]
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for number, column in enumerate(columns):
-            width = max(len(row[number]) for row in [columns, *cells])
-            table.add_column(column, no_wrap=True, min_width=width if number < whole else None)
-        for row in cells:
-            table.add_row(*(_coloured(escape(cell)) for cell in row))
-        self._console.print(table)
+        header, *laid = table(columns, cells, whole, None if self._plain else self._console.width)
+        if self._plain:
+            self._print("\n".join(GAP.join(row).rstrip() for row in (header, *laid)))
+        else:
+            painted = (GAP.join(map(_coloured, map(_escaped, row))) for row in laid)
+            self._console.print("\n".join([f"[bold]{_escaped(GAP.join(header))}[/]", *painted]))
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[Callable[[str], None]]:
@@ -213,20 +250,20 @@ class Screen:
 
         Yields what to tell, from any thread, which part of it goes on now.
         """
-        if self.as_json or not self._console.is_terminal:
+        if self.as_json or self._plain or not self._console.is_terminal:
             yield lambda now: None
             return
-        with self._console.status(escape(self._clean(f"  {what}"))) as self._status:
+        with self._console.status(_escaped(self._clean(f"  {what}"))) as self._status:
             status = self._status
-            yield lambda now: status.update(escape(self._clean(f"  {what}: {now}")))
+            yield lambda now: status.update(_escaped(self._clean(f"  {what}: {now}")))
 
     @contextmanager
     def stages(self) -> Iterator[Stages]:
         """Show long work as it goes on."""
         from orchestrator.terminal.stages import Bars, Lines
 
-        terminal = self._console.is_terminal and not self.as_json
         stages: Stages
+        terminal = not (self.as_json or self._plain) and self._console.is_terminal
         if terminal:
             stages = Bars(self._console, self.clock, self._clean)
         else:
@@ -262,7 +299,14 @@ def wrapped(lines: Iterable[str], room: int) -> Iterator[str]:
             yield from wrap(line, room, break_long_words=False, break_on_hyphens=False)
 
 
-def _plain(value: object) -> str:
+def _escaped(text: str) -> str:
+    """Return text in which rich finds no markup."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _as_text(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 

@@ -97,7 +97,7 @@ class Story(BaseModel):
 
     @property
     def overdue(self) -> bool:
-        """Whether its machine was seen costing after its end, and not since seen to have stopped."""
+        """Whether its machine was seen costing after its end, and has not been seen to stop."""
         seen, ended = self.machine, self.ended_at
         return bool(seen and seen.costing and ended and seen.at > ended)
 

@@ -9,6 +9,7 @@ import click
 from orchestrator.jobs.gc import Leftover, Sweep, sweep
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
+from orchestrator.terminal.question import agreed
 from orchestrator.words import count, money, size
 from worker.errors import HubtrainError, NoWrite
 from worker.task import Finding
@@ -40,8 +41,8 @@ def COMMAND(  # noqa: N802
     desk.screen.say(*(f"Running as it should: {handle}" for handle in running))
     desk.screen.findings(deployed := _deployed(desk, owners))
     desk.screen.say(_headline(desk, garbage, swept.unanswered), *map(_line, garbage))
-    agreed = bool(garbage) and (yes or (not as_json and _agreed(desk, "  Stop?")))
-    left = [one for one in garbage if not (agreed and _stopped(desk, one, delete))]
+    stops = bool(garbage) and (yes or (not as_json and agreed(desk, "  Stop?")))
+    left = [one for one in garbage if not (stops and _stopped(desk, one, delete))]
     document: dict[str, Any] = {
         "stopped": [str(one.found.handle) for one in garbage if one not in left],
         "left": [str(one.found.handle) for one in left],
@@ -88,7 +89,7 @@ def _data(desk: Desk, swept: Sweep, owners: tuple[str, ...], yes: bool) -> list[
         desk.screen.say("None is removed: whether a job reads them could not be asked.")
         free = []
     removing = bool(free) and (
-        yes or (not desk.as_json and _agreed(desk, f"  Remove {len(free)} that no job reads?"))
+        yes or (not desk.as_json and agreed(desk, f"  Remove {len(free)} that no job reads?"))
     )
     for one in free if removing else []:
         discard(desk, one.repo_id)
@@ -109,15 +110,6 @@ def _line(one: Leftover) -> str:
     costs = "costing" if one.found.status.costing else "free"
     spent = f", {money(one.usd_so_far)} so far" if one.usd_so_far else ""
     return f"  {one.found.handle} · {one.found.status.stage} ({costs}{spent}) · {one.why}"
-
-
-def _agreed(desk: Desk, question: str) -> bool:
-    """Ask the user; no where nobody can answer."""
-    try:
-        return click.confirm(question, default=False)
-    except click.Abort:
-        desk.screen.say("", "Left as it is; --yes does it without asking.")
-        return False
 
 
 def _stopped(desk: Desk, one: Leftover, delete: bool) -> bool:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.jobs.records import Record
-from orchestrator.jobs.summary import summary
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
 from orchestrator.terminal.listing import ROW, costs, row
 
 if TYPE_CHECKING:
+    from orchestrator.jobs.glance import Glance
+    from orchestrator.jobs.records import Record
     from orchestrator.terminal.deployments import Known
 
 _DAYS = 7
@@ -20,59 +22,117 @@ _DAYS = 7
 
 @click.command("jobs")
 @click.option("--all", "-a", "everything", is_flag=True, help="Also those of more than a week ago.")
+@click.option("--remote", is_flag=True, help="Also those this laptop never knew, by their tag.")
+@click.option("--username", "owners", multiple=True, help="Account for --remote; yours by default.")
 @click.option("--offline", is_flag=True, help="Ask no provider; show what was known last.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def COMMAND(everything: bool, offline: bool, as_json: bool) -> int:  # noqa: N802
-    """List jobs and deployments: state, progress, cost, and what costs now.
+def COMMAND(  # noqa: N802
+    everything: bool, remote: bool, owners: tuple[str, ...], offline: bool, as_json: bool
+) -> int:
+    """List jobs and deployments: what costs now, then state, progress and cost of each.
 
     Exits 0 if all that is shown is as of now, or --offline asked for no more.
     """
+    if offline and (remote or owners):
+        raise click.UsageError("--offline asks nobody, and --remote asks for what is unknown here")
     desk = Desk(as_json)
-    records, now = desk.records.all(), desk.clock.now()
-    if not everything:
-        records = [r for r in records if not r.settled or r.age(now).days < _DAYS]
-    if not offline and records:
-        from concurrent.futures import ThreadPoolExecutor
+    jobs, now = desk.glances(), desk.clock.now()
+    jobs = [job for job in jobs if everything or _recent(job, now)]
+    shown = Shown(jobs if offline else desk.asked(jobs))
+    if not offline:
+        shown.deployed = _deployed(desk)
+    if remote or owners:
+        _find(desk, owners, shown, everything=everything)
+    _show(desk, shown, offline=offline)
+    return 0 if shown.as_of_now else FAILED
 
-        with ThreadPoolExecutor(8) as pool:
-            records = list(pool.map(desk.refreshed, records))
-    deployed = [] if offline else _deployed(desk)
-    _show(desk, records, deployed, offline=offline)
-    asked = [*(not r.unanswered for r in records), *(one.now is not None for one in deployed)]
-    return 0 if all(asked) else FAILED
+
+@dataclass
+class Shown:
+    """What is listed."""
+
+    jobs: list[Glance]
+    deployed: list[Known] = field(default_factory=list)
+    remote: dict[str, Record] = field(default_factory=dict)
+    """Jobs among them that are on no record here, by id."""
+
+    unanswered: list[str] = field(default_factory=list)
+
+    @property
+    def as_of_now(self) -> bool:
+        asked = (
+            *(not j.unanswered for j in self.jobs),
+            *(d.now is not None for d in self.deployed),
+        )
+        return all(asked) and not self.unanswered
+
+
+def _recent(job: Glance, now: datetime) -> bool:
+    return not job.settled or job.age(now).days < _DAYS
+
+
+def _find(desk: Desk, owners: tuple[str, ...], shown: Shown, *, everything: bool) -> None:
+    """Add the jobs that this laptop never knew."""
+    from orchestrator.jobs.remote import remote
+    from orchestrator.jobs.seen import glance_of
+
+    found, now = remote(desk, owners), desk.clock.now()
+    seen = [(record, glance_of(record)) for record in found.jobs]
+    new = [pair for pair in seen if everything or _recent(pair[1], now)]
+    shown.jobs = [*shown.jobs, *(glance for _, glance in new)]
+    shown.remote = {record.job_id: record for record, _ in new}
+    shown.unanswered = found.unanswered
 
 
 def _deployed(desk: Desk) -> list[Known]:
+    if not desk.has_deployed:
+        return []
     from orchestrator.terminal.deployments import deployments
 
     return deployments(desk)
 
 
-def _show(desk: Desk, records: list[Record], deployed: list[Known], *, offline: bool) -> None:
-    now = desk.clock.now()
-    desk.screen.document([*(summary(r, now) for r in records), *(d.document for d in deployed)])
-    if records:
-        desk.screen.table(ROW, (row(r, now) for r in records))
+def _show(desk: Desk, shown: Shown, *, offline: bool) -> None:
+    now, jobs, deployed = desk.clock.now(), shown.jobs, shown.deployed
+    if desk.as_json:
+        desk.screen.document([*_documents(desk, shown), *(d.document for d in deployed)])
+        return
+    if not (jobs or deployed):
+        desk.screen.say("No jobs yet. Start one with `hubtrain TASK --train …`.")
+    elif costing := costs(jobs, [one.costs for one in deployed if one.costs]):
+        desk.screen.say(costing, "")
+    elif shown.as_of_now and not offline:
+        desk.screen.say("Nothing costs now.", "")
+    if jobs:
+        desk.screen.table(ROW, [row(job, now) for job in jobs])
     if deployed:
         from orchestrator.terminal.deployments import DEPLOYED
 
-        desk.screen.table(DEPLOYED, (one.row for one in deployed))
-    if not (records or deployed):
-        desk.screen.say("No jobs yet. Start one with `hubtrain TASK --train …`.")
-        return
-    reasons = dict.fromkeys(r.unanswered for r in records if r.unanswered)
-    costing = [costs(records), *(one.costs for one in deployed)]
-    desk.screen.say(*filter(None, costing))
-    if not any(costing) and not reasons and not offline and all(one.now for one in deployed):
-        desk.screen.say("Nothing costs now.")
-    if reasons:
-        _say_why(desk, records, list(reasons))
+        desk.screen.table(DEPLOYED, [one.row for one in deployed])
+    if shown.remote:
+        desk.screen.say("", "On no record here; a handle is enough to follow one or to stop it:")
+        desk.screen.say(
+            *(f"  hubtrain logs -f {one.story.handle}" for one in shown.remote.values())
+        )
+    _say_why(desk, shown)
 
 
-def _say_why(desk: Desk, records: list[Record], reasons: list[str]) -> None:
-    """Say which jobs could not be asked, once for each reason."""
-    from worker.task import Finding
+def _documents(desk: Desk, shown: Shown) -> list[dict[str, Any]]:
+    from orchestrator.jobs.summary import summary
 
-    for reason in reasons:
-        jobs = ", ".join(r.job_id for r in records if r.unanswered == reason)
-        desk.screen.findings([Finding("warn", "not asked", f"{jobs}: {reason}")])
+    now = desk.clock.now()
+    records = ((shown.remote.get(j.job_id) or desk.records.get(j.job_id), j) for j in shown.jobs)
+    return [summary(replace(record, unanswered=job.unanswered), now) for record, job in records]
+
+
+def _say_why(desk: Desk, shown: Shown) -> None:
+    """Say what could not be asked, and which jobs, once for each reason."""
+    from worker.finding import Finding
+
+    reasons = dict.fromkeys(job.unanswered for job in shown.jobs if job.unanswered)
+    named = [
+        f"{', '.join(j.job_id for j in shown.jobs if j.unanswered == reason)}: {reason}"
+        for reason in reasons
+    ]
+    unasked = (*named, *shown.unanswered)
+    desk.screen.findings(Finding("warn", "not asked", text) for text in unasked)

@@ -25,9 +25,14 @@ def COMMAND(job: str, following: bool, events: bool, as_json: bool) -> int:  # n
     """Print a job's output and what it measured, or watch it with -f.
 
     JOB is the job's id, the start of it, its project's name, `latest`, or its handle. Ctrl-C leaves
-    the job running. With -f it exits as the job did: 0 only on success.
+    the job running. With -f it exits as the job did: 0 only on success. Of a deployment it prints
+    what was written while it started.
     """
     desk = Desk(as_json)
+    if (handle := desk.deployment(job)) is not None:
+        from orchestrator.terminal import deployments
+
+        return deployments.logs(desk, handle)
     record = desk.record(job)
     with detachable(desk, record) if following else nullcontext():
         watching = following and not (events or as_json)

@@ -11,24 +11,30 @@ from orchestrator.jobs.records import Record
 from orchestrator.terminal.deployments import remove
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
+from orchestrator.terminal.question import agreed, someone_is_there
 from worker.errors import HubtrainError
 from worker.task import Finding
 
 
 @click.command("rm")
 @click.argument("jobs", nargs=-1, required=True)
+@click.option("--yes", "-y", is_flag=True, help="Delete without asking, also on a terminal.")
 @click.option("--force", is_flag=True, help="Stop jobs that still run.")
 @click.option("--data", is_flag=True, help="Also delete the private dataset of their packed data.")
 @click.option("--forget", is_flag=True, help="Delete the record alone, and ask nobody.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def COMMAND(  # noqa: N802
-    jobs: tuple[str, ...], force: bool, data: bool, forget: bool, as_json: bool
+def COMMAND(  # noqa: N802, PLR0917
+    jobs: tuple[str, ...], yes: bool, force: bool, data: bool, forget: bool, as_json: bool
 ) -> int:
     """Delete jobs and deployments: their Spaces or folders, and their records. Models stay.
 
-    So does the dataset of their packed data, without --data. Exits 0 if all is gone.
+    So does the dataset of their packed data, without --data. On a terminal it asks first; a script
+    has named what it wants deleted and is not asked. Exits 0 if all is gone.
     """
     desk = Desk(as_json)
+    asks = not yes and someone_is_there(as_json=as_json)
+    if asks and not agreed(desk, _question(jobs, data)):
+        return FAILED
     removed = []
     for name in jobs:
         try:
@@ -41,6 +47,11 @@ def COMMAND(  # noqa: N802
             removed.append({"job": name, "problem": error.message})
     desk.screen.document(removed)
     return FAILED if any(one.get("problem") for one in removed) else 0
+
+
+def _question(jobs: tuple[str, ...], data: bool) -> str:
+    what = f"Delete {', '.join(jobs)}{', and the packed data' if data else ''}?"
+    return f"  {what} Models stay."
 
 
 def _one(desk: Desk, name: str, *, force: bool, data: bool, forget: bool) -> dict[str, Any]:

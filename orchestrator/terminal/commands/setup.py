@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -11,6 +9,7 @@ import click
 
 from orchestrator.terminal.checkup import checkup
 from orchestrator.terminal.desk import Desk
+from orchestrator.terminal.question import someone_is_there
 from worker.errors import HubtrainError
 from worker.home import home, make_private
 from worker.hubclient import explained
@@ -32,7 +31,7 @@ def COMMAND(update_torch: bool, colab: bool, as_json: bool) -> int:  # noqa: N80
     """
     desk = Desk(as_json)
     made = [*_folder(), *_torch(update_torch)]
-    if desk.token is None and _someone_is_there(as_json=as_json):
+    if desk.token is None and someone_is_there(as_json=as_json):
         _log_in()
         desk = Desk(as_json)
     found = [*made, *checkup(desk)]
@@ -57,11 +56,6 @@ def _torch(asked: bool) -> Iterator[Finding]:
     if asked:
         text = "packages are not changed here: yours may be made for your GPU"
         yield Finding("warn", "setup", text, "pip install --upgrade torch")
-
-
-def _someone_is_there(*, as_json: bool) -> bool:
-    """Whether a question would be seen and could be answered."""
-    return not as_json and "CI" not in os.environ and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _log_in() -> None:

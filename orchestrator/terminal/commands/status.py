@@ -18,12 +18,16 @@ from worker.task import Finding
 @click.argument("job")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def COMMAND(job: str, as_json: bool) -> int:  # noqa: N802
-    """Say how a job is, or how it ended and why.
+    """Say how a job is, or how it ended and why; or how a deployment is.
 
-    JOB is the job's id, the start of it, its project's name, `latest`, or its handle. Exits 0
-    unless the job failed or could not be asked.
+    JOB is the job's id, the start of it, its project's name, `latest`, or its handle; or the handle
+    or name of a deployment. Exits 0 unless it failed, is gone, or could not be asked.
     """
     desk = Desk(as_json)
+    if (handle := desk.deployment(job)) is not None:
+        from orchestrator.terminal import deployments
+
+        return deployments.status(desk, handle)
     record = desk.refreshed(desk.record(job))
     now = desk.clock.now()
     known, story = record.known_at(now), record.story
