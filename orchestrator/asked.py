@@ -120,6 +120,7 @@ def order_of(asked: Asked, report: CheckReport, planned: DataRef, data: DataRef)
         output=asked.output,
         overwrite_output=asked.job.overwrite and asked.output is not None,
         extras=extras_of(asked.task, asked.params),
+        forecast=report.estimate.forecast(report.known.parameters),
     )
 
 

@@ -16,7 +16,7 @@ import backends
 from backends.base import OnProgress, silent
 from orchestrator import preflight
 from orchestrator.asked import Asked, Packed, packed, refusals
-from orchestrator.jobs import again
+from orchestrator.jobs import again, allowance
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.submit import Submitted
@@ -134,10 +134,20 @@ def check(
         options=asked.options,
         output=asked.output,
     )
-    report = preflight.check(request, hub(client.token), asked.backend, client.clock, tell=on_step)
+    report = preflight.check(
+        request,
+        hub(client.token),
+        asked.backend,
+        client.clock,
+        tell=on_step,
+        history=allowance.runs(client),
+    )
     report = replace(report, findings=(*asked.notes, *report.findings))
     if report.ok and (refused := refusals(asked, report)):
         report = report.with_errors(refused)
+    alike = {job.job_id for job in client.glances() if job.project == asked.project}
+    if not report.held and (broken := allowance.over_budget(client, report, alike)):
+        report = report.with_errors([broken])
     if report.held and again.maker(client, report.makers) is None:
         report = report.refused()
     return Checked(asked, report) if report.ok else Refused(report, report.findings)
@@ -150,7 +160,8 @@ def plan(
     with packed(checked.asked, checked.report, on_progress) as job:
         request = job.request()
         shown = Plan(checked.asked.shown, job.package, job.order(), request, job.along)
-        return _made_before(client, job) or Planned(checked.report, shown)
+        refused = _made_before(client, job) or _broken_budget(client, job)
+        return refused or Planned(checked.report, shown)
 
 
 def submit(
@@ -163,7 +174,7 @@ def submit(
     asked = checked.asked
     with packed(checked.asked, checked.report, on_progress) as job:
         job.request()  # what the backend cannot do is refused here
-        if made := _made_before(client, job):
+        if made := _made_before(client, job) or _broken_budget(client, job):
             return made
         records = client.records  # before anything is sent: without a record nothing is launched
         order = job.order(*job.send(client, on_progress))
@@ -198,6 +209,18 @@ def watch(
     watching.on_line = on_line or watching.on_line
     watching.on_silence = on_silence or watching.on_silence
     return watching.follow(timeout)
+
+
+def _broken_budget(client: Client, job: Packed) -> Refused | None:
+    """Return what is to be said of a new job that the month's budget does not allow; else none.
+
+    The check let pass what may be this very job, running already.
+    """
+    this = client.records.open_one(job.order().fingerprint)
+    if this is not None:
+        return None
+    broken = allowance.over_budget(client, job.report)
+    return Refused(job.report.with_errors([broken]), (broken,)) if broken else None
 
 
 def _made_before(client: Client, job: Packed) -> AlreadyDone | Refused | None:

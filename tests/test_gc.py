@@ -12,7 +12,7 @@ from standins.script import AWAY, PAUSED, RUNS, START, Far, Hurried, Scripted, t
 from backends.base import Backend, Status
 from backends.errors import BackendError
 from backends.local import Local
-from orchestrator.jobs.gc import LATE_SECONDS, sweep
+from orchestrator.jobs.gc import LATE_SECONDS, START_SECONDS, sweep
 from orchestrator.terminal.desk import Desk
 from worker.contract import (
     DataRef,
@@ -104,6 +104,19 @@ def test_a_machine_whose_job_has_ended_is_stopped(clock: Hurried) -> None:
 def test_a_job_may_push_for_a_while_after_its_limit(clock: Hurried, late: float, why: str) -> None:
     clock.seconds = 3600 + late
     assert verdict(office(Far(clock, [(0, RUNS)]), STARTED)) == ({HANDLE: why}, [])
+
+
+@pytest.mark.parametrize(
+    ("late", "why"),
+    [(LATE_SECONDS + START_SECONDS - 1, ""), (LATE_SECONDS + START_SECONDS + 1, "past its limits")],
+)
+def test_a_job_whose_worker_never_spoke_is_stopped_after_its_limit(
+    clock: Hurried, late: float, why: str
+) -> None:
+    """Its supervisor was killed before it said anything, and its machine costs on."""
+    clock.seconds = 3600 + late
+    found, _ = verdict(office(Far(clock, [(0, RUNS)])))
+    assert found[HANDLE].endswith(why) and bool(found[HANDLE]) == bool(why)
 
 
 def test_what_is_paused_is_no_leftover(clock: Hurried) -> None:

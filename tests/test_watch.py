@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from huggingface_hub import HfApi
 from standins.localhub import HubServer
-from standins.script import AWAY, PAUSED, RUNS, Far, Hurried, Scripted, told
+from standins.script import AWAY, PAUSED, RUNS, START, Far, Hurried, Scripted, told
 
 from backends.base import Status
 from backends.errors import JobGone
 from orchestrator.jobs.records import Record, Records
-from orchestrator.jobs.watch import STOP_SECONDS, Watch
+from orchestrator.jobs.watch import STOP_SECONDS, Silence, Watch
 from worker.contract import (
     DataRef,
     EndReason,
@@ -107,6 +107,29 @@ def test_a_provider_that_is_away_for_a_while_changes_nothing(
 ) -> None:
     far = Far(clock, [(0, RUNS), (5, AWAY), (300, PAUSED)], [[AWAY], RUN])
     assert outcome(watch(tmp_path, far).follow()) == SUCCEEDED
+
+
+def test_a_provider_that_is_away_is_told_once_with_the_time_and_so_is_its_return(
+    tmp_path: Path, clock: Hurried
+) -> None:
+    far = Far(clock, [(0, RUNS), (5, AWAY), (300, RUNS), (310, PAUSED)], [[AWAY], RUN])
+    one = watch(tmp_path, far)
+    told: list[Silence] = []
+    one.on_silence = told.append
+    assert outcome(one.follow()) == SUCCEEDED
+    away, back = told
+    assert away.why == "no answer" and (away.since - START).total_seconds() < 6
+    assert back.why == "" and back.since == away.since
+    assert (back.now - START).total_seconds() > 60
+
+
+def test_one_question_without_an_answer_is_not_told(tmp_path: Path, clock: Hurried) -> None:
+    far = Far(clock, [(0, RUNS), (5, AWAY), (6, RUNS), (65, PAUSED)], [RUN])
+    one = watch(tmp_path, far)
+    told: list[Silence] = []
+    one.on_silence = told.append
+    assert outcome(one.follow()) == SUCCEEDED
+    assert told == []
 
 
 def test_a_machine_that_comes_back_is_not_lost(tmp_path: Path, clock: Hurried) -> None:

@@ -8,7 +8,15 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-_OURS = ("jobs.sqlite", "runs", "data", "scratch", "container-models")
+_OURS = (
+    "jobs.sqlite",
+    "runs",
+    "data",
+    "scratch",
+    "container-models",
+    "settings.json",
+    "prices",
+)
 """Beginnings of the names of all files that hubtrain keeps there."""
 
 

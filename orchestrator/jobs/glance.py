@@ -94,6 +94,11 @@ class Glance:
     unanswered: str = ""
     """Why its provider could not be asked just now (`Record.unanswered`)."""
 
+    @property
+    def kind(self) -> str:
+        """The task, with its trainer where it has several: `llm sft`."""
+        return f"{self.task} {self.trainer}" if self.trainer else self.task
+
     def known_at(self, now: datetime) -> datetime:
         """Return the time for which it is true what is said of it (`Record.known_at`)."""
         return (self.as_of or now) if self.unanswered else now

@@ -164,26 +164,32 @@ class Records:
         here on `gc` finds it, whatever happens to this process.
         """
         with self.opened() as db:
-            rows = db.execute(
-                f"{_JOBS} where fingerprint = ? order by rowid desc", (fingerprint,)
-            ).fetchall()
-            for row in rows:
-                known = _record(db, *row)
-                if not known.story.state.final and known.hub in {"", endpoint()}:
-                    return known
+            if known := _open_one(db, fingerprint):
+                return known
             spec = new()
             told = forecast.to_json() if forecast else None
             _insert_job(db, spec, fingerprint, told)
             _insert(db, spec.job_id, Created(job_id=spec.job_id, at=now, source="laptop"))
             return _record(db, spec.model_dump_json(), endpoint(), None, told)
 
+    def open_one(self, fingerprint: str) -> Record | None:
+        """Return the job asked for in just these words that has not ended; none if none is."""
+        with self.opened() as db:
+            return _open_one(db, fingerprint)
+
     def adopt(self, spec: JobSpec, handle: str, now: datetime) -> Record:
         """Write down a job that another laptop launched, and return it; known jobs stay."""
-        with self.opened() as db:
-            if _insert_job(db, spec, ""):
-                _insert(db, spec.job_id, Created(job_id=spec.job_id, at=now, source="laptop"))
-                _insert(db, spec.job_id, Launched(handle=handle, at=now, source="laptop"))
+        created = Created(job_id=spec.job_id, at=now, source="laptop")
+        self.write([(spec, [created, Launched(handle=handle, at=now, source="laptop")])])
         return self.get(spec.job_id)
+
+    def write(self, jobs: Iterable[tuple[JobSpec, Iterable[Event]]]) -> None:
+        """Write down whole jobs, with all their events, in one transaction; known jobs stay."""
+        with self.opened() as db:
+            for spec, events in jobs:
+                if _insert_job(db, spec, ""):
+                    for event in events:
+                        _insert(db, spec.job_id, event)
 
     def add(self, job_id: str, events: Iterable[Event]) -> list[Event]:
         """Write events down and return those that were new, numbered where they had no number.
@@ -266,6 +272,15 @@ class Records:
         """Forget the job. One that is not there is not an error."""
         with self.opened() as db:
             db.execute("delete from jobs where job_id = ?", (job_id,))
+
+
+def _open_one(db: sqlite3.Connection, fingerprint: str) -> Record | None:
+    ask = f"{_JOBS} where fingerprint = ? order by rowid desc"
+    for row in db.execute(ask, (fingerprint,)).fetchall():
+        known = _record(db, *row)
+        if not known.story.state.final and known.hub in {"", endpoint()}:
+            return known
+    return None
 
 
 def _columns(db: sqlite3.Connection, table: str) -> set[str]:

@@ -17,6 +17,7 @@ from typing import Any
 from backends.base import Backend, OnProgress, silent
 from backends.errors import LaunchFailed, PlanRefused
 from backends.handle import Handle
+from orchestrator.forecast import Forecast
 from orchestrator.jobs.records import Record, Records
 from worker.clock import Clock
 from worker.contract import (
@@ -63,6 +64,9 @@ class Order:
 
     planned_files: DataRef | None = None
     """As `planned_data`, of `files`."""
+
+    forecast: Forecast | None = None
+    """What is expected of it; kept with its record."""
 
     def spec(self, job_id: str) -> JobSpec:
         """Return the job under its name."""
@@ -120,7 +124,9 @@ def submit(
     A launch whose outcome is unknown (no network in the middle of it) leaves its record open, and
     the same order goes on with it; one that failed and was rolled back closes its record.
     """
-    record = records.claim(order.fingerprint, lambda: order.spec(clock.new_id()), clock.now())
+    record = records.claim(
+        order.fingerprint, lambda: order.spec(clock.new_id()), clock.now(), order.forecast
+    )
     known = record.story.handle
     if known is not None:
         return Submitted(record, Handle.parse(known), existed=True)

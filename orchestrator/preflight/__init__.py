@@ -29,6 +29,7 @@ from orchestrator.preflight.model import (
     check_model,
     facts_of,
 )
+from orchestrator.preflight.pace import History
 from orchestrator.preflight.project import allowed, check_output, check_project, is_repo_id
 from orchestrator.preflight.report import CheckReport, Facts, Findings, Held
 from orchestrator.preflight.request import JobRequest
@@ -55,15 +56,16 @@ def check(
     *,
     budget: Budget = Budget(),  # noqa: B008 (frozen)
     tell: Callable[[str], None] = unheard,
+    history: History = History(),  # noqa: B008 (frozen)
 ) -> CheckReport:
     """Return what can be known of a job before it costs anything. Raises nothing of the user's.
 
     `budget` is what a look at the examples may take of this machine; `tell` is told, from several
-    threads, what is going on.
+    threads, what is going on; `history` is what earlier runs took.
     """
     started = clock.monotonic()
     with Inspector(request.task, budget) as inspector, ThreadPoolExecutor(8) as pool:
-        checking = _Check(request, hub, backend, clock, pool, inspector, Doing(tell))
+        checking = _Check(request, hub, backend, clock, pool, inspector, Doing(tell), history)
         facts = checking.run()
     found = checking.findings
     report = CheckReport(
@@ -86,6 +88,7 @@ class _Check:
     pool: ThreadPoolExecutor
     inspector: Inspector
     doing: Doing
+    history: History
 
     def __post_init__(self) -> None:
         self.findings = Findings()
@@ -130,6 +133,7 @@ class _Check:
             push=push,
             unit=self.request.task.unit(self.request.params),
             pinned=self.pinned,
+            parameters=found_model.facts.parameters,
         )
 
     @property
@@ -237,7 +241,9 @@ class _Check:
         return [self.backend.given(flavor, self.request.options) for flavor in flavors]
 
     def _machine(self, model: BaseModel, data: DataReport, offered: list[Flavor]) -> Choice | None:
-        chosen, of_machine = check_machine(self.request, model, data, offered, self.backend)
+        chosen, of_machine = check_machine(
+            self.request, model, data, offered, self.backend, self.history
+        )
         self.findings.merge(of_machine)
         if chosen:
             what = self.request.task.evaluates(self.request.params)

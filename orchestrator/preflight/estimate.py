@@ -8,10 +8,13 @@ come from `Task.flops`.
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 from backends.base import Flavor
+from orchestrator.forecast import Forecast
+from orchestrator.preflight.pace import NO_PACE, Pace
 from worker.contract import ALONE, Limits, Parallel
 
 PEAK = {
@@ -98,8 +101,21 @@ class Estimate:
     usd_at_most: float
     """The high estimate, or what the job's limits cut it off at."""
 
+    pace: Pace = NO_PACE
+    """How earlier runs corrected it."""
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def forecast(self, parameters: float) -> Forecast:
+        """Return it as it is kept with the record of a job with a model of so many parameters."""
+        return Forecast(
+            minutes=astuple(self.minutes),
+            usd=astuple(self.usd),
+            usd_at_most=self.usd_at_most,
+            plain_minutes=self.minutes.expected / self.pace.factor,
+            parameters=parameters,
+        )
 
 
 def estimate(
@@ -109,8 +125,12 @@ def estimate(
     *,
     rented: bool = True,
     parallel: Parallel = ALONE,
+    pace: Callable[[float], Pace] = lambda minutes: NO_PACE,
 ) -> Estimate:
-    """Return time and price of `work` on `flavor`; `rented` machines start up and push."""
+    """Return time and price of `work` on `flavor`; `rented` machines start up and push.
+
+    `pace` says how much longer earlier runs took than so many minutes that were expected.
+    """
     start = START_SECONDS if rented else LOCAL_START_SECONDS
     seconds = [
         begin
@@ -127,14 +147,15 @@ def estimate(
             strict=True,
         )
     ]
-    hours = Range(*seconds).times(1 / 3600)
+    found = pace(seconds[1] / 60)
+    hours = Range(*seconds).times(found.factor / 3600)
     usd = hours.times(flavor.usd_per_hour)
     caps = [usd.high]
     if limits.max_usd is not None:
         caps.append(limits.max_usd)
     if limits.max_seconds is not None:
         caps.append(limits.max_seconds / 3600 * flavor.usd_per_hour)
-    return Estimate(hours.times(60), usd, min(caps))
+    return Estimate(hours.times(60), usd, min(caps), found)
 
 
 def sustained(flavor: Flavor, parallel: Parallel = ALONE) -> tuple[float, float, float]:

@@ -18,6 +18,7 @@ from orchestrator.preflight.estimate import (
     estimate,
 )
 from orchestrator.preflight.model import BaseModel
+from orchestrator.preflight.pace import History
 from orchestrator.preflight.report import Findings
 from orchestrator.preflight.request import JobRequest
 from orchestrator.words import money
@@ -64,26 +65,20 @@ class Choice:
         return money(self.estimate.usd.expected) if self.flavor.usd_per_hour else "free"
 
 
-def check_machine(
+def check_machine(  # noqa: PLR0917
     request: JobRequest,
     model: BaseModel,
     data: DataReport,
     flavors: Sequence[Flavor],
     backend: Backend[Any],
+    history: History = History(),  # noqa: B008 (frozen)
 ) -> tuple[Choice | None, Findings]:
     """Return the machine, named or the cheapest that fits, and what there is to say about it."""
     findings = Findings()
-    work = _work(request, model, data)
     limits = request.job.limits()
     wanted = request.flavor and backend.short_names.get(request.flavor, request.flavor)
-    footprint = partial(request.task.footprint, request.params, model.facts, data)
-    how = partial(_choice, request, work, footprint, limits, rented=backend.bills)
-    all_of_them = [
-        how(flavor)
-        for flavor in flavors
-        if flavor.name == wanted or not (backend.bills and _lent(flavor))
-    ]
-    able = [c for c in all_of_them if not _unable(request, c, backend)]
+    all_of_them = choices(request, model, data, flavors, backend, history, wanted=wanted)
+    able = [c for c in all_of_them if not unable(request, c, backend)]
     offered = able if able and wanted is None else all_of_them
     chosen = findings.attempt("backend", lambda: _chosen(wanted, backend, offered))
     if chosen is not None:
@@ -92,12 +87,40 @@ def check_machine(
         _say_memory(chosen, fitting, backend.name, memory_advice, findings)
     if chosen is not None and chosen.fits:
         _say_price(chosen, fitting, findings, limits)
-        if why := _unable(request, chosen, backend):
+        if why := unable(request, chosen, backend):
             findings.error("backend", *why)
         _say_idle(chosen, request, findings)
         if said := launch.read_as(request.params, chosen.parallel):
             findings.ok("backend", said)
     return chosen, findings
+
+
+def choices(  # noqa: PLR0917 (what a machine is judged by)
+    request: JobRequest,
+    model: BaseModel,
+    data: DataReport,
+    flavors: Sequence[Flavor],
+    backend: Backend[Any],
+    history: History,
+    *,
+    wanted: str | None = None,
+) -> list[Choice]:
+    """Return what the job takes on each machine, by the provider's name of the `wanted` one.
+
+    GPUs that are lent for moments are left out, unless one is wanted.
+    """
+    runs = history.of(request.kind, backend.name, model.facts.parameters)
+    footprint = partial(request.task.footprint, request.params, model.facts, data)
+    how = partial(
+        _choice,
+        request,
+        _work(request, model, data),
+        footprint,
+        request.job.limits(),
+        rented=backend.bills,
+        runs=runs,
+    )
+    return [how(f) for f in flavors if f.name == wanted or not (backend.bills and _lent(f))]
 
 
 def _choice(
@@ -108,19 +131,21 @@ def _choice(
     flavor: Flavor,
     *,
     rented: bool,
+    runs: History,
 ) -> Choice:
     """Return what the job takes on a machine, by as many processes as suit it."""
     params, together = request.params, request.together
     processes = launch.processes_of(params, flavor.accelerators, together=together)
     memory = capacity(flavor, processes)
     whole = footprint(memory)
+    takes = partial(estimate, work, flavor, limits, rented=rented)
+    pace = partial(runs.pace, flavor.name)
     if processes == 1:
-        return Choice(flavor, whole, estimate(work, flavor, limits, rented=rented), ALONE)
+        return Choice(flavor, whole, takes(pace=pace), ALONE)
     least = footprint(None)
     parallel = launch.chosen(params, processes, whole, least, memory)
     size = least.divided(processes) if parallel.strategy == "fsdp" else whole
-    takes = estimate(work, flavor, limits, rented=rented, parallel=parallel)
-    return Choice(flavor, size, takes, parallel)
+    return Choice(flavor, size, takes(parallel=parallel, pace=pace), parallel)
 
 
 def _work(request: JobRequest, model: BaseModel, data: DataReport) -> Work:
@@ -238,6 +263,8 @@ def _say_price(
             f"{time} at {money(chosen.flavor.usd_per_hour)}/h  →  {money(usd.expected)} expected, "
             f"{money(chosen.estimate.usd_at_most)} at most",
         )
+    if why := chosen.estimate.pace.words:
+        findings.ok("price", why)
     if limits.max_seconds is not None and limits.max_seconds < minutes.low * 60:
         findings.warn(
             "price",
@@ -264,7 +291,7 @@ def _say_alternative(chosen: Choice, fitting: Sequence[Choice], findings: Findin
         findings.ok("price", f"{other.flavor.name} would fit too: {_about(other)}")
 
 
-def _unable(request: JobRequest, choice: Choice, backend: Backend[Any]) -> tuple[str, str] | None:
+def unable(request: JobRequest, choice: Choice, backend: Backend[Any]) -> tuple[str, str] | None:
     """Return why a machine is not one for this job, and what to type."""
     flavor = choice.flavor
     if why := _not_together(request, choice):

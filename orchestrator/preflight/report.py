@@ -54,6 +54,9 @@ class Facts:
     pinned: Mapping[str, Any] = field(default_factory=dict)
     """Settings that name other models, each with the name and commit that the job will use."""
 
+    parameters: float = 0.0
+    """Size of the model; 0 where there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:

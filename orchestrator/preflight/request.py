@@ -52,6 +52,12 @@ class JobRequest:
         return way_of(self.task, self.params)
 
     @property
+    def kind(self) -> str:
+        """The task, with its trainer where it has several, as `hubtrain jobs` shows it."""
+        trainer = getattr(self.params, "trainer", None)
+        return f"{self.task.name} {trainer}" if trainer else self.task.name
+
+    @property
     def extras(self) -> tuple[str, ...]:
         """Extras of the package that the task and its settings need."""
         return extras_of(self.task, self.params)

@@ -62,6 +62,12 @@ class LimitSettings(Params):
     hang_minutes: Annotated[float, Gt(0)] = 30.0
     """Minutes of silence after which the trainer counts as hung."""
 
+    @field_validator("max_cost", mode="before")
+    @classmethod
+    def _in_dollars(cls, value: object) -> object:
+        """Read `$5` as 5."""
+        return value.strip().removeprefix("$") if isinstance(value, str) else value
+
     @field_validator("max_duration")
     @classmethod
     def _readable(cls, value: str | None) -> str | None:

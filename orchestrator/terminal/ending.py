@@ -100,18 +100,22 @@ def _evaluated(story: Story) -> Iterator[str]:
 
 def _billing(story: Story, machine: Machine, now: datetime) -> str | None:
     """Say what became of a machine that could have cost something; this one never does."""
-    if machine.backend not in backends.names() or not story.state.final:
-        return None  # a job of a newer version, or one that goes on
-    seen, backend = story.machine, backends.load(machine.backend)
-    if story.handle is None or not backend.bills:
+    known = machine.backend in backends.names()  # it may be a job of a newer version
+    if not known or story.handle is None or not story.state.final:
         return None
+    backend = backends.load(machine.backend)
+    return _stopped(story, machine, backend.noun, now) if backend.bills else None
+
+
+def _stopped(story: Story, machine: Machine, noun: str, now: datetime) -> str | None:
+    seen = story.machine
     if seen is None:
-        return f"{backend.noun} not seen since: hubtrain gc stops it if it is still there"
+        return f"{noun} not seen since: hubtrain gc stops it if it is still there"
     if seen.costing:
         return f"STILL COSTING {money(machine.usd_per_hour)}/h ({seen.stage}): hubtrain gc"
     if seen.alive:  # free, so it may take its time
         return None
-    stage = f"{backend.noun} {seen.stage.lower().replace('_', ' ')}"
+    stage = f"{noun} {seen.stage.lower().replace('_', ' ')}"
     if not machine.usd_per_hour:
         return f"{stage}, nothing was charged (confirmed)"
     day = "%Y-%m-%d " if seen.at.date() != (story.ended_at or now).date() else ""

@@ -25,7 +25,7 @@ def row(job: Glance, now: datetime) -> tuple[str, ...]:
     return (
         job.job_id,
         job.project,
-        f"{job.task} {job.trainer}" if job.trainer else job.task,
+        job.kind,
         where,
         _state_words(job, now),
         NOTHING if job.step is None else f"{job.step}/{job.total_steps}",
@@ -53,7 +53,8 @@ def costs(jobs: Sequence[Glance], deployed: Sequence[tuple[str, float]] = ()) ->
         return ""
     named = [f"{j.job_id} {money(j.usd_per_hour)}/h{_although_over(j)}" for j in costing]
     named += [f"{one} {money(usd)}/h (hubtrain cancel stops it)" for one, usd in deployed]
-    return f"Costing now: {money(sum(prices))}/h · {', '.join(named)}"
+    total = f" · {money(sum(prices))}/h in all" if len(prices) > 1 else ""
+    return f"Costing now: {', '.join(named)}{total}"
 
 
 def _although_over(job: Glance) -> str:

@@ -1,0 +1,103 @@
+"""What jobs have cost, what running ones may still cost, and what a month may cost at most.
+
+A job is of the month, in UTC, in which it was made. What it costs is time on its machine by the
+price it was launched at (`Story.cost`); deployments are not counted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from orchestrator.jobs.glance import Glance
+from worker.errors import BadConfig, HubtrainError
+from worker.home import home, make_private
+
+SETTINGS_FILE = "settings.json"
+"""What a user has set for all jobs, in the folder of records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """The money of one month, in US dollars."""
+
+    name: str
+    """As in `2026-11`."""
+
+    spent: float
+    pending: float
+    """What running jobs may still cost, by their limits or else by their high estimates."""
+
+    unbounded: tuple[str, ...] = ()
+    """Running jobs that cost and of which neither a limit nor an estimate is known."""
+
+
+def month_of(when: datetime) -> str:
+    """Return the month of a moment, in UTC: `2026-11`."""
+    return f"{when.astimezone(UTC):%Y-%m}"
+
+
+def month(jobs: Iterable[Glance], now: datetime, without: Collection[str] = ()) -> Month:
+    """Return the present month of these jobs, those called `without` left out."""
+    spent = pending = 0.0
+    unbounded = []
+    for job in jobs:
+        if job.job_id in without or not job.usd_per_hour:
+            continue
+        goes_on = not job.settled and not (job.final and not job.costing)
+        if goes_on or month_of(job.created_at or now) == month_of(now):
+            spent += job.usd(now)
+        if goes_on and (most := at_most(job)) is not None:
+            pending += max(0.0, most - job.usd(now))
+        elif goes_on:
+            unbounded.append(job.job_id)
+    return Month(month_of(now), spent, pending, tuple(unbounded))
+
+
+def at_most(job: Glance) -> float | None:
+    """Return what a job may cost at most: by its limits, else its estimate; none if unknown."""
+    return job.usd_high if job.usd_cap is None else job.usd_cap
+
+
+def budget() -> float | None:
+    """Return what a month may cost at most, in US dollars; none where nothing is set.
+
+    Raises `HubtrainError` where the settings cannot be read: money is not spent then.
+    """
+    path = home() / SETTINGS_FILE
+    try:
+        told = json.loads(path.read_text(encoding="utf-8")).get("budget")
+        return None if told is None else float(told)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise BadConfig(
+            f"the settings in {path} cannot be read: {error}.", fix="hubtrain cost --budget 50"
+        ) from error
+
+
+def set_budget(usd: float | None) -> None:
+    """Keep what a month may cost at most; none takes it away. Raises `HubtrainError`."""
+    path = home() / SETTINGS_FILE
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        make_private(path.parent)
+        new.write_text(json.dumps({**_others(path), "budget": usd}, indent=2) + "\n", "utf-8")
+        new.replace(path)
+    except OSError as error:
+        raise HubtrainError(
+            f"cannot write {path}: {error.strerror}.",
+            fix="Make room there, or set HUBTRAIN_HOME to another folder.",
+        ) from error
+
+
+def _others(path: Path) -> dict[str, object]:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
