@@ -14,9 +14,9 @@ from typing import Any
 
 import backends
 from backends.base import OnProgress, silent
-from orchestrator import preflight
+from orchestrator import allowance, preflight
 from orchestrator.asked import Asked, Packed, packed, refusals
-from orchestrator.jobs import again, allowance
+from orchestrator.jobs import again
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.submit import Submitted

@@ -129,6 +129,13 @@ MAY_IMPORT = {
     "orchestrator.words": ("worker.duration",),
     "orchestrator.visible": (),
     "orchestrator.aside": BELOW,
+    "orchestrator.forecast": (),
+    "orchestrator.allowance": (
+        *BELOW,
+        "orchestrator.jobs",
+        "orchestrator.preflight",
+        "orchestrator.words",
+    ),
     "orchestrator.inference": (
         *BELOW,
         "orchestrator.aside",
@@ -140,6 +147,7 @@ MAY_IMPORT = {
     "orchestrator.data": (*BELOW, "orchestrator.data"),
     "orchestrator.preflight": (
         *BELOW,
+        "orchestrator.forecast",
         "orchestrator.preflight",
         "orchestrator.data.sources",
         "orchestrator.settings",
@@ -147,6 +155,7 @@ MAY_IMPORT = {
     ),
     "orchestrator.jobs": (
         *BELOW,
+        "orchestrator.forecast",
         "orchestrator.jobs",
         "orchestrator.data.package",
         "orchestrator.words",
@@ -184,6 +193,7 @@ MAY_IMPORT = {
     ),
     "orchestrator.flow": (
         *BELOW,
+        "orchestrator.allowance",
         "orchestrator.data",
         "orchestrator.jobs",
         "orchestrator.asked",

@@ -132,11 +132,9 @@ _TIME_PLACES = [place for place, f in enumerate(fields(Glance)) if f.name in _TI
 def kept(folder: Path) -> list[Glance] | None:
     """Return all jobs on record in `folder`, newest first, at the cost of reading them.
 
-    None where that is not enough: of some of them nothing is kept, or the file cannot be read so.
+    None where that is not enough: of some of them nothing is kept, or there is no file yet.
     """
     path = folder / "jobs.sqlite"
-    if not path.exists():
-        return []
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30.0)) as db:
             return glances(db)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import cached_property
+from datetime import datetime
 from pathlib import Path
 
 from orchestrator.forecast import Forecast
 from orchestrator.jobs import glance
 from orchestrator.jobs.glance import Glance
+from orchestrator.jobs.record import Record
+from orchestrator.jobs.seen import glance_of
 from worker.contract import (
     ENDINGS,
     Created,
@@ -25,14 +25,14 @@ from worker.contract import (
     JobSpec,
     Launched,
     Observed,
-    Story,
-    fold,
     from_line,
     to_line,
 )
 from worker.errors import BadConfig, HubtrainError
 from worker.home import make_private
 from worker.hubclient import endpoint
+
+__all__ = ["LATEST", "Record", "Records"]
 
 _JOBS_TABLE = """
 create table if not exists jobs (
@@ -66,57 +66,6 @@ _NAMED = (
 )
 
 _JOBS = "select spec, hub, asked_at, forecast from jobs"
-
-
-@dataclass(frozen=True)
-class Record:
-    """One job as this laptop knows it."""
-
-    spec: JobSpec
-    events: tuple[Event, ...]
-    hub: str = ""
-    """Address of the Hub it was made for; empty where an earlier version did not note it."""
-
-    asked_at: datetime | None = None
-    """When its provider answered last."""
-
-    forecast: Forecast | None = None
-    """What was expected of it; none where nobody estimated it, or an earlier version made it."""
-
-    unanswered: str = ""
-    """Why its provider could not be asked just now; empty if it was, or did not need to be."""
-
-    @property
-    def job_id(self) -> str:
-        return self.spec.job_id
-
-    def age(self, now: datetime) -> timedelta:
-        """Return how long ago the job was made."""
-        return now - (self.story.created_at or now)
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing more can be learnt of it: it has ended, and costs nothing any more."""
-        return self.ended and (self.story.handle is None or self.story.costing is False)
-
-    @property
-    def as_of(self) -> datetime | None:
-        """Since when what is known of it has not been confirmed."""
-        return self.asked_at or max((event.at for event in self.events), default=None)
-
-    def known_at(self, now: datetime) -> datetime:
-        """Return the time for which it is true what the record says."""
-        return (self.as_of or now) if self.unanswered else now
-
-    @property
-    def ended(self) -> bool:
-        """Whether somebody who knows has said how the job ended."""
-        return any(isinstance(event, ENDINGS) for event in self.events)
-
-    @cached_property
-    def story(self) -> Story:
-        """What the events add up to."""
-        return fold(self.events)
 
 
 class Records:
@@ -262,8 +211,6 @@ class Records:
             return glance.glances(db) or []
 
     def _keep(self, db: sqlite3.Connection, jobs: list[str]) -> None:
-        from orchestrator.jobs.seen import glance_of
-
         for job_id in jobs:
             row = db.execute(f"{_JOBS} where job_id = ?", (job_id,)).fetchone()
             glance.keep(db, glance_of(_record(db, *row)))

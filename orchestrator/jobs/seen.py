@@ -6,7 +6,7 @@ import math
 from datetime import datetime
 
 from orchestrator.jobs.glance import Glance
-from orchestrator.jobs.records import Record
+from orchestrator.jobs.record import Record
 
 
 def glance_of(record: Record) -> Glance:

@@ -69,14 +69,16 @@ def deployments(desk: Desk) -> list[Known]:
 def pause(desk: Desk, handle: Handle) -> dict[str, Any]:
     """Stop a deployment, say so, and return what became of it for `--json`."""
     place = desk.place(handle)
+    known = next((one for one in desk.deployments.all() if one.handle == handle), None)
     try:
         place.pause(handle)
         now = place.look(handle)
     except JobGone:
+        if known is None:  # it may be misspelt
+            raise
         desk.deployments.forget(handle)
         desk.screen.say(f"{handle} is gone already: it costs nothing.")
         return {"deployment": str(handle), "stage": "gone", "costing": False}
-    known = next((one for one in desk.deployments.all() if one.handle == handle), None)
     where = f"{place.name}-{known.flavor if known else now.flavor}"
     stage = now.status.stage.lower().replace("_", " ")
     if now.status.costing:

@@ -61,6 +61,8 @@ def _narrowed(widths: list[int], whole: int, room: int) -> list[int]:
 
 
 def _padded(cell: str, size: int) -> str:
+    if cell.isascii() and len(cell) <= size:  # most are
+        return cell.ljust(size)
     cell = _cut(cell, size)
     return cell + " " * (size - width(cell))
 

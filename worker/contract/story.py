@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -28,6 +28,9 @@ from worker.contract.events import (
 from worker.contract.reason import EndReason
 
 Ending = Finished | Failed | Stopped
+
+CLOCKS_APART = timedelta(minutes=5)
+"""How much later than a stop its wish may seem to have been, by another machine's clock."""
 
 
 class State(StrEnum):
@@ -147,11 +150,14 @@ def _in_order(events: Iterable[Event]) -> list[Event]:
     """Return each event once, those of a source in the order in which it told them.
 
     What the laptop saw comes first and an ending that it told comes last: neither depends on when
-    the worker's events were read.
+    the worker's events were read. Events that have no numbers yet are in the order they came in.
     """
-    found: dict[tuple[str, int] | int, Event] = {}
-    for place, event in enumerate(events):
-        found.setdefault((event.source, event.seq) if event.seq else place, event)
+    came = list(events)
+    if not all(event.seq for event in came):
+        return came
+    found: dict[tuple[str, int], Event] = {}
+    for event in came:
+        found.setdefault((event.source, event.seq), event)
     return sorted(found.values(), key=_rank)
 
 
@@ -220,7 +226,9 @@ def _end(story: Story, event: Finished | Failed | Stopped) -> None:
             story.message, story.detail = event.message, event.detail
         case Stopped():
             # A worker whose machine is stopped from outside does not know who asked for it.
-            wished = story.cancel_asked_at and event.reason is EndReason.PREEMPTED
+            asked = story.cancel_asked_at
+            before = asked is not None and asked <= event.at + CLOCKS_APART
+            wished = before and event.reason is EndReason.PREEMPTED
             reason = EndReason.USER if wished else event.reason
             user = reason is EndReason.USER
             story.state = State.CANCELLED if user else State.FAILED

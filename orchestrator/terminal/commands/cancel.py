@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from backends.errors import JobGone
 from backends.handle import Handle
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.summary import summary
@@ -42,7 +43,7 @@ def COMMAND(jobs: tuple[str, ...], as_json: bool) -> int:  # noqa: N802
     paused = [_paused(desk, handle) for handle in deployed.values()]
     now = desk.clock.now()
     desk.screen.document([*(summary(r, now) for r in asked), *paused])
-    over = all(map(_over, asked)) and not any(one["costing"] for one in paused)
+    over = all(map(_over, asked)) and not any(one["costing"] or "problem" in one for one in paused)
     return 0 if over else FAILED
 
 
@@ -52,7 +53,8 @@ def _paused(desk: Desk, handle: Handle) -> dict[str, Any]:
         return pause(desk, handle)
     except HubtrainError as error:
         desk.screen.findings([Finding("error", "cancel", f"{handle}: {error.message}", error.fix)])
-        return {"deployment": str(handle), "costing": True, "problem": error.message}
+        costs = not isinstance(error, JobGone)
+        return {"deployment": str(handle), "costing": costs, "problem": error.message}
 
 
 def _over(record: Record) -> bool:
