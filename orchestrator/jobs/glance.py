@@ -29,13 +29,13 @@ create table if not exists glances (
 )
 """
 TRIGGERS = tuple(
-    f"create trigger if not exists glances_{what}_{table} after {what} on {table}"
+    f"create trigger if not exists glances_{change.replace(' ', '_')} after {change}"
     f" begin delete from glances where job_id = {row}.job_id; end"
-    for what, table, row in (
-        ("insert", "events", "new"),
-        ("update", "events", "new"),
-        ("delete", "events", "old"),
-        ("update", "jobs", "new"),
+    for change, row in (
+        ("insert on events", "new"),
+        ("update on events", "new"),
+        ("delete on events", "old"),
+        ("update on jobs", "new"),
     )
 )
 _SEEN = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from datetime import datetime
 
 import click
@@ -146,10 +146,9 @@ def _of_month(present: Month, limit: float | None) -> list[str]:
 
 def _write(found: list[Line], by: str) -> None:
     table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerow([by, "jobs", "seconds", "usd", "expected_usd", "took_usd"])
+    table.writerow([by, *(one.name for one in fields(Line)[1:])])
     for line in found:
-        row = (line.group, line.jobs, line.seconds, line.usd, line.expected_usd, line.took_usd)
-        table.writerow(["" if value is None else value for value in row])
+        table.writerow(["" if value is None else value for value in astuple(line)])
 
 
 def _dollars(text: str) -> float | None:
