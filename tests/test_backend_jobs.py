@@ -14,6 +14,7 @@ from benches.jobs import cancel_all, job, with_standin
 from huggingface_hub import JobInfo
 from standins.bench import CANARY, Hasty, until
 from standins.localhub import HubServer
+from standins.spaces import new_space
 
 from backends.base import Status
 from backends.errors import JobGone, LaunchFailed, PlanRefused
@@ -345,7 +346,20 @@ def test_the_page_opens_to_the_key_of_its_token_alone() -> None:
     assert Jobs("hf_ann").page(handle, "https://hub/jobs/ann/x") == "https://hub/jobs/ann/x"
 
 
-# what the image lacks
+# the image, and what it lacks
+
+
+def test_a_job_in_the_image_of_a_space_runs_its_own_worker(hub: HubServer, jobs: Jobs) -> None:
+    """The Space of an earlier job holds a worker, too, in the folder where programs begin."""
+    older = new_space(hub, files={"worker/__init__.py": "raise SystemExit(9)"})
+    options = {"jobs_image": f"hf.co/spaces/{older}"}
+    machine = Machine(backend="jobs", flavor="cpu-basic", usd_per_hour=0.01, options=options)
+    request = request_for(jobs, machine=machine)
+    assert "what it lacks" in repr(request)
+    handle = jobs.launch(request, {"HF_TOKEN": CANARY})
+    until(lambda: "line 4" in list(jobs.logs(handle)))
+    (ran,) = of(hub, request)
+    assert ran.space_id == older
 
 
 def test_an_image_with_all_that_is_asked_for_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -379,7 +393,7 @@ def test_what_the_image_lacks_is_installed_torch_first(tmp_path: Path, broken: s
     (programs / "uv").write_text(UV)
     (programs / "uv").chmod(0o755)
     done = subprocess.run(
-        [sys.executable, "-m", "worker.equip"],
+        [sys.executable, "-P", "-m", "worker.equip"],
         env={
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(code),

@@ -28,7 +28,9 @@ KIND = "dataset"
 """What the Hub calls the repo that holds code and job: Jobs mount such repos, at a commit."""
 
 MOUNT = "/job"
-COMMAND = ("python", "-m", "worker.equip")
+COMMAND = ("python", "-P", "-m", "worker.equip")
+"""`-P`: what lies in the image's own folder, such as the worker of a Space, is not searched."""
+
 PAGE_PORT = 7860
 PAGE_USD_PER_HOUR = 0.01
 """What the Hub takes for a Job with a port that can be reached (hub-docs, jobs-pricing)."""
