@@ -209,6 +209,10 @@ def test_a_job_that_may_have_been_taken_keeps_what_it_runs(hub: HubServer, jobs:
         jobs.launch(request, {"HF_TOKEN": CANARY})
     hub.clear_faults()
     assert request.repo_id in repos(hub)
+    hub.fault({"status": 402, "message": "No credit"}, path="^/api/jobs/ann$", method="POST")
+    with pytest.raises(LaunchFailed, match="No credit"):
+        jobs.launch(request, {"HF_TOKEN": CANARY})
+    assert request.repo_id not in repos(hub), "what an earlier launch has left is removed, too"
     jobs.launch(request, {"HF_TOKEN": CANARY})
     assert_one_that_runs(hub, jobs, request)
 

@@ -11,9 +11,8 @@ from worker.contract import EndReason
 CANCELED = "CANCELED"
 """The stage of a Job that somebody cancelled."""
 
-ALIVE = frozenset({"SCHEDULING", "RUNNING"})
 ENDED = frozenset({"COMPLETED", CANCELED, "ERROR", "DELETED"})
-"""Stages of Jobs. One that nobody has heard of yet is in neither."""
+"""Stages of Jobs that are over. One that nobody has heard of yet is not among them."""
 
 _TIMEOUT = re.compile(r"time(d )?[ -]?out", re.IGNORECASE)
 _MEMORY = re.compile(r"\boom|out of memory", re.IGNORECASE)

@@ -114,7 +114,7 @@ class Jobs(Backend[JobRequest]):
 
     def page(self, handle: Handle, url: str) -> str | None:
         """Add what opens the page, where it has an address of its own; the Hub's needs nothing."""
-        if self.token is None or "--" not in url:
+        if self.token is None or "--" not in url:  # which is in addresses of ports alone
             return url
         return f"{url}?key={page_key(self.token, handle.path.partition('/')[2])}"
 

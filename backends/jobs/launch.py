@@ -61,9 +61,10 @@ class Launch:
         try:
             return self._run()
         except BaseException as error:
-            if self.asked and isinstance(error, HubUnreachable):
+            refused = isinstance(error, HubtrainError) and not isinstance(error, HubUnreachable)
+            if self.asked and not refused:
                 raise  # there may be a Job, which needs the repo
-            if self.made:
+            if self.made or self.asked:
                 self._undo(error)
             if isinstance(error, HubtrainError) and (self.made or self.asked):
                 raise LaunchFailed(error.message, fix=error.fix, reason=error.reason) from error
@@ -81,7 +82,10 @@ class Launch:
                 self._once(lambda: self._ask(revision), lambda: bool(self.launched()))
             elif found := self._of_another():
                 return found
-        raise LaunchFailed(f"Other launches of {self.request.job_id} do not come to an end.")
+        raise LaunchFailed(
+            f"Other launches of {self.request.job_id} do not come to an end.",
+            fix="Run the same command again.",
+        )
 
     def launched(self) -> list[JobInfo]:
         """Return the Jobs there are of this job, oldest first."""
@@ -200,8 +204,10 @@ class Launch:
         return patiently(f"looking for {self.request.repo_id}", ask, self.clock)
 
     def _undo(self, error: BaseException) -> None:
-        """Remove the repo this launch made. Raises `HubUnreachable` if that cannot be done."""
+        """Remove the repo, which no Job has. Raises `HubUnreachable` if that cannot be done."""
         try:
+            if self.asked and self.launched():
+                return
             delete(self.api, self.request.repo_id, KIND, self.clock)
         except HubtrainError as stuck:
             raise HubUnreachable(
