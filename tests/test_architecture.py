@@ -201,6 +201,7 @@ MAY_IMPORT = {
         "orchestrator.preflight",
         "orchestrator.settings",
     ),
+    "orchestrator.handover": (*BELOW, "orchestrator.jobs", "orchestrator.settings"),
     "orchestrator.tools": (
         *BELOW,
         "orchestrator.aside",

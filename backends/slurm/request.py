@@ -30,7 +30,7 @@ WHOLE = "whole"
 
 LOG = "log.txt"
 
-_PACKAGES = ("requirements.txt", "constraints.txt", TORCH_FILE)
+PACKAGES = ("requirements.txt", "constraints.txt", TORCH_FILE)
 _START_SECONDS = 300.0
 """What a wall time allows for until the worker's own time begins."""
 
@@ -103,7 +103,7 @@ def plan(job: JobSpec) -> SlurmRequest:
     files = {path: text for path, text in whole.items() if path.startswith("worker/")}
     environment = None
     if options.slurm_host and not options.slurm_python:
-        packages = {path: whole[path] for path in _PACKAGES}
+        packages = {path: whole[path] for path in PACKAGES}
         script = (package_files("backends.slurm") / ENVIRONMENT).read_bytes()
         files |= {**packages, ENVIRONMENT: script}
         environment = _named_by(packages)
@@ -123,7 +123,12 @@ def root(options: SlurmOptions) -> str:
 
 
 def _refuse_two_wishes(ask: Ask, options: SlurmOptions) -> None:
-    """Refuse options that say other than the flavor."""
+    """Refuse options that say other than the flavor, and several nodes."""
+    if options.slurm_nodes > 1:
+        raise PlanRefused(
+            f"--slurm-nodes {options.slurm_nodes}: training on several nodes is not there yet.",
+            fix="One node, with all its GPUs: --slurm-gpus",
+        )
     kind, gpus = options.gpus
     if options.slurm_partition and ask.partition not in {"", options.slurm_partition}:
         raise PlanRefused(
@@ -140,7 +145,7 @@ def _refuse_two_wishes(ask: Ask, options: SlurmOptions) -> None:
 
 def _named_by(packages: Mapping[str, bytes]) -> str:
     """Return a name that follows from the packages of an environment."""
-    told = hashlib.sha256(b"\0".join(packages[path] for path in _PACKAGES))
+    told = hashlib.sha256(b"\0".join(packages[path] for path in PACKAGES))
     return told.hexdigest()[:12]
 
 
