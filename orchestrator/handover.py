@@ -71,7 +71,7 @@ def hand_over(client: Client, name: str, given: Mapping[str, Any]) -> Handed:
         files = export.of_sky(_on(job, export.count(gpus)), gpus)
         step = f"HF_TOKEN=… sky launch {export.TASK} --secret HF_TOKEN"
     else:
-        chosen = _merged(spec, options)
+        chosen = export.merged(spec.machine, options)
         files = export.of_slurm(_on(job, chosen.gpus[1]), chosen)
         step = f"sbatch {SCRIPT}"
     _write(folder, files, spec)
@@ -87,16 +87,6 @@ def _fresh(spec: JobSpec, job_id: str) -> JobSpec:
         )
     data = spec.data.model_copy(update={"folder": export.DATA}) if spec.data.folder else spec.data
     return spec.model_copy(update={"job_id": job_id, "data": data, "output": None})
-
-
-def _merged(spec: JobSpec, options: SlurmOptions) -> SlurmOptions:
-    """Return the options of a job of Slurm, and those that are said anew."""
-    machine = spec.machine
-    before = machine.options if machine.backend == "slurm" else {}
-    if machine.backend == "slurm" and machine.flavor:
-        before = {**before, **export.said_by(machine.flavor)}
-    said = options.model_dump(mode="json", exclude_unset=True)
-    return SlurmOptions.model_validate({**before, **said})
 
 
 def _on(job: JobSpec, gpus: int) -> JobSpec:

@@ -50,9 +50,16 @@ def of_slurm(job: JobSpec, options: SlurmOptions) -> dict[str, bytes]:
     return {**request.files, SCRIPT: script.encode()}
 
 
-def said_by(flavor: str) -> dict[str, str]:
-    """Return the options that say the same as a flavor of Slurm."""
-    ask = Ask.of(flavor)
+def merged(machine: Machine, options: SlurmOptions) -> SlurmOptions:
+    """Return what a job asked of Slurm, if it was made for one, and what is said anew."""
+    before: dict[str, Any] = {}
+    if machine.backend == "slurm":
+        before = {**machine.options, **_said_by(Ask.of(machine.flavor or ""))}
+    return SlurmOptions.model_validate({**before, **options.model_dump(exclude_unset=True)})
+
+
+def _said_by(ask: Ask) -> dict[str, str]:
+    """Return the options that say the same as a flavor."""
     gpus = {"slurm_gpus": ":".join(filter(None, (ask.kind, str(ask.gpus))))} if ask.gpus else {}
     return {**({"slurm_partition": ask.partition} if ask.partition else {}), **gpus}
 
