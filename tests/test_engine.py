@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -335,6 +337,29 @@ def test_a_missing_tracker_is_said_before_anything_is_loaded(
 ) -> None:
     with pytest.raises(BadConfig, match="wandb is not installed"):
         trained(model, data, tmp_path, log="wandb")
+
+
+def test_trackio_gets_a_run_of_the_job_in_the_project_of_the_job_and_no_key(
+    model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("trackio")
+    from worker.tasks.llm.training.train import train
+
+    for name, value in {
+        "HF_TOKEN": "",
+        "TRACKIO_DIR": str(tmp_path / "trackio"),
+        "WANDB_API_KEY": "canary-of-wandb",
+    }.items():
+        monkeypatch.setenv(name, value)
+    params, run, events = job(model, data, tmp_path, log="trackio", max_steps=3)
+    train(params, replace(run, project="bot", job_id="k4x7qp"))
+    file = tmp_path / "trackio" / "bot.db"
+    with closing(sqlite3.connect(file)) as kept:
+        rows = kept.execute("SELECT run_name, metrics FROM metrics ORDER BY step").fetchall()
+    assert {name for name, _ in rows} == {"k4x7qp"}
+    told = [json.loads(values)["train/loss"] for _, values in rows if b"train/loss" in values]
+    assert told == pytest.approx(losses(events))
+    assert not any(b"canary" in path.read_bytes() for path in file.parent.iterdir())
 
 
 def test_a_folder_without_a_model_is_said(data: Path, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_the_merged_model_is_what_peft_makes_of_both(
     ends = [GenerationConfig.from_pretrained(f).eos_token_id for f in (output, made / "adapter")]
     assert ends[0] == ends[1] != None  # noqa: E711 (both, and something)
     again = merge(laptop, "--adapter-path", str(made / "adapter"), "--output-folder", "merged")
-    assert again.code == 2 and "merged already holds something" in again.err
+    assert again.code == 2 and "merged is already there" in again.err
 
 
 def test_it_is_pushed_to_a_repo_of_its_own(laptop: Laptop, made: Path, tmp_path: Path) -> None:

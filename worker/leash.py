@@ -14,9 +14,9 @@ _SIGKILL = 9
 
 
 def ends_with_parent() -> None:
-    """Let the kernel kill this process when its parent dies; on Linux, elsewhere it does nothing.
+    """Have the kernel kill this process when its parent dies. Does nothing outside of Linux.
 
-    Children do not inherit it: each process that a launcher starts says it for itself.
+    A child process does not inherit this, so each process that a launcher starts has to call it.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL)

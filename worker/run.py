@@ -76,14 +76,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.update(QUIET)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: _stop(stop))
-    emit = Telling(Place.of(os.environ), asked.work)
+    emit = Reporter(Rank.of(os.environ), asked.work)
     try:
         _train(asked, emit, stop)
     except BaseException as error:
         if not isinstance(error, Exception | KeyboardInterrupt):
             raise
         traceback.print_exc()
-        if emit.place.count > 1 and lost_another(error):
+        if emit.rank.count > 1 and lost_another(error):
             return EndReason.WORKER_DIED.exit_code  # the launcher tells which one died, and how
         failed = explain(error, emit.step)
         emit.fail(failed)
@@ -108,41 +108,41 @@ def _stop(stop: threading.Event) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Rank:
     """Which of so many processes this is, as a launcher says it in the environment."""
 
-    rank: int = 0
+    number: int = 0
     count: int = 1
 
     @classmethod
-    def of(cls, environ: Mapping[str, str]) -> Place:
+    def of(cls, environ: Mapping[str, str]) -> Rank:
         """Return this process's place; that of the only one where no launcher has started it."""
         return cls(int(environ.get("RANK", "0")), int(environ.get("WORLD_SIZE", "1")))
 
 
-class Telling:
+class Reporter:
     """Prints events as marked lines, at once, and remembers how far training was.
 
     All but the first of several processes print to a file, and tell nothing but their failure.
     """
 
-    def __init__(self, place: Place, work: Path) -> None:
-        self.place, self.step = place, 0
+    def __init__(self, rank: Rank, work: Path) -> None:
+        self.rank, self.step = rank, 0
         self._mark = os.environ.pop(
             MARK_VARIABLE, MARK
         )  # removed, so that no library in this process can read it
         self._writing = threading.Lock()
-        self._out = sys.stdout if place.rank == 0 else _aside(work / f"rank-{place.rank}.log")
+        self._out = sys.stdout if rank.number == 0 else _aside(work / f"rank-{rank.number}.log")
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Progress | Metric):
             self.step = event.step
-        if self.place.rank == 0:
+        if self.rank.number == 0:
             self._write(event)
 
     def fail(self, failed: Failed) -> None:
         """Tell why this process has to end; the supervisor heeds what it hears first."""
-        if self.place.rank:  # a pipe keeps lines of several writers whole up to 4 KiB
+        if self.rank.number:  # a pipe keeps lines of several writers whole up to 4 KiB
             cut = failed.detail[-DETAIL_CHARACTERS // 4 :]
             failed = failed.model_copy(update={"detail": cut})
         self._write(failed)
@@ -165,7 +165,7 @@ def _aside(file: Path) -> TextIO:
     return until_now
 
 
-def _train(asked: argparse.Namespace, emit: Telling, stop: threading.Event) -> None:
+def _train(asked: argparse.Namespace, emit: Reporter, stop: threading.Event) -> None:
     job = JobSpec.model_validate_json(asked.job.read_text(encoding="utf-8"))
     try:
         task = tasks.load(job.task)
@@ -178,7 +178,7 @@ def _train(asked: argparse.Namespace, emit: Telling, stop: threading.Event) -> N
 
     if asked.evaluate is None:
         leave_out(unused(params, task.libraries(params)))
-    _take_place(job, emit.place)
+    _take_gpu(job, emit.rank)
     asked.output.mkdir(parents=True, exist_ok=True)
     asked.work.mkdir(parents=True, exist_ok=True)
     run = Run(
@@ -191,6 +191,8 @@ def _train(asked: argparse.Namespace, emit: Telling, stop: threading.Event) -> N
         stop=stop,
         headline=task.measures(params)[0],
         files=job.files,
+        project=job.project,
+        job_id=job.job_id,
     )
     if asked.evaluate is None:
         task.train(params, run)
@@ -198,21 +200,21 @@ def _train(asked: argparse.Namespace, emit: Telling, stop: threading.Event) -> N
         task.evaluate(params, run, asked.evaluate)
 
 
-def _take_place(job: JobSpec, place: Place) -> None:
+def _take_gpu(job: JobSpec, rank: Rank) -> None:
     """Take this process's GPU, and find those it trains with. Raises `HubtrainError`."""
     lent = host_of(os.environ).accelerators(job.machine.accelerators)
-    if place.count == 1 and lent > 1:  # transformers would divide each batch among all it sees
+    if rank.count == 1 and lent > 1:  # transformers would divide each batch among all it sees
         seen = os.environ.get("CUDA_VISIBLE_DEVICES") or "0"
         os.environ["CUDA_VISIBLE_DEVICES"] = seen.split(",")[0]
     if lent:
         from worker.engine.devices import require
 
-        require(min(lent, place.count))
-    if place.count > 1:
+        require(min(lent, rank.count))
+    if rank.count > 1:
         from worker.engine import processes
 
         ends_with_parent()
-        processes.join(Parallel(processes=place.count, strategy=job.parallel.strategy))
+        processes.join(Parallel(processes=rank.count, strategy=job.parallel.strategy))
 
 
 def _one_line(error: Any) -> str:

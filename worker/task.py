@@ -84,6 +84,12 @@ class Run:
     headline: Measure = Measure("valid_loss")
     """The first of the task's `measures`, by which the best of its models is told."""
 
+    project: str = ""
+    """What the job is called by its user: a tracker's project."""
+
+    job_id: str = ""
+    """The job's own name: that of a tracker's run."""
+
     files: DataRef | None = None
     """What `Task.files` named, as `worker.reading.local_files` takes it; none if it named none."""
 

@@ -50,7 +50,7 @@ def trainer_parts(
             autocast=loaded.precision.autocast,
             checkpointing=checkpointing,
             validates=valid is not None,
-            **more,
+            **{**tracked(params, run), **more},
         ),
         "train_dataset": train,
         "eval_dataset": valid,
@@ -132,10 +132,8 @@ def _watching(params: TransformersSettings, steps: int, *, validates: bool) -> d
         "save_strategy": params.save_strategy,
         "save_steps": params.save_steps,
         "save_total_limit": params.save_total_limit,
-        "save_only_model": processes.sharded(),  # transformers cannot gather what is beside it
         "report_to": trackers(params.log),
-        "trackio_space_id": _trackio_space(),
-        "hub_private_repo": True,  # that Space, which would be public
+        "save_only_model": processes.sharded(),  # transformers cannot gather what is beside it
         "disable_tqdm": True,
     }
     if settings["save_strategy"] == "best":
@@ -143,6 +141,20 @@ def _watching(params: TransformersSettings, steps: int, *, validates: bool) -> d
     if settings["eval_strategy"] != "no" and isinstance(params, EarlyStopping):
         settings |= _keeping_the_best(settings)
     return settings
+
+
+def tracked(params: TransformersSettings, run: Run) -> dict[str, Any]:
+    """Return where a tracker's run goes and what it is called there."""
+    project = run.project or "hubtrain"
+    if params.log == "wandb":
+        os.environ.setdefault("WANDB_PROJECT", project)  # transformers asks nothing else
+    return {
+        "run_name": run.job_id or None,
+        "project": os.environ.get("TRACKIO_PROJECT") or project,
+        "trackio_space_id": _trackio_space(),
+        "trackio_static_space_id": False,  # a copy that everybody could read
+        "hub_private_repo": True,  # that Space, which would be public
+    }
 
 
 def _mine(params: TransformersSettings) -> tuple[int, int]:

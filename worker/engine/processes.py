@@ -83,9 +83,10 @@ def wait() -> None:
 
 
 def divide(model: Any) -> None:
-    """Divide again what a pass without a way back has left whole.
+    """Divide the weights again that a forward pass alone has left whole (FSDP2).
 
-    Whoever then makes an optimizer would give it weights that are thrown away (FSDP2).
+    A backward pass would have done so. An optimizer made before that would hold the whole weights,
+    which are then thrown away, and train nothing.
     """
     if not sharded():
         return

@@ -1,33 +1,22 @@
-"""Writes a trained language model in the form that another program takes.
-
-What is written grows in a folder beside the final one, which gets its name when all is there: what
-dies on the way leaves nothing that looks finished.
-"""
+"""Writes a trained language model in the form that another program takes."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from worker.contract import ModelRef
 from worker.errors import BadConfig
-from worker.hubclient import explained, hub
 from worker.tasks.llm.exporting import ExportRequest
 from worker.tasks.llm.merging import MergeParams
 from worker.tasks.llm.training import merging
-
-PATTERNS = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model"]
-"""What is fetched of a model: weights that are no program, and what belongs to them."""
+from worker.tasks.llm.training.folders import fetched, made, named
 
 
 def export(asked: ExportRequest) -> Mapping[str, Any]:
     """Export and return where the result is. Raises `HubtrainError`."""
-    folder, name = _fetched(asked.model)
+    folder, name = fetched(asked.model), named(asked.model)
     adapter = (folder / "adapter_config.json").exists()
     if not adapter and not list(folder.glob("*.safetensors")):
         raise BadConfig(f"{asked.model} has no weights in safetensors, which alone are read.")
@@ -36,7 +25,8 @@ def export(asked: ExportRequest) -> Mapping[str, Any]:
             f"{asked.model} is a whole model already: there is nothing to merge.", fix="--gguf"
         )
     base = merging.base_of(folder, asked.model) if adapter else None
-    with _place(asked, name) as (making, output):
+    output = _output(asked, name)
+    with made(output) as making:
         _check_room(making, folder if base is None else Path(base))
         done: dict[str, Any] = {"model": asked.model}
         whole = folder
@@ -72,17 +62,6 @@ def _written(asked: ExportRequest, name: str, whole: Path, making: Path) -> dict
     return done
 
 
-def _fetched(model: str) -> tuple[Path, str]:
-    """Return the folder of a model, fetched where it is on the Hub, and what it is called."""
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        return folder, folder.resolve().name
-    with explained(f"fetching {model}"):
-        api, ref = hub(os.environ.get("HF_TOKEN")), ModelRef.named(model)
-        at = api.snapshot_download(ref.name, revision=ref.revision, allow_patterns=PATTERNS)
-        return Path(at), ref.name.rpartition("/")[2]
-
-
 def _output(asked: ExportRequest, name: str) -> Path:
     kind = "" if asked.gguf == "auto" else f"-{asked.gguf}"
     form = "merged" if asked.merged else "ollama" if asked.ollama else f"gguf{kind}"
@@ -99,23 +78,3 @@ def _check_room(place: Path, model: Path) -> None:
             f"{stored / 1e9:.1f} GB.",
             fix="--output-folder on another disk",
         )
-
-
-@contextmanager
-def _place(asked: ExportRequest, name: str) -> Iterator[tuple[Path, Path]]:
-    """Yield a new folder that gets the name of the output, which is yielded too, when all is well.
-
-    Raises `BadConfig` where something is there.
-    """
-    output = _output(asked, name)
-    if output.exists():
-        raise BadConfig(f"{output} is already there.", fix="another --output-folder")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
-    try:
-        yield making, output
-        making.chmod(0o755)
-        making.rename(output)
-    except BaseException:
-        shutil.rmtree(making, ignore_errors=True)
-        raise

@@ -24,6 +24,7 @@ from worker.markdown import code
 from worker.paths import is_path, named
 from worker.tasks.llm.heads import ref_of
 from worker.tasks.llm.merging import MergeParams
+from worker.tasks.llm.training.folders import fetched, made
 from worker.tasks.llm.training.speaking import save_tokenizer
 
 CARD = """---
@@ -41,14 +42,17 @@ def merge(asked: MergeParams) -> Mapping[str, Any]:
     push = _repo(asked) if asked.push_to_hub else None
     adapter = _folder(asked.adapter_path)
     base = asked.base_model_path or base_of(adapter, asked.adapter_path)
+    done: dict[str, Any] = {}
     with _place(asked.output_folder) as output:
-        dtype = _merged(asked, base, adapter, output)
-        done = {"model": f"{asked.adapter_path} merged into {base}, in {dtype}"}
+        with made(output) as making:
+            dtype = _merged(asked, base, adapter, making)
+            if push:
+                card = _card(base, asked.adapter_path)
+                (making / "README.md").write_text(card, encoding="utf-8")
+        done["model"] = f"{asked.adapter_path} merged into {base}, in {dtype}"
         if asked.output_folder:
             done["folder"] = str(output)
         if push:
-            card = _card(base, asked.adapter_path)
-            (output / "README.md").write_text(card, encoding="utf-8")
             done["repo"] = _pushed(output, push, private=asked.private)
     return done
 
@@ -100,11 +104,7 @@ def _make_room(model: Any, tokens: int, multiple: int | None) -> None:
 
 def _folder(name: str) -> Path:
     """Return the folder of an adapter, fetched where it is on the Hub."""
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        with explained(f"fetching the adapter {name}"):
-            ref, api = ModelRef.named(name), hub(os.environ.get("HF_TOKEN"))
-            folder = Path(api.snapshot_download(ref.name, revision=ref.revision))
+    folder = fetched(name)
     if not (folder / "adapter_config.json").exists():
         raise BadConfig(f"{name} is no adapter: it has no adapter_config.json.")
     return folder
@@ -124,16 +124,12 @@ def base_of(adapter: Path, name: str) -> str:
 
 @contextmanager
 def _place(folder: str | None) -> Iterator[Path]:
-    """Yield an empty folder for the model, one that is gone afterwards where none is named."""
-    if folder is None:
-        with tempfile.TemporaryDirectory(prefix="hubtrain-") as made:
-            yield Path(made)
+    """Yield where the model goes: a place that is gone afterwards where none is named."""
+    if folder is not None:
+        yield Path(folder).expanduser()
         return
-    output = Path(folder).expanduser()
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise BadConfig(f"{output} already holds something.", fix="another --output-folder")
-    output.mkdir(parents=True, exist_ok=True)
-    yield output
+    with tempfile.TemporaryDirectory(prefix="hubtrain-") as there:
+        yield Path(there) / "model"
 
 
 def _repo(asked: MergeParams) -> str:

@@ -14,7 +14,7 @@ from transformers import AutoTokenizer
 from worker.contract import ModelRef
 from worker.engine import devices
 from worker.engine.adapter import adapt
-from worker.engine.arguments import EVALUATIONS, training_arguments
+from worker.engine.arguments import EVALUATIONS, tracked, training_arguments
 from worker.engine.fit import begin, finish, fit
 from worker.engine.loss import save_memory
 from worker.engine.model import Loaded, load
@@ -222,5 +222,6 @@ def _arguments(
         eval_steps=max(1, steps // EVALUATIONS),
         save_strategy="steps" if llm.save_strategy == "epoch" else llm.save_strategy,
         accelerator_config={"dispatch_batches": False},
+        **tracked(llm, run),
         **COUNTED,
     )

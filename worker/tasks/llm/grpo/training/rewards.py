@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from worker.budget import OverBudget, at_most
 from worker.contract import ModelRef
 from worker.engine import devices
 from worker.engine.source import Source
@@ -32,7 +33,6 @@ from worker.task import Run
 from worker.tasks.llm.grpo import signature, sources
 from worker.tasks.llm.grpo.params import GrpoParams
 from worker.tasks.llm.grpo.prompts import Prompt
-from worker.tasks.llm.grpo.training.patience import TooLong, at_most
 from worker.tasks.llm.params import LlmParams
 
 Scores = list[float | None]
@@ -166,7 +166,7 @@ class FunctionReward(Reward):
         try:
             with at_most(self.seconds):
                 found = list(self.function(**answers.handed(), **more))
-        except TooLong as late:
+        except OverBudget as late:
             raise BadData(
                 f"The reward function {self.name} was not done with {len(answers.texts)} answers "
                 f"after {self.seconds:g} s.",
