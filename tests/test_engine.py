@@ -342,18 +342,14 @@ def test_a_missing_tracker_is_said_before_anything_is_loaded(
 def test_trackio_gets_a_run_of_the_job_in_the_project_of_the_job_and_no_key(
     model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("trackio")
+    trackio = pytest.importorskip("trackio.utils")
     from worker.tasks.llm.training.train import train
 
-    for name, value in {
-        "HF_TOKEN": "",
-        "TRACKIO_DIR": str(tmp_path / "trackio"),
-        "WANDB_API_KEY": "canary-of-wandb",
-    }.items():
+    for name, value in {"HF_TOKEN": "", "WANDB_API_KEY": "canary-of-wandb"}.items():
         monkeypatch.setenv(name, value)
     params, run, events = job(model, data, tmp_path, log="trackio", max_steps=3)
     train(params, replace(run, project="bot", job_id="k4x7qp"))
-    file = tmp_path / "trackio" / "bot.db"
+    file = Path(trackio.TRACKIO_DIR) / "bot.db"
     with closing(sqlite3.connect(file)) as kept:
         rows = kept.execute("SELECT run_name, metrics FROM metrics ORDER BY step").fetchall()
     assert {name for name, _ in rows} == {"k4x7qp"}
