@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import HfApi
 from standins.localhub import HubServer
 from standins.preflight import CHATS, Asking, errors, model, only_error, said
 from test_lm_eval import written
 
 from backends.packages import missing
+from orchestrator.preflight.places import places
 from orchestrator.preflight.project import allowed, cleaned
+from worker.account import who
+from worker.clock import SystemClock
 from worker.installing import install
 from worker.output import put
 
@@ -204,6 +208,24 @@ def test_a_free_account_is_told_where_it_can_train(ask: Asking, hub: HubServer) 
     assert "Docker Spaces need a paid plan, and carl has none" in wrong.text
     assert wrong.text.endswith(f"{hub.endpoint}/pro")
     assert re.fullmatch(r"--backend .*\bjobs\b.*\blocal\b.* needs no paid plan", wrong.fix)
+
+
+def test_it_is_said_which_places_of_the_hub_an_account_may_use(hub: HubServer) -> None:
+    def told(token: str) -> dict[str, str]:
+        account = who(HfApi(endpoint=hub.endpoint, token=token), SystemClock())
+        return {line.topic: line.text for line in places(account)}
+
+    made = hub.admin("POST", "tokens", {"user": "carl", "role": "write"})["token"]
+    ann, carl = told(hub.tokens["ann"]), told(made)
+    assert ann["jobs"].startswith("preferred for ann: it costs nothing once its program has ended")
+    assert ann["spaces"] == "allowed for ann"
+    assert carl["jobs"].startswith("preferred for carl")
+    assert carl["spaces"].startswith("Docker Spaces need a paid plan, and carl has none")
+    hub.admin("PUT", "machines", {"credits": {"carl": False}})
+    try:
+        assert told(made)["jobs"].startswith("Jobs need pre-paid credit, and carl has none")
+    finally:
+        hub.admin("PUT", "machines", {"credits": {"carl": True}})
 
 
 def test_a_repo_that_holds_a_model_is_not_written_over(ask: Asking) -> None:
