@@ -172,6 +172,15 @@ def test_an_image_that_cannot_be_built_says_so_with_the_end_of_the_build_log(
     assert record.story.detail == "RUN pip install\nno such package"
 
 
+def test_a_machine_that_its_user_stopped_elsewhere_is_cancelled(
+    tmp_path: Path, clock: Hurried
+) -> None:
+    """On the provider's own page, say, and before the worker could tell anything."""
+    ended = Status(alive=False, costing=False, stage="CANCELED", reason=EndReason.USER)
+    record = watch(tmp_path, Far(clock, [(0, RUNS), (40, ended)], [[STARTED]])).follow()
+    assert outcome(record) == (State.CANCELLED, EndReason.USER, False)
+
+
 def test_a_machine_that_does_not_stop_by_itself_is_stopped(tmp_path: Path, clock: Hurried) -> None:
     far = Far(clock, [(0, RUNS)], [RUN])
     assert outcome(watch(tmp_path, far).follow()) == SUCCEEDED
