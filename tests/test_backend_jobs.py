@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from standins.spaces import new_space
 from backends.base import Status
 from backends.errors import JobGone, LaunchFailed, PlanRefused
 from backends.handle import Handle
+from backends.hub.files import RepoFile
 from backends.jobs import Jobs, status_of
 from backends.jobs.request import JOB_LABEL, TIMEOUT_LABEL, JobRequest
 from worker.contract import DataRef, EndReason, Limits, Machine
@@ -316,6 +318,17 @@ def test_the_hub_ends_a_job_at_its_limit_and_that_is_told(hub: HubServer, jobs: 
     handle = jobs.launch(request_for(jobs, limits=limits), {"HF_TOKEN": CANARY})
     status = until(lambda: None if (s := jobs.status(handle)).alive else s)
     assert (status.stage, status.reason) == ("ERROR", EndReason.COST_CAP)
+
+
+def test_what_was_written_before_the_worker_spoke_is_told_apart(hub: HubServer, jobs: Jobs) -> None:
+    request = request_for(jobs)
+    says = b"print('no such package'); print('@hubtrain {}'); print(1); raise SystemExit(16)"
+    files = [f for f in request.files if f.path != "worker/__main__.py"]
+    files.append(RepoFile("worker/__main__.py", says))
+    handle = jobs.launch(replace(request, files=tuple(files)), {"HF_TOKEN": CANARY})
+    status = until(lambda: None if (s := jobs.status(handle)).alive else s)
+    assert status.reason is EndReason.BUILD_ERROR
+    assert list(jobs.build_logs(handle)) == ["no such package"]
 
 
 def test_a_worker_on_a_job_knows_who_ended_it(hub: HubServer, jobs: Jobs) -> None:

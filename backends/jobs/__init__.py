@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, ClassVar
 
 from backends.base import Backend, Flavor, Found, Need, OnProgress, Status, silent
@@ -22,7 +22,7 @@ from backends.hub.refusals import absent
 from backends.jobs.launch import Launch, forget, stop
 from backends.jobs.options import JobsOptions
 from backends.jobs.request import JOB_LABEL, KIND, MOUNT, OURS, TIMEOUT_LABEL, JobRequest, plan
-from worker.contract import EndReason, JobSpec
+from worker.contract import MARK, EndReason, JobSpec
 from worker.errors import NotThere
 from worker.hubclient import explained, hub, patiently
 from worker.hubjobs import ENDED, end_reason, page_key
@@ -108,6 +108,10 @@ class Jobs(Backend[JobRequest]):
             else:
                 lines = logs.read(log, self.token)
             yield from islice((s for s in lines if not s.startswith(_STARTED)), skip, None)
+
+    def build_logs(self, handle: Handle) -> Iterator[str]:
+        """Yield what was written before the worker's first event: what installing came to."""
+        return takewhile(lambda line: not line.startswith(MARK), self.logs(handle))
 
     def _is_alive(self, handle: Handle) -> bool:
         return self.status(handle).alive
