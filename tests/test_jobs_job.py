@@ -19,6 +19,8 @@ from tiny_llm import chats, write_model, write_rows
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 
 MODEL = "ann/tiny"
+STEPS = 600
+"""Enough to look at the page of a job that trains."""
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +77,14 @@ def costing(hub: HubServer) -> list[Any]:
 
 
 def test_the_main_job(laptop: Laptop) -> None:
-    process = laptop.start(*train("bot", 60, "--jobs-page", "--max-cost", "1"))
-    _its_page_opens_to_its_key(laptop, running(laptop))
-    said = finish(process)
+    process = laptop.start(*train("bot", STEPS, "--jobs-page", "--max-cost", "1"))
+    try:
+        _its_page_opens_to_its_key(laptop, running(laptop))
+    finally:
+        said = finish(process)
     assert said.code == 0, said.err + said.out
     job = said.document
-    assert (job["state"], job["reason"], job["step"]) == ("succeeded", "ok", 60)
+    assert (job["state"], job["reason"], job["step"]) == ("succeeded", "ok", STEPS)
     assert job["costing"] is False and costing(laptop.hub) == []
     assert processes(job["job"]) == {}
     (ran,) = told(laptop.hub)
