@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import backends
+import worker.tasks
 from backends.base import OnProgress, silent
 from orchestrator import allowance, preflight
 from orchestrator.asked import Asked, Packed, packed, refusals
@@ -23,7 +24,7 @@ from orchestrator.jobs.submit import Submitted
 from orchestrator.jobs.submit import submit as submit_order
 from orchestrator.jobs.watch import Silence
 from orchestrator.plan import Plan, chosen
-from orchestrator.preflight import CheckReport, Findings, JobRequest
+from orchestrator.preflight import CheckReport, Compared, Findings, JobRequest
 from orchestrator.preflight.request import way_of
 from orchestrator.settings.autotrain import PLACES_NOT_YET
 from orchestrator.settings.job import JobSettings, named, project_of
@@ -121,21 +122,8 @@ def check(
 
     `on_step` is told, from several threads, what is looked at now.
     """
-    request = JobRequest(
-        task=asked.task,
-        params=asked.params,
-        project=asked.project,
-        owner=asked.job.username,
-        token_given=client.token is not None,
-        job=asked.job,
-        typed=asked.typed,
-        secrets=frozenset(asked.secrets),
-        flavor=asked.flavor,
-        options=asked.options,
-        output=asked.output,
-    )
     report = preflight.check(
-        request,
+        _request(client, asked),
         hub(client.token),
         asked.backend,
         client.clock,
@@ -151,6 +139,61 @@ def check(
     if report.held and again.maker(client, report.makers) is None:
         report = report.refused()
     return Checked(asked, report) if report.ok else Refused(report, report.findings)
+
+
+def _request(client: Client, asked: Asked) -> JobRequest:
+    return JobRequest(
+        task=asked.task,
+        params=asked.params,
+        project=asked.project,
+        owner=asked.job.username,
+        token_given=client.token is not None,
+        job=asked.job,
+        typed=asked.typed,
+        secrets=frozenset(asked.secrets),
+        flavor=asked.flavor,
+        options=asked.options,
+        output=asked.output,
+    )
+
+
+def compare(
+    client: Client, asked: Asked, on_step: Callable[[str], None] = lambda step: None
+) -> Compared:
+    """Return what a job takes on every machine there is: nothing is rented, nothing is created."""
+    return preflight.compare(
+        _request(client, asked),
+        hub(client.token),
+        asked.backend,
+        [client.provider(name) for name in backends.names()],
+        client.clock,
+        tell=on_step,
+        history=allowance.runs(client),
+    )
+
+
+def asked_before(client: Client, record: Record) -> Asked:
+    """Return a job on record as it was asked for. Raises `BadConfig` where another version was."""
+    spec = record.spec
+    try:
+        task = worker.tasks.load(spec.task)
+        params = task.params.model_validate(spec.params)
+    except ValueError as error:
+        raise BadConfig(
+            f"{spec.job_id} has settings of another version of hubtrain.",
+            fix="hubtrain backends --for TASK with its settings",
+        ) from error
+    job = JobSettings(
+        project_name=spec.project,
+        backend=spec.machine.backend,
+        username=spec.owner,
+        push_to_hub=spec.push is not None,
+        max_cost=spec.limits.max_usd,
+    )
+    backend = client.provider(spec.machine.backend)
+    return Asked(
+        task, params, job, backend, None, backend.options(), spec.project, frozenset(), secrets={}
+    )
 
 
 def plan(

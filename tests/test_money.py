@@ -181,3 +181,31 @@ def test_what_costs_now_stands_above_the_list(laptop: Laptop, records: Records) 
     first, _, header = laptop.run("jobs", "--offline").out.splitlines()[:3]
     assert first == "  Costing now: ccc $1.50/h, bbb $6.00/h · $7.50/h in all"
     assert header.startswith("JOB")
+
+
+def test_machines_are_sorted_by_the_price_of_the_finished_run(
+    laptop: Laptop, records: Records, tmp_path: Path
+) -> None:
+    words = ("llm", *TRAIN[2:-1])
+    said = laptop.run("backends", "--for", *words, "--json")
+    assert said.code == 0, said.out + said.err
+    offers = said.document["offers"]
+    fitting = [offer for offer in offers if offer["fits"]]
+    prices = [offer["usd"]["expected"] for offer in fitting]
+    assert len(fitting) > 10 and prices == sorted(prices)
+    assert said.document["recommended"] == fitting[0]["backend"]
+    config = tmp_path / "job.yml"
+    config.write_text(
+        "task: llm-sft\nbase_model: ann/big\nproject_name: bot\nbackend: spaces-t4\n"
+        "data:\n  path: chats.jsonl\nhub:\n  push_to_hub: true\n"
+    )
+    folder = model(tmp_path / "big", parameters=30_000_000_000)
+    api = laptop.hub.api()
+    api.create_repo("ann/big", exist_ok=True)
+    api.upload_folder(repo_id="ann/big", folder_path=folder)
+    shown = laptop.run("backends", "--for", str(config)).out
+    assert "does not fit: needs" in shown and "cheapest that fits   --backend " in shown, shown
+    ran(records, job("aaa", "bot"), 30)
+    of_record = laptop.run("backends", "--for", "aaa")
+    assert of_record.code == 2 and "backends --for TASK" in of_record.err, "it lacks settings"
+    assert laptop.run("backends", "--rm").code == 2

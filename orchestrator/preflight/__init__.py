@@ -6,7 +6,7 @@ do not need each other. What a part raises becomes a finding, and the rest goes 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from backends.base import Backend, Flavor
 from orchestrator.data.sources import DataSource, find
 from orchestrator.preflight.account import check_account, check_target
+from orchestrator.preflight.compare import Compared, Offer, offers
 from orchestrator.preflight.data import check_data, measure
 from orchestrator.preflight.doing import Doing, unheard
 from orchestrator.preflight.estimate import Estimate
@@ -45,7 +46,18 @@ from worker.task import DataReport
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-__all__ = ["CheckReport", "Estimate", "Facts", "Findings", "Held", "JobRequest", "check"]
+__all__ = [
+    "CheckReport",
+    "Compared",
+    "Estimate",
+    "Facts",
+    "Findings",
+    "Held",
+    "JobRequest",
+    "Offer",
+    "check",
+    "compare",
+]
 
 
 def check(
@@ -75,6 +87,23 @@ def check(
         held=tuple(found.held),
     )
     return report if report.ok else report.refused()
+
+
+def compare(
+    request: JobRequest,
+    hub: HfApi | None,
+    backend: Backend[Any],
+    others: Sequence[Backend[Any]],
+    clock: Clock,
+    *,
+    tell: Callable[[str], None] = unheard,
+    history: History = History(),  # noqa: B008 (frozen)
+) -> Compared:
+    """Return what a job of `backend` takes on each machine of `others`. Raises nothing."""
+    with Inspector(request.task, Budget()) as inspector, ThreadPoolExecutor(8) as pool:
+        checking = _Check(request, hub, backend, clock, pool, inspector, Doing(tell), history)
+        found = checking.compare(others)
+    return Compared(found, checking.findings.in_order())
 
 
 @dataclass
@@ -135,6 +164,23 @@ class _Check:
             pinned=self.pinned,
             parameters=found_model.facts.parameters,
         )
+
+    def compare(self, others: Sequence[Backend[Any]]) -> tuple[Offer, ...]:
+        """Look at model and examples once, and return what the job takes everywhere."""
+        source, account = self.pool.submit(self._source), self.pool.submit(self._account)
+        lists = [(backend, self.pool.submit(backend.flavors)) for backend in others]
+        model, of_model = self._model(account)
+        self.findings.merge(of_model)
+        data = self._data(source, model)
+        answered = []
+        for backend, asked in lists:
+            try:
+                answered.append((backend, asked.result()))
+            except HubtrainError as error:
+                self.findings.warn(backend.name, error.message, error.fix)
+        if model is None or data is None:
+            return ()
+        return offers(self.request, model, data, answered, self.history)
 
     @property
     def _needs_account(self) -> str:

@@ -167,16 +167,16 @@ def _chosen(wanted: str | None, backend: Backend[Any], choices: Sequence[Choice]
     """Return the choice the user named, or the best of those that fit."""
     if wanted is None:
         fitting = [c for c in choices if c.safe] or [c for c in choices if c.fits] or choices
-        best = _best(fitting)
-        assert best is not None, "every backend has a machine"
-        return best
+        chosen = best(fitting)
+        assert chosen is not None, "every backend has a machine"
+        return chosen
     for choice in choices:
         if wanted in (choice.flavor.name, *choice.flavor.short_names):
             return choice
     raise backend.unknown(wanted, [choice.flavor for choice in choices])
 
 
-def _best(choices: Sequence[Choice]) -> Choice | None:
+def best(choices: Sequence[Choice]) -> Choice | None:
     """Return the cheapest in a reasonable time; where none is, the cheapest; none of none."""
     soon = [c for c in choices if c.estimate.minutes.expected <= PATIENCE_MINUTES]
     return min(soon or choices, key=_worth, default=None)
@@ -192,7 +192,7 @@ def _say_memory(
     need, there = chosen.footprint, _gb(chosen.capacity)
     where = f"{_each(chosen)}{chosen.flavor.name}"
     if not chosen.fits:
-        cheapest = _best(fitting)
+        cheapest = best(fitting)
         findings.error(
             "memory",
             f"needs {_gb(need.low)} at least ({_gb(need.expected)} expected), and "

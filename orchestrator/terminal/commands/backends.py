@@ -9,6 +9,7 @@ import click
 import backends
 from backends.base import Flavor
 from orchestrator.preflight.places import places
+from orchestrator.terminal.any_task import TAKES_ALL
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
 from orchestrator.words import money, size
@@ -18,13 +19,23 @@ from worker.hubclient import hub
 from worker.task import Finding
 
 
-@click.command("backends")
+@click.command("backends", context_settings=TAKES_ALL)
+@click.option("--for", "what", metavar="WHAT", help="A job, its config file, or TASK and SETTINGS.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def COMMAND(as_json: bool) -> int:  # noqa: N802
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[SETTINGS]...")
+def COMMAND(what: str | None, words: tuple[str, ...], as_json: bool) -> int:  # noqa: N802
     """List backends and flavors with today's prices, and which of the Hub's your account may use.
 
-    Exits 0 if all that bill answered.
+    With --for: what a job would take and cost on each machine, the cheapest finished run first, and
+    on which it does not fit. `--for job.yml --lr 1e-4` and `--for llm --model …` take what TASK
+    --train takes. Exits 0 if all that bill answered; with --for, if something can be said.
     """
+    if what is not None:
+        from orchestrator.terminal.compared import compared
+
+        return compared(what, words, as_json=as_json)
+    if words:
+        raise click.UsageError(f"{words[0]} says nothing here; settings of a job go after --for")
     desk = Desk(as_json)
     found: dict[str, list[Flavor]] = {}
     for name in backends.names():

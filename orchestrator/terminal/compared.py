@@ -1,0 +1,110 @@
+"""`hubtrain backends --for`: one job on every machine there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator import flow
+from orchestrator.asked import Asked
+from orchestrator.preflight import Compared, Offer
+from orchestrator.settings.gather import task_of
+from orchestrator.settings.layers import Settings
+from orchestrator.terminal.any_task import with_settings
+from orchestrator.terminal.desk import Desk
+from orchestrator.terminal.exits import MENDABLE
+from orchestrator.words import money, size
+from worker.duration import roughly
+from worker.errors import BadConfig
+from worker.task import Task
+
+HEADER = ("--backend", "COST", "AT MOST", "TIME", "MEMORY", "OF", "FITS")
+
+
+def compared(what: str, words: Sequence[str], *, as_json: bool) -> int:
+    """Show a job on record, of a file, or of a task and settings; returns the exit code."""
+    rest = [*words, *(["--json"] if as_json else [])]
+    if _is_file(what):
+        return with_settings("backends --for", ["--config", what, *rest], _of_settings)
+    if _is_task(what):
+        return with_settings("backends --for", [what, *rest], _of_settings)
+    if words:
+        raise BadConfig(f"{words[0]}: a job on record has its settings.", fix=f"--for {what} alone")
+    desk = Desk(as_json)
+    return _shown(desk, flow.asked_before(desk, desk.record(what)))
+
+
+def _is_file(what: str) -> bool:
+    return what.startswith(("http://", "https://")) or Path(what).is_file()
+
+
+def _is_task(what: str) -> bool:
+    try:
+        return bool(task_of(what))
+    except BadConfig:
+        return False
+
+
+def _of_settings(desk: Desk, task: Task[Any], settings: Settings) -> int:
+    return _shown(desk, flow.ask(desk, task, settings))
+
+
+def _shown(desk: Desk, asked: Asked) -> int:
+    with desk.screen.waiting("Checking") as on_step:
+        found = flow.compare(desk, asked, on_step)
+    desk.screen.findings(found.findings)
+    desk.screen.document(_document(found))
+    if not found.offers:
+        desk.screen.say("Nothing can be said of it before that is mended.")
+        return MENDABLE
+    desk.screen.table(HEADER, [_row(offer) for offer in found.offers], whole=4)
+    desk.screen.say("", *_advice(found))
+    return 0
+
+
+def _row(offer: Offer) -> tuple[str, ...]:
+    choice = offer.choice
+    estimate, paid = choice.estimate, choice.flavor.usd_per_hour
+    may = "yes" if choice.safe else "may not"
+    return (
+        offer.name,
+        money(estimate.usd.expected) if paid else "free",
+        money(estimate.usd_at_most) if paid else "free",
+        roughly(estimate.minutes.expected * 60),
+        size(choice.footprint.expected),
+        size(choice.capacity),
+        offer.why_not or may,
+    )
+
+
+def _advice(found: Compared) -> list[str]:
+    offer = found.recommended
+    if offer is None:
+        return ["It fits on no machine that there is."]
+    takes = f"about {roughly(offer.choice.estimate.minutes.expected * 60)}, {offer.choice.cost}"
+    lines = [f"cheapest that fits   --backend {offer.name}   {takes}"]
+    if why := offer.choice.estimate.pace.words:
+        lines.append(why)
+    return lines
+
+
+def _document(found: Compared) -> dict[str, Any]:
+    best = found.recommended
+    return {
+        "offers": [
+            {
+                "backend": offer.name,
+                "usd_per_hour": offer.choice.flavor.usd_per_hour,
+                **offer.choice.estimate.to_json(),
+                "memory_bytes": offer.choice.footprint.expected,
+                "memory_there": offer.choice.capacity,
+                "fits": not offer.why_not,
+                "safe": offer.choice.safe,
+                "why_not": offer.why_not or None,
+            }
+            for offer in found.offers
+        ],
+        "recommended": best.name if best else None,
+        "findings": [f.text for f in found.findings],
+    }
