@@ -7,58 +7,28 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
-from conftest import LACKING
 from standins import small_job
+from standins.containers import docker, worker_image
 
-from backends.image import image_files
 from backends.spaces.request import PAGE_PORT
-from worker.contract import JOB_FILE, Started, from_line
+from worker.contract import Started, from_line
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
-IMAGE = "hubtrain-test"
 THERE = Path("/job")
 KEY = "the-key-of-the-page"
 
 
-def docker(*words: str) -> str:
-    """Run a command of docker and return what it printed; its errors fail the test."""
-    ran = subprocess.run(
-        ["docker", *words], capture_output=True, text=True, check=False, timeout=1400
-    )
-    assert ran.returncode == 0, f"docker {words[0]}: {ran.stdout[-4000:]}{ran.stderr[-4000:]}"
-    return ran.stdout.strip()
-
-
-def engine() -> bool:
-    """Whether a Docker engine answers."""
-    with suppress(OSError, subprocess.TimeoutExpired):
-        asked = subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=30)
-        return asked.returncode == 0
-    return False
-
-
 @pytest.fixture
-def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The image of a CPU machine, built from the files a Space gets, and removed again."""
-    if not engine():
-        pytest.skip(f"a Docker engine (tests/services/docker.sh up starts one) {LACKING}")
-    context = tmp_path_factory.mktemp("image")
-    for path, content in image_files(["llm"], accelerators=0).items():
-        (context / path).parent.mkdir(parents=True, exist_ok=True)
-        (context / path).write_bytes(content)
-    (context / JOB_FILE).write_text("{}")
-    docker("build", "--tag", IMAGE, str(context))
-    yield IMAGE
-    docker("image", "rm", "--force", IMAGE)
+def image() -> str:
+    """The image of a CPU machine, built from the files a Space gets."""
+    return worker_image()
 
 
 @pytest.fixture

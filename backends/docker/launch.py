@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import re
 import socket
-import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -15,11 +12,12 @@ from typing import Any
 
 from backends.base import OnProgress
 from backends.docker.engine import asking
+from backends.docker.image import build, tar
 from backends.docker.request import APP, COMMAND, LABEL, ContainerRequest, models
 from backends.errors import BackendError, LaunchFailed
 from backends.local.run import PAGE_KEY, RunFolder
 from worker.clock import Clock
-from worker.contract import JOB_FILE, NOTHING_HANDED, EndReason
+from worker.contract import JOB_FILE, NOTHING_HANDED
 from worker.errors import HubtrainError, NotThere
 from worker.home import home, make_private
 
@@ -31,8 +29,6 @@ WAIT_SECONDS = 1800
 """How long a launch waits for another of the same job, which may be building its image."""
 
 HOST_NETWORK = "host"
-
-_STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
 
 
 class Launch:
@@ -69,7 +65,7 @@ class Launch:
             return
         if there is not None:
             remove(there)
-        self._build()
+        build(self.engine, self.request, self.on_progress)
         page = self._page()
         made = self._created(page)
         try:
@@ -79,34 +75,6 @@ class Launch:
             if isinstance(error, HubtrainError):
                 raise LaunchFailed(error.message, fix=error.fix, reason=error.reason) from error
             raise
-
-    def _build(self) -> None:
-        from docker.errors import ImageNotFound
-
-        name = self.request.image
-        with asking(f"asking for the image {name}"):
-            try:
-                self.engine.images.get(name)
-            except ImageNotFound:
-                self._built(name)
-
-    def _built(self, name: str) -> None:
-        context = tar({**self.request.files, JOB_FILE: b"{}\n"})
-        lines = self.engine.api.build(
-            fileobj=context, custom_context=True, tag=name, rm=True, forcerm=True, decode=True,
-            labels={"hubtrain": "worker"},
-        )  # fmt: skip
-        said: list[str] = []
-        problem = None
-        for line in lines:  # to the end: the connection is given back there
-            said = [*said[-20:], str(line.get("stream", "")).rstrip()]
-            problem = problem or line.get("error")
-            if step := _STEP.match(line.get("stream", "")):
-                share = (int(step[1]) - 1) / int(step[2])
-                self.on_progress("building the image, once for all jobs of its kind", share)
-        if problem:
-            words = ["The image could not be built:", *filter(None, said), problem]
-            raise LaunchFailed("\n  ".join(words), reason=EndReason.BUILD_ERROR)
 
     def _created(self, page: Mapping[str, str]) -> Any:
         from docker.types import DeviceRequest, Mount
@@ -219,18 +187,6 @@ def remove(there: Any) -> None:
             there.remove(force=True, v=True)
     except NotThere:
         return
-
-
-def tar(files: Mapping[str, bytes]) -> io.BytesIO:
-    """Return files as an archive that everybody may read."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for path, content in files.items():
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(content), 0o644
-            archive.addfile(entry, io.BytesIO(content))
-    packed.seek(0)
-    return packed
 
 
 def free_port() -> int:

@@ -9,18 +9,14 @@ from contextlib import contextmanager
 from importlib.resources import files
 
 import pytest
-from conftest import LACKING
 from standins.bench import STANDIN, Bench
+from standins.containers import need_engine
 
 from backends.docker import Docker
 from backends.docker.engine import engine
 from backends.docker.request import ContainerRequest
 from backends.handle import Handle
 from worker.contract import NOTHING_HANDED, JobSpec
-from worker.errors import HubtrainError
-
-ENGINE = "a Docker engine (tests/services/docker.sh up starts one)"
-"""What the tests of containers need, as the summary names it."""
 
 
 class DockerBench(Bench):
@@ -36,11 +32,8 @@ class DockerBench(Bench):
     @classmethod
     @contextmanager
     def open(cls, request: pytest.FixtureRequest) -> Iterator[Bench]:
+        need_engine()
         bench = cls(Docker())
-        try:
-            bench.backend.flavors()
-        except HubtrainError:
-            pytest.skip(f"{ENGINE} {LACKING}")
         yield bench
         for name in bench.planned:
             bench.backend.remove(Handle("docker", name))

@@ -1,0 +1,67 @@
+"""The image of a job's container: built by the engine, once for all jobs of its kind."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from collections.abc import Mapping
+from typing import Any
+
+from backends.base import OnProgress, silent
+from backends.docker.engine import asking
+from backends.docker.request import ContainerRequest
+from backends.errors import LaunchFailed
+from worker.contract import JOB_FILE, EndReason
+
+TOLD_LINES = 20
+"""Lines of a failed build that its error repeats."""
+
+_STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
+
+
+def build(engine: Any, request: ContainerRequest, on_progress: OnProgress = silent) -> None:
+    """Build a request's image unless it is there. Raises `LaunchFailed` with its last words."""
+    from docker.errors import ImageNotFound
+
+    with asking(f"building the image {request.image}"):
+        try:
+            engine.images.get(request.image)
+        except ImageNotFound:
+            _built(engine, request, on_progress)
+
+
+def _built(engine: Any, request: ContainerRequest, on_progress: OnProgress) -> None:
+    context = tar({**request.files, JOB_FILE: b"{}\n"})
+    lines = engine.api.build(
+        fileobj=context,
+        custom_context=True,
+        tag=request.image,
+        rm=True,
+        forcerm=True,
+        decode=True,
+        labels={"hubtrain": "worker"},
+    )
+    said: list[str] = []
+    problem = None
+    for line in lines:  # to the end: the connection is given back there
+        said = [*said[-TOLD_LINES:], str(line.get("stream", "")).rstrip()]
+        problem = problem or line.get("error")
+        if step := _STEP.match(line.get("stream", "")):
+            share = (int(step[1]) - 1) / int(step[2])
+            on_progress("building the image, once for all jobs of its kind", share)
+    if problem:
+        words = ["The image could not be built:", *filter(None, said), problem]
+        raise LaunchFailed("\n  ".join(words), reason=EndReason.BUILD_ERROR)
+
+
+def tar(files: Mapping[str, bytes]) -> io.BytesIO:
+    """Return files as an archive that everybody may read."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for path, content in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(content), 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    packed.seek(0)
+    return packed

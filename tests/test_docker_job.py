@@ -1,0 +1,183 @@
+"""Jobs in containers, as a user types them: a real engine, the real image, a real model.
+
+The image is that of `tests/test_image.py`, built once. What the
+engine alone does is in `tests/test_backend_docker.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standins.bench import CANARY
+from standins.containers import docker, worker_image
+from standins.laptop import Laptop, Said, until
+from standins.localhub import HubServer
+from tiny_llm import chats, write_model, write_rows
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+
+USUAL = "/var/run/docker.sock"
+
+
+@pytest.fixture(scope="module")
+def laptop(shared_hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
+    worker_image()
+    folder = tmp_path_factory.mktemp("laptop")
+    write_model(folder / "tiny")
+    write_rows(folder / "chats.jsonl", chats(20))
+    laptop = Laptop(folder / "home", shared_hub)
+    yield laptop
+    for job in laptop.jobs():
+        laptop.run("rm", job["job"])
+
+
+def train(*more: str, model: str = "./tiny") -> tuple[str, ...]:
+    return (
+        *("llm", "--train", "--trainer", "sft", "--model", model, "--data-path", "chats.jsonl"),
+        *("--samples", "0", "--model-max-length", "64", "--backend", "docker", *more),
+    )
+
+
+def name_of(job: str) -> str:
+    return f"hubtrain-{job}"
+
+
+def containers() -> list[str]:
+    return docker("ps", "--all", "--format", "{{.Names}}").split()
+
+
+def test_a_job_trains_here_and_nothing_that_docker_keeps_has_its_secrets(
+    laptop: Laptop, tmp_path: Path
+) -> None:
+    ran = laptop.run(*train("--project", "bot", "--max-steps", "2", "--json"), WANDB_API_KEY=CANARY)
+    assert ran.code == 0, ran.err + ran.out
+    job = ran.document
+    model = laptop.home.parent / "bot"
+    assert (job["state"], job["model"]) == ("succeeded", str(model))
+    assert {f.stat().st_uid for f in model.iterdir()} == {laptop.home.stat().st_uid}
+    assert {"model.safetensors", "README.md", "events.jsonl"} <= {f.name for f in model.iterdir()}
+    container = name_of(job["job"])
+    kept = docker("inspect", container) + docker("logs", container)
+    image = json.loads(docker("inspect", container))[0]["Image"]
+    kept += docker("inspect", image) + docker("history", "--no-trunc", image)
+    token = laptop.hub.tokens["ann"]
+    assert token not in kept and CANARY not in kept
+    written = {line[2:] for line in docker("diff", container).splitlines()}
+    assert not {path for path in written if not path.startswith(("/tmp", "/home/user", "/home"))}
+    for folder in ("/tmp", "/home/user/app"):
+        docker("cp", f"{container}:{folder}", str(tmp_path / Path(folder).name))
+    for file in filter(Path.is_file, tmp_path.rglob("*")):
+        held = file.read_bytes()
+        assert token.encode() not in held and CANARY.encode() not in held, file
+
+    again = laptop.run(*train("--project", "bot", "--max-steps", "2", "--json"))
+    assert (again.code, again.document["job"]) == (0, job["job"])
+    assert laptop.run("rm", job["job"]).code == 0
+    assert container not in containers()
+    assert (model / "model.safetensors").exists()
+
+
+def test_a_container_outlives_a_client_that_is_killed(laptop: Laptop) -> None:
+    client = laptop.start(*train("--project", "long", "--max-steps", "100000"))
+    job = until(lambda: next((j for j in laptop.jobs() if j["project"] == "long"), None))["job"]
+    until(lambda: name_of(job) in containers())
+    client.send_signal(signal.SIGKILL)
+    client.communicate()
+
+    follower = laptop.start("logs", "-f", job)
+    until(lambda: _now(laptop, job)["state"] == "running" and _now(laptop, job)["step"], 120)
+    assert laptop.run("cancel", job).code == 0
+    said, _ = follower.communicate(timeout=60)
+    assert follower.returncode == 1 and "step" in said
+    assert _now(laptop, job)["state"] == "cancelled"
+    assert docker("inspect", "--format", "{{.State.Status}}", name_of(job)) == "exited"
+
+
+def _now(laptop: Laptop, job: str) -> Any:
+    said = laptop.run("status", job, "--json")
+    return said.document
+
+
+def test_a_job_is_not_begun_in_less_memory_than_it_needs(laptop: Laptop) -> None:
+    ran = laptop.run(*train("--project", "small", "--docker-memory", "0.3", "--dry-run"))
+    assert ran.code == 2 and "cpu has 0.3 GB" in ran.out and "--docker-memory 0." in ran.out
+
+
+def test_memory_that_runs_out_ends_a_job_as_that(laptop: Laptop) -> None:
+    tight = ("--project", "tight", "--max-steps", "50", "--docker-memory", "0.66", "--json")
+    ran = laptop.run(*train(*tight, "--batch-size", "16"))
+    assert ran.code == 1, ran.out
+    assert ran.document["reason"] == "oom", ran.out
+
+
+class Listener:
+    """The engine's socket at a port of this machine, as one that is elsewhere has it."""
+
+    def __enter__(self) -> Listener:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.address = f"tcp://127.0.0.1:{self._server.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._server.accept()
+                threading.Thread(target=_join, args=(near,), daemon=True).start()
+
+
+def _join(near: socket.socket) -> None:
+    """Carry what is said between a client and the engine until both have ended."""
+    with near, socket.socket(socket.AF_UNIX) as far:
+        far.connect(USUAL)
+        back = threading.Thread(target=_carry, args=(far, near), daemon=True)
+        back.start()
+        _carry(near, far)
+        back.join()
+
+
+def _carry(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while piece := source.recv(1 << 16):
+            target.sendall(piece)
+        target.shutdown(socket.SHUT_WR)
+
+
+def test_an_engine_elsewhere_gets_its_data_from_the_hub(laptop: Laptop) -> None:
+    api = laptop.hub.api()
+    api.create_repo("ann/tiny", exist_ok=True)
+    api.upload_folder(repo_id="ann/tiny", folder_path=laptop.home.parent / "tiny")
+    words = ("--project", "far", "--max-steps", "2", "--docker-network", "host")
+    with Listener() as far:
+
+        def run(*more: str, model: str) -> Said:
+            asked = train(*words, *more, model=model)
+            return laptop.run(*asked, DOCKER_HOST=far.address)
+
+        refused = run("--push-to-hub", model="./tiny")
+        assert refused.code == 2 and "hf upload" in refused.out
+        refused = run(model="ann/tiny")
+        assert refused.code == 2 and "--push-to-hub" in refused.out
+        ran = run("--push-to-hub", "--json", model="ann/tiny")
+        assert ran.code == 0, ran.err + ran.out
+        job = ran.document
+        assert job["handle"] == f"docker://{far.address}/{name_of(job['job'])}"
+        assert api.file_exists("ann/far", "model.safetensors")
+        assert not (laptop.home.parent / "far").exists()
+        kept = docker("inspect", name_of(job["job"]))
+        assert '"Binds": null' in kept and laptop.hub.tokens["ann"] not in kept
+        # By the handle, although this terminal's Docker is another engine now.
+        assert laptop.run("status", job["job"]).code == 0
+        assert laptop.run("rm", job["job"]).code == 0
+    assert name_of(job["job"]) not in containers()
