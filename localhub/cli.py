@@ -18,6 +18,7 @@ from typing import Any
 import uvicorn
 
 from localhub.app import application
+from localhub.containers import Containers
 from localhub.errors import Refusal
 from localhub.hub import Hub, Options
 from localhub.prices import memory_option
@@ -73,6 +74,12 @@ def _of_machines(made: argparse.ArgumentParser) -> None:
         default=0.0,
         help="how long a Space's build takes beyond what it really does",
     )
+    made.add_argument(
+        "--runner",
+        choices=("process", "docker"),
+        default="process",
+        help="what Docker Spaces are: their command as a process, or a container, really built",
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -89,9 +96,12 @@ def main(argv: list[str] | None = None) -> int:
     hub = Hub(data.resolve(), endpoint, options=sizes, memory=dict(options.flavor))
     hub.machines.conditions.build_seconds = options.build_seconds
     try:
+        if options.runner == "docker":
+            hub.machines.containers = Containers(hub.data)
+            hub.machines.containers.check()
         populate(hub, options.user or ["user:write"], options.org)
-    except Refusal as refusal:
-        sys.stderr.write(f"localhub: {refusal.message}\n")
+    except (Refusal, RuntimeError) as refusal:
+        sys.stderr.write(f"localhub: {refusal}\n")
         return 2
     serve(hub, listening, as_json=options.json, verbose=options.verbose)
     return 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from localhub.containers import Containers
 from localhub.meter import Meter
 from localhub.prices import GIB, Flavor, PriceList
 from localhub.processes import GRACE
@@ -45,6 +46,9 @@ class Conditions:
 
 class Machines:
     """What `localhub.spaces` and `localhub.jobs` share."""
+
+    containers: Containers | None = None
+    """What builds and runs Dockerfiles; none where Docker Spaces are plain processes."""
 
     def __init__(self, store: Store, folder: Path, memory: Mapping[str, int]) -> None:
         """Keep runs and logs below `folder`; `memory` has bytes by flavor, where not the usual."""

@@ -153,10 +153,13 @@ class Run:
             return self._shim.children(recursive=True) if self._shim else []
         return []
 
-    def listening(self, ports: Iterable[int]) -> int | None:
-        """Return the first of `ports` on which a process of this run accepts connections."""
+    def listening(self, ports: Iterable[int], others: Iterable[psutil.Process] = ()) -> int | None:
+        """Return the first of `ports` on which a process of this run accepts connections.
+
+        `others` are processes that belong to it as well, though it did not start them.
+        """
         heard: set[int] = set()
-        for process in self.processes():
+        for process in (*self.processes(), *others):
             with contextlib.suppress(psutil.Error):
                 heard |= {
                     connection.laddr.port

@@ -1,7 +1,8 @@
 """From a commit to something that can be started: reads README and Dockerfile, lays out files.
 
-No image is made: RUN and COPY are told in the build log and skipped, since the runner of this Hub
-starts plain processes on this machine. Errors that a build would find are still found.
+No image is made here: RUN and COPY are told in the build log and skipped, since plain processes of
+this machine are started. Errors that a build would find are still found. With `--runner docker` an
+engine builds the image instead, see `localhub.containers`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ class Built:
     workdir: str = "/app"
     """The container's work folder, which on this machine is the run's `app/`."""
 
+    image: str | None = None
+    """The image that the engine has built; none for a process of this machine."""
+
     def here(self, app: Path) -> tuple[list[str], dict[str, str]]:
         """Return argv and environment with paths below `workdir` moved below `app`."""
         places = {self.workdir.rstrip("/"): str(app)}
@@ -55,9 +59,21 @@ def configuration(app: Path) -> readme.FrontMatter:
         raise BuildFailure(SpaceStage.CONFIG_ERROR, str(error)) from error
 
 
-def build(app: Path, arguments: Mapping[str, str], log: Callable[..., None]) -> Built:
-    """Read the files in `app` and return what to start; the reason of a failure is logged too."""
+def build(
+    app: Path,
+    arguments: Mapping[str, str],
+    log: Callable[..., None],
+    make_image: Callable[[], str] | None = None,
+) -> Built:
+    """Read the files in `app` and return what to start; the reason of a failure is logged too.
+
+    `make_image` has a Dockerfile built and returns the name of its image, where an engine runs it.
+    """
     config = configuration(app)
+    if config.sdk == "docker" and make_image is not None:
+        if not (app / "Dockerfile").is_file():
+            raise BuildFailure(SpaceStage.NO_APP_FILE, "")
+        return Built(config, [], image=make_image())
     make = {"docker": _docker, "gradio": _gradio, "static": _static}.get(config.sdk)
     if make is None:
         raise BuildFailure(SpaceStage.CONFIG_ERROR, f"The sdk {config.sdk} is no longer supported")

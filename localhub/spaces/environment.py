@@ -16,6 +16,9 @@ from localhub.spaces.records import Space
 if TYPE_CHECKING:
     from localhub.hub import Hub
 
+NO_XET = {"HF_HUB_DISABLE_XET": "1"}
+"""This Hub does not speak it, and the stock client has no other way back."""
+
 
 def subdomain(full_name: str) -> str:
     """Return the first part of a Space's host: `Ann/My.Space` is `ann-my-space`."""
@@ -50,13 +53,16 @@ def _uuid(text: str) -> str:
 def of_space(
     hub: Hub, repo: Repo, space: Space, *, built: Built, flavor: Flavor, folder: Path
 ) -> dict[str, str]:
-    """Return the whole environment: the image's, the owner's settings, then the Hub's own."""
+    """Return the whole environment: the image's, the owner's settings, then the Hub's own.
+
+    An image that is really run brings its own, and keeps its `PATH` and `HOME`.
+    """
     _, image = built.here(folder / "app")
     return {
         **image,
         **{name: setting.value for name, setting in space.variables.items()},
         **{name: setting.value for name, setting in space.secrets.items()},
-        **clean_environment(folder, image.get("PATH", "")),
+        **(clean_environment(folder, image.get("PATH", "")) if built.image is None else NO_XET),
         **hub.machines.described(flavor),
         **_identity(hub, repo, built),
         **(_login(hub, space) if space.oauth is not None else {}),

@@ -15,6 +15,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,11 @@ from localhub.clock import stamp
 from localhub.machines import Machines
 from localhub.processes import Ending, Order, Run, free_port, lay_out, owner_only
 from localhub.repos import Repo
-from localhub.spaces.build import BuildFailure, Built, build
+from localhub.spaces.build import BuildFailure, Built
 from localhub.spaces.environment import of_space
 from localhub.spaces.records import Space, SpaceStage
-from localhub.volumes import laid_out, relocated
+from localhub.spaces.runner import command, listening, made
+from localhub.volumes import laid_out
 
 if TYPE_CHECKING:
     from localhub.spaces.scheduler import Scheduler
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 LOOK = 0.2
 """Seconds between two looks at a Space."""
 
+OUT_OF_MEMORY = "Memory limit exceeded"
 STARTUP = "===== Application Startup at "
 TOLD_LINES = 10
 """Lines of the log that a failed Space's error message repeats."""
@@ -120,14 +123,15 @@ class Lease:
         arguments = {name: setting.value for name, setting in space.variables.items()}
         mark = hashlib.sha256(json.dumps([sha, arguments]).encode()).hexdigest()
         log = self.machines.log(f"space-{self.repo}-build")
+        make = partial(made, self.machines, folder / "app", mark, arguments, ended=self.ended)
         if space.built != mark or space.stage is SpaceStage.BUILDING:
             self._say(stage=SpaceStage.BUILDING, sha=sha)
             log.write(f"===== Build Queued at {self._now()} / Commit SHA: {sha[:7]} =====\n", "\n")
-            built = build(folder / "app", arguments, log.write)
+            built = make(log=log.write)
             self._pause(self.machines.conditions.build_seconds)
             log.write("--> DONE\n")
         else:
-            built = build(folder / "app", arguments, lambda *_: None)
+            built = make(log=lambda *_: None)
         self._say(built=mark)
         return _Home(repo, folder, sha, built)
 
@@ -157,10 +161,17 @@ class Lease:
             flavor=flavor,
             folder=home.folder,
         )
-        argv, _ = home.built.here(home.folder / "app")
+        argv, environment = command(
+            self.machines,
+            home.built,
+            home.folder,
+            environment,
+            places=places,
+            memory=flavor.memory_limit,
+        )
         order = Order(
-            argv=[relocated(word, places) for word in argv],
-            environment={key: relocated(value, places) for key, value in environment.items()},
+            argv=argv,
+            environment=environment,
             log=owner_only(log.path),
             memory=flavor.memory_limit,
             newline="\n",
@@ -185,6 +196,8 @@ class Lease:
                     self.scheduler.rest(self.repo, SpaceStage.SLEEPING)
         finally:
             run.stop(self.machines.conditions.grace)
+            if self.machines.containers:
+                self.machines.containers.remove(run.folder.name)
             run.discard()
 
     def _wait_until_it_answers(self, run: Run, space: Space) -> bool:
@@ -193,7 +206,7 @@ class Lease:
         while time.monotonic() < deadline:
             if self._has_ended(run):
                 return False
-            port = run.listening(filter(None, (space.app_port, space.port)))
+            port = listening(self.machines, run, filter(None, (space.app_port, space.port)))
             if port is not None and answers(port):
                 self._say(stage=SpaceStage.RUNNING, listens=port, error=None)
                 return True
@@ -210,11 +223,13 @@ class Lease:
             raise LeaseEnded
         ending = run.ending()
         if ending is not None:
-            self._fail(SpaceStage.RUNTIME_ERROR, self._why(ending), ending.at)
+            self._fail(SpaceStage.RUNTIME_ERROR, self._why(run, ending), ending.at)
         return ending is not None
 
-    def _why(self, ending: Ending) -> str:
-        reason = ending.reason
+    def _why(self, run: Run, ending: Ending) -> str:
+        reason, containers = ending.reason, self.machines.containers
+        if containers and containers.ran_out_of_memory(run.folder.name):
+            reason = OUT_OF_MEMORY
         if not reason:
             lines = self.machines.log(f"space-{self.repo}-run").lines(last=TOLD_LINES + 2)
             starts = [place for place, line in enumerate(lines) if line.startswith(STARTUP)]

@@ -196,6 +196,8 @@ class Scheduler:
 
     def _sweep(self, wanted: set[str | None]) -> None:
         self.machines.runs.mkdir(parents=True, exist_ok=True)
+        if self.machines.containers:
+            self.machines.containers.sweep(wanted)
         for folder in self.machines.runs.glob("space-*"):
             if folder.name not in wanted and not Run(folder).alive():
                 shutil.rmtree(folder, ignore_errors=True)
