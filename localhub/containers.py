@@ -59,7 +59,8 @@ class Containers:
     ) -> None:
         """Build `image` from the files in `app`, line by line into `log`. Raises `BuildEnded`."""
         given = (f"--build-arg={name}={value}" for name, value in arguments.items())
-        command = ["docker", "build", *given, f"--label={self._label}", f"--tag={image}", str(app)]
+        about = (*given, f"--label={self._label}", f"--tag={image}")
+        command = ["docker", "build", "--force-rm", *about, str(app)]
         building = subprocess.Popen(command, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, text=True)
         with building:
             stopping = threading.Thread(target=_end_with, args=(building, ended), daemon=True)
