@@ -325,6 +325,15 @@ class Task(ABC, Generic[P]):
     Its settings have a `model`, a Hub id or a folder, and those of the flags.
     """
 
+    def shortened(self, params: P, steps: int) -> Mapping[str, Any]:
+        """Return the settings, by name, that make of a training one of so many steps.
+
+        A rehearsal trains so; nothing that takes long or that asks somebody else comes after it.
+        """
+        known = type(params).model_fields
+        short = {"max_steps": steps, "lm_eval": None, "log": "none"}
+        return {name: value for name, value in short.items() if name in known}
+
     # The check, before anything is rented.
 
     def check_model(self, params: P, facts: ModelFacts) -> None:

@@ -50,7 +50,7 @@ def _train(
         checked = flow.check(desk, asked, on_step)
     desk.screen.say(f"Checked in {duration(checked.report.seconds)}, nothing rented")
     if isinstance(checked, Refused):
-        return _refused(desk, checked)
+        return refused(desk, checked)
     desk.screen.findings(checked.report.findings)
     if example := checked.report.known.data.example:
         desk.screen.example(example)
@@ -61,7 +61,7 @@ def _train(
         outcome = go_on(desk, checked, stages)
     match outcome:
         case Refused():
-            return _refused(desk, outcome)
+            return refused(desk, outcome)
         case Planned():
             return _planned(desk, outcome)
         case AlreadyDone():
@@ -73,7 +73,7 @@ def _train(
     return code
 
 
-def _refused(desk: Desk, refused: Refused) -> int:
+def refused(desk: Desk, refused: Refused) -> int:
     """Say what is wrong."""
     desk.screen.findings(refused.new)
     wrong = sum(f.level == "error" for f in refused.report.findings)

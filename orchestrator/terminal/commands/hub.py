@@ -5,12 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 
 import click
-
-from worker.errors import HubtrainError
-from worker.installing import install
 
 
 @click.command(
@@ -21,9 +17,9 @@ from worker.installing import install
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def COMMAND(arguments: tuple[str, ...]) -> int:  # noqa: N802
     """Run a Hub on this machine that speaks the real one's protocol."""
-    if find_spec("uvicorn") is None or find_spec("starlette") is None:
-        raise HubtrainError("the local Hub is not installed.", fix=install(["hub"]))
-    command = [sys.executable, "-P", "-m", "localhub", *arguments]
+    from orchestrator.localhub import hub_command
+
+    command = hub_command(arguments)
     if sys.platform != "win32":
         os.execv(sys.executable, command)  # so that its pid is the one that was started
     return subprocess.call(command)

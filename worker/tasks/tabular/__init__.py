@@ -44,6 +44,10 @@ class TabularTask(Task[TabularParams]):
         """Return what the model does."""
         return "tabular-classification"
 
+    def shortened(self, params: TabularParams, steps: int) -> Mapping[str, Any]:
+        """Return the settings of a search of so many trials."""
+        return {"num_trials": min(params.num_trials, steps)}
+
     def inspect(
         self, params: TabularParams, splits: Splits, facts: ModelFacts, tokenizer: Any
     ) -> DataReport:

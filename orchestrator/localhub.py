@@ -1,0 +1,90 @@
+"""The command that runs a Hub on this machine, and a Hub that somebody else's work needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from orchestrator.aside import command_of
+from worker.environment import environment
+from worker.errors import HubtrainError
+from worker.installing import install
+
+END_SECONDS = 20.0
+"""What a Hub gets to end its Spaces and Jobs."""
+
+
+def hub_command(arguments: Sequence[str]) -> list[str]:
+    """Return the command that runs a Hub here. Raises `HubtrainError` where it is not installed."""
+    if find_spec("uvicorn") is None or find_spec("starlette") is None:
+        raise HubtrainError("the local Hub is not installed.", fix=install(["hub"]))
+    return command_of("localhub", *arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningHub:
+    """A Hub of this machine, with the users it was started for."""
+
+    endpoint: str
+    tokens: Mapping[str, str]
+    """Token of every user, by name: each may write what is theirs."""
+
+    folder: Path
+    """Where its users keep what their programs keep: records, and the Hub's cache."""
+
+    def environ(self, user: str) -> dict[str, str]:
+        """Return the environment of a program that works on this Hub as a user, and on no other."""
+        return {
+            **bare_environment(),
+            "HF_ENDPOINT": self.endpoint,
+            "HF_TOKEN": self.tokens[user],
+            "HF_HOME": str(self.folder / "cache"),
+            "HF_HUB_DISABLE_XET": "1",  # a protocol that it does not speak
+            "HUBTRAIN_HOME": str(self.folder / "home"),
+        }
+
+
+@contextmanager
+def running_hub(folder: Path, users: Sequence[str]) -> Iterator[RunningHub]:
+    """Run a Hub that keeps all it has in `folder`, and end it with all that runs on it.
+
+    Raises `HubtrainError` where it is not installed or does not start.
+    """
+    words = ["--json", "--data", str(folder / "hub")]
+    words += [word for user in users for word in ("--user", f"{user}:write:pro")]
+    command = hub_command(words)
+    with (
+        (folder / "hub.log").open("w", encoding="utf-8") as log,
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=bare_environment(),
+            start_new_session=True,  # Ctrl-C is not for the Hub: it is ended below
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            if not (line := process.stdout.readline()):
+                raise HubtrainError("the local Hub does not start.", fix="hubtrain hub says why")
+            ready = json.loads(line)
+            tokens = {user["name"]: str(user["token"]) for user in ready["users"]}
+            yield RunningHub(str(ready["endpoint"]), tokens, folder)
+        finally:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(END_SECONDS)
+            process.kill()
+
+
+def bare_environment() -> dict[str, str]:
+    """Return this environment without accounts, settings of jobs and addresses of another Hub."""
+    ours = ("HF_", "HUGGING_FACE_", "HUBTRAIN_")
+    return {k: v for k, v in environment(os.environ).items() if not k.upper().startswith(ours)}

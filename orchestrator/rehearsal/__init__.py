@@ -1,0 +1,215 @@
+"""A job tried before it costs: the same settings, packing, machine files and worker, a few steps.
+
+It runs against a Hub of this machine, which has what the job takes from the real one. Nothing is
+created on the real Hub, and nothing is rented.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import backends
+from backends.base import OnProgress, silent
+from orchestrator.aside import command_of
+from orchestrator.asked import Asked, scratch
+from orchestrator.jobs.client import Client
+from orchestrator.jobs.records import Record, Records
+from orchestrator.localhub import RunningHub, running_hub
+from orchestrator.preflight import CheckReport
+from orchestrator.rehearsal.borrowed import Lending, Lent, owners
+from orchestrator.rehearsal.report import Rehearsal
+from orchestrator.settings.layers import Settings
+from worker.contract import ModelRef
+from worker.errors import BadConfig, HubtrainError
+from worker.hubclient import explained, hub
+
+__all__ = ["Rehearsal", "refuse_free", "rehearse"]
+
+STEPS = 3
+LOOK_SECONDS = 0.5
+
+
+def refuse_free(asked: Asked) -> None:
+    """Raise `BadConfig` for a job that costs nothing and trains here: that is its own rehearsal."""
+    if asked.backend.sees_my_files or not asked.backend.on_hub:
+        what = f"a job with --backend {asked.job.backend} rents nothing"
+        raise BadConfig(
+            f"{what}: there is nothing to rehearse.",
+            fix="Launch it with a few steps, as with --max-steps 3.",
+        )
+
+
+def rehearse(
+    client: Client,
+    asked: Asked,
+    report: CheckReport,
+    settings: Settings,
+    *,
+    steps: int = STEPS,
+    on_progress: OnProgress = silent,
+    on_news: Callable[[Record], None] = lambda record: None,
+) -> Rehearsal:
+    """Try a checked job with `steps` steps, and return what came of it.
+
+    `on_news` is told of every change of the job. Raises `HubtrainError` where what it takes is not
+    installed here or cannot be fetched, and where the job is refused.
+    """
+    backends.load("local")().require(report_extras(asked))
+    folder = Path(tempfile.mkdtemp(prefix="rehearsal-", dir=scratch()))
+    try:
+        trial = _Trial(client, asked, report, settings, steps, folder)
+        with running_hub(folder, trial.accounts()) as there:
+            on_progress("fetching model and data", None)
+            lent = trial.lend(there)
+            on_progress("starting", None)
+            record = trial.run(there, on_news)
+            return Rehearsal(
+                asked, report, lent, record, trial.files(there, record), trial.set_aside
+            )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def report_extras(asked: Asked) -> tuple[str, ...]:
+    """Return the extras of the package that the worker needs, without those of trackers."""
+    return tuple(asked.task.extras)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One rehearsal."""
+
+    client: Client
+    asked: Asked
+    report: CheckReport
+    settings: Settings
+    steps: int
+    folder: Path
+
+    @property
+    def owner(self) -> str:
+        return self.report.owner or "you"
+
+    def accounts(self) -> list[str]:
+        """Return the accounts whose repos it needs, the user's first."""
+        names = [f"{self.owner}/", *(ref.name for ref in self._models())]
+        data = self.report.source.remote
+        names += [str(data.repo_id)] if data else []
+        names += [push.repo_id] if (push := self.report.push) else []
+        return list(owners(names))
+
+    def lend(self, there: RunningHub) -> list[Lent]:
+        """Put on the local Hub what the job takes from the real one."""
+        trusts = bool(getattr(self.asked.params, "trust_remote_code", False))
+        lending = Lending(hub(self.client.token), there, self.asked.task.name, trusts)
+        lent = [lending.model(ref) for ref in self._models()]
+        if (data := self.report.source.remote) is not None:
+            lent.append(lending.data(data, self.report.source.stored_bytes))
+        return lent
+
+    def run(self, there: RunningHub, on_news: Callable[[Record], None]) -> Record:
+        """Run the job to its end, and return it. Raises `HubtrainError` where it is refused."""
+        config = self.folder / "job.json"
+        config.write_text(json.dumps(self._settings()), encoding="utf-8")
+        words = ["--train", "--config", str(config), "--json"]
+        command = command_of(
+            "orchestrator.terminal.cli", self.asked.task.name.replace("_", "-"), *words
+        )
+        with (
+            (self.folder / "told.json").open("w+", encoding="utf-8") as told,
+            (self.folder / "trouble.txt").open("w", encoding="utf-8") as trouble,
+            subprocess.Popen(
+                command,
+                stdout=told,
+                stderr=trouble,
+                env=there.environ(self.owner),
+                start_new_session=True,  # Ctrl-C would leave the job as it is
+            ) as process,
+        ):
+            try:
+                self._watch(process, on_news)
+            finally:
+                process.kill()
+            told.seek(0)
+            if record := self._record():
+                return record
+            raise _refusal(told.read(), process.returncode)
+
+    def files(self, there: RunningHub, record: Record) -> list[str]:
+        """Return the names of the files that were pushed."""
+        if (pushed := record.story.pushed) is None:
+            return []
+        from huggingface_hub import HfApi
+
+        api = HfApi(endpoint=there.endpoint, token=there.tokens[self.owner])
+        with explained("looking at the pushed model"):
+            return list(api.list_repo_files(pushed.repo_id))
+
+    def _watch(self, process: subprocess.Popen[bytes], on_news: Callable[[Record], None]) -> None:
+        seen = 0
+        while process.poll() is None:
+            if (record := self._record()) and len(record.events) > seen:
+                seen = len(record.events)
+                on_news(record)
+            self.client.clock.sleep(LOOK_SECONDS)
+
+    def _record(self) -> Record | None:
+        home = self.folder / "home"
+        return next(iter(Records(home).all()), None) if (home / "jobs.sqlite").exists() else None
+
+    def _models(self) -> list[ModelRef]:
+        """Return the models of the Hub that the job starts from or is judged by."""
+        models = [self.report.model] if self.report.model and self.report.model.on_hub else []
+        for named in self.report.known.pinned.values():
+            several = [named] if isinstance(named, str) else named
+            models += [ref for ref in map(ModelRef.named, several) if ref.on_hub]
+        return list({ref.name: ref for ref in models}.values())
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the job's settings, made short, with names where commits of the Hub stood."""
+        return {**self.settings.values, **self._elsewhere(), **self._short()}
+
+    def _elsewhere(self) -> dict[str, Any]:
+        known = self.report.known
+        names: dict[str, Any] = {
+            setting: named.split("@")[0]
+            if isinstance(named, str)
+            else [n.split("@")[0] for n in named]
+            for setting, named in known.pinned.items()
+        }
+        if known.model and known.model.on_hub and "model" in type(self.asked.params).model_fields:
+            names["model"] = known.model.name
+        if known.source.remote:
+            names["data_path"] = known.source.remote.repo_id
+        return {**names, "username": self.owner}
+
+    def _short(self) -> Mapping[str, Any]:
+        return self.asked.task.shortened(self.asked.params, self.steps)
+
+    @property
+    def set_aside(self) -> list[str]:
+        """Settings that were said otherwise, by name."""
+        return [
+            name
+            for name, value in self._short().items()
+            if name in self.settings.values and getattr(self.asked.params, name) != value
+        ]
+
+
+def _refusal(told: str, code: int | None) -> HubtrainError:
+    """Return why a job was refused that its real check had let pass."""
+    try:
+        said = json.loads(told)
+    except ValueError:
+        return HubtrainError(f"the rehearsal ended with code {code} before there was a job.")
+    if "error" in said:
+        return BadConfig(str(said["error"]), fix=str(said.get("fix", "")))
+    wrong = [f for f in said.get("report", {}).get("findings", []) if f["level"] == "error"]
+    return BadConfig("\n".join(f["text"] for f in wrong) or "the rehearsal was refused.")

@@ -1,0 +1,145 @@
+"""What a job takes from the Hub, lent to a Hub of this machine: models and data sets.
+
+A model whose weights are large is lent as a small one of the same architecture with random weights;
+its tokenizer, its chat template and its code are the real ones.
+"""
+
+from __future__ import annotations
+
+import glob
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.aside import aside, command_of, environ_of
+from orchestrator.localhub import RunningHub
+from worker.contract import DataRef, ModelRef
+from worker.errors import HubtrainError
+from worker.hubclient import explained
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+WHOLE_BYTES = 200e6
+"""Weights up to this size are lent as they are."""
+
+DATA_BYTES = 1e9
+"""Of data sets above this size, a part of the files is lent."""
+
+SMALL_BYTES = 100e6
+"""Files beside the weights that are larger are no part of what loads a model."""
+
+MAKING_SECONDS = 300.0
+
+_WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json", "*.pt")
+_OTHER_FORMATS = ("*.pth", "*.gguf", "*.onnx", "*.h5", "*.msgpack", "*.ot", "*.tflite", "*/*")
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """What stands in for something of the Hub, under its name."""
+
+    name: str
+    what: str
+    """In words: `its real weights`, `random weights, 2.1M parameters`."""
+
+    real: bool
+    """Whether it is all that the job would get."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lending:
+    """Takes from one Hub and gives to another."""
+
+    source: HfApi
+    there: RunningHub
+    task: str
+    trust_remote_code: bool = False
+
+    def model(self, ref: ModelRef) -> Lent:
+        """Lend a model. Raises `HubtrainError`."""
+        with explained(f"looking at {ref.name}"):
+            info = self.source.model_info(ref.name, revision=ref.revision, files_metadata=True)
+        sizes = {s.rfilename: s.size or 0 for s in info.siblings or []}
+        weights = [name for name in sizes if _is(name, _WEIGHTS) and "/" not in name]
+        beside = [
+            name
+            for name, size in sizes.items()
+            if size <= SMALL_BYTES and not _is(name, (*_WEIGHTS, *_OTHER_FORMATS))
+        ]
+        stored = sum(sizes[name] for name in weights)
+        if stored > WHOLE_BYTES and (lent := self._small_one(ref, beside)):
+            return lent
+        folder = self._fetched(ref.name, ref.revision, [*beside, *weights], "model")
+        self._give(ref.name, folder, [*beside, *weights], "model")
+        return Lent(ref.name, "its real weights", real=True)
+
+    def _small_one(self, ref: ModelRef, beside: Sequence[str]) -> Lent | None:
+        """Lend a small model of the same architecture; none where none can be made."""
+        folder = self._fetched(ref.name, ref.revision, beside, "model")
+        output = self.there.folder / "small" / ref.name.replace("/", "--")
+        asked = {
+            "folder": str(folder),
+            "output": str(output),
+            "trust_remote_code": self.trust_remote_code,
+            "task": self.task,
+        }
+        try:
+            made = aside(("worker.smaller",), asked, environ_of(None), MAKING_SECONDS)
+        except HubtrainError:
+            return None
+        self._give(ref.name, folder, [n for n in beside if n != "config.json"], "model")
+        self._give(ref.name, output, ["*"], "model")
+        millions = made["parameters"] / 1e6
+        what = f"a small model of the same architecture: {millions:.1f}M parameters, random weights"
+        return Lent(ref.name, what, real=False)
+
+    def data(self, ref: DataRef, stored_bytes: float) -> Lent:
+        """Lend the files of a data set that a job reads. Raises `HubtrainError`."""
+        name = str(ref.repo_id)
+        roles = [files for files in (ref.train, ref.valid) if files]
+        part = stored_bytes > DATA_BYTES and any(len(files) > 1 for files in roles)
+        wanted = [file for files in roles for file in (files[:1] if part else files)]
+        folder = self._fetched(name, ref.revision, [*wanted, "README.md"], "dataset")
+        self._give(name, folder, [*wanted, "README.md"], "dataset")
+        every = sum(map(len, roles))
+        what = f"{len(wanted)} of its {every} files" if part else "the files it reads"
+        return Lent(name, what, real=not part)
+
+    def _fetched(self, name: str, revision: str | None, files: Sequence[str], kind: str) -> Path:
+        """Return the folder of the Hub's cache with these files of a repo."""
+        patterns = [glob.escape(file) for file in files]
+        with explained(f"fetching {name}"):
+            return Path(
+                self.source.snapshot_download(
+                    name, repo_type=kind, revision=revision, allow_patterns=patterns
+                )
+            )
+
+    def _give(self, name: str, folder: Path, files: Sequence[str], kind: str) -> None:
+        """Upload files to the other Hub, in a process of its own: this one speaks to the first."""
+        words = ["upload", name, str(folder), ".", "--repo-type", kind, "--quiet"]
+        words += [word for file in files for word in ("--include", file)]
+        owner = name.split("/", maxsplit=1)[0]
+        done = subprocess.run(
+            command_of("huggingface_hub.cli.hf", *words),
+            env=self.there.environ(owner),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            raise HubtrainError(f"{name} could not be put on the local Hub: {last}")
+
+
+def owners(names: Sequence[str]) -> Iterator[str]:
+    """Yield the accounts whose repos these are, each once."""
+    yield from dict.fromkeys(name.split("/")[0] for name in names)
+
+
+def _is(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns)

@@ -1,0 +1,71 @@
+"""`hubtrain rehearse`: a job tried on a Hub of this machine, before it costs anything."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import click
+
+from orchestrator import flow
+from orchestrator.flow import Refused
+from orchestrator.jobs.records import Record
+from orchestrator.rehearsal import STEPS, Rehearsal, refuse_free, rehearse
+from orchestrator.settings.layers import Settings
+from orchestrator.terminal.any_task import TAKES_ALL, with_settings
+from orchestrator.terminal.desk import Desk
+from orchestrator.terminal.exits import FAILED
+from orchestrator.terminal.train import refused
+from worker.duration import duration
+from worker.task import Task
+
+
+@click.command("rehearse", context_settings=TAKES_ALL)
+@click.option("--steps", type=click.IntRange(1, 100), default=STEPS, help="Steps to train.")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[TASK] [SETTINGS]...")
+def COMMAND(words: tuple[str, ...], steps: int) -> int:  # noqa: N802
+    """Try a job on a Hub of this machine: nothing is rented.
+
+    SETTINGS are those of `hubtrain TASK --train`, with --config FILE and --json among them. The
+    job is checked against the real Hub; then the same settings, data, Space and worker run here for
+    a few steps. Large weights are replaced by random ones of the same architecture. Exits 0 if the
+    job came to its good end.
+    """
+    words = tuple(word for word in words if word != "--train")
+    return with_settings("rehearse", words, partial(_rehearse, steps))
+
+
+def _rehearse(steps: int, desk: Desk, task: Task[Any], settings: Settings) -> int:
+    asked = flow.ask(desk, task, settings)
+    refuse_free(asked)
+    with desk.screen.waiting("Checking") as on_step:
+        checked = flow.check(desk, asked, on_step)
+    desk.screen.say(f"Checked in {duration(checked.report.seconds)}, nothing rented")
+    if isinstance(checked, Refused):
+        return refused(desk, checked)
+    desk.screen.findings(checked.report.findings)
+    desk.screen.say("", "Rehearsing on a Hub of this machine")
+    with desk.screen.stages() as stages:
+
+        def show(record: Record) -> None:
+            if not record.ended:
+                stages.training(record)
+
+        done = rehearse(
+            desk, asked, checked.report, settings, steps=steps, on_progress=stages, on_news=show
+        )
+    return _told(desk, done)
+
+
+def _told(desk: Desk, done: Rehearsal) -> int:
+    story = done.record.story
+    if not done.ok:
+        desk.screen.say("", *story.message.splitlines(), *story.detail.splitlines()[-10:])
+    desk.screen.say("", "Shown to work")
+    desk.screen.findings(done.proved())
+    desk.screen.say("", "Not shown")
+    desk.screen.findings(done.unproved())
+    end = "The job can be launched: the same words without `rehearse`, with --train."
+    desk.screen.say("", end if done.ok else f"The rehearsal failed (reason: {story.reason}).")
+    desk.screen.document(done.to_json(desk.clock.now()))
+    return 0 if done.ok else FAILED
