@@ -136,6 +136,18 @@ MAY_IMPORT = {
         "orchestrator.preflight",
         "orchestrator.words",
     ),
+    "orchestrator.localhub": (*BELOW, "orchestrator.aside"),
+    "orchestrator.rehearsal": (
+        *BELOW,
+        "orchestrator.aside",
+        "orchestrator.asked",
+        "orchestrator.jobs",
+        "orchestrator.localhub",
+        "orchestrator.preflight",
+        "orchestrator.rehearsal",
+        "orchestrator.settings",
+        "orchestrator.words",
+    ),
     "orchestrator.inference": (
         *BELOW,
         "orchestrator.aside",

@@ -29,6 +29,7 @@ from orchestrator.settings.layers import Settings
 from worker.contract import ModelRef
 from worker.errors import BadConfig, HubtrainError
 from worker.hubclient import explained, hub
+from worker.tasks import typed
 
 __all__ = ["Rehearsal", "refuse_free", "rehearse"]
 
@@ -61,7 +62,7 @@ def rehearse(
     `on_news` is told of every change of the job. Raises `HubtrainError` where what it takes is not
     installed here or cannot be fetched, and where the job is refused.
     """
-    backends.load("local")().require(report_extras(asked))
+    backends.load("local")().require(asked.task.extras)  # of trackers nothing is needed here
     folder = Path(tempfile.mkdtemp(prefix="rehearsal-", dir=scratch()))
     try:
         trial = _Trial(client, asked, report, settings, steps, folder)
@@ -75,11 +76,6 @@ def rehearse(
             )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def report_extras(asked: Asked) -> tuple[str, ...]:
-    """Return the extras of the package that the worker needs, without those of trackers."""
-    return tuple(asked.task.extras)
 
 
 @dataclass(frozen=True)
@@ -119,9 +115,7 @@ class _Trial:
         config = self.folder / "job.json"
         config.write_text(json.dumps(self._settings()), encoding="utf-8")
         words = ["--train", "--config", str(config), "--json"]
-        command = command_of(
-            "orchestrator.terminal.cli", self.asked.task.name.replace("_", "-"), *words
-        )
+        command = command_of("orchestrator.terminal.cli", typed(self.asked.task.name), *words)
         with (
             (self.folder / "told.json").open("w+", encoding="utf-8") as told,
             (self.folder / "trouble.txt").open("w", encoding="utf-8") as trouble,

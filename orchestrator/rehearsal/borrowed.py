@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from orchestrator.aside import aside, command_of, environ_of
 from orchestrator.localhub import RunningHub
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 WHOLE_BYTES = 200e6
-"""Weights up to this size are lent as they are."""
 
 DATA_BYTES = 1e9
 """Of data sets above this size, a part of the files is lent."""
@@ -42,9 +41,10 @@ _OTHER_FORMATS = ("*.pth", "*.gguf", "*.onnx", "*.h5", "*.msgpack", "*.ot", "*.t
 class Lent:
     """What stands in for something of the Hub, under its name."""
 
+    kind: Literal["model", "data"]
     name: str
     what: str
-    """In words: `its real weights`, `random weights, 2.1M parameters`."""
+    """In words: `its real weights`, `a small model of its architecture, …`."""
 
     real: bool
     """Whether it is all that the job would get."""
@@ -58,6 +58,8 @@ class Lending:
     there: RunningHub
     task: str
     trust_remote_code: bool = False
+    whole_bytes: float = WHOLE_BYTES
+    """Weights up to this size are lent as they are."""
 
     def model(self, ref: ModelRef) -> Lent:
         """Lend a model. Raises `HubtrainError`."""
@@ -71,11 +73,11 @@ class Lending:
             if size <= SMALL_BYTES and not _is(name, (*_WEIGHTS, *_OTHER_FORMATS))
         ]
         stored = sum(sizes[name] for name in weights)
-        if stored > WHOLE_BYTES and (lent := self._small_one(ref, beside)):
+        if stored > self.whole_bytes and (lent := self._small_one(ref, beside)):
             return lent
         folder = self._fetched(ref.name, ref.revision, [*beside, *weights], "model")
         self._give(ref.name, folder, [*beside, *weights], "model")
-        return Lent(ref.name, "its real weights", real=True)
+        return Lent("model", ref.name, "its real weights", real=True)
 
     def _small_one(self, ref: ModelRef, beside: Sequence[str]) -> Lent | None:
         """Lend a small model of the same architecture; none where none can be made."""
@@ -94,8 +96,8 @@ class Lending:
         self._give(ref.name, folder, [n for n in beside if n != "config.json"], "model")
         self._give(ref.name, output, ["*"], "model")
         millions = made["parameters"] / 1e6
-        what = f"a small model of the same architecture: {millions:.1f}M parameters, random weights"
-        return Lent(ref.name, what, real=False)
+        what = f"a small model of its architecture, {millions:.1f}M parameters with random weights"
+        return Lent("model", ref.name, what, real=False)
 
     def data(self, ref: DataRef, stored_bytes: float) -> Lent:
         """Lend the files of a data set that a job reads. Raises `HubtrainError`."""
@@ -107,7 +109,7 @@ class Lending:
         self._give(name, folder, [*wanted, "README.md"], "dataset")
         every = sum(map(len, roles))
         what = f"{len(wanted)} of its {every} files" if part else "the files it reads"
-        return Lent(name, what, real=not part)
+        return Lent("data", name, what, real=not part)
 
     def _fetched(self, name: str, revision: str | None, files: Sequence[str], kind: str) -> Path:
         """Return the folder of the Hub's cache with these files of a repo."""

@@ -77,7 +77,7 @@ def _proved(it: Rehearsal) -> Iterator[tuple[str, str]]:
 def _unproved(it: Rehearsal) -> Iterator[tuple[str, str]]:
     for lent in it.lent:
         if not lent.real:
-            yield "model", f"{lent.name} was {lent.what}: what it will have learned is not known"
+            yield lent.kind, f"in place of {lent.name} there was {lent.what}"
     known = it.checked.known
     machine = it.asked.backend.name + (f"-{known.flavor.name}" if known.flavor.name else "")
     if known.flavor.accelerators:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,7 @@ from worker.task import Task
 @click.option("--steps", type=click.IntRange(1, 100), default=STEPS, help="Steps to train.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[TASK] [SETTINGS]...")
 def COMMAND(words: tuple[str, ...], steps: int) -> int:  # noqa: N802
-    """Try a job on a Hub of this machine: nothing is rented.
+    """Try a job on a Hub of this machine for a few steps: nothing is rented.
 
     SETTINGS are those of `hubtrain TASK --train`, with --config FILE and --json among them. The
     job is checked against the real Hub; then the same settings, data, Space and worker run here for
@@ -49,12 +50,18 @@ def _rehearse(steps: int, desk: Desk, task: Task[Any], settings: Settings) -> in
 
         def show(record: Record) -> None:
             if not record.ended:
-                stages.training(record)
+                stages.training(_free(record))
 
         done = rehearse(
             desk, asked, checked.report, settings, steps=steps, on_progress=stages, on_news=show
         )
     return _told(desk, done)
+
+
+def _free(record: Record) -> Record:
+    """Return a job at the price that it has here."""
+    machine = record.spec.machine.model_copy(update={"usd_per_hour": 0.0})
+    return replace(record, spec=record.spec.model_copy(update={"machine": machine}))
 
 
 def _told(desk: Desk, done: Rehearsal) -> int:

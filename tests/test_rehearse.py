@@ -1,0 +1,143 @@
+"""Jobs tried on a Hub of this machine before they cost: real settings, Space and worker."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import transformers
+from standins.laptop import Laptop, processes
+from standins.localhub import HubServer
+from tiny_llm import chats, write_model, write_rows
+
+from orchestrator.localhub import running_hub
+from orchestrator.rehearsal.borrowed import Lending
+from worker.contract import ModelRef
+from worker.engine.small import make_small
+
+SMALL = ("--batch-size", "1", "--gradient-accumulation", "1", "--model-max-length", "64")
+
+
+@pytest.fixture(scope="module")
+def laptop(shared_hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Laptop:
+    """A laptop with data, on a Hub that has a good base model and one whose weights do not fit."""
+    folder = tmp_path_factory.mktemp("laptop")
+    good = write_model(folder / "good")
+    bad = write_model(folder / "bad")
+    config = json.loads((bad / "config.json").read_text())
+    (bad / "config.json").write_text(json.dumps(config | {"intermediate_size": 256}))
+    for name, model in (("ann/good", good), ("ann/bad", bad)):
+        shared_hub.api().create_repo(name)
+        shared_hub.api().upload_folder(repo_id=name, folder_path=model)
+    write_rows(folder / "chats.jsonl", chats(40))
+    return Laptop(folder / "home", shared_hub)
+
+
+def job(model: str, backend: str) -> tuple[str, ...]:
+    return (
+        *("rehearse", "llm", "--train", "--trainer", "sft", "--peft", "--model", model),
+        *("--data-path", "chats.jsonl", "--project-name", "bot", "--backend", backend),
+        *("--push-to-hub", "--json", "--epochs", "1000", *SMALL),
+    )
+
+
+def repos(hub: HubServer) -> list[str]:
+    """Everything that the user has on the Hub where money is spent."""
+    api = hub.api()
+    spaces = [s.id for s in api.list_spaces(author="ann")]
+    data = [d.id for d in api.list_datasets(author="ann")]
+    return sorted([*spaces, *data, *(m.id for m in api.list_models(author="ann"))])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(280)
+def test_a_rehearsal_shows_that_the_job_works_and_leaves_nothing(laptop: Laptop) -> None:
+    said = laptop.run(*job("ann/good", "spaces-a10g-small"))
+    assert said.code == 0, said.err + said.out
+    told = said.document
+    assert told["ok"]
+    assert (told["job"]["state"], told["job"]["step"]) == ("succeeded", 3)
+    assert told["job"]["costing"] is False
+    shown = {f["topic"]: f["text"] for f in told["proved"]}
+    assert "40 rows packed" in shown["data"]
+    assert "3 steps done, loss" in shown["training"]
+    assert "adapter at ann/bot" in shown["push"]
+    assert (
+        "GPUs of spaces-a10g-small" in {f["topic"]: f["text"] for f in told["not_proved"]}["memory"]
+    )
+    assert repos(laptop.hub) == ["ann/bad", "ann/good"]
+    assert laptop.hub.admin("GET", "bills") == []
+    assert laptop.jobs() == []
+    assert list((laptop.home / "scratch").iterdir()) == []
+    assert processes(str(laptop.home / "scratch")) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(280)
+def test_a_rehearsal_finds_what_the_check_cannot_see(laptop: Laptop) -> None:
+    said = laptop.run(*job("ann/bad", "jobs-cpu-basic"))
+    assert said.code == 1, said.err + said.out
+    told = said.document
+    assert not told["ok"]
+    assert told["job"]["state"] == "failed"
+    assert "training" not in {f["topic"] for f in told["proved"]}
+    assert repos(laptop.hub) == ["ann/bad", "ann/good"]
+
+
+def test_what_rents_nothing_is_not_rehearsed(laptop: Laptop) -> None:
+    said = laptop.run(*job("ann/good", "local"))
+    assert said.code == 2
+    assert "rents nothing" in said.document["error"]
+
+
+@pytest.mark.slow
+def test_large_weights_are_lent_as_small_ones(laptop: Laptop, tmp_path: Path) -> None:
+    ref = ModelRef(name="ann/good", revision=laptop.hub.api().model_info("ann/good").sha)
+    with running_hub(tmp_path, ["ann"]) as there:
+        lending = Lending(laptop.hub.api(), there, "llm", whole_bytes=0)
+        lent = lending.model(ref)
+        assert (lent.name, lent.real) == ("ann/good", False)
+        loaded = tmp_path / "loaded"
+        from huggingface_hub import HfApi
+
+        HfApi(there.endpoint, token=there.tokens["ann"]).snapshot_download(
+            "ann/good", local_dir=loaded
+        )
+    model = transformers.AutoModelForCausalLM.from_pretrained(loaded)
+    assert isinstance(model, transformers.LlamaForCausalLM)
+    assert model.config.vocab_size == 304
+    assert transformers.AutoTokenizer.from_pretrained(loaded).chat_template
+
+
+ARCHITECTURES = {
+    "LlamaForCausalLM": {"vocab_size": 500, "hidden_size": 512, "num_hidden_layers": 6},
+    "Qwen3ForCausalLM": {"vocab_size": 500, "num_hidden_layers": 4},
+    "Gemma2ForCausalLM": {"vocab_size": 500, "num_hidden_layers": 4},
+    "Phi3ForCausalLM": {"vocab_size": 500, "pad_token_id": 0, "num_hidden_layers": 4},
+    "MixtralForCausalLM": {"vocab_size": 500, "num_hidden_layers": 4},
+    "GPT2LMHeadModel": {"vocab_size": 500},
+    "RobertaForMaskedLM": {"vocab_size": 500},
+    "T5ForConditionalGeneration": {"vocab_size": 500},
+    "ViTForImageClassification": {"num_labels": 3},
+}
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_small_model_has_the_parts_of_the_large_one(name: str, tmp_path: Path) -> None:
+    kind = getattr(transformers, name)
+    config = kind.config_class(**ARCHITECTURES[name], architectures=[name])
+    config.save_pretrained(tmp_path / "large")
+    made = make_small(tmp_path / "large", tmp_path / "small")
+    assert made.parameters < 1_000_000
+    assert made.before
+    small = kind.from_pretrained(tmp_path / "small")
+    import torch
+
+    with torch.device("meta"):
+        large = kind(config)
+
+    def kinds(model: torch.nn.Module) -> set[str]:
+        return {n.rpartition(".")[2] for n, m in model.named_modules() if not list(m.children())}
+
+    assert kinds(small) == kinds(large)
