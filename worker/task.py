@@ -263,6 +263,13 @@ class Task(ABC, Generic[P]):
     )
     """Patterns of the files that a library loads as its model, or as a part of one."""
 
+    checkpoint_files: ClassVar[tuple[str, ...]] = (
+        *("*.safetensors", "optimizer.pt", "scheduler.pt", "rng_state*.pth"),
+        "trainer_state.json",
+    )
+    """Patterns of what a checkpoint has to hold so that training can go on from it as if it had not
+    been interrupted: weights, optimizer, schedule, chance, and the place in the data."""
+
     library: ClassVar[str] = "transformers"
     """Library that loads a trained model, in the Hub's words."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -104,6 +105,32 @@ def checkpoint(output: Path, value: str) -> None:
     signal.signal(signal.SIGTERM, write)
 
 
+def save(output: Path, value: str) -> None:
+    """Leave a checkpoint of this step as transformers does, and delete the one before."""
+    checkpoints = output.parent / "checkpoints"
+    earlier = list(checkpoints.glob("checkpoint-*"))
+    folder = checkpoints / f"checkpoint-{value}"
+    folder.mkdir(parents=True)
+    for name in ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth"):
+        (folder / name).write_bytes(os.urandom(2000) + name.encode())
+    (folder / "trainer_state.json").write_text(f'{{"global_step": {value}}}')
+    for one in earlier:
+        shutil.rmtree(one)
+    say(Progress(step=int(value), total_steps=100))
+    say(Metric(step=int(value), values={"loss": 100.0 / int(value)}))
+    say(Checkpoint(step=int(value), where=str(folder)))
+
+
+def save_when_asked(output: Path, value: str) -> None:
+    """Leave the checkpoint of this step when asked to end."""
+
+    def write(*_: object) -> None:
+        save(output, value)
+        sys.exit(143)
+
+    signal.signal(signal.SIGTERM, write)
+
+
 _HELD: list[bytearray] = []
 _ACTS: dict[str, Callable[[Path, str], object]] = {
     "steps": steps,
@@ -121,6 +148,8 @@ _ACTS: dict[str, Callable[[Path, str], object]] = {
     "sleep": lambda output, value: time.sleep(float(value)),
     "exit": lambda output, value: sys.exit(int(value)),
     "raise": lambda output, value: 1 / 0,
+    "save": save,
+    "save-when-asked": save_when_asked,
     "kill": lambda output, value: os.kill(os.getpid(), 9),
     "checkpoint": checkpoint,
     "deaf": lambda output, value: signal.signal(signal.SIGTERM, signal.SIG_IGN),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 from pydantic import field_validator
 
 from worker.facts import CheckContext
@@ -33,8 +33,15 @@ class Watching(Params):
     save_steps: Annotated[int, Ge(1)] = 500
     """Optimizer steps between checkpoints when save_strategy is steps."""
 
+    save_minutes: Annotated[float | None, Gt(0)] = 10.0
+    """Longest time between checkpoints, whatever save_strategy says, unless that is no: what a
+    machine that is lost may cost in work. None goes by save_strategy alone."""
+
     save_total_limit: Annotated[int, Ge(1)] = 1
-    """Checkpoints to keep."""
+    """Checkpoints to keep on the machine; of those on the Hub the last two are kept."""
+
+    keep_checkpoints: bool = False
+    """Leave the checkpoints on the Hub when the model is there."""
 
     log: Literal["none", "wandb", "tensorboard", "trackio"] = "none"
     """Experiment tracker to report to as well."""

@@ -46,6 +46,8 @@ from worker.contract.job import (
     ModelRef,
     Parallel,
     PushTarget,
+    Start,
+    branch_of,
 )
 from worker.contract.reason import NOTHING_HANDED, EndReason
 from worker.contract.story import Ending, State, Story, ending_of, fold
@@ -86,10 +88,12 @@ __all__ = [
     "Progress",
     "PushTarget",
     "Pushed",
+    "Start",
     "Started",
     "State",
     "Stopped",
     "Story",
+    "branch_of",
     "ending_of",
     "fold",
     "from_line",

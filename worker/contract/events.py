@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -33,6 +34,9 @@ EVENTS_FILE = "events.jsonl"
 
 LOG_TAIL_FILE = "log.txt"
 """The last lines of a job that left no model, beside its events."""
+
+
+_AT_COMMIT = re.compile(r"([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
 
 
 class _Event(Frozen):
@@ -178,6 +182,12 @@ class Checkpoint(_Event):
     step: int
     where: str
     """Path on the machine, or `repo@commit` once it is on the Hub."""
+
+    @property
+    def on_hub(self) -> tuple[str, str] | None:
+        """The repo and the commit; none while it is only on the machine."""
+        found = _AT_COMMIT.fullmatch(self.where)
+        return (found[1], found[2]) if found else None
 
 
 class Pushed(_Event):

@@ -136,6 +136,35 @@ class Limits(Frozen):
         return min(ends)
 
 
+class Start(Frozen):
+    """The checkpoint that a resumed job begins at: on the Hub at a commit, or in a folder."""
+
+    jobs: tuple[str, ...]
+    """The jobs whose training it continues, oldest first; the last of them left the checkpoint."""
+
+    step: int
+    """Optimizer steps that are done."""
+
+    repo_id: str | None = None
+    """Model repo that holds it; none when it lies in `folder`."""
+
+    revision: str | None = None
+    """Commit of `repo_id`."""
+
+    folder: str | None = None
+    """Absolute path on the machine that trains; the earlier job's events lie two folders above."""
+
+    @property
+    def where(self) -> str:
+        """The place in a word, as `Checkpoint` events give it."""
+        return f"{self.repo_id}@{self.revision}" if self.repo_id else str(self.folder)
+
+
+def branch_of(job_id: str) -> str:
+    """Return the branch of its model repo that is a job's own."""
+    return f"hubtrain-{job_id}"
+
+
 class JobSpec(Frozen):
     """Everything the worker needs to know, and no secret."""
 
@@ -170,10 +199,12 @@ class JobSpec(Frozen):
     machine: Machine
     parallel: Parallel = ALONE
     limits: Limits = Field(default_factory=Limits)
+    start: Start | None = None
+    """Where it goes on from; none for a job that begins at its first step."""
 
     _before = model_validator(mode="before")(without("attempt"))
 
     @property
     def branch(self) -> str:
         """Branch of the model repo for what the job leaves there beside its model."""
-        return f"hubtrain-{self.job_id}"
+        return branch_of(self.job_id)

@@ -73,6 +73,9 @@ class Story(BaseModel):
     progress: Progress | None = None
     history: list[Metric] = []
     last_checkpoint: Checkpoint | None = None
+    pushed_checkpoint: Checkpoint | None = None
+    """The last one that is on the Hub."""
+
     pushed: Pushed | None = None
     output: str | None = None
     machine: Observed | None = None
@@ -197,11 +200,12 @@ def _apply(story: Story, event: Event) -> None:  # noqa: C901, PLR0912 (one arm 
         case Chosen():
             story.chosen |= event.settings
         case Progress():
-            story.progress, story.phase = event, ""
+            _take_progress(story, event)
         case Metric():
             story.history.append(event)
         case Checkpoint():
             story.last_checkpoint = event
+            story.pushed_checkpoint = event if event.on_hub else story.pushed_checkpoint
         case Pushed():
             story.pushed = event
         case CancelAsked():
@@ -210,6 +214,16 @@ def _apply(story: Story, event: Event) -> None:  # noqa: C901, PLR0912 (one arm 
             story.machine, story.url = event, event.url or story.url
         case Finished() | Failed() | Stopped():
             _end(story, event)
+
+
+def _take_progress(story: Story, event: Progress) -> None:
+    """Note how far training is. A step back is a machine that went on from a checkpoint.
+
+    What had been measured after that checkpoint was lost with it and is measured anew.
+    """
+    if story.progress and event.step < story.progress.step:
+        story.history = [metric for metric in story.history if metric.step <= event.step]
+    story.progress, story.phase = event, ""
 
 
 def _end(story: Story, event: Finished | Failed | Stopped) -> None:

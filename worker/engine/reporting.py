@@ -174,4 +174,56 @@ class StopWhenAsked(TrainerCallback):  # type: ignore[misc]
         control.should_training_stop = True
         control.should_evaluate = False
         control.should_save = self.saved_at != state.global_step
+        control.should_log = True  # or the losses since the last report would never be told
         self.saved_at = state.global_step
+
+
+class SaveInTime(TrainerCallback):  # type: ignore[misc]
+    """Saves a checkpoint after the step in which the last one is so many seconds old."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.seconds, self.clock = seconds, clock
+        self.saved = clock()
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.saved = self.clock()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        due = self.clock() - self.saved >= self.seconds
+        if processes.any_of(due):  # all of them save, after the same step
+            control.should_save = True
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.saved = self.clock()
+
+
+class AtThisRate(TrainerCallback):  # type: ignore[misc]
+    """Trains at the learning rate that is asked for, where a checkpoint remembers another."""
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        *,
+        optimizer: Any = None,
+        lr_scheduler: Any = None,
+        **_: Any,
+    ) -> None:
+        schedule = getattr(lr_scheduler, "scheduler", lr_scheduler)
+        before = max(getattr(schedule, "base_lrs", None) or [0.0])
+        if not state.global_step or not before or args.learning_rate == before:
+            return
+        # Groups may have rates of their own, such as LoRA+'s: each is changed in proportion.
+        scale = args.learning_rate / before
+        schedule.base_lrs = [rate * scale for rate in schedule.base_lrs]
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group.get("initial_lr", group["lr"]) * scale
+            group["lr"] = group["lr"] * scale
+        schedule._last_lr = [group["lr"] for group in optimizer.param_groups]

@@ -102,6 +102,20 @@ class Journal:
             self._last = max([self._last, *(e.seq for e in self._events)])
             self.version += 1
 
+    def retell(self, events: Iterable[Event]) -> None:
+        """Say events of an earlier job as they were numbered there, those not told yet.
+
+        So a machine that is restarted and says them again says nothing new.
+        """
+        with self._lock:
+            told = {event.seq for event in self._events}
+            for event in events:
+                if event.seq not in told:
+                    self._events.append(event)
+                    self._write(self._file, to_line(event))
+                    self._write(self._out, marked(event))
+            self.version += 1
+
     def close(self) -> None:
         """Close the files. Nothing may be said afterwards."""
         with self._lock:
@@ -123,6 +137,11 @@ class Journal:
             to.flush()
         except (OSError, ValueError):
             pass
+
+
+def jsonl(events: Iterable[Event]) -> str:
+    """Return events as the text of a file, one a line."""
+    return "".join(to_line(event) + "\n" for event in events)
 
 
 def _harmless(line: str) -> str:

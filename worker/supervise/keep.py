@@ -20,11 +20,11 @@ from worker.contract import (
     Phase,
     Pushed,
     PushTarget,
-    to_line,
 )
 from worker.errors import HubtrainError
 from worker.hubclient import explained, hub
 from worker.output import MANIFEST_FILE
+from worker.supervise.journal import jsonl
 from worker.supervise.live import Live
 from worker.supervise.patience import keep_trying
 from worker.supervise.push import Parcel, push_model, push_record
@@ -84,7 +84,7 @@ def _describe(live: Live, folder: Path) -> None:
 def keep_record(live: Live, target: PushTarget) -> None:
     """Commit events and log of a job to its branch, for the laptop. Gives up after a minute."""
     files = {
-        EVENTS_FILE: _jsonl(live.journal.events),
+        EVENTS_FILE: jsonl(live.journal.events),
         LOG_TAIL_FILE: "\n".join(live.journal.tail) + "\n",
     }
     try:
@@ -122,7 +122,7 @@ def _parcel(live: Live, target: PushTarget, *ending: Finished) -> Parcel:
     bare = Parcel(live.host.model, live.spec, target, "")
     good: tuple[Event, ...] = (bare.pushed, *ending)
     ahead = [live.journal.draft(event, n) for n, event in enumerate(good, 1)]
-    return replace(bare, events=_jsonl([*live.journal.events, *ahead]))
+    return replace(bare, events=jsonl([*live.journal.events, *ahead]))
 
 
 def _push(live: Live, parcel: Parcel) -> Pushed:
@@ -160,7 +160,7 @@ def _located(ending: Ending, kept: Path | None, live: Live) -> Ending:
 def _told_in(folder: Path, live: Live, ending: Ending) -> Ending:
     """Write the events beside the model, the ending as it will be told, and return the ending."""
     told = [*live.journal.events, live.journal.draft(ending, 1)]
-    (folder / EVENTS_FILE).write_text(_jsonl(told), encoding="utf-8")
+    (folder / EVENTS_FILE).write_text(jsonl(told), encoding="utf-8")
     return ending
 
 
@@ -193,7 +193,3 @@ def _license(live: Live) -> str | None:
     data = info.card_data
     said = data.get("license") if data else None
     return said if isinstance(said, str) else None
-
-
-def _jsonl(events: list[Event]) -> str:
-    return "".join(to_line(event) + "\n" for event in events)

@@ -34,6 +34,10 @@ class Live:
     stopped_by: str | None = None
     """Who asked first: an account, `user`, or `SIGNAL`; none if nobody has."""
 
+    to_save: float = 0.0
+    """How long before a limit training ends, so that a checkpoint can be saved and sent within
+    it."""
+
     over: bool = False
     """Whether the ending has been reported, so that nothing more will change."""
 

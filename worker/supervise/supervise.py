@@ -4,7 +4,7 @@
 2. Stop here if an earlier start of this machine already ended the job.
 3. Wait for the hardware the job asked for, and report the start.
 4. Test the accelerators, and check that the model repo can be written.
-5. Train, and save the model on the Hub or in a folder.
+5. Train, from the last checkpoint if there is one, and save the model on the Hub or in a folder.
 6. Report how the job ended, and stop the billing.
 """
 
@@ -39,12 +39,14 @@ from worker.errors import HubError, HubtrainError
 from worker.host import Host
 from worker.redact import Redactor
 from worker.supervise import evaluate, resources
+from worker.supervise.checkpoints import Checkpoints, resumable, tidied
 from worker.supervise.flavor import wait_for_flavor
 from worker.supervise.journal import Journal
 from worker.supervise.keep import keep_ahead, keep_model, keep_record
 from worker.supervise.live import SIGNAL, Live, Page
 from worker.supervise.patience import keep_trying
 from worker.supervise.prove import only_lent, prove
+from worker.supervise.start import Beginning, beginning
 from worker.supervise.target import prepare
 from worker.supervise.watch import asked_for, watch
 
@@ -81,7 +83,7 @@ class Supervisor:
         host.work.mkdir(parents=True, exist_ok=True)
         journal = Journal(host.work, clock=clock, redact=Redactor(host.environ))
         self.live = Live(spec, host, clock, journal, born=clock.monotonic())
-        self.command = command or trainer_command(spec, host)
+        self.command = command
         self.born_at = clock.now()
         self.serve = serve
         self.page: Page | None = None
@@ -118,20 +120,34 @@ class Supervisor:
                 lambda: prepare(self.live.spec, target, self.live.host.token),
                 f"preparing {target.repo_id}",
             )
+        begun = beginning(self.live, self._keep_trying)
         evaluated = evaluated_with(self.live.spec)
-        if evaluated and (ending := evaluate.before(self.live)):
+        if evaluated and not begun and (ending := evaluate.before(self.live)):
             return self._by_whom(ending)
-        self.live.journal.log(
-            "Training begins at its first step; should this machine restart, it begins there again."
-        )
-        self.live.journal.say(Phase(name="starting the trainer"))
-        ending = watch(self.live, self.command)
+        ending = self._train(begun)
         if isinstance(ending, Finished):
             if evaluated:
                 keep_ahead(self.live)
                 ending = Finished(note=evaluate.after(self.live))
-            return keep_model(self.live, ending)
-        return self._by_whom(ending)
+            return tidied(self.live, keep_model(self.live, ending))
+        return resumable(self.live, self._by_whom(ending))
+
+    def _train(self, begun: Beginning | None) -> Ending:
+        """Train from `begun` on, and wait for the last checkpoint to be where it is kept."""
+        live = self.live
+        live.journal.log(
+            f"Training goes on from step {begun.step}, from {begun.where}."
+            if begun
+            else "Training begins at its first step."
+        )
+        live.journal.say(Phase(name="starting the trainer"))
+        sending = Checkpoints(live)
+        command = self.command or trainer_command(live.spec, live.host, begun)
+        ending = watch(live, command, sending.take)
+        live.to_save = 0.0
+        if not isinstance(ending, Finished):
+            sending.last_one(ending)
+        return ending
 
     def _earlier_end(self) -> Ending | None:
         """Return how the job ended before this machine was restarted, if it did."""
@@ -146,14 +162,23 @@ class Supervisor:
             self.live.journal.adopt(events)
             self.live.journal.log("This job has ended before; it is not run again.")
             return ending
-        return self._pushed_before(events)
+        self._take_over(events)
+        return self._pushed_before()
 
-    def _pushed_before(self, events: list[Event]) -> Ending | None:
-        """Return the ending of a job whose model is on the Hub, without its evaluation."""
+    def _take_over(self, events: list[Event]) -> None:
+        """Take over what was told before this machine was restarted, and the time it took."""
         story = fold(events)
+        if story.started_at is None:
+            return
+        if not self.live.journal.events:
+            self.live.journal.adopt(events)
+        self.live.born -= story.seconds(story.heard_at or story.started_at)
+
+    def _pushed_before(self) -> Ending | None:
+        """Return the ending of a job whose model is on the Hub, without its evaluation."""
+        story = self.live.story()
         if not story.pushed:
             return None
-        self.live.journal.adopt(events)
         note = "the evaluation was cut short by a restart"
         self.live.journal.log(f"The model is trained and pushed, and {note}.")
         return Finished(metrics=story.metrics, note=note)
@@ -228,9 +253,10 @@ class Supervisor:
             live.host.stop_billing(clock=live.clock, log=live.journal.log)
 
 
-def trainer_command(spec: JobSpec, host: Host) -> list[str]:
+def trainer_command(spec: JobSpec, host: Host, begun: Beginning | None = None) -> list[str]:
     """Return the command that trains, with a launcher before it where several processes do."""
     paths = ["--job", host.job_file, "--output", host.model, "--work", host.work]
+    paths += ["--resume", begun.folder] if begun else []
     parallel = launch.here(spec, host.accelerators(spec.machine.accelerators))
     return launch.command(parallel, [*map(str, paths)], host.cores or os.cpu_count() or 1)
 

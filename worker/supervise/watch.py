@@ -10,7 +10,7 @@ import secrets
 import signal
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from worker import launch
 from worker.contract import (
@@ -54,21 +54,26 @@ _KILLED = {-9, 128 + 9}
 """SIGKILL, as the parent sees it and as a launcher in between reports it."""
 
 
-def watch(live: Live, command: Sequence[str]) -> Ending:
-    """Run the trainer, and return how it ended. Leaves no process of it."""
+def watch(
+    live: Live, command: Sequence[str], keep: Callable[[Checkpoint], None] = lambda left: None
+) -> Ending:
+    """Run the trainer, and return how it ended. Leaves no process of it.
+
+    `keep` is given each checkpoint at once, before the trainer can write the next and delete it.
+    """
     kills = resources.oom_kills()
     # A random mark, so that what a model, data or a library prints cannot pass for an event.
     mark = f"@{secrets.token_hex(16)} "
     trainer = TrainerProcess(command, env={**live.host.for_trainer(), MARK_VARIABLE: mark})
     over = threading.Event()
     threading.Thread(target=_measure, args=(live, trainer, over), daemon=True).start()
-    reading = _Reading(live, mark)
+    reading = _Reading(live, mark, keep)
     cut_short: Ending | None = None
     try:
         cut_short = reading.until_silent(trainer)
     finally:
         over.set()
-        trainer.end(GRACE_SECONDS if isinstance(cut_short, Stopped) else STUCK_SECONDS)
+        trainer.end(_grace(live, cut_short))
         live.usage = None
     reading.rest(trainer)
     if reading.saved:
@@ -86,8 +91,8 @@ def watch(live: Live, command: Sequence[str]) -> Ending:
 class _Reading:
     """The trainer's output as it comes, and what has been learnt from it."""
 
-    def __init__(self, live: Live, mark: str) -> None:
-        self.live, self.mark = live, mark
+    def __init__(self, live: Live, mark: str, keep: Callable[[Checkpoint], None]) -> None:
+        self.live, self.mark, self.keep = live, mark, keep
         self.saved = False
         """Whether the model is complete. That makes a good end, whatever the trainer does then."""
 
@@ -125,6 +130,8 @@ class _Reading:
         match event:
             case Phase() | Progress() | Metric() | Checkpoint() | Chosen():
                 self.live.journal.say(event)
+                if isinstance(event, Checkpoint):
+                    self.keep(event)
                 self.saved = self.saved or (isinstance(event, Phase) and event.name == SAVED)
             case Failed():
                 self.failed = self.failed or event  # of several processes the first knows why
@@ -144,7 +151,7 @@ class _Reading:
             return asked_for(self.live)
         if (self.saved or self.failed) and now - self.last_event >= EXIT_SECONDS:
             return self.failure() if self.failed else Finished()  # it only had to exit
-        vitals = Vitals(now, self.live.born, self.last_event)
+        vitals = Vitals(now, self.live.born, self.last_event, self.live.to_save)
         return verdict(vitals, self.live.spec.limits, self.live.spec.machine.usd_per_hour)
 
     def finished(self, trainer: TrainerProcess, cut_short: Ending | None) -> Finished:
@@ -166,6 +173,16 @@ class _Reading:
     def last_words(self) -> str:
         """The end of what the trainer printed."""
         return "\n".join(self._lines)
+
+
+def _grace(live: Live, ending: Ending | None) -> float:
+    """Return how long a trainer that has to end may take to write a checkpoint, in seconds.
+
+    Where a limit ends it, that is what was set aside for it.
+    """
+    if not isinstance(ending, Stopped):
+        return STUCK_SECONDS
+    return GRACE_SECONDS if live.stopped_by else max(GRACE_SECONDS, live.to_save)
 
 
 def asked_for(live: Live) -> Stopped:

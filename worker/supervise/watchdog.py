@@ -15,11 +15,13 @@ class Vitals:
     now: float
     started: float
     last_event: float
+    to_save: float = 0.0
+    """How long before a limit training has to end, so that a checkpoint is saved within it."""
 
 
 def verdict(vitals: Vitals, limits: Limits, usd_per_hour: float) -> Failed | Stopped | None:
     """Return the ending if a limit is reached; none otherwise."""
-    if limit := limit_of(vitals.now - vitals.started, limits, usd_per_hour):
+    if limit := limit_of(vitals.now - vitals.started + vitals.to_save, limits, usd_per_hour):
         return limit
     if vitals.now - vitals.last_event >= limits.hang_seconds:
         return Failed(

@@ -1,0 +1,96 @@
+"""Where training begins: at a checkpoint, if this job or the one it resumes has left one.
+
+This job's own come first: a machine that is started again goes on where it was, from its disk or
+from the Hub, whichever is further. Then comes the one that the job was made to go on from.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from worker import checkpoints, tasks
+from worker.contract import EVENTS_FILE, Checkpoint, EndReason, Event, Metric, Start
+from worker.errors import HubtrainError, NotThere
+from worker.supervise.journal import read_events
+from worker.supervise.live import Live
+
+T = TypeVar("T")
+
+Asking = Callable[[Callable[[], T], str], T]
+"""Asks the Hub with patience: what to ask, and what that is called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """A checkpoint on this machine's disk."""
+
+    step: int
+    folder: Path
+    where: str
+    """Where it was taken from, for people."""
+
+
+def beginning(live: Live, ask: Asking[Path]) -> Beginning | None:
+    """Return where training begins, brought here; none at its first step.
+
+    Raises `HubtrainError` where the checkpoint to go on from cannot be had.
+    """
+    return _own(live, ask) or (_resumed(live, live.spec.start, ask) if live.spec.start else None)
+
+
+def _own(live: Live, ask: Asking[Path]) -> Beginning | None:
+    """Return the furthest checkpoint that this very job has left, before a restart."""
+    left = [event for event in live.journal.events if isinstance(event, Checkpoint)]
+    here = [event for event in left if not event.on_hub and _complete(live, event.where)]
+    sent = [event for event in left if event.on_hub]
+    last = max([*here, *sent], key=lambda event: (event.step, event in here), default=None)
+    if last is None:
+        return None
+    if last.on_hub is None:
+        return Beginning(last.step, Path(last.where), last.where)
+    return _fetched(live, last.step, *last.on_hub, ask=ask)
+
+
+def _complete(live: Live, where: str) -> bool:
+    needed = tasks.load(live.spec.task).checkpoint_files
+    return os.path.isdir(where) and not checkpoints.lacking(os.listdir(where), needed)
+
+
+def _resumed(live: Live, start: Start, ask: Asking[Path]) -> Beginning:
+    """Return the checkpoint of the job that this one resumes; its measurements are told again."""
+    if start.repo_id and start.revision:
+        fetched = _fetched(live, start.step, start.repo_id, start.revision, ask=ask)
+        _retell(live, start, read_events(fetched.folder.parents[1] / EVENTS_FILE))
+        return fetched
+    folder = Path(str(start.folder))
+    if not _complete(live, str(folder)):
+        raise HubtrainError(
+            f"The checkpoint of step {start.step} is not in {folder}, or not all of it.",
+            fix="Run the job from its beginning.",
+            reason=EndReason.BAD_CONFIG,
+        )
+    _retell(live, start, read_events(folder.parents[1] / EVENTS_FILE))
+    return Beginning(start.step, folder, str(folder))
+
+
+def _fetched(live: Live, step: int, repo_id: str, commit: str, *, ask: Asking[Path]) -> Beginning:
+    def fetched() -> Path:
+        token = live.host.token
+        return checkpoints.fetch(repo_id, commit, step, live.host.work / "start", token)
+
+    try:
+        folder = ask(fetched, f"fetching the checkpoint of step {step}")
+    except NotThere as error:
+        raise HubtrainError(
+            error.message, fix="Run the job from its beginning.", reason=EndReason.BAD_CONFIG
+        ) from error
+    return Beginning(step, folder, f"{repo_id}@{commit[:7]}")
+
+
+def _retell(live: Live, start: Start, events: Iterable[Event]) -> None:
+    """Tell what was measured up to the checkpoint, so that the two trainings are one story."""
+    live.journal.retell(e for e in events if isinstance(e, Metric) and e.step <= start.step)
