@@ -20,7 +20,7 @@ from orchestrator.jobs.client import Client
 from orchestrator.jobs.submit import Order
 from orchestrator.plan import Value
 from orchestrator.preflight import CheckReport
-from orchestrator.preflight.request import extras_of
+from orchestrator.preflight.request import Resumed, extras_of
 from orchestrator.settings.job import JobSettings
 from worker.contract import DataRef, Machine
 from worker.errors import HubtrainError
@@ -51,6 +51,9 @@ class Asked:
 
     notes: tuple[Finding, ...] = ()
     """What was said and does nothing."""
+
+    resumed: Resumed | None = None
+    """The job whose training it goes on with; none if it begins anew."""
 
     @property
     def output(self) -> Path | None:
@@ -99,12 +102,13 @@ class Packed:
 
 def order_of(asked: Asked, report: CheckReport, planned: DataRef, data: DataRef) -> Order:
     """Return a job as an order; `planned` is where its data were to go, `data` where they are."""
+    resumed = asked.resumed
     return Order(
         task=asked.task.name,
         params={**asked.params.model_dump(mode="json"), **report.known.pinned},
         project=asked.project,
         owner=report.owner,
-        model=report.model,
+        model=resumed.spec.model if resumed else report.model,
         data=data,
         planned_data=planned,
         push=report.push,
@@ -121,6 +125,7 @@ def order_of(asked: Asked, report: CheckReport, planned: DataRef, data: DataRef)
         overwrite_output=asked.job.overwrite and asked.output is not None,
         extras=extras_of(asked.task, asked.params),
         forecast=report.estimate.forecast(report.known.parameters),
+        start=resumed.start if resumed else None,
     )
 
 
@@ -142,11 +147,22 @@ def packed(asked: Asked, report: CheckReport, on_progress: OnProgress) -> Iterat
     """Yield the job with its data packed in a folder that is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="hubtrain-", dir=scratch()))
     try:
+        if asked.resumed:
+            spec, here = asked.resumed.spec, asked.backend.sees_my_files
+            along = _earlier(spec.files, here=here) if spec.files else None
+            yield Packed(asked, report, _earlier(spec.data, here=here), along)
+            return
         package = shipping.package(report.source, asked.params, folder, on_progress)
         along = shipping.files_along(asked.task.files(asked.params), folder / "along")
         yield Packed(asked, report, package, along)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _earlier(ref: DataRef, *, here: bool) -> shipping.Package:
+    """Return the data of an earlier job, to be sent where machines do not see it `here`."""
+    used = here or ref.repo_id is not None
+    return shipping.in_place(ref) if used else shipping.packed_before(ref)
 
 
 def scratch() -> Path:

@@ -7,7 +7,7 @@ it is through callbacks. To add a surface, call them in this order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ from orchestrator.jobs.watch import Silence
 from orchestrator.plan import Plan, chosen
 from orchestrator.preflight import CheckReport, Compared, Findings, JobRequest
 from orchestrator.preflight.request import way_of
+from orchestrator.settings import resuming
 from orchestrator.settings.autotrain import PLACES_NOT_YET
 from orchestrator.settings.job import JobSettings, named, project_of
 from orchestrator.settings.layers import ARGUMENTS, FLAGS, Settings
@@ -104,6 +105,21 @@ def ask(client: Client, task: Task[Any], settings: Settings) -> Asked:
     )
 
 
+def resume(
+    client: Client, record: Record, changes: Mapping[str, Any], source: str = FLAGS
+) -> Asked:
+    """Return a job that goes on with another's training, with some settings changed.
+
+    Raises `BadConfig` for a job that cannot be gone on with, and for changes that no training
+    bears half-way.
+    """
+    resumed = resuming.resumed(record)
+    task = worker.tasks.load(record.spec.task)
+    asked = ask(client, task, resuming.settings_of_job(record.spec, changes, source))
+    resuming.refuse_other_training(record.spec, asked.params, asked.task)
+    return replace(asked, resumed=resumed)
+
+
 def _named_by(task: Task[Any], params: Any) -> bool:
     """Whether a job that nobody has named gets its name from settings that are wrong."""
     return params is None and type(task).project is not Task.project
@@ -154,6 +170,7 @@ def _request(client: Client, asked: Asked) -> JobRequest:
         flavor=asked.flavor,
         options=asked.options,
         output=asked.output,
+        resumed=asked.resumed,
     )
 
 

@@ -49,6 +49,9 @@ def start(tmp_path: Path, shared_hub: HubServer, repo: str) -> Iterator[Any]:
         home = tmp_path / (folder or f"worker{len(workers)}")
         home.mkdir(exist_ok=True)
         job = spec(push=PushTarget(repo_id=repo), **changes)
+        if space:  # there is one to be paused, so that the end is not waited for
+            api = shared_hub.api()
+            api.create_repo(space, repo_type="space", space_sdk="docker", exist_ok=True)
         environ = {"SPACE_ID": space, "ACCELERATOR": "none"} if space else {}
         workers.append(Worker(home, job, *acts, **shared_hub.env("ann", **environ)))
         return workers[-1]

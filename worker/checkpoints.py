@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from itertools import takewhile
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,10 +164,14 @@ def _squashed(api: HfApi, repo_id: str, branch: str) -> str:
 
 
 def _large_of_past(api: HfApi, repo_id: str, branch: str) -> set[str]:
-    """Return SHA-256 of the large files of checkpoints in a branch's commits."""
-    commits = (commit.commit_id for commit in api.list_repo_commits(repo_id, revision=branch))
-    ours = takewhile(bool, (_files(api, repo_id, commit) for commit in commits))
-    return {file.lfs.sha256 for files in ours for file in files if file.lfs}
+    """Return SHA-256 of the large files of checkpoints in a branch's commits.
+
+    Before the first checkpoint the commits are those of another branch, and not looked at.
+    """
+    head, *past = [c.commit_id for c in api.list_repo_commits(repo_id, revision=branch)]
+    before = takewhile(bool, (_files(api, repo_id, commit) for commit in past))
+    every = chain(_files(api, repo_id, head), *before)
+    return {file.lfs.sha256 for file in every if file.lfs}
 
 
 def _free(api: HfApi, repo_id: str, large: set[str]) -> None:

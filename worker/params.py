@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
@@ -27,6 +27,20 @@ class Params(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+    goes_on: ClassVar[bool] = False
+    """Whether a job that resumes another may have other values of all settings that this class
+    declares; single ones are marked `GoesOn`."""
+
+    def unlike(self, before: Self) -> Iterator[tuple[str, str]]:
+        """Yield what keeps a training from going on that was begun with the settings `before`.
+
+        Each is a setting by its name, and why. A group adds what follows from several.
+        """
+        for setting in settings_of(type(self)):
+            old, new = getattr(before, setting.name), getattr(self, setting.name)
+            if old != new and not setting.goes_on:
+                yield setting.name, f"was {'none' if old is None else old}"
 
     def checks(self, about: CheckContext) -> Iterator[Finding]:
         """Yield what is wrong or doubtful about settings whose values are each allowed.
@@ -53,6 +67,10 @@ class Flag:
         self.names = names
         self.off = off
         """Flags that switch a bool off, beside `--no-NAME`."""
+
+
+class GoesOn:
+    """Marks a setting that may change when a training is resumed: `Annotated[float, GoesOn()]`."""
 
 
 class Alone:
@@ -89,6 +107,9 @@ class Setting:
     not_yet: tuple[str, ...] = ()
     alone: str | None = None
     """Its value where the flag is given without one; none where that is an error."""
+
+    goes_on: bool = False
+    """Whether a job that resumes another may have another value."""
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -151,6 +172,7 @@ def _setting(name: str, field: FieldInfo, home: type[Params]) -> Setting:
     """Return a setting as a field declares it; its meaning is its home's where it has no other."""
     meaning = field.description or home.model_fields[name].description or ""
     flags = [m for m in field.metadata if isinstance(m, Flag)]
+    marks = [*field.metadata, *home.model_fields[name].metadata]
     plain, optional = _without_none(field.annotation)
     return Setting(
         name=name,
@@ -164,6 +186,7 @@ def _setting(name: str, field: FieldInfo, home: type[Params]) -> Setting:
         off=tuple(n for flag in flags for n in flag.off),
         not_yet=tuple(v for m in field.metadata if isinstance(m, NotYet) for v in m.values),
         alone=next((m.value for m in field.metadata if isinstance(m, Alone)), None),
+        goes_on=home.goes_on or any(isinstance(m, GoesOn) for m in marks),
     )
 
 

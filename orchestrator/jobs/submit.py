@@ -31,6 +31,7 @@ from worker.contract import (
     ModelRef,
     Parallel,
     PushTarget,
+    Start,
 )
 from worker.errors import HubtrainError
 
@@ -67,6 +68,8 @@ class Order:
 
     forecast: Forecast | None = None
     """What is expected of it; kept with its record."""
+    start: Start | None = None
+    """The checkpoint that it goes on from; none if it begins anew."""
 
     def spec(self, job_id: str) -> JobSpec:
         """Return the job under its name."""
@@ -86,6 +89,7 @@ class Order:
             output=str(self.output) if self.output else None,
             overwrite_output=self.overwrite_output,
             extras=self.extras,
+            start=self.start,
         )
 
     @property

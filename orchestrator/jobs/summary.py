@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.jobs.records import Record
+from orchestrator.jobs.resumable import checkpoint_of
 
 
 def summary(record: Record, now: datetime) -> dict[str, Any]:
@@ -29,6 +30,8 @@ def summary(record: Record, now: datetime) -> dict[str, Any]:
         "handle": story.handle,
         "url": story.url,
         "model": story.pushed.url if story.pushed else story.output,
+        "resumable": _resumable(record),
+        "resumes": list(spec.start.jobs) if spec.start else [],
         "commit": story.pushed.commit if story.pushed else None,
         "cost_usd": round(story.cost(spec.machine.usd_per_hour, now), 4),
         "seconds": round(story.seconds(now), 1),
@@ -43,3 +46,9 @@ def summary(record: Record, now: datetime) -> dict[str, Any]:
         "started_at": story.started_at,
         "ended_at": story.ended_at,
     }
+
+
+def _resumable(record: Record) -> dict[str, Any] | None:
+    """Return the checkpoint that training can go on from; none where there is none."""
+    last = checkpoint_of(record)
+    return {"step": last.step, "where": last.where} if last else None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends.base import Backend, Flavor
 from orchestrator.data.sources import DataSource, find
+from orchestrator.data.sources.earlier import find_earlier
 from orchestrator.preflight.account import check_account, check_target
 from orchestrator.preflight.compare import Compared, Offer, offers
 from orchestrator.preflight.data import check_data, measure
@@ -35,6 +36,7 @@ from orchestrator.preflight.project import allowed, check_output, check_project,
 from orchestrator.preflight.report import CheckReport, Facts, Findings, Held
 from orchestrator.preflight.request import JobRequest
 from orchestrator.preflight.settings import check_settings
+from orchestrator.preflight.start import find_start
 from worker.account import Account, no_token, who
 from worker.clock import Clock
 from worker.contract import PushTarget
@@ -133,6 +135,11 @@ class _Check:
         model = self.pool.submit(self._model, account)
         target = self.pool.submit(self._target, account)
         check_project(self.request, self.backend, self.findings)
+        if self.request.resumed is not None:
+            check_start = partial(
+                find_start, self.request, self.request.resumed, self.backend, self.hub, self.clock
+            )
+            self.findings.add(self.findings.attempt("resume", check_start) or ())
         if self.request.output is not None and allowed(self.request.project):
             check_output(self.request.output, self.request.job.overwrite, self.findings)
         self.findings.attempt("backend", partial(self.backend.require, self.request.extras))
@@ -267,8 +274,12 @@ class _Check:
         self.pinned[setting] = pinned if whole else [pinned if n == name else n for n in said]
 
     def _source(self) -> tuple[DataSource, dict[str, Measured]]:
+        resumed = self.request.resumed
         with self.doing(f"rows of {self.request.params.data_path}"):
-            source = find(self.request.params, self.hub, self.request.task.media)
+            if resumed:
+                source = find_earlier(resumed.spec.data, self.hub)
+            else:
+                source = find(self.request.params, self.hub, self.request.task.media)
             return source, measure(source)
 
     def _data(

@@ -8,8 +8,19 @@ from typing import Any
 
 from backends.base import NoOptions
 from orchestrator.settings.job import JobSettings
+from worker.contract import JobSpec, Start
 from worker.params import Params
 from worker.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A job whose training another one goes on with."""
+
+    spec: JobSpec
+    start: Start
+    total_steps: int | None = None
+    """Steps that it would have had; none if it never said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,9 @@ class JobRequest:
 
     output: Path | None = None
     """Folder of this machine that gets the model; none if it goes to the Hub alone."""
+
+    resumed: Resumed | None = None
+    """The job that it goes on with; none if it begins anew."""
 
     @property
     def together(self) -> bool:

@@ -12,6 +12,7 @@ from datetime import datetime
 import backends
 import worker.tasks
 from orchestrator.jobs.records import Record
+from orchestrator.jobs.resumable import checkpoint_of
 from orchestrator.words import money, size
 from worker.contract import EVALUATED, VALID, EndReason, JobSpec, Machine, State, Story
 from worker.duration import duration
@@ -125,7 +126,15 @@ def _stopped(story: Story, machine: Machine, noun: str, now: datetime) -> str | 
 def _next_steps(record: Record) -> Iterator[Next]:
     advise = _ADVICE.get(record.story.reason or EndReason.OK, _read_the_log)
     if record.story.state.final:
+        if checkpoint_of(record):
+            yield Next("go on", f"hubtrain resume {record.job_id}{_with_more(record.story)}")
         yield from advise(record)
+
+
+def _with_more(story: Story) -> str:
+    """Return the setting that has to be larger for a job that its own limit ended."""
+    limits = {EndReason.HUNG: "--hang-minutes"}
+    return f" {flag} …" if story.reason and (flag := limits.get(story.reason)) else ""
 
 
 def _try_it(record: Record) -> Iterator[Next]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator import flow
+from orchestrator.asked import Asked
 from orchestrator.flow import AlreadyDone, Planned, Refused
 from orchestrator.jobs.submit import Submitted
 from orchestrator.jobs.summary import summary
@@ -46,6 +47,13 @@ def _train(
 ) -> int:
     asked = flow.ask(desk, task, settings)
     after = AfterTraining.of(settings, task, asked.job) if deploys else None
+    return run(desk, asked, dry_run=dry_run, detach=detach, after=after)
+
+
+def run(
+    desk: Desk, asked: Asked, *, dry_run: bool, detach: bool, after: AfterTraining | None = None
+) -> int:
+    """Check, pack, launch and watch a job that is asked for; returns the exit code."""
     with desk.screen.waiting("Checking") as on_step:
         checked = flow.check(desk, asked, on_step)
     desk.screen.say(f"Checked in {duration(checked.report.seconds)}, nothing rented")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Le
 
@@ -12,6 +12,8 @@ from worker.params import Params
 
 class Distributed(Params):
     """Several GPUs."""
+
+    goes_on: ClassVar[bool] = True
 
     num_processes: Annotated[int | None, Ge(1), Le(MOST)] = None
     """Processes that train together, one on each GPU; none takes all GPUs, and one process where

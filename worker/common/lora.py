@@ -12,7 +12,7 @@ from worker.common.layers import EVERY_LINEAR, no_layers
 from worker.common.optimisation import MOST
 from worker.facts import CheckContext
 from worker.finding import Finding
-from worker.params import Flag, Params, settings_of
+from worker.params import Flag, GoesOn, Params, settings_of
 
 
 class Lora(Params):
@@ -49,7 +49,7 @@ class Lora(Params):
     """Learning rate of an adapter's second matrix, as a multiple of the first's, as in 16 (LoRA+,
     arXiv 2402.12354)."""
 
-    merge_adapter: bool = False
+    merge_adapter: Annotated[bool, GoesOn()] = False
     """Push the whole model with the adapter merged in, instead of the adapter alone."""
 
     @model_validator(mode="after")

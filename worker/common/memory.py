@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from worker.params import Flag, Params
+from worker.params import Flag, GoesOn, Params
 
 
 class Memory(Params):
@@ -16,10 +16,10 @@ class Memory(Params):
     quantization: Annotated[Literal["int4", "int8"] | None, Flag("--quantize")] = None
     """Load the base model in fewer bits; needs --peft."""
 
-    disable_gradient_checkpointing: Annotated[bool, Flag("--disable-gc")] = False
+    disable_gradient_checkpointing: Annotated[bool, GoesOn(), Flag("--disable-gc")] = False
     """Keep all activations: faster, more memory."""
 
-    auto_find_batch_size: bool = False
+    auto_find_batch_size: Annotated[bool, GoesOn()] = False
     """Make the batch size smaller, a tenth at a time, until it fits in memory."""
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Self
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import field_validator
@@ -12,7 +12,7 @@ from worker.common.layers import EVERY_LINEAR
 from worker.facts import CheckContext
 from worker.finding import Finding
 from worker.nearest import nearest
-from worker.params import Flag, Params, settings_of
+from worker.params import Flag, GoesOn, Params, settings_of
 
 MOST = 10**6
 """Largest value of a setting that counts something. More is a typing error, and some libraries
@@ -62,22 +62,24 @@ class LowRank(Params):
 class Optimisation(LowRank):
     """Optimisation."""
 
-    epochs: Annotated[float, Gt(0), Le(MOST), Flag("--num-train-epochs", "--num-epochs")] = 1
+    epochs: Annotated[
+        float, Gt(0), Le(MOST), GoesOn(), Flag("--num-train-epochs", "--num-epochs")
+    ] = 1
     """Passes over the training split."""
 
-    max_steps: Annotated[int, Ge(1)] | None = None
+    max_steps: Annotated[int | None, Ge(1), GoesOn()] = None
     """Stop after so many optimizer steps, whatever `epochs` says."""
 
-    batch_size: Annotated[int, Ge(1), Le(MOST), Flag("--train-batch-size", "-b")] = 2
+    batch_size: Annotated[int, Ge(1), Le(MOST), GoesOn(), Flag("--train-batch-size", "-b")] = 2
     """Rows of a forward pass; a GPU with room takes several passes at once."""
 
     gradient_accumulation: Annotated[
-        int, Ge(1), Le(MOST), Flag("--gradient-accumulation-steps", "--accumulate")
+        int, Ge(1), Le(MOST), GoesOn(), Flag("--gradient-accumulation-steps", "--accumulate")
     ] = 4
     """Forward passes whose gradients are summed before the weights move; several GPUs divide them.
     """
 
-    lr: Annotated[float | None, Gt(0), Flag("--learning-rate")] = None
+    lr: Annotated[float | None, Gt(0), GoesOn(), Flag("--learning-rate")] = None
     """Peak learning rate; none takes 3e-5, or 2e-4 for an adapter."""
 
     optimizer: Annotated[str, Flag("--optim")] = "adamw_torch"
@@ -85,18 +87,18 @@ class Optimisation(LowRank):
     apollo_adamw (APOLLO, 2412.05270) train all weights with a fraction of the state; those with
     8bit keep it in bytes."""
 
-    scheduler: Annotated[str, Flag("--lr-scheduler")] = "linear"
+    scheduler: Annotated[str, GoesOn(), Flag("--lr-scheduler")] = "linear"
     """Shape of the learning rate after warmup, as transformers names it: linear, cosine. Those with
     min_lr fall to a tenth of the peak; warmup_stable_decay falls over the last fifth of the steps.
     """
 
-    warmup_ratio: Annotated[float, Ge(0), Le(1)] = 0.1
+    warmup_ratio: Annotated[float, Ge(0), Le(1), GoesOn()] = 0.1
     """Share of the steps in which the learning rate rises from 0; none where that is one step."""
 
     weight_decay: Annotated[float, Ge(0)] = 0.0
     """Weight decay."""
 
-    max_grad_norm: Annotated[float, Gt(0)] = 1.0
+    max_grad_norm: Annotated[float, Gt(0), GoesOn()] = 1.0
     """Gradients are scaled down to this norm."""
 
     neftune_noise_alpha: Annotated[float, Gt(0)] | None = None
@@ -104,6 +106,16 @@ class Optimisation(LowRank):
 
     seed: Annotated[int, Ge(0), Lt(2**32)] = 42
     """Seed of every random choice the worker makes."""
+
+    def unlike(self, before: Self) -> Iterator[tuple[str, str]]:
+        """Yield also that a step has other rows than before: the place in the data is in steps."""
+        yield from super().unlike(before)
+        rows, were = (p.batch_size * p.gradient_accumulation for p in (self, before))
+        if rows != were:
+            why = (
+                f"a step had {were} rows and would have {rows}: the place in the data would be lost"
+            )
+            yield "batch_size", why
 
     @property
     def peak_lr(self) -> float:

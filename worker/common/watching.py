@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt
 from pydantic import field_validator
@@ -18,6 +18,8 @@ WANDB_MODE = "WANDB_MODE"
 
 class Watching(Params):
     """Logging, evaluation, saving."""
+
+    goes_on: ClassVar[bool] = True
 
     logging_steps: int = -1
     """Optimizer steps between reported losses; -1 chooses."""
@@ -76,6 +78,8 @@ class Watching(Params):
 
 class EarlyStopping(Params):
     """Early stopping."""
+
+    goes_on: ClassVar[bool] = True
 
     early_stopping_patience: Annotated[int, Ge(1)] = 5
     """End training after so many validations that were no better. With a validation split, a

@@ -1,14 +1,23 @@
 """The user's data, packed into deterministic shards and sent to the Hub once."""
 
 from orchestrator.data.package.along import files_along
-from orchestrator.data.package.shards import Package, local_ref, package, planned_folder
+from orchestrator.data.package.shards import (
+    Package,
+    in_place,
+    local_ref,
+    package,
+    packed_before,
+    planned_folder,
+)
 from orchestrator.data.package.upload import planned_ref, repo_of, upload
 
 __all__ = [
     "Package",
     "files_along",
+    "in_place",
     "local_ref",
     "package",
+    "packed_before",
     "planned_folder",
     "planned_ref",
     "repo_of",

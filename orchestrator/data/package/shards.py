@@ -120,6 +120,22 @@ def _packed(source: DataSource, params: Data, folder: Path, on_progress: OnProgr
     )
 
 
+def packed_before(ref: DataRef) -> Package:
+    """Return the shards that an earlier job's data lies in on this machine, as a package."""
+    folder, names = Path(str(ref.folder)), (*ref.train, *ref.valid)
+    digests = {}
+    for name in names:
+        with (folder / name).open("rb") as stream:
+            digests[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    size = sum((folder / name).stat().st_size for name in names)
+    return Package(folder, digests, ref.train, ref.valid, ref.rows or 0, size)
+
+
+def in_place(ref: DataRef) -> Package:
+    """Return the data of an earlier job as what is used where it is."""
+    return Package(Path(), {}, ref.train, ref.valid, ref.rows or 0, 0, remote=ref)
+
+
 def local_ref(package: Package, store: Path) -> DataRef:
     """Return the reference for a job on this machine, the shards moved to a place of their own.
 

@@ -31,12 +31,7 @@ WHOLE_BYTES = 64 << 20
 def find_remote(params: Data, hub: HfApi, media: tuple[str, ...] = ()) -> DataSource:
     """Return the dataset `params.data_path`, pinned. Raises `NotThere`, `BadData`, `HubError`."""
     name = params.data_path
-    with explained(f"dataset {name}"):
-        info = hub.dataset_info(name, files_metadata=True)
-    files = {
-        s.rfilename: _file(hub, name, str(info.sha), s.rfilename, s.size or 0)
-        for s in info.siblings or []
-    }
+    info, files = files_of(hub, name)
     _refuse_loose_media(name, files, media)
     config, splits, notes = _splits(info, files)
     if not splits:
@@ -48,6 +43,16 @@ def find_remote(params: Data, hub: HfApi, media: tuple[str, ...] = ()) -> DataSo
     classes = of_card(card.get("dataset_info"), config)
     pinned = DataRef(repo_id=info.id, revision=info.sha, classes=classes)
     return source_of(name, splits, params, remote=pinned, notes=notes)
+
+
+def files_of(
+    hub: HfApi, name: str, revision: str | None = None
+) -> tuple[DatasetInfo, dict[str, DataFile]]:
+    """Return what the Hub says of a dataset, and its files by path. Raises `HubError`."""
+    with explained(f"dataset {name}"):
+        info = hub.dataset_info(name, revision=revision, files_metadata=True)
+    files = (_file(hub, name, str(info.sha), s.rfilename, s.size or 0) for s in info.siblings or [])
+    return info, {file.name: file for file in files}
 
 
 def _refuse_loose_media(name: str, files: Mapping[str, DataFile], media: tuple[str, ...]) -> None:

@@ -42,6 +42,8 @@ _CODE = ("include", "class", "unsafe_code", "custom_dataset")
 class LmEvalTasks(Params):
     """Evaluation with lm-eval."""
 
+    goes_on: ClassVar[bool] = True
+
     lm_eval: tuple[str, ...] | None = None
     """Tasks of lm-eval that the trained model is evaluated with on the machine that trains: names
     with commas between, or YAML files of your own, which go along with the rows they name."""

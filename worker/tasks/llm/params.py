@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 from pydantic import field_validator, model_validator
 
 from worker.common import MOST, Data, Prompting, Training, TransformersSettings
-from worker.params import Flag, Params
+from worker.params import Flag, GoesOn, Params
 from worker.tasks.llm.evaluation import LmEval
 
 AUTO_BLOCK = 1024
@@ -66,10 +66,10 @@ class LlmParams(LmEval, Data, Training, TransformersSettings):
     padding: Literal["left", "right"] | None = None
     """Side that is padded when rows are not packed."""
 
-    use_flash_attention_2: Annotated[bool, Flag("--use-fa2")] = False
+    use_flash_attention_2: Annotated[bool, GoesOn(), Flag("--use-fa2")] = False
     """Use flash attention 2 where the machine has it."""
 
-    trust_remote_code: bool = False
+    trust_remote_code: Annotated[bool, GoesOn()] = False
     """Run code that comes with the model."""
 
     @field_validator("block_size")

@@ -8,7 +8,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import field_validator
 
 from worker.common import Data
-from worker.params import Flag, NotYet, Params
+from worker.params import Flag, GoesOn, NotYet, Params
 from worker.tasks.tabular.estimators import Name
 
 MOST_TRIALS = 10_000
@@ -60,10 +60,10 @@ class Preparation(Params):
 class Search(Params):
     """Search."""
 
-    num_trials: Annotated[int, Ge(1), Le(MOST_TRIALS)] = 10
+    num_trials: Annotated[int, Ge(1), Le(MOST_TRIALS), GoesOn()] = 10
     """Settings of the model to try: its usual ones first, then some drawn at random."""
 
-    time_limit: Annotated[float, Gt(0)] = 600
+    time_limit: Annotated[float, Gt(0), GoesOn()] = 600
     """Seconds after which no further settings are tried; the first are always tried to the end."""
 
     seed: Annotated[int, Ge(0), Lt(2**32)] = 42

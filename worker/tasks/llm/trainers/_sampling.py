@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Le
 
@@ -11,6 +11,8 @@ from worker.params import Params
 
 class Sampling(Params):
     """Samples on the card."""
+
+    goes_on: ClassVar[bool] = True
 
     samples: Annotated[int, Ge(0), Le(20)] = 3
     """Examples, of the validation split if there is one, that the card shows with what the model

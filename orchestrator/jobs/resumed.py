@@ -1,0 +1,59 @@
+"""Finds the job that somebody wants to go on with, also one that another machine made."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+
+from backends.errors import PlanRefused
+from orchestrator.jobs.client import Client
+from orchestrator.jobs.records import Record
+from worker import checkpoints
+from worker.archive import archived_events
+from worker.contract import JOB_FILE, JobSpec, branch_of
+from worker.errors import BadConfig, NotThere
+from worker.hubclient import hub, patiently
+from worker.hubfile import fetch
+
+_BRANCH = branch_of("")
+
+
+def job_to_resume(client: Client, name: str) -> Record:
+    """Return the job of this name, as its provider knows it now, or that of a model repo.
+
+    Raises `HubtrainError`.
+    """
+    if "/" in name and "://" not in name and not client.records.ids(name):
+        return _of_repo(client, name)
+    return client.refreshed(client.record(name))
+
+
+def _of_repo(client: Client, repo_id: str) -> Record:
+    """Return the job that left checkpoints in a repo, known here or not."""
+    ask = partial(hub(client.token).list_repo_refs, repo_id)
+    refs = patiently(f"looking into {repo_id}", ask, client.clock)
+    ids = [b.name.removeprefix(_BRANCH) for b in refs.branches if b.name.startswith(_BRANCH)]
+    ids = [one for one in ids if checkpoints.found(repo_id, branch_of(one), client.token)]
+    if len(ids) != 1:
+        raise BadConfig(
+            f"{repo_id} has checkpoints of {', '.join(ids)}." if ids else f"{repo_id} has none.",
+            fix="Type the job that you mean."
+            if ids
+            else "hubtrain jobs lists those of this machine.",
+        )
+    with suppress(BadConfig):
+        return client.refreshed(client.records.get(ids[0]))
+    return _unknown_here(client, repo_id, ids[0])
+
+
+def _unknown_here(client: Client, repo_id: str, job_id: str) -> Record:
+    """Return a job that another machine made, as its worker wrote it down."""
+    file = fetch(repo_id, JOB_FILE, branch_of(job_id), client.token)
+    if file is None:
+        raise NotThere(f"{repo_id} does not say which job {job_id} was.")
+    spec = JobSpec.model_validate_json(file.text)
+    with suppress(PlanRefused, ValueError):
+        backend = client.provider(spec.machine.backend)
+        if handle := backend.find(backend.plan(spec)):
+            return client.refreshed(client.records.adopt(spec, str(handle), client.clock.now()))
+    return Record(spec, tuple(archived_events(spec, client.token)))
