@@ -78,6 +78,8 @@ class Plan:
     @property
     def _data(self) -> str:
         data, package = self.order.data, self.package
+        if package.remote is not None and data.repo_id is None:
+            return f"{data.folder} · as the earlier job had it"
         if package.remote is not None:
             return f"{data.repo_id} at {str(data.revision)[:7]}, used where it is"
         what = f"{count(package.rows, 'training row')}, {size(package.stored_bytes)}"

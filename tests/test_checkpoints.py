@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,12 +24,14 @@ from worker.contract import (
     Machine,
     PushTarget,
     Start,
+    Started,
     fold,
 )
 
 pytestmark = pytest.mark.slow
 
 NUMBERS = itertools.count()
+SPACE = "ann/space"
 SAVED = ("save=5", "sleep=0.5", "save=10", "sleep=0.5", "save=15")
 
 
@@ -49,9 +50,9 @@ def start(tmp_path: Path, shared_hub: HubServer, repo: str) -> Iterator[Any]:
         home = tmp_path / (folder or f"worker{len(workers)}")
         home.mkdir(exist_ok=True)
         job = spec(push=PushTarget(repo_id=repo), **changes)
-        if space:  # there is one to be paused, so that the end is not waited for
-            api = shared_hub.api()
-            api.create_repo(space, repo_type="space", space_sdk="docker", exist_ok=True)
+        if space:  # one that can be paused, so that the end is not waited for
+            space = f"{space}{next(NUMBERS)}"
+            shared_hub.api().create_repo(space, repo_type="space", space_sdk="docker")
         environ = {"SPACE_ID": space, "ACCELERATOR": "none"} if space else {}
         workers.append(Worker(home, job, *acts, **shared_hub.env("ann", **environ)))
         return workers[-1]
@@ -122,7 +123,7 @@ def test_a_failed_job_leaves_its_last_checkpoints_and_says_that_it_can_go_on(
     start: Any, shared_hub: HubServer, repo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", shared_hub.endpoint)
-    worker = start(*SAVED, "fail=bad_data", space="ann/gone")
+    worker = start(*SAVED, "fail=bad_data", space=SPACE)
     ending = worker.ended()
     assert isinstance(ending, Failed)
     assert ending.message == "The trainer says why. Training can go on from step 15."
@@ -156,7 +157,7 @@ def test_checkpoints_are_left_where_that_is_asked_for(
     assert "checkpoints/checkpoint-5/optimizer.pt" in files
 
 
-@pytest.mark.parametrize("space", ["ann/gone", ""])
+@pytest.mark.parametrize("space", [SPACE, ""])
 def test_a_machine_that_is_started_again_goes_on_where_it_was(start: Any, space: str) -> None:
     """A Space has lost its disk, another machine has not: both go on, the clock of limits too."""
     first = start(*SAVED, "sleep=60", space=space, folder="one")
@@ -179,23 +180,23 @@ def until_pushed(worker: Worker, step: int) -> None:
 
 
 def test_before_a_limit_there_is_time_to_save_and_send(start: Any) -> None:
-    began = time.monotonic()
     worker = start(
         *("save=5", "save-when-asked=7", "steps=600x0.1"),
-        limits=Limits(max_seconds=12.0),
-        space="ann/gone",
+        limits=Limits(max_seconds=20.0),
+        space=SPACE,
     )
     ending = worker.ended()
     assert ending.reason is EndReason.DEADLINE
     assert ending.message.endswith("was reached. Training can go on from step 7.")
     last = fold(worker.events).pushed_checkpoint
     assert last is not None and last.step == 7
-    assert (last.at - fold(worker.events).started_at).total_seconds() < 12.0  # type: ignore[operator]
-    assert time.monotonic() - began < 40
+    began = next(e.at for e in worker.events if isinstance(e, Started))
+    saved = next(e.at for e in worker.events if isinstance(e, Checkpoint) and e.step == 7)
+    assert (saved - began).total_seconds() < 20.0
 
 
 def test_a_machine_that_is_taken_away_sends_what_it_has(start: Any) -> None:
-    worker = start("save-when-asked=7", "steps=600x0.1", space="ann/gone")
+    worker = start("save-when-asked=7", "steps=600x0.1", space=SPACE)
     worker.until("progress")
     worker.process.send_signal(signal.SIGTERM)
     assert worker.ended().message == "The machine was taken away. Training can go on from step 7."
@@ -221,7 +222,7 @@ def test_of_checkpoints_that_come_faster_than_they_are_sent_the_newest_wins(
     path = rf"/api/models/{repo}/commit/hubtrain-k4x"
     shared_hub.fault({"delay": 3.0}, path=path)
     try:
-        worker = start(*SAVED, "sleep=0.3", "save=20", "fail=oom", space="ann/gone")
+        worker = start(*SAVED, "sleep=0.3", "save=20", "fail=oom", space=SPACE)
         worker.ended()
     finally:
         shared_hub.clear_faults()
@@ -232,13 +233,13 @@ def test_of_checkpoints_that_come_faster_than_they_are_sent_the_newest_wins(
 def test_a_resumed_job_tells_what_was_measured_before_and_clears_up_behind_both(
     start: Any, shared_hub: HubServer, repo: str
 ) -> None:
-    first = start(*SAVED, "fail=oom", space="ann/gone")
+    first = start(*SAVED, "fail=oom", space=SPACE)
     first.ended()
     last = fold(first.events).pushed_checkpoint
     assert last is not None and last.on_hub is not None
     repo_id, commit = last.on_hub
     begun = Start(jobs=("k4x",), step=15, repo_id=repo_id, revision=commit)
-    second = start("save=20", "model=x", "finish", job_id="c07", start=begun, space="ann/gone")
+    second = start("save=20", "model=x", "finish", job_id="c07", start=begun, space=SPACE)
     assert isinstance(second.ended(), Finished)
     assert [metric.step for metric in fold(second.events).history] == [5, 10, 15, 20]
     assert "Training goes on from step 15" in second.output

@@ -40,7 +40,7 @@ class Params(BaseModel):
         for setting in settings_of(type(self)):
             old, new = getattr(before, setting.name), getattr(self, setting.name)
             if old != new and not setting.goes_on:
-                yield setting.name, f"was {'none' if old is None else old}"
+                yield setting.name, f"it was {'none' if old is None else old}"
 
     def checks(self, about: CheckContext) -> Iterator[Finding]:
         """Yield what is wrong or doubtful about settings whose values are each allowed.

@@ -10,7 +10,7 @@ from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
 from worker import checkpoints
 from worker.archive import archived_events
-from worker.contract import JOB_FILE, JobSpec, branch_of
+from worker.contract import JOB_FILE, JobSpec, Observed, State, branch_of
 from worker.errors import BadConfig, NotThere
 from worker.hubclient import hub, patiently
 from worker.hubfile import fetch
@@ -25,7 +25,35 @@ def job_to_resume(client: Client, name: str) -> Record:
     """
     if "/" in name and "://" not in name and not client.records.ids(name):
         return _of_repo(client, name)
-    return client.refreshed(client.record(name))
+    return client.refreshed(_latest_of(client, name) or client.record(name))
+
+
+def successor(client: Client, record: Record) -> Record | None:
+    """Return the job that has gone on with this one and made its model; none if none has."""
+    for other in client.records.all():
+        begun = other.spec.start
+        if begun and record.job_id in begun.jobs:
+            known = client.refreshed(other)
+            if known.story.state is State.SUCCEEDED:
+                return known
+    return None
+
+
+def _latest_of(client: Client, project: str) -> Record | None:
+    """Return where a training stands that several jobs of a project have gone on with.
+
+    That is the last of them; but while it runs or when it has succeeded, the one before: then the
+    same command finds the same job. None where the jobs are of different trainings, or one.
+    """
+    ids = client.records.ids(project)
+    if len(ids) < 2:  # noqa: PLR2004
+        return None
+    last = client.refreshed(client.records.get(ids[0]))
+    begun = last.spec.start
+    if begun is None or not set(ids[1:]) <= set(begun.jobs):
+        return None
+    over = last.story.state.final and last.story.state is not State.SUCCEEDED
+    return last if over else client.records.get(begun.jobs[-1])
 
 
 def _of_repo(client: Client, repo_id: str) -> Record:
@@ -56,4 +84,5 @@ def _unknown_here(client: Client, repo_id: str, job_id: str) -> Record:
         backend = client.provider(spec.machine.backend)
         if handle := backend.find(backend.plan(spec)):
             return client.refreshed(client.records.adopt(spec, str(handle), client.clock.now()))
-    return Record(spec, tuple(archived_events(spec, client.token)))
+    gone = Observed(stage="gone", alive=False, costing=False, at=client.clock.now())
+    return Record(spec, (*archived_events(spec, client.token), gone))

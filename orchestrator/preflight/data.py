@@ -83,7 +83,7 @@ def _shown(table: Table) -> int:
 
 def _say_where(source: DataSource, measured: dict[str, Measured], findings: Findings) -> None:
     said = list(source.notes)
-    if source.remote is not None:
+    if source.remote is not None and source.remote.repo_id:
         said.append(f"used where it is, at {str(source.remote.revision)[:7]}; nothing is copied")
     if source.stored_bytes > SHOWN_BYTES:
         said.append("large: the first rows were looked at, totals are estimates")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -33,17 +32,14 @@ def find_start(
             f"{', '.join(lacking)}.",
             fix="Run the job's command again: it begins at the first step.",
         )
-    return list(_told(request, resumed))
+    return [_told(resumed)]
 
 
-def _told(request: JobRequest, resumed: Resumed) -> Iterator[Finding]:
+def _told(resumed: Resumed) -> Finding:
     start, spec = resumed.start, resumed.spec
     of = f" of {resumed.total_steps:,}" if resumed.total_steps else ""
     where = f"{start.repo_id} at {str(start.revision)[:7]}" if start.repo_id else start.where
-    yield Finding("ok", "resume", f"{spec.job_id} goes on from step {start.step:,}{of} · {where}")
-    if request.job.push_to_hub or request.output:
-        return
-    yield Finding("warn", "resume", "nothing says where the model goes", "--push-to-hub")
+    return Finding("ok", "resume", f"{spec.job_id} goes on from step {start.step:,}{of} · {where}")
 
 
 def _on_hub(start: Start, hub: HfApi | None, clock: Clock) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ def refuse_other_training(spec: JobSpec, params: Params, task: Task[Any]) -> Non
 def _wrong(before: Params, params: Params) -> Iterator[str]:
     flags = {s.name: s.flags[0] for s in settings_of(type(params))}
     for name, why in params.unlike(before):
-        yield f"{flags[name]} cannot change while a training goes on: it {why}."
+        yield f"{flags[name]} cannot change while a training goes on: {why}."
 
 
 def _own(params: type[Params], values: Mapping[str, Any]) -> dict[str, Any]:

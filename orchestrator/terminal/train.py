@@ -73,7 +73,7 @@ def run(
         case Planned():
             return _planned(desk, outcome)
         case AlreadyDone():
-            code = _already_done(desk, outcome)
+            code = already_done(desk, outcome)
         case Submitted():
             code = _submitted(desk, outcome, detach=detach)
     if after and not detach and code == 0:
@@ -90,7 +90,7 @@ def refused(desk: Desk, refused: Refused) -> int:
     return MENDABLE
 
 
-def _already_done(desk: Desk, done: AlreadyDone) -> int:
+def already_done(desk: Desk, done: AlreadyDone) -> int:
     """Tell the good end of a job that is asked for once more."""
     text = f"this very job has been done as {done.record.job_id}; nothing new is launched"
     fix = "to train again: the same command with --overwrite"

@@ -1,4 +1,4 @@
-"""The examples of an earlier job, as they lie: what goes on with a training goes on with its rows."""
+"""The examples of an earlier job, as they lie: a training goes on with the rows it began with."""
 
 from __future__ import annotations
 

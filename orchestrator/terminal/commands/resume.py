@@ -1,4 +1,4 @@
-"""`hubtrain resume`: go on with a job that ended without its model, anywhere, from its checkpoint."""
+"""`hubtrain resume`: go on from the last checkpoint of a job that ended without its model."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import click
 
 import worker.tasks
 from orchestrator import flow
-from orchestrator.jobs.resumed import job_to_resume
+from orchestrator.flow import AlreadyDone
+from orchestrator.jobs.resumed import job_to_resume, successor
 from orchestrator.settings.gather import classes_of
 from orchestrator.terminal.any_task import TAKES_ALL
 from orchestrator.terminal.command import DETACH, DRY_RUN, JSON, TOKEN_OPTION
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.flags import SettingsCommand, given, normalized, options_of
-from orchestrator.terminal.train import run
+from orchestrator.terminal.train import already_done, run
 
 _OWN = (TOKEN_OPTION, DRY_RUN, DETACH, JSON)
 
@@ -31,6 +32,8 @@ def COMMAND(job: str, changes: tuple[str, ...]) -> int:  # noqa: N802
     """
     desk = Desk("--json" in changes)
     record = job_to_resume(desk, job)
+    if done := successor(desk, record):
+        return already_done(desk, AlreadyDone(done))
     task = worker.tasks.load(record.spec.task)
 
     def resume(**values: object) -> int:
