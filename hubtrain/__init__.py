@@ -71,6 +71,7 @@ __all__ = [
     "export",
     "job",
     "jobs",
+    "resume",
     "train",
 ]
 
@@ -100,18 +101,57 @@ def train(
         BadConfig: A setting is unknown or has no usable value.
         HubtrainError: Something failed on the way; the same call goes on where it stopped.
     """
+    with in_arguments():
+        client, asked = _asked(task, config, token, settings)
+        return _launched(client, asked, on_progress)
+
+
+def resume(
+    name: str,
+    *,
+    token: str | None = None,
+    on_progress: OnProgress | None = None,
+    **changes: Any,
+) -> Job:
+    """Go on with a job that ended without its model, from its last checkpoint; returns a new job.
+
+    The same call again is the same job.
+
+    Args:
+        name: The job as in `job`, or `OWNER/NAME` of its model repo.
+        token: The Hub token; none is `HF_TOKEN`, or that of `hf auth login`.
+        on_progress: As in `train`.
+        changes: Settings that are to be others than they were, such as `backend` and `epochs`.
+
+    Raises:
+        CheckFailed: The check found something to mend; nothing was created.
+        BadConfig: The job cannot be gone on with, or not with these changes.
+        HubtrainError: Something failed on the way; the same call goes on where it stopped.
+    """
+    from orchestrator import flow
+    from orchestrator.jobs.resumed import job_to_resume, successor
+    from orchestrator.settings.layers import ARGUMENTS
+
+    typed(name, str, "the job", "'k4x7qp'")
+    with in_arguments():
+        client = _client(token)
+        record = job_to_resume(client, name)
+        if done := successor(client, record):
+            return Job(client, done)
+        return _launched(client, flow.resume(client, record, changes, ARGUMENTS), on_progress)
+
+
+def _launched(client: Client, asked: Asked, on_progress: OnProgress | None) -> Job:
     from backends.base import silent
     from orchestrator import flow
 
-    with in_arguments():
-        client, asked = _asked(task, config, token, settings)
-        checked = flow.check(client, asked)
-        if isinstance(checked, flow.Refused):
-            raise CheckFailed(as_arguments(checked.report))
-        outcome = flow.submit(client, checked, on_progress or silent)
-        if isinstance(outcome, flow.Refused):
-            raise CheckFailed(as_arguments(outcome.report))
-        return Job(client, outcome.record)
+    checked = flow.check(client, asked)
+    if isinstance(checked, flow.Refused):
+        raise CheckFailed(as_arguments(checked.report))
+    outcome = flow.submit(client, checked, on_progress or silent)
+    if isinstance(outcome, flow.Refused):
+        raise CheckFailed(as_arguments(outcome.report))
+    return Job(client, outcome.record)
 
 
 def check(

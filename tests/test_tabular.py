@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -191,7 +192,12 @@ def test_the_image_has_no_torch() -> None:
     assert torch_in(files[TORCH_FILE]) is None
 
 
-def trained(folder: Path, stop: threading.Event | None = None, **settings: Any) -> list[Event]:
+def trained(
+    folder: Path,
+    stop: threading.Event | None = None,
+    last: Path | None = None,
+    **settings: Any,
+) -> list[Event]:
     """Train in this process on `cells.csv` of the folder, and return what was told."""
     told: list[Event] = []
 
@@ -203,7 +209,7 @@ def trained(folder: Path, stop: threading.Event | None = None, **settings: Any) 
     (folder / "out").mkdir(exist_ok=True)
     ref = DataRef(folder=str(folder), train=("cells.csv",))
     given = {"data_path": "cells.csv", "target_columns": "kind", "num_trials": 2, **settings}
-    run = Run(None, ref, folder / "out", folder, emit, stop=stop or threading.Event())
+    run = Run(None, ref, folder / "out", folder, emit, last, stop or threading.Event())
     TASK.train(TASK.params(**given), run)
     return told
 
@@ -233,6 +239,20 @@ def test_who_stops_a_search_keeps_the_best_so_far_as_a_checkpoint(tmp_path: Path
     assert (config["trials"], config["classes"]) == (1, ["benign", "malignant"])
     (said,) = TASK.answer(told[-1].where, Question(rows=json.dumps(rows[0])))
     assert said["class"] in {"malignant", "benign"}
+
+
+@pytest.mark.slow
+def test_a_search_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    cells(tmp_path / "cells.csv")
+    how: dict[str, Any] = {"model": "decision_tree", "num_trials": 4}
+    whole = trained(tmp_path, **how)
+    shutil.rmtree(tmp_path / "out")
+    left = trained(tmp_path, threading.Event(), **how)[-1]
+    assert isinstance(left, Checkpoint) and left.step == 1
+    rest = trained(tmp_path, last=Path(left.where), **how)
+    assert [e.step for e in rest if isinstance(e, Progress)] == [2, 3, 4]
+    tried, again = ([e.values for e in t if isinstance(e, Metric)] for t in (whole, rest))
+    assert again == tried[1:]
 
 
 def test_a_search_ends_with_its_time_and_tries_the_first_settings_to_the_end() -> None:

@@ -12,8 +12,5 @@ def checkpoint_of(record: Record) -> Checkpoint | None:
     story = record.story
     if not story.state.final or story.state is State.SUCCEEDED:
         return None
-    last = story.pushed_checkpoint
-    if backends.load(record.spec.machine.backend).keeps_disk and story.last_checkpoint:
-        further = last is None or story.last_checkpoint.step > last.step
-        return story.last_checkpoint if further else last
-    return last
+    keeps_disk = backends.load(record.spec.machine.backend).keeps_disk
+    return story.checkpoint_kept(keeps_disk=keeps_disk)

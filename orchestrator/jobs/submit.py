@@ -35,7 +35,7 @@ from worker.contract import (
 )
 from worker.errors import HubtrainError
 
-ADDED = frozenset({"files"})
+ADDED = frozenset({"files", "start"})
 """Fields of a job that older records lack. Where none is given they are no part of a fingerprint,
 so that a job on record is found again by a version that knows them."""
 

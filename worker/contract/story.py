@@ -95,6 +95,15 @@ class Story(BaseModel):
         """Whether the provider still bills; none if it has not been asked."""
         return self.machine.costing if self.machine else None
 
+    def checkpoint_kept(self, *, keeps_disk: bool) -> Checkpoint | None:
+        """Return the last checkpoint that outlives the machine; none where there is none.
+
+        `keeps_disk`: whether what lies on the machine's disk is still there afterwards.
+        """
+        last, pushed = self.last_checkpoint, self.pushed_checkpoint
+        further = last is not None and (pushed is None or last.step > pushed.step)
+        return last if keeps_disk and further else pushed
+
     def seconds(self, now: datetime) -> float:
         """Return how long the worker has run, or ran, in seconds."""
         if self.started_at is None:

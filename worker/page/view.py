@@ -89,7 +89,7 @@ def answer(view: View) -> str:
         + (f"<span>{joined}{took}</span>" if took else "")
         + "</p>",
         _bar(view),
-        _message(story),
+        _message(view),
         _facts(view),
     ]
     return f'<section class="answer {story.state}">{"".join(rows)}</section>'
@@ -204,8 +204,7 @@ def what_stopping_keeps(view: View, *, keeps_disk: bool) -> str:
 
     `keeps_disk`: whether what lies on the machine's disk is still there afterwards.
     """
-    last = view.story.last_checkpoint
-    kept = last if last and (keeps_disk or "@" in last.where) else None
+    kept = view.story.checkpoint_kept(keeps_disk=keeps_disk)
     model = f"The checkpoint of step {kept.step} stays at {kept.where}." if kept else ""
     record = "Its events and log are kept"
     where = f" in {view.spec.push.repo_id}." if view.spec.push else " where it runs."
@@ -230,8 +229,13 @@ def _bar(view: View) -> str:
     return f'<div class="bar" role="progressbar"><i style="width:{share:.1%}"></i></div>'
 
 
-def _message(story: Story) -> str:
+def _message(view: View) -> str:
+    story = view.story
     parts = [f"<p>{escape(story.message)}</p>"] if story.message else []
+    ended = story.state.final and story.state is not State.SUCCEEDED
+    # A job that pushes nothing runs where disks are kept.
+    if ended and story.checkpoint_kept(keeps_disk=view.spec.push is None):
+        parts.append(f"<p>Go on: <code>hubtrain resume {escape(view.spec.job_id)}</code></p>")
     if story.detail:
         parts.append(
             f"<details open><summary>Last words</summary><pre>{escape(story.detail)}</pre>"

@@ -187,17 +187,11 @@ def tidied(live: Live, ending: Ending) -> Ending:
 
 def resumable(live: Live, ending: Ending) -> Ending:
     """Return the ending of a job without a model, with a sentence if it can be gone on with."""
-    last = kept(live)
+    last = live.story().checkpoint_kept(keeps_disk=live.host.keeps_disk)
     if last is None or isinstance(ending, Finished):
         return ending
     words = f"{ending.message} Training can go on from step {last.step}.".lstrip()
     return ending.model_copy(update={"message": words})
-
-
-def kept(live: Live) -> Checkpoint | None:
-    """Return the last checkpoint that is still there when this machine is gone."""
-    story = live.story()
-    return story.last_checkpoint if live.host.keeps_disk else story.pushed_checkpoint
 
 
 def _incomplete(step: int, lacking: Sequence[str]) -> str:

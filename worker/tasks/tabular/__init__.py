@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits, Task, python
 from worker.tasks.tabular import cost, report
-from worker.tasks.tabular.params import Ignored, Question, TabularParams
+from worker.tasks.tabular.params import SEARCH_FILE, Ignored, Question, TabularParams
 
 _AVERAGES = ("", "_macro", "_weighted", "_micro")
 
@@ -34,6 +34,7 @@ class TabularTask(Task[TabularParams]):
     uses_accelerators = False
     library = "sklearn"
     model_files = ("*.skops", "*.joblib", "*.pkl")
+    checkpoint_files = (SEARCH_FILE,)
     question = Question
 
     def unit(self, params: TabularParams) -> str:

@@ -16,6 +16,10 @@ HELD_OUT = 0.2
 """Share of the rows that is held out for validation by default."""
 
 
+SEARCH_FILE = "search.json"
+"""In a checkpoint: how far the search is, and the best that it has found."""
+
+
 class Columns(Params):
     """Columns."""
 

@@ -15,7 +15,7 @@ from worker.engine.phases import phase
 from worker.reading import load
 from worker.task import Run
 from worker.tasks.tabular.estimators import ESTIMATORS
-from worker.tasks.tabular.params import TabularParams
+from worker.tasks.tabular.params import SEARCH_FILE, TabularParams
 from worker.tasks.tabular.table import Table, read
 from worker.tasks.tabular.training.pipeline import pipeline
 from worker.tasks.tabular.training.saved import frame, save
@@ -34,6 +34,8 @@ def train(params: TabularParams, run: Run) -> None:
         cells, labels = table.learned()
         rows = frame(table.features, cells)
     search = Search(params, table.features, run, clock=time.monotonic)
+    if run.last_checkpoint is not None:
+        search.go_on(run.last_checkpoint / SEARCH_FILE)
     best = search.over(rows, labels)
     if best is None:
         return
@@ -42,19 +44,21 @@ def train(params: TabularParams, run: Run) -> None:
         model.fit(rows, labels)
     _judge(model, table, best, run)
     if run.stop.is_set():
-        _keep(model, table, params, best, run)
+        _keep(model, table, params, search, run)
         return
     with phase(run.emit, "saving"):
         save(model, table, params, best, run.output)
     run.emit(Phase(name=SAVED))
 
 
-def _keep(model: object, table: Table, params: TabularParams, best: Best, run: Run) -> None:
-    """Leave what a search that was stopped has come to."""
-    folder = run.work / "checkpoints" / f"checkpoint-{best.trials}"
+def _keep(model: object, table: Table, params: TabularParams, search: Search, run: Run) -> None:
+    """Leave what a search that was stopped has come to, and where it was."""
+    assert search.best is not None
+    folder = run.work / "checkpoints" / f"checkpoint-{search.tried}"
     folder.mkdir(parents=True, exist_ok=True)
-    save(model, table, params, best, folder)
-    run.emit(Checkpoint(step=best.trials, where=str(folder)))
+    save(model, table, params, search.best, folder)
+    search.keep(folder / SEARCH_FILE)
+    run.emit(Checkpoint(step=search.tried, where=str(folder)))
 
 
 def _judge(model: object, table: Table, best: Best, run: Run) -> None:

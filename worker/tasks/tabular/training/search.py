@@ -6,9 +6,11 @@ Random search needs no library and is as good as any for a handful of trials (Be
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from sklearn.base import clone
@@ -52,7 +54,7 @@ class Search:
         self.estimator = ESTIMATORS[params.model]
         self.began = clock()
         self.best: Best | None = None
-        self.judged = 0
+        self.judged = self.tried = 0
         self.failed = ""
         """What was wrong with the last settings that could not be fitted."""
 
@@ -64,8 +66,11 @@ class Search:
         deals = list(folds(labels, self.params.seed))
         trials = self.params.num_trials
         for number, settings in enumerate(candidates(self.estimator, trials, self.params.seed), 1):
+            if number <= self.tried:  # before the search was interrupted
+                continue
             with phase(self.run.emit, f"trial {number} of {trials}"):
                 loss = self._judged(settings, rows, labels, deals)
+            self.tried += not (loss is None and self.run.stop.is_set())
             if loss is not None:
                 self._take(settings, loss, number)
             if number < trials and self._ends():
@@ -73,6 +78,18 @@ class Search:
         if self.best is None and not self.run.stop.is_set():
             raise BadData(f"{self.params.model} cannot be fitted to these rows: {self.failed}")
         return self.best
+
+    def keep(self, file: Path) -> None:
+        """Write down how far the search is."""
+        found = {"tried": self.tried, "best": asdict(self.best) if self.best else None}
+        file.write_text(json.dumps(found, default=float), encoding="utf-8")  # float: of numpy's
+
+    def go_on(self, file: Path) -> None:
+        """Take up a search where it was interrupted."""
+        found = json.loads(file.read_text())
+        self.tried = found["tried"]
+        self.best = Best(**found["best"]) if found["best"] else None
+        self.judged = self.best.trials if self.best else 0
 
     def _judged(
         self,
