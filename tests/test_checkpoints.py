@@ -97,7 +97,7 @@ def test_the_last_two_stay_and_what_they_replace_is_freed(
         path_or_fileobj=folders[1] / "model.safetensors",
     )
     (main,) = stored(shared_hub, repo)
-    seen = set()
+    seen = set[str]()
     for step, folder in folders.items():
         commit = checkpoints.push(job(repo), step, folder, {"job.json": "{}"}, token)
         seen |= stored(shared_hub, repo).keys()

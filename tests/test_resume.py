@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -145,7 +144,7 @@ def test_what_may_not_change_is_named_all_at_once() -> None:
 
 def test_what_was_lost_with_a_machine_is_told_once() -> None:
     """The events of a Space that was started again: it went on from its checkpoint of step 2."""
-    lives = [
+    lives: list[Event] = [
         *(Metric(step=n, values={"loss": 9.0 - n}) for n in (1, 2, 3)),
         Progress(step=3, total_steps=9),
         Progress(step=2, total_steps=9),
@@ -160,7 +159,7 @@ def test_an_end_by_its_own_limit_is_resumable_until_it_is_done() -> None:
 
 
 @pytest.fixture
-def laptop(hub_server: Any, tmp_path: Path) -> Iterator[Laptop]:
+def laptop(hub_server: Any, tmp_path: Path) -> Laptop:
     """A laptop with data, on a Hub of its own that has the base model."""
     hub = hub_server()
     hub.api().create_repo("ann/tiny")
@@ -168,7 +167,7 @@ def laptop(hub_server: Any, tmp_path: Path) -> Iterator[Laptop]:
         repo_id="ann/tiny", folder_path=write_model(tmp_path / "tiny"), ignore_patterns="*.md"
     )
     write_rows(tmp_path / "chats.jsonl", chats(40))
-    yield Laptop(tmp_path / "home", hub)
+    return Laptop(tmp_path / "home", hub)
 
 
 def pushed_step(laptop: Laptop, name: str) -> int | None:

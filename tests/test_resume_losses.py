@@ -70,18 +70,18 @@ def stopping(emit: Callable[[Event], None], stop: Callable[[], None], at: int) -
 
 
 @pytest.mark.parametrize(
-    ("trainer", "settings"),
+    "settings",
     [
-        ("sft", {"packing": True, "batch_size": 2}),
-        ("sft", {"peft": True, "lora_dropout": 0.2, "scheduler": "cosine"}),
-        ("dpo", {"packing": False, "peft": True}),
+        {"trainer": "sft", "packing": True, "batch_size": 2},
+        {"trainer": "sft", "peft": True, "lora_dropout": 0.2, "scheduler": "cosine"},
+        {"trainer": "dpo", "packing": False, "peft": True},
     ],
 )
 def test_losses_within_an_epoch_and_between_passes_are_those_of_one_training(
-    model: Path, chats: Path, pairs: Path, tmp_path: Path, trainer: str, settings: dict[str, Any]
+    model: Path, chats: Path, pairs: Path, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
-    data = pairs if trainer == "dpo" else chats
-    how = {"trainer": trainer, "gradient_accumulation": 3, "epochs": 3, "logging_steps": 1}
+    data = pairs if settings["trainer"] == "dpo" else chats
+    how: dict[str, Any] = {"gradient_accumulation": 3, "epochs": 3, "logging_steps": 1}
     how |= {"save_strategy": "no", **settings}
     params, run, whole = tiny_llm.job(model, data, tmp_path / "whole", **how)
     TASK.train(params, run)
@@ -113,7 +113,7 @@ def test_another_rate_holds_from_the_checkpoint_on(
 ) -> None:
     how: dict[str, Any] = {"trainer": "sft", "logging_steps": 1, "max_steps": 10, "lr": 1e-3}
     how |= {"warmup_ratio": 0.0, "peft": True, "loraplus_lr_ratio": 4.0}
-    first, second, left = interrupted(model, chats, tmp_path, 4, **how)
+    _, second, left = interrupted(model, chats, tmp_path, 4, **how)
     params, run, faster = tiny_llm.job(model, chats, tmp_path / "faster", **{**how, "lr": 3e-3})
     TASK.train(params, replace(run, last_checkpoint=left))
     assert list(told(faster, "lr")) == list(told(second, "lr"))
