@@ -16,6 +16,7 @@ import backends
 import worker.tasks
 from backends.base import OnProgress, silent
 from orchestrator import allowance, preflight
+from orchestrator import preflight, resuming
 from orchestrator.asked import Asked, Packed, packed, refusals
 from orchestrator.jobs import again
 from orchestrator.jobs.client import Client
@@ -26,7 +27,6 @@ from orchestrator.jobs.watch import Silence
 from orchestrator.plan import Plan, chosen
 from orchestrator.preflight import CheckReport, Compared, Findings, JobRequest
 from orchestrator.preflight.request import way_of
-from orchestrator.settings import resuming
 from orchestrator.settings.autotrain import PLACES_NOT_YET
 from orchestrator.settings.job import JobSettings, named, project_of
 from orchestrator.settings.layers import ARGUMENTS, FLAGS, Settings

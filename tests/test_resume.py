@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from standins.laptop import Laptop, send, trainer_of, until
 from test_supervise import spec
@@ -15,8 +16,8 @@ from tiny_llm import chats, write_model, write_rows
 
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.resumable import checkpoint_of
+from orchestrator.resuming import refuse_other_training, resumed, settings_of_job
 from orchestrator.settings.layers import FLAGS
-from orchestrator.settings.resuming import refuse_other_training, resumed, settings_of_job
 from worker import checkpoints, tasks
 from worker.contract import (
     Checkpoint,
@@ -195,6 +196,8 @@ def test_from_a_space_that_is_restarted_and_killed_to_another_computer(
     first = until(lambda: pushed_step(laptop, name), 90, every=0.5)
     killed = trainer_of_space(laptop)
     (space,) = laptop.hub.api().list_spaces(author="ann")
+    send(psutil.Process(killed).parent().pid, signal.SIGKILL)  # the worker, and all with it
+    until(lambda: trainer_of_space(laptop) == 0, 30)
     laptop.hub.api().restart_space(space.id)
     until(lambda: (trainer_of_space(laptop) or killed) != killed, 90, every=0.5)
     second = until(lambda: further(laptop, name, first), 90, every=0.5)

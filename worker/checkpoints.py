@@ -17,6 +17,7 @@ from itertools import chain, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from worker import tasks
 from worker.contract import EVENTS_FILE, JobSpec
 from worker.errors import HubError, NotThere
 from worker.hubclient import explained, hub
@@ -41,6 +42,14 @@ def lacking(names: Iterable[str], needed: Iterable[str]) -> list[str]:
     """Return which of the `needed` patterns (`Task.checkpoint_files`) no file is called by."""
     names = list(names)
     return [pattern for pattern in needed if not any(fnmatch(name, pattern) for name in names)]
+
+
+def lacking_here(folder: Path, task: str) -> list[str]:
+    """Return what a checkpoint on this disk lacks so that the task can go on from it.
+
+    Raises `OSError` where there is no such folder, `ValueError` for a task that is not there.
+    """
+    return lacking([path.name for path in folder.iterdir()], tasks.load(task).checkpoint_files)
 
 
 @dataclass(frozen=True, slots=True)

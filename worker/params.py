@@ -29,7 +29,7 @@ class Params(BaseModel):
     )
 
     goes_on: ClassVar[bool] = False
-    """Whether a job that resumes another may have other values of all settings that this class
+    """Whether a job that resumes another may have other values of all settings that this very class
     declares; single ones are marked `GoesOn`."""
 
     def unlike(self, before: Self) -> Iterator[tuple[str, str]]:
@@ -186,7 +186,7 @@ def _setting(name: str, field: FieldInfo, home: type[Params]) -> Setting:
         off=tuple(n for flag in flags for n in flag.off),
         not_yet=tuple(v for m in field.metadata if isinstance(m, NotYet) for v in m.values),
         alone=next((m.value for m in field.metadata if isinstance(m, Alone)), None),
-        goes_on=home.goes_on or any(isinstance(m, GoesOn) for m in marks),
+        goes_on=vars(home).get("goes_on", False) or any(isinstance(m, GoesOn) for m in marks),
     )
 
 

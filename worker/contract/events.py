@@ -36,7 +36,7 @@ LOG_TAIL_FILE = "log.txt"
 """The last lines of a job that left no model, beside its events."""
 
 
-_AT_COMMIT = re.compile(r"([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
+_AT_COMMIT = re.compile(r"([\w.-]+/[\w.-]+)@([0-9a-f]{6,40})")
 
 
 class _Event(Frozen):

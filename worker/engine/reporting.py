@@ -185,7 +185,7 @@ class SaveInTime(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.seconds, self.clock = seconds, clock
-        self.saved = clock()
+        self.saved, self.step = clock(), 0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -202,7 +202,13 @@ class SaveInTime(TrainerCallback):  # type: ignore[misc]
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self.saved = self.clock()
+        self.saved, self.step = self.clock(), state.global_step
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if self.step == state.global_step and not control.should_evaluate:
+            control.should_save = False  # it has just been saved
 
 
 class AtThisRate(TrainerCallback):  # type: ignore[misc]

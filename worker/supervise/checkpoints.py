@@ -15,9 +15,10 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 
-from worker import checkpoints, tasks
+from worker import checkpoints
 from worker.contract import EVENTS_FILE, JOB_FILE, Checkpoint, Ending, Finished, branch_of
 from worker.errors import HubtrainError
 from worker.paths import spec_for_others, text_for_others
@@ -59,6 +60,7 @@ class Checkpoints:
         self._waiting: Checkpoint | None = None
         self._sending: Checkpoint | None = None
         self._news = threading.Condition()
+        self._places = count()
         shutil.rmtree(self.folder, ignore_errors=True)
         live.to_save = _set_aside(live, 0.0)
         if live.spec.push:
@@ -68,10 +70,10 @@ class Checkpoints:
         """Hold a checkpoint that the trainer has just left, and send it when there is time."""
         if self.live.spec.push is None:
             return
-        there, mine = Path(told.where), self.folder / checkpoints.name_of(told.step)
+        # One step may be saved twice, while the first is on its way.
+        there, mine = Path(told.where), self.folder / f"{next(self._places)}-{told.step}"
         try:
-            needed = tasks.load(self.live.spec.task).checkpoint_files
-            lacking = checkpoints.lacking(os.listdir(there), needed)
+            lacking = checkpoints.lacking_here(there, self.live.spec.task)
             if not lacking:
                 _link(there, mine)
         except OSError as error:
@@ -83,7 +85,7 @@ class Checkpoints:
         with self._news:
             passed_over, self._waiting = self._waiting, told.model_copy(update={"where": str(mine)})
             self._news.notify_all()
-        if passed_over and passed_over.step != told.step:
+        if passed_over:
             shutil.rmtree(passed_over.where, ignore_errors=True)
 
     def settle(self, seconds: float) -> bool:

@@ -6,13 +6,12 @@ from the Hub, whichever is further. Then comes the one that the job was made to 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from worker import checkpoints, tasks
+from worker import checkpoints
 from worker.contract import EVENTS_FILE, Checkpoint, EndReason, Event, Metric, Start
 from worker.errors import HubtrainError, NotThere
 from worker.supervise.journal import read_events
@@ -56,8 +55,8 @@ def _own(live: Live, ask: Asking[Path]) -> Beginning | None:
 
 
 def _complete(live: Live, where: str) -> bool:
-    needed = tasks.load(live.spec.task).checkpoint_files
-    return os.path.isdir(where) and not checkpoints.lacking(os.listdir(where), needed)
+    folder = Path(where)
+    return folder.is_dir() and not checkpoints.lacking_here(folder, live.spec.task)
 
 
 def _resumed(live: Live, start: Start, ask: Asking[Path]) -> Beginning:
