@@ -15,8 +15,7 @@ from typing import Any
 import backends
 import worker.tasks
 from backends.base import OnProgress, silent
-from orchestrator import allowance, preflight
-from orchestrator import preflight, resuming
+from orchestrator import allowance, preflight, resuming
 from orchestrator.asked import Asked, Packed, packed, refusals
 from orchestrator.jobs import again
 from orchestrator.jobs.client import Client

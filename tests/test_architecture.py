@@ -203,8 +203,15 @@ MAY_IMPORT = {
         "orchestrator.settings",
         "orchestrator.words",
     ),
+    "orchestrator.resuming": (
+        *BELOW,
+        "orchestrator.jobs",
+        "orchestrator.preflight",
+        "orchestrator.settings",
+    ),
     "orchestrator.flow": (
         *BELOW,
+        "orchestrator.resuming",
         "orchestrator.allowance",
         "orchestrator.data",
         "orchestrator.jobs",
