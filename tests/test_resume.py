@@ -196,7 +196,8 @@ def test_from_a_space_that_is_restarted_and_killed_to_another_computer(
     first = until(lambda: pushed_step(laptop, name), 90, every=0.5)
     killed = trainer_of_space(laptop)
     (space,) = laptop.hub.api().list_spaces(author="ann")
-    send(psutil.Process(killed).parent().pid, signal.SIGKILL)  # the worker, and all with it
+    worker = psutil.Process(killed).ppid()
+    send(worker, signal.SIGKILL)  # its trainer goes with it
     until(lambda: trainer_of_space(laptop) == 0, 30)
     laptop.hub.api().restart_space(space.id)
     until(lambda: (trainer_of_space(laptop) or killed) != killed, 90, every=0.5)
