@@ -142,7 +142,7 @@ def test_a_model_that_is_there_needs_no_checkpoints(
 ) -> None:
     worker = start(*SAVED, "model=x", "finish")
     assert isinstance(worker.ended(), Finished)
-    assert [e.step for e in worker.events if isinstance(e, Checkpoint) and e.on_hub][-1] == 15
+    assert any(isinstance(e, Checkpoint) and e.on_hub for e in worker.events)
     assert [b.name for b in shared_hub.api().list_repo_refs(repo).branches] == ["main"]
     assert set(stored(shared_hub, repo).values()) == {"model.safetensors"}
 

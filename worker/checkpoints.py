@@ -60,6 +60,10 @@ class OnHub:
     commit: str
     files: tuple[str, ...]
 
+    def serves(self, task: str) -> bool:
+        """Whether the task can go on from it. Raises `ValueError` for one that is not there."""
+        return not lacking(self.files, tasks.load(task).checkpoint_files)
+
 
 def found(repo_id: str, revision: str, token: str | None) -> list[OnHub]:
     """Return the checkpoints at a branch or commit, the newest first. Raises `HubError`."""

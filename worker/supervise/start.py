@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from worker import checkpoints
 from worker.contract import EVENTS_FILE, Checkpoint, EndReason, Event, Metric, Start
@@ -33,7 +33,7 @@ class Beginning:
     """Where it was taken from, for people."""
 
 
-def beginning(live: Live, ask: Asking[Path]) -> Beginning | None:
+def beginning(live: Live, ask: Asking[Any]) -> Beginning | None:
     """Return where training begins, brought here; none at its first step.
 
     Raises `HubtrainError` where the checkpoint to go on from cannot be had.
@@ -41,17 +41,30 @@ def beginning(live: Live, ask: Asking[Path]) -> Beginning | None:
     return _own(live, ask) or (_resumed(live, live.spec.start, ask) if live.spec.start else None)
 
 
-def _own(live: Live, ask: Asking[Path]) -> Beginning | None:
+def _own(live: Live, ask: Asking[Any]) -> Beginning | None:
     """Return the furthest checkpoint that this very job has left, before a restart."""
     left = [event for event in live.journal.events if isinstance(event, Checkpoint)]
-    here = [event for event in left if not event.on_hub and _complete(live, event.where)]
-    sent = [event for event in left if event.on_hub]
-    last = max([*here, *sent], key=lambda event: (event.step, event in here), default=None)
-    if last is None:
+    whole = [event for event in left if not event.on_hub and _complete(live, event.where)]
+    here = max(whole, key=lambda event: event.step, default=None)
+    sent = _sent(live, ask)
+    if sent and live.spec.push and (here is None or sent.step > here.step):
+        return _fetched(live, sent.step, live.spec.push.repo_id, sent.commit, ask=ask)
+    return Beginning(here.step, Path(here.where), here.where) if here else None
+
+
+def _sent(live: Live, ask: Asking[Any]) -> checkpoints.OnHub | None:
+    """Return the newest whole checkpoint on the job's branch.
+
+    The branch is asked, since the events beside a checkpoint cannot know its commit.
+    """
+    if (target := live.spec.push) is None:
         return None
-    if last.on_hub is None:
-        return Beginning(last.step, Path(last.where), last.where)
-    return _fetched(live, last.step, *last.on_hub, ask=ask)
+
+    def found() -> list[checkpoints.OnHub]:
+        return checkpoints.found(target.repo_id, live.spec.branch, live.host.token)
+
+    there: list[checkpoints.OnHub] = ask(found, f"looking for checkpoints in {target.repo_id}")
+    return next((one for one in there if one.serves(live.spec.task)), None)
 
 
 def _complete(live: Live, where: str) -> bool:
@@ -59,7 +72,7 @@ def _complete(live: Live, where: str) -> bool:
     return folder.is_dir() and not checkpoints.lacking_here(folder, live.spec.task)
 
 
-def _resumed(live: Live, start: Start, ask: Asking[Path]) -> Beginning:
+def _resumed(live: Live, start: Start, ask: Asking[Any]) -> Beginning:
     """Return the checkpoint of the job that this one resumes; its measurements are told again."""
     if start.repo_id and start.revision:
         fetched = _fetched(live, start.step, start.repo_id, start.revision, ask=ask)
@@ -76,7 +89,7 @@ def _resumed(live: Live, start: Start, ask: Asking[Path]) -> Beginning:
     return Beginning(start.step, folder, str(folder))
 
 
-def _fetched(live: Live, step: int, repo_id: str, commit: str, *, ask: Asking[Path]) -> Beginning:
+def _fetched(live: Live, step: int, repo_id: str, commit: str, *, ask: Asking[Any]) -> Beginning:
     def fetched() -> Path:
         token = live.host.token
         return checkpoints.fetch(repo_id, commit, step, live.host.work / "start", token)
