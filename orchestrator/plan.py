@@ -51,7 +51,7 @@ class Plan:
         if self.files is not None:
             yield f"Files  {self._along(self.files)}"
         yield f"Model  {' and '.join(self._model)}"
-        if several := launch.shown(self.order.parallel):
+        if several := self._several:
             yield f"Runs   {several}"
         yield from str(self.request).splitlines()
 
@@ -71,9 +71,13 @@ class Plan:
                 "private": push.private if push else None,
                 "folder": str(output) if output else None,
             },
-            "runs": launch.shown(self.order.parallel) or None,
+            "runs": self._several or None,
             "plan": self.request.to_json(),
         }
+
+    @property
+    def _several(self) -> str:
+        return launch.shown(self.order.parallel, self.order.machine.accelerators)
 
     @property
     def _data(self) -> str:

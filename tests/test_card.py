@@ -29,6 +29,7 @@ from worker.contract import (
 )
 from worker.picture import draw
 from worker.samples import SAMPLES_FILE
+from worker.tasks.llm import TASK
 from worker.tasks.llm.params import LlmParams
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -206,3 +207,15 @@ def test_a_picture_is_drawn_of_any_losses(
 def test_of_one_point_there_is_no_picture(tmp_path: Path) -> None:
     assert not draw({"loss": [(0, 1.0)], "valid loss": []}, tmp_path / "loss.png")
     assert not (tmp_path / "loss.png").exists()
+
+
+def test_what_tells_most_is_drawn_where_a_loss_tells_little(tmp_path: Path) -> None:
+    params = TASK.params(model="m", data_path="d", trainer="grpo", reward_funcs="r.py:f")
+    events = [
+        Metric(step=n, values={"loss": 0.0, "reward": n / 10, "lr": 1e-4}) for n in range(1, 9)
+    ]
+    told = trained(*events, params=params.model_dump(mode="json"))
+    write(told, tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    assert "![Reward over the steps of the training](loss.png)" in text
+    assert "| step | reward | lr |" in text and "| 8 | 0.8 | 0.0001 |" in text

@@ -53,6 +53,13 @@ def test_output(tmp_path: Path, name: str, words: list[str]) -> None:
     assert done.stdout == file.read_text(encoding="utf-8")
 
 
+def test_the_summary_of_each_command_fits_a_narrow_terminal(tmp_path: Path) -> None:
+    done = run(tmp_path, "--help", COLUMNS="80")
+    listed = done.stdout.partition("Commands:\n")[2].splitlines()
+    assert len(listed) > 10
+    assert [line for line in listed if not line.endswith(".") or line.endswith("...")] == []
+
+
 TRAIN = ("llm", "--train", "--model", "m", "--data-path", "d", "--project-name", "p")
 
 
@@ -63,6 +70,9 @@ TRAIN = ("llm", "--train", "--model", "m", "--data-path", "d", "--project-name",
             ["llm", "--train", "--model", "gpt2", "--learning-rat", "1e-4"],
             "no option --learning-rat. Did you mean --learning-rate (also --lr)?",
         ),
+        (["llm", "--trainr", "sft", "--model", "m"], "no option --trainr. Did you mean --trainer?"),
+        (["llm", "--train", "--inference", "--model", "m"], "--train and --inference: one at"),
+        (["export", "m", "--gguf", "q4_K_M"], "llama-quantize MODEL-bf16.gguf MODEL.gguf Q4_K_M"),
         (["job"], "no command job. Did you mean jobs?"),
         (["zzz"], "no command zzz. hubtrain --help lists them."),
         (["app"], "app: the web app is not there yet."),

@@ -213,6 +213,14 @@ def test_a_dry_run_makes_nothing(laptop: Laptop, hub: HubServer) -> None:
     assert [r for r in hub.requests(method="POST") if "paths-info" not in r["path"]] == []
 
 
+def test_a_sleep_that_nobody_heeds_is_said(laptop: Laptop) -> None:
+    said = laptop.run(
+        "deploy", MODEL, "--deploy-name", "other", "--deploy-sleep", "5m", "--dry-run"
+    )
+    assert said.code == 0, said.err
+    assert "--deploy-sleep is not used: on cpu-basic, which is free, the Hub decides" in said.out
+
+
 def test_a_space_of_somebody_else_is_left_alone(laptop: Laptop, hub: HubServer) -> None:
     hub.api().create_repo("ann/mine", repo_type="space", space_sdk="docker")
     said = laptop.run("deploy", MODEL, "--deploy-name", "mine")

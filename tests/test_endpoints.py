@@ -100,6 +100,7 @@ def test_a_model_is_deployed_and_scales_to_zero(api: HfApi, hub: HubServer, tmp_
     planned = laptop.run(*deploy, "--dry-run")
     assert planned.code == 0, planned.out + planned.err
     assert "$0.07/h while it is awake on aws-eu-west-1-intel-spr-x2" in planned.out
+    assert planned.out.count("asleep and free after 20 min without a request") == 2
     assert api.list_inference_endpoints("ann") == []
 
     said = laptop.run(*deploy)

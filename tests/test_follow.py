@@ -8,9 +8,22 @@ from pathlib import Path
 import pytest
 from standins.script import START, Hurried
 
+from orchestrator.jobs.records import Record
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.follow import detachable, unlaunched
-from worker.contract import DataRef, EndReason, Failed, JobSpec, Launched, Machine, ModelRef
+from orchestrator.terminal.listing import ROW, row
+from orchestrator.terminal.stages import Lines, training_note
+from worker.contract import (
+    DataRef,
+    EndReason,
+    Failed,
+    JobSpec,
+    Launched,
+    Machine,
+    Metric,
+    ModelRef,
+    Progress,
+)
 from worker.errors import NoWrite
 
 SPEC = JobSpec(
@@ -73,6 +86,32 @@ def test_while_a_job_runs_it_is_left_running(
   page          http://page?key=its-own-key
 """
     )
+
+
+def test_a_pipe_is_told_how_far_a_stage_came() -> None:
+    said: list[str] = []
+    lines = Lines(said.append, Hurried())
+    for step in range(4):
+        lines.show("Training", step / 4, f"step {step}/4")
+    lines.show("pushing", None, "")
+    assert said == ["Training       0%  step 0/4", "Training      75%  step 3/4", "Pushing"]
+    lines.show("sending", 0.0, "")
+    lines.show("sending", 0.5, "half")
+    lines.close()
+    assert said[3:] == ["Sending        0%", "Sending       50%  half"]
+
+
+@pytest.mark.parametrize(
+    ("trainer", "note", "cell"),
+    [("grpo", "reward 0.250", "reward 0.250"), ("sft", "loss 1.132", "1.132")],
+)
+def test_what_tells_most_is_told_while_a_job_runs(trainer: str, note: str, cell: str) -> None:
+    spec = SPEC.model_copy(update={"params": {"trainer": trainer}})
+    values = {"loss": 1.132, "reward": 0.25}
+    progress = Progress(step=1, total_steps=2, units=3, unit="tokens", at=START)
+    record = Record(spec, (progress, Metric(step=1, values=values, at=START)))
+    assert training_note(record, START).split(" · ")[1] == note
+    assert row(record, START)[ROW.index("LOSS")] == cell
 
 
 def test_a_job_that_has_ended_is_not_said_to_run(

@@ -62,8 +62,8 @@ AUTOTRAIN: dict[str, Any] = {
 }
 """Defaults of AutoTrain 0.8 for language models, by `trainers/clm/params.py` of its repo."""
 
-ELSEWHERE = {"unsloth"}
-"""Its other settings, which do nothing here."""
+ELSEWHERE = {"unsloth", "liger_kernel"}
+"""Its other settings, and those of files about it, which do nothing here."""
 
 
 def ours() -> dict[str, Setting]:

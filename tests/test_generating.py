@@ -17,9 +17,10 @@ from tiny_llm import write_model, write_rows
 
 from orchestrator.aside import environ_of
 from orchestrator.inference.process import ProcessSession
+from orchestrator.inference.prompts import read
 from orchestrator.visible import visible
 from worker.budget import OverBudget, budget
-from worker.errors import BadConfig
+from worker.errors import BadConfig, BadData
 from worker.session import Message
 from worker.tasks.llm.params import Question
 
@@ -310,3 +311,19 @@ def test_what_cannot_be_answered_is_said_before(
     done = hubtrain(folder, *words)
     assert done.returncode == 2 and said in done.stderr, done.stderr
     assert "Traceback" not in done.stderr and done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("prompt\n12\n7.5\n", ["12", "7.5"]),
+        ("prompt,id\nhello,1\n,2\n", '"prompt" in line 3 of p.csv is empty'),
+    ],
+)
+def test_a_table_of_prompts_may_hold_numbers(tmp_path: Path, text: str, said: Any) -> None:
+    (tmp_path / "p.csv").write_text(text)
+    if isinstance(said, str):
+        with pytest.raises(BadData, match=said):
+            read(str(tmp_path / "p.csv"), "prompt")
+    else:
+        assert [one.said for one in read(str(tmp_path / "p.csv"), "prompt")] == said

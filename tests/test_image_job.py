@@ -47,8 +47,10 @@ def test_images_are_learned_on_a_space_and_told_apart_afterwards(
     assert 'pipeline("image-classification", model="ann/colours")' in card.text
     assert "valid accuracy" in card.text
 
+    hub.api().create_tag("ann/colours", tag="v1")
+    hub.api().delete_file("model.safetensors", "ann/colours")  # what v1 was is asked all the same
     asked = laptop.run(
-        *("image-classification", "--inference", "--model", "ann/colours"),
+        *("image-classification", "--inference", "--model", "ann/colours@v1"),
         *("--image", "red.png", "--top-k", "2", "--json"),
     )
     assert asked.code == 0, asked.err

@@ -17,8 +17,11 @@ from worker import tasks
 from worker.errors import BadConfig, BadData
 from worker.splits import Split, hold_out
 from worker.task import DataReport, ModelFacts
+from worker.tasks.llm import TASK, rows, trainers
 from worker.tasks.llm.chat import Template, named
 from worker.tasks.llm.data import read, speech
+from worker.tasks.llm.grpo.prompts import layout_of as prompt_layout
+from worker.tasks.llm.pairs.rows import layout_of as pair_layout
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.report import inspect
 from worker.tasks.llm.rows import Chat, Layout
@@ -640,3 +643,31 @@ def test_an_example_is_shown_without_a_tokenizer_too() -> None:
     ).example
     assert found is not None
     assert [(p.text, p.learned) for p in found.parts] == [("a", False), ("b", True), (EOS, True)]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"text": 7}, rows.Text("7")),
+        ({"text": 7.5}, rows.Text("7.5")),
+        ({"prompt": 6, "completion": 42.0}, rows.Answer("6", "42")),
+        ({"question": 6, "answer": True}, ("6", "true")),
+    ],
+)
+def test_a_number_is_the_text_that_stands_there(row: dict[str, Any], said: Any) -> None:
+    layout = rows.layout_of(list(row), row, params(), "n.csv")
+    found = layout.read(row, 2)
+    if isinstance(found, rows.Chat):
+        found = tuple(message["content"] for message in found.messages)
+    assert found == said
+
+
+def test_a_number_is_an_answer_or_a_prompt_too() -> None:
+    pair = {"prompt": 1, "chosen": 22, "rejected": 3}
+    asked = TASK.params(model="m", data_path="d", trainer="dpo")
+    own = trainers.of(asked).own(asked)
+    found = pair_layout(list(pair), pair, asked, own, "n.csv").pair(pair, 2)
+    assert found is not None
+    assert (found.chosen, found.rejected) == (rows.Answer("1", "22"), rows.Answer("1", "3"))
+    prompts = prompt_layout(["prompt"], {"prompt": 12}, asked, "n.csv")
+    assert prompts.read({"prompt": 12}, 2) == "12"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ import pytest
 from standins.laptop import Laptop
 from standins.localhub import HubServer
 from tiny_llm import chats, job, write_model, write_rows
+
+EXPORT = ("export", "./pinned", "--merged")
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -112,6 +116,34 @@ def _is_read_at_a_revision(laptop: Laptop, tmp_path: Path) -> None:
         assert done.code == 0, done.err
     done = laptop.run("export", "ann/tuned@v1", "--merged", *token)
     assert done.code == 0 and (tmp_path / "tuned-merged").is_dir(), done.err
+
+
+def test_the_base_is_taken_at_the_revision_that_the_adapter_names(
+    laptop: Laptop, made: Path, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    api = laptop.hub.api("ann")
+    api.create_repo("ann/moving")
+    first = api.upload_folder(repo_id="ann/moving", folder_path=made / "base").oid
+    api.delete_files("ann/moving", ["*.safetensors", "config.json"])  # nothing of it is left
+    adapter = shutil.copytree(made / "adapter", tmp_path / "pinned")
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    config |= {"base_model_name_or_path": "ann/moving", "revision": first}
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    done = merge(laptop, "--adapter-path", "pinned", "--output-folder", "from-pinned")
+    assert done.code == 0, done.err
+    assert f"ann/moving at {first[:7]}" in done.out
+    words = ("--base_model_path", str(made / "base"), "--output-folder", "from-base")
+    assert merge(laptop, "--adapter-path", str(made / "adapter"), *words).code == 0
+    ours, theirs = (
+        logits(AutoModelForCausalLM.from_pretrained(tmp_path / folder))
+        for folder in ("from-pinned", "from-base")
+    )
+    assert ours.equal(theirs)
+    for words in (("llm", "--inference", "-m", "pinned", "--prompt", "say 3"), EXPORT):
+        done = laptop.run(*words)
+        assert done.code == 0, done.err
 
 
 @pytest.mark.parametrize(

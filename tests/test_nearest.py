@@ -21,6 +21,8 @@ FLAVORS = ("spaces-t4", "spaces-a100", "spaces-4xa100", "spaces-l4", "spaces-a10
         ("Batch-Size", SETTINGS, "batch_size"),
         ("bach-size", SETTINGS, "batch_size"),
         ("sfft", ("default", "sft"), "sft"),
+        ("--trainr", ("--train", "--trainer"), "--trainer"),
+        ("--trian", ("--train", "--trainer"), "--train"),
         ("spaces-a10g-larg", FLAVORS, "spaces-a10g-large"),
         ("SPACES_T4", FLAVORS, "spaces-t4"),
         ("spaces-a10g_large", FLAVORS, "spaces-a10g-large"),

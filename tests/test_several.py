@@ -94,6 +94,8 @@ def together(asked: JobSpec, folder: Path) -> list[Event]:
         check=False,
     )
     assert ended.returncode == 0, ended.stdout
+    for noise in ("find_unused_parameters", "it/s]"):
+        assert noise not in ended.stdout, ended.stdout
     return [e for line in ended.stdout.splitlines() if (e := from_marked(line, "@mark "))]
 
 

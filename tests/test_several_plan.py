@@ -156,4 +156,5 @@ def test_the_command_is_that_of_accelerate() -> None:
     assert words[words.index("--num_cpu_threads_per_process") + 1] == "4"
     assert words[-4:] == ["--module", "worker.run", "--job", "job.json"]
     assert launch.command(ALONE, [], cores=16)[-1] == "worker.run"
-    assert launch.shown(FOUR).startswith("accelerate launch --multi_gpu --num_processes 4 ")
+    assert launch.shown(FOUR, 4).startswith("accelerate launch --multi_gpu --num_processes 4 ")
+    assert launch.shown(FOUR, 0) == "4 processes on the CPU · each holds the whole model"

@@ -106,15 +106,22 @@ def _evaluation(file: Path) -> dict[str, Any]:
 
 
 def _pictured(trained: TrainedJob, file: Path) -> str:
-    """Draw the losses; return the name of the picture, or nothing where there is none."""
-    history, task = trained.story.history, tasks.load(trained.spec.task)
-    losses = {
+    """Draw the losses, or what tells more; return the picture's name, nothing without one."""
+    history = trained.story.history
+    lines = {
         name.replace("_", " "): [
             (float(m.step), m.values[name]) for m in history if name in m.values
         ]
-        for name in task.losses
+        for name in _curves(trained.spec)
     }
-    return file.name if draw(losses, file) else ""
+    return file.name if draw(lines, file) else ""
+
+
+def _curves(spec: JobSpec) -> tuple[str, ...]:
+    """Return what is drawn, of training and of validation: losses, unless they tell little."""
+    task, params = tasks.asked(spec)
+    watched = task.watched(params)
+    return task.losses if watched == "loss" else (watched, f"{VALID}{watched}")
 
 
 def manifest(trained: TrainedJob) -> dict[str, Any]:
@@ -156,10 +163,10 @@ def curve(history: list[Metric], points: int, names: Collection[str]) -> list[di
 
 
 def _telling(spec: JobSpec) -> list[str]:
-    """Return what is drawn: both losses, what the task names first, and the learning rate."""
+    """Return what the curve has: what is drawn, what tells most, and the learning rate."""
     task, params = tasks.asked(spec)
     first = task.measures(params)[0].name
-    return list(dict.fromkeys((*task.losses, first, *task.steering[:1])))
+    return list(dict.fromkeys((*_curves(spec), first, *task.steering[:1])))
 
 
 def card(
@@ -199,6 +206,7 @@ def card(
         evaluation=evaluation or None,
         evaluated=list(_evaluated(evaluation or {}, _before(story))),
         picture=picture,
+        pictured=_curves(spec)[0].capitalize(),
         curve_names=[name.replace("_", " ") for name in names],
         curve=[[f"{row['step']:.0f}", *(shown(row.get(n)) for n in names)] for row in rows],
         facts=list(_facts(trained)),

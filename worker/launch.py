@@ -159,13 +159,19 @@ def code_in(line: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def shown(parallel: Parallel) -> str:
-    """Return the command as a plan shows it; empty for one process."""
+def shown(parallel: Parallel, accelerators: int) -> str:
+    """Return what a plan shows of several processes: the command on GPUs; empty for one process.
+
+    On a CPU it is told in words: there, too, accelerate wants to be called `--multi_gpu`.
+    """
     if parallel.processes == 1:
         return ""
     held = "a share of the model (FSDP2)" if parallel.strategy == "fsdp" else "the whole model"
     flags = " ".join(_flags(parallel))
-    return f"accelerate launch {flags} --module {TRAINER} … · each holds {held}"
+    started = f"accelerate launch {flags} --module {TRAINER} …"
+    if not accelerators:
+        started = f"{parallel.processes} processes on the CPU"
+    return f"{started} · each holds {held}"
 
 
 def _flags(parallel: Parallel) -> list[str]:

@@ -39,7 +39,8 @@ def nearest(
             return one
     slips = [(_slips(wanted, words), one) for words, one in spelled]
     near = [(count, one) for count, one in slips if count is not None]
-    return min(near, key=lambda pair: pair[0])[1] if near else None
+    # a letter is left out sooner than one is added: of two as near, the longer one is meant
+    return min(near, key=lambda pair: (pair[0], -len(pair[1])))[1] if near else None
 
 
 def most_alike(name: str, known: Iterable[str]) -> list[str]:

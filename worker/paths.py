@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from worker.contract import JobSpec
+from worker.contract import JobSpec, ModelRef
 from worker.home import home
 
 _LOCAL = ("./", "../", "~", ".\\", "..\\")
@@ -22,6 +22,20 @@ def is_path(value: object) -> bool:
     absolute = PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute()
     deep = value.partition("@")[0].count("/") > 1 and "://" not in value
     return absolute or value.startswith(_LOCAL) or deep or "\\" in value
+
+
+def ref_of(model: str) -> ModelRef:
+    """Return the model that people call so: a folder here, else as `ModelRef.named` reads it."""
+    here = Path(model).expanduser().is_dir()
+    return ModelRef(name=model) if here else ModelRef.named(model)
+
+
+def base_of_adapter(config: Mapping[str, Any]) -> ModelRef | None:
+    """Return the base that an `adapter_config.json` names, at its revision; none without one."""
+    name, revision = config.get("base_model_name_or_path"), config.get("revision")
+    if not name or not isinstance(name, str):
+        return None
+    return ModelRef(name=name, revision=str(revision) if revision and not is_path(name) else None)
 
 
 def params_for_others(params: Mapping[str, Any]) -> dict[str, Any]:

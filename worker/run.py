@@ -48,6 +48,7 @@ from worker.task import Run
 
 QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # a log is read, and not watched; transformers' too
     "DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
     "TRL_EXPERIMENTAL_SILENCE": "1",

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-from worker.contract import DataRef, Event, ModelRef
+from worker.contract import VALID, DataRef, Event, ModelRef
 from worker.facts import NO_MODEL, CheckContext, ModelFacts
 from worker.finding import Finding
 from worker.params import Params
@@ -391,6 +391,11 @@ class Task(ABC, Generic[P]):
     def measures(self, params: P) -> tuple[Measure, ...]:
         """Return the measurements that tell how good a model is, the most telling first."""
         return (Measure("valid_loss"), Measure("loss"))
+
+    def watched(self, params: P) -> str:
+        """Return the measurement to show of a training that goes on: the loss, if it tells much."""
+        telling = [measure.name.removeprefix(VALID) for measure in self.measures(params)]
+        return "loss" if "loss" in telling else telling[0]
 
     def try_it(self, params: P, model: str) -> str:
         """Return the command that shows what the trained `model` does; empty for none."""

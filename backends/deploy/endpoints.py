@@ -67,7 +67,7 @@ class EndpointRequest:
                 f"Inference Endpoint {self.namespace}/{self.name}",
                 f"  1. create it, {self.type} and tagged {TAG}, or update the one that is there:",
                 f"     {self.repository} at {str(self.revision)[:7]} for {self.task} on"
-                f" {self.hardware} at ${self.usd_per_hour:.2f}/h, 0 to 1 machines, none after"
+                f" {self.hardware} at ${self.usd_per_hour:.2f}/h, asleep and free after"
                 f" {self.sleep_minutes} min without a request{secret}",
             )
         )
@@ -125,9 +125,9 @@ class Endpoints(Place[EndpointRequest]):
         return bare[:LONGEST_NAME].strip("-")
 
     def rests(self, order: DeployOrder) -> str:
-        """Return when it scales to zero."""
+        """Return when it goes to sleep: when it scales to zero, as the service calls it."""
         minutes = _minutes(order)
-        return f"none, and free, after {minutes} min without a request; the next one starts it"
+        return f"asleep and free after {minutes} min without a request, until the next one comes"
 
     def plan(self, order: DeployOrder) -> EndpointRequest:
         """Return the endpoint that answers with the model."""

@@ -159,6 +159,9 @@ def _check(
     flavor = _rentable(place, machine, model, owner, findings)
     order = _order(model, settings, flavor, owner, name)
     findings.ok("price", _price(place, order))
+    if not flavor.usd_per_hour and "deploy_sleep" in settings.model_fields_set:
+        text = f"--deploy-sleep is not used: on {flavor.name}, which is free, the Hub decides."
+        findings.warn("settings", text)
     secrets = _secrets(client, account, model, findings)
     return Ready(order, place.plan(order), place, secrets)
 

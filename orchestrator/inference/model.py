@@ -12,6 +12,7 @@ from orchestrator.preflight.model import FoundModel, check_model
 from worker.clock import Clock
 from worker.contract import ModelRef
 from worker.errors import BadConfig, GatedModel, HubtrainError, HubUnreachable
+from worker.paths import ref_of
 from worker.task import Task
 
 if TYPE_CHECKING:
@@ -70,5 +71,9 @@ def _kept(name: str) -> Path | None:
     """Return the folder of a model in the Hub's cache; none if it is not there."""
     from huggingface_hub import try_to_load_from_cache
 
-    files = (try_to_load_from_cache(name, n) for n in ("config.json", "adapter_config.json"))
+    ref = ref_of(name)
+    files = (
+        try_to_load_from_cache(ref.name, file, revision=ref.revision)
+        for file in ("config.json", "adapter_config.json")
+    )
     return next((Path(file).parent for file in files if isinstance(file, str)), None)

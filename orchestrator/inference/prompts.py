@@ -16,6 +16,7 @@ from typing import Any
 from orchestrator.visible import visible_json
 from worker.columns import no_column
 from worker.errors import BadConfig, BadData
+from worker.numerals import spelled
 from worker.reading import FileTable
 from worker.reading.files import format_of, on_disk
 from worker.session import Messages, Reply
@@ -76,13 +77,15 @@ def _rows(path: Path, column: str) -> Iterator[Prompt]:
             raise no_column(column, columns, path.name, "--prompt-text-column")
         column = MESSAGES
     for line, row in table.rows():
-        cell = row[column]
+        cell, where = spelled(row[column]), f'"{column}" in line {line} of {path.name}'
         if isinstance(cell, str) and cell.strip():
             yield Prompt(cell)
         elif isinstance(cell, list) and (chat := _chat(cell)):
             yield Prompt(chat)
+        elif isinstance(cell, list | dict):
+            raise BadData(f"{where} is no conversation: a list of messages with role and content.")
         else:
-            raise BadData(f'"{column}" is no prompt: line {line} of {path.name}.')
+            raise BadData(f"{where} is empty.", fix="Take the line out, or write a prompt there.")
 
 
 def _chat(cell: Sequence[Any]) -> list[dict[str, str]]:

@@ -14,6 +14,7 @@ from orchestrator.preflight.report import Findings
 from worker.contract import ModelRef
 from worker.errors import BadConfig
 from worker.facts import NO_MODEL, ModelFacts
+from worker.paths import base_of_adapter
 
 WIDTH = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "I64": 8, "I32": 4, "I16": 2}
 """Bytes of a parameter, by the name safetensors gives its type; all others take one."""
@@ -49,10 +50,14 @@ class FoundModel:
 
     @property
     def adapter_of(self) -> str | None:
-        """The base model of a LoRA adapter, empty if it names none; none for a whole model."""
+        """The base model of a LoRA adapter, empty if it names none; none for a whole model.
+
+        It ends with @ and a revision where the adapter names one.
+        """
         if "config.json" in self.files or "adapter_config.json" not in self.files:
             return None
-        return str(self.read("adapter_config.json").get("base_model_name_or_path") or "")
+        base = base_of_adapter(self.read("adapter_config.json"))
+        return "" if base is None else "@".join(filter(None, (base.name, base.revision)))
 
     def read(self, name: str) -> dict[str, Any]:
         """Return a JSON file of the model; empty if it is not there. Raises `BadConfig`."""

@@ -39,6 +39,7 @@ SYNONYMS = {
     "use-fp16": "mixed_precision",
     "use-bf16": "mixed_precision",
     "lora-target-modules": "target_modules",
+    "num-completions": "num_generations",
 }
 """Other words for a setting or a value, with dashes, and what it is called here."""
 
@@ -58,15 +59,16 @@ NOT_YET = {
     "ext-qa": "extractive question answering",
     "extractive-question-answering": "extractive question answering",
     "text-extractive-question-answering": "extractive question answering",
-    "sentence-transformers": "sentence transformers",
-    "st": "sentence transformers",
+    "sentence-transformers": "training of sentence transformers",
+    "st": "training of sentence transformers",
     "image-regression": "image regression",
     "image-single-column-regression": "image regression",
     "image-scoring": "image regression",
     "object-detection": "object detection",
     "image-object-detection": "object detection",
-    "vlm": "vision language models",
+    "vlm": "training of vision language models",
     "dreambooth": "DreamBooth",
+    "automatic-speech-recognition": "speech recognition",
 }
 """Commands of AutoTrain, and what its files call a task."""
 

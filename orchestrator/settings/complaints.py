@@ -38,7 +38,7 @@ def complaint(error: Mapping[str, Any], setting: Setting, spelled: str) -> str:
     said = f"{spelled} {_shown(value, setting)}"
     if str(value) in setting.not_yet:
         return f"{said} is not there yet; there are {', '.join(setting.choices)}."
-    if setting.choices:
+    if setting.choices and error["type"] == "literal_error":
         near = hint(nearest(str(value), setting.choices, SYNONYMS))
         return f"{said}: is not one of {', '.join(setting.choices)}.{near}"
     words = _words(error)

@@ -64,6 +64,9 @@ def _run(task: Task[Any], own: Mapping[str, Any], flags: dict[str, Any]) -> int:
     desk = Desk(bool(own.get("json")))
     settings = merged(task, own.get("config"), flags, desk)
     if own.get("inference"):
+        if other := next((name for name in ("train", "deploy") if own.get(name)), None):
+            fix = f"--{other} first; then --inference with --model and what came of it"
+            raise BadConfig(f"--{other} and --inference: one at a time.", fix=fix)
         from orchestrator.terminal.inference import answer
 
         return answer(desk, task, settings)

@@ -24,13 +24,14 @@ from orchestrator.visible import spell_what_lacks
 
 
 class Program(click.Group):
-    """Finds its commands on disk. `--config FILE` is the command of the file's task."""
+    """Finds its commands on disk. `--config FILE` runs the job of the file, or asks its model."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0].startswith("-") and (where := config_among(args)) is not None:
             from orchestrator.terminal.command import command_of
 
-            args = [command_of(where), "--train", *args]
+            trains = [] if "--inference" in args else ["--train"]
+            args = [command_of(where), *trains, *args]
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

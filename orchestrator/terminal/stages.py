@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 import backends
 from orchestrator.jobs.records import Record
+from orchestrator.jobs.summary import watched
 from orchestrator.words import money
 from worker.clock import Clock
 from worker.duration import roughly
@@ -84,23 +85,39 @@ class Bars(Stages):
 
 @dataclass
 class Lines(Stages):
-    """The same for a pipe: a line when something begins or ends, and now and then within."""
+    """The same for a pipe: a line when something begins or ends, and now and then within.
+
+    How far a stage came is told before the next one begins.
+    """
 
     say: Callable[[str], None]
     clock: Clock
     _seen: tuple[str, str] = ("", "")
     _said: float = field(default=float("-inf"))
     _over: bool = False
+    _held: str = ""
+    """The newest line of this stage, if it was not said."""
 
     def show(self, what: str, done: float | None, note: str) -> None:
         now = self.clock.monotonic()
         over = done == 1.0
         what_is_new = (what, note if done is None else "")
         news = what_is_new != self._seen or (over and not self._over)
+        share = "" if done is None else f"{done:4.0%}  "
+        line = f"{_titled(what):<12} {share}{note}".rstrip()
+        if news:
+            self.close()
         if news or (now - self._said > QUIET_SECONDS and not over):
-            share = "" if done is None else f"{done:4.0%}  "
-            self.say(f"{_titled(what):<12} {share}{note}".rstrip())
-            self._seen, self._said, self._over = what_is_new, now, over
+            self.say(line)
+            self._seen, self._said, self._over, self._held = what_is_new, now, over, ""
+        elif done is not None:
+            self._held = line
+
+    def close(self) -> None:
+        """Say how far the stage came."""
+        if self._held:
+            self.say(self._held)
+            self._held = ""
 
 
 def training_note(record: Record, now: datetime) -> str:
@@ -109,8 +126,8 @@ def training_note(record: Record, now: datetime) -> str:
     if progress is None:
         return ""
     parts = [f"step {progress.step}/{progress.total_steps}"]
-    if (loss := story.metrics.get("loss")) is not None:
-        parts.append(f"loss {loss:.3f}")
+    if told := watched(record):
+        parts.append("{} {:.3f}".format(*told))
     if progress.speed:
         parts.append(progress.speed.replace("tokens", "tok"))
     if progress.eta_seconds:

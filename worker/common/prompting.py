@@ -14,7 +14,7 @@ class Prompting(Params):
     """Question (--inference)."""
 
     prompt: str | None = None
-    """What to answer. Without it, and on a terminal, a chat begins."""
+    """What to answer, or - for standard input. Without it, and on a terminal, a chat begins."""
 
     prompts: str | None = None
     """File of prompts: a line each (.txt, or - for standard input), or rows (.jsonl, .csv,

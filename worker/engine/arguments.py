@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sized
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,9 @@ from worker.task import Run
 
 REPORTS = 50
 """Losses reported over a training, about, where nobody says how often."""
+
+_LEFT_OUT = re.compile(r"n(um)?_.*experts|moe_num_experts|(vision|audio)_config")
+"""Settings of models of which a pass may leave some weights out."""
 
 EVALUATIONS = 10
 """Evaluations over a training with eval_strategy steps."""
@@ -50,7 +54,11 @@ def trainer_parts(
             autocast=loaded.precision.autocast,
             checkpointing=checkpointing,
             validates=valid is not None,
-            **{**tracked(params, run), **more},
+            **{
+                "ddp_find_unused_parameters": leaves_out_weights(loaded.model.config),
+                **tracked(params, run),
+                **more,
+            },
         ),
         "train_dataset": train,
         "eval_dataset": valid,
@@ -81,6 +89,15 @@ def training_arguments(
         "remove_unused_columns": False,
     }
     return kind(**{**settings, **more})
+
+
+def leaves_out_weights(config: Any) -> bool:
+    """Whether a pass may not come by all weights: those of experts, or of what sees and hears.
+
+    Only then torch has to look for them after each pass (`find_unused_parameters`).
+    """
+    named = {**vars(config), **vars(config.get_text_config())}
+    return any(value and _LEFT_OUT.fullmatch(name) for name, value in named.items())
 
 
 def _optimisation(params: TransformersSettings, steps: int) -> dict[str, Any]:

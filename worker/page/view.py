@@ -264,8 +264,8 @@ def _told(view: View) -> Iterable[tuple[str, str]]:
         yield "Step", f"{progress.step:,} of {progress.total_steps:,}"
         if progress.eta_seconds is not None and not story.state.final:
             yield "Left", roughly(progress.eta_seconds)
-    headline = f"{VALID}{view.telling[0]}" if view.telling else ""
-    for name in dict.fromkeys(("loss", f"{VALID}loss", headline)):
+    first = view.telling[0] if view.telling else "loss"
+    for name in dict.fromkeys(("loss", f"{VALID}loss", first, f"{VALID}{first}")):
         if name in story.metrics:
             yield escape(_words(name)), f"{story.metrics[name]:.4g}"
     if progress and progress.speed and not story.state.final:

@@ -23,7 +23,7 @@ from worker.tasks import typed
 @click.option("--all", "everything", is_flag=True, help="Show also what has its default.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[TASK] [SETTINGS]...")
 def COMMAND(words: tuple[str, ...], everything: bool) -> int:  # noqa: N802
-    """Print the merged settings of a job, and where each was said. Nothing is checked or created.
+    """Print a job's settings, and where each was said. Nothing is checked or created.
 
     SETTINGS are those of `hubtrain TASK --train`, with --config FILE and --json among them. TASK
     may be left out where a file names it. --json prints all of them. Exits 0 if a job could have

@@ -19,7 +19,7 @@ from worker.tasks import typed
 @click.command("data", context_settings=TAKES_ALL)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[TASK] [SETTINGS]...")
 def COMMAND(words: tuple[str, ...]) -> int:  # noqa: N802
-    """Prepare the examples of a job and upload them, and say where they are.
+    """Prepare a job's examples and upload them.
 
     SETTINGS are those of `hubtrain TASK --train`, with --config FILE and --json among them; all but
     those of the data are set aside. A job with the same rows finds them there and sends nothing.

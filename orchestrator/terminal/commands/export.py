@@ -29,7 +29,7 @@ class _Export(SettingsCommand):
 
 @click.command("export", cls=_Export, context_settings={"token_normalize_func": normalized})
 def COMMAND(**values: Any) -> int:  # noqa: N802
-    """Bring a trained model, or a job, into the form that another program takes.
+    """Write a model, or a job, in another program's form.
 
     MODEL is a Hub id, a folder, or a job that succeeded: its id or its project's name. With --slurm
     or --sky it is any job that this machine knows, and what runs it elsewhere is written.

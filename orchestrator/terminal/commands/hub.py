@@ -16,7 +16,10 @@ import click
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def COMMAND(arguments: tuple[str, ...]) -> int:  # noqa: N802
-    """Run a Hub on this machine that speaks the real one's protocol."""
+    """Run a Hub of your own on this machine.
+
+    It speaks the real one's protocol; its Spaces and Jobs run here, as processes.
+    """
     from orchestrator.localhub import hub_command
 
     command = hub_command(arguments)

@@ -29,9 +29,10 @@ _DAYS = 7
 def COMMAND(  # noqa: N802
     everything: bool, remote: bool, owners: tuple[str, ...], offline: bool, as_json: bool
 ) -> int:
-    """List jobs and deployments: what costs now, then state, progress and cost of each.
+    """List jobs and deployments, and what costs now.
 
-    Exits 0 if all that is shown is as of now, or --offline asked for no more.
+    Of each its state, how far it is, what it measures and what it cost. Exits 0 if all that is
+    shown is as of now, or --offline asked for no more.
     """
     if offline and (remote or owners):
         raise click.UsageError("--offline asks nobody, and --remote asks for what is unknown here")

@@ -22,11 +22,11 @@ from worker.task import Finding
 @click.option("--events", is_flag=True, help="Print the job's events instead of its output.")
 @click.option("--json", "as_json", is_flag=True, help="Print events and lines as JSON, one a line.")
 def COMMAND(job: str, following: bool, events: bool, as_json: bool) -> int:  # noqa: N802
-    """Print a job's output and what it measured, or watch it with -f.
+    """Print a job's output, or watch it with -f.
 
-    JOB is the job's id, the start of it, its project's name, `latest`, or its handle. Ctrl-C leaves
-    the job running. With -f it exits as the job did: 0 only on success. Of a deployment it prints
-    what was written while it started.
+    What it measured is among the lines. JOB is the job's id, the start of it, its project's name,
+    `latest`, or its handle. Ctrl-C leaves the job running. With -f it exits as the job did: 0 only
+    on success. Of a deployment it prints what was written while it started.
     """
     desk = Desk(as_json)
     if (handle := desk.deployment(job)) is not None:

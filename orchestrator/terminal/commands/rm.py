@@ -26,10 +26,11 @@ from worker.task import Finding
 def COMMAND(  # noqa: N802, PLR0917
     jobs: tuple[str, ...], yes: bool, force: bool, data: bool, forget: bool, as_json: bool
 ) -> int:
-    """Delete jobs and deployments: their Spaces or folders, and their records. Models stay.
+    """Delete jobs and deployments; models stay.
 
-    So does the dataset of their packed data, without --data. On a terminal it asks first; a script
-    has named what it wants deleted and is not asked. Exits 0 if all is gone.
+    Their Spaces or folders go, and their records. The dataset of their packed data stays, too,
+    without --data. On a terminal it asks first; a script has named what it wants deleted and is
+    not asked. Exits 0 if all is gone.
     """
     desk = Desk(as_json)
     asks = not yes and someone_is_there(as_json=as_json)

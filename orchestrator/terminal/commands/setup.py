@@ -23,11 +23,12 @@ from worker.task import Finding
 @click.option("--colab", is_flag=True, help="Accepted, as AutoTrain has it; changes nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def COMMAND(update_torch: bool, colab: bool, as_json: bool) -> int:  # noqa: N802
-    """Make this machine ready for jobs: a folder for records, a login to the Hub; then check it.
+    """Make this machine ready for jobs, and check it.
 
-    The login is that of `hf auth login`, and is asked for only on a terminal and where there is
-    none. What is done already is left as it is. No package is installed or removed: the check says
-    what to type. Exits 0 if jobs can be launched from here.
+    It gets a folder for records and a login to the Hub. The login is that of `hf auth login`, and
+    is asked for only on a terminal and where there is none. What is done already is left as it is.
+    No package is installed or removed: the check says what to type. Exits 0 if jobs can be launched
+    from here.
     """
     desk = Desk(as_json)
     made = [*_folder(), *_torch(update_torch)]

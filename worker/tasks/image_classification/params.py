@@ -22,7 +22,7 @@ class ImageParams(Data, MergedLora, Training, TransformersSettings, EarlyStoppin
     """Image classification."""
 
     model: Annotated[str, Flag("--base-model", "-m")] = "google/vit-base-patch16-224"
-    """Hub id or folder of the model to start from."""
+    """Hub id or folder of the model to start from; an id may end with @ and a revision."""
 
     image_column: str = "image"
     """Column of the images: their bytes, or paths of files beside the table."""

@@ -15,6 +15,7 @@ from math import isnan
 from typing import Any
 
 from worker.errors import BadData
+from worker.numerals import spelled
 from worker.tasks.llm.sandbox import Message
 
 _CALL = "function_call"
@@ -30,9 +31,12 @@ _SHAREGPT_ROLES = {
 
 
 def decoded(cell: Any) -> Any:
-    """Return messages that a CSV cell holds as JSON, or as Python prints them; else the cell."""
+    """Return what a cell says: a text, or messages, also as JSON or as Python prints them.
+
+    A number is the text that stands there.
+    """
     if not isinstance(cell, str) or not cell.lstrip().startswith("[{"):
-        return cell
+        return spelled(cell)
     found = _parsed(cell)
     if not isinstance(found, list) or not all(_role_of(message) for message in found):
         return cell
@@ -66,8 +70,8 @@ def is_empty(cell: Any) -> bool:
 
 def string(cell: Any, column: str, where: str) -> str:
     """Return a cell as text. Raises `BadData`."""
-    if isinstance(cell, str | int | float):
-        return str(cell)
+    if isinstance(said := spelled(cell), str):
+        return said
     raise BadData(f'"{column}" in {where} is {_shown(cell)}, where text is expected.')
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+import re
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from worker.params import Alone, Params
+
+_LLAMACPPS = re.compile(r"(q\d_k(_[a-z]+)?|i?q\d_[a-z]{1,3}|tq\d_0)", re.IGNORECASE)
+"""Types of GGUF that only llama.cpp's own `llama-quantize` makes."""
 
 
 class ExportParams(Params):
@@ -26,6 +30,14 @@ class ExportParams(Params):
 
     output_folder: str | None = None
     """Folder to make; the model's name with the form when not given. It must not be there."""
+
+    @field_validator("gguf", mode="before")
+    @classmethod
+    def _made_here(cls, value: Any) -> Any:
+        if _LLAMACPPS.fullmatch(str(value)):
+            then = f"llama-quantize MODEL-bf16.gguf MODEL.gguf {str(value).upper()}"
+            raise ValueError(f"is a type that llama.cpp makes: --gguf bf16, then {then}")
+        return value
 
     @model_validator(mode="after")
     def _has_a_form(self) -> Self:

@@ -116,3 +116,6 @@ class Ignored(Params):
 
     unsloth: bool = False
     """hubtrain trains with its own loop, and the result is the same."""
+
+    liger_kernel: Annotated[bool, Flag("--use-liger-kernel")] = False
+    """hubtrain's own loss saves the same memory."""

@@ -8,6 +8,7 @@ from PIL import Image
 from transformers import pipeline
 
 from worker.errors import BadConfig
+from worker.paths import ref_of
 from worker.tasks.image_classification.params import Question
 
 
@@ -22,7 +23,9 @@ def classes_of(model: str, question: Question) -> list[dict[str, Any]]:
             f"{image} is no image that can be read: {error}",
             fix="--image with another file, or with a smaller copy of this one",
         ) from error
-    code = question.trust_remote_code
-    classify = pipeline("image-classification", model=model, trust_remote_code=code)
+    ref, code = ref_of(model), question.trust_remote_code
+    classify = pipeline(
+        "image-classification", model=ref.name, revision=ref.revision, trust_remote_code=code
+    )
     found: list[dict[str, Any]] = classify(image, top_k=question.top_k)
     return found

@@ -12,11 +12,11 @@ import shlex
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 from worker.contract import ModelRef
 from worker.errors import BadConfig
+from worker.paths import base_of_adapter, ref_of
 from worker.session import Session
 from worker.task import Field, ModelFacts, Page, python
 from worker.tasks.llm.params import Question
@@ -104,19 +104,15 @@ def classes(config: Config) -> list[str]:
     return [str(name) for name in named] if isinstance(named, list) else []
 
 
-def ref_of(model: str) -> ModelRef:
-    """Return the model that people call so: a folder here, else as `ModelRef.named` reads it."""
-    here = Path(model).expanduser().is_dir()
-    return ModelRef(name=model) if here else ModelRef.named(model)
-
-
-def revision_of(ref: ModelRef, *, adapter: bool) -> dict[str, Any]:
+def revision_of(ref: ModelRef, facts: ModelFacts) -> dict[str, Any]:
     """Return the revision of a model as transformers' `from_pretrained` takes it.
 
     That of an adapter is not one of its base (transformers 5.23 would look for it there).
     """
-    which = {"revision": ref.revision}
-    return {"adapter_kwargs": which} if adapter and ref.revision else which
+    if not facts.adapter:
+        return {"revision": ref.revision}
+    base = base_of_adapter(facts.adapter)
+    return {"revision": base and base.revision, "adapter_kwargs": {"revision": ref.revision}}
 
 
 def facts_of(model: str) -> ModelFacts:
@@ -136,7 +132,6 @@ def facts_of(model: str) -> ModelFacts:
     if file:
         with open(file, encoding="utf-8") as stream:
             adapter = json.load(stream)
-    base = adapter.get("base_model_name_or_path")
-    at = None if base else ref.revision
-    config, _ = PreTrainedConfig.get_config_dict(base or ref.name, revision=at)
+    whole = base_of_adapter(adapter) or ref
+    config, _ = PreTrainedConfig.get_config_dict(whole.name, revision=whole.revision)
     return ModelFacts(model, 0, config=config, adapter=adapter)

@@ -27,13 +27,13 @@ def export(asked: ExportRequest) -> Mapping[str, Any]:
     base = merging.base_of(folder, asked.model) if adapter else None
     output = _output(asked, name)
     with made(output) as making:
-        _check_room(making, folder if base is None else Path(base))
+        _check_room(making, folder if base is None else Path(base.name))
         done: dict[str, Any] = {"model": asked.model}
         whole = folder
-        if adapter:
+        if base is not None:
             whole = making if asked.merged else making / "whole"
             done |= merging.merge(MergeParams(adapter_path=str(folder), output_folder=str(whole)))
-            done["model"] = f"{asked.model} merged into {base}"
+            done["model"] = f"{asked.model} merged into {merging.words(base)}"
         if not asked.merged:
             done |= _written(asked, name, whole, making)
         if adapter and not asked.merged:

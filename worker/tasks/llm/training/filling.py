@@ -8,7 +8,8 @@ import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from worker.errors import BadConfig
-from worker.tasks.llm.heads import facts_of, ref_of, revision_of
+from worker.paths import ref_of
+from worker.tasks.llm.heads import facts_of, revision_of
 
 MASKS = ("[MASK]", "<mask>")
 """How people write that something is hidden, whatever the model's own way."""
@@ -34,7 +35,7 @@ def filled(model: str, prompt: str, *, trust_remote_code: bool = False) -> dict[
     (places,) = (ids == tokenizer.mask_token_id).nonzero(as_tuple=True)
     if not len(places):
         raise BadConfig("nothing is hidden in the prompt.", fix=f'--prompt "… {MASKS[0]} …"')
-    code |= revision_of(ref, adapter=bool(facts_of(model).adapter))
+    code |= revision_of(ref, facts_of(model))
     net = AutoModelForMaskedLM.from_pretrained(ref.name, dtype="auto", **code).eval()
     net.to("cuda" if torch.cuda.is_available() else "cpu")
     scores = net(**inputs.to(net.device)).logits[0, places].float().softmax(-1).cpu()

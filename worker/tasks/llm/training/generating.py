@@ -20,9 +20,10 @@ from transformers.generation.streamers import BaseStreamer
 from worker.budget import OverBudget, budget
 from worker.engine.devices import device
 from worker.errors import BadConfig
+from worker.paths import ref_of
 from worker.session import Message, Messages, Reply, Say, Session
 from worker.shorten import shortened
-from worker.tasks.llm.heads import facts_of, ref_of, revision_of
+from worker.tasks.llm.heads import facts_of, revision_of
 from worker.tasks.llm.params import Question
 from worker.tasks.llm.sandbox import FAULTS
 
@@ -48,7 +49,7 @@ class Generator(Session):
         self.stop = stop or threading.Event()
         ref = ref_of(model)
         self.tokenizer = AutoTokenizer.from_pretrained(ref.name, revision=ref.revision, **code)
-        code |= revision_of(ref, adapter=bool(facts_of(model).adapter))
+        code |= revision_of(ref, facts_of(model))
         net = AutoModelForCausalLM.from_pretrained(ref.name, dtype="auto", device_map=None, **code)
         self.net = net.eval().to(device())
         with suppress(OSError):  # transformers takes an adapter's from its base model

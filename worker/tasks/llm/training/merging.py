@@ -21,8 +21,7 @@ from worker.engine.source import Source
 from worker.errors import BadConfig
 from worker.hubclient import endpoint, explained, hub
 from worker.markdown import code
-from worker.paths import is_path, named
-from worker.tasks.llm.heads import ref_of
+from worker.paths import base_of_adapter, is_path, named, ref_of
 from worker.tasks.llm.merging import MergeParams
 from worker.tasks.llm.training.folders import fetched, made
 from worker.tasks.llm.training.speaking import save_tokenizer
@@ -41,15 +40,16 @@ def merge(asked: MergeParams) -> Mapping[str, Any]:
     """Merge, write and push; returns where the model is. Raises `HubtrainError`."""
     push = _repo(asked) if asked.push_to_hub else None
     adapter = _folder(asked.adapter_path)
-    base = asked.base_model_path or base_of(adapter, asked.adapter_path)
+    given = asked.base_model_path
+    base = ref_of(given) if given else base_of(adapter, asked.adapter_path)
     done: dict[str, Any] = {}
     with _place(asked.output_folder) as output:
         with made(output) as making:
             dtype = _merged(asked, base, adapter, making)
             if push:
-                card = _card(base, asked.adapter_path)
+                card = _card(base.name, asked.adapter_path)
                 (making / "README.md").write_text(card, encoding="utf-8")
-        done["model"] = f"{asked.adapter_path} merged into {base}, in {dtype}"
+        done["model"] = f"{asked.adapter_path} merged into {words(base)}, in {dtype}"
         if asked.output_folder:
             done["folder"] = str(output)
         if push:
@@ -59,9 +59,7 @@ def merge(asked: MergeParams) -> Mapping[str, Any]:
 
 def _card(base: str, adapter: str) -> str:
     """Return the card, which names no path of the user's disk."""
-    matter = {"library_name": "transformers"} | (
-        {} if _is_here(base) else {"base_model": ref_of(base).name}
-    )
+    matter = {"library_name": "transformers"} | ({} if _is_here(base) else {"base_model": base})
     base, adapter = (code(named(name) if _is_here(name) else name) for name in (base, adapter))
     front = yaml.safe_dump(matter, sort_keys=False)
     return CARD.format(matter=front, base=base, adapter=adapter)
@@ -71,9 +69,9 @@ def _is_here(model: str) -> bool:
     return is_path(model) or Path(model).exists()
 
 
-def _merged(asked: MergeParams, base: str, adapter: Path, output: Path) -> str:
+def _merged(asked: MergeParams, base: ModelRef, adapter: Path, output: Path) -> str:
     """Write the merged model and its tokenizer; returns the type of its numbers."""
-    source = Source(ref_of(base), AutoModelForCausalLM, asked.trust_remote_code)
+    source = Source(base, AutoModelForCausalLM, asked.trust_remote_code)
     dtype = source.config().dtype or torch.float32
     beside = Source(ModelRef(name=str(adapter)), AutoModelForCausalLM)
     own = (adapter / "tokenizer_config.json").exists()
@@ -84,7 +82,7 @@ def _merged(asked: MergeParams, base: str, adapter: Path, output: Path) -> str:
         whole = merged_into(model, adapter)
     except _NO_ADAPTER as error:
         why = str(error).strip().splitlines()[0]
-        raise BadConfig(f"{asked.adapter_path} is no adapter of {base}: {why}") from error
+        raise BadConfig(f"{asked.adapter_path} is no adapter of {base.name}: {why}") from error
     if (adapter / "generation_config.json").exists():  # where answers end
         whole.generation_config = GenerationConfig.from_pretrained(adapter)
     save_model(whole, output, dtype)
@@ -110,14 +108,19 @@ def _folder(name: str) -> Path:
     return folder
 
 
-def base_of(adapter: Path, name: str) -> str:
+def words(model: ModelRef) -> str:
+    """Return what a model is called, and at which revision."""
+    return f"{model.name} at {model.revision[:7]}" if model.revision else model.name
+
+
+def base_of(adapter: Path, name: str) -> ModelRef:
     """Return the model that an adapter names as its base. Raises `BadConfig`."""
     try:
         config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise BadConfig(f"{name}: adapter_config.json is not JSON: {error}.") from error
-    base = config.get("base_model_name_or_path") if isinstance(config, dict) else None
-    if not base or not isinstance(base, str):
+    base = base_of_adapter(config) if isinstance(config, dict) else None
+    if base is None:
         raise BadConfig(f"{name} does not name its base model.", fix="--base-model-path MODEL")
     return base
 

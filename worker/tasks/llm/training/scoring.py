@@ -8,7 +8,8 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from worker.contract import ModelRef
-from worker.tasks.llm.heads import facts_of, ref_of
+from worker.paths import ref_of
+from worker.tasks.llm.heads import facts_of
 
 
 @torch.inference_mode()

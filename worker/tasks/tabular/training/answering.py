@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from worker.contract import DataRef
+from worker.contract import DataRef, ModelRef
 from worker.errors import BadConfig, BadData
 from worker.hubclient import explained, hub
 from worker.reading import load as load_rows
@@ -67,7 +67,7 @@ def _folder(model: str) -> Path:
     path = Path(model).expanduser()
     if path.is_dir():
         return path
-    api = hub(os.environ.get("HF_TOKEN"))
+    api, ref = hub(os.environ.get("HF_TOKEN")), ModelRef.named(model)
     with explained(f"reading {model}"):
-        api.hf_hub_download(model, MODEL_FILE)
-        return Path(api.hf_hub_download(model, CONFIG_FILE)).parent
+        api.hf_hub_download(ref.name, MODEL_FILE, revision=ref.revision)
+        return Path(api.hf_hub_download(ref.name, CONFIG_FILE, revision=ref.revision)).parent
