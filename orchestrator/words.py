@@ -1,15 +1,13 @@
-"""Money, time and size as people read them, and what a disk says."""
+"""Money, time and size as people read them."""
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Sequence
 from datetime import datetime
 
 from worker.duration import roughly
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def ago(then: datetime, now: datetime) -> str:
@@ -47,11 +45,3 @@ def already(where: str, names: Sequence[str]) -> str:
     """Return what is already where something is to go."""
     among = f", {names[0]} among them" if len(names) > 1 else f": {names[0]}"
     return f"{where} already holds {count(len(names), 'file')}{among}."
-
-
-def on_disk(error: OSError) -> tuple[str, str]:
-    """Return what this machine's disk refused, and what to do about it."""
-    full = error.errno in _FULL
-    what = "the disk is full" if full else error.strerror or str(error)
-    where = f": {error.filename}" if error.filename else ""
-    return f"{what}{where}.", "Make room, then run the same command again." if full else ""

@@ -62,11 +62,11 @@ def said_in(file: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("file", "trainer", "notes"),
     [
-        ("texts.yml", "sft", ("unsloth", "max_prompt_length")),
+        ("texts.yml", "sft", ("max_prompt_length",)),
         ("chats.yml", "sft", ()),
         ("answers.yml", "dpo", ()),
         ("odds.yml", "orpo", ()),
-        ("odds-here.yml", "orpo", ()),
+        ("odds-here.yml", "orpo", ("unsloth",)),
     ],
 )
 def test_a_file_of_autotrain_comes_to_a_plan(

@@ -27,7 +27,7 @@ from functools import partial
 from queue import Queue
 from typing import IO, Any
 
-from worker import tasks
+from worker import disk, tasks
 from worker.errors import BadConfig, HubtrainError
 from worker.installing import install
 from worker.session import Session
@@ -56,7 +56,8 @@ def told(name: str, work: Callable[[], Any]) -> dict[str, Any]:
     except OSError as error:
         if not error.filename:
             raise
-        return {"message": f"{error.strerror}: {error.filename}", "fix": "", "mendable": True}
+        what, fix = disk.refused(error)
+        return {"message": what, "fix": fix, "mendable": True}
 
 
 def _end_with_starter() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from backends.base import Backend
 from orchestrator.preflight.report import Findings, Held
 from orchestrator.preflight.request import JobRequest
-from orchestrator.words import already, on_disk
+from orchestrator.words import already
+from worker import disk
 from worker.output import contents, settle
 
 LONGEST = 96
@@ -55,7 +56,7 @@ def check_output(folder: Path, overwrite: bool, findings: Findings) -> None:
         )
         return
     except OSError as error:
-        findings.error("project", *on_disk(error))
+        findings.error("project", *disk.refused(error))
         return
     if there is not None and not overwrite:
         findings.held.append(Held(already(str(folder), there.names), there.job_id))

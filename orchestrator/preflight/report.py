@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from backends.base import Flavor
 from orchestrator.data.sources import DataSource
 from orchestrator.preflight.estimate import Estimate
-from orchestrator.words import on_disk
+from worker import disk
 from worker.contract import ALONE, ModelRef, Parallel, PushTarget
 from worker.errors import HubtrainError, HubUnreachable, NoWrite
 from worker.task import DataReport, Finding
@@ -184,7 +184,7 @@ class Findings:
         try:
             return find()
         except OSError as error:
-            self.error(topic, *on_disk(error))
+            self.error(topic, *disk.refused(error))
         except HubtrainError as error:
             finding = Finding("error", topic, error.message, error.fix)
             echo = isinstance(error, HubUnreachable | NoWrite) and topic != "account"

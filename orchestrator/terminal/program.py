@@ -103,7 +103,7 @@ def main() -> None:
 def _told(error: Exception) -> int:
     """Say what went wrong, and return the exit code. What nobody expected is raised again."""
     from orchestrator.terminal.output import Screen
-    from orchestrator.words import on_disk
+    from worker import disk
     from worker.clock import SystemClock
     from worker.contract import EndReason
     from worker.errors import HubtrainError
@@ -116,7 +116,7 @@ def _told(error: Exception) -> int:
             mendable = error.reason in {EndReason.BAD_CONFIG, EndReason.BAD_DATA}
             code, said = MENDABLE if mendable else FAILED, (error.message, error.fix)
         case OSError():
-            code, said = FAILED, on_disk(error)
+            code, said = FAILED, disk.refused(error)
         case _:
             raise error
     screen.error(*said, exit_code=code)
