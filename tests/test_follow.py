@@ -99,6 +99,10 @@ def test_a_pipe_is_told_how_far_a_stage_came() -> None:
     lines.show("sending", 0.5, "half")
     lines.close()
     assert said[3:] == ["Sending        0%", "Sending       50%  half"]
+    for _ in range(2):
+        lines.show("packing", 1.0, "")
+    lines.close()
+    assert said[5:] == ["Packing      100%"]
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ class Lines(Stages):
         if news or (now - self._said > QUIET_SECONDS and not over):
             self.say(line)
             self._seen, self._said, self._over, self._held = what_is_new, now, over, ""
-        elif done is not None:
+        elif done is not None and not over:
             self._held = line
 
     def close(self) -> None:
