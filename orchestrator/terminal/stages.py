@@ -105,7 +105,7 @@ class Lines(Stages):
         news = what_is_new != self._seen or (over and not self._over)
         share = "" if done is None else f"{done:4.0%}  "
         line = f"{_titled(what):<12} {share}{note}".rstrip()
-        if news:
+        if what_is_new != self._seen:
             self.close()
         if news or (now - self._said > QUIET_SECONDS and not over):
             self.say(line)
