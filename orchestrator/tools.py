@@ -13,7 +13,7 @@ import worker.tasks
 from orchestrator.aside import aside, environ_of
 from orchestrator.jobs.client import Client
 from orchestrator.settings.layers import FLAGS, Catalog, Layer, merge
-from worker.errors import BadConfig, HubtrainError
+from worker.errors import BadConfig
 from worker.task import Tool
 
 SECONDS = 6 * 3600.0
@@ -81,7 +81,7 @@ def _settled(task: str, tool: Tool, given: Mapping[str, Any], source: str) -> Wo
 def _model(client: Client, name: str) -> tuple[str, str]:
     """Return a model, and the task of the job that made it: empty where no job is called so.
 
-    Raises `HubtrainError` for a job without a model.
+    Raises `BadConfig` for a job without a model.
     """
     if "/" in name or name.startswith((".", "~")):
         return name, ""
@@ -92,7 +92,7 @@ def _model(client: Client, name: str) -> tuple[str, str]:
     story = record.story
     model = story.pushed.repo_id if story.pushed else story.output
     if not model:
-        raise HubtrainError(
+        raise BadConfig(
             f"{record.job_id} has left no model: it is {story.state}.",
             fix=f"hubtrain status {record.job_id}",
         )

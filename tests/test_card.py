@@ -210,7 +210,7 @@ def test_of_one_point_there_is_no_picture(tmp_path: Path) -> None:
 
 
 def test_what_tells_most_is_drawn_where_a_loss_tells_little(tmp_path: Path) -> None:
-    params = TASK.params(model="m", data_path="d", trainer="grpo", reward_funcs="r.py:f")
+    params = TASK.params(model="m", data_path="d", trainer="grpo")
     events = [
         Metric(step=n, values={"loss": 0.0, "reward": n / 10, "lr": 1e-4}) for n in range(1, 9)
     ]

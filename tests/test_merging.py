@@ -12,6 +12,7 @@ from standins.laptop import Laptop
 from standins.localhub import HubServer
 from tiny_llm import chats, job, write_model, write_rows
 
+ASK = ("llm", "--inference", "-m", "pinned", "--prompt", "say 3")
 EXPORT = ("export", "./pinned", "--merged")
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -141,8 +142,8 @@ def test_the_base_is_taken_at_the_revision_that_the_adapter_names(
         for folder in ("from-pinned", "from-base")
     )
     assert ours.equal(theirs)
-    for words in (("llm", "--inference", "-m", "pinned", "--prompt", "say 3"), EXPORT):
-        done = laptop.run(*words)
+    for command in (ASK, EXPORT):
+        done = laptop.run(*command)
         assert done.code == 0, done.err
 
 

@@ -26,7 +26,7 @@ class _Tools(click.Group):
 
 @click.command("tools", cls=_Tools)
 def COMMAND() -> None:  # noqa: N802
-    """Merge adapters, evaluate models and the like, on this machine."""
+    """Merge adapters, evaluate models and the like."""
 
 
 def _command(task: str, tool: Tool) -> click.Command:
