@@ -24,9 +24,9 @@ from worker.task import Finding
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[SETTINGS]...")
 def COMMAND(what: str | None, words: tuple[str, ...], as_json: bool) -> int:  # noqa: N802
-    """List backends and flavors with today's prices, and which of the Hub's your account may use.
+    """List backends and flavors with today's prices.
 
-    With --for: what a job would take and cost on each machine, the cheapest finished run first, and
+    It says which of the Hub's places your account may use. With --for: what a job would take and cost on each machine, the cheapest finished run first, and
     on which it does not fit. `--for job.yml --lr 1e-4` and `--for llm --model …` take what TASK
     --train takes. Exits 0 if all that bill answered; with --for, if something can be said.
     """

@@ -56,7 +56,7 @@ class Line:
 def COMMAND(  # noqa: N802, PLR0917
     by: str, only: str | None, most: str | None, offline: bool, as_csv: bool, as_json: bool
 ) -> int:
-    """Say what jobs have cost, beside what was expected of them, and what a month may cost.
+    """Say what jobs have cost, and what a month may cost.
 
     It is time on a machine by the price at the launch; deployments are not counted. With a budget
     a job is refused that might cost more than the month has left. Exits 0 if all is as of now.

@@ -18,7 +18,7 @@ from worker.task import Finding
 @click.argument("job")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def COMMAND(job: str, as_json: bool) -> int:  # noqa: N802
-    """Say how a job is, or how it ended and why; or how a deployment is.
+    """Say how a job or a deployment is, or how it ended.
 
     JOB is the job's id, the start of it, its project's name, `latest`, or its handle; or the handle
     or name of a deployment. Exits 0 unless it failed, is gone, or could not be asked.

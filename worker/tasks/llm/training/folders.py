@@ -11,15 +11,25 @@ from pathlib import Path
 
 from worker import weights
 from worker.contract import ModelRef
-from worker.errors import BadConfig
+from worker.errors import BadConfig, NotThere
+from worker.paths import is_path
 
 
 def fetched(model: str) -> Path:
-    """Return the folder of a model: the one of that name here, else fetched from the Hub."""
+    """Return the folder of a model: the one of that name here, else fetched from the Hub.
+
+    Raises `HubtrainError`; `BadConfig` where there is no such model.
+    """
     folder = Path(model).expanduser()
     if folder.is_dir():
         return folder
-    return weights.fetch(ModelRef.named(model), os.environ.get("HF_TOKEN"))
+    if is_path(model):
+        raise BadConfig(f"no folder {model}.")
+    try:
+        return weights.fetch(ModelRef.named(model), os.environ.get("HF_TOKEN"))
+    except NotThere as error:
+        text = f"no job, folder or model is called {model}, or this token may not see it."
+        raise BadConfig(text) from error
 
 
 def named(model: str) -> str:
