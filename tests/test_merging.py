@@ -172,5 +172,5 @@ def test_what_cannot_be_merged_is_said(laptop: Laptop, made: Path) -> None:
     assert whole.code == 2 and "is no adapter: it has no adapter_config.json" in whole.err
     assert merge(laptop).code == 2
     missing = merge(laptop, "--adapter-path", "ann/none", "--output-folder", "y")
-    assert missing.code == 1 and "not there, or this token may not see it" in missing.err
+    assert missing.code == 2 and "no job, folder or model is called ann/none" in missing.err
     assert "merge-llm-adapter" in laptop.run("tools", "--help").out

@@ -26,9 +26,10 @@ from worker.task import Finding
 def COMMAND(what: str | None, words: tuple[str, ...], as_json: bool) -> int:  # noqa: N802
     """List backends and flavors with today's prices.
 
-    It says which of the Hub's places your account may use. With --for: what a job would take and cost on each machine, the cheapest finished run first, and
-    on which it does not fit. `--for job.yml --lr 1e-4` and `--for llm --model …` take what TASK
-    --train takes. Exits 0 if all that bill answered; with --for, if something can be said.
+    It says which of the Hub's places your account may use. With --for: what a job would take and
+    cost on each machine, the cheapest finished run first, and on which it does not fit. `--for
+    job.yml --lr 1e-4` and `--for llm --model …` take what TASK --train takes. Exits 0 if all that
+    bill answered; with --for, if something can be said.
     """
     if what is not None:
         from orchestrator.terminal.compared import compared
