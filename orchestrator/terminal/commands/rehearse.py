@@ -25,7 +25,7 @@ from worker.task import Task
 @click.option("--steps", type=click.IntRange(1, 100), default=STEPS, help="Steps to train.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[TASK] [SETTINGS]...")
 def COMMAND(words: tuple[str, ...], steps: int) -> int:  # noqa: N802
-    """Try a job on a Hub of this machine for a few steps: nothing is rented.
+    """Try a job for a few steps, on a Hub of this machine.
 
     SETTINGS are those of `hubtrain TASK --train`, with --config FILE and --json among them. The
     job is checked against the real Hub; then the same settings, data, Space and worker run here for
