@@ -22,7 +22,7 @@ _OWN = (TOKEN_OPTION, DRY_RUN, DETACH, JSON)
 @click.argument("job")
 @click.argument("changes", nargs=-1, type=click.UNPROCESSED, metavar="[SETTINGS]...")
 def COMMAND(job: str, changes: tuple[str, ...]) -> int:  # noqa: N802
-    """Go on with a job that ended without its model, from its last checkpoint.
+    """Go on from the last checkpoint of a job that ended.
 
     JOB is the job's id, the start of it, its project's name, `latest`, its handle, or OWNER/NAME of
     its model repo. SETTINGS are those of its task, with --dry-run, --detach and --json among them;
