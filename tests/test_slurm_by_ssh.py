@@ -118,7 +118,7 @@ def ran_in_an_environment(bench: FarBench) -> list[str]:
 def test_its_partitions_are_asked_for_there(bench: FarBench) -> None:
     there = bench.backend.having(SlurmOptions(slurm_host=NAME), "gpu:t4")
     assert "gpu:t4" in {flavor.name for flavor in there.flavors()}
-    assert not there.sees_my_files and there.keeps_disk
+    assert not there.sees_my_files and not there.keeps_disk
     assert Slurm().sees_my_files
 
 

@@ -37,7 +37,6 @@ class Slurm(Backend[SlurmRequest]):
 
     name = "slurm"
     noun = "Slurm job"
-    keeps_disk = True
     bills = False
     on_hub = False
     options = SlurmOptions
@@ -57,6 +56,11 @@ class Slurm(Backend[SlurmRequest]):
     def sees_my_files(self) -> bool:  # type: ignore[override]
         """Whether this machine submits: its files are then those of the nodes."""
         return self.asked.slurm_host is None
+
+    @property
+    def keeps_disk(self) -> bool:  # type: ignore[override]
+        """Whether a model is kept without the Hub: `rm` takes the folder behind a login node."""
+        return self.sees_my_files
 
     def flavors(self) -> list[Flavor]:
         """Return the partitions, the default one first, and shares of the GPUs of their nodes.

@@ -12,6 +12,9 @@ from backends.slurm.request import SCRIPT, WHOLE, SlurmRequest
 from worker.batch import HANDED
 from worker.environment import environment
 
+_OF_THE_HUB = ("HF_ENDPOINT", "HF_HUB_DISABLE_XET")
+"""Which Hub it is, and how it is uploaded to: libraries read the second when they are imported."""
+
 
 def payload(request: SlurmRequest, secrets: Mapping[str, str]) -> bytes:
     """Return the folder as a tar: its files, its script, and what only the worker may read."""
@@ -35,5 +38,4 @@ def _of_this_machine(request: SlurmRequest) -> dict[str, str]:
     """Return what training needs of this user's environment, if the nodes see its files."""
     if not request.options.slurm_host:
         return environment(os.environ, str(request.job.params.get("log") or "none"))
-    endpoint = os.environ.get("HF_ENDPOINT")
-    return {"HF_ENDPOINT": endpoint} if endpoint else {}
+    return {name: os.environ[name] for name in _OF_THE_HUB if os.environ.get(name)}
