@@ -15,6 +15,9 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+NEARLY_OVER = signal.Signals["SIGUSR1"] if sys.platform != "win32" else signal.SIGTERM
+"""By which Slurm says that the wall time is nearly over; no cluster has Windows."""
+
 HANDED = "handed.json"
 """`secrets` and other variables of the `environment`, for the worker; only its user may read it."""
 
@@ -35,11 +38,11 @@ def main(again: int) -> int:
     worker = subprocess.Popen([sys.executable, "-P", "-m", "worker"], env={**environ, **ours})
 
     def end(number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGUSR1:
+        if number == NEARLY_OVER:
             warned.touch()
         worker.send_signal(signal.SIGTERM)
 
-    for number in (signal.SIGTERM, signal.SIGUSR1):
+    for number in (signal.SIGTERM, NEARLY_OVER):
         signal.signal(number, end)
     code = worker.wait()
     if code == again:
