@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "worker.params": ("worker.facts", "worker.finding"),
     "worker.batch": (),
     "worker.clock": (),
-    "worker.home": (),
+    "worker.home": ("worker.errors",),
     "worker.duration": (),
     "worker.markdown": (),
     "worker.paths": ("worker.contract", "worker.home"),

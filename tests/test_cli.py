@@ -33,6 +33,46 @@ def run(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str
     )
 
 
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="root alone can")
+def test_a_user_without_a_home_is_told_where_records_could_be() -> None:
+    """A number without a name, as in a container that is started with `--user 54321`."""
+    jobs = without_a_home(
+        "import runpy; runpy.run_module('orchestrator.terminal.cli', None, '__main__')", "jobs"
+    )
+    assert jobs.returncode == 2 and "Traceback" not in jobs.stderr
+    assert "This user has no home folder" in jobs.stderr and "HUBTRAIN_HOME=" in jobs.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="root alone can")
+def test_a_user_without_a_home_has_chosen_no_docker_context() -> None:
+    asked = without_a_home("from backends.docker.engine import place; print([place()])")
+    assert asked.stdout == "['']\n", asked.stderr
+
+
+def without_a_home(program: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run Python as a number without a name, which what root may read stays open to."""
+    known = {"HOME", "HUBTRAIN_HOME", "XDG_DATA_HOME"}
+    environ = {
+        k: v for k, v in os.environ.items() if k not in known and not k.startswith("DOCKER_")
+    }
+    return subprocess.run(
+        [sys.executable, "-P", "-c", f"import os; os.setreuid(54321, -1); {program}", *words],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_backends_fails_while_one_that_bills_does_not_answer(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b,target\n" + "1,2,x\n2,1,y\n" * 20)
+    words = ("tabular", "--data-path", "t.csv", "--project-name", "p", "--target-columns", "target")
+    done = run(tmp_path, "backends", "--for", *words)
+    assert "local " in done.stdout and "spaces  asking for hardware" in done.stdout
+    assert done.returncode == 1, "prices are not known"
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

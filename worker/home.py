@@ -21,12 +21,21 @@ _OURS = (
 
 
 def home() -> Path:
-    """Return the folder: `$HUBTRAIN_HOME`, or the user's data folder. It may not exist yet."""
+    """Return the folder: `$HUBTRAIN_HOME`, or the user's data folder. It may not exist yet.
+
+    Raises `BadConfig` for a user without a home: in a container, a number that has no name.
+    """
     if chosen := os.environ.get("HUBTRAIN_HOME"):
         return Path(chosen).absolute()
     import platformdirs
 
-    return Path(platformdirs.user_data_dir("hubtrain", appauthor=False))
+    try:
+        return Path(platformdirs.user_data_dir("hubtrain", appauthor=False))
+    except RuntimeError as error:
+        from worker.errors import BadConfig
+
+        said = "This user has no home folder to keep records in."
+        raise BadConfig(said, fix="Set HUBTRAIN_HOME=/a/folder or HOME.") from error
 
 
 def make_private(folder: Path) -> None:

@@ -5,6 +5,7 @@ A folder's name stays, what it lies in goes: `/home/ann/clients/acme/chats.jsonl
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -75,7 +76,7 @@ def text_for_others(text: str, spec: JobSpec) -> str:
     along = spec.files.folder if spec.files else None
     values = [base, spec.data.folder, along, spec.output, *chosen, *listed]
     places = {value: named(value) for value in values if isinstance(value, str) and is_path(value)}
-    for folder, name in ((home(), "hubtrain"), (Path.home(), "~")):
+    for folder, name in ((home(), "hubtrain"), (Path(os.path.expanduser("~")), "~")):
         if len(folder.parts) > 1:
             places[str(folder)] = name
     for place in sorted(places, key=len, reverse=True):

@@ -36,7 +36,7 @@ def place() -> str:
 
 def _chosen_context() -> str:
     """Return the context that `docker context use` has chosen; empty for none."""
-    folder = os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker"
+    folder = os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
     with suppress(OSError, ValueError, AttributeError):
         settings = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
         return str(settings.get("currentContext") or "")

@@ -105,7 +105,7 @@ def compare(
     with Inspector(request.task, Budget()) as inspector, ThreadPoolExecutor(8) as pool:
         checking = _Check(request, hub, backend, clock, pool, inspector, Doing(tell), history)
         found = checking.compare(others)
-    return Compared(found, checking.findings.in_order())
+    return Compared(found, checking.findings.in_order(), tuple(checking.silent))
 
 
 @dataclass
@@ -127,6 +127,7 @@ class _Check:
         """Settings that name models beside the base, each with the commits they are at now."""
 
         self.others: dict[str, ModelFacts] = {}
+        self.silent: list[str] = []
 
     def run(self) -> Facts | None:
         source = self.pool.submit(self._source)
@@ -185,6 +186,7 @@ class _Check:
                 answered.append((backend, asked.result()))
             except HubtrainError as error:
                 self.findings.warn(backend.name, error.message, error.fix)
+                self.silent.append(backend.name)
         if model is None or data is None:
             return ()
         return offers(self.request, model, data, answered, self.history)

@@ -40,6 +40,9 @@ class Compared:
     findings: tuple[Finding, ...]
     """What kept something from being known."""
 
+    silent: tuple[str, ...] = ()
+    """Backends that did not say what machines they have."""
+
     @property
     def fitting(self) -> list[Offer]:
         """Return those that the job can run on."""

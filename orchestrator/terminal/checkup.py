@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import shutil
 from collections.abc import Iterator
@@ -72,6 +73,10 @@ def _disk() -> Iterator[Finding]:
     folder = home()
     nearest = next(p for p in (folder, *folder.parents) if p.exists())
     free = shutil.disk_usage(nearest).free
+    if not os.access(nearest, os.W_OK):
+        text = f"{nearest} cannot be written in, and records belong in {folder}"
+        yield Finding("error", "disk", text, "HUBTRAIN_HOME=/another/folder")
+        return
     level = "ok" if free > _LEAST_BYTES else "warn"
     yield Finding(level, "disk", f"{size(free)} free for {folder}")
 

@@ -13,7 +13,7 @@ from orchestrator.settings.gather import task_of
 from orchestrator.settings.layers import Settings
 from orchestrator.terminal.any_task import with_settings
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import MENDABLE
+from orchestrator.terminal.exits import MENDABLE, without
 from orchestrator.words import money, size
 from worker.duration import roughly
 from worker.errors import BadConfig
@@ -60,7 +60,7 @@ def _shown(desk: Desk, asked: Asked) -> int:
         return MENDABLE
     desk.screen.table(HEADER, [_row(offer) for offer in found.offers], whole=4)
     desk.screen.say("", *_advice(found))
-    return 0
+    return without(found.silent)
 
 
 def _row(offer: Offer) -> tuple[str, ...]:

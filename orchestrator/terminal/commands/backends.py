@@ -11,7 +11,7 @@ from backends.base import Flavor
 from orchestrator.preflight.places import places
 from orchestrator.terminal.any_task import TAKES_ALL
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import FAILED
+from orchestrator.terminal.exits import without
 from orchestrator.words import money, size
 from worker.account import who
 from worker.errors import HubtrainError
@@ -29,7 +29,7 @@ def COMMAND(what: str | None, words: tuple[str, ...], as_json: bool) -> int:  # 
     It says which of the Hub's places your account may use. With --for: what a job would take and
     cost on each machine, the cheapest finished run first, and on which it does not fit. `--for
     job.yml --lr 1e-4` and `--for llm --model …` take what TASK --train takes. Exits 0 if all that
-    bill answered; with --for, if something can be said.
+    bill answered, with --for too.
     """
     if what is not None:
         from orchestrator.terminal.compared import compared
@@ -52,8 +52,7 @@ def COMMAND(what: str | None, words: tuple[str, ...], as_json: bool) -> int:  # 
     if short := next((f"{name}-{shorts[0]}" for name, shorts in named if shorts), None):
         desk.screen.say("", f"SHORT may stand for the machine's name: --backend {short}")
     desk.screen.findings(_places(desk))
-    silent = set(backends.names()) - found.keys()
-    return FAILED if any(backends.load(name).bills for name in silent) else 0
+    return without(set(backends.names()) - found.keys())
 
 
 def _places(desk: Desk) -> list[Finding]:
