@@ -68,6 +68,13 @@ _NAMED = (
 _JOBS = "select spec, hub, asked_at, forecast from jobs"
 
 
+def _on_disk(error: Exception) -> str:
+    """Return what is wrong with the file: SQLite tells a full disk by several codes."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the details of extended codes
+    full = code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+    return f"the disk is full or cannot be written ({error})" if full else str(error)
+
+
 class Records:
     """The jobs of this laptop, in `folder/jobs.sqlite`. A disk that fails is a `HubtrainError`."""
 
@@ -96,7 +103,7 @@ class Records:
                 db.commit()
         except (OSError, sqlite3.Error) as error:
             raise HubtrainError(
-                f"cannot keep records in {self._path.parent}: {error}",
+                f"cannot keep records in {self._path.parent}: {_on_disk(error)}",
                 fix="Make room there, or set HUBTRAIN_HOME to another folder.",
             ) from error
 
