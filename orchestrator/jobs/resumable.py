@@ -5,6 +5,7 @@ from __future__ import annotations
 import backends
 from orchestrator.jobs.records import Record
 from worker.contract import Checkpoint, State
+from worker.errors import HubtrainError
 
 
 def checkpoint_of(record: Record) -> Checkpoint | None:
@@ -12,5 +13,15 @@ def checkpoint_of(record: Record) -> Checkpoint | None:
     story = record.story
     if not story.state.final or story.state is State.SUCCEEDED:
         return None
-    keeps_disk = backends.load(record.spec.machine.backend).keeps_disk
-    return story.checkpoint_kept(keeps_disk=keeps_disk)
+    return story.checkpoint_kept(keeps_disk=_keeps_disk(record))
+
+
+def _keeps_disk(record: Record) -> bool:
+    """Whether the disk of a job's machine outlives the job; no where that cannot be told here."""
+    machine = record.spec.machine
+    try:
+        kind = backends.load(machine.backend)
+        backend = kind().having(kind.options_of(record.spec), machine.flavor)
+    except (HubtrainError, ValueError):  # a backend, or options, of another version
+        return False
+    return backend.keeps_disk
