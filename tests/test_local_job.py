@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -50,7 +51,24 @@ def test_a_job_on_this_machine_and_the_same_command_again(laptop: Laptop) -> Non
     other = laptop.run(*train("--lr", "1e-3"), HF_TOKEN="")
     assert other.code == 2, other.out
     assert "already holds" in other.out and "--overwrite" in other.out
-    assert len(laptop.jobs()) == 1
+    assert len([job for job in laptop.jobs() if job["project"] == "bot"]) == 1
+
+
+def test_two_processes_of_this_machine_learn_what_one_does(laptop: Laptop) -> None:
+    """As a user asks for them, by the command line."""
+    curves = []
+    for project, several in (("one", ()), ("two", ("--num-processes", "2"))):
+        asked = [*train("--lora-dropout", "0", "--batch-size", "2", "--gradient-accumulation", "2")]
+        asked[asked.index("bot")] = project
+        asked += ["--logging-steps", "1", *several, "--json"]
+        said = laptop.run(*asked, HF_TOKEN="")
+        assert said.code == 0, said.err + said.out
+        events = (laptop.home.parent / project / "events.jsonl").read_text("utf-8")
+        told = map(json.loads, events.splitlines())
+        curves.append([e["values"]["loss"] for e in told if "loss" in e.get("values", {})])
+    one, two = curves
+    assert len(one) == 2
+    assert two == pytest.approx(one, abs=1e-3)
 
 
 def test_a_folder_that_is_not_ours_is_left_as_it_is(laptop: Laptop) -> None:

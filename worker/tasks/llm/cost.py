@@ -136,9 +136,7 @@ def _footprint(
     moving = trained_parameters(params, facts)
     tokens = params.batch_size * params.row_tokens
     mixed = params.mixed_precision is not None or facts.bytes_per_parameter <= HALF
-    activations = (1 if mixed else FULL / HALF) * _activation_bytes(
-        shape, peft=params.peft, checkpointing=checkpointing
-    )
+    activations = _activation_bytes(params, shape, mixed=mixed, checkpointing=checkpointing)
     logits = predicted * shape.vocabulary * LOGIT
     own = FULL * moving if params.peft else 0.0  # an adapter's weights, beside the model's
     each, states = _weight_bytes(params, facts), kept_bytes(params, shape, moving)
@@ -188,19 +186,42 @@ def _weight_bytes(params: LlmParams, facts: ModelFacts) -> float:
     return weight_bytes(facts, adapter=params.peft, mixed=mixed)
 
 
-def _activation_bytes(shape: Shape, *, peft: bool, checkpointing: bool) -> float:
-    """Bytes kept of one token, in 16 bits.
+def _activation_bytes(
+    params: LlmParams, shape: Shape, *, mixed: bool, checkpointing: bool
+) -> float:
+    """Bytes kept of one token.
 
-    Beside an adapter the layers' inputs are kept for it alone, with dropout's mask. Recomputing
-    keeps the layers' inputs, and one layer whole while it is redone.
+    Recomputing keeps the layers' inputs, and one layer whole while it is redone.
     """
-    layer = 2.0 * (10 * shape.hidden + 2 * shape.attention + 4 * shape.inner)
-    if peft:
-        layer -= 2.0 * (7 * shape.hidden + shape.inner)
-        layer += (2 + 1) * (6 * shape.hidden + shape.inner)
+    layer = _half_layer(params, shape) if mixed else FULL * _full_layer(params, shape)
     if checkpointing:
-        return shape.layers * 2.0 * shape.hidden + layer
+        return shape.layers * (HALF if mixed else FULL) * shape.hidden + layer
     return shape.layers * layer
+
+
+def _half_layer(params: LlmParams, shape: Shape) -> float:
+    """Bytes that a layer keeps of one token in 16 bits, norms among them in 32.
+
+    Beside an adapter the layers' inputs are kept for it alone, with dropout's mask.
+    """
+    layer = HALF * (10 * shape.hidden + 2 * shape.attention + 4 * shape.inner)
+    if params.peft:
+        layer -= HALF * (7 * shape.hidden + shape.inner)
+        layer += (HALF + 1) * (6 * shape.hidden + shape.inner)
+    return layer
+
+
+def _full_layer(params: LlmParams, shape: Shape) -> float:
+    """Numbers that a layer keeps of one token in 32 bits, counted with torch's hooks.
+
+    Dropout keeps its mask in 32 bits as well on a CPU, and each adapter an input of its own.
+    """
+    if not params.peft:
+        return 7 * shape.hidden + shape.attention + 4 * shape.inner
+    if not params.lora_dropout:
+        return 5 * shape.hidden + shape.attention + 4 * shape.inner
+    dropped = 6 * shape.hidden + shape.inner
+    return 3 * shape.hidden + shape.attention + 3 * shape.inner + 2 * dropped
 
 
 def _explained(params: LlmParams, *, checkpointing: bool) -> str:
