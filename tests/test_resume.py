@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
@@ -205,7 +206,10 @@ def test_from_a_space_that_is_restarted_and_killed_to_another_computer(
     send(trainer_of_space(laptop), signal.SIGKILL)
     ended = until(lambda: ended_job(laptop, name), 90, every=0.5)
     assert ended["resumable"]["step"] >= second > first
-    assert ended["message"].endswith(f"Training can go on from step {ended['resumable']['step']}.")
+    told = re.search(r"Training can go on from step (\d+)\.$", ended["message"])
+    assert (
+        told and int(told[1]) <= ended["resumable"]["step"]
+    )  # one more may arrive at the very end
     assert "goes on from step" in laptop.run("logs", name).out
     other = Laptop(tmp_path / "other" / "home", laptop.hub)
     other.home.parent.mkdir()
