@@ -168,7 +168,8 @@ def test_what_is_kept_of_a_job_never_says_otherwise_than_its_events(tmp_path: Pa
 def test_a_list_on_a_narrow_screen_keeps_what_is_typed_again(laptop: Laptop) -> None:
     records, spec = Records(laptop.home), job(project="x" * 70)
     records.claim("f", lambda: spec, NOW)
-    with terminal("jobs", "--offline", cwd=laptop.home, environ=laptop.environ) as listed:
+    narrow = laptop.environ | {"COLUMNS": "80"}
+    with terminal("jobs", "--offline", cwd=laptop.home, environ=narrow) as listed:
         assert listed.end() == 0
     header, row = (line for line in listed.shown.splitlines() if line.strip())
     assert row.startswith(spec.job_id) and "x…" in row and len(row) <= 80
