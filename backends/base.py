@@ -13,12 +13,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 from backends.errors import BackendError, JobGone, UnknownFlavor
 from backends.handle import Handle
 from worker.clock import Clock, SystemClock
-from worker.contract import EndReason, JobSpec
+from worker.contract import EndReason, JobSpec, Observed
 from worker.params import Params
 
 
@@ -126,6 +127,19 @@ class Status:
 
     reason: EndReason | None = None
     """Why it is not alive, where the provider says: its image could not be built, say."""
+
+    def observed(self, at: datetime) -> Observed:
+        """Return it as what the laptop saw then, for the job's record."""
+        return Observed(
+            stage=self.stage,
+            alive=self.alive,
+            costing=self.costing,
+            detail=self.detail,
+            url=self.url,
+            reason=self.reason,
+            at=at,
+            source="laptop",
+        )
 
 
 @dataclass(frozen=True, slots=True)

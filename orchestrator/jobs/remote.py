@@ -17,7 +17,7 @@ from orchestrator.jobs.archive import archived_events
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.reader import quietly
 from orchestrator.jobs.records import Record
-from worker.contract import Event, Launched, Observed, ending_of, from_marked
+from worker.contract import Event, Launched, ending_of, from_marked
 from worker.errors import HubtrainError
 from worker.hubclient import endpoint
 
@@ -84,15 +84,5 @@ def _record(client: Client, backend: Backend[Any], found: Found) -> Record:
         lines = quietly(backend.logs(found.handle))
         events += [event for line in lines if (event := from_marked(line)) is not None]
     started = min((event.at for event in events), default=now)
-    seen = Observed(
-        stage=status.stage,
-        alive=status.alive,
-        costing=status.costing,
-        detail=status.detail,
-        url=status.url,
-        reason=status.reason,
-        at=now,
-        source="laptop",
-    )
     launched = Launched(handle=str(found.handle), at=started, source="laptop")
-    return Record(spec, (launched, seen, *events), endpoint(), now)
+    return Record(spec, (launched, status.observed(now), *events), endpoint(), now)

@@ -216,16 +216,7 @@ class Watch:
             return False
         self._answered()
         self.records.asked(self.record.job_id, self.clock.now())
-        seen = Observed(
-            stage=status.stage,
-            alive=status.alive,
-            costing=status.costing,
-            detail=status.detail,
-            url=status.url,
-            reason=status.reason,
-            at=self.clock.now(),
-            source="laptop",
-        )
+        seen = status.observed(self.clock.now())
         last = self.record.story.machine
         return not (last and _same(last, seen) and not self._costs_on(last)) and self._note([seen])
 
