@@ -211,6 +211,13 @@ class Records:
             row = db.execute(f"{_JOBS} where job_id = ?", (job_id,)).fetchone()
             return _record(db, *row) if row else None
 
+    def continuing(self, job_id: str) -> list[Record]:
+        """Return the jobs that go on with the training of this one, newest first."""
+        begun = "exists (select 1 from json_each(spec, '$.start.jobs') where value = ?)"
+        with self.opened() as db:
+            rows = db.execute(f"{_JOBS} where {begun} order by rowid desc", (job_id,)).fetchall()
+            return [_record(db, *row) for row in rows]
+
     def glances(self) -> list[Glance]:
         """Return every job at a glance, newest first; what was not kept of them is kept now."""
         with self.opened() as db:

@@ -30,13 +30,8 @@ def job_to_resume(client: Client, name: str) -> Record:
 
 def successor(client: Client, record: Record) -> Record | None:
     """Return the job that has gone on with this one and made its model; none if none has."""
-    for other in client.records.all():
-        begun = other.spec.start
-        if begun and record.job_id in begun.jobs:
-            known = client.refreshed(other)
-            if known.story.state is State.SUCCEEDED:
-                return known
-    return None
+    refreshed = map(client.refreshed, client.records.continuing(record.job_id))
+    return next((one for one in refreshed if one.story.state is State.SUCCEEDED), None)
 
 
 def _latest_of(client: Client, project: str) -> Record | None:
