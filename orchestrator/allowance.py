@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import datetime
 
-from orchestrator.jobs.client import Client
 from orchestrator.jobs.glance import Glance
 from orchestrator.jobs.spending import Month, budget, month
 from orchestrator.preflight.pace import History, Run, history
@@ -14,9 +14,8 @@ from worker.contract import State
 from worker.finding import Finding
 
 
-def runs(client: Client) -> History:
-    """Return what the succeeded jobs of this laptop took, newest first."""
-    now = client.clock.now()
+def runs(jobs: Iterable[Glance], now: datetime) -> History:
+    """Return what those of this laptop's jobs took that succeeded; newest first, as they are."""
     return history(
         Run(
             task=job.kind,
@@ -26,30 +25,27 @@ def runs(client: Client) -> History:
             expected_minutes=job.plain_minutes,
             minutes=job.seconds(now) / 60,
         )
-        for job in client.glances()
+        for job in jobs
         if job.state == State.SUCCEEDED and job.plain_minutes
     )
 
 
 def over_budget(
-    client: Client, report: CheckReport, without: Collection[str] = ()
+    jobs: Iterable[Glance], now: datetime, report: CheckReport, without: Collection[str] = ()
 ) -> Finding | None:
     """Return why the month's budget does not allow a checked job; none where it does.
 
-    Jobs called `without` are not counted: the job itself may be running already.
+    `jobs` are those of this laptop; those called `without` are not counted: the job itself may be
+    running already.
     """
     most = budget()
     if most is None or not report.facts or not report.facts.flavor.usd_per_hour:
         return None
     this = report.facts.estimate.usd_at_most
-    spent = month(_costing(client.glances()), client.clock.now(), without)
+    spent = month(jobs, now, without)
     if spent.spent + spent.pending + this <= most:
         return None
     return _refusal(spent, this, most)
-
-
-def _costing(jobs: Iterable[Glance]) -> list[Glance]:
-    return [job for job in jobs if job.usd_per_hour]
 
 
 def _refusal(spent: Month, this: float, most: float) -> Finding:

@@ -137,19 +137,22 @@ def check(
 
     `on_step` is told, from several threads, what is looked at now.
     """
+    jobs = client.glances()
     report = preflight.check(
         _request(client, asked),
         hub(client.token),
         asked.backend,
         client.clock,
         tell=on_step,
-        history=allowance.runs(client),
+        history=allowance.runs(jobs, client.clock.now()),
     )
     report = replace(report, findings=(*asked.notes, *report.findings))
     if report.ok and (refused := refusals(asked, report)):
         report = report.with_errors(refused)
-    alike = {job.job_id for job in client.glances() if job.project == asked.project}
-    if not report.held and (broken := allowance.over_budget(client, report, alike)):
+    alike = {job.job_id for job in jobs if job.project == asked.project}
+    if not report.held and (
+        broken := allowance.over_budget(jobs, client.clock.now(), report, alike)
+    ):
         report = report.with_errors([broken])
     if report.held and again.maker(client, report.makers) is None:
         report = report.refused()
@@ -184,7 +187,7 @@ def compare(
         [client.provider(name) for name in backends.names()],
         client.clock,
         tell=on_step,
-        history=allowance.runs(client),
+        history=allowance.runs(client.glances(), client.clock.now()),
     )
 
 
@@ -278,7 +281,7 @@ def _broken_budget(client: Client, job: Packed) -> Refused | None:
     this = client.records.open_one(job.order().fingerprint)
     if this is not None:
         return None
-    broken = allowance.over_budget(client, job.report)
+    broken = allowance.over_budget(client.glances(), client.clock.now(), job.report)
     return Refused(job.report.with_errors([broken]), (broken,)) if broken else None
 
 
