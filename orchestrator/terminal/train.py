@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator import flow
 from orchestrator.asked import Asked
-from orchestrator.flow import AlreadyDone, Planned, Refused
+from orchestrator.flow import AlreadyDone, Checked, Planned, Refused
 from orchestrator.jobs.submit import Submitted
 from orchestrator.jobs.summary import summary
 from orchestrator.settings.layers import Settings
@@ -54,12 +54,9 @@ def run(
     desk: Desk, asked: Asked, *, dry_run: bool, detach: bool, after: AfterTraining | None = None
 ) -> int:
     """Check, pack, launch and watch a job that is asked for; returns the exit code."""
-    with desk.screen.waiting("Checking") as on_step:
-        checked = flow.check(desk, asked, on_step)
-    desk.screen.say(f"Checked in {duration(checked.report.seconds)}, nothing rented")
-    if isinstance(checked, Refused):
-        return refused(desk, checked)
-    desk.screen.findings(checked.report.findings)
+    checked = passed(desk, asked)
+    if checked is None:
+        return MENDABLE
     if example := checked.report.known.data.example:
         desk.screen.example(example)
     if after and not after.possible(desk, checked, detach=detach):
@@ -79,6 +76,18 @@ def run(
     if after and not detach and code == 0:
         return after.deploy(desk)
     return code
+
+
+def passed(desk: Desk, asked: Asked) -> Checked | None:
+    """Check a job and show what is found; none if it is refused, which is said then."""
+    with desk.screen.waiting("Checking") as on_step:
+        checked = flow.check(desk, asked, on_step)
+    desk.screen.say(f"Checked in {duration(checked.report.seconds)}, nothing rented")
+    if isinstance(checked, Refused):
+        refused(desk, checked)
+        return None
+    desk.screen.findings(checked.report.findings)
+    return checked
 
 
 def refused(desk: Desk, refused: Refused) -> int:

@@ -9,15 +9,13 @@ from typing import Any
 import click
 
 from orchestrator import flow
-from orchestrator.flow import Refused
 from orchestrator.jobs.records import Record
 from orchestrator.rehearsal import STEPS, Rehearsal, refuse_free, rehearse
 from orchestrator.settings.layers import Settings
 from orchestrator.terminal.any_task import TAKES_ALL, with_settings
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import FAILED
-from orchestrator.terminal.train import refused
-from worker.duration import duration
+from orchestrator.terminal.exits import FAILED, MENDABLE
+from orchestrator.terminal.train import passed
 from worker.task import Task
 
 
@@ -39,12 +37,9 @@ def COMMAND(words: tuple[str, ...], steps: int) -> int:  # noqa: N802
 def _rehearse(steps: int, desk: Desk, task: Task[Any], settings: Settings) -> int:
     asked = flow.ask(desk, task, settings)
     refuse_free(asked)
-    with desk.screen.waiting("Checking") as on_step:
-        checked = flow.check(desk, asked, on_step)
-    desk.screen.say(f"Checked in {duration(checked.report.seconds)}, nothing rented")
-    if isinstance(checked, Refused):
-        return refused(desk, checked)
-    desk.screen.findings(checked.report.findings)
+    checked = passed(desk, asked)
+    if checked is None:
+        return MENDABLE
     desk.screen.say("", "Rehearsing on a Hub of this machine")
     with desk.screen.stages() as stages:
 
