@@ -173,9 +173,7 @@ class _Trial:
     def _elsewhere(self) -> dict[str, Any]:
         known = self.report.known
         names: dict[str, Any] = {
-            setting: named.split("@")[0]
-            if isinstance(named, str)
-            else [n.split("@")[0] for n in named]
+            setting: _bare(named) if isinstance(named, str) else [_bare(n) for n in named]
             for setting, named in known.pinned.items()
         }
         if known.model and known.model.on_hub and "model" in type(self.asked.params).model_fields:
@@ -195,6 +193,11 @@ class _Trial:
             for name, value in self._short().items()
             if name in self.settings.values and getattr(self.asked.params, name) != value
         ]
+
+
+def _bare(named: str) -> str:
+    """Return a model's name without its revision, which the local Hub does not have."""
+    return ModelRef.named(named).name
 
 
 def _refusal(told: str, code: int | None) -> HubtrainError:

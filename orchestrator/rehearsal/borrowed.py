@@ -94,7 +94,7 @@ class Lending:
         except HubtrainError:
             return None
         self._give(ref.name, folder, [n for n in beside if n != "config.json"], "model")
-        self._give(ref.name, output, ["*"], "model")
+        self._give(ref.name, output, [p.name for p in output.iterdir()], "model")
         millions = made["parameters"] / 1e6
         what = f"a small model of its architecture, {millions:.1f}M parameters with random weights"
         return Lent("model", ref.name, what, real=False)
@@ -124,7 +124,7 @@ class Lending:
     def _give(self, name: str, folder: Path, files: Sequence[str], kind: str) -> None:
         """Upload files to the other Hub, in a process of its own: this one speaks to the first."""
         words = ["upload", name, str(folder), ".", "--repo-type", kind, "--quiet"]
-        words += [word for file in files for word in ("--include", file)]
+        words += [word for file in files for word in ("--include", glob.escape(file))]
         owner = name.split("/", maxsplit=1)[0]
         done = subprocess.run(
             command_of("huggingface_hub.cli.hf", *words),
