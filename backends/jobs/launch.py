@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from backends.base import OnProgress
 from backends.errors import LaunchFailed
+from backends.hub.creating import Creating
 from backends.hub.files import amount, commit, delete, has_files, once
 from backends.jobs.request import COMMAND, JOB_LABEL, KIND, MOUNT, OURS, PAGE_PORT, JobRequest
 from worker.clock import Clock
@@ -34,7 +35,7 @@ MOST_RIGHTS = 5
 """Launches cut short in that moment, one after the other, after which it is given up."""
 
 
-class Launch:
+class Launch(Creating):
     """One launch of one request."""
 
     def __init__(
@@ -48,8 +49,6 @@ class Launch:
         self.api, self.request, self.secrets = api, request, secrets
         self.clock, self.on_progress = clock, on_progress
         self.made = False
-        """Whether this launch, and no other, may have made the repo."""
-
         self.asked = False
         """Whether a Job may have been asked for."""
 
@@ -114,19 +113,10 @@ class Launch:
             self._once(self._commit, self._has_files)
         return str(self._look(lambda: self.api.repo_info(request.repo_id, repo_type=KIND)).sha)
 
-    def _create(self) -> None:
+    def _make(self) -> None:
         repo_id = self.request.repo_id
-        self.made = True
-        try:
-            with explained(f"creating the private dataset {repo_id}"):
-                self.api.create_repo(repo_id, repo_type=KIND, private=True)
-        except HubUnreachable:
-            raise
-        except HubtrainError as error:
-            # Refused, or made by another launch in this very moment: not ours to remove.
-            self.made = False
-            if not self._is_ours():
-                raise LaunchFailed(error.message, fix=error.fix, reason=error.reason) from error
+        with explained(f"creating the private dataset {repo_id}"):
+            self.api.create_repo(repo_id, repo_type=KIND, private=True)
 
     def _is_ours(self) -> bool:
         """Look whether the repo is there. Raises `LaunchFailed` if it holds anything else."""

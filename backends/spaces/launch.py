@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from backends.base import OnProgress
 from backends.errors import LaunchFailed
+from backends.hub.creating import Creating
 from backends.hub.files import commit, delete, has_files, once
 from backends.hub.hardware import FREE
 from backends.spaces.request import JOB_VARIABLE, KIND, SpaceRequest
@@ -27,7 +28,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Launch:
+class Launch(Creating):
     """One launch of one request."""
 
     api: HfApi
@@ -36,7 +37,6 @@ class Launch:
     clock: Clock
     on_progress: OnProgress
     made: bool = False
-    """Whether this launch, and no other, may have created a Space."""
 
     def run(self) -> None:
         """Do what is not done yet. Raises `LaunchFailed` when nothing of it is left.
@@ -72,19 +72,10 @@ class Launch:
     def _once(self, act: Callable[[], None], done: Callable[[], bool]) -> None:
         once(f"making {self.request.repo_id}", act, done, self.clock)
 
-    def _create(self) -> None:
+    def _make(self) -> None:
         request = self.request
-        self.made = True
-        try:
-            with explained(f"creating the Space {request.repo_id}"):
-                create(self.api, request.repo_id, request.variables, self.secrets, private=True)
-        except HubUnreachable:
-            raise
-        except HubtrainError as error:
-            # Refused, or made by another launch in this very moment: not ours to remove.
-            self.made = False
-            if not self._is_ours():
-                raise LaunchFailed(error.message, fix=error.fix, reason=error.reason) from error
+        with explained(f"creating the Space {request.repo_id}"):
+            create(self.api, request.repo_id, request.variables, self.secrets, private=True)
 
     def _commit(self) -> None:
         request = self.request
