@@ -8,15 +8,33 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
-from worker.contract import MARK, MARK_VARIABLE, Metric, Progress, marked
+from worker.contract import (
+    MARK,
+    MARK_VARIABLE,
+    DataRef,
+    JobSpec,
+    Machine,
+    Metric,
+    ModelRef,
+    Progress,
+    PushTarget,
+    marked,
+)
 
 _MARK = os.environ.get(MARK_VARIABLE, MARK)
 
 
 def train(file: Path) -> None:
     """Train a small network on noise until killed."""
+    deque(steps(file), maxlen=0)
+
+
+def steps(file: Path) -> Iterator[int]:
+    """Train a small network on noise, and yield the number of each step once it is told."""
     import torch
 
     net = torch.nn.Sequential(
@@ -32,6 +50,7 @@ def train(file: Path) -> None:
             optimizer.step()
             say(step, loss.item())
             ends.write(f"{time.monotonic()}\n")
+            yield step
 
 
 def say(step: int, loss: float) -> None:
@@ -42,26 +61,30 @@ def say(step: int, loss: float) -> None:
     sys.stdout.flush()
 
 
-def supervise(work: Path) -> int:
-    """Be the worker of that training, page included."""
-    from worker.clock import SystemClock
-    from worker.contract import DataRef, JobSpec, Machine, ModelRef
-    from worker.host import PlainMachine
-    from worker.page import serve
-    from worker.supervise.supervise import Supervisor
-
-    spec = JobSpec(
+def job(push: PushTarget | None = None) -> JobSpec:
+    """Return the job that the training passes for."""
+    return JobSpec(
         job_id="bench",
         project="bench",
         task="llm",
         params={},
         model=ModelRef(name="/none"),
         data=DataRef(folder="/none"),
+        push=push,
         machine=Machine(backend="local"),
     )
+
+
+def supervise(work: Path) -> int:
+    """Be the worker of that training, page included."""
+    from worker.clock import SystemClock
+    from worker.host import PlainMachine
+    from worker.page import serve
+    from worker.supervise.supervise import Supervisor
+
     host = PlainMachine({**os.environ, "HUBTRAIN_WORK": str(work)})
     command = [sys.executable, "-m", "benchmarks._supervised", "train", str(work / "steps")]
-    worker = Supervisor(spec, host, clock=SystemClock(), serve=serve, command=command)
+    worker = Supervisor(job(), host, clock=SystemClock(), serve=serve, command=command)
     return worker.run().exit_code
 
 

@@ -14,14 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from benchmarks._supervised import say
+from benchmarks._supervised import job, steps
+from orchestrator.localhub import running_hub
 from worker.common.watching import Watching
-from worker.contract import MARK, MARK_VARIABLE, Checkpoint, from_line, marked
+from worker.contract import MARK, MARK_VARIABLE, Checkpoint, PushTarget, from_line, marked
 
 WINDOW_SECONDS = 20.0
 PAIRS = 6
@@ -36,8 +34,8 @@ _MARK = os.environ.get(MARK_VARIABLE, MARK)
 
 def main() -> None:
     """Print the share of throughput that is left, in windows and at the usual interval."""
-    with tempfile.TemporaryDirectory() as folder, _hub(Path(folder)) as environ:
-        rates, sent = _measured(Path(folder), environ)
+    with tempfile.TemporaryDirectory() as name, running_hub(Path(name), ["ann"]) as hub:
+        rates, sent = _measured(Path(name), hub.environ("ann") | {"HUBTRAIN_WORK": name})
     left = statistics.median(rates[True]) / statistics.median(rates[False])
     between = 60 * (Watching().save_minutes or 0)
     usual = 1 - (1 - left) * WINDOW_SECONDS / between
@@ -49,13 +47,13 @@ def main() -> None:
 
 def _measured(folder: Path, environ: dict[str, str]) -> tuple[dict[bool, list[float]], int]:
     """Return steps per second of windows with sending and without, and how many were sent."""
-    steps, asked, log = folder / "steps", folder / "asked", folder / "log"
+    ends_at, asked, log = folder / "steps", folder / "asked", folder / "log"
     words = [sys.executable, "-m", "benchmarks.checkpoints", "supervise", str(folder)]
     with log.open("w") as out:
         process = subprocess.Popen(words, env=environ, stdout=out, stderr=subprocess.STDOUT)
     edges: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
     try:
-        while not steps.exists() or not steps.stat().st_size:
+        while not ends_at.exists() or not ends_at.stat().st_size:
             time.sleep(0.2)
         for number in range(2 * PAIRS):
             told = number % 4 in {0, 3}  # with, without, without, with, …
@@ -66,7 +64,7 @@ def _measured(folder: Path, environ: dict[str, str]) -> tuple[dict[bool, list[fl
     finally:
         process.kill()
         process.wait()
-    ends = [float(line) for line in steps.read_text().splitlines()]
+    ends = [float(line) for line in ends_at.read_text().splitlines()]
     events = map(from_line, log.read_text().splitlines())
     sent = sum(isinstance(e, Checkpoint) and e.on_hub is not None for e in events)
     rates = {told: [_rate(ends, *edge) for edge in found] for told, found in edges.items()}
@@ -77,45 +75,13 @@ def _rate(ends: list[float], began: float, ended: float) -> float:
     return sum(began <= end <= ended for end in ends) / (ended - began)
 
 
-@contextmanager
-def _hub(folder: Path) -> Iterator[dict[str, str]]:
-    """Start a local Hub, and yield the environment of a worker that pushes to it."""
-    import json
-
-    words = [sys.executable, "-m", "localhub", "--json", "--data", str(folder / "hub")]
-    words += ["--port", "0", "--user", "ann:write"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        ready: dict[str, Any] = json.loads(process.stdout.readline())
-        hub = {"HF_ENDPOINT": ready["endpoint"], "HF_TOKEN": ready["users"][0]["token"]}
-        yield {**os.environ, **hub, "HF_HUB_DISABLE_XET": "1", "HUBTRAIN_WORK": str(folder)}
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
 def train(folder: Path) -> None:
     """Train a small network until killed, and write a checkpoint whenever a window begins."""
-    import torch
-
-    net = torch.nn.Sequential(
-        torch.nn.Linear(512, 2048), torch.nn.GELU(), torch.nn.Linear(2048, 512)
-    )
-    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-4)
-    rows, seen = torch.randn(256, 512), ""
-    with (folder / "steps").open("w", buffering=1, encoding="ascii") as ends:
-        for step in range(1, 1_000_000):
-            loss = torch.nn.functional.mse_loss(net(rows), rows)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            say(step, loss.item())
-            ends.write(f"{time.monotonic()}\n")
-            asked = folder / "asked"
-            if asked.exists() and (now := asked.read_text()) and now != seen:
-                seen = now
-                _save(folder, step, told=now.endswith(" told"))
+    seen, asked = "", folder / "asked"
+    for step in steps(folder / "steps"):
+        if asked.exists() and (now := asked.read_text()) and now != seen:
+            seen = now
+            _save(folder, step, told=now.endswith(" told"))
 
 
 def _save(folder: Path, step: int, *, told: bool) -> None:
@@ -133,20 +99,10 @@ def _save(folder: Path, step: int, *, told: bool) -> None:
 def supervise(folder: Path) -> int:
     """Be the worker of that training."""
     from worker.clock import SystemClock
-    from worker.contract import DataRef, JobSpec, Machine, ModelRef, PushTarget
     from worker.host import PlainMachine
     from worker.supervise.supervise import Supervisor
 
-    spec = JobSpec(
-        job_id="bench",
-        project="bench",
-        task="llm",
-        params={},
-        model=ModelRef(name="/none"),
-        data=DataRef(folder="/none"),
-        push=PushTarget(repo_id=REPO),
-        machine=Machine(backend="local"),
-    )
+    spec = job(PushTarget(repo_id=REPO))
     host = PlainMachine(dict(os.environ))
     command = [sys.executable, "-m", "benchmarks.checkpoints", "train", str(folder)]
     worker = Supervisor(spec, host, clock=SystemClock(), serve=lambda live: None, command=command)

@@ -16,12 +16,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import help_desk
 import smollm2
+
+from orchestrator.localhub import running_hub
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / ".demo"
@@ -36,7 +36,6 @@ COMMAND = (
 """Short rows, since the questions are short. The rate is that at which a short training learns."""
 
 PROGRAM = (sys.executable, "-P", "-m", "orchestrator.terminal.cli")
-END_SECONDS = 20
 
 
 def main() -> int:
@@ -59,7 +58,8 @@ def _demo() -> int:
     say("Unpacking the base model (some 20 s the first time)")
     base = smollm2.checkpoint(DEMO / "SmolLM2-135M-Instruct")
     question, answer = _first_turns(held_out)
-    with _hub() as environ:
+    with running_hub(DEMO, ["demo"]) as hub:
+        environ = hub.environ("demo")
         say(f"A local Hub is up at {environ['HF_ENDPOINT']}; putting {BASE} on it")
         _upload(base, environ)
         say("\nBefore: the base model is asked something that is held out")
@@ -102,39 +102,6 @@ def _first_turns(path: Path) -> tuple[str, str]:
 
 def _indented(text: str) -> str:
     return "".join(f"    {line}\n" for line in text.splitlines()).rstrip()
-
-
-@contextmanager
-def _hub() -> Iterator[dict[str, str]]:
-    """Run a local Hub and yield the environment of its user; its Spaces end with it.
-
-    Ctrl-C is not for the Hub: it ends when the demo tells it to, and logs to `.demo/hub.log`.
-    """
-    command = [*PROGRAM, "hub", "--port", "0"]
-    command += ["--data", str(DEMO / "hub"), "--user", "demo:write", "--json"]
-    with (
-        (DEMO / "hub.log").open("w") as log,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
-        ) as process,
-    ):
-        try:
-            assert process.stdout is not None
-            ready = json.loads(process.stdout.readline())
-            token = next(user["token"] for user in ready["users"] if user["name"] == "demo")
-            yield {
-                **os.environ,
-                "HF_ENDPOINT": ready["endpoint"],
-                "HF_HUB_DISABLE_XET": "1",
-                "HF_HOME": str(DEMO / "cache"),
-                "HF_TOKEN": token,
-                "HUBTRAIN_HOME": str(DEMO / "home"),
-            }
-        finally:
-            process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(END_SECONDS)
-            process.kill()
 
 
 def _upload(folder: Path, environ: dict[str, str]) -> None:
