@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standins.laptop import Laptop, Said, processes, send, trainer_of, until
+from standins.laptop import Laptop, Said, finish, processes, send, trainer_of, until
 from standins.localhub import HubServer
 from tiny_llm import chats, write_model, write_rows
 
@@ -70,14 +70,6 @@ def running_job(laptop: Laptop) -> dict[str, Any]:
 
     job: dict[str, Any] = until(trains, 90, every=0.5)
     return job
-
-
-def finish(process: subprocess.Popen[str]) -> Said:
-    try:
-        out, err = process.communicate(timeout=150)
-    finally:
-        process.kill()
-    return Said(process.returncode, out, err)
 
 
 def test_the_main_job(laptop: Laptop) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 from benches.jobs import cancel_all
-from standins.laptop import Laptop, Said, processes, until
+from standins.laptop import Laptop, Said, finish, processes, until
 from standins.localhub import HubServer
 from tiny_llm import chats, write_model, write_rows
 
@@ -48,14 +47,6 @@ def train(project: str, steps: int, *more: str) -> tuple[str, ...]:
         *("--push-to-hub", "--username", "ann", "--json", "--model-max-length", "64"),
         *("--batch-size", "1", "--gradient-accumulation", "1", "--max-steps", str(steps), *more),
     )
-
-
-def finish(process: subprocess.Popen[str]) -> Said:
-    try:
-        out, err = process.communicate(timeout=150)
-    finally:
-        process.kill()
-    return Said(process.returncode, out, err)
 
 
 def running(laptop: Laptop) -> dict[str, Any]:

@@ -57,12 +57,7 @@ class Laptop:
 
     def run(self, *words: str, **more: str) -> Said:
         """Run a command to its end."""
-        process = self.start(*words, **more)
-        try:
-            out, err = process.communicate(timeout=SECONDS)
-        finally:
-            process.kill()
-        return Said(process.returncode, out, err)
+        return finish(self.start(*words, **more))
 
     def jobs(self) -> list[dict[str, Any]]:
         """Return the jobs as the records have them, asking nobody."""
@@ -70,6 +65,15 @@ class Laptop:
         assert said.code == 0, said.err
         found: list[dict[str, Any]] = said.document
         return found
+
+
+def finish(process: subprocess.Popen[str]) -> Said:
+    """Wait for a command to end, and return what it answered."""
+    try:
+        out, err = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+    return Said(process.returncode, out, err)
 
 
 def until(true: Callable[[], Any], seconds: float = 60.0, *, every: float = 0.1) -> Any:
