@@ -250,7 +250,7 @@ def test_data(laptop: Laptop, tmp_path: Path) -> None:
         (["--project-name", "模型"], ["cannot be a project's name", "--project-name my-model"]),
         (["--project-name", "a--b"], ["cannot be a project's name", "--project-name a-b"]),
         (
-            ["--backend", "spaces-t4", "--batch-size", "15000", "--no-packing"],
+            ["--backend", "spaces-t4", "--batch-size", "8000", "--no-packing"],
             ["GB at least", "t4-small has 16 GB", "--backend spaces-"],
         ),
     ],
