@@ -8,7 +8,7 @@ provider knows: see `Backend.flavor`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +34,11 @@ class ComputeTarget:
     backend: type[Backend[Any]]
     flavor: str | None = None
     """The provider's own name of the hardware; none where the user named none."""
+
+
+def any_bills(names: Iterable[str]) -> bool:
+    """Whether time on the machines of one of these backends costs money."""
+    return any(load(name).bills for name in names)
 
 
 def names() -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import backends
 from orchestrator import flow
 from orchestrator.asked import Asked
 from orchestrator.preflight import Compared, Offer
@@ -13,7 +14,7 @@ from orchestrator.settings.gather import task_of
 from orchestrator.settings.layers import Settings
 from orchestrator.terminal.any_task import with_settings
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import MENDABLE, without
+from orchestrator.terminal.exits import FAILED, MENDABLE
 from orchestrator.words import money, size
 from worker.duration import roughly
 from worker.errors import BadConfig
@@ -60,7 +61,7 @@ def _shown(desk: Desk, asked: Asked) -> int:
         return MENDABLE
     desk.screen.table(HEADER, [_row(offer) for offer in found.offers], whole=4)
     desk.screen.say("", *_advice(found))
-    return without(found.silent)
+    return FAILED if backends.any_bills(found.silent) else 0
 
 
 def _row(offer: Offer) -> tuple[str, ...]:

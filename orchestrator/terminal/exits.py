@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-import backends
-
 FAILED = 1
 """What was asked for was tried and failed."""
 
@@ -14,8 +10,3 @@ MENDABLE = 2
 
 DETACHED = 130
 """The watch was left; the job goes on."""
-
-
-def without(silent: Iterable[str]) -> int:
-    """Return the code for what was found without these backends: they matter if they bill."""
-    return FAILED if any(backends.load(name).bills for name in silent) else 0

@@ -11,7 +11,7 @@ from backends.base import Flavor
 from orchestrator.preflight.places import places
 from orchestrator.terminal.any_task import TAKES_ALL
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import without
+from orchestrator.terminal.exits import FAILED
 from orchestrator.words import money, size
 from worker.account import who
 from worker.errors import HubtrainError
@@ -52,7 +52,7 @@ def COMMAND(what: str | None, words: tuple[str, ...], as_json: bool) -> int:  # 
     if short := next((f"{name}-{shorts[0]}" for name, shorts in named if shorts), None):
         desk.screen.say("", f"SHORT may stand for the machine's name: --backend {short}")
     desk.screen.findings(_places(desk))
-    return without(set(backends.names()) - found.keys())
+    return FAILED if backends.any_bills(set(backends.names()) - found.keys()) else 0
 
 
 def _places(desk: Desk) -> list[Finding]:
