@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standins.laptop import Laptop, processes, until
+from standins.laptop import Laptop, processes
 from standins.localhub import HubServer
 from standins.script import START, Hurried
+from standins.waiting import until
 from tiny_llm import chats, write_model, write_rows
 
 import hubtrain
@@ -250,7 +251,7 @@ def test_the_example_trains_and_asks(laptop: Laptop) -> None:
         cwd=laptop.home.parent,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=300,
         check=False,
     )
     assert told.returncode == 0, told.stderr + told.stdout
@@ -296,7 +297,7 @@ def test_ctrl_c_leaves_a_job_that_another_process_finds_and_stops(laptop: Laptop
         job = process.stdout.readline().strip()
         until(lambda: processes(f"{job}/job.json"), 90)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     assert (out, "KeyboardInterrupt" in err) == ("", True)
     assert processes(f"{job}/job.json")
     told = subprocess.run(

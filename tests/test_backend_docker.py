@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from benches.docker import DockerBench
-from standins.bench import Bench, until
+from standins.bench import Bench
+from standins.waiting import until
 
 from backends.base import Flavor
 from backends.docker import Docker

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from benches.jobs import cancel_all, job, with_standin
 from huggingface_hub import JobInfo
-from standins.bench import CANARY, Hasty, until
+from standins.bench import CANARY, Hasty
 from standins.localhub import HubServer
 from standins.spaces import new_space
+from standins.waiting import until
 
 from backends.base import Status
 from backends.errors import JobGone, LaunchFailed, PlanRefused

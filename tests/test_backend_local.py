@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from benches.local import LocalBench
-from standins.bench import STANDIN, job, until
+from standins.bench import STANDIN, job
+from standins.waiting import until
 
 from backends.errors import (
     PlanRefused,

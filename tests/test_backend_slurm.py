@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benches.slurm import SERVICE, SlurmBench, slurm, with_standin
-from standins.bench import CANARY, until
+from benches.slurm import SERVICE, SlurmBench, slurm, wait_no_longer, with_standin
+from standins.bench import CANARY
 from standins.bench import job as any_job
+from standins.waiting import until
 
 from backends.base import Status
 from backends.errors import JobGone, LaunchFailed, PlanRefused
@@ -233,7 +234,7 @@ def test_a_job_that_is_requeued_has_not_ended_and_gets_its_secrets_again(
     until(lambda: bench.backend.status(handle).stage == "PENDING")
     assert endings(bench, handle) == []
     assert stat.S_IMODE((folder(handle) / "handed.json").stat().st_mode) == 0o600
-    slurm("scontrol", "update", f"jobid={number(bench, handle)}", "StartTime=now")
+    wait_no_longer(number(bench, handle))
     until(lambda: list(bench.backend.logs(handle)).count("step 1 done") == 2)
     assert not (folder(handle) / "handed.json").exists()
     seen = [line for line in bench.backend.logs(handle) if line.startswith("HF_TOKEN is")]

@@ -12,15 +12,9 @@ import pytest
 from benches.spaces import job, with_standin
 from huggingface_hub import JobHardwareInfo
 from huggingface_hub.hf_api import SpaceInfo
-from standins.bench import (
-    CANARY,
-    STANDIN,
-    Hasty,
-    spaces_of_ann,
-    until,
-    without_spaces,
-)
+from standins.bench import CANARY, STANDIN, Hasty, spaces_of_ann, without_spaces
 from standins.localhub import HubServer
+from standins.waiting import until
 
 from backends.base import Status
 from backends.errors import (

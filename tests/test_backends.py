@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from standins.bench import CANARY, Bench, bench_of, until, without_spaces
+from standins.bench import CANARY, Bench, bench_of, without_spaces
 from standins.localhub import HubServer
+from standins.waiting import until
 
 import backends
 from backends.errors import (

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from standins.bench import CANARY
 from standins.containers import docker, worker_image
-from standins.laptop import Laptop, until
+from standins.laptop import Laptop
 from standins.localhub import HubServer
+from standins.waiting import until
 from tiny_llm import chats, write_model, write_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standins.laptop import Laptop, Said, finish, processes, send, trainer_of, until
+from standins.laptop import Laptop, Said, finish, processes, send, trainer_of
 from standins.localhub import HubServer
+from standins.waiting import until
 from tiny_llm import chats, write_model, write_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]

@@ -56,7 +56,7 @@ def test_the_whole_life_as_the_stock_client_asks_for_it(api: HfApi) -> None:
         "life", repository=MODEL, framework="pytorch", **MACHINE, **where
     )
     assert made.status == "pending" and made.url is None
-    assert made.wait(timeout=20, refresh_every=1).status == "running"
+    assert made.wait(timeout=60, refresh_every=1).status == "running"
     assert [e.name for e in api.list_inference_endpoints("ann")] == ["life"]
     with pytest.raises(HfHubHTTPError, match="already exists"):
         api.create_inference_endpoint(
@@ -90,7 +90,7 @@ def test_what_the_service_refuses(api: HfApi, hub: HubServer) -> None:
         "lost", repository="ann/nothing", framework="pytorch", **MACHINE, namespace="ann"
     )
     with pytest.raises(InferenceEndpointError):
-        lost.wait(timeout=20, refresh_every=1)
+        lost.wait(timeout=60, refresh_every=1)
     lost.delete()
 
 

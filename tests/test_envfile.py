@@ -285,7 +285,7 @@ def bash(laptop: Laptop, script: str, **more: str) -> Said:
         env=environ,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
     )
     return Said(done.returncode, done.stdout, done.stderr)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standins.laptop import until
 from standins.terminal import CTRL_D, terminal
+from standins.waiting import until
 from tiny_llm import write_model, write_rows
 
 from orchestrator.aside import environ_of

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 from benches.slurm import configuration, slurm
-from standins.bench import CANARY, STANDIN, job, until
+from standins.bench import CANARY, STANDIN, job
+from standins.waiting import until
 
 from backends.errors import PlanRefused
 from orchestrator.handover import hand_over, is_asked

@@ -11,8 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 from benches.jobs import cancel_all
-from standins.laptop import Laptop, Said, finish, processes, until
+from standins.laptop import Laptop, Said, finish, processes
 from standins.localhub import HubServer
+from standins.waiting import until
 from tiny_llm import chats, write_model, write_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
@@ -102,7 +103,7 @@ def _its_page_opens_to_its_key(laptop: Laptop, job: dict[str, Any]) -> None:
         "Host": address.netloc,
         "Authorization": f"Bearer {laptop.hub.tokens['ann']}",
     }
-    with httpx2.Client(base_url=laptop.hub.endpoint, headers=there, timeout=30) as http:
+    with httpx2.Client(base_url=laptop.hub.endpoint, headers=there, timeout=60) as http:
         assert http.get("/log").status_code == httpx2.codes.UNAUTHORIZED
         let_in = http.get("/", params={"key": key})
         cookie = let_in.headers["set-cookie"].partition(";")[0]

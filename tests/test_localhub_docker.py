@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from standins.containers import docker, need_engine, worker_image
-from standins.laptop import Laptop, until
+from standins.laptop import Laptop
 from standins.localhub import HubServer
 from standins.spaces import SERVE, new_space, visit, wait_for
+from standins.waiting import until
 from tiny_llm import chats, write_model, write_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

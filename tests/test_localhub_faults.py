@@ -196,7 +196,7 @@ def test_webhook_tells_of_a_commit(hub: HubServer) -> None:
         )
         assert [one.id for one in api.list_webhooks()] == [hook.id]
         sha = upload(api, b"1")
-        secret, body = told.get(timeout=10)
+        secret, body = told.get(timeout=60)
         assert secret == "s3"
         refs = body["updatedRefs"]
         assert isinstance(refs, list) and refs[0]["newSha"] == sha

@@ -16,6 +16,7 @@ from huggingface_hub import HfApi, JobInfo, Volume
 from huggingface_hub.errors import HfHubHTTPError
 from standins.localhub import HubServer
 from standins.spaces import SERVE, bill, new_space, wait_for
+from standins.waiting import PATIENCE, until
 
 from localhub.jobs.cron import Schedule
 
@@ -46,7 +47,7 @@ def submit(api: HfApi, code: str, *words: str, **job: Any) -> JobInfo:
     return api.run_job(command=["python", "-c", code, *words], **job)
 
 
-def ended(api: HfApi, job: JobInfo, *stages: str, seconds: float = 20) -> JobInfo:
+def ended(api: HfApi, job: JobInfo, *stages: str, seconds: float = PATIENCE) -> JobInfo:
     """Wait until a Job is in one of these stages, any final one if none is named."""
     deadline = time.monotonic() + seconds
     while True:
@@ -191,10 +192,7 @@ def test_an_exposed_port_has_an_address_for_members(hub: HubServer, api: HfApi) 
             headers["Authorization"] = f"Bearer {hub.tokens[user]}"
         return httpx2.get(hub.endpoint, headers=headers).status_code
 
-    deadline = time.monotonic() + 10
-    while visit("ann") != HTTPStatus.OK:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: visit("ann") == HTTPStatus.OK)
     assert visit("bob") == visit(None) == HTTPStatus.NOT_FOUND
     api.update_job_expose(job_id=job.id, expose=[], expose_public=[7860], namespace="ann")
     assert visit(None) == HTTPStatus.OK

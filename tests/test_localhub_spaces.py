@@ -26,6 +26,7 @@ from standins.spaces import (
     visit,
     wait_for,
 )
+from standins.waiting import PATIENCE
 
 from localhub.prices import FLAVORS, GIB, PriceList, memory_option
 
@@ -84,7 +85,7 @@ def test_a_space_lives_from_one_post_to_its_pause(hub: HubServer, api: HfApi) ->
     )
     assert api.get_space_runtime(name).stage == "NO_APP_FILE"
     commit(hub, name, {"README.md": "---\nsdk: docker\n---\n", "Dockerfile": dockerfile(SERVE)})
-    assert api.wait_for_space(name, timeout=20, poll_interval=0.1).stage == "RUNNING"
+    assert api.wait_for_space(name, timeout=60, poll_interval=0.1).stage == "RUNNING"
     assert visit(hub, name).json() == "hello"
     build = "".join(api.fetch_space_logs(name, build=True))
     assert "Build Queued" in build and "--> COPY . . (not run" in build and "DONE" in build
@@ -198,7 +199,7 @@ def test_a_volume_is_a_folder_that_commands_find(hub: HubServer, api: HfApi) -> 
     with hub.http() as http:
         assert http.put(f"/api/spaces/{name}/volumes", json=body).is_success
     wait_for(hub, name, "RUNTIME_ERROR")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while "rows" not in "".join(api.fetch_space_logs(name)):
         assert time.monotonic() < deadline
         wait_for(hub, name, "RUNTIME_ERROR")
@@ -382,7 +383,7 @@ def test_a_flavor_can_have_less_memory_than_it_says() -> None:
 def test_a_follower_sees_lines_as_they_come(hub: HubServer, api: HfApi) -> None:
     name = new_space(hub, "CMD for i in 1 2 3; do echo $i; sleep 0.2; done; exit 1")
     lines = [line for line in api.fetch_space_logs(name, follow=True) if line[:1].isdigit()]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while len(lines) < 3 and time.monotonic() < deadline:
         lines = [line for line in api.fetch_space_logs(name, follow=True) if line[:1].isdigit()]
     assert lines == ["1\n", "2\n", "3\n"]

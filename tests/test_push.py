@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from huggingface_hub import SpaceHardware
 from standins.localhub import HubServer
+from standins.waiting import until
 from test_lm_eval import needs_lm_eval, written
 from test_supervise import Noon, Worker, spec
 
@@ -330,13 +330,6 @@ def test_a_machine_that_restarts_in_the_evaluation_does_not_train_again(
 SPACE = "ann/support-bot-k4x"
 
 
-def eventually(happens: Callable[[], object], seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
-    while not happens():
-        assert time.monotonic() < until
-        time.sleep(0.1)
-
-
 def space(hub: HubServer) -> None:
     """Make a Space that does nothing, for a worker to take for its own."""
     hub.api().create_repo(SPACE, repo_type="space", space_sdk="docker", private=True)
@@ -364,7 +357,7 @@ def test_a_space_that_cannot_be_paused_is_moved_to_free_hardware(
 def test_a_stop_while_the_machine_is_awaited_ends_the_job(start: Any, hub: HubServer) -> None:
     space(hub)
     worker = start(*MODEL, space=SPACE, machine=Machine(backend="spaces", flavor="t4-small"))
-    eventually(lambda: hub.requests(path="/runtime$"))
+    until(lambda: hub.requests(path="/runtime$"))
     worker.process.send_signal(signal.SIGINT)
     ending = worker.ended()
     assert (ending.kind, ending.reason) == ("stopped", EndReason.USER)
@@ -375,7 +368,7 @@ def test_a_machine_that_makes_way_ends_nothing(start: Any, hub: HubServer) -> No
     space(hub)
     machine = Machine(backend="spaces", flavor="t4-small")
     worker = start(*MODEL, space=SPACE, machine=machine)
-    eventually(lambda: hub.requests(path="/runtime$"))
+    until(lambda: hub.requests(path="/runtime$"))
     worker.process.terminate()
     worker.process.wait(30)
     assert not worker.events

@@ -11,7 +11,8 @@ from typing import Any
 
 import psutil
 import pytest
-from standins.laptop import Laptop, send, trainer_of, until
+from standins.laptop import Laptop, send, trainer_of
+from standins.waiting import until
 from test_supervise import spec
 from tiny_llm import chats, write_model, write_rows
 

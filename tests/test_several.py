@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
-from standins.laptop import until
+from standins.waiting import until
 from tiny_llm import chats, job, write_model, write_rows
 
 from worker import launch
@@ -197,7 +197,7 @@ class Working:
     def ended(self) -> Event:
         """Wait for the end, and return the ending."""
         self.process.wait(60)
-        _, left = psutil.wait_procs(self.family, timeout=5)
+        _, left = psutil.wait_procs(self.family, timeout=60)
         assert not left, "nothing is left running"
         return self.events[-1]
 

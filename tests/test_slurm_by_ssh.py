@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from benches.slurm import SlurmBench, configuration
-from standins.bench import CANARY, until
+from standins.bench import CANARY
 from standins.sshd import NAME, LoginNode, login_node
+from standins.waiting import until
 
 from backends.errors import BackendError, JobGone
 from backends.handle import Handle

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from standins.waiting import PATIENCE
 
 from worker.contract import (
     ENDINGS,
@@ -125,7 +126,7 @@ class Worker:
         self.process.communicate()
 
 
-def gone(pid: int, seconds: float = 5) -> bool:
+def gone(pid: int, seconds: float = PATIENCE) -> bool:
     """Whether a process ends within so long; one that nobody has buried yet has ended."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

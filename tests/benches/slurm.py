@@ -77,6 +77,15 @@ def slurm(*command: str) -> str:
     return ran.stdout
 
 
+def wait_no_longer(number: str) -> None:
+    """Let a requeued job begin soon: Slurm has it wait for two minutes.
+
+    Not at once: what a job was allowed to run with is void for the second in which it ended, and
+    a job that begins in that second has failed.
+    """
+    slurm("scontrol", "update", f"jobid={number}", "StartTime=now+3")
+
+
 def with_standin(request: SlurmRequest, standin: Path = STANDIN) -> SlurmRequest:
     """Return the job with a stand-in for `python -m worker`; the rest of the worker is there."""
     files = {**request.files, "worker/__main__.py": standin.read_bytes()}

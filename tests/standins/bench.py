@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from importlib import import_module
 from importlib.util import find_spec
@@ -109,12 +109,3 @@ def bench_of(name: str) -> type[Bench]:
         pytest.fail(f"the backend {name} has no bench: write tests/benches/{name}.py")
     bench: type[Bench] = import_module(f"benches.{name}").BENCH
     return bench
-
-
-def until(done: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """Return what `done` returns once that is true."""
-    end = time.monotonic() + seconds
-    while not (answer := done()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.1)
-    return answer

@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,15 +72,6 @@ def finish(process: subprocess.Popen[str]) -> Said:
     finally:
         process.kill()
     return Said(process.returncode, out, err)
-
-
-def until(true: Callable[[], Any], seconds: float = 60.0, *, every: float = 0.1) -> Any:
-    """Return the first true answer; fail if none comes in time."""
-    deadline = time.monotonic() + seconds
-    while not (answer := true()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(every)
-    return answer
 
 
 def processes(marker: str) -> dict[int, str]:

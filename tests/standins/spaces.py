@@ -12,6 +12,7 @@ import psutil
 from huggingface_hub import CommitOperationAdd, SpaceRuntime
 
 from standins.localhub import HubServer
+from standins.waiting import PATIENCE
 
 README = "---\nsdk: docker\napp_port: 7860\n---\n# A Space\n"
 SERVE = 'CMD ["python", "app.py"]'
@@ -51,7 +52,7 @@ def commit(hub: HubServer, name: str, files: dict[str, str]) -> None:
     )
 
 
-def wait_for(hub: HubServer, name: str, *stages: str, seconds: float = 20) -> SpaceRuntime:
+def wait_for(hub: HubServer, name: str, *stages: str, seconds: float = PATIENCE) -> SpaceRuntime:
     """Wait until a Space is in one of these stages, RUNNING if none is named."""
     deadline = time.monotonic() + seconds
     while True:
@@ -93,7 +94,7 @@ def alive(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
-def gone(pids: list[int], seconds: float = 15) -> bool:
+def gone(pids: list[int], seconds: float = PATIENCE) -> bool:
     """Return whether all processes end within some time."""
     deadline = time.monotonic() + seconds
     while any(map(alive, pids)) and time.monotonic() < deadline:

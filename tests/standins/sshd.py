@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from standins.bench import until
+from standins.waiting import until
 
 NAME = "login.cluster"
 """What `ssh` calls it, while it is there."""
