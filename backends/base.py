@@ -188,6 +188,10 @@ class Backend(ABC, Generic[RequestT]):
     needs: ClassVar[tuple[Need, ...]] = ()
     """What the account that pays must have at the Hub."""
 
+    permissions: ClassVar[tuple[str, ...]] = ()
+    """What its `launch` needs of a fine-grained token in the namespace that pays, beside writing
+    its repos: `job.write`."""
+
     aliases: ClassVar[tuple[str, ...]] = ()
     """Other names users may write."""
 

@@ -1,6 +1,5 @@
-"""Users, their organisations, and the permissions of their tokens.
+"""Users, their organisations, their tokens and sessions.
 
-A request's `Caller` answers every question of permission; nothing else decides one.
 Tokens are kept in clear, since this Hub prints them: its data folder is its owner's alone.
 """
 
@@ -10,15 +9,16 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
 
+from localhub.caller import NO_RIGHTS, NOBODY, Caller, Token
 from localhub.clock import stamp
 from localhub.errors import bad_request, invalid_token
-from localhub.repos import Repo
+from localhub.policies import Policies
 from localhub.store import Store
 
 COOKIE = "token"
@@ -54,88 +54,13 @@ class Account:
         return self.plan != "free"
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """An access token; `scoped` is what a fine-grained one may do, as `whoami` tells it."""
-
-    value: str
-    user: str
-    name: str
-    role: str
-    scoped: list[dict[str, Any]]
-    created: str
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who makes a request: nobody (`name` None) or a user with a token or a browser session."""
-
-    name: str | None = None
-    token: Token | None = None
-    roles: dict[str, str] = field(default_factory=dict)
-    """Role in each namespace: admin in one's own, and as a member of organisations."""
-
-    @property
-    def token_role(self) -> str:
-        """What the token is for; a browser session writes like its owner."""
-        return self.token.role if self.token else "write"
-
-    def may_read(self, repo: Repo) -> bool:
-        """Return whether the caller may know that `repo` exists and read it, gates aside."""
-        if not repo.private:
-            return True
-        return repo.ns in self.roles and self._scope(repo, ("repo.content.read", "repo.write"))
-
-    def may_write(self, repo: Repo) -> bool:
-        """Return whether the caller may change what `repo` holds or how it is set."""
-        role = self.roles.get(repo.ns)
-        member = role in ("write", "admin") or (role == "contributor" and repo.creator == self.name)
-        return member and self.token_role != "read" and self._scope(repo, ("repo.write",))
-
-    def may_create(self, ns: str) -> bool:
-        """Return whether the caller may make repos under a namespace."""
-        role = self.roles.get(ns)
-        if role in (None, "read") or self.token_role == "read":
-            return False
-        return self.permitted(ns, ns, ("repo.write",))
-
-    def may_run(self, ns: str) -> bool:
-        """Return whether the caller may run Jobs under a namespace."""
-        role = self.roles.get(ns)
-        if role in (None, "read") or self.token_role == "read":
-            return False
-        return self.permitted(ns, ns, ("job.write",))
-
-    def why_not_write(self, repo: Repo) -> str:
-        """Return the Hub's words to somebody who may not write."""
-        if self.token_role == "read":
-            return "Forbidden: you must use a write token to upload to a repository."
-        if repo.ns in self.roles:
-            return f"Forbidden: your role or token gives no write access to {repo.full_name}"
-        return "Forbidden: pass `create_pr=1` as a query parameter to create a Pull Request"
-
-    def _scope(self, repo: Repo, any_of: tuple[str, ...]) -> bool:
-        return self.permitted(repo.ns, repo.full_name, any_of)
-
-    def permitted(self, ns: str, full_name: str, any_of: tuple[str, ...]) -> bool:
-        """Return whether a fine-grained token names one of these permissions; others always do."""
-        if self.token is None or self.token.role != "fineGrained":
-            return True
-        return any(
-            scope["entity"]["name"] in (ns, full_name) and set(any_of) & set(scope["permissions"])
-            for scope in self.token.scoped
-        )
-
-
-NOBODY = Caller()
-
-
 class Accounts:
     """Users, organisations, tokens and sessions."""
 
     def __init__(self, store: Store, now: Callable[[], datetime]) -> None:
         self.store = store
         self.now = now
+        self.policies = Policies(store)
         store.add_schema(SCHEMA)
 
     # people
@@ -182,16 +107,20 @@ class Accounts:
     # tokens
 
     def add_token(
-        self, user: str, role: str, *, name: str = "hub", scoped: list[dict[str, Any]] | None = None
+        self, user: str, role: str, *, name: str = "hub", fine: dict[str, Any] | None = None
     ) -> Token:
-        """Make a token for a user."""
+        """Make a token for a user; `fine` is what a fine-grained one may do, or a part of it."""
         if role not in TOKEN_ROLES:
             raise bad_request(f"No such role: {role}. There are: {', '.join(TOKEN_ROLES)}")
         value = "hf_" + secrets.token_hex(17)
         with self.store.write() as db:
             db.execute(
                 "INSERT INTO tokens VALUES (?,?,?,?,?,?,0)",
-                (*(value, user, name, role), json.dumps(scoped or []), stamp(self.now())),
+                (
+                    *(value, user, name, role),
+                    json.dumps(NO_RIGHTS | (fine or {})),
+                    stamp(self.now()),
+                ),
             )
         made = self.token(value)
         assert made is not None
@@ -249,7 +178,12 @@ class Accounts:
 
     def caller_of(self, user: str, token: Token | None = None) -> Caller:
         """Return a user as a caller, with a token or as in a browser session."""
-        return Caller(user, token, {user: "admin", **self.orgs_of(user)})
+        roles = {org: role for org, role in self.orgs_of(user).items() if self.lets_in(org, token)}
+        return Caller(user, token, {user: "admin", **roles})
+
+    def lets_in(self, org: str, token: Token | None) -> bool:
+        """Return whether an organisation lets in a token of its members; it does a browser."""
+        return token is None or self.policies.lets_in(org, token.value, token.role)
 
     # sessions
 
@@ -279,11 +213,12 @@ class Accounts:
 
 
 def _token(row: sqlite3.Row) -> Token:
+    fine = json.loads(row["scoped"])
     return Token(
         value=row["token"],
         user=row["user"],
         name=row["name"],
         role=row["role"],
-        scoped=json.loads(row["scoped"]),
+        fine=fine if isinstance(fine, dict) else NO_RIGHTS | {"scoped": fine},
         created=row["created"],
     )

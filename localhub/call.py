@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from localhub.accounts import NOBODY
+from localhub.caller import NOBODY
 from localhub.errors import (
     Refusal,
     bad_request,
@@ -30,7 +30,7 @@ from localhub.errors import (
 )
 
 if TYPE_CHECKING:
-    from localhub.accounts import Caller
+    from localhub.caller import Caller
     from localhub.hub import Hub
     from localhub.repos import Repo
 
@@ -125,7 +125,7 @@ class Call:
         name = self.caller.name
         if not repo.gated or repo.ns in self.caller.roles:
             return repo
-        if name is not None and self.hub.repos.accepted(repo, name):
+        if name and self.caller.opens_gates() and self.hub.repos.accepted(repo, name):
             return repo
         status = HTTPStatus.FORBIDDEN if name else HTTPStatus.UNAUTHORIZED
         known = "you are not in the authorized list" if name else "you must be authenticated"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from localhub.accounts import Caller
+from localhub.caller import Caller
 
 
 @dataclass(frozen=True)

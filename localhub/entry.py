@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from localhub.accounts import NOBODY, Caller
+from localhub.caller import NOBODY, Caller
 from localhub.doors import Door
 from localhub.tickets import DAY, holder, ticket
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from localhub.accounts import Caller
+from localhub.caller import Caller
 from localhub.errors import bad_request, repo_not_found
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from orchestrator.jobs.client import Client
 from orchestrator.preflight.account import check_account
 from orchestrator.preflight.data import measure
 from orchestrator.preflight.report import Findings
+from orchestrator.preflight.token import Asks
 from orchestrator.settings.job import JobSettings
 from orchestrator.settings.layers import Settings
 from worker.account import no_token, who
@@ -75,7 +76,7 @@ def _writable(client: Client, asked: str | None, package: shipping.Package) -> s
         raise no_token("a dataset on the Hub")
     account = who(hub(client.token), client.clock)
     owner, findings = asked or account.name, Findings()
-    check_account(account, owner, (shipping.repo_of(package, owner),), findings)
+    check_account(account, Asks(owner, (shipping.repo_of(package, owner),)), findings)
     for wrong in findings.in_order():
         if wrong.level == "error":
             raise HubtrainError(wrong.text, fix=wrong.fix)

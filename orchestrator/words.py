@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from worker.duration import roughly
@@ -39,6 +39,12 @@ def size(count: float) -> str:
 def count(number: float, noun: str) -> str:
     """Return `1 row`, `4,812 rows`."""
     return f"{number:,.0f} {noun}" + ("" if number == 1 else "s")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as people say them: `ann`, `ann and lab`, `ann, lab and acme`."""
+    *rest, last = names
+    return f"{', '.join(rest)} and {last}" if rest else last
 
 
 def already(where: str, names: Sequence[str]) -> str:

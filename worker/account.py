@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 WRITING_ROLES = frozenset({"admin", "write", "contributor"})
 
+READ, WRITE, RUN_JOBS = "repo.content.read", "repo.write", "job.write"
+"""Permissions of fine-grained tokens, in the Hub's words."""
+
+TOKEN_POLICY = "token-policy"
+"""Why the Hub keeps a token out of an organisation: it lets only some kinds of tokens in."""
+
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
@@ -26,6 +32,23 @@ class Namespace:
 
     may_write: bool
 
+    barred_by: tuple[str, ...] = ()
+    """Why the organisation lets this token see nothing private: `token-policy`, `sso`, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What a fine-grained token may do, and where."""
+
+    where: str
+    """A namespace, or a repo; empty where it is everywhere."""
+
+    permissions: frozenset[str]
+
+    def covers(self, place: str) -> bool:
+        """Whether it counts for a namespace, or for a repo."""
+        return self.where in {"", place, owner_of(place)}
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -35,24 +58,28 @@ class Account:
     token_role: str
     """`read`, `write` or `fineGrained`; empty where the Hub does not say."""
 
-    scoped: tuple[Mapping[str, Any], ...]
-    """What a fine-grained token may do, and where."""
+    rights: tuple[Right, ...]
+    """What a fine-grained token may do; none of another, whose role says it all."""
 
     namespaces: Mapping[str, Namespace]
+
+    reads_gated: bool = True
+    """Whether the token opens gated repos of others whose terms its owner has accepted."""
+
+    @property
+    def fine_grained(self) -> bool:
+        """Whether the token may do what it was given one by one, and nothing else."""
+        return self.token_role == "fineGrained"
 
     def opens(self, namespace: str) -> bool:
         """Whether its owner may make and write repos there."""
         return namespace in self.namespaces and self.namespaces[namespace].may_write
 
-    def may_write(self, repo_id: str) -> bool:
-        """Whether a fine-grained token may write this repo; other tokens' roles say it all."""
-        if self.token_role != "fineGrained":
-            return self.token_role != "read"
-        return any(
-            scope.get("entity", {}).get("name") in {owner_of(repo_id), repo_id}
-            and "repo.write" in scope.get("permissions", ())
-            for scope in self.scoped
-        )
+    def may(self, permission: str, place: str) -> bool:
+        """Whether the token may do this with a repo or a namespace; its owner may still not."""
+        if not self.fine_grained:
+            return self.token_role != "read" or permission == READ
+        return any(permission in r.permissions for r in self.rights if r.covers(place))
 
 
 def who(hub: HfApi, clock: Clock) -> Account:
@@ -63,15 +90,27 @@ def who(hub: HfApi, clock: Clock) -> Account:
         raise bad_token() from error
     name = str(answer["name"])
     token = (answer.get("auth") or {}).get("accessToken") or {}
+    fine = token.get("fineGrained") or {}
     own = {"plan": answer.get("isPro"), "credit": answer.get("canPay")}
     places = [Namespace(name, own, may_write=True)]
     places += [_organisation(org) for org in answer.get("orgs") or []]
     return Account(
         name=name,
         token_role=str(token.get("role", "")),
-        scoped=tuple((token.get("fineGrained") or {}).get("scoped") or ()),
+        rights=tuple(_rights(fine)),
         namespaces={place.name: place for place in places},
+        reads_gated=bool(fine.get("canReadGatedRepos", True)),
     )
+
+
+def _rights(fine: Mapping[str, Any]) -> Iterator[Right]:
+    """Yield what a fine-grained token may do, from the Hub's account of it."""
+    if everywhere := fine.get("global"):
+        yield Right("", frozenset(everywhere))
+    for scope in fine.get("scoped") or ():
+        place = str((scope.get("entity") or {}).get("name") or "")
+        if place:
+            yield Right(place, frozenset(scope.get("permissions") or ()))
 
 
 def no_token(what: str) -> NoWrite:
@@ -99,4 +138,5 @@ def _organisation(org: Mapping[str, Any]) -> Namespace:
     says = "isEnterprise" in org or "plan" in org
     paid = bool(org.get("isEnterprise") or org.get("plan")) if says else None
     has = {"plan": paid, "credit": org.get("canPay")}
-    return Namespace(str(org["name"]), has, org.get("roleInOrg") in WRITING_ROLES)
+    barred_by = tuple(map(str, org.get("securityRestrictions") or ()))
+    return Namespace(str(org["name"]), has, org.get("roleInOrg") in WRITING_ROLES, barred_by)

@@ -22,6 +22,7 @@ from backends.hub.refusals import absent
 from backends.jobs.launch import Launch, forget, stop
 from backends.jobs.options import JobsOptions
 from backends.jobs.request import JOB_LABEL, KIND, MOUNT, OURS, TIMEOUT_LABEL, JobRequest, plan
+from worker.account import RUN_JOBS
 from worker.contract import MARK, EndReason, JobSpec
 from worker.errors import NotThere
 from worker.hubclient import explained, hub, patiently
@@ -48,6 +49,7 @@ class Jobs(Backend[JobRequest]):
         " nothing is built before it starts"
     )
     needs = (Need("credit", "Jobs need pre-paid credit", "Jobs allowed", instead="plan"),)
+    permissions = (RUN_JOBS,)
     short_names: ClassVar[Mapping[str, str]] = SHORT_NAMES
     options = JobsOptions
 

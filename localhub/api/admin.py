@@ -11,6 +11,7 @@ from typing import Any
 from starlette.routing import BaseRoute, Route
 
 from localhub.call import Answer, Call, endpoint
+from localhub.caller import NO_RIGHTS
 from localhub.errors import bad_request
 from localhub.hub import Hub
 
@@ -29,6 +30,7 @@ def routes(hub: Hub) -> list[BaseRoute]:
         admin("/_local/requests", clear_requests, "DELETE"),
         admin("/_local/users", add_user, "POST"),
         admin("/_local/roles", set_role, "POST"),
+        admin("/_local/policies", set_policy, "PUT"),
         admin("/_local/tokens", add_token, "POST"),
         admin("/_local/tokens", change_token, "PUT"),
         admin("/_local/accept", accept, "POST"),
@@ -79,14 +81,13 @@ def set_role(call: Call) -> Answer:
 
 
 def add_token(call: Call) -> Answer:
-    """Make a token: `{"user", "role", "scoped"?}`."""
+    """Make a token: `{"user", "role", "scoped"?, "global"?, "canReadGatedRepos"?}`."""
     body = call.json()
     user = str(body.get("user") or "")
     if call.hub.accounts.find(user) is None:
         raise bad_request(f"No such user: {user}")
-    made = call.hub.accounts.add_token(
-        user, str(body.get("role") or "write"), scoped=body.get("scoped")
-    )
+    fine = {name: body[name] for name in NO_RIGHTS if name in body}
+    made = call.hub.accounts.add_token(user, str(body.get("role") or "write"), fine=fine)
     return {"token": made.value, "role": made.role}
 
 
@@ -96,6 +97,17 @@ def change_token(call: Call) -> Answer:
     call.hub.accounts.set_token(
         str(body["token"]), role=body.get("role"), revoked=body.get("revoked")
     )
+    return None
+
+
+def set_policy(call: Call) -> Answer:
+    """Say which tokens an organisation lets in: `{"org", "tokens"}`, or one: `{"org", "token"}`."""
+    body = call.json()
+    policies, org = call.hub.accounts.policies, str(body["org"])
+    if "token" in body:
+        policies.approve(org, str(body["token"]))
+    else:
+        policies.set(org, str(body["tokens"]))
     return None
 
 

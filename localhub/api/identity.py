@@ -7,10 +7,12 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Route
 
-from localhub.accounts import Account, Token
+from localhub.accounts import Account
 from localhub.call import Answer, Call, endpoint
+from localhub.caller import Token
 from localhub.errors import Refusal, login_needed
 from localhub.hub import Hub
+from localhub.policies import RESTRICTION
 
 
 def routes(hub: Hub) -> list[BaseRoute]:
@@ -30,13 +32,23 @@ def whoami(call: Call) -> Answer:
     account = call.hub.accounts.find(name) if name else None
     if account is None:
         raise login_needed()
+    token = call.caller.token
+    members = call.hub.accounts.orgs_of(account.name)
     orgs = [
-        org_of(call.hub, org, role) for org, role in call.hub.accounts.orgs_of(account.name).items()
+        org_of(call.hub, org, role) | _restrictions(call.hub, org, token)
+        for org, role in members.items()
     ]
     about = person(call.hub, account) | {"orgs": orgs}
-    if call.caller.token:
-        about["auth"] = {"type": "access_token", "accessToken": access(call.caller.token)}
+    if token:
+        about["auth"] = {"type": "access_token", "accessToken": access(token)}
     return about
+
+
+def _restrictions(hub: Hub, org: str, token: Token | None) -> dict[str, Any]:
+    """Return why an organisation keeps a token out, for `whoami`; empty where it does not."""
+    if hub.accounts.lets_in(org, token):
+        return {}
+    return {"securityRestrictions": [RESTRICTION]}
 
 
 def person(hub: Hub, account: Account) -> dict[str, Any]:
@@ -84,7 +96,7 @@ def access(token: Token) -> dict[str, Any]:
         "createdAt": token.created,
     }
     if token.role == "fineGrained":
-        about["fineGrained"] = {"global": [], "scoped": token.scoped, "canReadGatedRepos": True}
+        about["fineGrained"] = token.fine
     return about
 
 

@@ -22,6 +22,7 @@ from orchestrator.jobs.client import Client
 from orchestrator.jobs.deployments import DeploymentRecord
 from orchestrator.preflight.account import check_account
 from orchestrator.preflight.report import Findings
+from orchestrator.preflight.token import Asks
 from orchestrator.settings.deploy import DeploySettings
 from orchestrator.settings.job import seconds
 from orchestrator.settings.secrets import READ_TOKEN
@@ -153,7 +154,7 @@ def _check(
     account = who(hub(client.token), client.clock)
     owner = owner or account.name
     name = settings.deploy_name or place.default_name(model.name)
-    check_account(account, owner, (f"{owner}/{name}",), findings, place.needs)
+    check_account(account, Asks(owner, (f"{owner}/{name}",)), findings, place.needs)
     findings.ok("model", model.words)
     findings.add(_refused(model, settings, place))
     flavor = _rentable(place, machine, model, owner, findings)

@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backends.base import Backend, Flavor
+from orchestrator.data.package import DATA_PREFIX
 from orchestrator.data.sources import DataSource, find
 from orchestrator.data.sources.earlier import find_earlier
 from orchestrator.preflight.account import check_account, check_target
@@ -37,6 +39,7 @@ from orchestrator.preflight.report import CheckReport, Facts, Findings, Held
 from orchestrator.preflight.request import JobRequest
 from orchestrator.preflight.settings import check_settings
 from orchestrator.preflight.start import find_start
+from orchestrator.preflight.token import Asks, check_size
 from worker.account import Account, no_token, who
 from worker.clock import Clock
 from worker.contract import PushTarget
@@ -152,6 +155,7 @@ class _Check:
         if found_model is not None and self.others:
             facts = replace(found_model.facts, others=self.others)
             found_model = replace(found_model, facts=facts)
+        self._token_is_small(account, push, gated=found_model is not None and found_model.gated)
         data = self._data(source, found_model)
         offered = self.findings.attempt("backend", lambda: self._given(flavors.result()))
         if found_model is None or data is None or not offered:
@@ -226,14 +230,38 @@ class _Check:
         owner = self._owner(known)
         push = self.request.job.push_target(owner) if owner else None
         if known is not None and owner is not None:
-            writes = [push.repo_id] if push else []
-            writes += self.backend.writes(owner, self.request.project)
             rights = Findings()
-            check_account(known, owner, tuple(writes), rights, self.backend.needs)
+            check_account(known, self._asks(owner, push), rights, self.backend.needs)
             self.findings.merge(rights)
             if not rights.wrong:
                 self.findings.merge(target.result())
         return owner, push
+
+    def _asks(self, owner: str, push: PushTarget | None) -> Asks:
+        """Return what the job asks of its token."""
+        writes = [push.repo_id] if push else []
+        writes += self.backend.writes(owner, self.request.project)
+        if self._sends_data:
+            writes.append(f"{owner}/{DATA_PREFIX}…")
+        return Asks(owner, tuple(writes), self.backend.permissions)
+
+    @property
+    def _sends_data(self) -> bool:
+        """Whether examples of this machine go to a dataset of the owner's."""
+        if self.backend.sees_my_files or self.request.resumed is not None:
+            return False
+        path = self.request.params.data_path
+        return bool(path) and Path(path).expanduser().exists()
+
+    def _token_is_small(
+        self, account: Future[Account | None], push: PushTarget | None, *, gated: bool
+    ) -> None:
+        """Warn of a token that leaves this machine and can do more than the job asks of it."""
+        known = _known(account)
+        if known is None or self.backend.sees_my_files:
+            return
+        asks = replace(self._asks(str(self._owner(known)), push), gated=gated)
+        self.findings.add(check_size(known, asks))
 
     def _model(self, account: Future[Account | None]) -> tuple[BaseModel | None, Findings]:
         task, params = self.request.task, self.request.params
@@ -246,8 +274,8 @@ class _Check:
             return check_model(look, partial(task.check_model, params), trusted, task.model_reads)
 
     def _look_for_model(self, account: Future[Account | None], flag: str, name: str) -> FoundModel:
-        user, reads = partial(_name_of, account), self.request.task.model_reads
-        found = find_model(name, user, self.hub, self.clock, reads)
+        whose, reads = partial(_known, account), self.request.task.model_reads
+        found = find_model(name, whose, self.hub, self.clock, reads)
         if is_folder(name) and not self.backend.sees_my_files:
             raise BadConfig(
                 f"{flag} {name} is a folder of this machine, which {self.backend.name} cannot "
@@ -310,6 +338,5 @@ class _Check:
         return chosen
 
 
-def _name_of(account: Future[Account | None]) -> str | None:
-    known = None if account.exception() else account.result()
-    return known.name if known else None
+def _known(account: Future[Account | None]) -> Account | None:
+    return None if account.exception() else account.result()

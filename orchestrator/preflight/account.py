@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import backends
 from backends.base import Need
+from orchestrator.preflight import token
 from orchestrator.preflight.report import Findings, Held
+from orchestrator.preflight.token import Asks
 from orchestrator.words import already
-from worker.account import Account, Namespace, owner_of
+from worker.account import TOKEN_POLICY, Account, Namespace, owner_of
 from worker.clock import Clock
 from worker.errors import NotThere
 from worker.hubclient import endpoint, patiently
@@ -32,35 +34,45 @@ def _refuse_closed(account: Account, closed: list[str], owner: str, findings: Fi
 
 
 def check_account(
-    account: Account,
-    owner: str,
-    writes: tuple[str, ...],
-    findings: Findings,
-    needs: tuple[Need, ...] = (),
+    account: Account, asked: Asks, findings: Findings, needs: tuple[Need, ...] = ()
 ) -> None:
-    """Find whether `account` may write the repos `writes`, and whether `owner` has what it needs.
+    """Find whether a token may do what is asked of it, and whether the owner has what it takes.
 
     `needs` are those of the backend: what the namespace that pays must have.
     """
-    tokens = f"{endpoint()}/settings/tokens"
+    owner, writes = asked.owner, asked.writes
     target = writes[0] if writes else owner
-    closed = [n for n in dict.fromkeys([owner, *map(owner_of, writes)]) if not account.opens(n)]
-    if closed:
+    places = dict.fromkeys([owner, *map(owner_of, writes)])
+    if barred := [n for n in places if _bars_token(account, n)]:
+        _refuse_barred(account, barred, asked, findings)
+    elif closed := [n for n in places if not account.opens(n)]:
         _refuse_closed(account, closed, owner, findings)
     elif account.token_role == "read":
-        findings.error(
-            "account",
-            f"this token can read but not write. Make one with write access to {target} at "
-            f"{tokens}",
-        )
-    elif refused := [repo for repo in writes if not account.may_write(repo)]:
-        findings.error(
-            "account",
-            f"this fine-grained token may not write {', '.join(refused)}. Give it write access to "
-            f"the repos of {owner} at {tokens}",
-        )
+        text = f"this token can read but not write. Make one with write access to {target}"
+        findings.error("account", f"{text} at {endpoint()}/settings/tokens")
+    elif lacks := list(token.lacking(account, asked)):
+        for text in lacks:
+            findings.error("account", text, token.smaller(account, asked))
     else:
         _check_needs(account, account.namespaces[owner], target, findings, needs)
+
+
+def _bars_token(account: Account, name: str) -> bool:
+    return name in account.namespaces and TOKEN_POLICY in account.namespaces[name].barred_by
+
+
+def _refuse_barred(account: Account, barred: list[str], asked: Asks, findings: Findings) -> None:
+    """Tell that an organisation does not let this token in, though its owner is a member."""
+    for name in barred:
+        if account.fine_grained:
+            text = f"{name} has not approved this token yet, or has refused it."
+            fix = f"ask an administrator of {name}: {endpoint()}/organizations/{name}/settings"
+        else:
+            text = (
+                f"{name} lets in fine-grained tokens alone, and this one may {account.token_role}."
+            )
+            fix = token.smaller(account, asked)
+        findings.error("account", text, fix)
 
 
 def _check_needs(

@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.preflight import token
 from orchestrator.preflight.model import SMALL_FILES, FoundModel
+from worker.account import Account
 from worker.clock import Clock
 from worker.contract import ModelRef
 from worker.errors import BadConfig, GatedModel, HubError, NotThere
@@ -34,7 +36,7 @@ def is_folder(name: str) -> bool:
 
 def find_model(
     name: str,
-    user: Callable[[], str | None],
+    whose: Callable[[], Account | None],
     hub: HfApi | None,
     clock: Clock,
     reads: Sequence[str] = (),
@@ -44,7 +46,7 @@ def find_model(
         return in_folder(name, reads)
     if hub is None:
         raise BadConfig(f"no folder {name}, and the Hub is not asked.")
-    return on_hub(name, user, hub, clock, reads)
+    return on_hub(name, whose, hub, clock, reads)
 
 
 def in_folder(name: str, reads: Sequence[str] = ()) -> FoundModel:
@@ -93,14 +95,14 @@ def _summed(headers: list[dict[str, Any]]) -> dict[str, int]:
 
 def on_hub(
     name: str,
-    user: Callable[[], str | None],
+    whose: Callable[[], Account | None],
     hub: HfApi,
     clock: Clock,
     reads: Sequence[str] = (),
 ) -> FoundModel:
     """Return the model of a repo, pinned. Raises `NotThere`, `GatedModel`, `HubError`.
 
-    `name` may end with `@` and a revision; `user` says whose token it is, for messages.
+    `name` may end with `@` and a revision; `whose` says whose token it is, for messages.
     """
     asked = ModelRef.named(name)
     name, at = asked.name, asked.revision
@@ -111,9 +113,10 @@ def on_hub(
         what = f"no model {name} on the Hub, or none"
         if at and _is_there(name, hub):
             raise NotThere(f"{name} has no revision {at}.", fix=f"--model {name}") from error
-        raise NotThere(f"{what} that this token may see.", fix=_near(name, hub)) from error
+        hidden = token.unseen(whose(), name)
+        raise NotThere(f"{what} that this token may see.{hidden}", fix=_near(name, hub)) from error
     if info.gated:
-        _check_gate(name, user, hub, clock)
+        _check_gate(name, whose, hub, clock)
     sizes = {s.rfilename: s.size or 0 for s in info.siblings or []}
     return FoundModel(
         ref=ModelRef(name=info.id, revision=info.sha),
@@ -122,6 +125,7 @@ def on_hub(
         files=_fetched(info, sizes, reads, hub, clock),
         tensors=partial(_tensors, info, sizes, hub, clock),
         about=(_licence(info), "gated, accepted" if info.gated else "not gated"),
+        gated=bool(info.gated),
     )
 
 
@@ -131,14 +135,19 @@ def _is_there(name: str, hub: HfApi) -> bool:
     return False
 
 
-def _check_gate(name: str, user: Callable[[], str | None], hub: HfApi, clock: Clock) -> None:
+def _check_gate(name: str, whose: Callable[[], Account | None], hub: HfApi, clock: Clock) -> None:
     try:
         patiently(f"opening {name}", partial(hub.auth_check, name), clock)
     except GatedModel as error:
-        who = user()
+        who = whose()
+        if who and not who.reads_gated:
+            raise GatedModel(
+                f"{name} is gated, and this fine-grained token opens no gated repos.",
+                fix=f"let it read them: {endpoint()}/settings/tokens",
+            ) from error
         raise GatedModel(
-            f"{name} is gated and {f'{who} has' if who else 'you have'} not accepted its terms: "
-            f"{endpoint()}/{name}"
+            f"{name} is gated and {f'{who.name} has' if who else 'you have'} not accepted its "
+            f"terms: {endpoint()}/{name}"
         ) from error
 
 

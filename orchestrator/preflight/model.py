@@ -48,6 +48,8 @@ class FoundModel:
     about: tuple[str, ...] = ()
     """Licence and gate, as a report says them."""
 
+    gated: bool = False
+
     @property
     def adapter_of(self) -> str | None:
         """The base model of a LoRA adapter, empty if it names none; none for a whole model.
@@ -82,6 +84,8 @@ class BaseModel:
 
     tensors: Callable[[], Iterable[str]] = tuple
     """Returns their names; empty where no file tells."""
+
+    gated: bool = False
 
 
 NONE_NEEDED = BaseModel(None, NO_MODEL)
@@ -137,7 +141,8 @@ def _described(found: FoundModel, findings: Findings) -> BaseModel:
     size = f"{_people(parameters)} parameters, {kind}"
     findings.ok("model", " · ".join([f"{found.ref.name}{commit}", size, *found.about]))
     stored = found.stored_bytes or parameters * width
-    return BaseModel(found.ref, facts, stored, found.files.get(TOKENIZER), found.tensors)
+    tokenizer = found.files.get(TOKENIZER)
+    return BaseModel(found.ref, facts, stored, tokenizer, found.tensors, found.gated)
 
 
 def _config(found: FoundModel) -> dict[str, Any]:

@@ -28,8 +28,10 @@ NAME_DIGITS = 12
 """Hex digits of the content in the repo's name: chance makes two alike once in 17 million repos."""
 
 
-_PREFIX = "hubtrain-data-"
-_PACKED = re.compile(rf"[^/]+/{_PREFIX}[0-9a-f]{{{NAME_DIGITS}}}")
+DATA_PREFIX = "hubtrain-data-"
+"""How the name of each such dataset begins."""
+
+_PACKED = re.compile(rf"[^/]+/{DATA_PREFIX}[0-9a-f]{{{NAME_DIGITS}}}")
 
 
 def is_packed(repo_id: str) -> bool:
@@ -39,7 +41,7 @@ def is_packed(repo_id: str) -> bool:
 
 def repo_of(package: Package, owner: str) -> str:
     """Return the dataset repo of a package: the same content always has the same one."""
-    return f"{owner}/{_PREFIX}{package.content[:NAME_DIGITS]}"
+    return f"{owner}/{DATA_PREFIX}{package.content[:NAME_DIGITS]}"
 
 
 def planned_ref(package: Package, owner: str | None) -> DataRef:
