@@ -12,6 +12,7 @@ from standins.localhub import HubServer
 from standins.preflight import CHATS, Asking, errors, model, only_error, said
 
 from backends.handle import Handle
+from orchestrator.preflight import CheckReport
 from worker.task import Finding
 
 BACKENDS = ("spaces", "jobs")
@@ -50,7 +51,7 @@ def token(hub: HubServer, rights: dict[str, list[str]], user: str = "ann", **mor
     return str(hub.admin("POST", "tokens", body)["token"])
 
 
-def warning(report: Any) -> Finding:
+def warning(report: CheckReport) -> Finding:
     (found,) = [f for f in report.findings if (f.topic, f.level) == ("account", "warn")]
     return found
 
@@ -126,7 +127,8 @@ def test_a_token_for_jobs_has_to_be_allowed_to_start_them(ask: Asking, hub: HubS
 def test_what_a_fine_grained_token_may_beside_the_job_is_named(ask: Asking, hub: HubServer) -> None:
     both = ["repo.content.read", "repo.write"]
     more = [*both, "org.write", "something.new.write"]
-    large = token(hub, {"ann": both, "lab": more}, **{"global": ["inference.serverless.write"]})
+    everywhere: dict[str, Any] = {"global": ["inference.serverless.write"]}
+    large = token(hub, {"ann": both, "lab": more}, **everywhere)
     told = ask(token=large)
     assert told.ok, errors(told)
     assert warning(told).text == (
