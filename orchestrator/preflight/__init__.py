@@ -10,12 +10,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backends.base import Backend, Flavor
-from orchestrator.data.package import DATA_PREFIX
-from orchestrator.data.sources import DataSource, find
+from orchestrator.data.sources import DATA_PREFIX, DataSource, find, is_local
 from orchestrator.data.sources.earlier import find_earlier
 from orchestrator.preflight.account import check_account, check_target
 from orchestrator.preflight.compare import Compared, Offer, offers
@@ -250,8 +248,7 @@ class _Check:
         """Whether examples of this machine go to a dataset of the owner's."""
         if self.backend.sees_my_files or self.request.resumed is not None:
             return False
-        path = self.request.params.data_path
-        return bool(path) and Path(path).expanduser().exists()
+        return is_local(self.request.params.data_path)
 
     def _token_is_small(
         self, account: Future[Account | None], push: PushTarget | None, *, gated: bool

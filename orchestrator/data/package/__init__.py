@@ -9,10 +9,9 @@ from orchestrator.data.package.shards import (
     packed_before,
     planned_folder,
 )
-from orchestrator.data.package.upload import DATA_PREFIX, planned_ref, repo_of, upload
+from orchestrator.data.package.upload import planned_ref, repo_of, upload
 
 __all__ = [
-    "DATA_PREFIX",
     "Package",
     "files_along",
     "in_place",

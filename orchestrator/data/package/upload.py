@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from backends.base import OnProgress, silent
 from orchestrator.data.package.shards import Package
+from orchestrator.data.sources import DATA_PREFIX
 from worker.clock import Clock, SystemClock
 from worker.contract import DataRef
 from worker.errors import NotThere
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 NAME_DIGITS = 12
 """Hex digits of the content in the repo's name: chance makes two alike once in 17 million repos."""
 
-
-DATA_PREFIX = "hubtrain-data-"
-"""How the name of each such dataset begins."""
 
 _PACKED = re.compile(rf"[^/]+/{DATA_PREFIX}[0-9a-f]{{{NAME_DIGITS}}}")
 

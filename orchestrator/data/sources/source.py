@@ -14,6 +14,9 @@ from worker.reading.table import FileTable, Table
 
 V = TypeVar("V")
 
+DATA_PREFIX = "hubtrain-data-"
+"""How the name of each dataset on the Hub begins that files of this machine are sent to."""
+
 
 @dataclass(frozen=True, slots=True)
 class DataSource:
