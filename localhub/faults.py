@@ -1,9 +1,10 @@
 """Injected faults: errors of the network or of a busy Hub, at a chosen request.
 
 `Faults` keeps rules and a log of requests in memory; `broken` wraps the whole application,
-counts matching requests and breaks those a rule names. A rule is JSON:
+counts matching requests and breaks those a rule names. A rule is JSON, and all it matches by is
+optional; `agent` is what the client calls itself:
 
-    {"match": {"method": "POST", "path": "regex", "host": "regex"},     all optional
+    {"match": {"method": "POST", "path": "regex", "host": "regex", "agent": "regex"},
      "nth": 1,            the first matching request that breaks
      "times": 1,          how many break from there on; null for ever
      "fault": one of
@@ -47,12 +48,13 @@ class Rule:
 
     def names(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
         """Return whether a request is one of those the rule is about."""
-        host = headers.get(b"host", b"").decode("latin-1")
+        host, agent = (headers.get(n, b"").decode("latin-1") for n in (b"host", b"user-agent"))
         method = self.match.get("method") or str(scope["method"])
         return (
             method.upper() == scope["method"]
             and re.search(self.match.get("path", ""), scope["path"]) is not None
             and re.search(self.match.get("host", ""), host) is not None
+            and re.search(self.match.get("agent", ""), agent) is not None
         )
 
     def count(self) -> bool:
