@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 LAPTOP := orchestrator worker backends space_template
 
-.PHONY: demo test check image-check bench clean
+.PHONY: demo test check image-check bench campaign clean
 
 SAME   := make $(or $(firstword $(MAKECMDGOALS)),demo)
 OLD    := is older than Python 3.11. Name another: $(SAME) PYTHON=python3.12
@@ -43,6 +43,11 @@ image-check: $(READY)  ## what a rented GPU's image would install: installed ane
 
 bench: $(READY)  ## speed, as ratios
 	@$(BIN)/python -m benchmarks
+
+campaign: $(READY)  ## N random faults and an auditor; SEED=… to repeat it, ROUND=… one alone
+	@PYTHONPATH=tests $(BIN)/python -P -m campaign $(or $(N),100) \
+		$(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND)) $(if $(PLACES),--places $(PLACES))
+	$(if $(ROUND),,$(BIN)/pytest -q -m campaign)
 
 clean:
 	rm -rf $(VENV) .demo build *.egg-info

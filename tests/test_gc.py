@@ -128,6 +128,14 @@ def test_a_job_of_another_laptop_that_runs_is_left_alone(clock: Hurried) -> None
     assert verdict(office(far, record=False)) == ({HANDLE: ""}, [])
 
 
+def test_a_job_of_another_laptop_past_its_limits_is_known_by_what_its_worker_said(
+    clock: Hurried,
+) -> None:
+    clock.seconds = 3600 + LATE_SECONDS + 1
+    far = Far(clock, [(0, RUNS)], logs=[[told(0, Started(job_id="k4x7qp"), 1)]], spec=SPEC)
+    assert verdict(office(far, record=False)) == ({HANDLE: "its job is past its limits"}, [])
+
+
 def test_a_launch_cut_short_on_another_laptop_is_a_leftover(clock: Hurried) -> None:
     empty = Status(alive=True, costing=False, stage="NO_APP_FILE")
     far = Far(clock, [(0, empty)])

@@ -18,7 +18,7 @@ from backends.handle import Handle
 from orchestrator.jobs.archive import archived_events
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
-from orchestrator.jobs.remote import swept
+from orchestrator.jobs.remote import recalled, swept
 from orchestrator.jobs.submit import find_launch
 from orchestrator.words import ago
 from worker.contract import ENDINGS, Event, JobSpec, Observed, Story, fold
@@ -118,13 +118,12 @@ def _of_record(record: Record, backend: Backend[Any]) -> Found | None:
 
 def _judge(client: Client, backend: Backend[Any], found: Found, record: Record | None) -> Leftover:
     try:
-        spec = record.spec if record else backend.recall(found.handle)
+        known = record or recalled(client, backend, found)
     except JobGone:
         return Leftover(found, backend, "its launch was cut short")
-    events = [
-        *(record.events if record else ()),
-        *archived_events(spec, client.token, client.clock),
-    ]
+    spec, events = known.spec, list(known.events)
+    if record:
+        events += archived_events(spec, client.token, client.clock)
     now = client.clock.now()
     why, since = _verdict(spec, events, now)
     hours = (now - since).total_seconds() / 3600

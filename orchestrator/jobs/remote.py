@@ -44,7 +44,7 @@ def remote(client: Client, owners: Iterable[str]) -> Remote:
 
     def read(pair: tuple[Backend[Any], Found]) -> Record | str | None:
         try:
-            return _record(client, *pair)
+            return recalled(client, *pair)
         except JobGone:  # a launch that was cut short: `gc` removes it
             return None
         except HubtrainError as error:
@@ -76,7 +76,7 @@ def swept(
                 unanswered.append(f"{name} of {owner}: {error}" if owner else f"{name}: {error}")
 
 
-def _record(client: Client, backend: Backend[Any], found: Found) -> Record:
+def recalled(client: Client, backend: Backend[Any], found: Found) -> Record:
     """Return a job as its machine and the Hub tell of it. Raises `HubtrainError`."""
     spec, status, now = backend.recall(found.handle), found.status, client.clock.now()
     events: list[Event] = archived_events(spec, client.token, client.clock)

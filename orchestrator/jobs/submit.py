@@ -33,7 +33,7 @@ from worker.contract import (
     PushTarget,
     Start,
 )
-from worker.errors import HubtrainError
+from worker.errors import BadConfig, HubtrainError
 
 ADDED = frozenset({"files", "start"})
 """Fields of a job that older records lack. Where none is given they are no part of a fingerprint,
@@ -139,12 +139,29 @@ def submit(
     except (LaunchFailed, PlanRefused) as error:  # nothing of it is left: the next try is a new job
         records.add(record.job_id, [_failed(error, clock)])
         raise
-    launched = Launched(handle=str(handle), at=clock.now(), source="laptop")
-    records.add(record.job_id, [launched])
-    record = records.get(record.job_id)
+    record = _launched(record, handle, backend, records, clock)
     if record.ended or record.story.cancel_asked_at:  # while it was being launched
         backend.cancel(handle)
     return Submitted(record, handle, existed=False)
+
+
+def _launched(
+    record: Record, handle: Handle, backend: Backend[Any], records: Records, clock: Clock
+) -> Record:
+    """Write down the launch and return the record, which somebody may have removed meanwhile.
+
+    Then nobody would find the machine again: it is removed, and that is raised.
+    """
+    try:
+        launched = Launched(handle=str(handle), at=clock.now(), source="laptop")
+        records.add(record.job_id, [launched])
+        return records.get(record.job_id)
+    except BadConfig as gone:
+        backend.remove(handle)
+        raise LaunchFailed(
+            f"{record.job_id} was removed while it was being launched, and so is its machine.",
+            fix="To train it all the same: the same command again.",
+        ) from gone
 
 
 def find_launch(record: Record, backend: Backend[Any]) -> Handle | None:

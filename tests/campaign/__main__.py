@@ -1,8 +1,8 @@
 """`python -m campaign`: rounds side by side, each told in one line, and what came of all of them.
 
-    python -m campaign 1000                   a thousand rounds of a seed that is told
-    python -m campaign 1000 --seed 7          … of this one
-    python -m campaign --seed 7 --round 412   one of them again; its files stay where it says
+python -m campaign 1000                   a thousand rounds of a seed that is told
+python -m campaign 1000 --seed 7          … of this one
+python -m campaign --seed 7 --round 412   one of them again; its files stay where it says
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -19,25 +20,24 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
 from typing import Any
 
 from campaign.house import ROOT, House
 from campaign.planted import AGENT
+from campaign.planted import LAPTOP as MARK
 from campaign.world import LAPTOP
 
-LANES = 2
 PLACES = ("spaces", "jobs", "local", "slurm")
-SLURM_FOLDER, SLURM_PORT = "/var/tmp/hubtrain-campaign-slurm", "17817"
-SERVICE = ROOT / "tests" / "services" / "slurm.sh"
+SLURM_FOLDER, SLURM_PORT = "/var/tmp/hubtrain-campaign-slurm", 17817
 
 Outcome = dict[str, Any]
 
 
 def main() -> int:
     """Run a campaign; returns 1 if anything was wrong."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     asked = arguments()
     numbers = [asked.round] if asked.round else list(range(1, asked.rounds + 1))
     folder = Path(tempfile.mkdtemp(prefix="campaign-"))
@@ -45,10 +45,9 @@ def main() -> int:
     print(f"seed {asked.seed} · {len(numbers)} rounds · {', '.join(places)} · {folder}")
     done: list[Outcome] = []
     try:
-        with slurm_of_its_own("slurm" in places) as slurm:
-            for outcome in lanes(folder, asked.seed, numbers, places, slurm):
-                print(line(outcome), flush=True)
-                done.append(outcome)
+        for outcome in lanes(folder, asked, numbers, places):
+            print(line(outcome), flush=True)
+            done.append(outcome)
     except KeyboardInterrupt:
         print("stopped")
     if asked.out:
@@ -68,6 +67,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
     parser.add_argument("--round", type=int, help="this one alone")
     parser.add_argument("--places", default=",".join(PLACES), help="backends, with commas")
+    parser.add_argument("--lanes", type=int, default=2, help="rounds side by side")
     parser.add_argument("--out", type=Path, help="file for all outcomes, as JSON")
     return parser.parse_args()
 
@@ -96,16 +96,15 @@ def table(done: list[Outcome]) -> Iterator[str]:
 
 
 def lanes(
-    folder: Path, seed: int, numbers: list[int], places: list[str], slurm: Path | None
+    folder: Path, wanted: argparse.Namespace, numbers: list[int], places: list[str]
 ) -> Iterator[Outcome]:
     """Yield what comes of the rounds, run in worlds side by side."""
     told: Queue[Outcome | None] = Queue()
-    count = min(LANES, len(numbers))
+    count = min(wanted.lanes, len(numbers))
     running = []
     for n in range(count):
-        world = folder / f"lane{n}"
-        asked = {"seed": seed, "numbers": numbers[n::count], "places": places}
-        process = lane(world, {**asked, "slurm": str(slurm) if slurm else None})
+        asked = {"seed": wanted.seed, "numbers": numbers[n::count], "places": places}
+        process = lane(folder / f"lane{n}", n, asked)
         running.append(process)
         threading.Thread(target=_read, args=(process, told), daemon=True).start()
     try:
@@ -118,8 +117,8 @@ def lanes(
             process.wait(30)
 
 
-def lane(folder: Path, asked: dict[str, Any]) -> subprocess.Popen[str]:
-    """Build a house and start the lane that lives in it."""
+def lane(folder: Path, number: int, asked: dict[str, Any]) -> subprocess.Popen[str]:
+    """Build a house and start the lane that lives in it, with a Slurm that is its own."""
     folder.mkdir(parents=True)
     house = House(folder / "house").build()
     port = free_port()
@@ -131,9 +130,9 @@ def lane(folder: Path, asked: dict[str, Any]) -> subprocess.Popen[str]:
         "HF_HUB_DISABLE_XET": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         AGENT: LAPTOP,
-        "HUBTRAIN_CAMPAIGN_LAPTOP": "1",
-        "HUBTRAIN_SLURM": SLURM_FOLDER,
-        "HUBTRAIN_SLURM_PORT": SLURM_PORT,
+        MARK: "1",
+        "HUBTRAIN_SLURM": f"{SLURM_FOLDER}{number}",
+        "HUBTRAIN_SLURM_PORT": str(SLURM_PORT + 10 * number),
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
     }
     words = [sys.executable, "-P", "-m", "campaign.lane"]
@@ -154,20 +153,6 @@ def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
-
-
-@contextmanager
-def slurm_of_its_own(wanted: bool) -> Iterator[Path | None]:
-    """Yield the SLURM_CONF of a Slurm that may be restarted, which is there meanwhile."""
-    if not wanted:
-        yield None
-        return
-    environ = {**os.environ, "HUBTRAIN_SLURM": SLURM_FOLDER, "HUBTRAIN_SLURM_PORT": SLURM_PORT}
-    subprocess.run([SERVICE, "up"], env=environ, check=True, stdout=subprocess.DEVNULL)
-    try:
-        yield Path(SLURM_FOLDER) / "slurm.conf"
-    finally:
-        subprocess.run([SERVICE, "down"], env=environ, check=False)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ FINAL = {"succeeded", "failed", "cancelled", "lost"}
 DEAD = {"PAUSED", "STOPPED", "SLEEPING", "RUNTIME_ERROR", "BUILD_ERROR", "CONFIG_ERROR"}
 ENDED = {"COMPLETED", "CANCELED", "ERROR", "DELETED", "STOPPED"}
 LABEL = "hubtrain-job"
-CODES = {0, 1, 2, 130}
+LEFT = 130
+CODES = {0, 1, 2, LEFT}
 """Exit codes that the documentation promises; a signal's, where it was killed."""
 
 Jobs = list[dict[str, Any]]
@@ -50,7 +51,7 @@ def costs(scene: Scene, jobs: Jobs) -> Iterator[str]:
     """Yield what still lives or costs."""
     for bill in scene.world.hub.admin("GET", "bills"):
         if bill["costing"]:
-            yield f"still costs after gc: {bill['kind']} {bill['name']} on {bill['flavor']}"
+            yield f"still costs after gc: {bill['kind']} {bill['name']}"
     for space in spaces(scene):
         stage = (space.get("runtime") or {}).get("stage", "NO_APP_FILE")
         if stage not in DEAD:
@@ -63,9 +64,7 @@ def costs(scene: Scene, jobs: Jobs) -> Iterator[str]:
             yield f"still lives after gc: process {pid} ({line})"
 
 
-def contradictions(
-    scene: Scene, jobs: Jobs, story: str, ends: frozenset[str]
-) -> Iterator[str]:
+def contradictions(scene: Scene, jobs: Jobs, story: str, ends: frozenset[str]) -> Iterator[str]:
     """Yield where records say other than the far side, or other than they may."""
     for job in jobs:
         if job["state"] not in FINAL:
@@ -101,7 +100,8 @@ def _unexpected(jobs: Jobs, story: str, ends: frozenset[str]) -> Iterator[str]:
             yield f"cancelled, and on record as {states}"
     elif ends == {"succeeded"}:
         if states.count("succeeded") != 1:
-            yield f"had to succeed once, and on record as {[(j['state'], j['message']) for j in mine]}"
+            told = [(job["state"], job["message"]) for job in mine]
+            yield f"had to succeed once, and on record as {told}"
     elif not set(states) <= ends:
         yield f"may end as {sorted(ends)}, and on record as {states}"
 
@@ -145,9 +145,11 @@ def words(clients: Iterable[Client], jobs: Jobs) -> Iterator[str]:
         said = client.out + client.err
         typed = f"`hubtrain {' '.join(client.words[:2])}`"
         if "Traceback" in said:
-            yield f"{typed} showed a traceback: {said[said.index('Traceback'):][-700:]}"
+            yield f"{typed} showed a traceback: {said[said.index('Traceback') :][-700:]}"
         if (client.code or 0) >= 0 and client.code not in CODES:
             yield f"{typed} exited with {client.code}: {said[-300:]}"
+        if client.code == LEFT and not said.strip():
+            continue  # Ctrl-C before there was anything to tell
         if client.code in CODES - {0} and not said.strip():
             yield f"{typed} exited with {client.code} without a word"
         if client.code in CODES and "--json" in client.words:
@@ -198,7 +200,9 @@ def model_of(scene: Scene, job: dict[str, Any]) -> dict[str, bytes]:
     if scene.push:
         return at_hub(scene, f"{OWNER}/{scene.project}", job["commit"] or "main")
     folder = Path(job["model"])
-    return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()} if folder.is_dir() else {}
+    return (
+        {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()} if folder.is_dir() else {}
+    )
 
 
 def told_success(scene: Scene, job_id: str) -> bool:
@@ -221,6 +225,12 @@ def checkpoint_at(scene: Scene, last: dict[str, Any]) -> dict[str, bytes]:
     """Return the files of a checkpoint that a record promises."""
     where = str(last["where"])
     if on_hub := re.fullmatch(r"(\w+/[\w.-]+)@(\w+)", where):
-        return at_hub(scene, *on_hub.groups(), f"checkpoints/checkpoint-{last['step']}/")
-    folder = Path(where)
-    return {p.name: p.read_bytes() for p in folder.iterdir()} if folder.is_dir() else {}
+        repo, commit = on_hub.groups()
+        return at_hub(scene, repo, commit, f"checkpoints/checkpoint-{last['step']}/")
+    return in_folder(Path(where))
+
+
+def in_folder(folder: Path) -> dict[str, bytes]:
+    """Return the files of a folder, by their names; empty where there is none."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return {path.name: path.read_bytes() for path in found if path.is_file()}

@@ -8,17 +8,16 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, ClassVar
 
 from campaign.client import Client
-from campaign.house import ROOT, SPEED
+from campaign.house import SPEED
 from campaign.moments import After, AtRequest, Moment, WhenTraining
 from campaign.scene import Scene
-from campaign.world import LAPTOP, OWNER, SmallDisk, may_mount
+from campaign.world import LAPTOP, OWNER, SmallDisk, may_mount, slurm
 
 HUB = ("spaces", "jobs")
 EVERYWHERE = (*HUB, "local", "slurm")
@@ -31,8 +30,6 @@ DOWN_SECONDS = 60.0
 
 GOOD = frozenset({"succeeded"})
 ANY_END = frozenset({"succeeded", "failed", "cancelled", "lost"})
-
-SERVICE = ROOT / "tests" / "services" / "slurm.sh"
 
 
 class Fault:
@@ -243,7 +240,7 @@ class HubBusy(Fault):
     def choose(self) -> None:
         self.status = self.chance.choice([429, 429, 500, 502, 503, 504])
         self.nth, self.times = self.chance.randint(1, 40), self.chance.randint(1, 8)
-        self.detail = f" ({self.status} × {self.times}) · request {self.nth}"
+        self.detail = f" ({self.times} times {self.status}) · request {self.nth}"
 
     @property
     def words(self) -> str:
@@ -265,7 +262,7 @@ class AnswersLost(HubBusy):
     def choose(self) -> None:
         self.nth, self.times = self.chance.randint(1, 40), self.chance.randint(1, 3)
         self.whose = self.chance.choice([LAPTOP, ""])
-        self.detail = f" ({self.whose or 'anybody'}'s × {self.times}) · request {self.nth}"
+        self.detail = f" ({self.times} of {self.whose or 'anybody'}'s) · request {self.nth}"
 
     def begin(self, scene: Scene) -> None:
         rule = {"match": {"agent": self.whose}, "nth": self.nth, "times": self.times}
@@ -371,7 +368,7 @@ class ClockJumps(Fault):
     name = "clock jumps"
     ends = frozenset({"succeeded", "failed"})
 
-    def choose(self) -> Moment:
+    def choose(self) -> Moment | None:
         self.whose = self.chance.choice(["laptop", "worker"])
         self.hours = self.chance.choice([-48, -3, -0.1, 0.1, 3, 48])
         self.detail = f" ({self.whose}'s {self.hours:+g} h)"
@@ -387,7 +384,7 @@ class SecondClient(Fault):
     name = "two clients"
     weight = 2.0
 
-    def choose(self) -> Moment:
+    def choose(self) -> Moment | None:
         self.does = self.chance.choice(["the same", "cancel", "rm", "gc", "jobs"])
         self.detail = f" ({self.does})"
         return super().choose()
@@ -416,19 +413,14 @@ class SlurmRestarted(Fault):
     for_ever = False
 
     def strike(self, scene: Scene, client: Client) -> None:
-        slurm("stop", scene)
+        slurm("stop")
 
     def mend(self, scene: Scene) -> None:
-        slurm("start", scene)
+        slurm("start")
         super().mend(scene)
 
     def close(self, scene: Scene) -> None:
-        slurm("up", scene)
-
-
-def slurm(verb: str, scene: Scene) -> None:
-    """Start or stop the controller of the campaign's Slurm."""
-    subprocess.run([SERVICE, verb], check=True, capture_output=True, env=os.environ)
+        slurm("up")
 
 
 def _kill(pid: int, number: signal.Signals) -> None:

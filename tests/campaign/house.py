@@ -28,6 +28,10 @@ OURS = {
 }
 """What stands at the end of a module of the copy, and takes the place of what it defines."""
 
+EVENTS = "worker/contract/events.py"
+NOW, OURS_NOW = "datetime.now(UTC)", "__import__('worker.clock').clock.SystemClock().now()"
+"""An event that is not told when it happened asks no clock that could be given to it."""
+
 
 @dataclass(frozen=True)
 class House:
@@ -51,6 +55,8 @@ class House:
         for module, line in OURS.items():
             with (self.folder / module).open("a", encoding="utf-8") as file:
                 file.write(f"\n\n{line}\n")
+        events = self.folder / EVENTS
+        events.write_text(events.read_text("utf-8").replace(NOW, OURS_NOW), "utf-8")
         shutil.copy(ROOT / "pyproject.toml", self.folder)
         self.conditions()
         return self

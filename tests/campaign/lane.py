@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -18,18 +19,19 @@ from campaign.world import World
 def main(asked: dict[str, object]) -> None:
     """Run the rounds `numbers` of a `seed`, in a world in `folder` that is already built."""
     folder, port = Path(str(asked["folder"])), int(str(asked["port"]))
-    slurm = Path(str(asked["slurm"])) if asked["slurm"] else None
     numbers, places = asked["numbers"], asked["places"]
     assert isinstance(numbers, list) and isinstance(places, list)
-    world = World(folder, port, slurm).start()
-    warm()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    world = World(folder, port, "slurm" in places)
     try:
+        world.start()
+        warm()
         for number in numbers:
             done = Round.drawn(int(str(asked["seed"])), number, places).run(world)
             sys.stdout.write(json.dumps(done.to_json()) + "\n")
             sys.stdout.flush()
     finally:
-        world.hub.stop()
+        world.stop()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ class Moment(ABC):
 
     words: str
 
+    @abstractmethod
     def arm(self, scene: Scene) -> None:
         """Begin to wait."""
 

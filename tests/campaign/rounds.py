@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from campaign.audit import audit
-from campaign.client import Client, Hangs
+from campaign.client import Hangs
 from campaign.faults import STORIES, TRAINING, Fault, faults
 from campaign.scene import Scene, Stuck
 from campaign.world import World
@@ -98,7 +98,7 @@ class Round:
         scene.push = self.place in {"spaces", "jobs"} or self.chance.random() < 0.5
         if self.chance.random() < 0.03:
             scene.set(page="real")
-        state, wrong = "?", []
+        state, wrong = "?", list[str]()
         try:
             fault.prepare(scene)
             played = Play(scene, fault, self.story)
@@ -237,11 +237,6 @@ def delete(world: World, kind: str, name: str) -> None:
     body = {"type": kind, "organization": owner, "name": short}
     with world.hub.http("ann") as http:
         http.request("DELETE", "/api/repos/delete", json=body)
-
-
-def again(client: Client) -> str:
-    """Return how a command is typed, for whoever looks into a round."""
-    return f"hubtrain {' '.join(client.words)}"
 
 
 assert set(STORIES) == {name.removeprefix("_before_") for name in vars(Play) if "_before_" in name}

@@ -16,12 +16,14 @@ from typing import Any
 import httpx2
 from standins.localhub import HubServer
 
-from campaign.house import House
+from campaign.house import ROOT, House
 from campaign.planted import AGENT
 
 OWNER = "ann"
 LAPTOP = "laptop"
 """What the user's commands call themselves when they ask the Hub."""
+
+SERVICE = ROOT / "tests" / "services" / "slurm.sh"
 
 SMALL_DISK = "4m"
 
@@ -32,8 +34,8 @@ class World:
 
     folder: Path
     port: int
-    slurm: Path | None = None
-    """The SLURM_CONF of a Slurm that may be restarted; none where there is none."""
+    has_slurm: bool = False
+    """Whether there is a Slurm, which is this world's alone and may be restarted."""
 
     hub: HubServer = field(init=False)
     house: House = field(init=False)
@@ -47,21 +49,24 @@ class World:
         self.house = House(self.folder / "house")
 
     def start(self) -> World:
-        """Start the Hub."""
+        """Start the Hub, and a Slurm."""
         self.hub.start()
+        if self.has_slurm:
+            slurm("up")
         return self
 
     def stop(self) -> None:
         """End what still runs."""
         self.hub.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.has_slurm:
+            slurm("down")
 
     @property
     def environ(self) -> dict[str, str]:
         """What the environment of a user's command has in every round."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("HUBTRAIN_", "SLURM_"))}
-        there = {"SLURM_CONF": str(self.slurm)} if self.slurm else {"SLURM_CONF": os.devnull}
-        return {**kept, **there, AGENT: LAPTOP, "COLUMNS": "160"}
+        conf = slurm("conf").strip() if self.has_slurm else os.devnull
+        return {**kept, "SLURM_CONF": conf, AGENT: LAPTOP, "COLUMNS": "160"}
 
     def ask(self, path: str, **query: Any) -> Any:
         """Return what the Hub answers its owner; none where there is no such thing."""
@@ -88,6 +93,12 @@ class World:
         self.hub.clear_faults()
         token = self.hub.tokens[OWNER]
         self.hub.admin("PUT", "tokens", {"token": token, "revoked": False})
+
+
+def slurm(verb: str) -> str:
+    """Let the service do something with this world's Slurm, and return what it printed."""
+    ran = subprocess.run([SERVICE, verb], check=True, stdout=subprocess.PIPE, text=True)
+    return ran.stdout
 
 
 class SmallDisk:

@@ -13,7 +13,7 @@ from typing import Any
 
 from .where import FILE
 
-LAPTOP = "HUBTRAIN_CAMPAIGN_LAPTOP"
+LAPTOP = "CAMPAIGN_LAPTOP"
 """Environment of the user's own commands; what is without it is a worker."""
 
 AGENT = "HF_HUB_USER_AGENT_ORIGIN"
