@@ -22,7 +22,7 @@ from orchestrator.plan import Value
 from orchestrator.preflight import CheckReport
 from orchestrator.preflight.request import Resumed, extras_of
 from orchestrator.settings.job import JobSettings
-from worker.contract import DataRef, Machine
+from worker.contract import DataRef, Machine, Trial
 from worker.errors import HubtrainError
 from worker.home import home, make_private
 from worker.hubclient import hub
@@ -54,6 +54,9 @@ class Asked:
 
     resumed: Resumed | None = None
     """The job whose training it goes on with; none if it begins anew."""
+
+    trial: Trial | None = None
+    """Which trial of a sweep it is; none for a job by itself."""
 
     @property
     def output(self) -> Path | None:
@@ -126,6 +129,7 @@ def order_of(asked: Asked, report: CheckReport, planned: DataRef, data: DataRef)
         extras=extras_of(asked.task, asked.params),
         forecast=report.estimate.forecast(report.known.parameters),
         start=resumed.start if resumed else None,
+        trial=asked.trial,
     )
 
 

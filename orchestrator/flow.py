@@ -20,7 +20,7 @@ from orchestrator.asked import Asked, Packed, packed, refusals
 from orchestrator.jobs import again
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
-from orchestrator.jobs.submit import Submitted
+from orchestrator.jobs.submit import Submitted, launch_claimed
 from orchestrator.jobs.submit import submit as submit_order
 from orchestrator.jobs.watch import Silence
 from orchestrator.plan import Plan, chosen
@@ -248,6 +248,19 @@ def submit(
             clock=client.clock,
             on_progress=on_progress,
         )
+
+
+def complete(
+    client: Client, asked: Asked, record: Record, on_progress: OnProgress = silent
+) -> Record:
+    """Launch a job that was written down and whose launch was cut short; `asked` has its secrets.
+
+    Exactly once, as `submit`. Raises `HubtrainError`.
+    """
+    how: dict[str, Any] = {"records": client.records, "clock": client.clock}
+    return launch_claimed(
+        record, asked.backend, asked.secrets, on_progress=on_progress, **how
+    ).record
 
 
 def watch(

@@ -220,6 +220,16 @@ MAY_IMPORT = {
         "orchestrator.preflight",
         "orchestrator.settings",
     ),
+    "orchestrator.sweep": (
+        *BELOW,
+        "orchestrator.asked",
+        "orchestrator.flow",
+        "orchestrator.jobs",
+        "orchestrator.preflight",
+        "orchestrator.settings",
+        "orchestrator.sweep",
+        "orchestrator.words",
+    ),
     "orchestrator.handover": (*BELOW, "orchestrator.jobs", "orchestrator.settings"),
     "orchestrator.tools": (
         *BELOW,

@@ -16,6 +16,7 @@ _OURS = (
     "container-models",
     "settings.json",
     "prices",
+    "sweeps",
 )
 """Beginnings of the names of all files that hubtrain keeps there."""
 

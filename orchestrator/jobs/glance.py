@@ -91,6 +91,9 @@ class Glance:
     """Minutes that were expected before earlier runs corrected them."""
 
     parameters: float
+    sweep: str | None = None
+    """The sweep that it is a trial of; none for a job by itself."""
+
     unanswered: str = ""
     """Why its provider could not be asked just now (`Record.unanswered`)."""
 

@@ -218,6 +218,13 @@ class Records:
             rows = db.execute(f"{_JOBS} where {begun} order by rowid desc", (job_id,)).fetchall()
             return [_record(db, *row) for row in rows]
 
+    def of_sweep(self, name: str) -> list[Record]:
+        """Return the jobs of a sweep, newest first."""
+        of_it = "json_extract(spec, '$.trial.sweep') = ?"
+        with self.opened() as db:
+            rows = db.execute(f"{_JOBS} where {of_it} order by rowid desc", (name,)).fetchall()
+            return [_record(db, *row) for row in rows]
+
     def glances(self) -> list[Glance]:
         """Return every job at a glance, newest first; what was not kept of them is kept now."""
         with self.opened() as db:

@@ -44,6 +44,7 @@ def glance_of(record: Record) -> Glance:
         minutes_expected=told.minutes[1] if told else None,
         plain_minutes=told.plain_minutes if told else None,
         parameters=told.parameters if told else 0.0,
+        sweep=spec.trial.sweep if spec.trial else None,
         unanswered=record.unanswered,
     )
 

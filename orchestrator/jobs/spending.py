@@ -48,7 +48,7 @@ def month(jobs: Iterable[Glance], now: datetime, without: Collection[str] = ()) 
     for job in jobs:
         if job.job_id in without or not job.usd_per_hour:
             continue
-        goes_on = not job.settled and not (job.final and not job.costing)
+        goes_on = _goes_on(job)
         if goes_on or month_of(job.created_at or now) == month_of(now):
             spent += job.usd(now)
         if goes_on and (most := at_most(job)) is not None:
@@ -56,6 +56,15 @@ def month(jobs: Iterable[Glance], now: datetime, without: Collection[str] = ()) 
         elif goes_on:
             unbounded.append(job.job_id)
     return Month(month_of(now), spent, pending, tuple(unbounded))
+
+
+def committed(jobs: Iterable[Glance], now: datetime) -> float:
+    """Return what jobs have cost and what those that run may still cost, in US dollars."""
+    return sum(max(job.usd(now), (at_most(job) or 0.0) if _goes_on(job) else 0.0) for job in jobs)
+
+
+def _goes_on(job: Glance) -> bool:
+    return not job.settled and not (job.final and not job.costing)
 
 
 def at_most(job: Glance) -> float | None:

@@ -32,10 +32,11 @@ from worker.contract import (
     Parallel,
     PushTarget,
     Start,
+    Trial,
 )
 from worker.errors import BadConfig, HubtrainError
 
-ADDED = frozenset({"files", "start"})
+ADDED = frozenset({"files", "start", "trial"})
 """Fields of a job that older records lack. Where none is given they are no part of a fingerprint,
 so that a job on record is found again by a version that knows them."""
 
@@ -71,6 +72,9 @@ class Order:
     start: Start | None = None
     """The checkpoint that it goes on from; none if it begins anew."""
 
+    trial: Trial | None = None
+    """Which trial of a sweep it is; none for a job by itself."""
+
     def spec(self, job_id: str) -> JobSpec:
         """Return the job under its name."""
         return JobSpec(
@@ -90,6 +94,7 @@ class Order:
             overwrite_output=self.overwrite_output,
             extras=self.extras,
             start=self.start,
+            trial=self.trial,
         )
 
     @property
@@ -131,6 +136,24 @@ def submit(
     record = records.claim(
         order.fingerprint, lambda: order.spec(clock.new_id()), clock.now(), order.forecast
     )
+    return launch_claimed(
+        record, backend, secrets, records=records, clock=clock, on_progress=on_progress
+    )
+
+
+def launch_claimed(
+    record: Record,
+    backend: Backend[Any],
+    secrets: Mapping[str, str],
+    *,
+    records: Records,
+    clock: Clock,
+    on_progress: OnProgress = silent,
+) -> Submitted:
+    """Launch a job that is on record, or find the launch that an interrupted call made.
+
+    Its data has been sent before it was written down. Raises `HubtrainError`.
+    """
     known = record.story.handle
     if known is not None:
         return Submitted(record, Handle.parse(known), existed=True)

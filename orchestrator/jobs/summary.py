@@ -44,6 +44,7 @@ def summary(record: Record, now: datetime) -> dict[str, Any]:
         "model": story.pushed.url if story.pushed else story.output,
         "resumable": _resumable(record),
         "resumes": list(spec.start.jobs) if spec.start else [],
+        "trial": spec.trial.model_dump() if spec.trial else None,
         "commit": story.pushed.commit if story.pushed else None,
         "cost_usd": round(story.cost(spec.machine.usd_per_hour, now), 4),
         "seconds": round(story.seconds(now), 1),

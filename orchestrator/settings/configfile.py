@@ -30,6 +30,7 @@ MOST = 1000
 TOKEN, NAME = "HF_TOKEN", "HF_USERNAME"
 VARIABLE = re.compile(r"\$\{(\w+)(?:(:?)[-=]([^}]*))?\}")
 _AUTOTRAIN_KEYS = {"base_model": "model", "path": "data_path"}
+SWEEP = "sweep"
 _TASKS_OWN = "task in a block"
 """A file's `task` names the task; one in a block, as in `params:`, is a setting of that task."""
 
@@ -51,6 +52,9 @@ class ConfigFile:
     from_web: bool = False
     lines: Mapping[str, int] = field(default_factory=dict)
     """In which line each key stands, from 1."""
+
+    sweep: Mapping[str, Any] = field(default_factory=dict)
+    """The block `sweep` as it stands there: what a sweep tries, and how."""
 
     @property
     def task(self) -> str | None:
@@ -120,10 +124,12 @@ def parsed(content: bytes, where: str, *, from_web: bool) -> ConfigFile:
     """Return what a YAML file holds. Raises `BadConfig`."""
     lines: dict[str, int] = {}
     name = name_of(where)
-    values = _settings(content, name if from_web else where, lines)
+    values, sweep = _settings(content, name if from_web else where, lines)
     if from_web:
         refuse_from_the_web(name, values)
-    return ConfigFile(name, values, len(content), from_web, lines)
+        tried = sweep.get("try")
+        refuse_from_the_web(name, tried if isinstance(tried, dict) else {})
+    return ConfigFile(name, values, len(content), from_web, lines, sweep)
 
 
 def refuse_from_the_web(name: str, values: Mapping[str, Any]) -> None:
@@ -139,10 +145,16 @@ def refuse_from_the_web(name: str, values: Mapping[str, Any]) -> None:
         )
 
 
-def _settings(content: bytes, path: str, lines: dict[str, int]) -> dict[str, Any]:
+def _settings(
+    content: bytes, path: str, lines: dict[str, int]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings, and the block of a sweep, which is no block of settings."""
     try:
         loaded = yaml.load(content.decode("utf-8-sig"), _Loader)
-        return _flat(loaded, path, lines)
+        found = loaded.pop(SWEEP, {}) if isinstance(loaded, dict) else {}
+        if not isinstance(found, dict):
+            raise BadConfig(f"{path}: {SWEEP} is to be a block, with `try:` in it")
+        return (_flat(loaded, path, lines) if loaded or not found else {}), found
     except yaml.MarkedYAMLError as error:
         at = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise BadConfig(f"{path}{at} is not YAML: {error.problem}.") from error

@@ -10,6 +10,7 @@ import backends
 import worker.tasks
 from orchestrator.settings.deploy import DeploySettings
 from orchestrator.settings.job import JobSettings
+from orchestrator.settings.sweep import SweepSettings
 from worker.params import Params, Setting, settings_of
 
 HEAD = """# Settings
@@ -25,6 +26,7 @@ the file, the file over the defaults.
 def page() -> str:
     """Return the page as Markdown."""
     parts = [HEAD, *_section("Every job", JobSettings), *_section("Deployments", DeploySettings)]
+    parts += _section("`hubtrain sweep`, in a file in its block `sweep`", SweepSettings)
     for name in backends.names():
         options = backends.load(name).options
         if settings_of(options):

@@ -33,17 +33,18 @@ TAKES_ALL: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args":
 Doing = Callable[[Desk, Task[Any], Settings], int]
 
 
-def with_settings(name: str, words: Sequence[str], do: Doing) -> int:
+def with_settings(name: str, words: Sequence[str], do: Doing, *, sweeps: bool = False) -> int:
     """Run what a command of this name does with the settings in its words; returns the exit code.
 
-    Raises what click raises over options, and `BadConfig`.
+    `sweeps`: whether a file may say what a sweep tries. Raises what click raises over options, and
+    `BadConfig`.
     """
     task, extra, rest = _task(list(words))
 
     def run(**values: Any) -> int:
         own = {option.name: values.pop(str(option.name)) for option in (CONFIG, JSON, TOKEN_OPTION)}
         desk = Desk(bool(own["json"]))
-        settings = merged(task, own["config"], {**extra, **given(values)}, desk)
+        settings = merged(task, own["config"], {**extra, **given(values)}, desk, sweeps=sweeps)
         return do(desk, task, settings)
 
     options: list[click.Parameter] = [CONFIG, TOKEN_OPTION, JSON, *options_of(classes_of(task))]

@@ -86,14 +86,27 @@ def _run(task: Task[Any], own: Mapping[str, Any], flags: dict[str, Any]) -> int:
     return deploy(desk, wanted, model, task, fixed(settings, [task]), owner=owner, **how)
 
 
-def merged(task: Task[Any], config: str | None, flags: dict[str, Any], desk: Desk) -> Settings:
+def merged(
+    task: Task[Any],
+    config: str | None,
+    flags: dict[str, Any],
+    desk: Desk,
+    *,
+    sweeps: bool = False,
+) -> Settings:
     """Return the settings of a file, the environment and the flags. Raises `BadConfig`.
 
-    A secret is no setting: those of the file go into the environment, where others look for them.
+    A file that says what a sweep tries is refused where nothing `sweeps`: that would be left out. A
+    secret is no setting: those of the file go into the environment, where others look for them.
     """
     if config is None:
         return gather(task, None, flags, desk.accounts)
     file = read(config)
+    if file.sweep and not sweeps:
+        raise BadConfig(
+            f"{config} says what a sweep tries, and this is one job.",
+            fix=f"hubtrain sweep --config {config}",
+        )
     found = {TOKEN: file.token(), **file.secrets()}
     for name, secret in found.items():
         if secret and (not (said := os.environ.get(name)) or is_placeholder(said)):

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
+    from orchestrator.sweep.spec import SweepSpec
     from orchestrator.terminal.stages import Stages
+    from orchestrator.terminal.sweeps.board import Board
     from worker.task import Finding, Rendered
 
 _PIPE_WIDTH = 1000
@@ -272,6 +274,21 @@ class Screen:
             yield stages
         finally:
             stages.close()
+
+    @contextmanager
+    def board(self, spec: SweepSpec, total: int) -> Iterator[Board]:
+        """Show the trials of a sweep as they go on."""
+        from orchestrator.terminal.sweeps.board import Lines, LiveBoard
+
+        board: Board
+        if not (self.as_json or self._plain) and self._console.is_terminal:
+            board = LiveBoard(spec, total, self._console, self.clock, self._clean)
+        else:
+            board = Lines(spec, total, self.say, self.clock)
+        try:
+            yield board
+        finally:
+            board.close()
 
 
 def folded(lines: Iterable[str], room: int) -> Iterator[str]:

@@ -47,6 +47,7 @@ from worker.contract.job import (
     Parallel,
     PushTarget,
     Start,
+    Trial,
     branch_of,
 )
 from worker.contract.reason import NOTHING_HANDED, EndReason
@@ -93,6 +94,7 @@ __all__ = [
     "State",
     "Stopped",
     "Story",
+    "Trial",
     "branch_of",
     "ending_of",
     "fold",

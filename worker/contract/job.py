@@ -160,6 +160,16 @@ class Start(Frozen):
         return f"{self.repo_id}@{self.revision}" if self.repo_id else str(self.folder)
 
 
+class Trial(Frozen):
+    """Which trial of a sweep a job is."""
+
+    sweep: str
+    """The sweep's name."""
+
+    number: int
+    """From 0."""
+
+
 def branch_of(job_id: str) -> str:
     """Return the branch of its model repo that is a job's own."""
     return f"hubtrain-{job_id}"
@@ -201,6 +211,9 @@ class JobSpec(Frozen):
     limits: Limits = Field(default_factory=Limits)
     start: Start | None = None
     """Where it goes on from; none for a job that begins at its first step."""
+
+    trial: Trial | None = None
+    """None for a job that is part of no sweep."""
 
     _before = model_validator(mode="before")(without("attempt"))
 

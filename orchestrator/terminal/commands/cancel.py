@@ -11,11 +11,13 @@ from backends.errors import JobGone
 from backends.handle import Handle
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.summary import summary
+from orchestrator.sweep.spec import halt
 from orchestrator.terminal.deployments import pause
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.ending import ending
 from orchestrator.terminal.exits import FAILED
 from orchestrator.terminal.listing import unconfirmed
+from orchestrator.terminal.named import trials_of
 from worker.errors import HubtrainError
 from worker.task import Finding
 
@@ -24,15 +26,15 @@ from worker.task import Finding
 @click.argument("jobs", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def COMMAND(jobs: tuple[str, ...], as_json: bool) -> int:  # noqa: N802
-    """Stop jobs and their machines, and deployments.
+    """Stop jobs and their machines, sweeps, deployments.
 
-    A job that has ended is left as it is. The wish is noted first; that a job is cancelled is said
-    once it is known. A deployment stops until it is deployed again. Exits 0 if all of them have
-    ended and cost nothing.
+    Of a sweep all trials stop, and no further one is begun. A job that has ended is left as it is.
+    The wish is noted first; that a job is cancelled is said once it is known. A deployment stops
+    until it is deployed again. Exits 0 if all of them have ended and cost nothing.
     """
     desk = Desk(as_json)
     deployed = {name: handle for name in jobs if (handle := desk.deployment(name))}
-    named = [desk.record(name) for name in jobs if name not in deployed]
+    named = [record for name in jobs if name not in deployed for record in _named(desk, name)]
     watches = [desk.watch(record) for record in named]
     asked = []
     for watch in watches:
@@ -45,6 +47,18 @@ def COMMAND(jobs: tuple[str, ...], as_json: bool) -> int:  # noqa: N802
     desk.screen.document([*(summary(r, now) for r in asked), *paused])
     over = all(map(_over, asked)) and not any(one["costing"] or "problem" in one for one in paused)
     return 0 if over else FAILED
+
+
+def _named(desk: Desk, name: str) -> list[Record]:
+    """Return the job of this name, or the trials of the sweep that have not ended."""
+    trials = [desk.records.get(one) for one in trials_of(desk, name)]
+    if not trials:
+        return [desk.record(name)]
+    halt(name)
+    going = [trial for trial in trials if not trial.settled]
+    if not going:
+        desk.screen.say(f"{name}: all of its {len(trials)} trials have ended")
+    return going
 
 
 def _paused(desk: Desk, handle: Handle) -> dict[str, Any]:

@@ -22,6 +22,7 @@ GROUPS: dict[str, Callable[[Glance], str]] = {
     "project": lambda job: job.project,
     "backend": lambda job: job.backend if job.flavor in {None, job.backend} else _machine(job),
     "task": lambda job: job.kind,
+    "sweep": lambda job: job.sweep or "-",
     "job": lambda job: job.job_id,
 }
 

@@ -8,9 +8,11 @@ import click
 
 from backends.handle import Handle
 from orchestrator.jobs.records import Record
+from orchestrator.sweep import spec as sweeps
 from orchestrator.terminal.deployments import remove
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
+from orchestrator.terminal.named import singly
 from orchestrator.terminal.question import agreed, someone_is_there
 from worker.errors import HubtrainError
 from worker.task import Finding
@@ -26,7 +28,7 @@ from worker.task import Finding
 def COMMAND(  # noqa: N802, PLR0917
     jobs: tuple[str, ...], yes: bool, force: bool, data: bool, forget: bool, as_json: bool
 ) -> int:
-    """Delete jobs and deployments; models stay.
+    """Delete jobs, sweeps, deployments; models stay.
 
     Their Spaces or folders go, and their records. The dataset of their packed data stays, too,
     without --data. On a terminal it asks first; a script has named what it wants deleted and is
@@ -37,15 +39,20 @@ def COMMAND(  # noqa: N802, PLR0917
     if asks and not agreed(desk, _question(jobs, data)):
         return FAILED
     removed = []
-    for name in jobs:
+    named = singly(desk, jobs)
+    for name in named:
         try:
             removed.append(_one(desk, name, force=force, data=data, forget=forget))
         except (HubtrainError, click.UsageError) as error:
-            if len(jobs) == 1:
+            if len(named) == 1:
                 raise
             fix = getattr(error, "fix", "")
             desk.screen.findings([Finding("error", name, error.message, fix)])
             removed.append({"job": name, "problem": error.message})
+    for name in sweeps.names():
+        if name in jobs and not desk.records.of_sweep(name):
+            sweeps.forget(name)
+            desk.screen.say(f"Removed the sweep {name}")
     desk.screen.document(removed)
     return FAILED if any(one.get("problem") for one in removed) else 0
 

@@ -1,0 +1,64 @@
+"""`hubtrain sweep`: one job with many settings, and the best of its models."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import click
+
+from orchestrator.settings.files import read
+from orchestrator.settings.sweep import SweepSettings
+from orchestrator.sweep.begin import how_of
+from orchestrator.sweep.space import TRY, said
+from orchestrator.terminal.any_task import TAKES_ALL, with_settings
+from orchestrator.terminal.flags import SettingsCommand, config_among, given, options_of
+from orchestrator.terminal.sweeps import go_on, sweep
+
+
+@click.command("sweep", cls=SettingsCommand, context_settings=TAKES_ALL)
+@click.option(
+    TRY,
+    "tried",
+    multiple=True,
+    metavar="NAME=VALUES",
+    help="A setting of the task and what to try, once for each: lr=1e-5,3e-5 or lr=log:1e-6..1e-3"
+    " or lora_r=8..64:8.",
+)
+@click.option("--resume", metavar="NAME", help="Go on with a sweep, as the same command would.")
+@click.option(
+    "--dry-run", is_flag=True, help="Check the trials, sum up what they cost, begin none."
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[TASK] [SETTINGS]...")
+def COMMAND(  # noqa: N802
+    words: tuple[str, ...], tried: tuple[str, ...], resume: str | None, dry_run: bool, **how: Any
+) -> int:
+    """Train one job with many settings; keep the best.
+
+    SETTINGS are those of `hubtrain TASK --train`, with --config FILE and --json among them; the
+    file may have a block `sweep`. Each trial is a job of its own, called NAME-t0, NAME-t1, …;
+    --max-cost bounds all of them together. Ctrl-C leaves those that run; the same command again
+    goes on, and `hubtrain cancel NAME` stops them. Exits 0 if every trial was made and one
+    succeeded.
+    """
+    words = tuple(word for word in words if word != "--train")
+    if resume is not None:
+        return go_on(resume, given(how), list(words), again=bool(tried) or dry_run)
+    where = config_among(words)
+    block = read(where).sweep if where else {}
+    own = how_of(block, given(how), where or "")
+    wanted = {**_block_tries(block, where), **said(tried)}
+    return with_settings(
+        "sweep", words, partial(sweep, tried=wanted, how=own, dry_run=dry_run), sweeps=True
+    )
+
+
+def _block_tries(block: Any, where: str | None) -> dict[str, Any]:
+    """Return what a file says to try. Raises `click.UsageError`."""
+    tries = block.get("try") or {}
+    if not isinstance(tries, dict):
+        raise click.UsageError(f"{where}: `try` in `sweep` is to be a block of settings")
+    return {str(name): values for name, values in tries.items()}
+
+
+COMMAND.params += options_of((SweepSettings,))

@@ -1,0 +1,215 @@
+"""A sweep at the terminal: what it tries and costs, a live table, one explained end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from orchestrator.flow import Checked, Refused
+from orchestrator.settings.job import JobSettings, LimitSettings
+from orchestrator.settings.layers import FLAGS, Catalog, Layer, Settings, merge
+from orchestrator.settings.sweep import SweepSettings
+from orchestrator.sweep import Placed, Running, SweepSpec, place
+from orchestrator.sweep.begin import begun, check_first, draft, judged
+from orchestrator.sweep.best import Target, refuse_taken
+from orchestrator.sweep.chosen import is_grid, search_of
+from orchestrator.sweep.search import Search
+from orchestrator.sweep.space import shown
+from orchestrator.sweep.spec import alone, known, names
+from orchestrator.sweep.summary import document
+from orchestrator.sweep.trial import best_of
+from orchestrator.terminal.desk import Desk
+from orchestrator.terminal.exits import DETACHED, FAILED
+from orchestrator.terminal.sweeps.board import columns, picture, ranked, row, summary
+from orchestrator.terminal.sweeps.preview import previewed
+from orchestrator.terminal.train import refused
+from orchestrator.words import count, money
+from worker.duration import duration
+from worker.errors import BadConfig, HubtrainError
+from worker.nearest import hint, nearest
+from worker.task import Finding, Task
+
+
+class _Changes(SweepSettings, LimitSettings):
+    """What may be said when a sweep is gone on with."""
+
+
+def sweep(
+    desk: Desk,
+    task: Task[Any],
+    settings: Settings,
+    *,
+    tried: Mapping[str, Any],
+    how: SweepSettings,
+    dry_run: bool,
+) -> int:
+    """Begin a sweep, or go on with it if it was begun; returns the exit code."""
+    spec = draft(desk, task, settings, tried, how)
+    there = begun(desk, spec)
+    if there is not None and not dry_run:
+        return _run(desk, there)
+    with desk.screen.waiting("Checking the first trial") as on_step:
+        checked = check_first(desk, spec, on_step)
+    if isinstance(checked, Refused):
+        return refused(desk, checked)
+    desk.screen.say(f"Checked in {duration(checked.report.seconds)}, nothing rented")
+    desk.screen.findings(checked.report.findings)
+    spec = judged(spec, checked)
+    if (target := _target(spec, checked.report.owner)) and there is None:
+        refuse_taken(desk, target)
+    desk.screen.findings(_about(spec, search_of(spec, keeps=False), checked))
+    if dry_run:
+        return previewed(desk, spec)
+    spec.write()
+    return _run(desk, spec)
+
+
+def go_on(name: str, how: Mapping[str, Any], words: Sequence[str], *, again: bool) -> int:
+    """Go on with a sweep by its name; returns the exit code. Raises `BadConfig`."""
+    rest = [word for word in words if word != "--json"]
+    spec = known(name)
+    if spec is None:
+        there = names()
+        near = hint(nearest(name, there)) or (f" Sweeps here: {', '.join(there)}." if there else "")
+        raise BadConfig(f"no sweep {name!r} was begun on this machine.{near}")
+    most = rest[1] if rest[:1] == ["--max-cost"] and len(rest) == 2 else None  # noqa: PLR2004
+    fixed = set(how) - {"parallel", "keep", "trials"}
+    if again or fixed or (rest and most is None):
+        raise BadConfig(
+            "--resume goes on with a sweep as it is; with it go --parallel, --trials, --keep,"
+            " --max-cost and --json alone."
+        )
+    if str(Path.cwd()) != spec.folder:
+        raise BadConfig(f"{name} was begun in {spec.folder}.", fix=f"cd {spec.folder}")
+    return _run(Desk("--json" in words), _with(spec, {**how, "max_cost": most}))
+
+
+def _with(spec: SweepSpec, changes: Mapping[str, Any]) -> SweepSpec:
+    given = {name: value for name, value in changes.items() if value is not None}
+    told = merge(Catalog((_Changes,)), [Layer(FLAGS, given)]).of(_Changes)
+    how = spec.how.model_copy(update={n: getattr(told, n) for n in given if n != "max_cost"})
+    return replace(spec, how=how, max_usd=told.max_cost or spec.max_usd)
+
+
+def _run(desk: Desk, spec: SweepSpec) -> int:
+    with alone(spec.name):
+        spec.write()
+        search = search_of(spec)
+        running = Running(desk, spec, search)
+        try:
+            with desk.screen.board(spec, search.total) as board:
+                running.on_trials, running.on_progress = board.show, board.doing
+                running.run()
+        except KeyboardInterrupt:
+            _leave(desk, running)
+            sys.exit(DETACHED)
+        return _close(desk, running)
+
+
+def _leave(desk: Desk, running: Running) -> None:
+    """Say what goes on, what it costs and how to stop it."""
+    spec, now = running.spec, desk.clock.now()
+    going = [t for t in running.trials if t.record and not t.record.story.state.final]
+    if not going:
+        desk.screen.say("", "Left. No trial runs, and none is begun any more.")
+    else:
+        prices = [t.record.spec.machine.usd_per_hour for t in going if t.record]
+        named = ", ".join(f"t{t.number} ({t.record.job_id})" for t in going if t.record)
+        costs = f" · {money(sum(prices))}/h in all" if sum(prices) else ""
+        desk.screen.say("", f"Left running: {named}{costs}. No further trial is begun.")
+    desk.screen.say(f"go on     hubtrain sweep --resume {spec.name}")
+    desk.screen.say(f"stop it   hubtrain cancel {spec.name}" if going else "")
+    desk.screen.say(summary(running.trials, spec, running.search.total, now))
+    desk.screen.document(document(running, None, now))
+
+
+def _close(desk: Desk, running: Running) -> int:
+    """Show all trials, put the best in its place, and return the exit code."""
+    spec, now = running.spec, desk.clock.now()
+    trials = ranked(running.trials, spec)
+    desk.screen.say("")
+    desk.screen.table(columns(spec), [row(t, spec, now) for t in trials], whole=2)
+    if lines := picture(running.trials, spec):
+        desk.screen.say("", *lines)
+    desk.screen.say("", summary(running.trials, spec, running.search.total, now))
+    if worth := running.search.worth():
+        told = ", ".join(f"{name} {share:.0%}" for name, share in worth.items())
+        desk.screen.say(f"what mattered   {told} (Optuna's PED-ANOVA, of these trials alone)")
+    placed, trouble = _placed(desk, running)
+    if running.ended_early:
+        desk.screen.findings(
+            [Finding("warn", "sweep", f"not all were begun: {running.ended_early}")]
+        )
+        desk.screen.say(f"go on   hubtrain sweep --resume {spec.name}{_more(running)}")
+    desk.screen.document(document(running, placed, now))
+    best = best_of(running.trials, spec.measure)
+    return 0 if best and not running.ended_early and not trouble else FAILED
+
+
+def _more(running: Running) -> str:
+    """Return what has to be larger for a sweep that its money ended."""
+    most = running.spec.max_usd
+    return " --max-cost …" if most is not None and "left of" in running.ended_early else ""
+
+
+def _placed(desk: Desk, running: Running) -> tuple[Placed | None, bool]:
+    """Put the best model in its place, and say where it is; the place, and whether it failed."""
+    spec = running.spec
+    best = best_of(running.trials, spec.measure)
+    if best is None or best.record is None:
+        desk.screen.say("no trial has a model")
+        return None, False
+    tried = ", ".join(f"{name} {shown(value)}" for name, value in best.settings.items())
+    desk.screen.say(f"best    t{best.number}: {tried}")
+    target = _target(spec, best.record.spec.owner)
+    complete = not running.ended_early and all(trial.over for trial in running.trials)
+    if target is None or not complete:
+        desk.screen.say(f"model   {best.model}")
+        return None, False
+    others = [t for t in running.trials if t is not best and t.record]
+    try:
+        placed = place(desk, best, others, target, keep=spec.how.keep)
+    except HubtrainError as error:
+        desk.screen.findings([Finding("error", "model", error.message, error.fix)])
+        return None, True
+    desk.screen.say(f"model   {placed.url}")
+    if placed.removed:
+        desk.screen.say(f"deleted {count(len(placed.removed), 'repo')} of other trials")
+    elif others:
+        say = "models of the other trials stay in private repos"
+        desk.screen.say(f"{say}; hubtrain sweep --resume {spec.name} --keep best deletes them")
+    return placed, False
+
+
+def _target(spec: SweepSpec, owner: str | None) -> Target | None:
+    """Return where the best model goes; none where it stays where it was trained."""
+    job = Settings(spec.catalog, spec.settings, spec.origins).of(JobSettings)
+    if not job.push_to_hub:
+        return None
+    return Target(job.repo_id or f"{owner}/{spec.name}", job.private)
+
+
+def _about(spec: SweepSpec, search: Search, checked: Checked) -> list[Finding]:
+    """Return what is tried, how it is judged, and what that may cost."""
+    kind = "a grid" if is_grid(spec) else f"drawn by Optuna ({spec.how.sampler or 'tpe'})"
+    tried = " · ".join(map(str, spec.space))
+    better = f"{spec.measure.name}, the {spec.measure.better} the better"
+    found = [Finding("ok", "sweep", f"{count(search.total, 'trial')}, {kind} · {tried}")]
+    found.append(Finding("ok", "sweep", f"judged by {better} · {spec.how.parallel} at a time"))
+    if spec.measure.name == "loss" and not checked.report.known.data.valid_rows:
+        text = (
+            "judged by the loss on the rows that are learned: of a model that knows them by heart"
+        )
+        found.append(Finding("warn", "sweep", f"{text} that says little", "--valid-split 0.1"))
+    each, many = checked.report.estimate, search.total
+    if checked.report.flavor.usd_per_hour:
+        costs = (
+            f"{money(each.usd.expected * many)} expected, {money(each.usd_at_most * many)} at most"
+        )
+        bound = "" if spec.max_usd is None else f" · no more than {money(spec.max_usd)} is spent"
+        text = f"{count(many, 'trial')} like the first: {costs}{bound}"
+        found.append(Finding("ok", "price", text))
+    return found

@@ -1,0 +1,77 @@
+"""`hubtrain sweep --dry-run`: the trials as they would begin, and what all of them would take."""
+
+from __future__ import annotations
+
+from orchestrator.flow import Checked, Refused
+from orchestrator.preflight.estimate import Range
+from orchestrator.sweep import SweepSpec, Trial
+from orchestrator.sweep.begin import preview
+from orchestrator.sweep.space import shown
+from orchestrator.terminal.desk import Desk
+from orchestrator.terminal.exits import MENDABLE
+from orchestrator.words import count, money
+from worker.duration import roughly
+
+
+def previewed(desk: Desk, spec: SweepSpec) -> int:
+    """Show the trials and what they would take; returns the exit code."""
+    with desk.screen.waiting("Checking") as on_step:
+        found = preview(desk, spec, lambda number, of: on_step(f"trial {number + 1} of {of}"))
+    header = (
+        "TRIAL",
+        *(one.setting.upper() for one in spec.space),
+        "COST",
+        "AT MOST",
+        "TIME",
+        "CHECK",
+    )
+    desk.screen.say("")
+    desk.screen.table(header, [_preview_row(t, c, spec) for t, c in found.trials])
+    usd, minutes = found.sum(lambda r: r.estimate.usd), found.sum(lambda r: r.estimate.minutes)
+    if found.total > len(found.trials):
+        first = f"The first {len(found.trials)} of {found.total}"
+        desk.screen.say("", f"{first}; the others follow from what these measure.")
+    desk.screen.say("", f"all   {_range_of(usd, minutes, spec)}")
+    wrong = sum(isinstance(one, Refused) for _, one in found.trials)
+    if wrong:
+        desk.screen.say(f"{count(wrong, 'trial')} would be refused.")
+    desk.screen.say("Nothing was created.")
+    desk.screen.document(
+        {
+            "sweep": spec.name,
+            "total": found.total,
+            "metric": spec.measure.name,
+            "usd": _json(usd),
+            "minutes": _json(minutes),
+            "trials": [
+                {"trial": t.number, "settings": dict(t.settings), "report": c.report.to_json()}
+                for t, c in found.trials
+            ],
+        }
+    )
+    return MENDABLE if wrong else 0
+
+
+def _range_of(usd: Range, minutes: Range, spec: SweepSpec) -> str:
+    times = " to ".join(roughly(60 * m) for m in (minutes.low, minutes.high))
+    text = f"{roughly(60 * minutes.expected)} of machines expected ({times})"
+    if not usd.high:
+        return text
+    text += f" · {money(usd.expected)} expected ({money(usd.low)} to {money(usd.high)})"
+    if spec.max_usd is not None and usd.high > spec.max_usd:
+        text += f"; --max-cost ends it at {money(spec.max_usd)}"
+    return text
+
+
+def _json(one: Range) -> dict[str, float]:
+    return {"low": one.low, "expected": one.expected, "high": one.high}
+
+
+def _preview_row(trial: Trial, checked: Checked | Refused, spec: SweepSpec) -> tuple[str, ...]:
+    tried = (shown(trial.settings[one.setting]) for one in spec.space)
+    if isinstance(checked, Refused):
+        wrong = [f.text for f in checked.report.findings if f.level == "error"]
+        return f"t{trial.number}", *tried, "-", "-", "-", "; ".join(wrong)
+    each, paid = checked.report.estimate, checked.report.flavor.usd_per_hour
+    costs = (money(each.usd.expected), money(each.usd_at_most)) if paid else ("free", "free")
+    return f"t{trial.number}", *tried, *costs, roughly(60 * each.minutes.expected), "ok"
