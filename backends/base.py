@@ -81,6 +81,9 @@ class Flavor:
     """Memory of all GPUs together."""
 
     cpus: float = 0.0
+    nodes: int = 1
+    """Machines that a job of it gets; memory, GPUs and cores are those of all of them."""
+
     short_names: tuple[str, ...] = ()
     """What users may write instead, as in `spaces-a100`."""
 

@@ -319,7 +319,6 @@ def test_wall_time_is_behind_the_limits_of_the_job() -> None:
         ("gpu:t4", {"slurm_partition": "debug"}, "is not the partition gpu"),
         ("gpu:t4", {"slurm_gpus": "2"}, "2 GPUs are asked for, and gpu:t4 has 1"),
         ("gpu:t4", {"slurm_gres": "gpu:a100:1"}, "asked for"),
-        ("debug", {"slurm_nodes": 2}, "several nodes is not there yet"),
     ],
 )
 def test_two_wishes_that_do_not_go_together_are_refused(

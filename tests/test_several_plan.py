@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -71,7 +72,7 @@ def test_each_gpu_has_a_process_where_the_task_can() -> None:
 def test_a_model_is_divided_where_it_would_not_fit(
     settings: dict[str, Any], memory: float, strategy: str
 ) -> None:
-    found = launch.chosen(params(**settings), 4, WHOLE, WHOLE, memory)
+    found = launch.chosen(params(**settings), FOUR, WHOLE, WHOLE, memory)
     assert found == Parallel(processes=4, strategy=strategy)
 
 
@@ -98,14 +99,14 @@ def test_a_model_that_fits_no_gpu_alone_is_not_evaluated_in_silence() -> None:
 )
 def test_deepspeed_says_what_it_is_read_as(settings: dict[str, Any], said: str) -> None:
     read = params(**settings)
-    parallel = launch.chosen(read, 4, WHOLE, WHOLE, 48 * GB)
+    parallel = launch.chosen(read, FOUR, WHOLE, WHOLE, 48 * GB)
     assert said in launch.read_as(read, parallel)
     assert not launch.read_as(read, ALONE)
 
 
 def test_what_is_divided_is_in_parts_and_a_layer_of_it_whole() -> None:
     assert WHOLE.divided(4).expected == (30 - 18 + 1) * GB
-    assert launch.chosen(params(), 1, WHOLE, WHOLE, 1.0) == ALONE
+    assert launch.chosen(params(), ALONE, WHOLE, WHOLE, 1.0) == ALONE
 
 
 @pytest.mark.parametrize(
@@ -148,6 +149,21 @@ def test_a_hub_that_lends_fewer_gpus_trains_in_one_process() -> None:
     assert launch.here(job, 0) == ALONE
     on_cpu = job.model_copy(update={"machine": Machine(backend="local")})
     assert launch.here(on_cpu, 0) == FOUR
+
+
+def test_several_nodes_have_as_many_processes_each() -> None:
+    assert launch.processes_of(params(), 8, together=True, nodes=2) == 8
+    assert launch.processes_of(params(), 0, together=True, nodes=2) == 2
+    pair = Parallel(processes=4, nodes=2)
+    assert launch.chosen(params(), pair, WHOLE, WHOLE, 1.0).nodes == 2
+    words = launch.command(pair, [], 16, launch.Node(1, "10.0.0.7", 29500))
+    told = dict(pairwise(words))
+    assert (told["--num_machines"], told["--machine_rank"]) == ("2", "1")
+    assert (told["--main_process_ip"], told["--main_process_port"]) == ("10.0.0.7", "29500")
+    assert told["--num_cpu_threads_per_process"] == "8"
+    assert launch.shown(pair, 0).startswith("on 2 nodes: 4 processes on the CPU")
+    (found,) = launch.faults(params(batch_size=3), pair.model_copy(update={"processes": 3}), WHOLE)
+    assert found == ("3 processes cannot be divided among 2 nodes.", "--num-processes 4")
 
 
 def test_the_command_is_that_of_accelerate() -> None:

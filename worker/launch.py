@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from worker.contract import ALONE, JobSpec, Parallel
@@ -31,14 +32,31 @@ SHARDED_WITH = frozenset({"adamw_torch", "adamw_torch_fused", "adagrad", "rmspro
 """Optimizers that work on shares of weights: those of torch."""
 
 
-def processes_of(params: Params, accelerators: int, *, together: bool) -> int:
-    """Return how many processes train on a machine with so many GPUs.
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine among those that train together."""
+
+    number: int = 0
+    """Its place among them, from 0."""
+
+    first: str = ""
+    """Address of the one of place 0, where all processes meet."""
+
+    port: int = 0
+    """Port there; 0 for a free one, if there is no other node."""
+
+
+ONLY = Node()
+
+
+def processes_of(params: Params, accelerators: int, *, together: bool, nodes: int = 1) -> int:
+    """Return how many processes train on so many GPUs, those of all nodes.
 
     `together` says whether the task can train in several (`Task.trains_together`).
     """
     if not together:
         return 1
-    return getattr(params, "num_processes", None) or max(1, accelerators)
+    return getattr(params, "num_processes", None) or max(nodes, accelerators)
 
 
 def unused(way: str, *, together: bool) -> dict[str, str]:
@@ -47,24 +65,24 @@ def unused(way: str, *, together: bool) -> dict[str, str]:
 
 
 def chosen(
-    params: Params, processes: int, whole: Footprint, least: Footprint, memory: float
+    params: Params, several: Parallel, whole: Footprint, least: Footprint, memory: float
 ) -> Parallel:
-    """Return how so many processes share a training; `memory` is what each has, in bytes.
+    """Return how `several` processes share a training; `memory` is what each has, in bytes.
 
     `whole` is the footprint where each holds the whole model, and `least` the smallest one there
     can be, with `Footprint.sharded` where it can be divided. What was asked for is what is
     returned, whether it can be done or not: see `faults`.
     """
-    if processes == 1:
+    if several.processes == 1:
         return ALONE
     asked = getattr(params, "distributed_backend", None)
-    divided = Parallel(processes=processes, strategy="fsdp")
+    divided = several.model_copy(update={"strategy": "fsdp"})
     if asked == "fsdp":
         return divided
     useful = whole.high > memory and least.sharded > least.gathered
     wanted = asked == DEEPSPEED or (asked is None and useful)
     can = not any(_unsharded(params, least))
-    return divided if wanted and can else Parallel(processes=processes)
+    return divided if wanted and can else several
 
 
 def read_as(params: Params, parallel: Parallel) -> str:
@@ -93,6 +111,10 @@ def faults(params: Params, parallel: Parallel, footprint: Footprint) -> Iterator
     """Yield what a training in several processes cannot do, each with what to type."""
     if parallel.processes == 1:
         return
+    if parallel.processes % parallel.nodes:
+        text = f"{parallel.processes} processes cannot be divided among {parallel.nodes} nodes."
+        more = -(-parallel.processes // parallel.nodes) * parallel.nodes
+        yield text, f"--num-processes {more}"
     yield from _undivided(params, parallel.processes)
     if getattr(params, "auto_find_batch_size", False):
         text = "--auto-find-batch-size is for one process: others would not know of it."
@@ -132,8 +154,8 @@ def _looks_at_whole(params: Params) -> str:
 
 
 def here(spec: JobSpec, lent: int) -> Parallel:
-    """Return how a job trains where so many of the GPUs that it pays for are lent."""
-    fewer = lent < min(spec.machine.accelerators, spec.parallel.processes)
+    """Return how a job trains where so many of the GPUs that it pays for on a node are lent."""
+    fewer = lent < min(spec.gpus_per_node, spec.parallel.processes // spec.parallel.nodes)
     return ALONE if fewer else spec.parallel
 
 
@@ -141,12 +163,20 @@ def _few_bits(params: Params) -> bool:
     return bool(getattr(params, "quantization", None))
 
 
-def command(parallel: Parallel, arguments: Sequence[str], cores: int) -> list[str]:
-    """Return the command that trains: one process, or a launcher that starts several."""
+def command(
+    parallel: Parallel, arguments: Sequence[str], cores: int, node: Node = ONLY
+) -> list[str]:
+    """Return the command that trains on a node with so many cores.
+
+    It is one process, or a launcher that starts the node's share of several.
+    """
     if parallel.processes == 1:
         return [sys.executable, "-P", "-m", TRAINER, *arguments]
-    threads = ["--num_cpu_threads_per_process", str(max(1, cores // parallel.processes))]
-    flags = [*_flags(parallel), *threads, "--main_process_port", "0", "--module", TRAINER]
+    each = max(1, cores * parallel.nodes // parallel.processes)
+    place = ["--num_cpu_threads_per_process", str(each), "--main_process_port", str(node.port)]
+    if parallel.nodes > 1:
+        place += ["--machine_rank", str(node.number), "--main_process_ip", node.first]
+    flags = [*_flags(parallel), *place, "--module", TRAINER]
     return [sys.executable, "-P", "-m", LAUNCHER, *flags, *arguments]
 
 
@@ -171,11 +201,14 @@ def shown(parallel: Parallel, accelerators: int) -> str:
     started = f"accelerate launch {flags} --module {TRAINER} …"
     if not accelerators:
         started = f"{parallel.processes} processes on the CPU"
+    if parallel.nodes > 1:
+        started = f"on {parallel.nodes} nodes: {started}"
     return f"{started} · each holds {held}"
 
 
 def _flags(parallel: Parallel) -> list[str]:
     return [
-        *("--multi_gpu", "--num_processes", str(parallel.processes), "--num_machines", "1"),
+        *("--multi_gpu", "--num_processes", str(parallel.processes)),
+        *("--num_machines", str(parallel.nodes)),
         *("--mixed_precision", "no", "--dynamo_backend", "no"),  # the trainer sets them itself
     ]

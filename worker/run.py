@@ -37,7 +37,6 @@ from worker.contract import (
     Failed,
     JobSpec,
     Metric,
-    Parallel,
     Progress,
     marked,
 )
@@ -203,7 +202,7 @@ def _train(asked: argparse.Namespace, emit: Reporter, stop: threading.Event) -> 
 
 def _take_gpu(job: JobSpec, rank: Rank) -> None:
     """Take this process's GPU, and find those it trains with. Raises `HubtrainError`."""
-    lent = host_of(os.environ).accelerators(job.machine.accelerators)
+    lent = host_of(os.environ).accelerators(job.gpus_per_node)
     if rank.count == 1 and lent > 1:  # transformers would divide each batch among all it sees
         seen = os.environ.get("CUDA_VISIBLE_DEVICES") or "0"
         os.environ["CUDA_VISIBLE_DEVICES"] = seen.split(",")[0]
@@ -215,7 +214,7 @@ def _take_gpu(job: JobSpec, rank: Rank) -> None:
         from worker.engine import processes
 
         ends_with_parent()
-        processes.join(Parallel(processes=rank.count, strategy=job.parallel.strategy))
+        processes.join(job.parallel.model_copy(update={"processes": rank.count}))
 
 
 def _one_line(error: Any) -> str:

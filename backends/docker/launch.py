@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +19,7 @@ from worker.clock import Clock
 from worker.contract import JOB_FILE, NOTHING_HANDED
 from worker.errors import HubtrainError, NotThere
 from worker.home import home, make_private
+from worker.ports import free_port
 
 SHARED_MEMORY = 2**30
 """Bytes of `/dev/shm`, by which processes of one training hand tensors to each other."""
@@ -187,13 +187,6 @@ def remove(there: Any) -> None:
             there.remove(force=True, v=True)
     except NotThere:
         return
-
-
-def free_port() -> int:
-    """Return a port of this machine that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def lines_of(chunks: Iterable[bytes]) -> Iterator[str]:

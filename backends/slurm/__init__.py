@@ -83,12 +83,16 @@ class Slurm(Backend[SlurmRequest]):
         return ask.gpus == gpus and kind in {None, ask.kind} if gpus else ask.gpus <= 1
 
     def given(self, flavor: Flavor, options: Any) -> Flavor:
-        """Return the memory and the cores that a job asks for; else all that its node has."""
+        """Return the memory and the cores that a job asks for, else all there are, of its nodes."""
         asked: SlurmOptions = options
+        nodes = asked.slurm_nodes
         return replace(
             flavor,
-            memory_bytes=asked.memory_bytes or flavor.memory_bytes,
-            cpus=asked.slurm_cpus or flavor.cpus,
+            memory_bytes=(asked.memory_bytes or flavor.memory_bytes) * nodes,
+            cpus=(asked.slurm_cpus or flavor.cpus) * nodes,
+            accelerators=flavor.accelerators * nodes,
+            vram_bytes=flavor.vram_bytes * nodes,
+            nodes=nodes,
         )
 
     def require(self, extras: tuple[str, ...]) -> None:

@@ -48,7 +48,7 @@ class SlurmOptions(Params):
     """Wall time as Slurm writes it: 30, 2:00:00 or 1-12; from --max-duration when not given."""
 
     slurm_nodes: Annotated[int, Ge(1)] = 1
-    """Nodes; training on several is not there yet."""
+    """Nodes that train together; cores, memory and GPUs are those of each."""
 
     slurm_constraint: Word | None = None
     """Features that the node must have (--constraint)."""

@@ -123,12 +123,7 @@ def root(options: SlurmOptions) -> str:
 
 
 def _refuse_two_wishes(ask: Ask, options: SlurmOptions) -> None:
-    """Refuse options that say other than the flavor, and several nodes."""
-    if options.slurm_nodes > 1:
-        raise PlanRefused(
-            f"--slurm-nodes {options.slurm_nodes}: training on several nodes is not there yet.",
-            fix="One node, with all its GPUs: --slurm-gpus",
-        )
+    """Refuse options that say other than the flavor."""
     kind, gpus = options.gpus
     if options.slurm_partition and ask.partition not in {"", options.slurm_partition}:
         raise PlanRefused(
@@ -188,8 +183,9 @@ def _asked(request: SlurmRequest) -> Iterator[str]:
         "partition": ask.partition or options.slurm_partition,
         "account": options.slurm_account,
         "qos": options.slurm_qos,
-        "nodes": 1,
-        "ntasks": 1,
+        "nodes": options.slurm_nodes,
+        "ntasks": options.slurm_nodes,
+        "ntasks-per-node": 1,
         "gres": gres,
         "cpus-per-task": options.slurm_cpus,
         "mem": options.slurm_memory,

@@ -135,15 +135,17 @@ def _choice(
 ) -> Choice:
     """Return what the job takes on a machine, by as many processes as suit it."""
     params, together = request.params, request.together
-    processes = launch.processes_of(params, flavor.accelerators, together=together)
+    gpus, nodes = flavor.accelerators, flavor.nodes
+    processes = launch.processes_of(params, gpus, together=together, nodes=nodes)
     memory = capacity(flavor, processes)
     whole = footprint(memory)
     takes = partial(estimate, work, flavor, limits, rented=rented)
     pace = partial(runs.pace, flavor.name)
     if processes == 1:
         return Choice(flavor, whole, takes(pace=pace), ALONE)
+    several = Parallel(processes=processes, nodes=nodes)
     least = footprint(None)
-    parallel = launch.chosen(params, processes, whole, least, memory)
+    parallel = launch.chosen(params, several, whole, least, memory)
     size = least.divided(processes) if parallel.strategy == "fsdp" else whole
     return Choice(flavor, size, takes(parallel=parallel, pace=pace), parallel)
 
@@ -317,6 +319,9 @@ def _not_together(request: JobRequest, choice: Choice) -> tuple[str, str] | None
     gpus, asked = choice.flavor.accelerators, getattr(request.params, "num_processes", None) or 1
     if asked > 1 and not request.together:
         return f"{request.way} trains in one process.", "leave --num-processes out"
+    if choice.flavor.nodes > 1 and choice.parallel.processes == 1:
+        asked_for = f"{choice.flavor.nodes} nodes are asked for"
+        return f"{request.way} trains in one process, and {asked_for}.", "one node"
     if gpus and asked > gpus:
         there = f"{choice.flavor.name} has {gpus} GPU{'s' * (gpus > 1)}"
         return f"--num-processes {asked}, and {there}.", "leave it out: all GPUs are used"

@@ -24,7 +24,7 @@ SLURM = "a Slurm (tests/services/slurm.sh up starts one)"
 
 
 class SlurmBench(Bench):
-    """Batch jobs of the one node."""
+    """Batch jobs of one node."""
 
     name = "slurm"
     flavor = "debug"
@@ -54,7 +54,7 @@ class SlurmBench(Bench):
 
     def kept(self, request: SlurmRequest) -> str:
         state = configuration().parent
-        folders = [Path(request.folder), state / "controller", state / "node"]
+        folders = [Path(request.folder), state / "controller", *state.glob("node-*")]
         files = [f for folder in folders for f in folder.rglob("*") if f.is_file()]
         logs = [f for f in state.glob("*.log") if f.name != "munged.log"]
         told = [slurm("scontrol", "show", "job"), slurm("squeue", "--states=all", "--format=%all")]

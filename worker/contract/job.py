@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from annotated_types import Ge
 from pydantic import Field, model_validator
 
 from worker.contract.frozen import Frozen, without
@@ -103,6 +104,9 @@ class Parallel(Frozen):
 
     processes: int = 1
     """One on each GPU; on a CPU they share its cores."""
+
+    nodes: Annotated[int, Ge(1)] = 1
+    """Machines they run on, as many on each."""
 
     strategy: Literal["ddp", "fsdp"] = "ddp"
     """`ddp`: each holds the whole model. `fsdp`: each holds its share of the weights, gradients and
@@ -216,6 +220,11 @@ class JobSpec(Frozen):
     """None for a job that is part of no sweep."""
 
     _before = model_validator(mode="before")(without("attempt"))
+
+    @property
+    def gpus_per_node(self) -> int:
+        """GPUs that are paid for on each of its machines."""
+        return self.machine.accelerators // self.parallel.nodes
 
     @property
     def branch(self) -> str:

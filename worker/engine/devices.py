@@ -49,7 +49,7 @@ def _memory() -> float:
     limits = [float(psutil.virtual_memory().available)]
     if stated := stated_memory(os.environ):
         limits.append(float(stated))
-    return min(limits) / processes.count()
+    return min(limits) / processes.on_this_node()
 
 
 @cache

@@ -40,8 +40,9 @@ def join(parallel: Parallel) -> None:
         return
     from accelerate import PartialState
 
-    for library in ("GLOO", "NCCL"):  # all are on this machine: nobody else may listen
-        os.environ.setdefault(f"{library}_SOCKET_IFNAME", LOOPBACK)
+    if parallel.nodes == 1:  # nobody else may listen
+        for library in ("GLOO", "NCCL"):
+            os.environ.setdefault(f"{library}_SOCKET_IFNAME", LOOPBACK)
     PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
     _joined.append(parallel)
     _group.append(distributed.new_group(backend="gloo", timeout=PATIENCE))
@@ -50,6 +51,11 @@ def join(parallel: Parallel) -> None:
 def count() -> int:
     """Return how many processes train together."""
     return _joined[-1].processes if _joined else 1
+
+
+def on_this_node() -> int:
+    """Return how many of them are on this machine."""
+    return count() // _joined[-1].nodes if _joined else 1
 
 
 def is_first() -> bool:

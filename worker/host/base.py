@@ -12,6 +12,7 @@ from worker.clock import Clock
 from worker.contract import JOB_FILE, Stopped
 from worker.hardware import stated_memory
 from worker.host.door import Door
+from worker.launch import Node
 
 _SOURCES = Path(__file__).parents[2]
 """The folder `worker` is imported from. Children are started with `-P`, which does not search the
@@ -97,6 +98,14 @@ class Host(ABC):
     def memory(self) -> int | None:
         """Main memory in bytes that the provider gives this job; none where it is not told."""
         return stated_memory(self.environ)
+
+    def on_each_node(self, nodes: int) -> list[str]:
+        """Return the words before a command that is to run once on each node of the job."""
+        raise NotImplementedError(f"nobody starts anything on {nodes} nodes here")
+
+    def node(self, port: int) -> Node:
+        """Return which of the job's nodes this is; on the first of them `port` is free."""
+        return Node(port=port)
 
     def accelerators(self, paid: int) -> int:
         """Return how many accelerators have to be there before anything is trained.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from worker.contract import EndReason, Stopped
 from worker.host.plain import PlainMachine
+from worker.launch import Node
 
 _SAID = re.compile(r"\*\*\* \S+ \S+ ON \S+ CANCELLED AT \S+ (?:DUE TO (.+) )?\*\*\*")
 _TAIL_BYTES = 20_000
@@ -40,6 +41,18 @@ class SlurmJob(PlainMachine):
         if whole.isdecimal() and int(whole):
             return int(whole) * 2**20
         return int(each) * (self.cores or 1) * 2**20 if each.isdecimal() and int(each) else None
+
+    def on_each_node(self, nodes: int) -> list[str]:
+        """Return `srun`, which ends all once one of them has failed."""
+        each = [f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"]
+        if cores := self.environ.get("SLURM_CPUS_PER_TASK"):  # a step does not take it from its job
+            each.append(f"--cpus-per-task={cores}")
+        return ["srun", *each, "--kill-on-bad-exit=1", "--unbuffered"]
+
+    def node(self, port: int) -> Node:
+        """Return the place that `srun` has given it; the job script runs on the first node."""
+        told = self.environ
+        return Node(int(told["SLURM_NODEID"]), told["SLURM_LAUNCH_NODE_IPADDR"], port)
 
     def stopped_on_purpose(self) -> Stopped | None:
         """Return that the time is over, or that somebody cancelled the job, as Slurm told it."""

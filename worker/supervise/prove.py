@@ -32,7 +32,7 @@ def prove(
 
     Blocks for seconds, at most for `patience` after each finding, and not beyond the job's limits.
     """
-    paid = live.spec.machine.accelerators
+    paid = live.spec.gpus_per_node
     wanted = live.host.accelerators(paid)
     if wanted < paid:
         live.journal.log(only_lent(wanted, paid))

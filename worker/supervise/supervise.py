@@ -13,12 +13,13 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TypeVar
 
-from worker import launch
+from worker import launch, node
 from worker.archive import archived_events
 from worker.card import evaluated_with
 from worker.clock import Clock
@@ -37,6 +38,7 @@ from worker.contract import (
 )
 from worker.errors import HubError, HubtrainError
 from worker.host import Host
+from worker.ports import free_port
 from worker.redact import Redactor
 from worker.supervise import evaluate, resources
 from worker.supervise.checkpoints import Checkpoints, resumable, tidied
@@ -195,7 +197,7 @@ class Supervisor:
 
     def _accelerators(self) -> dict[str, object]:
         """Return how many accelerators the job may count on, and why where they are fewer."""
-        paid = self.live.spec.machine.accelerators
+        paid = self.live.spec.gpus_per_node
         lent = self.live.host.accelerators(paid)
         note = {"note": only_lent(lent, paid)} if lent < paid else {}
         return {"accelerators": lent, **note}
@@ -254,11 +256,15 @@ class Supervisor:
 
 
 def trainer_command(spec: JobSpec, host: Host, begun: Beginning | None = None) -> list[str]:
-    """Return the command that trains, with a launcher before it where several processes do."""
+    """Return the command that trains: with a launcher where several processes do, on each node."""
     paths = ["--job", host.job_file, "--output", host.model, "--work", host.work]
     paths += ["--resume", begun.folder] if begun else []
-    parallel = launch.here(spec, host.accelerators(spec.machine.accelerators))
-    return launch.command(parallel, [*map(str, paths)], host.cores or os.cpu_count() or 1)
+    arguments = [*map(str, paths)]
+    if spec.parallel.nodes > 1:
+        there = [sys.executable, "-P", "-m", node.MODULE, str(free_port()), *arguments]
+        return [*host.on_each_node(spec.parallel.nodes), *there]
+    parallel = launch.here(spec, host.accelerators(spec.gpus_per_node))
+    return launch.command(parallel, arguments, host.cores or os.cpu_count() or 1)
 
 
 def _listen(live: Live) -> None:
