@@ -10,6 +10,7 @@ import pytest
 from orchestrator.preflight.evaluation import check_evaluation
 from worker import launch
 from worker.contract import ALONE, DataRef, JobSpec, Machine, Parallel
+from worker.hardware import Node
 from worker.task import Footprint, ModelFacts
 from worker.tasks.llm import TASK
 
@@ -156,7 +157,7 @@ def test_several_nodes_have_as_many_processes_each() -> None:
     assert launch.processes_of(params(), 0, together=True, nodes=2) == 2
     pair = Parallel(processes=4, nodes=2)
     assert launch.chosen(params(), pair, WHOLE, WHOLE, 1.0).nodes == 2
-    words = launch.command(pair, [], 16, launch.Node(1, "10.0.0.7", 29500))
+    words = launch.command(pair, [], 16, Node(1, "10.0.0.7", 29500))
     told = dict(pairwise(words))
     assert (told["--num_machines"], told["--machine_rank"]) == ("2", "1")
     assert (told["--main_process_ip"], told["--main_process_port"]) == ("10.0.0.7", "29500")

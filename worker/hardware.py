@@ -1,4 +1,4 @@
-"""What a machine says of itself in text: sizes of memory, and what `nvidia-smi` prints of its GPUs.
+"""What a machine says of itself: sizes of memory, its GPUs as `nvidia-smi` prints them, its place.
 
 Standard library only: the laptop, the supervisor and the trainer read both in the same way.
 """
@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 _UNITS = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _SECONDS = 10
@@ -38,3 +39,20 @@ def nvidia_smi(*fields: str) -> list[list[str]]:
         return []
     rows = ([field.strip() for field in line.split(",")] for line in said.splitlines())
     return [row for row in rows if len(row) == len(fields)]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine among those that train together."""
+
+    number: int = 0
+    """Its place among them, from 0."""
+
+    first: str = ""
+    """Address of the one of place 0, where all processes meet."""
+
+    port: int = 0
+    """Port there; 0 for a free one, if there is no other node."""
+
+
+ONLY = Node()

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from worker.contract import ALONE, JobSpec, Parallel
+from worker.hardware import ONLY, Node
 
 if TYPE_CHECKING:
     from worker.params import Params
@@ -30,23 +30,6 @@ DEEPSPEED = "deepspeed"
 
 SHARDED_WITH = frozenset({"adamw_torch", "adamw_torch_fused", "adagrad", "rmsprop", "sgd"})
 """Optimizers that work on shares of weights: those of torch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A machine among those that train together."""
-
-    number: int = 0
-    """Its place among them, from 0."""
-
-    first: str = ""
-    """Address of the one of place 0, where all processes meet."""
-
-    port: int = 0
-    """Port there; 0 for a free one, if there is no other node."""
-
-
-ONLY = Node()
 
 
 def processes_of(params: Params, accelerators: int, *, together: bool, nodes: int = 1) -> int:

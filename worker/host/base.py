@@ -10,9 +10,8 @@ from typing import ClassVar
 
 from worker.clock import Clock
 from worker.contract import JOB_FILE, Stopped
-from worker.hardware import stated_memory
+from worker.hardware import Node, stated_memory
 from worker.host.door import Door
-from worker.launch import Node
 
 _SOURCES = Path(__file__).parents[2]
 """The folder `worker` is imported from. Children are started with `-P`, which does not search the

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from worker.contract import EndReason, Stopped
+from worker.hardware import Node
 from worker.host.plain import PlainMachine
-from worker.launch import Node
 
 _SAID = re.compile(r"\*\*\* \S+ \S+ ON \S+ CANCELLED AT \S+ (?:DUE TO (.+) )?\*\*\*")
 _TAIL_BYTES = 20_000
