@@ -14,7 +14,7 @@ from typing import Any
 
 import backends
 import worker.tasks
-from backends.base import OnProgress, silent
+from backends.base import Backend, OnProgress, silent
 from orchestrator import allowance, preflight, resuming
 from orchestrator.asked import Asked, Packed, packed, refusals
 from orchestrator.jobs import again
@@ -84,14 +84,20 @@ def ask(client: Client, task: Task[Any], settings: Settings) -> Asked:
     why = launch.unused(way_of(task, params), together=task.trains_together(params))
     why |= {**task.unused(params), **backends.unused_beside(place.backend)}
     unused = settings.unused(why)
-    secrets = secrets_of(params, client.token)
+    secrets = secrets_of(params, client.token, settings.apart)
+    backend = place.backend(client.token, client.clock).having(options, place.flavor)
+    notes = [Finding("warn", "settings", note) for note in (*settings.notes, *unused)]
+    if _pushes_unasked(task, backend, settings):
+        job = job.model_copy(update={"push_to_hub": True})
+        text = f"what it leaves goes to the Hub: {backend.name} keeps no files after a job"
+        notes.append(Finding("ok", "project", text))
     written = {k: v for one in (job, params, options) for k, v in one.model_dump().items()}
     refuse_written_down(written, secrets, settings.spelled)
     return Asked(
         task,
         params,
         job,
-        place.backend(client.token, client.clock).having(options, place.flavor),
+        backend,
         place.flavor,
         options,
         project,
@@ -100,7 +106,7 @@ def ask(client: Client, task: Task[Any], settings: Settings) -> Asked:
         ),
         secrets=secrets,
         shown=chosen((job, params, options), settings, task.shown(params)),
-        notes=tuple(Finding("warn", "settings", note) for note in (*settings.notes, *unused)),
+        notes=tuple(notes),
     )
 
 
@@ -122,6 +128,12 @@ def resume(
 def _named_by(task: Task[Any], params: Any) -> bool:
     """Whether a job that nobody has named gets its name from settings that are wrong."""
     return params is None and type(task).project is not Task.project
+
+
+def _pushes_unasked(task: Task[Any], backend: Backend[Any], settings: Settings) -> bool:
+    """Whether what a job leaves goes to the Hub although nobody has said so, or not."""
+    said = settings.values.get("push_to_hub") is not None
+    return task.makes == "output" and not backend.keeps_disk and not said
 
 
 def _in_lines(finding: Finding) -> str:

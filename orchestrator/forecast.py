@@ -16,7 +16,7 @@ class Forecast:
     """The high estimate, or what the job's limits cut it off at."""
 
     plain_minutes: float
-    """Expected minutes before earlier runs corrected them."""
+    """Expected minutes before earlier runs corrected them; 0 where nothing was known."""
 
     parameters: float
     """Size of the model; 0 where there is none."""

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import worker.tasks
 from backends.base import LaunchRequest
 from orchestrator.data.package import Package
 from orchestrator.jobs.submit import Order
 from orchestrator.settings.layers import FLAGS, Settings
 from orchestrator.words import count, size
 from worker import launch
+from worker.contract import DataRef
 from worker.params import Params, settings_of
 
 DEFAULT = "default"
@@ -42,15 +44,16 @@ class Plan:
     def lines(self) -> Iterator[str]:
         """Yield the plan as people read it."""
         yield "Settings; those not named here are as by default"
-        names = max(len(one.name) for one in self.settings)
-        values = max(len(_text(one.value)) for one in self.settings)
+        names = max((len(one.name) for one in self.settings), default=0)
+        values = max((len(_text(one.value)) for one in self.settings), default=0)
         for one in self.settings:
             origin = "flag" if one.origin == FLAGS else one.origin
             yield f"  {one.name:<{names}}  {_text(one.value):<{values}}  {origin}"
-        yield f"Data   {self._data}"
+        if self.package.rows or self.package.remote != DataRef():
+            yield f"Data   {self._data}"
         if self.files is not None:
             yield f"Files  {self._along(self.files)}"
-        yield f"Model  {' and '.join(self._model)}"
+        yield f"{self._made:<6} {' and '.join(self._model) or 'nowhere: it is not kept'}"
         if several := self._several:
             yield f"Runs   {several}"
         yield from str(self.request).splitlines()
@@ -74,6 +77,10 @@ class Plan:
             "runs": self._several or None,
             "plan": self.request.to_json(),
         }
+
+    @property
+    def _made(self) -> str:
+        return worker.tasks.load(self.order.task).makes.capitalize()
 
     @property
     def _several(self) -> str:

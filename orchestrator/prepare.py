@@ -25,9 +25,10 @@ from orchestrator.settings.layers import Settings
 from worker.account import no_token, who
 from worker.common import Data
 from worker.contract import DataRef
-from worker.errors import HubtrainError
+from worker.errors import BadConfig, HubtrainError
 from worker.hubclient import hub
 from worker.task import Task
+from worker.tasks import typed
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ def prepare(
     May be repeated; the same rows are sent once. Raises `HubtrainError`: `BadData` for rows that
     cannot be read, `NoWrite` where there is no token.
     """
+    if not task.reads_rows:
+        raise BadConfig(f"{typed(task.name)} reads no rows: there is nothing to prepare.")
     wanted, job = settings.of(Data), settings.of(JobSettings)
     source = find(wanted, hub(client.token), task.media)
     rows = {role: measured.rows for role, measured in measure(source).items()}

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import yaml
@@ -61,7 +61,7 @@ class TrainedJob:
 
 
 def write(trained: TrainedJob, folder: Path) -> None:
-    """Write card and manifest into the folder of the model.
+    """Write card and manifest into the folder of the model; of other output there is no card.
 
     What goes to a repo names no path of the user's disk.
     """
@@ -69,6 +69,8 @@ def write(trained: TrainedJob, folder: Path) -> None:
         trained = replace(trained, spec=spec_for_others(trained.spec))
     told = json.dumps(manifest(trained), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     (folder / MANIFEST_FILE).write_text(told, encoding="utf-8")
+    if result_of(trained.spec) == "output":
+        return
     adapter = (folder / "adapter_config.json").exists()
     text = card(
         trained,
@@ -97,6 +99,19 @@ def evaluated_with(spec: JobSpec) -> str:
     except ValueError:  # a task or a setting that is not there: the trainer says so
         return ""
     return task.evaluates(params)
+
+
+def result_of(spec: JobSpec) -> Literal["model", "output"]:
+    """Return what comes of a job (`Task.makes`)."""
+    return tasks.load(spec.task).makes
+
+
+def worker_of(spec: JobSpec) -> str:
+    """Return what people call the program that does a job: its trainer, or their script."""
+    try:
+        return tasks.load(spec.task).runs_program or "trainer"
+    except ValueError:  # a task that this version lacks: the program itself says so
+        return "trainer"
 
 
 def _evaluation(file: Path) -> dict[str, Any]:
@@ -165,8 +180,8 @@ def curve(history: list[Metric], points: int, names: Collection[str]) -> list[di
 def _telling(spec: JobSpec) -> list[str]:
     """Return what the curve has: what is drawn, what tells most, and the learning rate."""
     task, params = tasks.asked(spec)
-    first = task.measures(params)[0].name
-    return list(dict.fromkeys((*_curves(spec), first, *task.steering[:1])))
+    first = [measure.name for measure in task.measures(params)[:1]]
+    return list(dict.fromkeys((*_curves(spec), *first, *task.steering[:1])))
 
 
 def card(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from worker.contract import EndReason
 
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory")
+"""What libraries say where memory ran out, on any device."""
+
 
 class HubtrainError(Exception):
     """Something the user can understand: what was wrong, and the next thing to do.
@@ -34,6 +37,18 @@ class BadData(HubtrainError):
     """The examples are not what the task needs."""
 
     reason = EndReason.BAD_DATA
+
+
+class ProgramFailed(HubtrainError):
+    """A program of the user's ended badly, and `last_words` is the end of what it printed."""
+
+    reason = EndReason.SCRIPT_FAILED
+
+    def __init__(
+        self, message: str, last_words: str, *, reason: EndReason = EndReason.SCRIPT_FAILED
+    ) -> None:
+        super().__init__(message, reason=reason)
+        self.last_words = last_words
 
 
 class HubError(HubtrainError):

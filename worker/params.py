@@ -73,6 +73,14 @@ class GoesOn:
     """Marks a setting that may change when a training is resumed: `Annotated[float, GoesOn()]`."""
 
 
+class Apart:
+    """Marks a setting of NAME=VALUE pairs whose values are secrets: see `worker.apart`."""
+
+
+class Rest:
+    """Marks a setting whose value may also be the words of a command line behind `--`."""
+
+
 class Alone:
     """The value of a setting whose flag is given without one: `--gguf` is `--gguf auto`."""
 
@@ -110,6 +118,12 @@ class Setting:
 
     goes_on: bool = False
     """Whether a job that resumes another may have another value."""
+
+    apart: bool = False
+    """Whether it names variables whose values are secrets."""
+
+    rest: bool = False
+    """Whether the words behind `--` are its value."""
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -186,6 +200,8 @@ def _setting(name: str, field: FieldInfo, home: type[Params]) -> Setting:
         off=tuple(n for flag in flags for n in flag.off),
         not_yet=tuple(v for m in field.metadata if isinstance(m, NotYet) for v in m.values),
         alone=next((m.value for m in field.metadata if isinstance(m, Alone)), None),
+        apart=any(isinstance(m, Apart) for m in marks),
+        rest=any(isinstance(m, Rest) for m in marks),
         goes_on=vars(home).get("goes_on", False) or any(isinstance(m, GoesOn) for m in marks),
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import json
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 _LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
@@ -18,6 +19,9 @@ _SIZE = 64
 def main() -> None:
     """Tell the driver's CUDA version, torch's, the number of devices, and which of them compute."""
     say(driver=driver_version())
+    if find_spec("torch") is None:  # the user's program brings what it computes with
+        ask_driver()
+        return
     import torch
 
     say(torch=torch.__version__, cuda=torch.version.cuda)
@@ -46,6 +50,27 @@ def driver_version() -> str | None:
     except (OSError, AttributeError):
         return None
     return None if failed else f"{number.value // 1000}.{number.value % 1000 // 10}"
+
+
+def ask_driver() -> None:
+    """Tell how many devices the driver opens, where there is no torch that could compute on them.
+
+    By CUDA's driver interface: a device is open once its primary context is held.
+    """
+    count, context = ctypes.c_int(), ctypes.c_void_p()
+    try:
+        driver = ctypes.CDLL(_LIBRARY)
+        failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
+        say(devices=0 if failed else count.value)
+        for number in range(count.value):
+            if failed := driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), number):
+                break
+            say(proven=number + 1)
+    except (OSError, AttributeError) as error:
+        say(error=f"{error}")
+        return
+    if failed:
+        say(error=f"the driver answers with error {failed}")
 
 
 def multiply(number: int) -> None:

@@ -1,8 +1,8 @@
 """Secrets kept out of every line that is kept, printed, served or pushed.
 
-It knows secrets by the names of their environment variables, by their place in an address, and by
-the shape of Hub tokens; any other secret is not found. Give it whole texts: part of a secret is not
-recognised.
+It knows secrets by the names of their environment variables, by their place in an address, by the
+shape of Hub tokens, and as what was given to a program of the user's (`worker.apart`); any other
+secret is not found. Give it whole texts: part of a secret is not recognised.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote, unquote
+
+from worker import apart
 
 HIDDEN = "[secret]"
 
@@ -51,12 +53,19 @@ def _secrets(environ: Mapping[str, str]) -> Iterator[str]:
     """Yield the secrets of an environment; one of several lines also line by line."""
     for name, value in environ.items():
         if _SECRET_NAME.search(name):
-            yield from _telling(value, _SHORTEST)
-            if len(lines := value.splitlines()) > 1:
-                yield from (s for line in lines for s in _telling(line, _SHORTEST_LINE))
+            yield from _of_lines(value)
         for found in _IN_ADDRESS.finditer(value):
             yield from _telling(found[2], _SHORTEST)
             yield from _telling(unquote(found[2]), _SHORTEST)
+    for value in apart.unpacked(environ).values():
+        yield from _of_lines(value)
+
+
+def _of_lines(value: str) -> Iterator[str]:
+    """Yield a secret, and each of its lines where it has several."""
+    yield from _telling(value, _SHORTEST)
+    if len(lines := value.splitlines()) > 1:
+        yield from (s for line in lines for s in _telling(line, _SHORTEST_LINE))
 
 
 def _telling(value: str, shortest: int) -> Iterator[str]:

@@ -40,10 +40,10 @@ from worker.contract import (
     Progress,
     marked,
 )
-from worker.errors import BadConfig, HubtrainError
+from worker.errors import OUT_OF_MEMORY, BadConfig, HubtrainError, ProgramFailed
 from worker.host import host_of
 from worker.leash import ends_with_parent
-from worker.task import Run
+from worker.task import Measure, Run, Task
 
 QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -67,8 +67,6 @@ _NO_CHECKPOINTS = "Make room there, or write no checkpoints: --save-strategy no"
 LOST_ANOTHER = ("Connection closed by peer", "Connection reset by peer", "NCCL", "Gloo", "gloo")
 """What torch says of a process that waits for another which is gone."""
 
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory")
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train the job and return the exit code: 0, or its `EndReason`'s."""
@@ -82,7 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BaseException as error:
         if not isinstance(error, Exception | KeyboardInterrupt):
             raise
-        traceback.print_exc()
+        if not isinstance(error, ProgramFailed):  # what it printed says why
+            traceback.print_exc()
         if emit.rank.count > 1 and lost_another(error):
             return EndReason.WORKER_DIED.exit_code  # the launcher tells which one died, and how
         failed = explain(error, emit.step)
@@ -174,11 +173,8 @@ def _train(asked: argparse.Namespace, emit: Reporter, stop: threading.Event) -> 
         raise BadConfig("; ".join(map(_one_line, error.errors()))) from error
     except ValueError as error:
         raise BadConfig(str(error)) from error
-    from worker.engine.lean import leave_out, unused
-
-    if asked.evaluate is None:
-        leave_out(unused(params, task.libraries(params)))
-    _take_gpu(job, emit.rank)
+    if not task.runs_program:
+        _get_ready(job, task, params, emit.rank, trains=asked.evaluate is None)
     asked.output.mkdir(parents=True, exist_ok=True)
     asked.work.mkdir(parents=True, exist_ok=True)
     run = Run(
@@ -189,7 +185,7 @@ def _train(asked: argparse.Namespace, emit: Reporter, stop: threading.Event) -> 
         emit=emit,
         last_checkpoint=asked.resume.absolute() if asked.resume else None,
         stop=stop,
-        headline=task.measures(params)[0],
+        headline=(*task.measures(params), Measure("valid_loss"))[0],
         files=job.files,
         project=job.project,
         job_id=job.job_id,
@@ -198,6 +194,15 @@ def _train(asked: argparse.Namespace, emit: Reporter, stop: threading.Event) -> 
         task.train(params, run)
     else:
         task.evaluate(params, run, asked.evaluate)
+
+
+def _get_ready(job: JobSpec, task: Task[Any], params: Any, rank: Rank, *, trains: bool) -> None:
+    """Make this process one that trains. Raises `HubtrainError`."""
+    from worker.engine.lean import leave_out, unused
+
+    if trains:
+        leave_out(unused(params, task.libraries(params)))
+    _take_gpu(job, rank)
 
 
 def _take_gpu(job: JobSpec, rank: Rank) -> None:
@@ -224,6 +229,8 @@ def _one_line(error: Any) -> str:
 def explain(error: BaseException, step: int = 0) -> Failed:
     """Return the ending an exception after `step` steps stands for, in words for the user."""
     failed = _explained(error, step)
+    if isinstance(error, ProgramFailed):
+        return failed.model_copy(update={"detail": error.last_words})
     detail = "".join(traceback.format_exception(error))[-DETAIL_CHARACTERS:]
     message = failed.message[:MESSAGE_CHARACTERS]
     return failed.model_copy(update={"message": message, "detail": detail})

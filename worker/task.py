@@ -256,7 +256,20 @@ class Task(ABC, Generic[P]):
     uses_accelerators: ClassVar[bool] = True
     """Whether it trains on GPUs; else none is rented for it, and none is proven before it."""
 
+    reads_rows: ClassVar[bool] = True
+    """Whether it learns from rows, which the settings of `worker.common.Data` name. Without them
+    there are no splits, and `inspect` is given none."""
+
+    runs_program: ClassVar[str] = ""
+    """What people call the program of theirs that does the work, `script`: it takes the GPUs that
+    it wants by itself. None where it is done by the process that calls `train`."""
+
     # What comes out.
+
+    makes: ClassVar[Literal["model", "output"]] = "model"
+    """A model has a card, and training has failed without one. Output is whatever was left behind,
+    as it is; it may be nothing, and goes to the Hub without being asked to where machines keep no
+    disk."""
 
     model_files: ClassVar[tuple[str, ...]] = tuple(
         ["*.safetensors", "*.bin", "*.gguf", "*.index.json", "adapter_config.json"]
@@ -317,9 +330,10 @@ class Task(ABC, Generic[P]):
         return ""
 
     def files(self, params: P) -> tuple[str, ...]:
-        """Return paths of files of this machine that go along with the job, each name once.
+        """Return paths of files and folders of this machine that go along, each name once.
 
         They are sent as data is, to a private place named by their content, and not executed here.
+        A folder goes as a zip of its name, without secrets, caches and what `.gitignore` names.
         """
         return ()
 
@@ -371,7 +385,10 @@ class Task(ABC, Generic[P]):
         """Return the floating point operations of the whole training, validation included."""
 
     def seconds(self, params: P, facts: ModelFacts, data: DataReport) -> float:
-        """Return what the training takes beside its arithmetic, however fast the machine is."""
+        """Return what the training takes beside its arithmetic, however fast the machine is.
+
+        Infinite where nobody can know: the job then takes what its limits allow.
+        """
         return 0.0
 
     def pushed_bytes(self, params: P, stored: float) -> float:
@@ -395,7 +412,7 @@ class Task(ABC, Generic[P]):
     def watched(self, params: P) -> str:
         """Return the measurement to show of a training that goes on: the loss, if it tells much."""
         telling = [measure.name.removeprefix(VALID) for measure in self.measures(params)]
-        return "loss" if "loss" in telling else telling[0]
+        return "loss" if "loss" in telling or not telling else telling[0]
 
     def try_it(self, params: P, model: str) -> str:
         """Return the command that shows what the trained `model` does; empty for none."""

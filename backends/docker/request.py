@@ -133,8 +133,9 @@ def plan(job: JobSpec, place: str = "") -> ContainerRequest:
 
 def _folders(job: JobSpec) -> Iterator[Folder]:
     """Yield what a job uses of this machine: nothing, where data and model are the Hub's."""
-    if job.data.folder:
-        yield Folder(job.data.folder)
+    for ref in (job.data, job.files):
+        if ref and ref.folder:
+            yield Folder(ref.folder)
     named = [job.model.name if job.model else None, *job.params.values()]
     for path in dict.fromkeys(n for n in named if is_path(n) and os.path.isabs(str(n))):
         yield Folder(str(path))

@@ -35,7 +35,7 @@ def refuse_what_cannot_be(job: JobSpec, noun: str, example: str) -> None:
             f"A {noun} forgets its disk when it stops, so the model has to go somewhere.",
             fix="Add --push-to-hub.",
         )
-    if job.data.repo_id is None:
+    if job.data.folder is not None:
         raise PlanRefused(
             f"A {noun} cannot see the folder {job.data.folder}: data goes by the Hub."
         )

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backends.base import Backend, Flavor
-from orchestrator.data.sources import DATA_PREFIX, DataSource, find, is_local
+from orchestrator.data.sources import DATA_PREFIX, NO_ROWS, DataSource, find, is_local
 from orchestrator.data.sources.earlier import find_earlier
 from orchestrator.preflight.account import check_account, check_target
 from orchestrator.preflight.compare import Compared, Offer, offers
@@ -302,6 +302,8 @@ class _Check:
 
     def _source(self) -> tuple[DataSource, dict[str, Measured]]:
         resumed = self.request.resumed
+        if not self.request.task.reads_rows:
+            return NO_ROWS, {}
         with self.doing(f"rows of {self.request.params.data_path}"):
             if resumed:
                 source = find_earlier(resumed.spec.data, self.hub)
@@ -316,7 +318,8 @@ class _Check:
         if found is None:
             return None
         params = self.request.params
-        with self.doing(f"{self.request.task.unit(params)} of the examples"):
+        task = self.request.task
+        with self.doing(f"{task.unit(params)} of the examples" if task.reads_rows else task.name):
             report, of_data = check_data(self.inspector, params, *found, model)
         self.findings.merge(of_data)
         return report

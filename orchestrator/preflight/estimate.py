@@ -7,6 +7,7 @@ come from `Task.flops`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import asdict, astuple, dataclass
@@ -65,6 +66,7 @@ SLOWNESS = (0.3, 1.0, 2.0)
 """
 
 PUSH_BYTES_A_SECOND = (100e6, 40e6, 10e6)
+DAY_SECONDS = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Work:
 
     pushed_bytes: float = 0.0
     seconds: float = 0.0
-    """What it takes beside the arithmetic, on any machine."""
+    """What it takes beside the arithmetic, on any machine; infinite where nobody can know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,10 @@ class Estimate:
     pace: Pace = NO_PACE
     """How earlier runs corrected it."""
 
+    known: bool = True
+    """Whether anything is known of the time; else the job takes what its limits allow, and a day
+    stands for no limit."""
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -113,7 +119,7 @@ class Estimate:
             minutes=astuple(self.minutes),
             usd=astuple(self.usd),
             usd_at_most=self.usd_at_most,
-            plain_minutes=self.minutes.expected / self.pace.factor,
+            plain_minutes=self.minutes.expected / self.pace.factor if self.known else 0.0,
             parameters=parameters,
         )
 
@@ -131,6 +137,8 @@ def estimate(
 
     `pace` says how much longer earlier runs took than so many minutes that were expected.
     """
+    if math.isinf(work.seconds):
+        return _until_stopped(flavor, limits)
     start = START_SECONDS if rented else LOCAL_START_SECONDS
     seconds = [
         begin
@@ -156,6 +164,14 @@ def estimate(
     if limits.max_seconds is not None:
         caps.append(limits.max_seconds / 3600 * flavor.usd_per_hour)
     return Estimate(hours.times(60), usd, min(caps), found)
+
+
+def _until_stopped(flavor: Flavor, limits: Limits) -> Estimate:
+    allowed = limits.seconds(flavor.usd_per_hour)
+    hours = (DAY_SECONDS if math.isinf(allowed) else allowed) / 3600
+    took = Range(0.0, hours, hours)
+    usd = took.times(flavor.usd_per_hour)
+    return Estimate(took.times(60), usd, usd.high, known=False)
 
 
 def sustained(flavor: Flavor, parallel: Parallel = ALONE) -> tuple[float, float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -235,7 +236,8 @@ def _each(chosen: Choice) -> str:
 def _say_idle(chosen: Choice, request: JobRequest, findings: Findings) -> None:
     """Say that GPUs would do nothing."""
     gpus, used = chosen.flavor.accelerators, chosen.parallel.processes
-    if not request.task.uses_accelerators or used >= gpus:
+    idle = request.task.uses_accelerators and not request.task.runs_program
+    if not idle or used >= gpus:
         return
     text = f"{used} of the {gpus} GPUs of {chosen.flavor.name} would train"
     if request.together:
@@ -248,6 +250,9 @@ def _say_price(
     chosen: Choice, fitting: Sequence[Choice], findings: Findings, limits: Limits
 ) -> None:
     minutes, usd = chosen.estimate.minutes, chosen.estimate.usd
+    if not chosen.estimate.known:
+        _say_open_end(chosen, findings, limits)
+        return
     time = f"{_time(minutes.expected)} expected ({_time(minutes.low)} to {_time(minutes.high)})"
     if not chosen.flavor.usd_per_hour:
         findings.ok("price", f"{time}, nothing to pay")
@@ -277,6 +282,23 @@ def _say_price(
         guess = f"{UNKNOWN_PEAK / 1e12:.0f} TFLOP/s"
         findings.warn("price", f"{chosen.flavor.accelerator} is not known here: taken for {guess}")
     _say_alternative(chosen, fitting, findings)
+
+
+def _say_open_end(chosen: Choice, findings: Findings, limits: Limits) -> None:
+    """Say what a job may cost of which nobody knows how long it takes; unbounded it is refused."""
+    price, allowed = chosen.flavor.usd_per_hour, limits.seconds(chosen.flavor.usd_per_hour)
+    end = "" if math.isinf(allowed) else f", and it is ended after {roughly(allowed)}"
+    unknown = f"how long it takes is not known{end}"
+    if not price:
+        findings.ok("price", f"{unknown}; nothing to pay")
+    elif end:
+        most = money(chosen.estimate.usd_at_most)
+        findings.ok("price", f"{unknown} · {money(price)}/h  →  {most} at most")
+    else:
+        text = f"{unknown}, and {chosen.flavor.name} costs {money(price)}/h until it ends"
+        findings.error(
+            "price", text, f"--max-duration 2h, {money(2 * price)} at most, or --max-cost"
+        )
 
 
 def _say_alternative(chosen: Choice, fitting: Sequence[Choice], findings: Findings) -> None:

@@ -36,7 +36,8 @@ def check_project(request: JobRequest, backend: Backend[Any], findings: Findings
     if target is None and not backend.keeps_disk:
         findings.error(
             "project",
-            f"{backend.name} keeps no files after a job, so its model has to go to the Hub.",
+            f"{backend.name} keeps no files after a job, so its {request.task.makes} has to go to"
+            " the Hub.",
             "--push-to-hub",
         )
     if target is not None and request.job.repo_id and not is_repo_id(target.repo_id):

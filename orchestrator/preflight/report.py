@@ -16,7 +16,7 @@ from worker.task import DataReport, Finding
 
 T = TypeVar("T")
 
-TOPICS = ("account", "project", "settings", "model", "data", "memory", "price", "backend")
+TOPICS = ("account", "project", "settings", "files", "model", "data", "memory", "price", "backend")
 """The order in which findings are shown."""
 
 

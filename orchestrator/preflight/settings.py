@@ -16,8 +16,14 @@ from orchestrator.preflight.lookup import is_folder
 from orchestrator.preflight.model import BaseModel
 from orchestrator.preflight.report import Findings
 from orchestrator.preflight.request import JobRequest
+from orchestrator.words import count, size
 from worker.errors import BadConfig, HubtrainError
 from worker.facts import CheckContext, ModelFacts
+from worker.finding import Finding
+from worker.folder import choose, name_there, shown
+
+NAMED = 3
+"""Files that are named of those that are left out for one reason."""
 
 
 def check_settings(
@@ -44,19 +50,36 @@ def check_settings(
     )
     findings = Findings()
     findings.attempt("model", lambda: findings.add(request.params.checks(about)))
-    findings.attempt("settings", partial(_check_along, request))
+    findings.add(findings.attempt("files", partial(_check_along, request)) or ())
     return findings
 
 
-def _check_along(request: JobRequest) -> None:
-    """Raise `BadConfig` where two files that go along have one name: they lie side by side then."""
+def _check_along(request: JobRequest) -> list[Finding]:
+    """Return what goes along of folders. Raises `BadConfig` for what cannot.
+
+    That is also where two have one name: they lie side by side then.
+    """
     try:
         files = request.task.files(request.params)
     except HubtrainError:  # said by the setting that names the file
-        return
+        return []
     first: dict[str, str] = {}
     for path in files:
-        other = first.setdefault(Path(path).name, path)
+        other = first.setdefault(name_there(Path(path)), path)
         if other != path:
             said = f"two files that go along have the same name: {other}, {path}"
             raise BadConfig(said, fix="Rename one.")
+    folders = [path for path in map(Path, files) if path.expanduser().is_dir()]
+    return [Finding("ok", "files", _folder_in_words(path)) for path in folders]
+
+
+def _folder_in_words(path: Path) -> str:
+    """Return what of a folder goes along, and what does not, the first few of each by name."""
+    chosen = choose(path)
+    text = f"{path}: {count(len(chosen.files), 'file')}, {size(chosen.size)}"
+    left_out = [
+        f"{', '.join(map(shown, names[:NAMED]))}"
+        f"{f' and {len(names) - NAMED:,} more' if len(names) > NAMED else ''} ({why})"
+        for why, names in chosen.left_out.items()
+    ]
+    return f"{text} · left out: {'; '.join(left_out)}" if left_out else text

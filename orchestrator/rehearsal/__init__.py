@@ -26,6 +26,7 @@ from orchestrator.preflight import CheckReport
 from orchestrator.rehearsal.borrowed import Lending, Lent, owners
 from orchestrator.rehearsal.report import Rehearsal
 from orchestrator.settings.layers import Settings
+from worker import apart
 from worker.contract import ModelRef
 from worker.errors import BadConfig, HubtrainError
 from worker.hubclient import explained, hub
@@ -123,7 +124,7 @@ class _Trial:
                 command,
                 stdout=told,
                 stderr=trouble,
-                env=there.environ(self.owner),
+                env={**there.environ(self.owner), **self._carried()},
                 start_new_session=True,  # Ctrl-C would leave the job as it is
             ) as process,
         ):
@@ -169,6 +170,10 @@ class _Trial:
     def _settings(self) -> dict[str, Any]:
         """Return the job's settings, made short, with names where commits of the Hub stood."""
         return {**self.settings.values, **self._elsewhere(), **self._short()}
+
+    def _carried(self) -> dict[str, str]:
+        """Return the secrets for the job's own program."""
+        return {k: v for k, v in self.asked.secrets.items() if k == apart.VARIABLE}
 
     def _elsewhere(self) -> dict[str, Any]:
         known = self.report.known

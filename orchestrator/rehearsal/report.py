@@ -58,9 +58,11 @@ def _proved(it: Rehearsal) -> Iterator[tuple[str, str]]:
     story = it.record.story
     data = it.checked.known.data
     if story.started_at:
-        packed = f"{count(data.rows, 'row')} packed, sent and read on the machine"
-        yield "data", packed
+        if it.asked.task.reads_rows:
+            yield "data", f"{count(data.rows, 'row')} packed, sent and read on the machine"
         yield "machine", "created, filled and started; the worker answered"
+    if it.ok and (program := it.asked.task.runs_program):
+        yield program, "sent, installed and run to its good end"
     if story.progress:
         measured = [m.values["loss"] for m in story.history if "loss" in m.values]
         course = f", loss {measured[0]:.3f} to {measured[-1]:.3f}" if measured else ""

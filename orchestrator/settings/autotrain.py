@@ -46,7 +46,6 @@ SYNONYMS = {
 NOT_YET = {
     "app": "the web app",
     "api": "the web API",
-    "spacerunner": "running any script on a Space",
     "text-classification": "text classification",
     "text-binary-classification": "text classification",
     "text-multi-class-classification": "text classification",

@@ -35,7 +35,7 @@ _TASKS_OWN = "task in a block"
 """A file's `task` names the task; one in a block, as in `params:`, is a setting of that task."""
 
 _NOT_FROM_THE_WEB = (
-    *("token", "trust_remote_code", "reward_funcs", "lm_eval"),
+    *("token", "trust_remote_code", "reward_funcs", "lm_eval", "script_path", "env"),
     *("endpoint", "prompts", "output", "deploy_public", "deploy_backend"),
 )
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from orchestrator.settings.autotrain import SYNONYMS
 from orchestrator.settings.complaints import complaint
+from worker import apart
 from worker.errors import BadConfig
 from worker.nearest import hint, nearest
 from worker.params import Params, Setting, settings_of
@@ -96,6 +97,23 @@ class Catalog:
             notes=tuple(notes),
         )
 
+    def parted(self, layer: Layer) -> tuple[Layer, dict[str, str] | None]:
+        """Return a named layer without secrets, and those by name; none where it says nothing.
+
+        Raises `BadConfig`.
+        """
+        found: dict[str, str] | None = None
+        values = dict(layer.values)
+        for name in [name for name in values if self.settings[name].apart]:
+            try:
+                pairs = apart.pairs(values[name])
+            except ValueError as error:
+                spelled = _spelled(self.settings[name], layer.source)
+                raise BadConfig(f"{spelled}: {error}") from None
+            values[name] = tuple(sorted(pairs))
+            found = (found or {}) | {k: v for k, v in pairs.items() if v is not None}
+        return replace(layer, values=values), found
+
     def notes(self, layer: Layer) -> list[str]:
         """Return what a named layer says, and a sentence for each setting that does nothing."""
         known = (self.settings[name] for name in self.ignored.model_fields)
@@ -141,6 +159,9 @@ class Settings:
 
     lines: Mapping[str, int] = field(default_factory=dict)
     """In which line of its file a setting was said."""
+
+    apart: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Secrets that were given by name, of which the settings hold the names alone."""
 
     def of(self, params: type[P]) -> P:
         """Return one class of settings, validated; raises `BadConfig` naming all that is wrong."""
@@ -207,12 +228,14 @@ def merge(catalog: Catalog, layers: Iterable[Layer]) -> Settings:
     wrong: list[str] = []
     notes: list[str] = []
     lines: dict[str, int] = {}
+    secret: dict[str, str] = {}
     for layer in layers:
         try:
-            named = catalog.named(layer)
+            named, given = catalog.parted(catalog.named(layer))
         except BadConfig as error:
             wrong.append(error.message)
             continue
+        secret = secret if given is None else given
         values.update(named.values)
         origins.update(dict.fromkeys(named.values, layer.source))
         lines = {name: n for name, n in lines.items() if name not in named.values}
@@ -220,7 +243,7 @@ def merge(catalog: Catalog, layers: Iterable[Layer]) -> Settings:
         notes += catalog.notes(named)
     if wrong:
         raise BadConfig("\n".join(wrong))
-    return Settings(catalog, values, origins, tuple(notes), lines)
+    return Settings(catalog, values, origins, tuple(notes), lines, secret)
 
 
 def from_environment(catalog: Catalog, environ: Mapping[str, str]) -> Layer:

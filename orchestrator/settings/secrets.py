@@ -1,4 +1,4 @@
-"""What is sent to the machine that trains as a secret: the Hub token, and a tracker's key.
+"""What is sent to the machine as a secret: the Hub token, a tracker's key, values of `--env`.
 
 Handed to `launch` and to nothing else. A key comes from the environment, or from where its own
 `login` leaves it; only what the settings of a job need is taken.
@@ -13,8 +13,10 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from worker import apart
 from worker.common import WANDB_MODE
 from worker.errors import BadConfig
+from worker.params import settings_of
 from worker.redact import Redactor
 
 WANDB_KEY, WANDB_HOST = "WANDB_API_KEY", "WANDB_BASE_URL"
@@ -33,10 +35,19 @@ WANDB_CLOUD = "https://api.wandb.ai"
 
 
 def secrets_of(
-    params: Any, token: str | None, environ: Mapping[str, str] = os.environ
+    params: Any,
+    token: str | None,
+    given: Mapping[str, str],
+    environ: Mapping[str, str] = os.environ,
 ) -> dict[str, str]:
-    """Return what a job with these settings needs and this machine has, by environment name."""
+    """Return what a job with these settings needs and this machine has, by environment name.
+
+    `given` are the values of settings that hold names alone (`Settings.apart`). Raises `BadConfig`
+    where a value is neither given nor here.
+    """
     found = {"HF_TOKEN": token} if token else {}
+    if carried := _carried(params, given, environ):
+        found[apart.VARIABLE] = apart.packed(carried)
     for name in getattr(params, "secrets", ()):
         value = environ.get(name, "").strip()
         if name == WANDB_KEY:
@@ -46,6 +57,21 @@ def secrets_of(
     if getattr(params, "log", None) == "trackio":
         found |= {name: environ[name] for name in TRACKIO_ABOUT if environ.get(name)}
     return found
+
+
+def _carried(params: Any, given: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that go to the job's own program. Raises `BadConfig`."""
+    named = [s for s in settings_of(type(params)) if s.apart]
+    names = [(setting, name) for setting in named for name in getattr(params, setting.name)]
+    here = {name: given.get(name, environ.get(name)) for _, name in names}
+    for setting, name in names:
+        if here[name] is None:
+            flag = setting.flags[0]
+            raise BadConfig(
+                f"{flag} {name}: there is no variable {name} here.",
+                fix=f"export {name}=… first, or {flag} {name}=VALUE",
+            )
+    return {name: value for name, value in here.items() if value is not None}
 
 
 def refuse_written_down(

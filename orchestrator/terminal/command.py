@@ -43,7 +43,11 @@ _OWN = {option.name for option in COMMAND_OPTIONS}
 
 
 def task_command(task: Task[Any], *, trains: bool = False) -> click.Command:
-    """Return the command that trains this task, without being told to where it `trains`."""
+    """Return the command that trains this task, without being told to where it `trains`.
+
+    So does one of a task with whose models nothing else is done.
+    """
+    trains = trains or not (task.question or task.has_page)
     options: list[click.Parameter] = [*COMMAND_OPTIONS, *options_of(classes_of(task))]
     options += hidden(options_of((task.ignored,)))
 

@@ -34,7 +34,12 @@ _WHAT = {
     EndReason.WORKER_DIED: "the worker died",
     EndReason.PROVIDER: "the provider failed",
     EndReason.NO_ACCELERATOR: "the accelerator does not compute",
+    EndReason.SCRIPT_FAILED: "the script failed",
 }
+
+
+LAST_LINES = 8
+"""Lines of a failed script that are shown with its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +55,26 @@ def ending(record: Record, now: datetime) -> list[str]:
     story, spec = record.story, record.spec
     lines = [_headline(spec, story, now)]
     lines += story.message.splitlines()
+    if story.reason is EndReason.SCRIPT_FAILED:
+        lines += [f"| {line}" for line in story.detail.splitlines()[-LAST_LINES:]]
     lines += _evaluated(story)
-    if story.pushed:
-        pushed = story.pushed
-        base = spec.model.name if spec.model else ""
-        kind = f"adapter for {base}" if pushed.what == "adapter" else "whole model"
-        lines.append(f"model   {pushed.url}   {kind}, {size(pushed.size_bytes)}")
-    if story.output:
-        lines.append(f"model   {story.output}")
+    lines += _made(spec, story)
     if (stopped := _billing(story, spec.machine, now)) is not None:
         lines.append(stopped)
     rows = list(_next_steps(record))
     width = max((len(row.purpose) for row in rows), default=0)
     return lines + [f"{row.purpose:<{width}}  {row.command}" for row in rows]
+
+
+def _made(spec: JobSpec, story: Story) -> Iterator[str]:
+    """Yield where the model is, or what else came of it."""
+    if pushed := story.pushed:
+        base = spec.model.name if spec.model else ""
+        kinds = {"adapter": f"adapter for {base}, ", "model": "whole model, ", "output": ""}
+        what = "output " if pushed.what == "output" else "model  "
+        yield f"{what} {pushed.url}   {kinds[pushed.what]}{size(pushed.size_bytes)}"
+    if story.output:
+        yield f"{worker.tasks.load(spec.task).makes:<7} {story.output}"
 
 
 def _headline(spec: JobSpec, story: Story, now: datetime) -> str:

@@ -1,9 +1,9 @@
-"""Where `hubtrain` begins: the token leaves its arguments before anything else is imported.
+"""Where `hubtrain` begins: secrets leave its arguments before anything else is imported.
 
 Every user of a machine can list the arguments of its processes. So nothing is imported here but
-what Python has loaded anyway, and a program that was given `--token` becomes another one that finds
-it in the environment. That one is started with `-P`: no file of the folder one stands in can pass
-for a library. Ctrl-C is quiet from here on.
+what Python has loaded anyway, and a program that was given `--token` or `--env` becomes another
+one that finds them in the environment. That one is started with `-P`: no file of the folder one
+stands in can pass for a library. Ctrl-C is quiet from here on.
 """
 
 import os
@@ -16,7 +16,7 @@ for _ in ("entry.py", "terminal", "orchestrator"):
 
 def main() -> None:
     """Run the program on `sys.argv` and exit."""
-    _hide_token()
+    _hide_secrets()
     import signal
 
     signal.signal(signal.SIGINT, _leave)
@@ -35,12 +35,17 @@ def _leave(*_: object) -> None:
     os._exit(DETACHED)
 
 
-def _hide_token() -> None:
-    """Move `--token` from the arguments to HF_TOKEN."""
-    token, rest = _without_token(sys.argv)
-    if token is None:
+def _hide_secrets() -> None:
+    """Move `--token` from the arguments to HF_TOKEN, and `--env` to HUBTRAIN_ENV."""
+    taken, rest = _taken(sys.argv)
+    if not taken:
         return
-    os.environ["HF_TOKEN"] = token
+    if "--token" in taken:
+        os.environ["HF_TOKEN"] = taken["--token"][-1]
+    if "--env" in taken:
+        import json
+
+        os.environ["HUBTRAIN_ENV"] = json.dumps(taken["--env"])
     sys.argv = rest
     if sys.platform != "win32":  # there the new process would be another one
         # The sources come last in the path: they may lie among everybody's libraries.
@@ -51,16 +56,21 @@ def _hide_token() -> None:
         os.execv(sys.executable, [sys.executable, "-P", "-c", code, *rest[1:]])
 
 
-def _without_token(argv: list[str]) -> tuple[str | None, list[str]]:
-    token, rest, words = None, argv[:1], iter(argv[1:])
+def _taken(argv: list[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """Return what was said by the flags that hold secrets, and the other arguments.
+
+    What stands behind `--` is meant for another program.
+    """
+    at = argv.index("--") if "--" in argv else len(argv)
+    found: dict[str, list[str]] = {}
+    rest, words = argv[:1], iter(argv[1:at])
     for word in words:
-        if word == "--token":
-            token = next(words, None)
-        elif word.startswith("--token="):
-            token = word.removeprefix("--token=")
+        flag, equals, value = word.partition("=")
+        if flag in {"--token", "--env"}:
+            found.setdefault(flag, []).append(value if equals else next(words, ""))
         else:
             rest.append(word)
-    return token, rest
+    return found, rest + argv[at:]
 
 
 if __name__ == "__main__":

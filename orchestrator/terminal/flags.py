@@ -7,6 +7,7 @@ merge as plain dicts and validation has one home. Dashes and underscores mean th
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,15 +15,21 @@ import click
 if TYPE_CHECKING:
     from worker.params import Params, Setting
 
+BEHIND = "--"
+"""Ends the options of a command: the words behind it are meant for somebody else."""
+
 METAVARS = {int: "INT", float: "NUMBER", str: "TEXT"}
 
 
 class SettingOption(click.Option):
-    """An option that knows which group of `--help` it belongs to."""
+    """An option that knows which group of `--help` it belongs to.
 
-    def __init__(self, *args: Any, group: str, **how: Any) -> None:
+    The words behind `--` are the value of one that takes the `rest`.
+    """
+
+    def __init__(self, *args: Any, group: str, rest: bool = False, **how: Any) -> None:
         super().__init__(*args, **how)
-        self.group = group
+        self.group, self.rest = group, rest
 
 
 class SettingsCommand(click.Command):
@@ -36,7 +43,16 @@ class SettingsCommand(click.Command):
             from orchestrator.settings.layers import twice
 
             raise click.UsageError(twice(*names), ctx)
-        return super().parse_args(ctx, args)
+        taking = (o for o in self.params if isinstance(o, SettingOption) and o.rest)
+        rest = next(taking, None) if BEHIND in args else None
+        if rest is None:
+            return super().parse_args(ctx, args)
+        at = args.index(BEHIND)
+        left = super().parse_args(ctx, args[:at])
+        if ctx.params[str(rest.name)] is not None:
+            raise click.UsageError(f"{rest.opts[0]} and {BEHIND} are the same; give one.", ctx)
+        ctx.params[str(rest.name)] = args[at + 1 :]
+        return left
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         groups: dict[str, list[tuple[str, str]]] = {}
@@ -70,6 +86,7 @@ def hidden(options: Iterable[click.Option]) -> list[click.Option]:
 
 def _option(setting: Setting) -> click.Option:
     how: dict[str, Any] = {"default": None, "help": _help(setting), "group": setting.group}
+    how |= {"rest": setting.rest}
     if setting.type is bool:
         on = [flag for flag in setting.flags if flag.startswith("--")]
         switches = [f"{flag}/--no-{flag.removeprefix('--')}" for flag in on]
@@ -107,7 +124,7 @@ def _given_twice(command: click.Command, args: Sequence[str]) -> tuple[str, str]
     seen: dict[str | None, str] = {}
     words = iter(args)
     for word in words:
-        if word == "--":
+        if word == BEHIND:
             break
         long = word.startswith("--")
         flag = normalized(word.split("=")[0]) if long else word[:2]
@@ -123,7 +140,7 @@ def _given_twice(command: click.Command, args: Sequence[str]) -> tuple[str, str]
 
 def config_among(words: Iterable[str]) -> str | None:
     """Return the file that `--config` names among the words of a command line; none without."""
-    rest = iter(words)
+    rest = takewhile(lambda word: word != BEHIND, words)
     for word in rest:
         if word == "--config":
             return next(rest, None)
@@ -135,7 +152,8 @@ def config_among(words: Iterable[str]) -> str | None:
 def unknown_options(words: Iterable[str], first: str, command: click.Command) -> list[str]:
     """Return a complaint for each option among `words` that `command` lacks, `first` before all."""
     known = {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
-    typed = (word.split("=")[0] for word in words if word.startswith("--") and word != "--")
+    own = takewhile(lambda word: word != BEHIND, words)
+    typed = (word.split("=")[0] for word in own if word.startswith("--"))
     others = (w for w in typed if normalized(w) not in {*known, "--help", normalized(first)})
     from orchestrator.settings.gather import whose
 

@@ -191,7 +191,7 @@ class Checkpoint(_Event):
 
 
 class Pushed(_Event):
-    """The model is on the Hub."""
+    """The model, or what else the job made, is on the Hub."""
 
     kind: Literal["pushed"] = "pushed"
     repo_id: str
@@ -199,7 +199,7 @@ class Pushed(_Event):
     """Commit of the push; empty in the events that are part of it."""
 
     url: str
-    what: Literal["adapter", "model"] = "model"
+    what: Literal["adapter", "model", "output"] = "model"
     size_bytes: int = 0
 
 

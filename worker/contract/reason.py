@@ -24,6 +24,7 @@ class EndReason(StrEnum):
     WORKER_DIED = "worker_died"
     PROVIDER = "provider"
     NO_ACCELERATOR = "no_accelerator"
+    SCRIPT_FAILED = "script_failed"
 
     @property
     def exit_code(self) -> int:
@@ -48,6 +49,7 @@ _EXIT_CODES = {
     EndReason.USER: 21,
     EndReason.PROVIDER: 23,
     EndReason.NO_ACCELERATOR: 24,
+    EndReason.SCRIPT_FAILED: 25,
 }
 """Scripts read these numbers: a new reason gets a new one, and none is ever given again."""
 

@@ -244,10 +244,14 @@ def _message(view: View) -> str:
     if pushed := story.pushed:
         size = f"{pushed.size_bytes / 1e6:,.1f} MB"
         link = f'<a href="{escape(pushed.url)}" target="_blank">{escape(pushed.repo_id)}</a>'
-        parts.append(f'<p class="model">Model: {link}, {pushed.what}, {size}</p>')
+        parts.append(f'<p class="model">{_made(view)}: {link}, {pushed.what}, {size}</p>')
     if story.output:
-        parts.append(f'<p class="model">Model: <code>{escape(story.output)}</code></p>')
+        parts.append(f'<p class="model">{_made(view)}: <code>{escape(story.output)}</code></p>')
     return "".join(parts)
+
+
+def _made(view: View) -> str:
+    return worker.tasks.load(view.spec.task).makes.capitalize()
 
 
 def _facts(view: View) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import traceback
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def keep_model(live: Live, finished: Finished) -> Ending:
     """Put the model where the spec wants it; returns the job's ending, `finished` or a failure."""
     folder = live.host.model
     if not folder.is_dir() or not any(folder.iterdir()):
-        return Failed(reason=EndReason.WORKER_DIED, message="The trainer left no model.")
+        return _without(live)
     story = live.story()
     finished = finished.model_copy(update={"metrics": {**story.metrics, **finished.metrics}})
     _describe(live, folder)
@@ -52,6 +53,54 @@ def keep_model(live: Live, finished: Finished) -> Ending:
     if live.spec.push:
         ending = _pushed(live, live.spec.push, finished)
     return _left_on_machine(live, ending)
+
+
+def _without(live: Live) -> Ending:
+    """Return the ending of a job that left nothing."""
+    if card.result_of(live.spec) == "output":
+        return Finished(note=f"The {live.worker} left no output.")
+    return Failed(reason=EndReason.WORKER_DIED, message="The trainer left no model.")
+
+
+def keep_unfinished(live: Live, ending: Ending) -> Ending:
+    """Keep what was left by a program that did not come to its good end; says where, if anywhere.
+
+    On the Hub that is the job's own branch: nobody is to take it for the output of a good end.
+    """
+    spec, folder = live.spec, live.host.model
+    if isinstance(ending, Finished) or card.result_of(live.spec) != "output" or not folder.is_dir():
+        return ending
+    files = {f"output/{p.relative_to(folder).as_posix()}": p for p in _files(live)}
+    if not files:
+        return ending
+    where = f"lies in {folder}" if live.host.keeps_disk else "is lost with this machine's disk"
+    if target := spec.push:
+        where = _sent_aside(live, target, files) or where
+    words = f"{ending.message} What it had written {where}.".lstrip()
+    return ending.model_copy(update={"message": words})
+
+
+def _files(live: Live) -> list[Path]:
+    return Parcel(live.host.model, live.spec, PushTarget(repo_id=""), "").files
+
+
+def _sent_aside(live: Live, target: PushTarget, files: Mapping[str, Path]) -> str:
+    """Commit files to the job's branch and return where they are; nothing if they are not."""
+    size = sum(path.stat().st_size for path in files.values())
+    try:
+        keep_trying(
+            live,
+            lambda: push_record(live.spec, target, live.host.token, files),
+            "keeping what it had written",
+            seconds=live.spec.limits.push_seconds,
+            refusals=RECORD_REFUSALS,
+            longest=60 + size / PUSH_BYTES_PER_SECOND,
+            at_most=max(0.0, live.seconds_left) + PUSH_GRACE,
+        )
+    except HubtrainError as error:
+        live.journal.log(f"What it had written could not be kept: {error}")
+        return ""
+    return f"is in output/ of the branch {live.spec.branch} of {target.repo_id}"
 
 
 def keep_ahead(live: Live) -> None:
@@ -111,7 +160,7 @@ def _pushed(live: Live, target: PushTarget, finished: Finished) -> Ending:
             return finished.model_copy(update={"note": note})
         return Failed(
             reason=EndReason.PUSH_FAILED,
-            message=f"The model is trained but could not be pushed: {error}",
+            message=f"The {card.result_of(live.spec)} is there but could not be pushed: {error}",
         )
     live.journal.say(pushed)
     return finished
@@ -170,12 +219,16 @@ def _moved(live: Live, wanted: Path) -> Path:
     try:
         kept = output.put(model, wanted, spec.job_id, overwrite=spec.overwrite_output)
     except OSError as error:
-        live.journal.log(f"The model could not be copied to {wanted} ({error}); it is in {model}.")
+        live.journal.log(
+            f"{wanted} could not be written ({error}): the {card.result_of(spec)} is in {model}."
+        )
         return model
     shutil.rmtree(model, ignore_errors=True)
     if kept == Path(os.path.realpath(wanted)):
         return wanted
-    live.journal.log(f"{wanted} holds something that is not this job's: the model is in {kept}.")
+    live.journal.log(
+        f"{wanted} holds something that is not this job's: the {card.result_of(spec)} is in {kept}."
+    )
     return kept
 
 

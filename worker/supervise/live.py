@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from worker.card import worker_of
 from worker.clock import Clock
 from worker.contract import JobSpec, Stopped, Story, fold
 from worker.host import Host
@@ -44,6 +45,11 @@ class Live:
     def ask_to_stop(self, by: str) -> None:
         """Note the request; the supervisor acts on it within a second. May repeat."""
         self.stopped_by = self.stopped_by or by
+
+    @property
+    def worker(self) -> str:
+        """What people call the program that does the work: trainer, or script."""
+        return worker_of(self.spec)
 
     @property
     def seconds_left(self) -> float:

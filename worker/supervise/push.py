@@ -6,11 +6,13 @@ whether the commit is on the Hub, so no model is pushed twice.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from worker.card import result_of
 from worker.contract import EVENTS_FILE, JobSpec, Pushed, PushTarget
 from worker.errors import HubError
 from worker.hubclient import endpoint, explained, hub
@@ -21,7 +23,9 @@ from worker.paths import text_for_others
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-_NOT_PUSHED = ("checkpoint-*", "training_args.bin", ".*", "*/.*", "*.lock")
+_HIDDEN = (".*", "*/.*")
+_NOT_OF_A_MODEL = ("checkpoint-*", "training_args.bin", "*.lock")
+"""What libraries leave beside a model that only training needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +41,21 @@ class Parcel:
     @property
     def files(self) -> list[Path]:
         every = (p for p in sorted(self.folder.rglob("*")) if p.is_file())
-        return [p for p in every if not _left_out(p.relative_to(self.folder))]
+        left_out = _HIDDEN if self.makes == "output" else (*_HIDDEN, *_NOT_OF_A_MODEL)
+        return [p for p in every if not _is(p.relative_to(self.folder), left_out)]
+
+    @property
+    def makes(self) -> Literal["model", "output"]:
+        return result_of(self.spec)
 
     @property
     def manifest(self) -> str:
         return (self.folder / MANIFEST_FILE).read_text(encoding="utf-8")
 
     @property
-    def what(self) -> Literal["adapter", "model"]:
-        return "adapter" if (self.folder / "adapter_config.json").exists() else "model"
+    def what(self) -> Literal["adapter", "model", "output"]:
+        adapter = self.makes == "model" and (self.folder / "adapter_config.json").exists()
+        return "adapter" if adapter else self.makes
 
     @property
     def pushed(self) -> Pushed:
@@ -67,16 +77,19 @@ def push_model(parcel: Parcel, token: str | None) -> Pushed:
 
 
 def push_record(
-    spec: JobSpec, target: PushTarget, token: str | None, files: dict[str, str]
+    spec: JobSpec, target: PushTarget, token: str | None, files: Mapping[str, str | Path]
 ) -> None:
-    """Commit a job's events and log to a branch of its own; raises `HubError`."""
+    """Commit a job's events and log, or files, to a branch of its own; raises `HubError`."""
     api, branch = hub(token), spec.branch
     # The job may have ended before the repo was made.
     with explained(f"making the model repo {target.repo_id}"):
         api.create_repo(target.repo_id, private=target.private, exist_ok=True)
     with explained(f"making the branch {branch} of {target.repo_id}"):
         api.create_branch(target.repo_id, branch=branch, exist_ok=True)
-    operations = [_add(n, text_for_others(text, spec).encode()) for n, text in files.items()]
+    operations = [
+        _add(name, held if isinstance(held, Path) else text_for_others(held, spec).encode())
+        for name, held in files.items()
+    ]
     with explained(f"keeping the record of {spec.job_id} in {target.repo_id}"):
         api.create_commit(
             target.repo_id,
@@ -90,11 +103,12 @@ def _commit(api: HfApi, parcel: Parcel, head: str | None) -> str:
     spec, repo_id = parcel.spec, parcel.target.repo_id
     operations = [_add(str(p.relative_to(parcel.folder).as_posix()), p) for p in parcel.files]
     operations.append(_add(EVENTS_FILE, text_for_others(parcel.events, spec).encode()))
-    with explained(f"pushing the model to {repo_id}"):
+    what = "Output of" if parcel.makes == "output" else "Train"
+    with explained(f"pushing the {parcel.makes} to {repo_id}"):
         done = api.create_commit(
             repo_id,
             [*operations, *_deletions(api, parcel)],
-            commit_message=f"Train {spec.project} ({spec.task}, job {spec.job_id})",
+            commit_message=f"{what} {spec.project} ({spec.task}, job {spec.job_id})",
             parent_commit=head,
         )
     if not done.oid:
@@ -133,5 +147,5 @@ def _add(path: str, content: bytes | Path) -> Any:
     return CommitOperationAdd(path, content)
 
 
-def _left_out(path: Path) -> bool:
-    return any(fnmatch(path.as_posix(), p) or fnmatch(path.parts[0], p) for p in _NOT_PUSHED)
+def _is(path: Path, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch(path.as_posix(), p) or fnmatch(path.parts[0], p) for p in patterns)

@@ -44,7 +44,7 @@ from worker.supervise import evaluate, resources
 from worker.supervise.checkpoints import Checkpoints, resumable, tidied
 from worker.supervise.flavor import wait_for_flavor
 from worker.supervise.journal import Journal
-from worker.supervise.keep import keep_ahead, keep_model, keep_record
+from worker.supervise.keep import keep_ahead, keep_model, keep_record, keep_unfinished
 from worker.supervise.live import SIGNAL, Live, Page
 from worker.supervise.patience import keep_trying
 from worker.supervise.prove import only_lent, prove
@@ -132,17 +132,16 @@ class Supervisor:
                 keep_ahead(self.live)
                 ending = Finished(note=evaluate.after(self.live))
             return tidied(self.live, keep_model(self.live, ending))
-        return resumable(self.live, self._by_whom(ending))
+        return keep_unfinished(self.live, resumable(self.live, self._by_whom(ending)))
 
     def _train(self, begun: Beginning | None) -> Ending:
         """Train from `begun` on, and wait for the last checkpoint to be where it is kept."""
         live = self.live
-        live.journal.log(
-            f"Training goes on from step {begun.step}, from {begun.where}."
-            if begun
-            else "Training begins at its first step."
-        )
-        live.journal.say(Phase(name="starting the trainer"))
+        if begun:
+            live.journal.log(f"Training goes on from step {begun.step}, from {begun.where}.")
+        elif live.worker == "trainer":
+            live.journal.log("Training begins at its first step.")
+        live.journal.say(Phase(name=f"starting the {live.worker}"))
         sending = Checkpoints(live)
         command = self.command or trainer_command(live.spec, live.host, begun)
         ending = watch(live, command, sending.take)

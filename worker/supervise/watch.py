@@ -152,7 +152,8 @@ class _Reading:
         if (self.saved or self.failed) and now - self.last_event >= EXIT_SECONDS:
             return self.failure() if self.failed else Finished()  # it only had to exit
         vitals = Vitals(now, self.live.born, self.last_event, self.live.to_save)
-        return verdict(vitals, self.live.spec.limits, self.live.spec.machine.usd_per_hour)
+        spec = self.live.spec
+        return verdict(vitals, spec.limits, spec.machine.usd_per_hour, self.live.worker)
 
     def finished(self, trainer: TrainerProcess, cut_short: Ending | None) -> Finished:
         """Return the good end of a trainer whose model is complete, and log what came after."""
@@ -205,16 +206,16 @@ def _died(
     limit = resources.memory_limit(live.host)
     held = trainer.peak_bytes + resources.own_bytes()
     if code in _KILLED and (killed_by_kernel or held >= NEARLY * limit):
-        gib = 2**30
+        peak, there = (f"{size / 2**30:.1f} GB" for size in (trainer.peak_bytes, limit))
         return Failed(
             reason=EndReason.OOM,
-            message=f"Out of memory: the trainer held {trainer.peak_bytes / gib:.1f} GB when it was"
-            f" killed, and this machine has {limit / gib:.1f} GB.",
+            message=f"Out of memory: the {live.worker} held {peak} when it was killed, and this"
+            f" machine has {there}.",
             detail=last_words,
         )
     return Failed(
         reason=EndReason.WORKER_DIED,
-        message=f"The trainer {_how(code)} without saying why.",
+        message=f"The {live.worker} {_how(code)} without saying why.",
         detail=last_words,
     )
 

@@ -19,14 +19,16 @@ class Vitals:
     """How long before a limit training has to end, so that a checkpoint is saved within it."""
 
 
-def verdict(vitals: Vitals, limits: Limits, usd_per_hour: float) -> Failed | Stopped | None:
+def verdict(
+    vitals: Vitals, limits: Limits, usd_per_hour: float, worker: str = "trainer"
+) -> Failed | Stopped | None:
     """Return the ending if a limit is reached; none otherwise."""
     if limit := limit_of(vitals.now - vitals.started + vitals.to_save, limits, usd_per_hour):
         return limit
     if vitals.now - vitals.last_event >= limits.hang_seconds:
         return Failed(
             reason=EndReason.HUNG,
-            message=f"The trainer said nothing for {roughly(limits.hang_seconds)}.",
+            message=f"The {worker} said nothing for {roughly(limits.hang_seconds)}.",
         )
     return None
 

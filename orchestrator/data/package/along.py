@@ -1,4 +1,4 @@
-"""Files of the user's that go along with a job: a package of their own, as they are.
+"""Files of the user's that go along with a job: a package of their own, folders of it as zips.
 
 It is named by its content and sent as data is. So a job that is asked for again with the same files
 sends nothing, one with others is another job, and the data is not sent again for either.
@@ -7,11 +7,13 @@ sends nothing, one with others is another job, and the data is not sent again fo
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.data.package.shards import Package
 from worker.errors import BadConfig
+from worker.folder import choose, name_there, pack
 
 
 def files_along(paths: Sequence[str], folder: Path) -> Package | None:
@@ -23,13 +25,20 @@ def files_along(paths: Sequence[str], folder: Path) -> Package | None:
     digests: dict[str, str] = {}
     stored_bytes = 0
     for path in map(Path, paths):
-        name = f"data/{path.name}"
-        try:
-            content = path.expanduser().read_bytes()
-        except OSError as error:
-            raise BadConfig(f"cannot read {path}: {error.strerror}") from error
+        name = f"data/{name_there(path)}"
         (folder / "data").mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-        digests[name] = hashlib.sha256(content).hexdigest()
-        stored_bytes += len(content)
+        try:
+            _copy(path.expanduser(), folder / name)
+        except OSError as error:
+            raise BadConfig(f"cannot read {error.filename or path}: {error.strerror}") from error
+        with (folder / name).open("rb") as stream:
+            digests[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+        stored_bytes += (folder / name).stat().st_size
     return Package(folder, digests, tuple(digests), (), 0, stored_bytes) if digests else None
+
+
+def _copy(path: Path, to: Path) -> None:
+    if path.is_dir():
+        pack(choose(path), to)
+    else:
+        shutil.copyfile(path, to)

@@ -82,9 +82,12 @@ def package(
 ) -> Package:
     """Write the shards of `source` below `folder`, replacing what an earlier call left there.
 
-    A dataset of the Hub is used where it is, and nothing is written. Raises `BadData` for rows
-    that cannot be read; a full disk is an `OSError`. Both leave no shards behind.
+    A dataset of the Hub is used where it is, and nothing is written; nor is it where there are no
+    rows. Raises `BadData` for rows that cannot be read; a full disk is an `OSError`. Both leave no
+    shards behind.
     """
+    if not source.tables:
+        return in_place(DataRef())
     if source.remote is not None:
         ref = source.remote
         return Package(folder, {}, ref.train, ref.valid, ref.rows or 0, 0, remote=ref)

@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.data.sources.local import find_local, is_file, is_local
-from orchestrator.data.sources.source import DATA_PREFIX, DataSource
+from orchestrator.data.sources.source import DATA_PREFIX, NO_ROWS, DataSource
 from worker.common import Data
 from worker.errors import BadConfig, BadData
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-__all__ = ["DATA_PREFIX", "DataSource", "find", "is_local"]
+__all__ = ["DATA_PREFIX", "NO_ROWS", "DataSource", "find", "is_local"]
 
 
 def find(params: Data, hub: HfApi | None, media: tuple[str, ...] = ()) -> DataSource:

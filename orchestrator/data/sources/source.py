@@ -42,6 +42,10 @@ class DataSource:
         return sum(table.stored_bytes for table in self.tables.values())
 
 
+NO_ROWS = DataSource("", {})
+"""For a task that reads none."""
+
+
 def chosen_of(splits: Mapping[str, V], params: Data, name: str) -> dict[str, V]:
     """Return the splits that `params` names, by their role. Raises `BadConfig`."""
     chosen = {"train": choose(splits, params.train_split, "--train-split", name)}
