@@ -245,10 +245,12 @@ class _Check:
 
     @property
     def _sends_data(self) -> bool:
-        """Whether examples of this machine go to a dataset of the owner's."""
-        if self.backend.sees_my_files or self.request.resumed is not None:
+        """Whether examples or files of this machine go to a dataset of the owner's."""
+        request = self.request
+        if self.backend.sees_my_files or request.resumed is not None:
             return False
-        return is_local(self.request.params.data_path)
+        rows = request.task.reads_rows and is_local(request.params.data_path)
+        return rows or bool(request.along)
 
     def _token_is_small(
         self, account: Future[Account | None], push: PushTarget | None, *, gated: bool

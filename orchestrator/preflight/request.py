@@ -9,6 +9,7 @@ from typing import Any
 from backends.base import NoOptions
 from orchestrator.settings.job import JobSettings
 from worker.contract import JobSpec, Start
+from worker.errors import HubtrainError
 from worker.params import Params
 from worker.task import Task
 
@@ -54,6 +55,14 @@ class JobRequest:
 
     resumed: Resumed | None = None
     """The job that it goes on with; none if it begins anew."""
+
+    @property
+    def along(self) -> tuple[str, ...]:
+        """Files and folders that go along; none where a setting that names them is wrong."""
+        try:
+            return self.task.files(self.params)
+        except HubtrainError:  # said by the setting
+            return ()
 
     @property
     def together(self) -> bool:

@@ -17,7 +17,7 @@ from orchestrator.preflight.model import BaseModel
 from orchestrator.preflight.report import Findings
 from orchestrator.preflight.request import JobRequest
 from orchestrator.words import count, size
-from worker.errors import BadConfig, HubtrainError
+from worker.errors import BadConfig
 from worker.facts import CheckContext, ModelFacts
 from worker.finding import Finding
 from worker.folder import choose, name_there, shown
@@ -59,10 +59,7 @@ def _check_along(request: JobRequest) -> list[Finding]:
 
     That is also where two have one name: they lie side by side then.
     """
-    try:
-        files = request.task.files(request.params)
-    except HubtrainError:  # said by the setting that names the file
-        return []
+    files = request.along
     first: dict[str, str] = {}
     for path in files:
         other = first.setdefault(name_there(Path(path)), path)
