@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from benches.docker import DockerBench
 from standins.bench import Bench
+from standins.containers import left_open
 from standins.waiting import until
 
 from backends.base import Flavor
@@ -122,9 +123,6 @@ def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     gc.collect()
 
 
-left_open = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-
 @left_open
 def test_where_no_engine_answers_it_is_said(no_engine: str) -> None:
     with pytest.raises(HubUnreachable, match=f"No Docker engine answers at {no_engine}") as no:
@@ -162,6 +160,13 @@ def test_a_context_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("DOCKER_CONTEXT", "gone")
     with pytest.raises(PlanRefused, match="no context 'gone'"):
         Docker().flavors()
+
+
+def test_an_address_without_a_protocol_is_a_port_as_for_docker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "10.0.0.7:2375")
+    assert place() == "tcp://10.0.0.7:2375"
 
 
 def test_a_limit_of_the_container_is_what_the_check_counts_with() -> None:

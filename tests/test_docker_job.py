@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from standins.bench import CANARY
 from standins.containers import docker, worker_image
-from standins.laptop import Laptop
+from standins.laptop import Laptop, finish
 from standins.localhub import HubServer
 from standins.waiting import until
 from tiny_llm import chats, write_model, write_rows
@@ -105,3 +105,17 @@ def _now(laptop: Laptop, job: str) -> Any:
 def test_a_job_is_not_begun_in_less_memory_than_it_needs(laptop: Laptop) -> None:
     ran = laptop.run(*train("--project", "small", "--docker-memory", "0.3", "--dry-run"))
     assert ran.code == 2 and "cpu has 0.3 GB" in ran.out and "--docker-memory 0." in ran.out
+
+
+def test_a_trainer_that_is_killed_for_its_memory_is_told_as_that(laptop: Laptop) -> None:
+    """The check lets no job begin in too little, so the rest is taken away once it has begun."""
+    client = laptop.start(*train("--project", "tight", "--max-steps", "50", "--json"))
+    job = until(lambda: next((j for j in laptop.jobs() if j["project"] == "tight"), None), 120)
+    until(lambda: name_of(job["job"]) in docker("ps", "--format", "{{.Names}}").split(), 120)
+    docker("update", "--memory=300m", "--memory-swap=300m", name_of(job["job"]))
+    ran = finish(client)
+    assert ran.code == 1, ran.err + ran.out
+    assert ran.document["reason"] == "oom", ran.out
+    assert "this machine has 0.3 GB" in ran.document["message"]
+    supervisor = docker("inspect", "--format", "{{.State.ExitCode}}", name_of(job["job"]))
+    assert supervisor != "137", "it lived, and told it"

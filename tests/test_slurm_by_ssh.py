@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -45,7 +44,7 @@ class FarBench(SlurmBench):
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[LoginNode]:
-    with login_node(configuration()) as node:
+    with login_node(f"SLURM_CONF={configuration()}") as node:
         yield node
 
 
@@ -56,7 +55,7 @@ def bench(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[FarBench]:
-    monkeypatch.setenv("PATH", os.pathsep.join([str(node.folder / "bin"), os.environ["PATH"]]))
+    monkeypatch.setenv("PATH", node.path)
     with tempfile.TemporaryDirectory(prefix="ht-") as home, FarBench.open(request) as bench:
         assert isinstance(bench, FarBench)
         bench.folder = str(tmp_path / "cluster")

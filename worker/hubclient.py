@@ -54,6 +54,22 @@ def endpoint() -> str:
     return (os.environ.get("HF_ENDPOINT") or REAL_HUB).rstrip("/")
 
 
+def hub_variables() -> dict[str, str]:
+    """Return what a worker elsewhere is to know of the Hub: which it is, and how to upload to it.
+
+    They have to be in its environment from the start: libraries read them when they are imported.
+    """
+    _choose_transfer()
+    names = ("HF_ENDPOINT", "HF_HUB_DISABLE_XET")
+    return {name: os.environ[name] for name in names if os.environ.get(name)}
+
+
+def _choose_transfer() -> None:
+    if endpoint() != REAL_HUB:
+        # Uploads by Xet have no fallback, and mirrors and private Hubs do not support it.
+        os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
+
+
 def hub(token: str | None) -> HfApi:
     """Return a client of the Hub at `HF_ENDPOINT`; with no token it is anonymous.
 
@@ -70,9 +86,7 @@ def hub(token: str | None) -> HfApi:
 @cache
 def _prepare() -> None:
     """Give the client library timeouts, which its POSTs lack, and the right transfer protocol."""
-    if endpoint() != REAL_HUB:
-        # Uploads by Xet have no fallback, and mirrors and private Hubs do not support it.
-        os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
+    _choose_transfer()
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import httpx2
     from huggingface_hub import set_client_factory

@@ -27,6 +27,9 @@ from backends.local.run import RunFolder
 from worker.clock import Clock
 from worker.contract import JOB_FILE, EndReason, JobSpec
 
+_KILLED = 128 + 9
+"""Exit code of a container whose worker was killed."""
+
 
 class Docker(Backend[ContainerRequest]):
     """Containers of one engine, found again by their names."""
@@ -111,12 +114,14 @@ class Docker(Backend[ContainerRequest]):
         with _existing(handle) as there:
             state = there.attrs["State"]
         alive = state["Status"] not in {"exited", "dead", "removing"}
+        # It is also told of one that ended well, of whose processes one was killed for its memory.
+        out_of_memory = not alive and state.get("OOMKilled") and state["ExitCode"] == _KILLED
         return Status(
             alive=alive,
             costing=False,
             stage=state["Status"],
-            detail=state.get("Error", ""),
-            reason=EndReason.OOM if state.get("OOMKilled") and not alive else None,
+            detail="The container ran out of memory." if out_of_memory else state["Error"],
+            reason=EndReason.OOM if out_of_memory else None,
         )
 
     def logs(self, handle: Handle, *, skip: int = 0, follow: bool = False) -> Iterator[str]:

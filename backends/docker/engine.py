@@ -29,6 +29,7 @@ _OF_THIS_MACHINE = ("unix:", "npipe:")
 def place() -> str:
     """Return the place of the engine that `docker` would talk to: empty, `big`, `ssh://ann@big`."""
     if told := os.environ.get("DOCKER_HOST"):
+        told = told if "://" in told else f"tcp://{told}"  # as `docker` reads it
         return "" if told == USUAL else told
     chosen = os.environ.get("DOCKER_CONTEXT") or _chosen_context()
     return "" if chosen == "default" else chosen
@@ -68,7 +69,7 @@ def engine(place: str) -> Iterator[Any]:
             client = docker.DockerClient(base_url=url, tls=_certificates(place))
         except (docker.errors.DockerException, OSError) as error:
             raise HubUnreachable(
-                f"No Docker engine answers at {where}.", fix=_way_in(error)
+                f"No Docker engine answers at {where}: {_why(error)}.", fix=_way_in(error)
             ) from error
         with closing(client):
             yield client
@@ -106,10 +107,29 @@ def _certificates(place: str) -> Any:
     return kwargs_from_env().get("tls") if place.startswith("tcp:") else None
 
 
+def _why(error: BaseException) -> str:
+    """Return what is behind an error of the package: the engine's own words, or the system's."""
+    behind: BaseException | None = error
+    said = str(error)
+    while behind is not None:
+        if words := getattr(behind, "explanation", None) or getattr(behind, "strerror", None):
+            said = str(words)
+        behind = behind.__cause__ or behind.__context__
+    return said.removesuffix(".")
+
+
 def _way_in(error: Exception) -> str:
     """Return what to do about an engine that does not answer."""
-    if "Permission denied" in str(error):
+    said = str(error)
+    if "Permission denied" in said:
         return "Your user may not talk to it: sudo usermod -aG docker $USER, then log in anew."
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return (
+            "Name the folder of its ca.pem as DOCKER_CERT_PATH; where REQUESTS_CA_BUNDLE or "
+            "CURL_CA_BUNDLE are set, they count instead: unset them."
+        )
+    if "HTTPS" in said or "TLS" in said:
+        return "It takes certificates: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH, their folder."
     return "Start it (Docker Desktop, or sudo systemctl start docker), or set DOCKER_HOST."
 
 
@@ -121,6 +141,7 @@ def asking(doing: str) -> Iterator[None]:
     """
     from docker.errors import APIError, DockerException, NotFound
     from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError  # of streams that end too early
 
     try:
         yield
@@ -128,5 +149,7 @@ def asking(doing: str) -> Iterator[None]:
         raise NotThere(f"{doing}: {error.explanation}") from error
     except APIError as error:
         raise BackendError(f"The Docker engine refused {doing}: {error.explanation}") from error
-    except (DockerException, RequestException, OSError) as error:
-        raise HubUnreachable(f"{doing}: the Docker engine does not answer ({error}).") from error
+    except (DockerException, RequestException, HTTPError, OSError) as error:
+        raise HubUnreachable(
+            f"{doing}: the Docker engine does not answer ({_why(error)})."
+        ) from error

@@ -39,6 +39,7 @@ def _built(engine: Any, request: ContainerRequest, on_progress: OnProgress) -> N
         tag=request.image,
         rm=True,
         forcerm=True,
+        network_mode=request.options.docker_network,
         decode=True,
         labels={"hubtrain": "worker"},
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from worker.clock import Clock
 from worker.contract import JOB_FILE, NOTHING_HANDED
 from worker.errors import HubtrainError, NotThere
 from worker.home import home, make_private
+from worker.hubclient import hub_variables
 from worker.ports import free_port
 
 SHARED_MEMORY = 2**30
@@ -27,6 +29,9 @@ SHARED_MEMORY = 2**30
 MOST_PROCESSES = 4096
 WAIT_SECONDS = 1800
 """How long a launch waits for another of the same job, which may be building its image."""
+
+TAKEN_SECONDS = 20
+"""How long an engine may take to read a few lines."""
 
 HOST_NETWORK = "host"
 
@@ -118,8 +123,7 @@ class Launch:
     def _environment(self) -> Iterator[tuple[str, str]]:
         options = self.request.options
         yield from (("HOME", "/tmp"), ("PYTHONUSERBASE", "/home/user/.local"), ("USER", "user"))
-        if endpoint := os.environ.get("HF_ENDPOINT"):
-            yield "HF_ENDPOINT", endpoint
+        yield from hub_variables().items()
         if self.request.work:
             yield "HUBTRAIN_WORK", self.request.work
             yield "HF_HUB_CACHE", str(models())
@@ -161,6 +165,16 @@ class Launch:
             with closing(stream), closing(getattr(stream, "_sock", stream)) as end:
                 made.start()
                 end.sendall((json.dumps(handed) + "\n").encode())
+                _wait_until_taken(end)
+
+
+def _wait_until_taken(end: Any) -> None:
+    """Return once the engine has what was sent to it: what is on its way is lost with a tunnel."""
+    with suppress(OSError, RuntimeError):  # pipes of Windows close both ways at once
+        end.settimeout(TAKEN_SECONDS)
+        end.shutdown(socket.SHUT_WR)
+        while end.recv(1024):  # it has nothing to say but its end
+            pass
 
 
 def container(engine: Any, name: str) -> Any | None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from backends.errors import PlanRefused
 from worker.errors import HubUnreachable
 
 SSH = "ssh://"
@@ -26,24 +27,25 @@ LOOK_SECONDS = 0.05
 def tunnel(address: str) -> Iterator[str]:
     """Yield the address, on this machine, of the engine at `ssh://[USER@]HOST[:PORT][/SOCKET]`.
 
-    Raises `HubUnreachable` with what `ssh` says.
+    Raises `HubUnreachable` with what `ssh` says, `PlanRefused` for an address without a host.
     """
+    if not urlsplit(address).hostname:
+        raise PlanRefused(f"{address} names no host.", fix="DOCKER_HOST=ssh://USER@HOST")
     with tempfile.TemporaryDirectory(prefix="hubtrain-") as folder:
         socket = Path(folder, "docker.sock")  # in a folder that only this user may enter
-        ssh = subprocess.Popen(
+        with subprocess.Popen(
             _command(address, socket),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,  # Ctrl-C is for us, who end it in order
-        )
-        try:
-            _wait(ssh, socket, address)
-            yield f"unix://{socket}"
-        finally:
-            ssh.terminate()
-            ssh.communicate()
+        ) as ssh:
+            try:
+                _wait(ssh, socket, address)
+                yield f"unix://{socket}"
+            finally:
+                ssh.terminate()
 
 
 def _command(address: str, socket: Path) -> list[str]:
@@ -64,7 +66,7 @@ def _wait(ssh: subprocess.Popen[str], socket: Path, address: str) -> None:
     until = time.monotonic() + CONNECT_SECONDS
     while not socket.exists():
         if ssh.poll() is not None:
-            said = ssh.communicate()[1].strip().splitlines()
+            said = ssh.stderr.read().strip().splitlines() if ssh.stderr else []
             raise HubUnreachable(
                 f"No way to the Docker engine at {address}: {said[-1] if said else 'ssh ended'}",
                 fix=f"Try it: {' '.join(['ssh', *_host(address)])}",

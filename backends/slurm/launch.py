@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from backends.slurm.request import SCRIPT, WHOLE, SlurmRequest
 from worker.batch import HANDED
 from worker.environment import environment
-
-_OF_THE_HUB = ("HF_ENDPOINT", "HF_HUB_DISABLE_XET")
-"""Which Hub it is, and how it is uploaded to: libraries read the second when they are imported."""
+from worker.hubclient import hub_variables
 
 
 def payload(request: SlurmRequest, secrets: Mapping[str, str]) -> bytes:
@@ -38,4 +36,4 @@ def _of_this_machine(request: SlurmRequest) -> dict[str, str]:
     """Return what training needs of this user's environment, if the nodes see its files."""
     if not request.options.slurm_host:
         return environment(os.environ, str(request.job.params.get("log") or "none"))
-    return {name: os.environ[name] for name in _OF_THE_HUB if os.environ.get(name)}
+    return hub_variables()

@@ -84,6 +84,9 @@ down() {
             sleep 0.5
         done
     fi
+    # A killed engine, and some that end well, leave folders of it mounted: of containers, of networks.
+    awk -v below="$state/" 'index($2, below) == 1 { print $2 }' /proc/mounts | sort -r |
+        while read -r mounted; do umount --lazy "$mounted"; done
     rm -rf "$state"
 }
 

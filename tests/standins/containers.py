@@ -20,6 +20,10 @@ ENGINE = "a Docker engine (tests/services/docker.sh up starts one)"
 """What tests of containers need, as the summary names it."""
 
 
+left_open = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""The package `docker` leaves its socket open where no engine answers: to be collected there."""
+
+
 def need_engine() -> None:
     """Leave the test out where no Docker engine answers."""
     with suppress(OSError, subprocess.TimeoutExpired):

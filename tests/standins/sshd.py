@@ -28,7 +28,6 @@ StrictModes no
 UsePAM no
 PasswordAuthentication no
 PermitRootLogin prohibit-password
-SetEnv SLURM_CONF={conf}
 """
 CLIENT = """
 Host {name}
@@ -51,18 +50,22 @@ def free_port() -> int:
 class LoginNode:
     """A running sshd."""
 
-    def __init__(self, folder: Path, conf: Path) -> None:
+    def __init__(self, folder: Path, *environment: str) -> None:
         self.folder, self.port = folder, free_port()
         for name in ("host", "user"):
             make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
             subprocess.run(make, check=True)
-        told = {"port": self.port, "folder": folder, "conf": conf, "user": getpass.getuser()}
-        (folder / "sshd_config").write_text(SERVER.format(**told))
+        told = {"port": self.port, "folder": folder, "user": getpass.getuser()}
+        given = "".join(f"SetEnv {one}\n" for one in environment)
+        (folder / "sshd_config").write_text(SERVER.format(**told) + given)
         (folder / "config").write_text(CLIENT.format(name=NAME, **told))
         key = (folder / "host.pub").read_text()
         (folder / "known").write_text(f"[127.0.0.1]:{self.port} {key}")
         program = folder / "bin" / "ssh"
         program.parent.mkdir()
+        self.path = os.pathsep.join([str(program.parent), os.environ["PATH"]])
+        """The PATH on which `ssh` knows the way."""
+
         program.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {folder}/config "$@"\n')
         program.chmod(0o755)
         self.start()
@@ -81,6 +84,18 @@ class LoginNode:
             with suppress(psutil.Error):
                 process.kill()
 
+    @contextmanager
+    def forwarded(self, socket: str) -> Iterator[str]:
+        """Yield an address of this machine at which a socket of the node answers."""
+        port = free_port()
+        way = ["-nNT", "-L", f"127.0.0.1:{port}:{socket}", "-o", "ExitOnForwardFailure=yes", NAME]
+        with subprocess.Popen([self.folder / "bin" / "ssh", *way]) as ssh:
+            try:
+                until(lambda: _answers(port))
+                yield f"127.0.0.1:{port}"
+            finally:
+                ssh.terminate()
+
     def stop(self) -> None:
         self.hang_up()
         self.process.kill()
@@ -92,11 +107,16 @@ class LoginNode:
         return (self.folder / "sshd.log").read_text().count("Accepted publickey")
 
 
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextmanager
-def login_node(conf: Path) -> Iterator[LoginNode]:
-    """Start one whose sessions have `conf` as their SLURM_CONF; it ends with the block."""
+def login_node(*environment: str) -> Iterator[LoginNode]:
+    """Start one whose sessions have what is given, as `NAME=value`; it ends with the block."""
     with tempfile.TemporaryDirectory(prefix="hubtrain-sshd-") as folder:
-        node = LoginNode(Path(folder), conf)
+        node = LoginNode(Path(folder), *environment)
         try:
             yield node
         finally:

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import psutil
 
 from worker.hardware import nvidia_smi
 from worker.host import Host
+from worker.supervise import cgroup
 
-_CGROUP = Path("/sys/fs/cgroup")
 _TOLD = ("hubtrain", "torch", "transformers", "trl", "peft", "datasets", "accelerate", "gradio")
 _QUERY = ("name", "utilization.gpu", "memory.used", "memory.total")
 
@@ -85,18 +83,8 @@ def versions() -> dict[str, str]:
 
 def memory_limit(host: Host) -> int:
     """Return the main memory this job may hold, in bytes: the least of what limits it."""
-    limits = [host.memory, _number(_CGROUP / "memory.max"), psutil.virtual_memory().total]
+    limits = [host.memory, cgroup.memory_limit(), psutil.virtual_memory().total]
     return min(limit for limit in limits if limit)
-
-
-def oom_kills() -> int:
-    """Return how many processes of this machine the kernel has killed for their memory so far."""
-    try:
-        text = (_CGROUP / "memory.events").read_text(encoding="ascii")
-    except OSError:
-        return 0
-    found = re.search(r"^oom_kill (\d+)$", text, re.MULTILINE)
-    return int(found[1]) if found else 0
 
 
 def gpus() -> tuple[Gpu, ...]:
@@ -113,13 +101,6 @@ def _float(text: str) -> float:
         return float(text)
     except ValueError:  # `[N/A]` on shared GPUs
         return 0.0
-
-
-def _number(path: Path) -> int | None:
-    try:
-        return int(path.read_text(encoding="ascii"))
-    except (OSError, ValueError):  # `max` means no limit
-        return None
 
 
 def _cpus() -> int:

@@ -28,7 +28,7 @@ from worker.contract import (
     Stopped,
     from_marked,
 )
-from worker.supervise import resources
+from worker.supervise import cgroup, resources
 from worker.supervise.live import SIGNAL, Live
 from worker.supervise.trainer import TrainerProcess
 from worker.supervise.watchdog import Vitals, verdict
@@ -61,7 +61,7 @@ def watch(
 
     `keep` is given each checkpoint at once, before the trainer can write the next and delete it.
     """
-    kills = resources.oom_kills()
+    kills = cgroup.oom_kills()
     # A random mark, so that what a model, data or a library prints cannot pass for an event.
     mark = f"@{secrets.token_hex(16)} "
     trainer = TrainerProcess(command, env={**live.host.for_trainer(), MARK_VARIABLE: mark})
@@ -85,7 +85,7 @@ def watch(
     if live.stopped_by:  # the signal to end reached the trainer as well
         return asked_for(live)
     code = trainer.returncode if reading.code is None else reading.code
-    return _died(live, trainer, code, reading.last_words, resources.oom_kills() > kills)
+    return _died(live, trainer, code, reading.last_words, cgroup.oom_kills() > kills)
 
 
 class _Reading:
