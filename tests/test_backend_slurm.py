@@ -25,7 +25,16 @@ from backends.slurm.flavors import flavors, memory_of, nodes_of
 from backends.slurm.options import SlurmOptions
 from backends.slurm.request import plan, seconds, wall_time, warning
 from backends.slurm.states import status_of
-from worker.contract import EndReason, JobSpec, Limits, Machine, Stopped, from_marked
+from worker.contract import (
+    REPLACED,
+    EndReason,
+    JobSpec,
+    Limits,
+    Machine,
+    Stopped,
+    fold,
+    from_marked,
+)
 from worker.host.slurm import SlurmJob
 
 ROOT = Path(__file__).parent.parent
@@ -202,6 +211,11 @@ def supervised(bench: SlurmBench, *acts: str, **options: Any) -> tuple[JobSpec, 
     return spec, handle
 
 
+def told_phase(bench: SlurmBench, handle: Handle) -> str:
+    """Return what the job is busy with, by all that it has told in both lives."""
+    return fold(filter(None, map(from_marked, bench.backend.logs(handle)))).phase
+
+
 def endings(bench: SlurmBench, handle: Handle) -> list[object]:
     events = map(from_marked, bench.backend.logs(handle))
     return [event for event in events if event is not None and event.kind in {"stopped", "failed"}]
@@ -228,14 +242,17 @@ def test_a_job_cancelled_in_slurm_says_so(bench: SlurmBench) -> None:
 def test_a_job_that_is_requeued_has_not_ended_and_gets_its_secrets_again(
     bench: SlurmBench,
 ) -> None:
-    _, handle = supervised(bench, "steps=1", "env=HF_TOKEN", "sleep=60")
+    _, handle = supervised(bench, "save-when-asked=7", "steps=1", "env=HF_TOKEN", "sleep=600")
     until(lambda: "step 1 done" in list(bench.backend.logs(handle)))
     slurm("scontrol", "requeue", number(bench, handle))
     until(lambda: bench.backend.status(handle).stage == "PENDING")
     assert endings(bench, handle) == []
+    assert told_phase(bench, handle) == REPLACED
     assert stat.S_IMODE((folder(handle) / "handed.json").stat().st_mode) == 0o600
     wait_no_longer(number(bench, handle))
     until(lambda: list(bench.backend.logs(handle)).count("step 1 done") == 2)
+    assert any("goes on from step 7" in line for line in bench.backend.logs(handle))
+    assert told_phase(bench, handle) != REPLACED
     assert not (folder(handle) / "handed.json").exists()
     seen = [line for line in bench.backend.logs(handle) if line.startswith("HF_TOKEN is")]
     assert len(seen) == 2 and "None" not in "".join(seen)

@@ -22,6 +22,7 @@ from worker.contract import (
     JobSpec,
     Limits,
     Machine,
+    Phase,
     PushTarget,
     Start,
     Started,
@@ -47,14 +48,16 @@ def start(tmp_path: Path, shared_hub: HubServer, repo: str) -> Iterator[Any]:
     """Start workers that push to the repo, each in a folder of its own unless it is given one."""
     workers: list[Worker] = []
 
-    def made(*acts: str, folder: str = "", space: str = "", **changes: Any) -> Worker:
+    def made(
+        *acts: str, folder: str = "", space: str = "", environ: Any = None, **changes: Any
+    ) -> Worker:
         home = tmp_path / (folder or f"worker{len(workers)}")
         home.mkdir(exist_ok=True)
         job = spec(push=PushTarget(repo_id=repo), **changes)
         if space:  # one that can be paused, so that the end is not waited for
             space = f"{space}{next(NUMBERS)}"
             shared_hub.api().create_repo(space, repo_type="space", space_sdk="docker")
-        environ = {"SPACE_ID": space, "ACCELERATOR": "none"} if space else {}
+        environ = environ or ({"SPACE_ID": space, "ACCELERATOR": "none"} if space else {})
         workers.append(Worker(home, job, *acts, **shared_hub.env("ann", **environ)))
         return workers[-1]
 
@@ -147,6 +150,18 @@ def test_a_model_that_is_there_needs_no_checkpoints(
     assert set(stored(shared_hub, repo).values()) == {"model.safetensors"}
 
 
+def test_a_push_that_never_works_leaves_the_last_checkpoint(
+    start: Any, shared_hub: HubServer, repo: str
+) -> None:
+    shared_hub.fault({"status": 403}, path=rf"/api/models/{repo}/commit/main", times=None)
+    try:
+        ending = start(*SAVED, "model=x", "finish", space=SPACE).ended()
+    finally:
+        shared_hub.clear_faults()
+    assert ending.reason is EndReason.PUSH_FAILED
+    assert ending.message.endswith("Training can go on from step 15.")
+
+
 def test_checkpoints_are_left_where_that_is_asked_for(
     start: Any, shared_hub: HubServer, repo: str
 ) -> None:
@@ -204,6 +219,33 @@ def test_a_machine_that_is_taken_away_sends_what_it_has(start: Any) -> None:
     worker.until("progress")
     worker.process.send_signal(signal.SIGTERM)
     assert worker.ended().message == "The machine was taken away. Training can go on from step 7."
+
+
+def test_a_machine_that_is_started_again_and_again_and_gets_no_further_ends(
+    start: Any, repo: str, shared_hub: HubServer
+) -> None:
+    """A Space that is killed has lost all but what it told the Hub, its starts included."""
+    shared_hub.api().create_repo(f"{repo}-space", repo_type="space", space_sdk="docker")
+    there = {"SPACE_ID": f"{repo}-space", "ACCELERATOR": "none"}
+
+    def killed(*acts: str, step: int | None) -> None:
+        worker = start(*acts, "say=ready", "sleep=600", environ=there)
+        if step is None:
+            next(e for e in worker.read() if isinstance(e, Phase) and e.name == "ready")
+        else:
+            until_pushed(worker, step)
+        worker.process.kill()
+
+    for acts, step in (((), None), ((), None), (("save=5",), 5), ((), None), ((), None)):
+        killed(*acts, step=step)
+    killed(step=None)
+    last = start("save=10", "model=x", "finish", environ=there)
+    ending = last.ended()
+    assert isinstance(ending, Failed)
+    assert ending.message.startswith(
+        "The machine was started 3 times without getting further than step 5."
+    )
+    assert "Training begins" not in last.output and "goes on from" not in last.output
 
 
 def test_a_hub_that_takes_none_ends_no_training(

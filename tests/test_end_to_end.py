@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standins.laptop import Laptop, Said, finish, processes, send, trainer_of
+from standins.laptop import Laptop, Said, finish, killed_at, processes, send, trainer_of
 from standins.localhub import HubServer
 from standins.waiting import until
 from tiny_llm import chats, write_model, write_rows
@@ -272,19 +272,12 @@ def test_the_same_command_twice_is_one_job(laptop: Laptop) -> None:
 
 def test_a_laptop_killed_at_every_step_of_submit(laptop: Laptop) -> None:
     """However far it came, the next try makes it one Space, and nothing costs without a job."""
-    writes = "POST|PUT|DELETE"
     for nth in range(1, 30):
         project = f"try{nth}"
-        laptop.hub.forget_requests()
-        laptop.hub.fault({"delay": 20}, method="POST", path=_SUBMITTING, nth=nth)
-        process = laptop.start(*train(*FOREVER, "--detach", project=project, backend="spaces-t4"))
-        until(lambda: process.poll() is not None or _held(laptop, nth), 60)  # noqa: B023
-        over = process.poll() is not None
-        process.kill()
-        process.communicate()
-        laptop.hub.clear_faults()
-        again = laptop.run(*train(*FOREVER, "--detach", project=project, backend="spaces-t4"))
-        assert again.code == 0, f"{writes} {nth}: {again.err}"
+        words = train(*FOREVER, "--detach", project=project, backend="spaces-t4")
+        over = killed_at(laptop, nth, *words)
+        again = laptop.run(*words)
+        assert again.code == 0, f"{nth}: {again.err}"
         mine = [s for s in spaces(laptop.hub) if s.startswith(f"ann/{project}-")]
         assert len(mine) == 1, f"killed at {nth}: {mine}"
         assert laptop.run("cancel", again.document["job"]).code == 0
@@ -293,13 +286,6 @@ def test_a_laptop_killed_at_every_step_of_submit(laptop: Laptop) -> None:
         if over:
             break
     assert nth > 4, "there were steps to be killed at"
-
-
-_SUBMITTING = r"/api/(repos/create|datasets/.*commit|spaces/.*)"
-
-
-def _held(laptop: Laptop, nth: int) -> bool:
-    return len(laptop.hub.requests(_SUBMITTING, "POST")) >= nth
 
 
 def test_gc_finds_what_a_lost_laptop_left(laptop: Laptop, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from orchestrator.jobs.records import Record
 from orchestrator.terminal.ending import ending
 from worker.contract import (
+    Checkpoint,
     Created,
     DataRef,
     EndReason,
@@ -84,8 +85,24 @@ def ended(reason: EndReason) -> Record:
     return record(*RUN, kind(reason=reason, message=message, at=at(12)), PAUSED)
 
 
+SENT = Checkpoint(step=160, where=f"ann/support-bot@{'c' * 40}", at=at(9))
+
+
+def resumable(reason: EndReason) -> Record:
+    """Return a job that had sent a checkpoint before it ended."""
+    before = ended(reason)
+    return Record(before.spec, (*before.events[:-2], SENT, *before.events[-2:]))
+
+
 CASES = {
     **{str(reason): ended(reason) for reason in EndReason},
+    **{
+        f"{reason}, resumable": resumable(reason)
+        for reason in (
+            *(EndReason.OOM, EndReason.DEADLINE, EndReason.PREEMPTED, EndReason.USER),
+            *(EndReason.HUNG, EndReason.TOKEN_NO_WRITE),
+        )
+    },
     "ok, on this machine": record(
         *RUN, Finished(output="/home/ann/bot", at=at(21)), PAUSED, backend="local", usd=0.0
     ),

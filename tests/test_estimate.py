@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from test_llm_data import FACTS
+from test_supervise import spec
 
 from backends.base import Flavor
+from backends.spaces import Spaces
 from localhub.prices import FLAVORS
 from orchestrator.preflight.estimate import (
     CPU_CORE,
@@ -19,7 +24,13 @@ from orchestrator.preflight.estimate import (
     estimate,
     sustained,
 )
-from worker.contract import Limits, Parallel
+from orchestrator.preflight.machine import check_machine
+from orchestrator.preflight.model import BaseModel
+from orchestrator.preflight.request import JobRequest, Resumed
+from orchestrator.settings.job import JobSettings
+from worker.contract import Limits, Parallel, Start
+from worker.task import DataReport
+from worker.tasks.llm import TASK
 
 A100 = Flavor("a100-large", "A100", 2.5, 142e9, "Nvidia A100", 1, 80e9, 12)
 CPU = Flavor("cpu-basic", "CPU", 0.0, 16e9, cpus=2)
@@ -81,3 +92,24 @@ def test_every_gpu_the_hub_rents_out_is_in_the_table() -> None:
     gpus = {f.accelerator.model for f in FLAVORS if f.accelerator}
     unknown = {m for m in gpus if accelerator_of(Flavor("x", "", 1, 1e9, m, 1, 1e9)) is None}
     assert gpus and not unknown
+
+
+def test_of_a_training_that_goes_on_only_the_rest_is_counted() -> None:
+    start = Start(jobs=("k4x",), step=75, repo_id="ann/bot", revision="c" * 40)
+    whole = JobRequest(
+        TASK, TASK.params(model="m", data_path="d"), "bot", "ann", True, JobSettings()
+    )
+    data, base = DataReport(rows=10**6, units=10**9, steps=100), BaseModel(None, FACTS)
+
+    def price(request: JobRequest) -> float:
+        found, said = check_machine(request, base, data, [A100], Spaces())
+        assert found is not None
+        (text,) = [f.text for f in said.in_order() if " expected (" in f.text and "$" in f.text]
+        assert text.count("for the 25% that are left") == (request.resumed is not None)
+        around = START_SECONDS[1] / 3600 * A100.usd_per_hour
+        return found.estimate.usd.expected - around
+
+    rest = replace(whole, resumed=Resumed(spec(), start))
+    assert price(rest) == pytest.approx(price(whole) / 4, rel=0.01)
+    further = replace(whole, resumed=Resumed(spec(), start.model_copy(update={"step": 300})))
+    assert further.resumed is not None and further.resumed.left(data.steps) == 0

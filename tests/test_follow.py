@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 from standins.script import START, Hurried
 
+from orchestrator.jobs.glance import Glance
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.seen import glance_of
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.follow import detachable, unlaunched
-from orchestrator.terminal.listing import ROW, row
+from orchestrator.terminal.listing import ROW, rows
 from orchestrator.terminal.stages import Lines, training_note
 from worker.contract import (
+    Checkpoint,
     DataRef,
     EndReason,
     Failed,
@@ -24,6 +26,8 @@ from worker.contract import (
     Metric,
     ModelRef,
     Progress,
+    Start,
+    Stopped,
 )
 from worker.errors import NoWrite
 
@@ -116,7 +120,26 @@ def test_what_tells_most_is_told_while_a_job_runs(trainer: str, note: str, cell:
     progress = Progress(step=1, total_steps=2, units=3, unit="tokens", at=START)
     record = Record(spec, (progress, Metric(step=1, values=values, at=START)))
     assert training_note(record, START).split(" · ")[1] == note
-    assert row(glance_of(record), START)[ROW.index("LOSS")] == cell
+    (row,) = rows([glance_of(record)], START)
+    assert row[ROW.index("LOSS")] == cell
+
+
+def test_a_list_says_which_jobs_can_be_gone_on_with() -> None:
+    sent = Checkpoint(step=20, where=f"ann/bot@{'c' * 40}", at=START)
+    over = Stopped(reason=EndReason.DEADLINE, at=START)
+    job = SPEC.model_copy(update={"machine": Machine(backend="spaces")})
+    start = Start(jobs=("k4x7qp",), step=20, repo_id="ann/bot", revision="c" * 40)
+    later = job.model_copy(update={"job_id": "c07", "start": start})
+    first = glance_of(Record(job, (sent, over)))
+    second, running = (glance_of(Record(later, e)) for e in ((sent, over), (sent,)))
+
+    def states(*jobs: Glance) -> list[str]:
+        return [row[ROW.index("STATE")] for row in rows(jobs, START)]
+
+    resumable, over_with = "failed, resumable (deadline) 0 s ago", "failed (deadline) 0 s ago"
+    assert states(first) == [resumable]
+    assert states(second, first) == [resumable, over_with]
+    assert states(running, first)[1] == over_with
 
 
 def test_a_job_that_has_ended_is_not_said_to_run(

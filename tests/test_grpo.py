@@ -479,22 +479,6 @@ def test_small_passes_learn_the_same(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_resumed_training_goes_on_as_it_would_have(folder: Path, tmp_path: Path) -> None:
-    rewards = file(tmp_path, FOX)
-    how: dict[str, Any] = {"max_steps": 8, "save_strategy": "steps", "save_steps": 3}
-    how |= {"save_total_limit": 5}
-    _, whole = trained(folder, tmp_path, rewards, **how)
-    settings = {"trainer": "grpo", "reward_funcs": rewards, "logging_steps": 1, **QUICK, **how}
-    asked, run, events = job(folder, tmp_path / "train.jsonl", tmp_path / "again", **settings)
-    last = tmp_path / "work" / "checkpoints" / "checkpoint-3"
-    TASK.train(asked, replace(run, last_checkpoint=last))
-    assert measured(events, "reward") == pytest.approx(measured(whole, "reward")[3:])
-    assert measured(events, "grad_norm") == pytest.approx(
-        measured(whole, "grad_norm")[3:], rel=1e-3
-    )
-
-
-@pytest.mark.slow
 def test_asked_to_stop_it_leaves_a_checkpoint(folder: Path, tmp_path: Path) -> None:
     data = write_rows(tmp_path / "train.jsonl", ROWS)
     how = {"trainer": "grpo", "reward_funcs": file(tmp_path, FOX), **QUICK}

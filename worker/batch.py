@@ -1,4 +1,4 @@
-"""The worker as a batch job of Slurm: `python -m worker.batch CODE` in the job's folder.
+"""The worker as a batch job of Slurm: `python -m worker.batch [CODE]` in the job's folder.
 
 It takes the secrets from a file that it deletes at once, runs `python -m worker`, and passes on
 what Slurm tells the job: that its time is nearly over (USR1), and that it has to end (TERM). How
@@ -28,9 +28,14 @@ WARNED = "HUBTRAIN_SLURM_WARNED"
 """Environment of the worker: a file that is there once the wall time is nearly over."""
 
 
-def main(again: int) -> int:
-    """Run the worker, and return its exit code; with `again` it is to be started once more."""
+def main(again: int | None = None) -> int:
+    """Run the worker, and return its exit code.
+
+    With the code `again` it is to be started once more; none where Slurm starts no job again.
+    """
     handed = take()
+    if not handed["secrets"] and os.environ.get("SLURM_RESTART_COUNT", "0") != "0":
+        print("Slurm starts this job again. Its token was lost with the node.", flush=True)  # noqa: T201
     warned = Path("warned").absolute()
     warned.unlink(missing_ok=True)
     environ = {**handed["environment"], **os.environ, **handed["secrets"], WARNED: str(warned)}
@@ -40,13 +45,15 @@ def main(again: int) -> int:
     def end(number: int, _frame: FrameType | None) -> None:
         if number == NEARLY_OVER:
             warned.touch()
+        elif again is not None:  # at once: Slurm does not wait for ever
+            put_back(handed)
         worker.send_signal(signal.SIGTERM)
 
     for number in (signal.SIGTERM, NEARLY_OVER):
         signal.signal(number, end)
     code = worker.wait()
-    if code == again:
-        put_back(handed)
+    if code != again:
+        Path(HANDED).unlink(missing_ok=True)
     Path(ENDED).write_text(str(code), encoding="ascii")
     return code if code >= 0 else 128 - code
 
@@ -69,4 +76,4 @@ def put_back(handed: dict[str, dict[str, str]]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    sys.exit(main(*map(int, sys.argv[1:])))

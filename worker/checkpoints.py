@@ -10,6 +10,7 @@ job and its events so far, so that any machine can go on with nothing but the re
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -29,12 +30,15 @@ if TYPE_CHECKING:
 FOLDER = "checkpoints"
 """Folder of the checkpoints, on the machine and on the branch."""
 
+STATE_FILE = "trainer_state.json"
+"""What transformers writes last of a checkpoint: its step, and all that was logged."""
+
 KEPT = 2
 """Checkpoints that stay on the Hub: one that turns out to be of no use leaves the one before."""
 
 
-def name_of(step: int) -> str:
-    """Return the name of a checkpoint's folder, which is transformers' own."""
+def name_of(step: int | str) -> str:
+    """Return the name of a checkpoint's folder, which is transformers' own; `*` is any step's."""
     return f"checkpoint-{step}"
 
 
@@ -50,6 +54,18 @@ def lacking_here(folder: Path, task: str) -> list[str]:
     Raises `OSError` where there is no such folder, `ValueError` for a task that is not there.
     """
     return lacking([path.name for path in folder.iterdir()], tasks.load(task).checkpoint_files)
+
+
+def whole_here(folder: Path, task: str) -> bool:
+    """Whether a checkpoint of which nobody has told is there to its end.
+
+    The trainer writes the step last: a machine may be lost between that and the telling.
+    """
+    try:
+        step = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))["global_step"]
+        return folder.name == name_of(step) and not lacking_here(folder, task)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 @dataclass(frozen=True, slots=True)

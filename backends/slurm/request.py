@@ -158,10 +158,11 @@ def _script(request: SlurmRequest) -> Iterator[str]:
     if request.environment:
         where = shlex.quote(f"../environments/{request.environment}")
         yield f'python=$(bash {ENVIRONMENT} {where} "$python") || exit'
-    again = int(request.options.slurm_requeue)
-    yield f"export HUBTRAIN_SLURM=1 HUBTRAIN_SLURM_REQUEUE={again}"
+    requeue = request.options.slurm_requeue
+    yield f"export HUBTRAIN_SLURM=1 HUBTRAIN_SLURM_REQUEUE={int(requeue)}"
     yield 'export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"'
-    yield f'exec "$python" -P -m worker.batch {EndReason.PREEMPTED.exit_code}'
+    again = f" {EndReason.PREEMPTED.exit_code}" if requeue else ""
+    yield f'exec "$python" -P -m worker.batch{again}'
 
 
 def _python(request: SlurmRequest) -> str:

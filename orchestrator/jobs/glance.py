@@ -91,6 +91,12 @@ class Glance:
     """Minutes that were expected before earlier runs corrected them."""
 
     parameters: float
+    resumable: bool
+    """Whether it left a checkpoint that can be gone on from (`checkpoint_of`)."""
+
+    resumes: list[str]
+    """The jobs whose training it goes on with."""
+
     sweep: str | None = None
     """The sweep that it is a trial of; none for a job by itself."""
 
@@ -180,7 +186,8 @@ def version() -> str:
     """Return what tells apart the versions of the code that a glance follows from."""
     story = Path(next(iter(worker.__path__))) / "contract" / "story.py"
     here = Path(__file__)
-    texts = [path.read_bytes() for path in (story, here, here.with_name("seen.py"))]
+    beside = map(here.with_name, ("seen.py", "resumable.py"))
+    texts = [path.read_bytes() for path in (story, here, *beside)]
     return hashlib.sha256(b"".join(texts)).hexdigest()[:16]
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import backends
-from orchestrator.jobs.records import Record
+from orchestrator.jobs.record import Record
 from worker.contract import Checkpoint, State
 from worker.errors import HubtrainError
 
 
 def checkpoint_of(record: Record) -> Checkpoint | None:
-    """Return the last checkpoint of a job without a model that outlived its machine; else none."""
-    story = record.story
+    """Return where a job without a model can be gone on from; none where there is no such place.
+
+    That is its last checkpoint that outlived its machine, or the one that it began at.
+    """
+    story, start = record.story, record.spec.start
     if not story.state.final or story.state is State.SUCCEEDED:
         return None
-    return story.checkpoint_kept(keeps_disk=_keeps_disk(record))
+    begun = Checkpoint(step=start.step, where=start.where) if start else None
+    return story.checkpoint_kept(keeps_disk=_keeps_disk(record)) or begun
 
 
 def _keeps_disk(record: Record) -> bool:

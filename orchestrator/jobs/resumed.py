@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from backends.errors import PlanRefused
@@ -10,7 +11,7 @@ from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
 from worker import checkpoints
 from worker.archive import archived_events
-from worker.contract import JOB_FILE, JobSpec, Observed, State, branch_of
+from worker.contract import JOB_FILE, Checkpoint, JobSpec, Observed, State, branch_of
 from worker.errors import BadConfig, NotThere
 from worker.hubclient import hub, patiently
 from worker.hubfile import fetch
@@ -24,8 +25,30 @@ def job_to_resume(client: Client, name: str) -> Record:
     Raises `HubtrainError`.
     """
     if "/" in name and "://" not in name and not client.records.ids(name):
-        return _of_repo(client, name)
-    return client.refreshed(_latest_of(client, name) or client.record(name))
+        record = _of_repo(client, name)
+    else:
+        record = client.refreshed(_latest_of(client, name) or client.record(name))
+    return _with_what_is_there(client, record)
+
+
+def _with_what_is_there(client: Client, record: Record) -> Record:
+    """Return the job with the last checkpoint that is on the Hub, whoever has told of it.
+
+    A worker that was killed may not have, and events beside a checkpoint cannot know its commit.
+    """
+    story, spec = record.story, record.spec
+    over = story.state.final and story.state is not State.SUCCEEDED
+    if spec.push is None or not over or client.token is None:
+        return record
+    repo_id = spec.push.repo_id
+    ask = partial(checkpoints.found, repo_id, spec.branch, client.token)
+    there = patiently(f"looking for checkpoints in {repo_id}", ask, client.clock)
+    last = next((one for one in there if one.serves(spec.task)), None)
+    if last is None:
+        return record
+    behind = max((e.seq for e in record.events if e.source == "worker"), default=0) + 1
+    found = Checkpoint(step=last.step, where=f"{repo_id}@{last.commit}", seq=behind)
+    return replace(record, events=(*record.events, found))
 
 
 def successor(client: Client, record: Record) -> Record | None:

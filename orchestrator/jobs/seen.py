@@ -7,6 +7,7 @@ from datetime import datetime
 
 from orchestrator.jobs.glance import Glance
 from orchestrator.jobs.record import Record
+from orchestrator.jobs.resumable import checkpoint_of
 
 
 def glance_of(record: Record) -> Glance:
@@ -44,6 +45,8 @@ def glance_of(record: Record) -> Glance:
         minutes_expected=told.minutes[1] if told else None,
         plain_minutes=told.plain_minutes if told else None,
         parameters=told.parameters if told else 0.0,
+        resumable=checkpoint_of(record) is not None,
+        resumes=list(spec.start.jobs) if spec.start else [],
         sweep=spec.trial.sweep if spec.trial else None,
         unanswered=record.unanswered,
     )

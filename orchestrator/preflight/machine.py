@@ -87,7 +87,7 @@ def check_machine(  # noqa: PLR0917
         memory_advice = _advice(request, chosen)
         _say_memory(chosen, fitting, backend.name, memory_advice, findings)
     if chosen is not None and chosen.fits:
-        _say_price(chosen, fitting, findings, limits)
+        _say_price(chosen, fitting, findings, limits, _what(request, data))
         if why := unable(request, chosen, backend):
             findings.error("backend", *why)
         _say_idle(chosen, request, findings)
@@ -152,12 +152,14 @@ def _choice(
 
 
 def _work(request: JobRequest, model: BaseModel, data: DataReport) -> Work:
-    task, params = request.task, request.params
+    """Return what the job does: where it goes on from a checkpoint, what is left to do."""
+    task, params, resumed = request.task, request.params, request.resumed
+    left = resumed.left(data.steps) if resumed else 1.0
     return Work(
-        flops=task.flops(params, model.facts, data),
+        flops=task.flops(params, model.facts, data) * left,
         fetched_bytes=model.stored_bytes,
         pushed_bytes=task.pushed_bytes(params, model.stored_bytes),
-        seconds=task.seconds(params, model.facts, data),
+        seconds=task.seconds(params, model.facts, data) * left,
     )
 
 
@@ -246,14 +248,21 @@ def _say_idle(chosen: Choice, request: JobRequest, findings: Findings) -> None:
         findings.warn("backend", f"{text}: {request.way} trains in one process")
 
 
+def _what(request: JobRequest, data: DataReport) -> str:
+    """Return what of a training the estimate is for, in words: nothing where it is all of it."""
+    resumed = request.resumed
+    return f" for the {resumed.left(data.steps):.0%} that are left" if resumed else ""
+
+
 def _say_price(
-    chosen: Choice, fitting: Sequence[Choice], findings: Findings, limits: Limits
+    chosen: Choice, fitting: Sequence[Choice], findings: Findings, limits: Limits, what: str
 ) -> None:
     minutes, usd = chosen.estimate.minutes, chosen.estimate.usd
     if not chosen.estimate.known:
         _say_open_end(chosen, findings, limits)
         return
-    time = f"{_time(minutes.expected)} expected ({_time(minutes.low)} to {_time(minutes.high)})"
+    between = f"({_time(minutes.low)} to {_time(minutes.high)})"
+    time = f"{_time(minutes.expected)} expected {between}{what}"
     if not chosen.flavor.usd_per_hour:
         findings.ok("price", f"{time}, nothing to pay")
     elif limits.max_usd is not None and limits.max_usd < usd.low:

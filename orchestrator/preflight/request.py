@@ -23,6 +23,10 @@ class Resumed:
     total_steps: int | None = None
     """Steps that it would have had; none if it never said."""
 
+    def left(self, steps: int) -> float:
+        """Return the share of a training of so many steps that is still to be done."""
+        return max(0.0, 1 - self.start.step / steps) if steps else 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:

@@ -136,17 +136,44 @@ def _stopped(story: Story, machine: Machine, noun: str, now: datetime) -> str | 
 
 
 def _next_steps(record: Record) -> Iterator[Next]:
-    advise = _ADVICE.get(record.story.reason or EndReason.OK, _read_the_log)
     if record.story.state.final:
-        if checkpoint_of(record):
-            yield Next("go on", f"hubtrain resume {record.job_id}{_with_more(record.story)}")
-        yield from advise(record)
+        advise = _ADVICE.get(record.story.reason or EndReason.OK, _read_the_log)
+        yield from _go_on(record) if checkpoint_of(record) else advise(record)
 
 
-def _with_more(story: Story) -> str:
-    """Return the setting that has to be larger for a job that its own limit ended."""
-    limits = {EndReason.HUNG: "--hang-minutes"}
-    return f" {flag} …" if story.reason and (flag := limits.get(story.reason)) else ""
+def _go_on(record: Record) -> Iterator[Next]:
+    """Yield how to go on from the last checkpoint, with what has to be other than it was."""
+    resume = f"hubtrain resume {record.job_id}"
+    match record.story.reason:
+        case EndReason.OOM:
+            if smaller := _smaller_passes(record):
+                yield Next("less memory", f"{resume} {smaller}")
+            yield Next("a bigger machine", f"{resume} --backend …")
+        case EndReason.HUNG:
+            yield Next("go on", f"{resume} --hang-minutes …")
+        case EndReason.TOKEN_NO_WRITE:
+            yield Next("make a token", f"{endpoint()}/settings/tokens")
+            yield Next("then go on", resume)
+        case EndReason.PREEMPTED | EndReason.PROVIDER | EndReason.NO_ACCELERATOR:
+            yield Next("go on", resume)
+            yield Next("elsewhere", f"{resume} --backend …")
+        case _:
+            yield Next("go on", resume)
+    if record.story.reason is not EndReason.USER:
+        yield from _read_the_log(record)
+
+
+def _smaller_passes(record: Record) -> str:
+    """Return settings by which a pass has half the rows and a step as many as before.
+
+    Empty where a pass has one row already.
+    """
+    _, params = worker.tasks.asked(record.spec)
+    rows, passes = (getattr(params, n, 1) for n in ("batch_size", "gradient_accumulation"))
+    if rows == 1:
+        return ""
+    fewer = rows // 2 if rows % 2 == 0 else 1
+    return f"--batch-size {fewer} --gradient-accumulation {passes * rows // fewer}"
 
 
 def _try_it(record: Record) -> Iterator[Next]:

@@ -18,8 +18,14 @@ NOTHING = "-"
 ROW = ("JOB", "PROJECT", "TASK", "WHERE", "STATE", "STEP", "LOSS", "COST")
 
 
-def row(job: Glance, now: datetime) -> tuple[str, ...]:
-    """Return a job as `hubtrain jobs` shows it."""
+def rows(jobs: Sequence[Glance], now: datetime) -> list[tuple[str, ...]]:
+    """Return jobs as `hubtrain jobs` shows them."""
+    resumed = {earlier for job in jobs for earlier in job.resumes}
+    return [row(job, now, resumable=job.resumable and job.job_id not in resumed) for job in jobs]
+
+
+def row(job: Glance, now: datetime, *, resumable: bool) -> tuple[str, ...]:
+    """Return a job as `hubtrain jobs` shows it; `resumable` if nobody has gone on with it yet."""
     known = job.known_at(now)
     where = job.backend if job.flavor in {None, job.backend} else f"{job.backend} {job.flavor}"
     return (
@@ -27,7 +33,7 @@ def row(job: Glance, now: datetime) -> tuple[str, ...]:
         job.project,
         job.kind,
         where,
-        _state_words(job, now),
+        _state_words(job, now, resumable=resumable),
         NOTHING if job.step is None else f"{job.step}/{job.total_steps}",
         NOTHING if job.loss is None else f"{job.loss:.3f}",
         money(job.usd(known)) if job.usd_per_hour else NOTHING,
@@ -61,8 +67,8 @@ def _although_over(job: Glance) -> str:
     return " although it has ended (hubtrain gc stops it)" if job.final else ""
 
 
-def _state_words(job: Glance, now: datetime) -> str:
-    words = _plain_state(job, job.known_at(now))
+def _state_words(job: Glance, now: datetime, *, resumable: bool) -> str:
+    words = _plain_state(job, job.known_at(now), resumable=resumable)
     if job.cancelling and not job.final:
         words += ", to be cancelled"
     if job.unanswered and job.as_of:
@@ -70,10 +76,11 @@ def _state_words(job: Glance, now: datetime) -> str:
     return words
 
 
-def _plain_state(job: Glance, now: datetime) -> str:
+def _plain_state(job: Glance, now: datetime, *, resumable: bool) -> str:
     if job.final:
+        state = f"{job.state}, resumable" if resumable else job.state
         why = "" if job.reason in {None, "ok", "user"} else f" ({job.reason})"
         when = f" {ago(job.ended_at, now)}" if job.ended_at else ""
-        return f"{job.state}{why}{when}"
+        return f"{state}{why}{when}"
     since = job.started_at or job.created_at
     return f"{job.state} {roughly((now - since).total_seconds())}" if since else job.state

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from standins.localhub import HubServer
+from standins.waiting import until
 
 SECONDS = 150.0
 
@@ -63,6 +64,30 @@ class Laptop:
         assert said.code == 0, said.err
         found: list[dict[str, Any]] = said.document
         return found
+
+
+SUBMITTING = r"/api/(repos/create|datasets/.*commit|spaces/.*)"
+"""Requests of a command that makes a Space, in which something is made."""
+
+
+def killed_at(laptop: Laptop, nth: int, *words: str) -> bool:
+    """Kill a command while the Hub has its nth request and has not answered; whether it had ended.
+
+    The command had ended before if it makes fewer requests.
+    """
+    laptop.hub.forget_requests()
+    laptop.hub.fault({"delay": 20}, method="POST", path=SUBMITTING, nth=nth)
+    process = laptop.start(*words)
+
+    def held() -> bool:
+        return len(laptop.hub.requests(SUBMITTING, "POST")) >= nth
+
+    until(lambda: process.poll() is not None or held(), 60)
+    over = process.poll() is not None
+    process.kill()
+    process.communicate()
+    laptop.hub.clear_faults()
+    return over
 
 
 def finish(process: subprocess.Popen[str]) -> Said:

@@ -29,6 +29,9 @@ MARK_VARIABLE = "HUBTRAIN_EVENT_MARK"
 SAVED = "saved"
 """The phase of a trainer whose model is complete: it only has to exit."""
 
+REPLACED = "moving to another machine"
+"""The phase of a job whose machine is taken away and that its provider starts again."""
+
 EVENTS_FILE = "events.jsonl"
 """The job's events, one a line, where the model is and where the job ran."""
 

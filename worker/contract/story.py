@@ -9,6 +9,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from worker.contract.events import (
+    REPLACED,
     CancelAsked,
     Checkpoint,
     Chosen,
@@ -147,8 +148,7 @@ def fold(events: Iterable[Event]) -> Story:
         if event.source == "worker":
             story.heard_at = event.at
     if story.machine and not story.machine.alive and not story.state.final:
-        story.state, story.reason = State.LOST, EndReason.WORKER_DIED
-        story.message = f"The machine stopped ({story.machine.stage}) without a last word."
+        _lose(story, story.machine)
         alive = [at for at in (story.heard_at, *(one.at for one in seen if one.alive)) if at]
         story.detail, story.ended_at = story.machine.detail, max(alive, default=story.machine.at)
         if story.cancel_asked_at:
@@ -156,6 +156,15 @@ def fold(events: Iterable[Event]) -> Story:
     if story.ended_at:
         story.billed_until = _billed_until(seen, story.ended_at)
     return story
+
+
+def _lose(story: Story, machine: Observed) -> None:
+    """Say of a job that its machine is gone and nobody has told its end."""
+    story.state, story.reason = State.LOST, EndReason.WORKER_DIED
+    story.message = f"The machine stopped ({machine.stage}) without a last word."
+    if story.phase == REPLACED:
+        story.reason = EndReason.PREEMPTED
+        story.message = f"The machine was taken away, and no other came ({machine.stage})."
 
 
 def _in_order(events: Iterable[Event]) -> list[Event]:
@@ -203,6 +212,7 @@ def _apply(story: Story, event: Event) -> None:  # noqa: C901, PLR0912 (one arm 
             if not story.state.final:
                 story.state = State.RUNNING
             story.started_at = story.started_at or event.at
+            story.phase = "" if story.phase == REPLACED else story.phase
             story.url = story.url or event.page
         case Phase():
             story.phase = event.name
@@ -213,8 +223,7 @@ def _apply(story: Story, event: Event) -> None:  # noqa: C901, PLR0912 (one arm 
         case Metric():
             story.history.append(event)
         case Checkpoint():
-            story.last_checkpoint = event
-            story.pushed_checkpoint = event if event.on_hub else story.pushed_checkpoint
+            _take_checkpoint(story, event)
         case Pushed():
             story.pushed = event
         case CancelAsked():
@@ -233,6 +242,15 @@ def _take_progress(story: Story, event: Progress) -> None:
     if story.progress and event.step < story.progress.step:
         story.history = [metric for metric in story.history if metric.step <= event.step]
     story.progress, story.phase = event, ""
+
+
+def _take_checkpoint(story: Story, event: Checkpoint) -> None:
+    """Note a checkpoint. One that was sent may be behind what the machine has written since."""
+    last = story.last_checkpoint
+    if not (event.on_hub and last and last.step > event.step):
+        story.last_checkpoint = event
+    if event.on_hub:
+        story.pushed_checkpoint = event
 
 
 def _end(story: Story, event: Finished | Failed | Stopped) -> None:

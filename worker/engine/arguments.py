@@ -148,7 +148,7 @@ def _watching(params: TransformersSettings, steps: int, *, validates: bool) -> d
         "eval_steps": max(1, steps // EVALUATIONS),
         "save_strategy": params.save_strategy,
         "save_steps": params.save_steps,
-        "save_total_limit": params.save_total_limit,
+        "save_total_limit": None,  # `KeepLast` deletes them, once the newest is told
         "report_to": trackers(params.log),
         "save_only_model": processes.sharded(),  # transformers cannot gather what is beside it
         "disable_tqdm": True,

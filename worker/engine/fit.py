@@ -37,7 +37,13 @@ from worker.engine.arguments import trackers
 from worker.engine.model import Loaded, adapter_of
 from worker.engine.optimizer import optimizer_for
 from worker.engine.phases import phase
-from worker.engine.reporting import AtThisRate, EventCallback, SaveInTime, StopWhenAsked
+from worker.engine.reporting import (
+    AtThisRate,
+    EventCallback,
+    KeepLast,
+    SaveInTime,
+    StopWhenAsked,
+)
 from worker.engine.saving import save_model
 from worker.task import Measure, Run
 
@@ -125,7 +131,8 @@ def _callbacks(
     trainer: Trainer, params: TransformersSettings, run: Run, unit: str
 ) -> list[TrainerCallback]:
     rows = None if _counts_tokens(trainer) else len(trainer.train_dataset)
-    found = [EventCallback(run.emit, unit, rows), *_curves(params, run)]
+    found = [EventCallback(run.emit, unit, rows), KeepLast(params.save_total_limit)]
+    found += _curves(params, run)
     if params.save_minutes and params.save_strategy != "no":
         found.append(SaveInTime(params.save_minutes * 60))
     if run.last_checkpoint is not None:

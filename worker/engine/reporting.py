@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import rotate_checkpoints
 
 from worker.contract import Checkpoint, Chosen, Event, Metric, Phase, Progress
 from worker.engine import processes
@@ -146,6 +147,23 @@ class EventCallback(TrainerCallback):  # type: ignore[misc]
         if self.rows is None:
             return int(state.num_input_tokens_seen)
         return round((state.epoch or 0.0) * self.rows)
+
+
+class KeepLast(TrainerCallback):  # type: ignore[misc]
+    """Deletes all but the last checkpoints and the best, after the newest was told.
+
+    transformers would delete before: whoever is killed in between would know of none that is there.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if processes.is_first():
+            best = state.best_model_checkpoint
+            rotate_checkpoints(str(args.output_dir), self.limit, best, use_mtime=True)
 
 
 class StopWhenAsked(TrainerCallback):  # type: ignore[misc]

@@ -36,6 +36,10 @@ class Host(ABC):
     keeps_disk: ClassVar[bool]
     """Whether what the job leaves on this machine's disk is still there when the job is over."""
 
+    forgets_starts: ClassVar[bool] = False
+    """Whether its provider may start the job again on a disk that knows nothing of it, so that each
+    start has to be told to the Hub."""
+
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
 
@@ -70,7 +74,8 @@ class Host(ABC):
     def starts_again(self) -> bool:
         """Whether the provider, which takes this machine away, starts the job again by itself.
 
-        Its job has not ended then: what is started again goes on with what the disk has kept.
+        Its job has not ended then: what is started again goes on from its own last checkpoint.
+        Asked where nobody wished the end (`stopped_on_purpose`); answers within seconds.
         """
         return False
 

@@ -19,6 +19,15 @@ WAITS = (1, 2, 4, 8, 15, 30, 60, 60, 120)
 """Seconds between tries to stop billing. After the last one the worker exits, since the Hub
 suspends a Space whose program has ended."""
 
+COMING_BACK = frozenset(
+    {
+        *("BUILDING", "APP_STARTING", "RUNNING"),
+        *("RUNNING_BUILDING", "RUNNING_APP_STARTING"),
+    }
+)
+"""Stages of a Space whose program the Hub ends to start it again. Should it not, the Space costs
+nothing: its program has ended."""
+
 CALL_SECONDS = 90.0
 WHY_SECONDS = 3.0
 
@@ -27,6 +36,7 @@ class Space(Host):
     """The Space this worker is the program of."""
 
     keeps_disk = False
+    forgets_starts = True
 
     @classmethod
     def is_here(cls, environ: Mapping[str, str]) -> bool:
@@ -62,16 +72,14 @@ class Space(Host):
         return str(getattr(hardware, "value", hardware)) if hardware else None
 
     def stopped_on_purpose(self) -> Stopped | None:
-        """Ask the Hub whether the Space was paused. Otherwise its machine is being replaced."""
-        doing = f"asking why {self.name} has to end"
-        try:
-            with explained(doing):
-                stage = within(WHY_SECONDS, self._runtime, doing).stage
-        except HubError:
-            return None
-        if str(getattr(stage, "value", stage)) != "PAUSED":
+        """Ask the Hub whether the Space was paused."""
+        if self._stage() != "PAUSED":
             return None
         return Stopped(reason=EndReason.USER, message="The Space was paused.")
+
+    def starts_again(self) -> bool:
+        """Ask the Hub whether it restarts the Space or moves it, which leaves it no disk."""
+        return self._stage() in COMING_BACK
 
     def door(self, owner: str | None, job_id: str) -> Door:
         """Return a door for the job's owner and the Space's, which may be two."""
@@ -85,6 +93,16 @@ class Space(Host):
             memberships(provider),
             pass_key=self.environ.get(PASS_KEY) or None,
         )
+
+    def _stage(self) -> str | None:
+        """Return what the Hub calls the Space's state; none where it does not say in seconds."""
+        doing = f"asking why {self.name} has to end"
+        try:
+            with explained(doing):
+                stage = within(WHY_SECONDS, self._runtime, doing).stage
+        except HubError:
+            return None
+        return str(getattr(stage, "value", stage))
 
     def _runtime(self) -> Any:
         return hub(self.token).get_space_runtime(self.name)

@@ -59,6 +59,7 @@ class Checkpoints:
 
         self._waiting: Checkpoint | None = None
         self._sending: Checkpoint | None = None
+        self._over = False
         self._news = threading.Condition()
         self._places = count()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -97,8 +98,14 @@ class Checkpoints:
                 self._news.wait(LOOK_SECONDS)
             return not (self._waiting or self._sending or self.failed)
 
-    def last_one(self, ending: Ending) -> None:
-        """Wait for the checkpoint that a training has left at its end, and say what is there.
+    def drop(self) -> None:
+        """Send no more. One that is on its way goes on."""
+        with self._news:
+            self._over, self._waiting = True, None
+            self._news.notify_all()
+
+    def last_one(self) -> None:
+        """Wait for the checkpoint that a job without a model has left, and say what is there.
 
         It is waited for within the limits of the job, which set time aside for it.
         """
@@ -112,8 +119,10 @@ class Checkpoints:
         _give_way()
         while True:
             with self._news:
-                while self._waiting is None:
+                while self._waiting is None and not self._over:
                     self._news.wait()
+                if self._over or self._waiting is None:
+                    return
                 self._sending, self._waiting = self._waiting, None
             self._send(self._sending)
             with self._news:
@@ -165,18 +174,27 @@ def _set_aside(live: Live, took: float) -> float:
     return min(SAVE_SECONDS + 1.5 * took, allowed / 10) if allowed < math.inf else 0.0
 
 
-def tidied(live: Live, ending: Ending) -> Ending:
+def tidied(live: Live, sending: Checkpoints, ending: Ending) -> Ending:
     """Remove the checkpoints that a model on the Hub has made needless; returns `ending`.
 
-    Those of the jobs that it resumed go too. What cannot be removed stays, and is said.
+    Those of the jobs that it resumed go too, and one that was still on its way is waited for. What
+    cannot be removed stays, and is said.
     """
-    spec, start = live.spec, live.spec.start
-    kept = spec.params.get("keep_checkpoints", False)
     if not isinstance(ending, Finished):
+        sending.last_one()
         return resumable(live, ending)
-    if spec.push is None or kept:
-        return ending
-    repo_id, token = spec.push.repo_id, live.host.token
+    if live.spec.push:
+        kept = live.spec.params.get("keep_checkpoints", False)
+        if not kept:
+            sending.drop()
+        sending.settle(TIDY_SECONDS)
+        if not kept:
+            _remove(live, live.spec.push.repo_id)
+    return ending
+
+
+def _remove(live: Live, repo_id: str) -> None:
+    spec, start, token = live.spec, live.spec.start, live.host.token
     resumed = start.jobs if start and start.repo_id == repo_id else ()
     try:
         for job_id in (spec.job_id, *resumed):
@@ -184,7 +202,6 @@ def tidied(live: Live, ending: Ending) -> Ending:
             within(TIDY_SECONDS, partial(checkpoints.remove, repo_id, branch, token, whole=own), "")
     except Exception as error:  # the model is there, and that is what counts
         live.journal.log(f"The checkpoints could not be removed from {repo_id}: {error}")
-    return ending
 
 
 def resumable(live: Live, ending: Ending) -> Ending:

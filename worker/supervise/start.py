@@ -6,7 +6,7 @@ from the Hub, whichever is further. Then comes the one that the job was made to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,13 +43,23 @@ def beginning(live: Live, ask: Asking[Any]) -> Beginning | None:
 
 def _own(live: Live, ask: Asking[Any]) -> Beginning | None:
     """Return the furthest checkpoint that this very job has left, before a restart."""
-    left = [event for event in live.journal.events if isinstance(event, Checkpoint)]
-    whole = [event for event in left if not event.on_hub and _complete(live, event.where)]
-    here = max(whole, key=lambda event: event.step, default=None)
+    here = max(_left_here(live), key=lambda one: one.step, default=None)
     sent = _sent(live, ask)
     if sent and live.spec.push and (here is None or sent.step > here.step):
         return _fetched(live, sent.step, live.spec.push.repo_id, sent.commit, ask=ask)
-    return Beginning(here.step, Path(here.where), here.where) if here else None
+    return here
+
+
+def _left_here(live: Live) -> Iterator[Beginning]:
+    """Yield the whole checkpoints that this job has left on this machine's disk, told or not."""
+    for event in live.journal.events:
+        if not isinstance(event, Checkpoint) or event.on_hub:
+            continue
+        if _complete(live, event.where):
+            yield Beginning(event.step, Path(event.where), event.where)
+    for folder in (live.host.work / checkpoints.FOLDER).glob(checkpoints.name_of("*")):
+        if checkpoints.whole_here(folder, live.spec.task):
+            yield Beginning(int(folder.name.rpartition("-")[2]), folder, str(folder))
 
 
 def _sent(live: Live, ask: Asking[Any]) -> checkpoints.OnHub | None:

@@ -1,7 +1,7 @@
 """The steps of a job on its machine, in order, with billing stopped at the end in every case.
 
 1. Serve the page.
-2. Stop here if an earlier start of this machine already ended the job.
+2. Stop here if an earlier start of this machine already ended the job, or several got nowhere.
 3. Wait for the hardware the job asked for, and report the start.
 4. Test the accelerators, and check that the model repo can be written.
 5. Train, from the last checkpoint if there is one, and save the model on the Hub or in a folder.
@@ -24,6 +24,7 @@ from worker.archive import archived_events
 from worker.card import evaluated_with
 from worker.clock import Clock
 from worker.contract import (
+    REPLACED,
     Ending,
     EndReason,
     Event,
@@ -31,6 +32,7 @@ from worker.contract import (
     Finished,
     JobSpec,
     Phase,
+    PushTarget,
     Started,
     Stopped,
     ending_of,
@@ -48,6 +50,7 @@ from worker.supervise.keep import keep_ahead, keep_model, keep_record, keep_unfi
 from worker.supervise.live import SIGNAL, Live, Page
 from worker.supervise.patience import keep_trying
 from worker.supervise.prove import only_lent, prove
+from worker.supervise.restarts import in_circles, tell_start
 from worker.supervise.start import Beginning, beginning
 from worker.supervise.target import prepare
 from worker.supervise.watch import asked_for, watch
@@ -112,29 +115,36 @@ class Supervisor:
             return earlier
         if not wait_for_flavor(self.live):
             if self.live.stopped_by == SIGNAL:
-                raise Replaced
+                raise Replaced  # by the machine that is waited for
             return asked_for(self.live)
         self._start()
         if lacking := prove(self.live):
             return lacking
         if target := self.live.spec.push:
-            self._keep_trying(
-                lambda: prepare(self.live.spec, target, self.live.host.token),
-                f"preparing {target.repo_id}",
-            )
+            self._prepare(target)
         begun = beginning(self.live, self._keep_trying)
         evaluated = evaluated_with(self.live.spec)
         if evaluated and not begun and (ending := evaluate.before(self.live)):
             return self._by_whom(ending)
-        ending = self._train(begun)
+        sending = Checkpoints(self.live)
+        ending = self._train(begun, sending)
         if isinstance(ending, Finished):
             if evaluated:
                 keep_ahead(self.live)
                 ending = Finished(note=evaluate.after(self.live))
-            return tidied(self.live, keep_model(self.live, ending))
+            return tidied(self.live, sending, keep_model(self.live, ending))
         return keep_unfinished(self.live, resumable(self.live, self._by_whom(ending)))
 
-    def _train(self, begun: Beginning | None) -> Ending:
+    def _prepare(self, target: PushTarget) -> None:
+        """See that the model can be pushed before it is trained. Raises `HubtrainError`."""
+        self._keep_trying(
+            lambda: prepare(self.live.spec, target, self.live.host.token),
+            f"preparing {target.repo_id}",
+        )
+        if self.live.host.forgets_starts:
+            tell_start(self.live, target)
+
+    def _train(self, begun: Beginning | None, sending: Checkpoints) -> Ending:
         """Train from `begun` on, and wait for the last checkpoint to be where it is kept."""
         live = self.live
         if begun:
@@ -142,12 +152,11 @@ class Supervisor:
         elif live.worker == "trainer":
             live.journal.log("Training begins at its first step.")
         live.journal.say(Phase(name=f"starting the {live.worker}"))
-        sending = Checkpoints(live)
         command = self.command or trainer_command(live.spec, live.host, begun)
         ending = watch(live, command, sending.take)
         live.to_save = 0.0
         if not isinstance(ending, Finished):
-            sending.last_one(ending)
+            sending.last_one()
         return ending
 
     def _earlier_end(self) -> Ending | None:
@@ -164,6 +173,8 @@ class Supervisor:
             self.live.journal.log("This job has ended before; it is not run again.")
             return ending
         self._take_over(events)
+        if lost := in_circles(self.live.journal.events):
+            return resumable(self.live, lost)
         return self._pushed_before()
 
     def _take_over(self, events: list[Event]) -> None:
@@ -217,6 +228,7 @@ class Supervisor:
             return ending
         wished = self.live.host.stopped_on_purpose()
         if wished is None and self.live.host.starts_again():
+            self.live.journal.say(Phase(name=REPLACED))
             raise Replaced
         return wished or ending
 

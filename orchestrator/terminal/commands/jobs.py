@@ -10,7 +10,7 @@ import click
 
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
-from orchestrator.terminal.listing import ROW, costs, row
+from orchestrator.terminal.listing import ROW, costs, rows
 
 if TYPE_CHECKING:
     from orchestrator.jobs.glance import Glance
@@ -105,7 +105,7 @@ def _show(desk: Desk, shown: Shown, *, offline: bool) -> None:
     elif shown.as_of_now and not offline:
         desk.screen.say("Nothing costs now.", "")
     if jobs:
-        desk.screen.table(ROW, [row(job, now) for job in jobs])
+        desk.screen.table(ROW, rows(jobs, now))
     if deployed:
         from orchestrator.terminal.deployments import DEPLOYED
 

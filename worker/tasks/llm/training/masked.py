@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import torch
@@ -123,14 +127,37 @@ class MaskedTrainer(TokenTrainer):
         self._sparse = sparse
         self.model_accepts_loss_kwargs = True  # the loss is divided by what the whole step learns
 
+    def get_train_dataloader(self) -> Any:
+        """Return batches of the training split, in which no token is hidden yet."""
+        with self._collating(self.data_collator.bare):
+            return super().get_train_dataloader()
+
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         """Return batches of the validation split, in which the same tokens are hidden each time."""
-        batches: MaskedRows = self.data_collator
-        self.data_collator = replace(batches, seed=self.args.seed)
-        try:
+        with self._collating(replace(self.data_collator, seed=self.args.seed)):
             return super().get_eval_dataloader(eval_dataset)
+
+    @contextmanager
+    def _collating(self, collate: Callable[..., Any]) -> Iterator[None]:
+        batches, self.data_collator = self.data_collator, collate
+        try:
+            yield
         finally:
             self.data_collator = batches
+
+    def get_batch_samples(
+        self, batches: Iterator[dict[str, torch.Tensor]], count: int, device: torch.device
+    ) -> tuple[list[dict[str, torch.Tensor]], Any]:
+        """Return the batches of a step with tokens hidden, and how many tokens they learn.
+
+        What is hidden follows from the number of the step. Loaders are a batch ahead: what is drawn
+        in them would be drawn anew where a training goes on from a checkpoint.
+        """
+        bare = list(islice(batches, count))
+        drawn = f"{self.args.seed} {self.state.global_step} {self.args.process_index}"
+        chance = torch.Generator(device).manual_seed(zlib.crc32(drawn.encode()))
+        hidden = [self.data_collator.hidden(batch, chance) for batch in bare]
+        return hidden, self._get_num_items_in_batch(hidden, device)
 
     def compute_loss(
         self,

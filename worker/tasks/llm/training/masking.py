@@ -49,11 +49,12 @@ class Hiding:
         `chance` is torch's own generator where none is given.
         """
         draw = partial(torch.bernoulli, generator=chance)
-        rates = torch.full(ids.shape, self.probability)
-        learned = draw(rates.masked_fill(torch.isin(ids, torch.tensor(self.special)), 0.0)).bool()
-        hidden = learned & draw(torch.full(ids.shape, HIDDEN)).bool()
-        replaced = learned & ~hidden & draw(torch.full(ids.shape, REPLACED)).bool()
-        others = torch.randint(self.vocabulary, ids.shape, generator=chance)
+        rate = partial(torch.full, ids.shape, device=ids.device)
+        special = torch.isin(ids, torch.tensor(self.special, device=ids.device))
+        learned = draw(rate(self.probability).masked_fill(special, 0.0)).bool()
+        hidden = learned & draw(rate(HIDDEN)).bool()
+        replaced = learned & ~hidden & draw(rate(REPLACED)).bool()
+        others = torch.randint(self.vocabulary, ids.shape, generator=chance, device=ids.device)
         seen = torch.where(replaced, others, ids.masked_fill(hidden, self.mask))
         return seen, ids.masked_fill(~learned, IGNORED)
 
@@ -75,20 +76,30 @@ class MaskedRows:
 
         With several texts in a row also `position_ids`.
         """
+        return self.hidden(self.bare(rows))
+
+    def bare(self, rows: Sequence[Sequence[Tokens]]) -> dict[str, torch.Tensor]:
+        """Return the same batch before any token is hidden, without `labels`."""
         width = max(sum(map(len, row)) for row in rows)
         ids, texts, positions = (
             torch.stack(column)
             for column in zip(*(self._row(row, width) for row in rows), strict=True)
         )
+        places = {} if self.first is None else {"position_ids": positions + self.first}
+        return {"input_ids": ids, **places, "texts": texts}
+
+    def hidden(
+        self, batch: dict[str, torch.Tensor], chance: torch.Generator | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Return a bare batch with tokens hidden, and those as `labels`."""
+        ids = batch["input_ids"]
         if self.seed is None:
-            seen, labels = self.hide(ids)
+            seen, labels = self.hide(ids, chance)
         else:
             pairs = (self.hide(row, self._chance(row)) for row in ids)
             seen, labels = (torch.stack(column) for column in zip(*pairs, strict=True))
-        batch = {"input_ids": seen, "labels": labels.masked_fill(texts == 0, IGNORED)}
-        if self.first is not None:
-            batch["position_ids"] = positions + self.first
-        return {**batch, "texts": texts}
+        labels = labels.masked_fill(batch["texts"] == 0, IGNORED)
+        return {**batch, "input_ids": seen, "labels": labels}
 
     def _row(self, row: Sequence[Tokens], width: int) -> tuple[torch.Tensor, ...]:
         gap = width - sum(map(len, row))

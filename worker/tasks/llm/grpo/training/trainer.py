@@ -10,6 +10,8 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -155,6 +157,24 @@ class RewardedTrainer(LeanTrainer):
 
     def _get_train_sampler(self, *_: Any) -> Visits:
         return Visits(self.train_dataset, self.args.seed)
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """Keep beside chance the answers that steps to come learn from once more."""
+        super()._save_rng_state(output_dir)
+        if self.rollout is not None and self.left:
+            kept = {f.name: getattr(self.rollout, f.name) for f in fields(Rollout)}
+            kept |= {"passes": list(self.rollout.passes), "measured": dict(self.rollout.measured)}
+            torch.save([kept, self.left], self._answers_in(output_dir))
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        """Take up the answers with chance: written again they would be those of another model."""
+        super()._load_rng_state(checkpoint)
+        if checkpoint and (file := self._answers_in(checkpoint)).exists():
+            kept, self.left = torch.load(file, map_location=self.args.device, weights_only=True)
+            self.rollout = Rollout(**kept)
+
+    def _answers_in(self, checkpoint: str) -> Path:
+        return Path(checkpoint) / f"answers_{self.args.process_index}.pt"
 
     def _track_num_input_tokens(self, inputs: Any) -> None:
         """Count nothing here: a step counts its own tokens."""
