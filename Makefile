@@ -46,7 +46,8 @@ bench: $(READY)  ## speed, as ratios
 
 campaign: $(READY)  ## N random faults and an auditor; SEED=… to repeat it, ROUND=… one alone
 	@PYTHONPATH=tests $(BIN)/python -P -m campaign $(or $(N),100) \
-		$(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND)) $(if $(PLACES),--places $(PLACES))
+		$(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND)) $(if $(PLACES),--places $(PLACES)) \
+		$(if $(FAULT),--fault "$(FAULT)")
 	$(if $(ROUND),,$(BIN)/pytest -q -m campaign)
 
 clean:

@@ -42,6 +42,8 @@ class Checked:
 
     asked: Asked
     report: CheckReport
+    ended: frozenset[str] = frozenset()
+    """Jobs of this laptop that had ended when it was checked."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,8 @@ def check(
         report = report.with_errors([broken])
     if report.held and again.maker(client, report.makers) is None:
         report = report.refused()
-    return Checked(asked, report) if report.ok else Refused(report, report.findings)
+    ended = frozenset(job.job_id for job in jobs if job.final)
+    return Checked(asked, report, ended) if report.ok else Refused(report, report.findings)
 
 
 def _request(client: Client, asked: Asked) -> JobRequest:
@@ -259,6 +262,7 @@ def submit(
             records=records,
             clock=client.clock,
             on_progress=on_progress,
+            ended=checked.ended,
         )
 
 

@@ -67,6 +67,13 @@ def test_the_same_order_is_the_same_job_until_it_has_ended(records: Records) -> 
     assert [r.job_id for r in records.all()] == ["bbb", "aaa"]
 
 
+def test_a_job_that_succeeds_while_the_same_is_checked_is_not_done_twice(records: Records) -> None:
+    records.claim("f", lambda: spec("aaa"), NOW)
+    records.add("aaa", [Finished(at=NOW, seq=1)])
+    assert records.claim("f", lambda: spec("bbb"), NOW, ended=()).job_id == "aaa"
+    assert records.claim("f", lambda: spec("bbb"), NOW, ended=["aaa"]).job_id == "bbb"
+
+
 def test_two_that_ask_at_once_get_one_job(records: Records, tmp_path: Path) -> None:
     ids = iter([f"id{n}" for n in range(16)])
 

@@ -8,7 +8,7 @@ same worker event read twice counts once, by its source and number.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from worker.contract import (
     JobSpec,
     Launched,
     Observed,
+    State,
     from_line,
     to_line,
 )
@@ -113,14 +114,16 @@ class Records:
         new: Callable[[], JobSpec],
         now: datetime,
         forecast: Forecast | None = None,
+        ended: Collection[str] | None = None,
     ) -> Record:
         """Return the job asked for in just these words that has not ended, or write down a new one.
 
         One transaction: of two processes that ask at once, one makes the job and both get it. From
-        here on `gc` finds it, whatever happens to this process.
+        here on `gc` finds it, whatever happens to this process. `ended`: jobs that had ended when
+        this one was checked; one that has succeeded since then is returned, too.
         """
         with self.opened() as db:
-            if known := _open_one(db, fingerprint):
+            if known := _open_one(db, fingerprint, ended):
                 return known
             spec = new()
             told = forecast.to_json() if forecast else None
@@ -242,11 +245,15 @@ class Records:
             db.execute("delete from jobs where job_id = ?", (job_id,))
 
 
-def _open_one(db: sqlite3.Connection, fingerprint: str) -> Record | None:
+def _open_one(
+    db: sqlite3.Connection, fingerprint: str, ended: Collection[str] | None = None
+) -> Record | None:
     ask = f"{_JOBS} where fingerprint = ? order by rowid desc"
     for row in db.execute(ask, (fingerprint,)).fetchall():
         known = _record(db, *row)
-        if not known.story.state.final and known.hub in {"", endpoint()}:
+        state = known.story.state
+        done = state is State.SUCCEEDED and ended is not None and known.job_id not in ended
+        if (done or not state.final) and known.hub in {"", endpoint()}:
             return known
     return None
 

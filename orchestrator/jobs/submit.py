@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,14 +127,17 @@ def submit(
     records: Records,
     clock: Clock,
     on_progress: OnProgress = silent,
+    ended: Collection[str] | None = None,
 ) -> Submitted:
     """Record and launch `order`, or find the launch that an earlier, interrupted call made.
+
+    `ended`: jobs that had ended when it was checked; one that has succeeded since is found, too.
 
     A launch whose outcome is unknown (no network in the middle of it) leaves its record open, and
     the same order goes on with it; one that failed and was rolled back closes its record.
     """
     record = records.claim(
-        order.fingerprint, lambda: order.spec(clock.new_id()), clock.now(), order.forecast
+        order.fingerprint, lambda: order.spec(clock.new_id()), clock.now(), order.forecast, ended
     )
     return launch_claimed(
         record, backend, secrets, records=records, clock=clock, on_progress=on_progress

@@ -48,10 +48,10 @@ def main() -> int:
         for outcome in lanes(folder, asked, numbers, places):
             print(line(outcome), flush=True)
             done.append(outcome)
+            if asked.out:
+                asked.out.write_text(json.dumps(done, indent=1), "utf-8")
     except KeyboardInterrupt:
         print("stopped")
-    if asked.out:
-        asked.out.write_text(json.dumps(done, indent=1), "utf-8")
     print(*table(done), sep="\n")
     wrong = [one for one in done if one["wrong"]]
     lost = len(numbers) - len(done)
@@ -67,6 +67,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
     parser.add_argument("--round", type=int, help="this one alone")
     parser.add_argument("--places", default=",".join(PLACES), help="backends, with commas")
+    parser.add_argument("--fault", default="", help="only those whose name holds this")
     parser.add_argument("--lanes", type=int, default=2, help="rounds side by side")
     parser.add_argument("--out", type=Path, help="file for all outcomes, as JSON")
     return parser.parse_args()
@@ -103,7 +104,8 @@ def lanes(
     count = min(wanted.lanes, len(numbers))
     running = []
     for n in range(count):
-        asked = {"seed": wanted.seed, "numbers": numbers[n::count], "places": places}
+        asked = {"seed": wanted.seed, "places": places, "only": wanted.fault}
+        asked["numbers"] = numbers[n::count]
         process = lane(folder / f"lane{n}", n, asked)
         running.append(process)
         threading.Thread(target=_read, args=(process, told), daemon=True).start()
@@ -114,7 +116,8 @@ def lanes(
     finally:
         for process in running:
             process.terminate()
-            process.wait(30)
+        for process in running:
+            process.wait(60)
 
 
 def lane(folder: Path, number: int, asked: dict[str, Any]) -> subprocess.Popen[str]:

@@ -12,6 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 WARM = (
+    "orchestrator.terminal.program",
+    *(
+        f"orchestrator.terminal.commands.{name}"
+        for name in ("cancel", "gc", "jobs", "resume", "rm")
+    ),
+    *(f"backends.{name}" for name in ("spaces", "jobs", "local", "slurm", "docker")),
+    "worker.tasks.quick",
+    "orchestrator.terminal.command",
+    "orchestrator.terminal.stages",
+    "orchestrator.terminal.listing",
+    "orchestrator.terminal.deployments",
+    "orchestrator.jobs.resumed",
     "orchestrator.terminal.train",
     "orchestrator.terminal.ending",
     "orchestrator.jobs.gc",
@@ -109,8 +121,8 @@ def _become(words: tuple[str, ...], environ: Mapping[str, str], log: Path) -> No
         os.environ.update(environ)
         os.chdir(log.parent)
         sys.argv = ["hubtrain", *words]
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        from orchestrator.terminal.program import main
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        from orchestrator.terminal.entry import main
 
         main()
     except SystemExit as end:

@@ -103,6 +103,9 @@ class Fault:
         """Let it be whole again."""
         scene.world.mend()
 
+    def again(self, scene: Scene, words: tuple[str, ...]) -> None:
+        """Go on breaking what its user types next, where that is what it is."""
+
     def close(self, scene: Scene) -> None:
         """Take away what it needed."""
 
@@ -140,6 +143,36 @@ class ClientInterrupted(Fault):
 
     def strike(self, scene: Scene, client: Client) -> None:
         client.kill(self.chance.choice([signal.SIGINT, signal.SIGTERM]))
+
+
+class ClientKilledTwice(ClientKilled):
+    """… and so is the command that its user types then."""
+
+    name = "client killed twice"
+    weight = 1.5
+
+    def choose(self) -> Moment:
+        self.second = self.asked()
+        return super().choose()
+
+    def again(self, scene: Scene, words: tuple[str, ...]) -> None:
+        """Type the command once more, and kill it, too."""
+        self.second.arm(scene)
+        client = scene.start(*words)
+        client.wait(lambda: client.kill() if self.second.there(scene) else None)
+        scene.world.mend()
+
+
+class HubSilent(Fault):
+    """The Hub takes some requests and does not answer for half a minute."""
+
+    name = "Hub silent"
+    weight = 0.3
+
+    def strike(self, scene: Scene, client: Client) -> None:
+        times = self.chance.randint(1, 3)
+        scene.world.hub.clear_faults()
+        scene.world.hub.fault({"delay": 30}, path="^/(api|ann)/", times=times)
 
 
 class SupervisorKilled(Fault):
@@ -251,7 +284,13 @@ class HubBusy(Fault):
         scene.world.hub.fault({"status": self.status, **later}, nth=self.nth, times=self.times)
 
     def tick(self, scene: Scene, client: Client) -> None:
-        scene.struck = scene.struck or "asked for"
+        """Wait for nothing: the Hub knows which requests to break."""
+
+    def mend(self, scene: Scene) -> None:
+        rules = scene.world.hub.admin("GET", "faults")
+        if any(rule["happened"] for rule in rules):
+            scene.struck = "by request"
+        super().mend(scene)
 
 
 class AnswersLost(HubBusy):
@@ -385,13 +424,15 @@ class SecondClient(Fault):
     weight = 2.0
 
     def choose(self) -> Moment | None:
-        self.does = self.chance.choice(["the same", "cancel", "rm", "gc", "jobs"])
+        self.does = self.chance.choice(
+            ["the same", "cancel", "rm", "gc", "jobs", "gc elsewhere", "rm and the same"]
+        )
         self.detail = f" ({self.does})"
         return super().choose()
 
     @property
     def ends(self) -> frozenset[str]:  # type: ignore[override]
-        return ANY_END if self.does in {"cancel", "rm"} else GOOD
+        return ANY_END if self.does in {"cancel", "rm", "rm and the same"} else GOOD
 
     def strike(self, scene: Scene, client: Client) -> None:
         words = {
@@ -401,7 +442,14 @@ class SecondClient(Fault):
             "gc": ("gc", "--yes", "--json"),
             "jobs": ("jobs", "--json"),
         }
-        scene.start(*words[self.does])
+        match self.does:
+            case "gc elsewhere":  # on another laptop, which knows of no job
+                scene.start(*words["gc"], HUBTRAIN_HOME=str(scene.folder / "elsewhere"))
+            case "rm and the same":
+                scene.start(*words["rm"])
+                scene.start(*client.words)
+            case _:
+                scene.start(*words[self.does])
 
 
 class SlurmRestarted(Fault):
@@ -409,7 +457,7 @@ class SlurmRestarted(Fault):
 
     name = "slurmctld restarted"
     places = ("slurm",)
-    weight = 2.0
+    weight = 0.7
     for_ever = False
 
     def strike(self, scene: Scene, client: Client) -> None:
@@ -428,9 +476,10 @@ def _kill(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def faults(places: Iterable[str]) -> list[type[Fault]]:
-    """Return every fault that can be tried here, in an order that never changes."""
+def faults(places: Iterable[str], only: str = "") -> list[type[Fault]]:
+    """Return the faults that can be tried here, `only` those so called, in a fixed order."""
     kinds = [kind for kind in globals().values() if isinstance(kind, type)]
     found = [k for k in kinds if issubclass(k, Fault) and k is not Fault]
     disks = {WorkersDiskFull, LaptopsDiskFull}
-    return [k for k in found if set(k.places) & set(places) and (may_mount() or k not in disks)]
+    possible = (k for k in found if set(k.places) & set(places) and (may_mount() or k not in disks))
+    return [kind for kind in possible if only in kind.name]

@@ -20,6 +20,7 @@ def main(asked: dict[str, object]) -> None:
     """Run the rounds `numbers` of a `seed`, in a world in `folder` that is already built."""
     folder, port = Path(str(asked["folder"])), int(str(asked["port"]))
     numbers, places = asked["numbers"], asked["places"]
+    seed, only = int(str(asked["seed"])), str(asked["only"])
     assert isinstance(numbers, list) and isinstance(places, list)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     world = World(folder, port, "slurm" in places)
@@ -27,7 +28,7 @@ def main(asked: dict[str, object]) -> None:
         world.start()
         warm()
         for number in numbers:
-            done = Round.drawn(int(str(asked["seed"])), number, places).run(world)
+            done = Round.drawn(seed, number, places, only).run(world)
             sys.stdout.write(json.dumps(done.to_json()) + "\n")
             sys.stdout.flush()
     finally:

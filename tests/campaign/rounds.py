@@ -73,10 +73,10 @@ class Round:
     chance: random.Random
 
     @classmethod
-    def drawn(cls, seed: int, number: int, places: Iterable[str]) -> Round:
+    def drawn(cls, seed: int, number: int, places: Iterable[str], only: str = "") -> Round:
         """Return the round of this number, among what can be tried in these places."""
         chance = random.Random(f"{seed}/{number}")
-        kinds = faults(places)
+        kinds = faults(places, only)
         fault = chance.choices(kinds, [kind.weight for kind in kinds])[0]
         place = chance.choice([one for one in places if one in fault.places])
         weights = [3.0 if one in TRAINING else 1.0 for one in fault.stories]
@@ -142,6 +142,7 @@ class Play:
         self.fault.mend(self.scene)
         for other in self.scene.clients:
             other.wait()
+        self.fault.again(self.scene, words)
         if self.story in TRAINING:
             self._trained(words)
         else:
@@ -198,7 +199,7 @@ class Play:
     def _given_up(self, jobs: list[dict[str, Any]]) -> bool:
         """Whether the fault explains that the job has not come to a good end."""
         states = {job["state"] for job in jobs}
-        removed = self.fault.detail == " (rm)"
+        removed = self.fault.detail.startswith(" (rm")
         ended = bool(states) and states <= {"failed", "cancelled", "lost"}
         return removed or (ended and states <= self.fault.ends)
 
