@@ -142,6 +142,18 @@ def test_a_launch_cut_short_on_another_laptop_is_a_leftover(clock: Hurried) -> N
     assert verdict(office(far, record=False)) == ({HANDLE: "its launch was cut short"}, [])
 
 
+def test_a_launch_that_goes_on_elsewhere_is_left_alone(clock: Hurried) -> None:
+    """Its Space is there, and a minute later the job is there, too."""
+    far = Far(clock, [(0, Status(alive=True, costing=False, stage="NO_APP_FILE")), (30, RUNS)])
+    desk = office(far, record=False)
+
+    def sent(seconds: float) -> None:
+        far.spec = SPEC
+
+    (one,) = sweep(desk, ["ann"], sent).leftovers.values()
+    assert not one.garbage and clock.seconds >= 30
+
+
 @pytest.mark.parametrize("error", [AWAY, BackendError("another version")])
 def test_a_job_that_cannot_be_read_is_not_judged(clock: Hurried, error: HubtrainError) -> None:
     far = Far(clock, [(0, RUNS)], spec=error)

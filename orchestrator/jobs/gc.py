@@ -7,8 +7,8 @@ should is not garbage, whoever launched it, and neither is one of which too litt
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,10 @@ LATE_SECONDS = 900.0
 
 START_SECONDS = 1800.0
 """How much longer a job may take of which nobody heard that it began: it may be starting."""
+
+
+LAUNCH_SECONDS = 60.0
+"""How long something without a job is given to get one: it may be being launched elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +65,14 @@ class Sweep:
     unanswered: list[str] = field(default_factory=list)
 
 
-def sweep(client: Client, owners: list[str]) -> Sweep:
+def sweep(
+    client: Client, owners: list[str], on_wait: Callable[[float], None] = lambda seconds: None
+) -> Sweep:
     """Return what providers have of ours that lives or costs, garbage and running jobs alike.
 
-    Without `owners` the accounts of the token are looked at.
-    What cannot be asked about is listed as well, and the rest goes on. Raises nothing for it.
+    Without `owners` the accounts of the token are looked at. What has no job is looked at again
+    after `LAUNCH_SECONDS`, which `on_wait` is told of. What cannot be asked about is listed as
+    well, and the rest goes on. Raises nothing for it.
     """
     found_all = Sweep()
     known = {record.job_id: record for record in client.records.unfinished()}
@@ -73,6 +80,7 @@ def sweep(client: Client, owners: list[str]) -> Sweep:
         owners = owners or client.accounts()
     except HubtrainError as error:
         found_all.unanswered.append(f"{endpoint()}: {error}")
+    unborn: dict[str, tuple[Backend[Any], Found]] = {}
     for backend, found in _everything(client, known, owners, found_all.unanswered):
         handle = str(found.handle)
         if handle in found_all.leftovers or not (found.status.alive or found.status.costing):
@@ -80,9 +88,30 @@ def sweep(client: Client, owners: list[str]) -> Sweep:
         try:
             record = known.get(found.job_id) or client.records.find(found.job_id)
             found_all.leftovers[handle] = _judge(client, backend, found, record)
+        except JobGone:
+            unborn[handle] = backend, found
         except HubtrainError as error:
             found_all.unanswered.append(f"{handle}: {error}")
+    if unborn:
+        on_wait(LAUNCH_SECONDS)
+        client.clock.sleep(LAUNCH_SECONDS)
+        _judge_again(client, unborn, found_all)
     return found_all
+
+
+def _judge_again(
+    client: Client, unborn: Mapping[str, tuple[Backend[Any], Found]], found_all: Sweep
+) -> None:
+    """Judge what had no job: one that has got it meanwhile was only being launched."""
+    for handle, (backend, before) in unborn.items():
+        try:
+            found = replace(before, status=backend.look(before.handle))
+            if found.status.alive or found.status.costing:
+                found_all.leftovers[handle] = _judge(client, backend, found, None)
+        except JobGone:
+            found_all.leftovers[handle] = Leftover(found, backend, "its launch was cut short")
+        except HubtrainError as error:
+            found_all.unanswered.append(f"{handle}: {error}")
 
 
 def _everything(
@@ -117,10 +146,8 @@ def _of_record(record: Record, backend: Backend[Any]) -> Found | None:
 
 
 def _judge(client: Client, backend: Backend[Any], found: Found, record: Record | None) -> Leftover:
-    try:
-        known = record or recalled(client, backend, found)
-    except JobGone:
-        return Leftover(found, backend, "its launch was cut short")
+    """Return what is known of a machine. Raises `JobGone` where it has no job, on record or not."""
+    known = record or recalled(client, backend, found)
     spec, events = known.spec, list(known.events)
     if record:
         events += archived_events(spec, client.token, client.clock)

@@ -30,7 +30,7 @@ def COMMAND(  # noqa: N802
     is left, and everything could be asked.
     """
     desk = Desk(as_json)
-    swept = sweep(desk, list(owners))
+    swept = sweep(desk, list(owners), lambda seconds: _tell_of_waiting(desk, seconds))
     found = list(swept.leftovers.values())
     garbage = [one for one in found if one.garbage]
     running = [str(one.found.handle) for one in found if not one.garbage]
@@ -54,6 +54,11 @@ def COMMAND(  # noqa: N802
         document["data"] = _data(desk, swept, owners, yes)
     desk.screen.document(document)
     return FAILED if left or swept.unanswered else 0
+
+
+def _tell_of_waiting(desk: Desk, seconds: float) -> None:
+    later = f"looking again in {seconds:.0f} s"
+    desk.screen.say(f"Something has no job: one may be being launched, so {later}.")
 
 
 def _deployed(desk: Desk, owners: tuple[str, ...]) -> list[Finding]:
