@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,6 +92,16 @@ def bench(engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
         docker("rm", "--force", name)
 
 
+@contextmanager
+def no_engine() -> Iterator[None]:
+    """Expect to be told that no engine answers. The SDK leaves the socket that it tried open."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        with pytest.raises(HubtrainError, match="Docker"):
+            yield
+        gc.collect()
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_job_of_an_engine_that_is_restarted_is_known_and_not_made_twice(
     engine: Engine, bench: DockerBench, how: signal.Signals
@@ -96,7 +109,7 @@ def test_a_job_of_an_engine_that_is_restarted_is_known_and_not_made_twice(
     request, handle = bench.launch(bench.job(lines=10_000))
     until(lambda: "line 3" in list(bench.backend.logs(handle)), 60)
     engine.end(how)
-    with pytest.raises(HubtrainError, match="Docker"):
+    with no_engine():
         bench.backend.status(handle)
     engine.start()
     assert not until(lambda: bench.backend.status(handle), 60).alive
@@ -113,7 +126,7 @@ def test_a_launch_without_an_engine_is_completed_by_the_next(
 ) -> None:
     request = bench.plan(bench.job(lines=10_000))
     engine.end(signal.SIGKILL)
-    with pytest.raises(HubtrainError, match="Docker"):
+    with no_engine():
         bench.backend.launch(request, {})
     engine.start()
     handle = bench.backend.launch(request, {"HF_TOKEN": "hf_x"})

@@ -102,7 +102,7 @@ class Scene:
 
     def jobs(self) -> list[dict[str, Any]]:
         """Return the jobs on record, as their providers know them now."""
-        said = self.run("jobs", "--json")
+        said = self.run("jobs", "--all", "--json")
         if said.code not in {0, 1} or not said.out.strip():
             raise Stuck(f"jobs --json: {said.code} {said.err[-300:]}")
         found: list[dict[str, Any]] = json.loads(said.out.splitlines()[-1])
