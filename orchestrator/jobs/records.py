@@ -171,6 +171,8 @@ class Records:
         ids = self.ids(job_id)
         if job_id == LATEST:
             ids = ids[:1]
+        if not ids and (trials := self.of_sweep(job_id)):
+            raise _a_sweep(job_id, trials)
         if not job_id or len(ids) != 1:  # an empty name is a mistake, not the start of all
             raise _no_such_job(job_id, ids)
         with self.opened() as db:
@@ -307,6 +309,14 @@ def _record(
     asked = datetime.fromisoformat(asked_at) if asked_at else None
     told = Forecast.from_json(forecast) if forecast else None
     return Record(parsed, tuple(e for e in events if e is not None), hub, asked, told)
+
+
+def _a_sweep(name: str, trials: list[Record]) -> BadConfig:
+    return BadConfig(
+        f"{name} is a sweep of {len(trials)} trials, and this is about one job.",
+        fix=f"Type one of them, such as {trials[0].spec.project};"
+        f" hubtrain sweep --resume {name} shows all.",
+    )
 
 
 def _no_such_job(job_id: str, several: list[str]) -> BadConfig:

@@ -90,6 +90,10 @@ def draft(
         max_usd=first.job.max_cost,
         measure=_measures(task, first.params, how)[0],
     )
+    if is_grid(spec) and how.pruner != "none":
+        raise BadConfig(
+            "a grid tries all to their end, and --pruner is Optuna's.", fix="--trials 20"
+        )
     points = grid(space) if is_grid(spec) else list(probes(space))
     _refuse_wrong(lambda values: asked_for(client, spec, Trial(0, values)), points)
     return spec

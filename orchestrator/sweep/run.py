@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
@@ -23,13 +24,13 @@ from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.seen import glance_of
 from orchestrator.jobs.spending import committed
+from orchestrator.jobs.watch import Silence
 from orchestrator.sweep.search import Search
 from orchestrator.sweep.spec import SweepSpec, halted
 from orchestrator.sweep.trial import Trial
 from orchestrator.words import money
 from worker import contract
 from worker.errors import HubtrainError, HubUnreachable
-from worker.finding import Finding
 
 IN_A_ROW = 3
 """Failures one after the other after which nothing more is started: what they share is wrong."""
@@ -62,11 +63,19 @@ class Running:
     client: Client
     spec: SweepSpec
     search: Search
+    first: Checked | None = None
+    """The check of the first trial, where it has just been made."""
+
     on_trials: OnTrials = lambda trials: None
     """Told of every change."""
 
     on_progress: OnProgress = silent
-    on_note: Callable[[Finding], None] = lambda finding: None
+    on_silence: Callable[[Trial, Silence], None] = lambda trial, silence: None
+    """Told, from any thread, when a trial's provider is out of reach, and when it answers again."""
+
+    on_trouble: Callable[[Trial, HubtrainError], None] = lambda trial, error: None
+    """Told of what keeps a trial from being launched or watched."""
+
     trials: list[Trial] = field(default_factory=list)
     ended_early: str = ""
     """Why no further trials were begun, though there were to be more."""
@@ -127,11 +136,12 @@ class Running:
         self._watch(trial, record)
 
     def _may_begin(self) -> bool:
+        waiting = any(trial.record is None and not trial.over for trial in self.trials)
+        if not waiting and len(self.trials) >= self.search.total:
+            return False
         if halted(self.spec.name):
             self.ended_early = f"hubtrain cancel {self.spec.name} was typed"
-        waiting = any(t.record is None and not t.over for t in self.trials)
-        more = waiting or len(self.trials) < self.search.total
-        return more and not self.ended_early and len(self._watched) < self.spec.how.parallel
+        return not self.ended_early and len(self._watched) < self.spec.how.parallel
 
     def _begin(self) -> bool:
         """Begin the next trial; false if that has to wait, or there will be none."""
@@ -153,7 +163,7 @@ class Running:
 
     def _launch(self, trial: Trial) -> bool:
         asked = asked_for(self.client, self.spec, trial)
-        checked = flow.check(self.client, asked, lambda step: self.on_progress("checking", None))
+        checked = self._checked(asked)
         if isinstance(checked, Refused):
             self._refused(trial, checked)
             return True
@@ -171,6 +181,13 @@ class Running:
         else:
             self._watch(trial, outcome.record)
         return True
+
+    def _checked(self, asked: Asked) -> Checked | Refused:
+        first, self.first = self.first, None
+        if first and (first.asked.project, first.asked.params) == (asked.project, asked.params):
+            return first
+        self.on_progress("checking", None)
+        return flow.check(self.client, asked)
 
     def _capped(self, checked: Checked) -> Checked | None:
         """Return a job that cannot cost more than it is expected to at most.
@@ -206,7 +223,9 @@ class Running:
             self._news.put(_News(trial, known, over=False))
 
         try:
-            last: Record | HubtrainError = flow.watch(self.client, record, on_news=heard)
+            last: Record | HubtrainError = flow.watch(
+                self.client, record, on_news=heard, on_silence=partial(self.on_silence, trial)
+            )
         except HubtrainError as error:
             last = error
         self._news.put(_News(trial, last, over=True))
@@ -275,7 +294,7 @@ class Running:
 
     def _stop_beginning(self, trial: Trial, error: HubtrainError) -> None:
         self.ended_early = f"t{trial.number}: {error.message}"
-        self.on_note(Finding("warn", f"t{trial.number}", error.message, error.fix))
+        self.on_trouble(trial, error)
 
 
 def _is(record: Record, trial: Trial) -> bool:

@@ -26,7 +26,7 @@ from worker.task import Measure, Task
 
 FILE = "sweep.json"
 _HALT = "halt"
-_MAY_CHANGE = ("parallel", "keep", "trials")
+MAY_CHANGE = ("parallel", "keep", "trials")
 """What may be said otherwise when a sweep is gone on with."""
 
 
@@ -86,11 +86,11 @@ class SweepSpec:
 
     def changed(self, other: SweepSpec) -> SweepSpec:
         """Return this sweep with what another one says of it that may change."""
-        how = {name: getattr(other.how, name) for name in _MAY_CHANGE}
+        how = {name: getattr(other.how, name) for name in MAY_CHANGE}
         return replace(self, how=self.how.model_copy(update=how), max_usd=other.max_usd)
 
     def _tries(self) -> Any:
-        how = self.how.model_dump(exclude=set(_MAY_CHANGE))
+        how = self.how.model_dump(exclude=set(MAY_CHANGE))
         return _plain([self.task, self.folder, self.settings, self.tried, how])
 
     def write(self) -> None:

@@ -38,12 +38,13 @@ def follow(desk: Desk, record: Record, *, lines: bool = False) -> int:
             record,
             on_news=show,
             on_line=desk.screen.plain if lines else None,
-            on_silence=lambda silence: desk.screen.findings([_of_silence(silence)]),
+            on_silence=lambda silence: desk.screen.findings([of_silence(silence)]),
         )
     return close(desk, record)
 
 
-def _of_silence(silence: Silence) -> Finding:
+def of_silence(silence: Silence) -> Finding:
+    """Return what to say of a provider that does not answer, or answers again."""
     since = clock_time(silence.since, silence.now)
     if silence.why:
         text = f"{silence.why} Not heard of since {since}; the job goes on, and so does this watch."

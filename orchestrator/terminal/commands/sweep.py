@@ -26,12 +26,18 @@ from orchestrator.terminal.sweeps import go_on, sweep
     " or lora_r=8..64:8.",
 )
 @click.option("--resume", metavar="NAME", help="Go on with a sweep, as the same command would.")
+@click.option("--max-cost", metavar="USD", help="Most that all trials together may cost.")
 @click.option(
     "--dry-run", is_flag=True, help="Check the trials, sum up what they cost, begin none."
 )
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[TASK] [SETTINGS]...")
 def COMMAND(  # noqa: N802
-    words: tuple[str, ...], tried: tuple[str, ...], resume: str | None, dry_run: bool, **how: Any
+    words: tuple[str, ...],
+    tried: tuple[str, ...],
+    resume: str | None,
+    max_cost: str | None,
+    dry_run: bool,
+    **how: Any,
 ) -> int:
     """Train one job with many settings; keep the best.
 
@@ -43,11 +49,13 @@ def COMMAND(  # noqa: N802
     """
     words = tuple(word for word in words if word != "--train")
     if resume is not None:
-        return go_on(resume, given(how), list(words), again=bool(tried) or dry_run)
+        changes = given({**how, "max_cost": max_cost})
+        return go_on(resume, changes, [*words, *tried, *["--dry-run"] * dry_run])
     where = config_among(words)
     block = read(where).sweep if where else {}
     own = how_of(block, given(how), where or "")
     wanted = {**_block_tries(block, where), **said(tried)}
+    words += ("--max-cost", max_cost) if max_cost is not None else ()
     return with_settings(
         "sweep", words, partial(sweep, tried=wanted, how=own, dry_run=dry_run), sweeps=True
     )

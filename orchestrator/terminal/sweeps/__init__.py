@@ -9,20 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.flow import Checked, Refused
+from orchestrator.jobs.watch import Silence
 from orchestrator.settings.job import JobSettings, LimitSettings
 from orchestrator.settings.layers import FLAGS, Catalog, Layer, Settings, merge
 from orchestrator.settings.sweep import SweepSettings
-from orchestrator.sweep import Placed, Running, SweepSpec, place
+from orchestrator.sweep import Placed, Running, SweepSpec, Trial, place
 from orchestrator.sweep.begin import begun, check_first, draft, judged
 from orchestrator.sweep.best import Target, refuse_taken
 from orchestrator.sweep.chosen import is_grid, search_of
 from orchestrator.sweep.search import Search
 from orchestrator.sweep.space import shown
-from orchestrator.sweep.spec import alone, known, names
+from orchestrator.sweep.spec import MAY_CHANGE, alone, known, names
 from orchestrator.sweep.summary import document
 from orchestrator.sweep.trial import best_of
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import DETACHED, FAILED
+from orchestrator.terminal.follow import of_silence
 from orchestrator.terminal.sweeps.board import columns, picture, ranked, row, summary
 from orchestrator.terminal.sweeps.preview import previewed
 from orchestrator.terminal.train import refused
@@ -64,49 +66,68 @@ def sweep(
     if dry_run:
         return previewed(desk, spec)
     spec.write()
-    return _run(desk, spec)
+    return _run(desk, spec, checked)
 
 
-def go_on(name: str, how: Mapping[str, Any], words: Sequence[str], *, again: bool) -> int:
-    """Go on with a sweep by its name; returns the exit code. Raises `BadConfig`."""
+def go_on(name: str, changes: Mapping[str, Any], words: Sequence[str]) -> int:
+    """Go on with a sweep by its name, with some of what may change; returns the exit code.
+
+    Raises `BadConfig`, also for `words` that are none of this command's.
+    """
     rest = [word for word in words if word != "--json"]
     spec = known(name)
     if spec is None:
         there = names()
         near = hint(nearest(name, there)) or (f" Sweeps here: {', '.join(there)}." if there else "")
         raise BadConfig(f"no sweep {name!r} was begun on this machine.{near}")
-    most = rest[1] if rest[:1] == ["--max-cost"] and len(rest) == 2 else None  # noqa: PLR2004
-    fixed = set(how) - {"parallel", "keep", "trials"}
-    if again or fixed or (rest and most is None):
+    may = {*MAY_CHANGE, "max_cost"}
+    if wrong := [*rest, *(f"--{one.replace('_', '-')}" for one in changes if one not in may)]:
         raise BadConfig(
-            "--resume goes on with a sweep as it is; with it go --parallel, --trials, --keep,"
-            " --max-cost and --json alone."
+            f"{wrong[0]}: --resume goes on with a sweep as it is; with it go --parallel, --trials,"
+            " --keep, --max-cost and --json alone."
         )
     if str(Path.cwd()) != spec.folder:
         raise BadConfig(f"{name} was begun in {spec.folder}.", fix=f"cd {spec.folder}")
-    return _run(Desk("--json" in words), _with(spec, {**how, "max_cost": most}))
+    return _run(Desk("--json" in words), _with(spec, changes))
 
 
 def _with(spec: SweepSpec, changes: Mapping[str, Any]) -> SweepSpec:
-    given = {name: value for name, value in changes.items() if value is not None}
-    told = merge(Catalog((_Changes,)), [Layer(FLAGS, given)]).of(_Changes)
-    how = spec.how.model_copy(update={n: getattr(told, n) for n in given if n != "max_cost"})
+    told = merge(Catalog((_Changes,)), [Layer(FLAGS, changes)]).of(_Changes)
+    how = spec.how.model_copy(update={n: getattr(told, n) for n in changes if n in MAY_CHANGE})
     return replace(spec, how=how, max_usd=told.max_cost or spec.max_usd)
 
 
-def _run(desk: Desk, spec: SweepSpec) -> int:
+def _run(desk: Desk, spec: SweepSpec, first: Checked | None = None) -> int:
     with alone(spec.name):
         spec.write()
         search = search_of(spec)
-        running = Running(desk, spec, search)
+        running = Running(desk, spec, search, first)
         try:
             with desk.screen.board(spec, search.total) as board:
                 running.on_trials, running.on_progress = board.show, board.doing
+                _tell(desk, running)
                 running.run()
         except KeyboardInterrupt:
             _leave(desk, running)
+            desk.screen.document(document(running, None, desk.clock.now()))
             sys.exit(DETACHED)
+        except HubtrainError:
+            _leave(desk, running)
+            raise
         return _close(desk, running)
+
+
+def _tell(desk: Desk, running: Running) -> None:
+    """Let it be said which trials are out of reach, and which could not be launched."""
+
+    def silent(trial: Trial, silence: Silence) -> None:
+        found = of_silence(silence)
+        desk.screen.findings([replace(found, text=f"t{trial.number}: {found.text}")])
+
+    def trouble(trial: Trial, error: HubtrainError) -> None:
+        desk.screen.findings([Finding("warn", f"t{trial.number}", error.message, error.fix)])
+
+    running.on_silence, running.on_trouble = silent, trouble
 
 
 def _leave(desk: Desk, running: Running) -> None:
@@ -123,7 +144,6 @@ def _leave(desk: Desk, running: Running) -> None:
     desk.screen.say(f"go on     hubtrain sweep --resume {spec.name}")
     desk.screen.say(f"stop it   hubtrain cancel {spec.name}" if going else "")
     desk.screen.say(summary(running.trials, spec, running.search.total, now))
-    desk.screen.document(document(running, None, now))
 
 
 def _close(desk: Desk, running: Running) -> int:
