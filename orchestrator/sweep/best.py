@@ -6,6 +6,7 @@ they are, and its old name leads to it. A folder of this machine stays where it 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.jobs.client import Client
 from orchestrator.sweep.trial import Trial
-from worker.errors import BadConfig, NotThere
+from worker.account import who
+from worker.errors import BadConfig, NotThere, NoWrite
 from worker.hubclient import endpoint, explained, hub, patiently
 from worker.output import MANIFEST_FILE, made_by
 
@@ -42,8 +44,14 @@ class Placed:
 
 
 def refuse_taken(client: Client, target: Target) -> None:
-    """Raise `BadConfig` if there is a repo already where the best model is to go."""
-    if _maker(hub(client.token), client, target.repo_id) is not None:
+    """Raise `HubtrainError` if the best model cannot get its repo: one that is there is taken."""
+    api = hub(client.token)
+    if not who(api, client.clock).may_write(target.repo_id):
+        raise NoWrite(
+            f"this token may not write {target.repo_id}, where the best model is to go.",
+            fix=f"Give it write access at {endpoint()}/settings/tokens",
+        )
+    if _maker(api, client, target.repo_id) is not None:
         raise BadConfig(
             f"{target.repo_id} is there already, and the best model of a sweep gets a new repo.",
             fix="another --project-name or --repo-id",
@@ -102,7 +110,7 @@ def _called(api: HfApi, before: str, now: str) -> None:
     with explained(f"reading the card of {now}"):
         path = Path(api.hf_hub_download(now, CARD))
     text = path.read_text(encoding="utf-8")
-    named = text.replace(before, now)
+    named = re.sub(rf"{re.escape(before)}(?![\w.-])", now, text)
     if named != text:
         with explained(f"writing the card of {now}"):
             api.upload_file(

@@ -51,7 +51,7 @@ class _News:
     """What the thread that watches a trial has heard."""
 
     trial: Trial
-    heard: Record | HubtrainError
+    heard: Record | Exception
     over: bool
     """Whether it is the last that it tells."""
 
@@ -74,7 +74,7 @@ class Running:
     """Told, from any thread, when a trial's provider is out of reach, and when it answers again."""
 
     on_trouble: Callable[[Trial, HubtrainError], None] = lambda trial, error: None
-    """Told of what keeps a trial from being launched or watched."""
+    """Told, from any thread, of what keeps a trial from being launched, watched or stopped."""
 
     trials: list[Trial] = field(default_factory=list)
     ended_early: str = ""
@@ -85,6 +85,9 @@ class Running:
     _begun_here: set[int] = field(default_factory=set)
     _failed: int = 0
     """Trials that failed in this process since one succeeded."""
+
+    _needed: float = 0.0
+    """US dollars that the next trial waits for; nothing is looked at again before they are left."""
 
     def run(self) -> None:
         """Run it to its end. Blocks; an interrupt leaves the trials that run as they are."""
@@ -141,6 +144,8 @@ class Running:
             return False
         if halted(self.spec.name):
             self.ended_early = f"hubtrain cancel {self.spec.name} was typed"
+        if self._watched and self.usd_left < self._needed:
+            return False
         return not self.ended_early and len(self._watched) < self.spec.how.parallel
 
     def _begin(self) -> bool:
@@ -197,7 +202,8 @@ class Running:
         if self.spec.max_usd is None or not checked.report.flavor.usd_per_hour:
             return checked
         most = max(_CENT, math.ceil(checked.report.estimate.usd_at_most / _CENT) * _CENT)
-        if most > self.usd_left + 1e-9:
+        self._needed = most if most > self.usd_left else 0.0
+        if self._needed:
             if not self._watched:
                 self.ended_early = (
                     f"{money(max(0.0, self.usd_left))} are left of {money(self.spec.max_usd)},"
@@ -216,23 +222,25 @@ class Running:
         self._watched.add(trial.number)
         self._aside(lambda: self._follow(trial, record))
         if trial.pruned:
-            self._aside(lambda: self._cancel(record))
+            self._aside(lambda: self._cancel(trial, record))
 
     def _follow(self, trial: Trial, record: Record) -> None:
         def heard(known: Record) -> None:
             self._news.put(_News(trial, known, over=False))
 
         try:
-            last: Record | HubtrainError = flow.watch(
+            last: Record | Exception = flow.watch(
                 self.client, record, on_news=heard, on_silence=partial(self.on_silence, trial)
             )
-        except HubtrainError as error:
+        except Exception as error:  # it is raised where somebody hears it
             last = error
         self._news.put(_News(trial, last, over=True))
 
-    def _cancel(self, record: Record) -> None:
-        watch = self.client.watch(record)
-        watch.cancel()
+    def _cancel(self, trial: Trial, record: Record) -> None:
+        try:
+            self.client.watch(record).cancel()
+        except HubtrainError as error:
+            self.on_trouble(trial, error)
 
     def _aside(self, work: Callable[[], Any]) -> None:
         """Do it in a thread that ends with the process."""
@@ -245,6 +253,8 @@ class Running:
         if isinstance(heard, HubtrainError):
             self._stop_beginning(trial, heard)
             return
+        if isinstance(heard, Exception):
+            raise heard
         trial.record = heard
         if news.over:
             self._told(trial)
@@ -256,7 +266,7 @@ class Running:
             value = metric.values.get(self.spec.measure.name)
             if value is not None and self.search.report(trial.number, metric.step, value):
                 trial.pruned = True
-                self._aside(lambda: self._cancel(record))
+                self._aside(lambda: self._cancel(trial, record))
                 return
 
     def _told(self, trial: Trial) -> None:

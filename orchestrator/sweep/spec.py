@@ -164,6 +164,7 @@ def alone(name: str) -> Iterator[None]:
 
     The lock is SQLite's: it ends with the process, however that ends.
     """
+    folder_of(name).mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(folder_of(name) / "lock.sqlite", timeout=0.2)) as lock:
         lock.isolation_level = None
         try:

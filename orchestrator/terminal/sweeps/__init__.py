@@ -65,7 +65,6 @@ def sweep(
     desk.screen.findings(_about(spec, search_of(spec, keeps=False), checked))
     if dry_run:
         return previewed(desk, spec)
-    spec.write()
     return _run(desk, spec, checked)
 
 
@@ -160,9 +159,7 @@ def _close(desk: Desk, running: Running) -> int:
         desk.screen.say(f"what mattered   {told} (Optuna's PED-ANOVA, of these trials alone)")
     placed, trouble = _placed(desk, running)
     if running.ended_early:
-        desk.screen.findings(
-            [Finding("warn", "sweep", f"not all were begun: {running.ended_early}")]
-        )
+        desk.screen.findings([Finding("warn", "ended early", running.ended_early)])
         desk.screen.say(f"go on   hubtrain sweep --resume {spec.name}{_more(running)}")
     desk.screen.document(document(running, placed, now))
     best = best_of(running.trials, spec.measure)
@@ -220,10 +217,8 @@ def _about(spec: SweepSpec, search: Search, checked: Checked) -> list[Finding]:
     found = [Finding("ok", "sweep", f"{count(search.total, 'trial')}, {kind} · {tried}")]
     found.append(Finding("ok", "sweep", f"judged by {better} · {spec.how.parallel} at a time"))
     if spec.measure.name == "loss" and not checked.report.known.data.valid_rows:
-        text = (
-            "judged by the loss on the rows that are learned: of a model that knows them by heart"
-        )
-        found.append(Finding("warn", "sweep", f"{text} that says little", "--valid-split 0.1"))
+        text = "no validation split: the loss on rows that were learned says little of a model"
+        found.append(Finding("warn", "sweep", text, "--valid-split 0.1"))
     each, many = checked.report.estimate, search.total
     if checked.report.flavor.usd_per_hour:
         costs = (
