@@ -32,6 +32,8 @@ from orchestrator.terminal.sweeps.plot import plot
 from worker.errors import BadConfig
 from worker.task import Measure
 
+pytestmark = pytest.mark.timeout(600)
+
 ROOT = Path(__file__).parent.parent
 ROOMS = ("orchestrator", "worker", "backends", "space_template")
 TABULAR = worker.tasks.load("tabular")
@@ -337,7 +339,7 @@ def test_a_client_killed_while_it_launches_rents_nothing_twice(house: House) -> 
 @pytest.mark.slow
 def test_a_client_killed_between_trials_is_gone_on_with(house: House) -> None:
     tried = ("--try", "guess=0.1..0.9", "--try", "label_column=label")
-    words = ("--trials", "3", "--sampler", "random", *tried, "--pace", "0.5")
+    words = ("--trials", "2", "--sampler", "random", *tried, "--pace", "0.5")
     process = house.start(*sweeping(*words))
     until((house.user / "starts.txt").exists, every=0.2)
     other = house.sweep(*words)
@@ -347,11 +349,11 @@ def test_a_client_killed_between_trials_is_gone_on_with(house: House) -> None:
     done = house.sweep(*words)
     assert done.code == 0, done.err + done.out
     trials = done.document["trials"]
-    assert house.starts() == [0, 1, 2]
+    assert house.starts() == [0, 1]
     assert all(t["value"] == pytest.approx(t["settings"]["guess"], abs=1e-5) for t in trials)
-    more = house.run("sweep", "--resume", "box", "--trials", "4", "--json")
-    assert [t["job"] for t in more.document["trials"][:3]] == [t["job"] for t in trials]
-    assert house.starts() == [0, 1, 2, 3]
+    more = house.run("sweep", "--resume", "box", "--trials", "3", "--json")
+    assert [t["job"] for t in more.document["trials"][:2]] == [t["job"] for t in trials]
+    assert house.starts() == [0, 1, 2]
 
 
 @pytest.mark.slow
@@ -438,7 +440,6 @@ def test_the_best_of_the_hub_gets_the_name_and_the_others_go(house: House, hub_s
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(280)
 def test_models_of_tables_are_really_trained(shared_hub: HubServer, tmp_path: Path) -> None:
     rows = [f"{i % 17},{(i * 7) % 5},{'yn'[i % 17 > 8]}\n" for i in range(80)]
     (tmp_path / "t.csv").write_text("a,b,y\n" + "".join(rows))

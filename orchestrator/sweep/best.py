@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.jobs.client import Client
 from orchestrator.sweep.trial import Trial
-from worker.account import who
+from worker.account import WRITE, who
 from worker.errors import BadConfig, NotThere, NoWrite
 from worker.hubclient import endpoint, explained, hub, patiently
 from worker.output import MANIFEST_FILE, made_by
@@ -46,7 +46,7 @@ class Placed:
 def refuse_taken(client: Client, target: Target) -> None:
     """Raise `HubtrainError` if the best model cannot get its repo: one that is there is taken."""
     api = hub(client.token)
-    if not who(api, client.clock).may_write(target.repo_id):
+    if not who(api, client.clock).may(WRITE, target.repo_id):
         raise NoWrite(
             f"this token may not write {target.repo_id}, where the best model is to go.",
             fix=f"Give it write access at {endpoint()}/settings/tokens",

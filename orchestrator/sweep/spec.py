@@ -170,6 +170,10 @@ def alone(name: str) -> Iterator[None]:
         try:
             lock.execute("begin exclusive")
         except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise HubtrainError(
+                    f"cannot lock the sweep in {folder_of(name)}: {error}"
+                ) from error
             raise BadConfig(
                 f"the sweep {name} is being run by another process.",
                 fix="hubtrain jobs shows its trials.",
