@@ -11,7 +11,7 @@ To add one, write `backends/<name>.py`, end it with `BACKEND = YourClass`, and r
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
@@ -266,6 +266,16 @@ class Backend(ABC, Generic[RequestT]):
         the image of a job is made with all that it needs.
         """
         return
+
+    def versions(self, names: Iterable[str], accelerators: int) -> Mapping[str, str]:
+        """Return the versions of these packages, and of Python, on a machine with so many GPUs.
+
+        What is not known is left out. By default they are those of the image.
+        """
+        from backends import image
+
+        known = image.versions(accelerators)
+        return {name: known[name] for name in ("python", *names) if name in known}
 
     @abstractmethod
     def plan(self, job: JobSpec) -> RequestT:

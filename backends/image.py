@@ -40,6 +40,19 @@ def image_files(extras: Iterable[str], accelerators: int) -> dict[str, bytes]:
     return {**text, **_sources(package_files("worker"), "worker")}
 
 
+def versions(accelerators: int) -> dict[str, str]:
+    """Return the versions of packages in the images of machines with so many GPUs, by name."""
+    template = package_files("space_template")
+    pins = (template / "constraints.txt").read_text("utf-8")
+    torch = (template / f"torch-{'gpu' if accelerators else 'cpu'}.txt").read_text("utf-8")
+    found = {"python": WORKER["python_version"]}
+    for line in _with_torch(pins, torch).splitlines():
+        if text := line.partition("#")[0].strip():
+            one = Requirement(text)
+            found[one.name] = str(one.specifier).removeprefix("==")
+    return found
+
+
 def torch_in(text: str) -> str | None:
     """Return the requirement of torch in the text of a `TORCH_FILE`; none where there is none."""
     return next((line for line in text.splitlines() if _is_torch(line)), None)

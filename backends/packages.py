@@ -6,7 +6,9 @@ machine at hand is asked whether it has it. Nothing here knows any task, only ex
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from importlib import metadata
 
 from packaging.requirements import Requirement
@@ -49,6 +51,15 @@ def refuse_lacking(extras: Iterable[str], otherwise: str) -> None:
         raise PlanRefused(
             f"Training here needs {', '.join(lacking)}.", fix=f"{install(extras)}, {otherwise}"
         )
+
+
+def installed(names: Iterable[str]) -> dict[str, str]:
+    """Return the versions of Python and of these packages on this machine, those that are here."""
+    found = {"python": platform.python_version()}
+    for name in names:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def _needed(extras: tuple[str, ...], machine: dict[str, str]) -> Iterator[Requirement]:

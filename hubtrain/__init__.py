@@ -71,6 +71,7 @@ __all__ = [
     "export",
     "job",
     "jobs",
+    "rerun",
     "resume",
     "train",
 ]
@@ -139,6 +140,40 @@ def resume(
         if done := successor(client, record):
             return Job(client, done)
         return _launched(client, flow.resume(client, record, changes, ARGUMENTS), on_progress)
+
+
+def rerun(
+    model: str | os.PathLike[str],
+    *,
+    token: str | None = None,
+    on_progress: OnProgress | None = None,
+    **changes: Any,
+) -> Job:
+    """Train a model once more, as it was trained before; returns a new job, once it is launched.
+
+    The new model goes to a place of its own, `PROJECT-rerun`. Of a model that no job of this
+    machine has made, what costs or runs code has to be said. The same call again is the same job.
+
+    Args:
+        model: `OWNER/NAME` on the Hub, `OWNER/NAME@REVISION`, a folder, or a job that succeeded.
+        token: The Hub token; none is `HF_TOKEN`, or that of `hf auth login`.
+        on_progress: As in `train`.
+        changes: Settings that are to be others than they were, such as `backend` and `lr`.
+
+    Raises:
+        CheckFailed: The check found something to mend; nothing was created.
+        BadConfig: Nothing tells how the model was trained, or it cannot be trained so here.
+        HubtrainError: Something failed on the way; the same call goes on where it stopped.
+    """
+    from orchestrator import flow
+    from orchestrator.original import original
+    from orchestrator.settings.layers import ARGUMENTS
+
+    typed(model, (str, os.PathLike), "the model", "'ann/support-bot'")
+    with in_arguments():
+        client = _client(token)
+        found = original(client, os.fspath(model))
+        return _launched(client, flow.rerun(client, found, _plain(changes), ARGUMENTS), on_progress)
 
 
 def _launched(client: Client, asked: Asked, on_progress: OnProgress | None) -> Job:

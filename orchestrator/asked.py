@@ -20,12 +20,13 @@ from orchestrator.jobs.client import Client
 from orchestrator.jobs.submit import Order
 from orchestrator.plan import Value
 from orchestrator.preflight import CheckReport
-from orchestrator.preflight.request import Resumed, extras_of
+from orchestrator.preflight.request import Earlier, extras_of
 from orchestrator.settings.job import JobSettings
 from worker.contract import DataRef, Machine, Trial
 from worker.errors import HubtrainError
 from worker.home import home, make_private
 from worker.hubclient import hub
+from worker.manifest import Manifest
 from worker.task import Finding, Task
 
 
@@ -52,8 +53,11 @@ class Asked:
     notes: tuple[Finding, ...] = ()
     """What was said and does nothing."""
 
-    resumed: Resumed | None = None
-    """The job whose training it goes on with; none if it begins anew."""
+    earlier: Earlier | None = None
+    """The job whose training it goes on with, or does once more; none for a job of its own."""
+
+    manifest: Manifest | None = None
+    """What is known of a training that it does once more; none where it does not."""
 
     trial: Trial | None = None
     """Which trial of a sweep it is; none for a job by itself."""
@@ -105,13 +109,13 @@ class Packed:
 
 def order_of(asked: Asked, report: CheckReport, planned: DataRef, data: DataRef) -> Order:
     """Return a job as an order; `planned` is where its data were to go, `data` where they are."""
-    resumed = asked.resumed
+    earlier = asked.earlier
     return Order(
         task=asked.task.name,
         params={**asked.params.model_dump(mode="json"), **report.known.pinned},
         project=asked.project,
         owner=report.owner,
-        model=resumed.spec.model if resumed else report.model,
+        model=(earlier.model if earlier else None) or report.model,
         data=data,
         planned_data=planned,
         push=report.push,
@@ -128,7 +132,7 @@ def order_of(asked: Asked, report: CheckReport, planned: DataRef, data: DataRef)
         overwrite_output=asked.job.overwrite and asked.output is not None,
         extras=extras_of(asked.task, asked.params),
         forecast=report.estimate.forecast(report.known.parameters),
-        start=resumed.start if resumed else None,
+        start=earlier.start if earlier else None,
         trial=asked.trial,
     )
 
@@ -151,13 +155,16 @@ def packed(asked: Asked, report: CheckReport, on_progress: OnProgress) -> Iterat
     """Yield the job with its data packed in a folder that is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="hubtrain-", dir=scratch()))
     try:
-        if asked.resumed:
-            spec, here = asked.resumed.spec, asked.backend.sees_my_files
-            along = _earlier(spec.files, here=here) if spec.files else None
-            yield Packed(asked, report, _earlier(spec.data, here=here), along)
-            return
-        package = shipping.package(report.source, asked.params, folder, on_progress)
-        along = shipping.files_along(asked.task.files(asked.params), folder / "along")
+        earlier, here = asked.earlier, asked.backend.sees_my_files
+        if earlier and earlier.data:
+            package = _earlier(earlier.data, here=here)
+        else:
+            package = shipping.package(report.source, asked.params, folder, on_progress)
+        along: shipping.Package | None
+        if earlier and earlier.files:
+            along = _earlier(earlier.files, here=here)
+        else:
+            along = shipping.files_along(asked.task.files(asked.params), folder / "along")
         yield Packed(asked, report, package, along)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

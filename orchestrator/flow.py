@@ -15,14 +15,14 @@ from typing import Any
 import backends
 import worker.tasks
 from backends.base import Backend, OnProgress, silent
-from orchestrator import allowance, preflight, resuming
+from orchestrator import again, allowance, preflight, rerunning, resuming
 from orchestrator.asked import Asked, Packed, packed, refusals
-from orchestrator.jobs import again
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.submit import Submitted, launch_claimed
 from orchestrator.jobs.submit import submit as submit_order
 from orchestrator.jobs.watch import Silence
+from orchestrator.original import Original
 from orchestrator.plan import Plan, chosen
 from orchestrator.preflight import CheckReport, Compared, Findings, JobRequest
 from orchestrator.preflight.request import way_of
@@ -120,11 +120,24 @@ def resume(
     Raises `BadConfig` for a job that cannot be gone on with, and for changes that no training
     bears half-way.
     """
-    resumed = resuming.resumed(record)
+    earlier = resuming.resumed(record)
     task = worker.tasks.load(record.spec.task)
     asked = ask(client, task, resuming.settings_of_job(record.spec, changes, source))
     resuming.refuse_other_training(record.spec, asked.params, asked.task)
-    return replace(asked, resumed=resumed)
+    return replace(asked, earlier=earlier)
+
+
+def rerun(
+    client: Client, original: Original, changes: Mapping[str, Any], source: str = FLAGS
+) -> Asked:
+    """Return a job that does a training once more, with some settings changed.
+
+    Raises `BadConfig`, also for what only the user can say of a training that is not on record.
+    """
+    settings = rerunning.settings_of_original(original, changes, source)
+    asked = ask(client, worker.tasks.load(original.spec.task), settings)
+    found = rerunning.earlier(original, asked)
+    return replace(asked, earlier=found, manifest=original.manifest)
 
 
 def _named_by(task: Task[Any], params: Any) -> bool:
@@ -163,13 +176,16 @@ def check(
     report = replace(report, findings=(*asked.notes, *report.findings))
     if report.ok and (refused := refusals(asked, report)):
         report = report.with_errors(refused)
+    if report.ok:
+        about = (*rerunning.unlike(asked, report), *rerunning.moved(client, asked))
+        report = replace(report, findings=(*about, *report.findings))
     alike = {job.job_id for job in jobs if job.project == asked.project}
     if not report.held and (
         broken := allowance.over_budget(jobs, client.clock.now(), report, alike)
     ):
         report = report.with_errors([broken])
     if report.held and again.maker(client, report.makers) is None:
-        report = report.refused()
+        report = again.possibly(asked, report)
     ended = frozenset(job.job_id for job in jobs if job.final)
     return Checked(asked, report, ended) if report.ok else Refused(report, report.findings)
 
@@ -187,7 +203,7 @@ def _request(client: Client, asked: Asked) -> JobRequest:
         flavor=asked.flavor,
         options=asked.options,
         output=asked.output,
-        resumed=asked.resumed,
+        earlier=asked.earlier,
     )
 
 
@@ -319,7 +335,10 @@ def _made_before(client: Client, job: Packed) -> AlreadyDone | Refused | None:
     report = job.report
     if not report.held:
         return None
-    made = again.same(client, report.makers, job.order())
+    order = job.order()
+    made = again.made(client, report, order)
     if made is None:
-        return Refused(report.refused(), tuple(held.finding for held in report.held))
+        refused = again.refused(report, order)
+        new = tuple(one for one in refused.findings if one not in report.findings)
+        return Refused(refused, new)
     return AlreadyDone(made) if made.story.state.final else None

@@ -9,7 +9,7 @@ import backends
 import worker.tasks
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.resumable import checkpoint_of
-from orchestrator.preflight.request import Resumed
+from orchestrator.preflight.request import Earlier
 from orchestrator.settings.gather import classes_of, whose
 from orchestrator.settings.layers import Catalog, Layer, Settings, merge
 from worker.contract import JobSpec, Start, State
@@ -18,7 +18,7 @@ from worker.params import Params, settings_of
 from worker.task import Task
 
 
-def resumed(record: Record) -> Resumed:
+def resumed(record: Record) -> Earlier:
     """Return the job as what is gone on with. Raises `BadConfig` if it cannot be."""
     story, spec = record.story, record.spec
     if not story.state.final:
@@ -47,7 +47,8 @@ def resumed(record: Record) -> Resumed:
         revision=revision,
         folder=None if repo_id else last.where,
     )
-    return Resumed(spec, start, story.progress.total_steps if story.progress else None)
+    steps = story.progress.total_steps if story.progress else None
+    return Earlier(spec, spec.data, spec.files, spec.model, start, steps)
 
 
 def settings_of_job(spec: JobSpec, changes: Mapping[str, Any], source: str) -> Settings:
@@ -55,11 +56,8 @@ def settings_of_job(spec: JobSpec, changes: Mapping[str, Any], source: str) -> S
     task = worker.tasks.load(spec.task)
     catalog = Catalog(classes_of(task), task.ignored, whose)
     given = Layer(source, changes)
-    asked_place = str(catalog.named(given).values.get("backend", "-".join(spec.machine.words)))
-    values = {**_own(task.params, spec.params), **_of_the_job(spec)}
-    if backends.resolve(asked_place).backend.name == spec.machine.backend:
-        options = backends.load(spec.machine.backend).options
-        values |= _own(options, spec.machine.options)
+    place = str(catalog.named(given).values.get("backend", ""))
+    values = {**given_by(task.params, spec.params), **of_the_job(spec, place)}
     return merge(catalog, [Layer(f"job {spec.job_id}", values), given])
 
 
@@ -81,7 +79,7 @@ def _wrong(before: Params, params: Params) -> Iterator[str]:
         yield f"{flags[name]} cannot change while a training goes on: {why}."
 
 
-def _own(params: type[Params], values: Mapping[str, Any]) -> dict[str, Any]:
+def given_by(params: type[Params], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values that are not as by default: those that somebody gave."""
     usual = {s.name: s.default for s in settings_of(params)}
     return {k: v for k, v in values.items() if k in usual and _plain(usual[k]) != _plain(v)}
@@ -91,8 +89,11 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _of_the_job(spec: JobSpec) -> dict[str, Any]:
-    """Return a job's own settings, in the words in which users give them."""
+def of_the_job(spec: JobSpec, place: str) -> dict[str, Any]:
+    """Return a job's own settings, in the words in which users give them.
+
+    Those of its backend are among them unless `place`, if any, is another.
+    """
     push, limits = spec.push, spec.limits
     found: dict[str, Any] = {
         "project_name": spec.project,
@@ -105,4 +106,6 @@ def _of_the_job(spec: JobSpec) -> dict[str, Any]:
     }
     if push:
         found |= {"push_to_hub": True, "repo_id": push.repo_id, "private": push.private}
+    if not place or backends.resolve(place).backend.name == spec.machine.backend:
+        found |= given_by(backends.load(spec.machine.backend).options, spec.machine.options)
     return {name: value for name, value in found.items() if value is not None}

@@ -15,7 +15,7 @@ import yaml
 from huggingface_hub import ModelCard
 from PIL import Image
 
-from worker.card import TrainedJob, card, command, curve, front_matter, manifest, write
+from worker.card import card, command, front_matter, write
 from worker.contract import (
     DataRef,
     Event,
@@ -27,6 +27,7 @@ from worker.contract import (
     PushTarget,
     Started,
 )
+from worker.manifest import TrainedJob, curve, manifest
 from worker.picture import draw
 from worker.samples import SAMPLES_FILE
 from worker.tasks.llm import TASK
@@ -122,7 +123,7 @@ def test_the_manifest_holds_all_that_a_rerun_needs(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_breaks_no_card(tmp_path: Path) -> None:
     events = [Metric(step=1, values={"loss": float("nan"), "lr": 1e-4})]
     write(trained(*events), tmp_path)
-    assert "loss" not in manifest(trained(*events))["metrics"]
+    assert "loss" not in manifest(trained(*events)).metrics
 
 
 def test_the_curve_of_a_classifier_has_its_accuracy() -> None:
@@ -130,7 +131,7 @@ def test_the_curve_of_a_classifier_has_its_accuracy() -> None:
     spec = told.spec.model_copy(update={"task": "image_classification", "params": {}})
     classifier = replace(told, spec=spec)
     row = {"step": 3.0, "valid_loss": 0.5, "valid_accuracy": 0.75}
-    assert manifest(classifier)["curve"] == [row]
+    assert manifest(classifier).curve == (row,)
     assert "| step | valid loss | valid accuracy |" in card(classifier, adapter=False)
 
 

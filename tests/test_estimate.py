@@ -26,7 +26,7 @@ from orchestrator.preflight.estimate import (
 )
 from orchestrator.preflight.machine import check_machine
 from orchestrator.preflight.model import BaseModel
-from orchestrator.preflight.request import JobRequest, Resumed
+from orchestrator.preflight.request import Earlier, JobRequest
 from orchestrator.settings.job import JobSettings
 from worker.contract import Limits, Parallel, Start
 from worker.task import DataReport
@@ -94,6 +94,11 @@ def test_every_gpu_the_hub_rents_out_is_in_the_table() -> None:
     assert gpus and not unknown
 
 
+def _earlier(start: Start) -> Earlier:
+    job = spec()
+    return Earlier(job, job.data, job.files, job.model, start)
+
+
 def test_of_a_training_that_goes_on_only_the_rest_is_counted() -> None:
     start = Start(jobs=("k4x",), step=75, repo_id="ann/bot", revision="c" * 40)
     whole = JobRequest(
@@ -105,11 +110,11 @@ def test_of_a_training_that_goes_on_only_the_rest_is_counted() -> None:
         found, said = check_machine(request, base, data, [A100], Spaces())
         assert found is not None
         (text,) = [f.text for f in said.in_order() if " expected (" in f.text and "$" in f.text]
-        assert text.count("for the 25% that are left") == (request.resumed is not None)
+        assert text.count("for the 25% that are left") == (request.earlier is not None)
         around = START_SECONDS[1] / 3600 * A100.usd_per_hour
         return found.estimate.usd.expected - around
 
-    rest = replace(whole, resumed=Resumed(spec(), start))
+    rest = replace(whole, earlier=_earlier(start))
     assert price(rest) == pytest.approx(price(whole) / 4, rel=0.01)
-    further = replace(whole, resumed=Resumed(spec(), start.model_copy(update={"step": 300})))
-    assert further.resumed is not None and further.resumed.left(data.steps) == 0
+    further = replace(whole, earlier=_earlier(start.model_copy(update={"step": 300})))
+    assert further.earlier is not None and further.earlier.left(data.steps) == 0

@@ -3,3 +3,6 @@
 `contract`, `params`, `task` and the declarations in `tasks/` are light enough for a laptop;
 `engine` needs torch and is imported only inside a task's `train`.
 """
+
+__version__ = "0.1.0"
+"""Of hubtrain; here, because a rented machine gets this folder alone."""

@@ -1,7 +1,8 @@
 """What goes with a model: a card for people, `README.md`, and a manifest for programs.
 
 Both are made of the spec and the events alone, so anybody can check them. What the words on the
-card say is in `card.md.jinja`; this file only finds what fills them.
+card say is in `card.md.jinja`; this file only finds what fills them. The manifest is that of
+`worker.manifest`.
 """
 
 from __future__ import annotations
@@ -9,9 +10,8 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -20,8 +20,9 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from worker import tasks
-from worker.contract import EVALUATED, VALID, Event, JobSpec, Metric, Started, Story, fold
+from worker.contract import EVALUATED, JobSpec, Story
 from worker.hubclient import endpoint
+from worker.manifest import TrainedJob, curve, drawn, manifest, telling
 from worker.markdown import FILTERS, code, text
 from worker.output import MANIFEST_FILE
 from worker.params import settings_of
@@ -31,33 +32,10 @@ from worker.samples import SAMPLES_FILE, Samples
 from worker.samples import read as read_samples
 from worker.task import EVALUATION_FILE, Task
 
-MANIFEST_SCHEMA = 1
-CURVE_POINTS = 300
-"""Most points of the curve in the manifest."""
-
 PICTURE_FILE = "loss.png"
 
 CARD_POINTS = 12
 """Most rows of the curve on the card."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainedJob:
-    """A finished training, for those who describe it."""
-
-    spec: JobSpec
-    events: list[Event]
-    now: datetime
-    license: str | None = None
-    """Licence of the base model, by its Hub name, where it is known."""
-
-    @property
-    def story(self) -> Story:
-        return fold(self.events)
-
-    @property
-    def started(self) -> Started | None:
-        return next((e for e in reversed(self.events) if isinstance(e, Started)), None)
 
 
 def write(trained: TrainedJob, folder: Path) -> None:
@@ -67,8 +45,7 @@ def write(trained: TrainedJob, folder: Path) -> None:
     """
     if trained.spec.push:
         trained = replace(trained, spec=spec_for_others(trained.spec))
-    told = json.dumps(manifest(trained), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    (folder / MANIFEST_FILE).write_text(told, encoding="utf-8")
+    (folder / MANIFEST_FILE).write_text(manifest(trained).to_text(), encoding="utf-8")
     if result_of(trained.spec) == "output":
         return
     adapter = (folder / "adapter_config.json").exists()
@@ -127,61 +104,9 @@ def _pictured(trained: TrainedJob, file: Path) -> str:
         name.replace("_", " "): [
             (float(m.step), m.values[name]) for m in history if name in m.values
         ]
-        for name in _curves(trained.spec)
+        for name in drawn(trained.spec)
     }
     return file.name if draw(lines, file) else ""
-
-
-def _curves(spec: JobSpec) -> tuple[str, ...]:
-    """Return what is drawn, of training and of validation: losses, unless they tell little."""
-    task, params = tasks.asked(spec)
-    watched = task.watched(params)
-    return task.losses if watched == "loss" else (watched, f"{VALID}{watched}")
-
-
-def manifest(trained: TrainedJob) -> dict[str, Any]:
-    """Return what a program and a sceptical reader need to know of the training."""
-    spec, story, started = trained.spec, trained.story, trained.started
-    return {
-        "schema_version": MANIFEST_SCHEMA,
-        "spec": spec.model_dump(mode="json"),
-        "versions": started.versions if started else {},
-        "hardware": started.hardware if started else {},
-        "chosen": story.chosen,
-        "started_at": story.started_at.isoformat() if story.started_at else None,
-        "trained_at": trained.now.isoformat(),
-        "seconds": round(story.seconds(trained.now), 1),
-        "cost_usd": round(story.cost(spec.machine.usd_per_hour, trained.now), 4),
-        "metrics": {k: v for k, v in story.metrics.items() if math.isfinite(v)},
-        "curve": curve(story.history, CURVE_POINTS, _telling(spec)),
-    }
-
-
-def curve(history: list[Metric], points: int, names: Collection[str]) -> list[dict[str, float]]:
-    """Return the measurements of these names by step, thinned to so many points.
-
-    The first and last points stay, and so does every validation: there are few of them.
-    """
-    by_step: dict[int, dict[str, float]] = {}
-    for metric in history:
-        kept = {k: v for k, v in metric.values.items() if k in names and math.isfinite(v)}
-        if kept:
-            by_step.setdefault(metric.step, {}).update(kept)
-    rows = [{"step": float(step), **values} for step, values in sorted(by_step.items())]
-    every = max(1, math.ceil(len(rows) / points))
-    last = len(rows) - 1
-    return [
-        row
-        for i, row in enumerate(rows)
-        if i % every == 0 or i == last or any(name.startswith(VALID) for name in row)
-    ]
-
-
-def _telling(spec: JobSpec) -> list[str]:
-    """Return what the curve has: what is drawn, what tells most, and the learning rate."""
-    task, params = tasks.asked(spec)
-    first = [measure.name for measure in task.measures(params)[:1]]
-    return list(dict.fromkeys((*_curves(spec), *first, *task.steering[:1])))
 
 
 def card(
@@ -203,9 +128,9 @@ def card(
     spec, story = trained.spec, trained.story
     task, params = tasks.asked(spec)
     where = (spec.push.repo_id if spec.push else spec.output) or spec.project
-    telling = _telling(spec)
-    rows = curve(story.history, CARD_POINTS, telling)[-4 * CARD_POINTS :]
-    names = [n for n in telling if any(n in row for row in rows)]
+    names = telling(spec)
+    rows = curve(story.history, CARD_POINTS, names)[-4 * CARD_POINTS :]
+    names = [n for n in names if any(n in row for row in rows)]
     return here.get_template("card.md.jinja").render(
         front_matter=yaml.safe_dump(
             front_matter(trained, adapter=adapter) | _model_index(spec.project, evaluation or {}),
@@ -221,7 +146,7 @@ def card(
         evaluation=evaluation or None,
         evaluated=list(_evaluated(evaluation or {}, _before(story))),
         picture=picture,
-        pictured=_curves(spec)[0].capitalize(),
+        pictured=drawn(spec)[0].capitalize(),
         curve_names=[name.replace("_", " ") for name in names],
         curve=[[f"{row['step']:.0f}", *(shown(row.get(n)) for n in names)] for row in rows],
         facts=list(_facts(trained)),

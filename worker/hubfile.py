@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from worker.errors import NotThere
+from worker.errors import HubError, NotThere
 from worker.hubclient import explained, hub
 
 _COMMIT = "x-repo-commit"
@@ -19,10 +19,13 @@ class HubFile:
     commit: str
 
 
-def fetch(repo_id: str, path: str, revision: str, token: str | None) -> HubFile | None:
+def fetch(
+    repo_id: str, path: str, revision: str, token: str | None, most: int | None = None
+) -> HubFile | None:
     """Return a file of a model repo; none if the repo, the revision or the file is not there.
 
-    One request, without a cache on disk. Raises `HubError`; may be repeated.
+    One request, without a cache on disk. Raises `HubError`, also for a file of more than `most`
+    bytes, which is not read to its end; may be repeated.
     """
     from huggingface_hub import get_session, hf_hub_url
     from huggingface_hub.utils._headers import build_hf_headers
@@ -32,12 +35,20 @@ def fetch(repo_id: str, path: str, revision: str, token: str | None) -> HubFile 
     try:
         with explained(f"reading {path} of {repo_id}"):
             headers = build_hf_headers(token=token or False)
-            answer = get_session().get(url, headers=headers, follow_redirects=True)
-            if answer.status_code == HTTPStatus.NOT_FOUND:
-                return None
-            hf_raise_for_status(answer)
+            asking = get_session().stream("GET", url, headers=headers, follow_redirects=True)
+            with asking as answer:
+                if answer.status_code == HTTPStatus.NOT_FOUND:
+                    return None
+                if answer.is_error:
+                    answer.read()
+                hf_raise_for_status(answer)
+                content = bytearray()
+                for piece in answer.iter_bytes():
+                    content += piece
+                    if most is not None and len(content) > most:
+                        raise HubError(f"{path} of {repo_id} is larger than such files are.")
     except NotThere:
         return None
     # Large files are redirected to storage; only the answer of the Hub itself names the commit.
     told = (hop.headers.get(_COMMIT) for hop in (*answer.history, answer))
-    return HubFile(str(answer.content.decode("utf-8")), next(filter(None, told), ""))
+    return HubFile(content.decode("utf-8", "replace"), next(filter(None, told), ""))

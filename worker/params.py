@@ -81,6 +81,13 @@ class Rest:
     """Marks a setting whose value may also be the words of a command line behind `--`."""
 
 
+class Consent:
+    """Marks a setting that runs code which is not hubtrain's, or reads files of the user's.
+
+    Only the user can give it: of a job that somebody else wrote down it is not taken.
+    """
+
+
 class Alone:
     """The value of a setting whose flag is given without one: `--gguf` is `--gguf auto`."""
 
@@ -124,6 +131,9 @@ class Setting:
 
     rest: bool = False
     """Whether the words behind `--` are its value."""
+
+    consent: bool = False
+    """Whether only the user can give it, and nobody else's job: see `Consent`."""
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -203,6 +213,7 @@ def _setting(name: str, field: FieldInfo, home: type[Params]) -> Setting:
         apart=any(isinstance(m, Apart) for m in marks),
         rest=any(isinstance(m, Rest) for m in marks),
         goes_on=vars(home).get("goes_on", False) or any(isinstance(m, GoesOn) for m in marks),
+        consent=any(isinstance(m, Consent) for m in marks),
     )
 
 

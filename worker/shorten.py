@@ -11,9 +11,11 @@ LONGEST = 100
 """Characters of a value that a message repeats."""
 
 
-def some(names: Iterable[object], most: int = FEW, *, between: str = ", ") -> str:
+def some(
+    names: Iterable[object], most: int = FEW, *, between: str = ", ", longest: int = LONGEST
+) -> str:
     """Return the first names, each shortened, and how many more there are: `a, b and 3 more`."""
-    found = [shortened(name) for name in names]
+    found = [shortened(name, longest) for name in names]
     more = f" and {len(found) - most:,} more" if len(found) > most else ""
     return between.join(found[:most]) + more
 

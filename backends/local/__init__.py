@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from backends.handle import Handle
 from backends.local.machine import this_machine
 from backends.local.request import LocalRequest
 from backends.local.run import PAGE_KEY, RunFolder
-from backends.packages import refuse_lacking
+from backends.packages import installed, refuse_lacking
 from worker import contract
 from worker.contract import JOB_FILE, JobSpec
 from worker.environment import environment
@@ -43,6 +43,10 @@ class Local(Backend[LocalRequest]):
     def require(self, extras: tuple[str, ...]) -> None:
         """Refuse while a package is not installed here."""
         refuse_lacking(extras, "or rent with --backend spaces-…")
+
+    def versions(self, names: Iterable[str], accelerators: int) -> Mapping[str, str]:
+        """Return those of this machine."""
+        return installed(names)
 
     def plan(self, job: JobSpec) -> LocalRequest:
         """Return the process that runs `job`. Refuses while its libraries are not installed."""

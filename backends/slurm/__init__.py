@@ -8,7 +8,7 @@ takes five minutes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -17,7 +17,7 @@ from typing import Any
 from backends.base import Backend, Flavor, Found, OnProgress, Status, silent, spec_in
 from backends.errors import BackendError, JobGone, LaunchFailed
 from backends.handle import Handle
-from backends.packages import refuse_lacking
+from backends.packages import installed, refuse_lacking
 from backends.slurm import logs
 from backends.slurm.cluster import Cluster, Gone, NoSlurm
 from backends.slurm.flavors import Ask, flavors, nodes_of
@@ -99,6 +99,13 @@ class Slurm(Backend[SlurmRequest]):
         """Refuse while the Python that runs hubtrain, and is to train, lacks a package."""
         if self.sees_my_files and not self.asked.slurm_python:
             refuse_lacking(extras, "or name another environment with --slurm-python")
+
+    def versions(self, names: Iterable[str], accelerators: int) -> Mapping[str, str]:
+        """Return those of the Python that trains: unknown where another is named."""
+        if self.asked.slurm_python:
+            return {}
+        here = self.sees_my_files
+        return installed(names) if here else super().versions(names, accelerators)
 
     def plan(self, job: JobSpec) -> SlurmRequest:
         """Return the Slurm job that runs `job`."""

@@ -137,9 +137,10 @@ class _Check:
         model = self.pool.submit(self._model, account)
         target = self.pool.submit(self._target, account)
         check_project(self.request, self.backend, self.findings)
-        if self.request.resumed is not None:
+        earlier = self.request.earlier
+        if earlier is not None and earlier.start is not None:
             check_start = partial(
-                find_start, self.request, self.request.resumed, self.backend, self.hub, self.clock
+                find_start, self.request, earlier.start, self.backend, self.hub, self.clock
             )
             self.findings.add(self.findings.attempt("resume", check_start) or ())
         if self.request.output is not None and allowed(self.request.project):
@@ -246,9 +247,11 @@ class _Check:
     @property
     def _sends_data(self) -> bool:
         """Whether examples or files of this machine go to a dataset of the owner's."""
-        request = self.request
-        if self.backend.sees_my_files or request.resumed is not None:
+        request, earlier = self.request, self.request.earlier
+        if self.backend.sees_my_files:
             return False
+        if earlier and earlier.data:
+            return any(ref and ref.repo_id is None for ref in (earlier.data, earlier.files))
         rows = request.task.reads_rows and is_local(request.params.data_path)
         return rows or bool(request.along)
 
@@ -264,7 +267,8 @@ class _Check:
 
     def _model(self, account: Future[Account | None]) -> tuple[BaseModel | None, Findings]:
         task, params = self.request.task, self.request.params
-        name = task.base(params)
+        earlier = self.request.earlier
+        name = earlier.model.asked if earlier and earlier.model else task.base(params)
         if name is None:
             return NONE_NEEDED, Findings()
         look = partial(self._look_for_model, account, "--model", name)
@@ -303,12 +307,12 @@ class _Check:
         self.pinned[setting] = pinned if whole else [pinned if n == name else n for n in said]
 
     def _source(self) -> tuple[DataSource, dict[str, Measured]]:
-        resumed = self.request.resumed
+        earlier = self.request.earlier
         if not self.request.task.reads_rows:
             return NO_ROWS, {}
         with self.doing(f"rows of {self.request.params.data_path}"):
-            if resumed:
-                source = find_earlier(resumed.spec.data, self.hub)
+            if earlier and earlier.data:
+                source = find_earlier(earlier.data, self.hub, resumes=earlier.start is not None)
             else:
                 source = find(self.request.params, self.hub, self.request.task.media)
             return source, measure(source)

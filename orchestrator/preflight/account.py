@@ -16,6 +16,7 @@ from worker.account import TOKEN_POLICY, Account, Namespace, owner_of
 from worker.clock import Clock
 from worker.errors import NotThere
 from worker.hubclient import endpoint, patiently
+from worker.manifest import spec_in
 from worker.output import MANIFEST_FILE, made_by, would_lose
 
 if TYPE_CHECKING:
@@ -134,12 +135,13 @@ def check_target(hub: HfApi, repo_id: str, overwrite: bool, clock: Clock) -> Fin
         patiently(f"writing {repo_id}", partial(hub.auth_check, repo_id, write=True), clock)
         held = would_lose(s.rfilename for s in info.siblings or [])
         if held and not overwrite:
-            job_id = None
+            told = None
             if MANIFEST_FILE in held:
                 ask = partial(hub.hf_hub_download, repo_id, MANIFEST_FILE, revision=info.sha)
                 path = Path(patiently(f"reading {MANIFEST_FILE} of {repo_id}", ask, clock))
-                job_id = made_by(path.read_text(encoding="utf-8"))
-            findings.held.append(Held(already(repo_id, held), job_id))
+                told = path.read_text(encoding="utf-8", errors="replace")
+            spec = spec_in(told) if told else None
+            findings.held.append(Held(already(repo_id, held), made_by(told), spec))
 
     findings.attempt("account", look)
     return findings

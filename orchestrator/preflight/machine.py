@@ -153,8 +153,8 @@ def _choice(
 
 def _work(request: JobRequest, model: BaseModel, data: DataReport) -> Work:
     """Return what the job does: where it goes on from a checkpoint, what is left to do."""
-    task, params, resumed = request.task, request.params, request.resumed
-    left = resumed.left(data.steps) if resumed else 1.0
+    task, params, earlier = request.task, request.params, request.earlier
+    left = earlier.left(data.steps) if earlier else 1.0
     return Work(
         flops=task.flops(params, model.facts, data) * left,
         fetched_bytes=model.stored_bytes,
@@ -250,8 +250,10 @@ def _say_idle(chosen: Choice, request: JobRequest, findings: Findings) -> None:
 
 def _what(request: JobRequest, data: DataReport) -> str:
     """Return what of a training the estimate is for, in words: nothing where it is all of it."""
-    resumed = request.resumed
-    return f" for the {resumed.left(data.steps):.0%} that are left" if resumed else ""
+    earlier = request.earlier
+    if earlier is None or earlier.start is None:
+        return ""
+    return f" for the {earlier.left(data.steps):.0%} that are left"
 
 
 def _say_price(

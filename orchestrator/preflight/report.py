@@ -10,11 +10,15 @@ from backends.base import Flavor
 from orchestrator.data.sources import DataSource
 from orchestrator.preflight.estimate import Estimate
 from worker import disk
-from worker.contract import ALONE, ModelRef, Parallel, PushTarget
+from worker.contract import ALONE, JobSpec, ModelRef, Parallel, PushTarget
 from worker.errors import HubtrainError, HubUnreachable, NoWrite
+from worker.shorten import some
 from worker.task import DataReport, Finding
 
 T = TypeVar("T")
+
+_LONGEST = 400
+"""Characters of a sentence about what differs: two values may be 100 each."""
 
 TOPICS = ("account", "project", "settings", "files", "model", "data", "memory", "price", "backend")
 """The order in which findings are shown."""
@@ -28,10 +32,22 @@ class Held:
     job_id: str | None = None
     """The job that put it there, where that can be told."""
 
+    spec: JobSpec | None = None
+    """That job, where its manifest lies there and can be read."""
+
+    unlike: tuple[str, ...] = ()
+    """What makes it another job than the one that is asked for, where that is known."""
+
     @property
     def finding(self) -> Finding:
         """What is wrong with it, for a job that is not the one that put it there."""
-        return Finding("error", "project", self.text, "--overwrite, or another --project-name")
+        said = f" Job {self.job_id} made it: {_sentences(self.unlike)}." if self.unlike else ""
+        text = f"{self.text}{said}"
+        return Finding("error", "project", text, "--overwrite, or another --project-name")
+
+
+def _sentences(texts: Iterable[str]) -> str:
+    return some(texts, between="; ", longest=_LONGEST)
 
 
 @dataclass(frozen=True, slots=True)

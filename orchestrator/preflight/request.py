@@ -8,24 +8,36 @@ from typing import Any
 
 from backends.base import NoOptions
 from orchestrator.settings.job import JobSettings
-from worker.contract import JobSpec, Start
+from worker.contract import DataRef, JobSpec, ModelRef, Start
 from worker.errors import HubtrainError
 from worker.params import Params
 from worker.task import Task
 
 
 @dataclass(frozen=True, slots=True)
-class Resumed:
-    """A job whose training another one goes on with."""
+class Earlier:
+    """A job whose training another one goes on with, or does once more."""
 
     spec: JobSpec
-    start: Start
+    data: DataRef | None
+    """Its examples, where they are taken as they lie; none where others are asked for."""
+
+    files: DataRef | None
+    """The same of the files that went along with it."""
+
+    model: ModelRef | None
+    """The model that it began with; none where there was none, or another is asked for."""
+
+    start: Start | None = None
+    """The checkpoint that is gone on from; none for a training from its first step."""
+
     total_steps: int | None = None
     """Steps that it would have had; none if it never said."""
 
     def left(self, steps: int) -> float:
         """Return the share of a training of so many steps that is still to be done."""
-        return max(0.0, 1 - self.start.step / steps) if steps else 1.0
+        done = self.start.step if self.start else 0
+        return max(0.0, 1 - done / steps) if steps else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +69,8 @@ class JobRequest:
     output: Path | None = None
     """Folder of this machine that gets the model; none if it goes to the Hub alone."""
 
-    resumed: Resumed | None = None
-    """The job that it goes on with; none if it begins anew."""
+    earlier: Earlier | None = None
+    """The job that it goes on with, or does once more; none for a job of its own."""
 
     @property
     def along(self) -> tuple[str, ...]:

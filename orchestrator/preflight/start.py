@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backends.base import Backend
-from orchestrator.preflight.request import JobRequest, Resumed
+from orchestrator.preflight.request import Earlier, JobRequest
 from worker import checkpoints
 from worker.account import no_token
 from worker.clock import Clock
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 
 
 def find_start(
-    request: JobRequest, resumed: Resumed, backend: Backend[Any], hub: HfApi | None, clock: Clock
+    request: JobRequest, start: Start, backend: Backend[Any], hub: HfApi | None, clock: Clock
 ) -> list[Finding]:
     """Return what there is to say of where training goes on. Raises `BadConfig`, `HubError`."""
-    start = resumed.start
     files = _on_hub(start, hub, clock) if start.repo_id else _in_folder(start, backend)
     if lacking := checkpoints.lacking(files, request.task.checkpoint_files):
         raise BadConfig(
@@ -32,14 +31,15 @@ def find_start(
             f"{', '.join(lacking)}.",
             fix="Run the job's command again: it begins at the first step.",
         )
-    return [_told(resumed)]
+    return [_told(start, request.earlier)]
 
 
-def _told(resumed: Resumed) -> Finding:
-    start, spec = resumed.start, resumed.spec
-    of = f" of {resumed.total_steps:,}" if resumed.total_steps else ""
+def _told(start: Start, earlier: Earlier | None) -> Finding:
+    of = f" of {earlier.total_steps:,}" if earlier and earlier.total_steps else ""
     where = f"{start.repo_id} at {str(start.revision)[:7]}" if start.repo_id else start.where
-    return Finding("ok", "resume", f"{spec.job_id} goes on from step {start.step:,}{of} · {where}")
+    return Finding(
+        "ok", "resume", f"{start.jobs[-1]} goes on from step {start.step:,}{of} · {where}"
+    )
 
 
 def _on_hub(start: Start, hub: HfApi | None, clock: Clock) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator import deploy as flow
 from orchestrator.deploy.model import Deployable, deployable
 from orchestrator.flow import Checked
+from orchestrator.jobs.records import Record
 from orchestrator.preflight.report import Findings
 from orchestrator.settings.deploy import DeploySettings, deploy_settings, fixed
 from orchestrator.settings.job import JobSettings
@@ -81,8 +82,8 @@ class AfterTraining:
             is_there=False,
         )
 
-    def deploy(self, desk: Desk) -> int:
-        """Deploy the model; returns the exit code. What goes wrong is told beside the job's end."""
+    def follow(self, desk: Desk, record: Record) -> int:
+        """Deploy a job's model; returns the exit code. What goes wrong is told beside its end."""
         desk.screen.say("", f"Deploying {self.repo_id}")
         how = (self.settings, self.repo_id, self.task, self.fixed)
         with desk.screen.one_document("deployment"):

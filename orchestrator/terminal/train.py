@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from orchestrator import flow
 from orchestrator.asked import Asked
 from orchestrator.flow import AlreadyDone, Checked, Planned, Refused
+from orchestrator.jobs.records import Record
 from orchestrator.jobs.submit import Submitted
 from orchestrator.jobs.summary import summary
 from orchestrator.settings.layers import Settings
@@ -17,6 +18,18 @@ from orchestrator.terminal.follow import close, detachable, follow, unlaunched
 from orchestrator.words import count
 from worker.duration import duration
 from worker.task import Finding, Task
+
+
+class Afterwards(Protocol):
+    """What is to be done once a job has succeeded."""
+
+    def possible(self, desk: Desk, checked: Checked, *, detach: bool) -> bool:
+        """Say, before the job is launched, whether it can be done; false, or an error, if not."""
+        ...
+
+    def follow(self, desk: Desk, record: Record) -> int:
+        """Do it, and return the exit code."""
+        ...
 
 
 def train(
@@ -51,7 +64,7 @@ def _train(
 
 
 def run(
-    desk: Desk, asked: Asked, *, dry_run: bool, detach: bool, after: AfterTraining | None = None
+    desk: Desk, asked: Asked, *, dry_run: bool, detach: bool, after: Afterwards | None = None
 ) -> int:
     """Check, pack, launch and watch a job that is asked for; returns the exit code."""
     checked = passed(desk, asked)
@@ -69,12 +82,13 @@ def run(
             return refused(desk, outcome)
         case Planned():
             return _planned(desk, outcome)
-        case AlreadyDone():
+        case AlreadyDone(record):
             code = already_done(desk, outcome)
-        case Submitted():
+        case Submitted(record):
             code = _submitted(desk, outcome, detach=detach)
+            record = desk.records.get(record.job_id)
     if after and not detach and code == 0:
-        return after.deploy(desk)
+        return after.follow(desk, record)
     return code
 
 

@@ -63,6 +63,11 @@ class ModelRef(Frozen):
         return cls(name=bare, revision=revision)
 
     @property
+    def asked(self) -> str:
+        """What `named` reads as this model."""
+        return f"{self.name}@{self.revision}" if self.revision else self.name
+
+    @property
     def on_hub(self) -> bool:
         """Whether it is on the Hub, where others can have it too."""
         return self.revision is not None

@@ -24,6 +24,7 @@ from worker.contract import (
 )
 from worker.errors import HubtrainError
 from worker.hubclient import explained, hub
+from worker.manifest import TrainedJob
 from worker.output import MANIFEST_FILE
 from worker.supervise.journal import jsonl
 from worker.supervise.live import Live
@@ -119,7 +120,7 @@ def keep_ahead(live: Live) -> None:
 def _describe(live: Live, folder: Path) -> None:
     """Write card and manifest. A model is worth more than its card: no error here ends the job."""
     try:
-        trained = card.TrainedJob(live.spec, live.journal.events, live.clock.now(), _license(live))
+        trained = TrainedJob(live.spec, live.journal.events, live.clock.now(), _license(live))
         card.write(trained, folder)
     except Exception:
         live.journal.log(f"The model goes without its card: {traceback.format_exc()}")

@@ -13,11 +13,12 @@ from typing import Any
 
 import psutil
 
+from worker import __version__ as hubtrain
 from worker.hardware import nvidia_smi
 from worker.host import Host
 from worker.supervise import cgroup
 
-_TOLD = ("hubtrain", "torch", "transformers", "trl", "peft", "datasets", "accelerate", "gradio")
+_TOLD = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "gradio")
 _QUERY = ("name", "utilization.gpu", "memory.used", "memory.total")
 
 
@@ -72,7 +73,7 @@ def hardware(host: Host) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Return the versions that decide what training does."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "hubtrain": hubtrain}
     for name in _TOLD:
         try:
             found[name] = version(name)

@@ -9,10 +9,11 @@ from orchestrator.data.package.shards import (
     packed_before,
     planned_folder,
 )
-from orchestrator.data.package.upload import planned_ref, repo_of, upload
+from orchestrator.data.package.upload import content_of, planned_ref, repo_of, upload
 
 __all__ = [
     "Package",
+    "content_of",
     "files_along",
     "in_place",
     "local_ref",

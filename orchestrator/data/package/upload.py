@@ -10,7 +10,7 @@ import hashlib
 import re
 from functools import partial
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from backends.base import OnProgress, silent
@@ -29,12 +29,21 @@ NAME_DIGITS = 12
 """Hex digits of the content in the repo's name: chance makes two alike once in 17 million repos."""
 
 
+_CONTENT = re.compile(r"[0-9a-f]{16}")
 _PACKED = re.compile(rf"[^/]+/{DATA_PREFIX}[0-9a-f]{{{NAME_DIGITS}}}")
 
 
 def is_packed(repo_id: str) -> bool:
     """Whether a dataset repo has a name that only packed data gets."""
     return bool(_PACKED.fullmatch(repo_id))
+
+
+def content_of(ref: DataRef) -> str | None:
+    """Return the name of the content of packed data, the same wherever it lies; else none."""
+    if ref.repo_id is not None:
+        return ref.repo_id[-NAME_DIGITS:] if is_packed(ref.repo_id) else None
+    name = PurePath(str(ref.folder)).name
+    return name[:NAME_DIGITS] if _CONTENT.fullmatch(name) else None
 
 
 def repo_of(package: Package, owner: str) -> str:

@@ -15,7 +15,7 @@ from worker.common import (
     Training,
     TransformersSettings,
 )
-from worker.params import Flag, Params
+from worker.params import Consent, Flag, Params
 
 
 class ImageParams(Data, MergedLora, Training, TransformersSettings, EarlyStopping):
@@ -33,7 +33,7 @@ class ImageParams(Data, MergedLora, Training, TransformersSettings, EarlyStoppin
     augment: bool = True
     """Show each image cropped and mirrored a little differently every time it is learned from."""
 
-    trust_remote_code: bool = False
+    trust_remote_code: Annotated[bool, Consent()] = False
     """Run code that comes with the model."""
 
     data_path: Annotated[str, Flag("--data", "--dataset", "-d")]

@@ -24,7 +24,7 @@ from worker.common import MOST
 from worker.errors import BadConfig
 from worker.facts import CheckContext
 from worker.finding import Finding
-from worker.params import Flag, Params, listed
+from worker.params import Consent, Flag, Params, listed
 
 PACKAGE = "lm_eval"
 
@@ -44,7 +44,7 @@ class LmEvalTasks(Params):
 
     goes_on: ClassVar[bool] = True
 
-    lm_eval: tuple[str, ...] | None = None
+    lm_eval: Annotated[tuple[str, ...] | None, Consent()] = None
     """Tasks of lm-eval that the trained model is evaluated with on the machine that trains: names
     with commas between, or YAML files of your own, which go along with the rows they name."""
 

@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 from pydantic import field_validator, model_validator
 
 from worker.common import MOST, Data, Prompting, Training, TransformersSettings
-from worker.params import Flag, GoesOn, Params
+from worker.params import Consent, Flag, GoesOn, Params
 from worker.tasks.llm.evaluation import LmEval
 
 AUTO_BLOCK = 1024
@@ -69,7 +69,7 @@ class LlmParams(LmEval, Data, Training, TransformersSettings):
     use_flash_attention_2: Annotated[bool, GoesOn(), Flag("--use-fa2")] = False
     """Use flash attention 2 where the machine has it."""
 
-    trust_remote_code: Annotated[bool, GoesOn()] = False
+    trust_remote_code: Annotated[bool, GoesOn(), Consent()] = False
     """Run code that comes with the model."""
 
     @field_validator("block_size")

@@ -12,7 +12,7 @@ from pydantic import field_validator, model_validator
 from worker.common import EVERY_LINEAR, EVERY_MATRIX, MOST, Data, Training, Watching
 from worker.facts import CheckContext
 from worker.finding import Finding
-from worker.params import Flag, Params
+from worker.params import Consent, Flag, Params
 from worker.tasks.pretraining import models
 from worker.tasks.pretraining.files import GALORE, LORA, Kind, settings_in
 
@@ -55,10 +55,10 @@ class Program(Params):
     tmax: Annotated[int, Ge(1), Le(MOST)] = 30
     """Epochs in which the learning rate falls to 0 along a cosine."""
 
-    lora_config: str = LORA.default
+    lora_config: Annotated[str, Consent()] = LORA.default
     """JSON file with r, lora_alpha, lora_dropout, target_modules, as peft names them."""
 
-    galore_config: str = GALORE.default
+    galore_config: Annotated[str, Consent()] = GALORE.default
     """JSON file with rank, update_proj_gap, scale and target_modules of GaLore."""
 
     test: Yes = "false"

@@ -11,7 +11,7 @@ from pydantic import field_validator, model_validator
 from worker.common import MOST
 from worker.facts import CheckContext
 from worker.finding import Finding
-from worker.params import Flag, listed
+from worker.params import Consent, Flag, listed
 from worker.tasks.llm.grpo import sources
 from worker.tasks.llm.pairs.params import Lengths
 from worker.tasks.llm.trainers._sampling import Sampling
@@ -25,7 +25,7 @@ ANSWER = 512
 class GrpoParams(Lengths, Sampling):
     """Trainer grpo."""
 
-    reward_funcs: tuple[str, ...] | None = None
+    reward_funcs: Annotated[tuple[str, ...] | None, Consent()] = None
     """What scores the answers, with commas between: functions of a Python file of yours, which is
     sent along (rewards.py, rewards.py:length), functions of a package there (package.module:name),
     reward models (Hub id or folder), think_format_reward (grpo)."""
