@@ -343,6 +343,16 @@ class Backend(ABC, Generic[RequestT]):
         except JobGone:
             return Status(alive=False, costing=False, stage="gone")
 
+    def holds_secrets(self, handle: Handle) -> bool:
+        """Whether a machine at rest still has what it was given as secrets.
+
+        By default none has: they are gone with the program that was given them.
+        """
+        return False
+
+    def forget_secrets(self, handle: Handle) -> None:
+        """Take the secrets back from a machine at rest, which stays at rest. May repeat."""
+
     def page(self, handle: Handle, url: str) -> str | None:
         """Return `url`, a job's page, with whatever its owner's browser needs to be let in.
 

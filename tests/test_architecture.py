@@ -45,7 +45,7 @@ SURFACES = ("orchestrator.terminal", "hubtrain")
 MAY_IMPORT = {
     "worker.contract": ("worker.contract",),
     "worker.params": ("worker.facts", "worker.finding"),
-    "worker.batch": (),
+    "worker.batch": ("worker.leash",),
     "worker.clock": (),
     "worker.home": ("worker.errors",),
     "worker.duration": (),

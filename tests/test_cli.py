@@ -234,7 +234,7 @@ def test_the_reference_page_is_what_the_classes_say() -> None:
     [
         (["jobs"], []),
         (["doctor"], ["level", "topic", "text", "fix"]),
-        (["gc"], ["stopped", "left", "running", "deployed", "unanswered"]),
+        (["gc"], ["stopped", "left", "secrets_taken_back", "running", "deployed", "unanswered"]),
         (["backends"], ["local"]),
         (["llm", "--train", "--model", "m"], ["error", "fix", "exit_code"]),
         (["rm", "nope"], ["error", "fix", "exit_code"]),

@@ -132,6 +132,8 @@ def _no_secret_anywhere(laptop: Laptop, said: Said) -> None:
     (space,) = spaces(laptop.hub)
     assert canary not in "".join(api.fetch_space_logs(space))
     assert canary not in json.dumps([v.value for v in api.get_space_variables(space).values()])
+    assert not api.get_space_secrets(space), "a paused Space would keep them"
+    assert "the trainer gets no token of the Hub" in "".join(api.fetch_space_logs(space))
 
 
 def test_the_token_is_in_no_argument_of_any_process(laptop: Laptop) -> None:

@@ -310,7 +310,7 @@ def test_a_job_that_has_ended_is_not_run_again(start: Any, tmp_path: Path) -> No
     assert "ended before" in again.output
 
 
-def test_secrets_reach_the_trainer_and_no_line_of_output(start: Any) -> None:
+def test_a_trackers_key_reaches_the_trainer_and_no_line_of_output(start: Any) -> None:
     token = "hf_" + "aB3" * 11
     worker = start(
         "env=HF_TOKEN",
@@ -324,6 +324,7 @@ def test_secrets_reach_the_trainer_and_no_line_of_output(start: Any) -> None:
         assert token not in text
         assert "not-for-your-eyes" not in text
     assert f"WANDB_API_KEY is {HIDDEN}" in worker.output
+    assert "HF_TOKEN is None" in worker.output, "nothing here is on the Hub"
 
 
 def test_the_trainer_cannot_speak_in_the_name_of_its_worker(start: Any) -> None:

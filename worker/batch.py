@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+from worker.leash import keep_secrets
+
 NEARLY_OVER = signal.Signals["SIGUSR1"] if sys.platform != "win32" else signal.SIGTERM
 """By which Slurm says that the wall time is nearly over; no cluster has Windows."""
 
@@ -33,6 +35,7 @@ def main(again: int | None = None) -> int:
 
     With the code `again` it is to be started once more; none where Slurm starts no job again.
     """
+    keep_secrets()
     handed = take()
     if not handed["secrets"] and os.environ.get("SLURM_RESTART_COUNT", "0") != "0":
         print("Slurm starts this job again. Its token was lost with the node.", flush=True)  # noqa: T201

@@ -1,4 +1,4 @@
-"""Starts the trainer on Linux, after setting two properties of its process.
+"""Properties of processes on Linux, and what starts the trainer with two of them.
 
 First, the kernel kills the trainer when its supervisor dies, even by SIGKILL. Second, when memory
 runs out the kernel kills the trainer first, so that the supervisor can report it. Run as a file
@@ -10,6 +10,7 @@ import os
 import sys
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _SIGKILL = 9
 
 
@@ -20,6 +21,21 @@ def ends_with_parent() -> None:
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+
+
+def keep_secrets() -> None:
+    """Let no other process of this user read this one's memory and environment; dump no core.
+
+    On Linux; root can read them anywhere. A child does not inherit the first of it, so that what is
+    started with fewer secrets does not get at these.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def main() -> None:

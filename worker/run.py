@@ -3,8 +3,9 @@
 Reads the job, trains, and prints events as marked lines on standard output, between whatever the
 libraries print. The mark comes from `HUBTRAIN_EVENT_MARK`: what a model, a data set or a library
 prints cannot know it and so cannot pass for an event. It leaves the model in `--output` and says at
-most one ending, Failed; that a job is finished is for the supervisor to say. The only secret it may
-find is `HF_TOKEN` in the environment. On SIGTERM it writes a checkpoint after the step it is in and
+most one ending, Failed; that a job is finished is for the supervisor to say. With `--fetch` it only
+brings model and data here, which takes `HF_TOKEN` in the environment; training, it mostly finds
+none (`worker.supervise.gather`). On SIGTERM it writes a checkpoint after the step it is in and
 exits with 143.
 
 Where several processes train together (`worker.launch`), each is one of these. The first tells the
@@ -41,6 +42,7 @@ from worker.contract import (
     marked,
 )
 from worker.errors import OUT_OF_MEMORY, BadConfig, HubtrainError, ProgramFailed
+from worker.fetching import fetch
 from worker.host import host_of
 from worker.leash import ends_with_parent
 from worker.task import Measure, Run, Task
@@ -96,6 +98,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, help="folder for the model")
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints")
     parser.add_argument("--evaluate", type=int, metavar="STEPS", help="judge instead of training")
+    parser.add_argument("--fetch", action="store_true", help="bring model and data here, only")
     parser.add_argument("--resume", type=Path, help="checkpoint to go on from")
     return parser.parse_args(argv)
 
@@ -173,6 +176,9 @@ def _train(asked: argparse.Namespace, emit: Reporter, stop: threading.Event) -> 
         raise BadConfig("; ".join(map(_one_line, error.errors()))) from error
     except ValueError as error:
         raise BadConfig(str(error)) from error
+    if asked.fetch:
+        fetch(job, asked.work)
+        return
     if not task.runs_program:
         _get_ready(job, task, params, emit.rank, trains=asked.evaluate is None)
     asked.output.mkdir(parents=True, exist_ok=True)

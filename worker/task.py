@@ -9,9 +9,10 @@ end follow. CONTRIBUTING.md shows a whole one.
 from __future__ import annotations
 
 import json
+import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
@@ -192,6 +193,18 @@ class Page:
     def is_chat(self) -> bool:
         """Whether visitors talk with the model, instead of asking single questions."""
         return not self.fields
+
+
+_PINNED = re.compile(r"[^/\s]+(/[^/\s]+)?@[0-9a-f]{40}")
+
+
+def _pinned(values: Iterable[Any]) -> Iterator[str]:
+    """Yield the texts among settings, and lists of them, that are models at a commit."""
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from _pinned(value)
+        elif isinstance(value, str) and _PINNED.fullmatch(value):
+            yield value
 
 
 def python(*lines: str) -> str:
@@ -468,6 +481,21 @@ class Task(ABC, Generic[P]):
         The others are kept out of the process that trains, so that it starts sooner.
         """
         return ()
+
+    def loads(self, params: P) -> tuple[str, ...]:
+        """Return the models of the Hub that training loads beside its base: ids, `@` and commit.
+
+        By default those that settings name and the check has pinned.
+        """
+        return tuple(_pinned(params.model_dump().values()))
+
+    def needs_token(self, params: P) -> bool:
+        """Return whether training itself asks the Hub as the job's owner.
+
+        By default only a user's own program, and a tracker whose page is a Space. Else it finds model and data on the
+        disk, and no token.
+        """
+        return self.runs_program or getattr(params, "log", "none") == "trackio"
 
     def evaluates(self, params: P) -> str:
         """Return what the finished model is evaluated with, in a process of its own; empty: not."""

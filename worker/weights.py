@@ -1,17 +1,32 @@
 """The files of a model, fetched from the Hub: numbers and settings, and no program.
 
-Weights are read from safetensors alone, since other formats can run what their maker likes.
+Weights are read from safetensors alone, since other formats can run what their maker likes; what is
+trained may also have them in torch's own format, which is then read as numbers only.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from worker.contract import ModelRef
 from worker.hubclient import explained, hub
 
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
 DATA = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 CODE = ("*.py",)
+
+_FORMATS = (
+    ("model.safetensors", "model.safetensors.index.json", "*.safetensors"),
+    ("pytorch_model.bin", "pytorch_model.bin.index.json", "*.bin"),
+)
+"""Of each format, in the order in which libraries look for them: one file, what lists several, and
+the pattern of all."""
 
 
 def fetch(
@@ -27,3 +42,32 @@ def fetch(
             model.name, revision=model.revision, local_dir=folder, allow_patterns=list(wanted)
         )
     return Path(found)
+
+
+def fetch_to_train(model: ModelRef, token: str | None, *, trusted: bool = False) -> None:
+    """Bring what libraries load of a model into their cache: its weights in one format, once.
+
+    Raises `HubError`.
+    """
+    api = hub(token)
+    with explained(f"fetching {model.name}"):
+        names = api.list_repo_files(model.name, revision=model.revision)
+        read = (*(one for one in DATA if one != "*.safetensors"), *(CODE if trusted else ()))
+        small = [name for name in names if any(fnmatch(name, one) for one in read)]
+        wanted = [*small, *_weights(api, model, names)]
+        api.snapshot_download(model.name, revision=model.revision, allow_patterns=wanted)
+
+
+def _weights(api: HfApi, model: ModelRef, names: Collection[str]) -> Iterator[str]:
+    """Yield the files of the weights that libraries load: those of the first format there is."""
+    for whole, index, every in _FORMATS:
+        if whole in names:
+            yield whole
+            return
+        if index in names:
+            listed = Path(api.hf_hub_download(model.name, index, revision=model.revision))
+            yield from set(json.loads(listed.read_text("utf-8"))["weight_map"].values())
+            return
+        if found := [name for name in names if "/" not in name and fnmatch(name, every)]:
+            yield from found
+            return

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
@@ -122,6 +123,25 @@ class Spaces(Backend[SpaceRequest]):
             patiently(
                 f"pausing {handle.path}", lambda: self.api.pause_space(handle.path), self.clock
             )
+
+    def holds_secrets(self, handle: Handle) -> bool:
+        """Ask the Hub: a Space keeps its secrets while it is paused."""
+        return bool(self._secrets(handle))
+
+    def forget_secrets(self, handle: Handle) -> None:
+        """Delete the Space's secrets."""
+        names = self._secrets(handle)
+        for name in names:
+            drop = partial(self.api.delete_space_secret, handle.path, name)
+            patiently(f"deleting the secret {name} of {handle.path}", drop, self.clock)
+        if names and self.status(handle).alive:  # a change of settings may restart a Space
+            self.cancel(handle)
+
+    def _secrets(self, handle: Handle) -> list[str]:
+        ask = partial(self.api.get_space_secrets, handle.path)
+        with suppress(NotThere):
+            return list(patiently(f"looking for secrets of {handle.path}", ask, self.clock))
+        return []
 
     def remove(self, handle: Handle) -> None:
         """Delete the Space. Refuses one that hubtrain did not make."""

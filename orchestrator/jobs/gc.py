@@ -62,6 +62,9 @@ class Sweep:
     """What was found, by handle, and what could not be asked about."""
 
     leftovers: dict[str, Leftover] = field(default_factory=dict)
+    resting: dict[str, tuple[Backend[Any], Found]] = field(default_factory=dict)
+    """Machines that neither live nor cost."""
+
     unanswered: list[str] = field(default_factory=list)
 
 
@@ -83,7 +86,10 @@ def sweep(
     unborn: dict[str, tuple[Backend[Any], Found]] = {}
     for backend, found in _everything(client, known, owners, found_all.unanswered):
         handle = str(found.handle)
-        if handle in found_all.leftovers or not (found.status.alive or found.status.costing):
+        if handle in found_all.leftovers:
+            continue
+        if not (found.status.alive or found.status.costing):
+            found_all.resting[handle] = backend, found
             continue
         try:
             record = known.get(found.job_id) or client.records.find(found.job_id)
@@ -112,6 +118,34 @@ def _judge_again(
             found_all.leftovers[handle] = Leftover(found, backend, "its launch was cut short")
         except HubtrainError as error:
             found_all.unanswered.append(f"{handle}: {error}")
+
+
+def take_back(client: Client, found: Sweep) -> list[str]:
+    """Take the secrets back from machines at rest whose jobs have ended; return those that had any.
+
+    A job that may go on by itself, when its machine is started again, keeps what it needs for it.
+    """
+    held = []
+    for handle, (backend, one) in found.resting.items():
+        try:
+            if backend.holds_secrets(one.handle) and _has_ended(client, backend, one):
+                backend.forget_secrets(one.handle)
+                held.append(handle)
+        except HubtrainError as error:
+            found.unanswered.append(f"{handle}: {error}")
+    return held
+
+
+def _has_ended(client: Client, backend: Backend[Any], found: Found) -> bool:
+    record = client.records.find(found.job_id)
+    if record is not None and record.ended:
+        return True
+    try:
+        spec = record.spec if record else backend.recall(found.handle)
+    except JobGone:
+        return True
+    told = archived_events(spec, client.token, client.clock)
+    return any(isinstance(event, ENDINGS) for event in told)
 
 
 def _everything(

@@ -87,6 +87,9 @@ class Watch:
     _away: bool = field(default=False, init=False)
     """Whether it has been told that it does not answer."""
 
+    _rested: bool = field(default=False, init=False)
+    """Whether the job had ended and its machine was dead when it was last looked at."""
+
     _told: int = field(default=0, init=False)
     """Lines that `on_line` has been told of: a log that is read again begins at its start."""
 
@@ -100,6 +103,9 @@ class Watch:
                 fix="Run its command again: it goes on where it stopped.",
             )
         return Handle.parse(handle)
+
+    def __post_init__(self) -> None:
+        self._rested = self._at_rest()
 
     def follow(self, timeout: float | None = None) -> Record:
         """Watch until the job has ended and its machine costs nothing; returns the final record.
@@ -124,7 +130,8 @@ class Watch:
                 if over:
                     reader = Reader(self.backend, handle)
             self.clock.sleep(LOOK_SECONDS)
-        return self._stop_paying(ends)
+        self._stop_paying(ends)
+        return self._settled()
 
     def refresh(self) -> Record:
         """Ask once, read what there is now, and return the job; nothing is waited for.
@@ -142,7 +149,7 @@ class Watch:
         self._read()
         if self._dead():
             self._last_word()
-        return self.record
+        return self._settled()
 
     def cancel(self) -> Record:
         """Stop the job for its user; the wish is on record before the provider is asked.
@@ -162,7 +169,21 @@ class Watch:
                 self._note([self._stopped()])
         elif self._still_there():
             self._stop()
+        return self._settled()
+
+    def _settled(self) -> Record:
+        """Take the secrets back from a machine that has come to rest after its job; once.
+
+        Where that fails, `hubtrain gc` does it.
+        """
+        if self._at_rest() and not self._rested:
+            with suppress(HubtrainError):
+                self.backend.forget_secrets(self.handle)
+            self._rested = True
         return self.record
+
+    def _at_rest(self) -> bool:
+        return self.record.ended and self.record.story.handle is not None and self._dead()
 
     def _stop(self) -> None:
         try:

@@ -17,6 +17,9 @@ _SOURCES = Path(__file__).parents[2]
 """The folder `worker` is imported from. Children are started with `-P`, which does not search the
 current folder, so that no file in it can pass for a library."""
 
+_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+"""Where libraries look for a token of the Hub."""
+
 _NOT_FOR_THE_TRAINER = (
     "HUBTRAIN_PAGE_KEY",
     "OAUTH_CLIENT_ID",
@@ -139,9 +142,13 @@ class Host(ABC):
         """The Hub token this job was given."""
         return self.environ.get("HF_TOKEN") or None
 
-    def for_trainer(self) -> dict[str, str]:
-        """Return the trainer's environment: this one, without the secrets of the page."""
-        kept = {k: v for k, v in self.environ.items() if k not in _NOT_FOR_THE_TRAINER}
+    def for_trainer(self, *, token: bool = True) -> dict[str, str]:
+        """Return the trainer's environment: this one, without the secrets of the page.
+
+        Nor has it a `token` of the Hub, unless that is asked for.
+        """
+        hidden = _NOT_FOR_THE_TRAINER if token else (*_NOT_FOR_THE_TRAINER, *_TOKENS)
+        kept = {k: v for k, v in self.environ.items() if k not in hidden}
         path = dict.fromkeys([str(_SOURCES), *kept.get("PYTHONPATH", "").split(os.pathsep)])
         return {
             **kept,

@@ -51,8 +51,12 @@ class Space(Host):
     def stop_billing(self, *, clock: Clock, log: Callable[[str], object]) -> bool:
         """Pause the Space, or move it to free hardware; true once the Hub has agreed to either.
 
-        Whether it has been done is checked from the laptop, by the watch and by `hubtrain gc`.
+        Whether it has been done is checked from the laptop, by the watch and by `hubtrain gc`. The
+        secrets are taken back from there too: to delete one restarts a Space that is not paused.
         """
+        if self.token is None:  # taken back after the job's end, and then somebody restarted it
+            log("There is no token to pause the Space with; exiting, which suspends it.")
+            return False
         for wait in (*WAITS, None):
             if self._paused(log) or self._on_free_hardware(log):
                 return True

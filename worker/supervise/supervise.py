@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import TypeVar
 
@@ -45,6 +45,7 @@ from worker.redact import Redactor
 from worker.supervise import evaluate, resources
 from worker.supervise.checkpoints import Checkpoints, resumable, tidied
 from worker.supervise.flavor import wait_for_flavor
+from worker.supervise.gather import gather
 from worker.supervise.journal import Journal
 from worker.supervise.keep import keep_ahead, keep_model, keep_record, keep_unfinished
 from worker.supervise.live import SIGNAL, Live, Page
@@ -147,13 +148,16 @@ class Supervisor:
     def _train(self, begun: Beginning | None, sending: Checkpoints) -> Ending:
         """Train from `begun` on, and wait for the last checkpoint to be where it is kept."""
         live = self.live
+        gathered = gather(live)
+        if not isinstance(gathered, Mapping):
+            return gathered
         if begun:
             live.journal.log(f"Training goes on from step {begun.step}, from {begun.where}.")
         elif live.worker == "trainer":
             live.journal.log("Training begins at its first step.")
         live.journal.say(Phase(name=f"starting the {live.worker}"))
         command = self.command or trainer_command(live.spec, live.host, begun)
-        ending = watch(live, command, sending.take)
+        ending = watch(live, command, sending.take, gathered)
         live.to_save = 0.0
         if not isinstance(ending, Finished):
             sending.last_one()

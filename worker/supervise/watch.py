@@ -10,7 +10,7 @@ import secrets
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from worker import launch
 from worker.contract import (
@@ -55,16 +55,21 @@ _KILLED = {-9, 128 + 9}
 
 
 def watch(
-    live: Live, command: Sequence[str], keep: Callable[[Checkpoint], None] = lambda left: None
+    live: Live,
+    command: Sequence[str],
+    keep: Callable[[Checkpoint], None] = lambda left: None,
+    environ: Mapping[str, str] | None = None,
 ) -> Ending:
     """Run the trainer, and return how it ended. Leaves no process of it.
 
     `keep` is given each checkpoint at once, before the trainer can write the next and delete it.
+    `environ` is the trainer's environment, by default the host's for it.
     """
     kills = cgroup.oom_kills()
     # A random mark, so that what a model, data or a library prints cannot pass for an event.
     mark = f"@{secrets.token_hex(16)} "
-    trainer = TrainerProcess(command, env={**live.host.for_trainer(), MARK_VARIABLE: mark})
+    environ = live.host.for_trainer() if environ is None else environ
+    trainer = TrainerProcess(command, env={**environ, MARK_VARIABLE: mark})
     over = threading.Event()
     threading.Thread(target=_measure, args=(live, trainer, over), daemon=True).start()
     reading = _Reading(live, mark, keep)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from orchestrator.jobs.gc import Leftover, Sweep, sweep
+from orchestrator.jobs.gc import Leftover, Sweep, sweep, take_back
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
 from orchestrator.terminal.question import agreed
@@ -43,9 +43,12 @@ def COMMAND(  # noqa: N802
     desk.screen.say(_headline(desk, garbage, swept.unanswered), *map(_line, garbage))
     stops = bool(garbage) and (yes or (not as_json and agreed(desk, "  Stop?")))
     left = [one for one in garbage if not (stops and _stopped(desk, one, delete))]
+    taken = take_back(desk, swept)
+    desk.screen.say(*(f"Took the secrets back from {handle}, whose job ended" for handle in taken))
     document: dict[str, Any] = {
         "stopped": [str(one.found.handle) for one in garbage if one not in left],
         "left": [str(one.found.handle) for one in left],
+        "secrets_taken_back": taken,
         "running": running,
         "deployed": [finding.text for finding in deployed],
         "unanswered": swept.unanswered,

@@ -41,6 +41,10 @@ class PretrainingTask(Task[PretrainingParams]):
         """Return the published model in finetuning."""
         return None if params.fresh else models.HUB[params.model]
 
+    def needs_token(self, params: PretrainingParams) -> bool:
+        """Return whether its rows are fetched as they are read, or its tracker needs one."""
+        return params.fresh or super().needs_token(params)
+
     def project(self, params: PretrainingParams) -> str:
         """Name the job after what is trained, and how."""
         return f"{params.model}-{params.optimizer}".replace("_", "-").replace("+", "-")
