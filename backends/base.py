@@ -152,6 +152,8 @@ class Found:
     handle: Handle
     job_id: str
     status: Status
+    made_at: datetime | None = None
+    """When it was made, where the provider says."""
 
 
 class Backend(ABC, Generic[RequestT]):

@@ -215,7 +215,10 @@ def compare(
         _request(client, asked),
         hub(client.token),
         asked.backend,
-        [client.provider(name) for name in backends.names()],
+        [
+            asked.backend if name == asked.backend.name else client.provider(name)
+            for name in backends.names()
+        ],
         client.clock,
         tell=on_step,
         history=allowance.runs(client.glances(), client.clock.now()),
@@ -228,6 +231,8 @@ def asked_before(client: Client, record: Record) -> Asked:
     try:
         task = worker.tasks.load(spec.task)
         params = task.params.model_validate(spec.params)
+        backend = client.provider(spec.machine.backend)
+        options = backend.options_of(spec)
     except ValueError as error:
         raise BadConfig(
             f"{spec.job_id} has settings of another version of hubtrain.",
@@ -240,10 +245,8 @@ def asked_before(client: Client, record: Record) -> Asked:
         push_to_hub=spec.push is not None,
         max_cost=spec.limits.max_usd,
     )
-    backend = client.provider(spec.machine.backend)
-    return Asked(
-        task, params, job, backend, None, backend.options(), spec.project, frozenset(), secrets={}
-    )
+    backend = backend.having(options, spec.machine.flavor)
+    return Asked(task, params, job, backend, None, options, spec.project, frozenset(), secrets={})
 
 
 def plan(

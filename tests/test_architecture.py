@@ -90,6 +90,7 @@ MAY_IMPORT = {
         "worker.host",
         "worker.clock",
         "worker.contract",
+        "worker.equip",
         "worker.errors",
         "worker.hardware",
         "worker.hubclient",

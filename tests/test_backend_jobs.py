@@ -18,11 +18,12 @@ from standins.localhub import HubServer
 from standins.spaces import new_space
 from standins.waiting import until
 
-from backends.base import Status
+from backends.base import Flavor, Status
 from backends.errors import JobGone, LaunchFailed, PlanRefused
 from backends.handle import Handle
 from backends.hub.files import RepoFile
 from backends.jobs import Jobs, status_of
+from backends.jobs.options import JobsOptions
 from backends.jobs.request import JOB_LABEL, TIMEOUT_LABEL, JobRequest
 from worker.contract import DataRef, EndReason, Limits, Machine
 from worker.equip import BUILD_ERROR, has_all
@@ -88,7 +89,7 @@ def test_a_plan_reads_as_the_steps_that_launch_takes() -> None:
     assert lines[1].startswith("  1. create the private dataset ann/bot.2-k4x7qp, and commit ")
     assert lines[2] == (
         "  2. run a Job on t4-small at $0.40/h under ann, with the commit mounted and its secrets;"
-        " the Hub ends it after 35 min (--max-duration, and time to install and to push)"
+        " the Hub ends it after 25 min (--max-duration, and time to push)"
     )
     assert lines[3].startswith("Image  ghcr.io/astral-sh/uv:python3.11-bookworm, public")
     assert request.to_json()["steps"] == list(request.steps)
@@ -98,10 +99,10 @@ def test_a_plan_reads_as_the_steps_that_launch_takes() -> None:
 @pytest.mark.parametrize(
     ("limits", "seconds", "why"),
     [
-        (Limits(max_seconds=3600), 3600 + 1500, "deadline"),
-        (Limits(max_usd=0.2), 1800 + 1500, "cost_cap"),
-        (Limits(max_usd=0.2, max_seconds=60), 60 + 1500, "deadline"),
-        (Limits(max_usd=0.2, max_seconds=7200), 1800 + 1500, "cost_cap"),
+        (Limits(max_seconds=3600), 3600 + 900, "deadline"),
+        (Limits(max_usd=0.2), 1800 + 900, "cost_cap"),
+        (Limits(max_usd=0.2, max_seconds=60), 60 + 900, "deadline"),
+        (Limits(max_usd=0.2, max_seconds=7200), 1800 + 900, "cost_cap"),
         (Limits(), 72 * 3600, "deadline"),
     ],
 )
@@ -315,7 +316,7 @@ def test_following_survives_streams_that_drop(hub: HubServer, jobs: Jobs) -> Non
 
 
 def test_the_hub_ends_a_job_at_its_limit_and_that_is_told(hub: HubServer, jobs: Jobs) -> None:
-    limits = Limits(max_usd=1e-9, push_seconds=-898)
+    limits = Limits(max_usd=1e-9, push_seconds=-298)
     handle = jobs.launch(request_for(jobs, limits=limits), {"HF_TOKEN": CANARY})
     status = until(lambda: None if (s := jobs.status(handle)).alive else s)
     assert (status.stage, status.reason) == ("ERROR", EndReason.COST_CAP)
@@ -348,6 +349,12 @@ def test_a_worker_on_a_job_knows_who_ended_it(hub: HubServer, jobs: Jobs) -> Non
     ended = host.stopped_on_purpose()
     assert ended is not None and ended.reason is EndReason.USER
     assert host.stop_billing(clock=Hasty(), log=print)
+
+
+def test_the_address_of_a_page_is_in_the_price() -> None:
+    plain = Flavor("t4-small", "T4", 0.4, 15e9)
+    dear = Jobs().given(plain, JobsOptions(jobs_page=True))
+    assert (dear.usd_per_hour, Jobs().given(plain, JobsOptions())) == (0.41, plain)
 
 
 def test_the_page_opens_to_the_key_of_its_token_alone() -> None:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import signal
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from benches.spaces import SpacesBench
+from benches.spaces import job as job_of_standin
+from standins.bench import without_spaces
+from standins.laptop import processes, send
+from standins.localhub import HubServer
 from standins.script import AWAY, PAUSED, RUNS, START, Far, Hurried, Scripted, told
+from standins.waiting import until
 
 from backends.base import Backend, Status
 from backends.errors import BackendError
 from backends.local import Local
+from backends.spaces import Spaces
+from orchestrator.jobs.client import Client
 from orchestrator.jobs.gc import LATE_SECONDS, START_SECONDS, sweep
 from orchestrator.terminal.desk import Desk
+from worker.clock import SystemClock
 from worker.contract import (
     DataRef,
     Event,
@@ -165,3 +177,49 @@ def test_who_may_not_ask_is_told_so_and_the_rest_goes_on(clock: Hurried) -> None
     found, unanswered = verdict(office(far, STARTED))
     assert found == {}
     assert unanswered == [f"{HANDLE}: bob is not ann.", "spaces of ann: bob is not ann."]
+
+
+@dataclass(frozen=True)
+class Later(SystemClock):
+    """A clock of some hours later."""
+
+    hours: float = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(hours=self.hours)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_supervisor_that_can_stop_nothing_any_more_costs_nothing_after_a_sweep(
+    shared_hub: HubServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: signal.Signals
+) -> None:
+    """Killed, the Hub takes its machine away; hung, it would cost on beyond the cap of its job."""
+    monkeypatch.setenv("HF_ENDPOINT", shared_hub.endpoint)
+    monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path))
+    spaces = Spaces(shared_hub.tokens["ann"])
+    spec = job_of_standin(lines=1, limits=Limits(max_usd=0.1))
+    _, handle = SpacesBench(spaces).launch(spec)
+    until(lambda: spaces.status(handle).costing and _worker(spec.job_id))
+    send(_worker(spec.job_id), how)
+    if how is signal.SIGKILL:
+        until(lambda: not spaces.status(handle).alive)
+    for hours in (0, 2):
+        client = Client(clock=Later(hours), given_token=shared_hub.tokens["ann"])
+        for one in sweep(client, ["ann"]).leftovers.values():
+            assert one.found.handle == handle and one.garbage == bool(hours)
+            if one.garbage:
+                assert one.why == "its job is past its limits"
+                one.stop()
+    until(lambda: not spaces.status(handle).costing)
+    assert not [bill for bill in shared_hub.admin("GET", "bills") if bill["costing"]]
+    next(without_spaces(shared_hub), None)
+
+
+def _worker(job_id: str) -> int:
+    """Return the process of a Space's program; 0 if there is none yet."""
+    for pid in processes("-m worker"):
+        with suppress(OSError):
+            environ = Path(f"/proc/{pid}/environ").read_bytes()
+            if f"HUBTRAIN_JOB={job_id}".encode() in environ:
+                return pid
+    return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from test_supervise import Worker, spec
 
 from worker.clock import SystemClock
 from worker.contract import EndReason, Machine
+from worker.equip import SINCE
 from worker.host import Host, PlainMachine, host_of
 from worker.host.door import KeyDoor
 from worker.host.hubdoor import HubDoor
@@ -79,7 +81,16 @@ def test_the_trainer_gets_nothing_that_opens_the_page(environ: dict[str, str]) -
     host = host_of({**environ, **dict.fromkeys(SECRETS, "canary"), "HF_TOKEN": "hf_x"})
     trainer = host.for_trainer()
     assert "canary" not in trainer.values()
-    assert trainer["HF_TOKEN"] == "hf_x"  # models and data may be private
+    assert trainer["HF_TOKEN"] == "hf_x"  # what evaluates the model may need more of the Hub
+    assert "HF_TOKEN" not in host.for_trainer(token=False)
+
+
+def test_a_machine_that_was_equipped_first_works_since_then() -> None:
+    now = SystemClock().now()
+    before = now - timedelta(minutes=5)
+    assert host_of({SINCE: str(before.timestamp())}).since(now) == before
+    later = str((now + timedelta(hours=1)).timestamp())
+    assert [host_of({SINCE: told}).since(now) for told in ("", "soon", "1e99", later)] == [now] * 4
 
 
 def test_a_plain_machine_costs_nothing_and_asks_nobody() -> None:

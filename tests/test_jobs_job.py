@@ -82,7 +82,7 @@ def test_the_main_job(laptop: Laptop) -> None:
     (ran,) = told(laptop.hub)
     assert job["handle"] == f"jobs://ann/{ran['id']}"
     assert (ran["status"]["stage"], ran["labels"]["hubtrain-job"]) == ("COMPLETED", job["job"])
-    assert ran["timeoutSeconds"] == 360_000 + 1500, "a dollar, at a cent an hour"
+    assert ran["timeoutSeconds"] == 180_000 + 900, "a dollar, at a cent an hour and one for a page"
     api = laptop.hub.api()
     assert api.model_info("ann/bot").sha == job["commit"] and api.model_info("ann/bot").private
     _no_secret_anywhere(laptop, said, ran["id"])
@@ -147,7 +147,7 @@ def test_a_laptop_killed_while_it_asks_for_the_job(laptop: Laptop) -> None:
 
 
 def test_a_token_that_is_revoked_in_the_middle(laptop: Laptop) -> None:
-    process = laptop.start(*train("revoked", 100_000, "--max-duration", "25s"))
+    process = laptop.start(*train("revoked", 100_000, "--max-duration", "40s"))
     job = running(laptop)
     token = laptop.hub.tokens["ann"]
     laptop.hub.admin("PUT", "tokens", {"token": token, "revoked": True})

@@ -203,6 +203,12 @@ def test_machines_are_sorted_by_the_price_of_the_finished_run(
     api = laptop.hub.api()
     api.create_repo("ann/big", exist_ok=True)
     api.upload_folder(repo_id="ann/big", folder_path=folder)
+    paged = laptop.run("backends", "--for", *words, "--backend", "jobs", "--jobs-page", "--json")
+    prices = [
+        {one["backend"]: one["usd_per_hour"] for one in told.document["offers"]}["jobs-t4-small"]
+        for told in (said, paged)
+    ]
+    assert prices == [0.4, 0.41], "settings of a backend count for its machines"
     shown = laptop.run("backends", "--for", str(config)).out
     assert "does not fit: needs" in shown and "cheapest that fits   --backend " in shown, shown
     ran(records, job("aaa", "bot"), 30)

@@ -39,6 +39,7 @@ from worker.contract import (
     from_line,
 )
 from worker.duration import roughly
+from worker.equip import SINCE
 from worker.hardware import parse_bytes
 from worker.output import MANIFEST_FILE, made_by
 from worker.redact import HIDDEN, Redactor
@@ -270,7 +271,7 @@ def test_sigterm_ends_trainer_and_job_with_words(start: Any) -> None:
 
 
 def test_what_a_trainer_writes_down_when_it_is_stopped_is_told(start: Any) -> None:
-    worker = start("checkpoint", "steps=600x0.1", limits=Limits(max_seconds=1.5))
+    worker = start("checkpoint", "steps=600x0.1", limits=Limits(max_seconds=8))
     assert worker.ended().reason is EndReason.DEADLINE
     checkpoint = fold(worker.events).last_checkpoint
     assert checkpoint is not None
@@ -308,6 +309,14 @@ def test_a_job_that_has_ended_is_not_run_again(start: Any, tmp_path: Path) -> No
     again.ended()
     assert again.process.returncode == 0
     assert "ended before" in again.output
+
+
+def test_what_a_machine_installed_first_counts_for_the_limits_and_the_bill(start: Any) -> None:
+    hour = time.time() - 3600
+    worker = start("steps=600x0.1", environ={SINCE: str(hour)}, limits=Limits(max_seconds=1800))
+    assert worker.ended().reason is EndReason.DEADLINE
+    started = next(e for e in worker.events if isinstance(e, Started))
+    assert started.at.timestamp() == pytest.approx(hour, abs=1)
 
 
 def test_a_trackers_key_reaches_the_trainer_and_no_line_of_output(start: Any) -> None:

@@ -14,8 +14,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from importlib import metadata
 from pathlib import Path
+
+SINCE = "HUBTRAIN_SINCE"
+"""Environment of the worker: since when this machine works for the job, in seconds since 1970."""
 
 BUILD_ERROR = 16
 """`EndReason.BUILD_ERROR.exit_code`, which cannot be imported here yet."""
@@ -23,6 +27,7 @@ BUILD_ERROR = 16
 
 def main() -> None:
     """Become the worker, in a folder of this machine's own disk."""
+    os.environ[SINCE] = str(time.time())  # what is installed now is paid for
     # The first process of a container ignores what it does not handle.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     folder = Path(tempfile.gettempdir()) / "hubtrain"

@@ -495,7 +495,7 @@ class Task(ABC, Generic[P]):
         By default only a user's own program, and a tracker whose page is a Space. Else it finds model and data on the
         disk, and no token.
         """
-        return self.runs_program or getattr(params, "log", "none") == "trackio"
+        return bool(self.runs_program) or getattr(params, "log", "none") == "trackio"
 
     def evaluates(self, params: P) -> str:
         """Return what the finished model is evaluated with, in a process of its own; empty: not."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice, takewhile
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from backends.base import Backend, Flavor, Found, Need, OnProgress, Status, silent
 from backends.errors import JobGone
@@ -21,7 +22,16 @@ from backends.hub.hardware import SHORT_NAMES, flavors
 from backends.hub.refusals import absent
 from backends.jobs.launch import Launch, forget, stop
 from backends.jobs.options import JobsOptions
-from backends.jobs.request import JOB_LABEL, KIND, MOUNT, OURS, TIMEOUT_LABEL, JobRequest, plan
+from backends.jobs.request import (
+    JOB_LABEL,
+    KIND,
+    MOUNT,
+    OURS,
+    PAGE_USD_PER_HOUR,
+    TIMEOUT_LABEL,
+    JobRequest,
+    plan,
+)
 from worker.account import RUN_JOBS
 from worker.contract import MARK, EndReason, JobSpec
 from worker.errors import NotThere
@@ -63,6 +73,11 @@ class Jobs(Backend[JobRequest]):
         return flavors(
             patiently("asking for hardware and prices", self.api.list_jobs_hardware, self.clock)
         )
+
+    def given(self, flavor: Flavor, options: Any) -> Flavor:
+        """Add what the Hub takes for the address of a page."""
+        more = PAGE_USD_PER_HOUR if options.jobs_page else 0.0
+        return replace(flavor, usd_per_hour=round(flavor.usd_per_hour + more, 4))
 
     def writes(self, owner: str, project: str) -> tuple[str, ...]:
         """Return the dataset that holds what the Job runs."""
@@ -154,7 +169,9 @@ class Jobs(Backend[JobRequest]):
             self.clock,
         )
         named = ((job, (job.labels or {}).get(JOB_LABEL)) for job in jobs)
-        return [Found(_handle(job), name, status_of(job)) for job, name in named if name]
+        return [
+            Found(_handle(job), name, status_of(job), job.created_at) for job, name in named if name
+        ]
 
 
 def status_of(job: JobInfo) -> Status:

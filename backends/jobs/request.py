@@ -39,8 +39,8 @@ OURS, JOB_LABEL, PROJECT_LABEL = "hubtrain", "hubtrain-job", "hubtrain-project"
 TIMEOUT_LABEL = "hubtrain-timeout"
 """Labels: that a Job is ours, whose it is, and the `EndReason` its time limit stands for."""
 
-SETUP_SECONDS = 900.0
-"""What installing may take before the worker begins to count its own time."""
+LATE_SECONDS = 300.0
+"""How long after its limits and its last push a worker may still take to end by itself."""
 
 LONGEST_SECONDS = 72 * 3600.0
 """Time limit of a Job without any of its own. Without a timeout the Hub would end it after 30
@@ -92,12 +92,12 @@ class JobRequest:
     @property
     def steps(self) -> tuple[str, ...]:
         """What `launch` does, in order. Whatever fails before the last step leaves nothing."""
-        page = f", with its page at an address of its own for ${PAGE_USD_PER_HOUR:.2f}/h more"
+        page = f", of which its page's own address is ${PAGE_USD_PER_HOUR:.2f},"
         return (
             f"create the private dataset {self.repo_id}, and commit {amount(self.files)}: the"
             " worker, the job, and what it needs",
-            f"run a Job on {self.flavor} at ${self.usd_per_hour:.2f}/h under {self.namespace}, with"
-            f" the commit mounted and its secrets{page * self.page}; the Hub ends it after"
+            f"run a Job on {self.flavor} at ${self.usd_per_hour:.2f}/h{page * self.page} under"
+            f" {self.namespace}, with the commit mounted and its secrets; the Hub ends it after"
             f" {roughly(self.timeout_seconds)} ({self.timeout_for})",
         )
 
@@ -164,15 +164,15 @@ def plan(job: JobSpec, options: JobsOptions) -> JobRequest:
 def timeout(limits: Limits, usd_per_hour: float) -> tuple[int, EndReason, str]:
     """Return after how many seconds the Hub ends a Job, what that stands for, and both in words.
 
-    Later than the worker ends it itself: what it installs first and the last push are added.
+    That is later than the worker ends it itself, which counts from before it installs anything.
     """
     most = limits.seconds(usd_per_hour)
     if math.isinf(most):
         return int(LONGEST_SECONDS), EndReason.DEADLINE, "no --max-duration says otherwise"
-    seconds = int(most + SETUP_SECONDS + limits.push_seconds)
+    seconds = int(most + limits.push_seconds + LATE_SECONDS)
     if limits.max_seconds == most:
-        return seconds, EndReason.DEADLINE, "--max-duration, and time to install and to push"
-    return seconds, EndReason.COST_CAP, "what --max-cost pays, and time to install and to push"
+        return seconds, EndReason.DEADLINE, "--max-duration, and time to push"
+    return seconds, EndReason.COST_CAP, "what --max-cost pays, and time to push"
 
 
 def label(text: str) -> str:

@@ -160,12 +160,16 @@ class Spaces(Backend[SpaceRequest]):
         """Return every Space of `owner` that was made for a job, finished or cut short."""
         spaces = patiently(
             f"listing the Spaces of {owner}",
-            lambda: list(self.api.list_spaces(author=owner, expand=["tags", "runtime"])),
+            lambda: list(
+                self.api.list_spaces(author=owner, expand=["tags", "runtime", "createdAt"])
+            ),
             self.clock,
         )
         found = ((space, self._job_of(space)) for space in spaces)
         return [
-            Found(Handle(self.name, space.id), job, status_of(space)) for space, job in found if job
+            Found(Handle(self.name, space.id), job, status_of(space), space.created_at)
+            for space, job in found
+            if job
         ]
 
     def _job_of(self, space: SpaceInfo) -> str | None:

@@ -186,20 +186,26 @@ def _judge(client: Client, backend: Backend[Any], found: Found, record: Record |
     if record:
         events += archived_events(spec, client.token, client.clock)
     now = client.clock.now()
-    why, since = _verdict(spec, events, now)
+    why, since = _verdict(spec, events, now, found.made_at)
     hours = (now - since).total_seconds() / 3600
     return Leftover(found, backend, why, hours * spec.machine.usd_per_hour)
 
 
-def _verdict(spec: JobSpec, events: list[Event], now: datetime) -> tuple[str, datetime]:
-    """Return why nobody needs the job's machine, if that is so, and since when it works."""
+def _verdict(
+    spec: JobSpec, events: list[Event], now: datetime, made_at: datetime | None
+) -> tuple[str, datetime]:
+    """Return why nobody needs the job's machine, if that is so, and since when it works.
+
+    Of a job that no record and no event tells of, that is since its machine was made.
+    """
     story = fold(events)
     ended = next((e for e in events if isinstance(e, ENDINGS)), None)
     if ended:
         return f"its job ended {ago(ended.at, now)}", story.started_at or ended.at
     if story.cancel_asked_at:
         return f"you cancelled it {ago(story.cancel_asked_at, now)}", story.started_at or now
-    most, began = spec.limits.seconds(spec.machine.usd_per_hour), _costing_since(story, events)
+    most = spec.limits.seconds(spec.machine.usd_per_hour)
+    began = _costing_since(story, events) or made_at
     late = LATE_SECONDS if story.started_at else LATE_SECONDS + START_SECONDS
     if began and (now - began).total_seconds() > most + late:
         return "its job is past its limits", began

@@ -186,7 +186,9 @@ class _Check:
         answered = []
         for backend, asked in lists:
             try:
-                answered.append((backend, asked.result()))
+                machines = asked.result()
+                mine = backend is self.backend  # with settings that others do not have
+                answered.append((backend, self._given(machines) if mine else machines))
             except HubtrainError as error:
                 self.findings.warn(backend.name, error.message, error.fix)
                 self.silent.append(backend.name)

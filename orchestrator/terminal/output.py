@@ -173,9 +173,24 @@ class Screen:
         if self._gathered is not None:
             self._gathered |= document
         elif self.as_json:
-            text = json.dumps(document, default=_as_text, ensure_ascii=not shows_all(self._out))
-            self._out.write(self._redact(visible_json(text)) + "\n")
+            self._out.write(self._as_json(document) + "\n")
             self._out.flush()
+
+    def documents(self, documents: Iterable[Any]) -> None:
+        """Print a list, as `document` does, each of its members as soon as it is there."""
+        if self._gathered is not None or not self.as_json:
+            self.document(list(documents) if self.as_json else [])
+            return
+        before = "["
+        for one in documents:
+            self._out.write(before + self._as_json(one))
+            before = ", "
+        self._out.write("[]\n" if before == "[" else "]\n")
+        self._out.flush()
+
+    def _as_json(self, document: Any) -> str:
+        text = json.dumps(document, default=_as_text, ensure_ascii=not shows_all(self._out))
+        return self._redact(visible_json(text))
 
     def findings(self, findings: Iterable[Finding]) -> None:
         """Print a report: one finding a line, its topic once, what to do next behind it.

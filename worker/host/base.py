@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
 from worker.clock import Clock
 from worker.contract import JOB_FILE, Stopped
+from worker.equip import SINCE
 from worker.hardware import Node, stated_memory
 from worker.host.door import Door
 
@@ -121,6 +123,17 @@ class Host(ABC):
         """
         lent = self.environ.get("ACCELERATORS", "").strip()
         return min(int(lent), paid) if lent.isdecimal() else paid
+
+    def since(self, now: datetime) -> datetime:
+        """Return since when this machine works for the job, given the time that it is now.
+
+        That is before the worker came to life where it was equipped first (`worker.equip`).
+        """
+        told = self.environ.get(SINCE, "")
+        try:
+            return min(now, datetime.fromtimestamp(float(told), now.tzinfo))
+        except (ValueError, OverflowError, OSError):
+            return now
 
     @property
     def job_file(self) -> Path:

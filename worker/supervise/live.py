@@ -26,7 +26,8 @@ class Live:
     clock: Clock
     journal: Journal
     born: float
-    """When the worker came to life, on the clock's monotonic time; limits count from here."""
+    """When this machine began to work for the job, on the clock's monotonic time; limits count from
+    here."""
 
     usage: Usage | None = None
     waiting: str = ""

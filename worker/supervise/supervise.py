@@ -88,9 +88,11 @@ class Supervisor:
     ) -> None:
         host.work.mkdir(parents=True, exist_ok=True)
         journal = Journal(host.work, clock=clock, redact=Redactor(host.environ))
-        self.live = Live(spec, host, clock, journal, born=clock.monotonic())
+        now = clock.now()
+        self.born_at = host.since(now)
+        born = clock.monotonic() - (now - self.born_at).total_seconds()
+        self.live = Live(spec, host, clock, journal, born=born)
         self.command = command
-        self.born_at = clock.now()
         self.serve = serve
         self.page: Page | None = None
         self.told_before = False

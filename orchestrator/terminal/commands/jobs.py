@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -96,7 +98,7 @@ def _deployed(desk: Desk) -> list[Known]:
 def _show(desk: Desk, shown: Shown, *, offline: bool) -> None:
     now, jobs, deployed = desk.clock.now(), shown.jobs, shown.deployed
     if desk.as_json:
-        desk.screen.document([*_documents(desk, shown), *(d.document for d in deployed)])
+        desk.screen.documents(chain(_documents(desk, shown), (d.document for d in deployed)))
         return
     if not (jobs or deployed):
         desk.screen.say("No jobs yet. Start one with `hubtrain TASK --train …`.")
@@ -118,12 +120,14 @@ def _show(desk: Desk, shown: Shown, *, offline: bool) -> None:
     _say_why(desk, shown)
 
 
-def _documents(desk: Desk, shown: Shown) -> list[dict[str, Any]]:
+def _documents(desk: Desk, shown: Shown) -> Iterator[dict[str, Any]]:
+    """Yield the jobs, each read when it is its turn: there may be ten thousand."""
     from orchestrator.jobs.summary import summary
 
     now = desk.clock.now()
     records = ((shown.remote.get(j.job_id) or desk.records.get(j.job_id), j) for j in shown.jobs)
-    return [summary(replace(record, unanswered=job.unanswered), now) for record, job in records]
+    for record, job in records:
+        yield summary(replace(record, unanswered=job.unanswered), now)
 
 
 def _say_why(desk: Desk, shown: Shown) -> None:
