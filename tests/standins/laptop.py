@@ -115,7 +115,9 @@ def processes(marker: str) -> dict[int, str]:
 
 def trainer_of(job_id: str) -> int | None:
     """Return the pid of the process that trains a job on this machine, if there is one."""
-    for pid in processes("worker.run"):
+    for pid, words in processes("worker.run").items():
+        if "--fetch" in words:  # what it trains with is still brought here
+            continue
         try:
             environ = (Path("/proc") / str(pid) / "environ").read_bytes().split(b"\0")
         except OSError:
