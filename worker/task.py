@@ -492,8 +492,8 @@ class Task(ABC, Generic[P]):
     def needs_token(self, params: P) -> bool:
         """Return whether training itself asks the Hub as the job's owner.
 
-        By default only a user's own program, and a tracker whose page is a Space. Else it finds model and data on the
-        disk, and no token.
+        By default only a user's own program, and a tracker whose page is a Space. Else it finds
+        model and data on the disk, and no token.
         """
         return bool(self.runs_program) or getattr(params, "log", "none") == "trackio"
 
