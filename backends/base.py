@@ -153,7 +153,7 @@ class Found:
     job_id: str
     status: Status
     made_at: datetime | None = None
-    """When it was made, where the provider says."""
+    """When it was made, where the provider says and does not itself end it at its limits."""
 
 
 class Backend(ABC, Generic[RequestT]):

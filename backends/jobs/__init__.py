@@ -169,9 +169,7 @@ class Jobs(Backend[JobRequest]):
             self.clock,
         )
         named = ((job, (job.labels or {}).get(JOB_LABEL)) for job in jobs)
-        return [
-            Found(_handle(job), name, status_of(job), job.created_at) for job, name in named if name
-        ]
+        return [Found(_handle(job), name, status_of(job)) for job, name in named if name]
 
 
 def status_of(job: JobInfo) -> Status:

@@ -186,7 +186,9 @@ def _judge(client: Client, backend: Backend[Any], found: Found, record: Record |
     if record:
         events += archived_events(spec, client.token, client.clock)
     now = client.clock.now()
-    why, since = _verdict(spec, events, now, found.made_at)
+    # With a record it is known when the machine began to cost, which may be long after it was made.
+    made_at = None if record or not found.status.costing else found.made_at
+    why, since = _verdict(spec, events, now, made_at)
     hours = (now - since).total_seconds() / 3600
     return Leftover(found, backend, why, hours * spec.machine.usd_per_hour)
 
@@ -196,7 +198,8 @@ def _verdict(
 ) -> tuple[str, datetime]:
     """Return why nobody needs the job's machine, if that is so, and since when it works.
 
-    Of a job that no record and no event tells of, that is since its machine was made.
+    Of a job that is on no record and has said nothing, that is since its machine was made: that it
+    costs now tells nothing of when it began.
     """
     story = fold(events)
     ended = next((e for e in events if isinstance(e, ENDINGS)), None)
@@ -205,7 +208,7 @@ def _verdict(
     if story.cancel_asked_at:
         return f"you cancelled it {ago(story.cancel_asked_at, now)}", story.started_at or now
     most = spec.limits.seconds(spec.machine.usd_per_hour)
-    began = _costing_since(story, events) or made_at
+    began = story.started_at or made_at or _costing_since(story, events)
     late = LATE_SECONDS if story.started_at else LATE_SECONDS + START_SECONDS
     if began and (now - began).total_seconds() > most + late:
         return "its job is past its limits", began
