@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from standins.laptop import Laptop
 
+from orchestrator.settings.secrets import secrets_of
 from worker import apart
 from worker.contract import DataRef, Event, Phase
 from worker.errors import BadConfig, ProgramFailed
 from worker.folder import choose, pack, unpack
+from worker.probe import ask_driver
 from worker.redact import Redactor
 from worker.task import Run
 from worker.tasks.spacerunner import TASK, requirements
@@ -137,7 +139,7 @@ def test_what_a_script_needs_is_installed_above_what_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     source = folder_of(
         tmp_path / "exp",
         script__py="""
@@ -201,6 +203,20 @@ def test_words_for_a_script(said: Any, means: tuple[str, ...]) -> None:
 )
 def test_variables_for_a_script(said: Any, means: dict[str, str | None]) -> None:
     assert apart.pairs(said) == means
+
+
+def test_a_variable_that_is_nowhere_is_asked_for() -> None:
+    params = ScriptParams(script_path="exp", env=("HERE", "THERE"))
+    found = secrets_of(params, None, {"THERE": "2"}, {"HERE": "1"})
+    assert apart.unpacked(found) == {"HERE": "1", "THERE": "2"}
+    with pytest.raises(BadConfig, match="--env HERE: there is no variable HERE here"):
+        secrets_of(params, None, {"THERE": "2"}, {})
+
+
+def test_devices_are_counted_without_torch(capsys: pytest.CaptureFixture[str]) -> None:
+    ask_driver()
+    told = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert told.keys() <= {"devices", "error"}
 
 
 @pytest.mark.parametrize("said", ["sk-canary", "=canary", "1canary=x", '{"canary', 7])
@@ -399,9 +415,6 @@ def test_what_is_wrong_is_said_before_anything_costs(laptop: Laptop) -> None:
     assert found["files"]["fix"] == "--script script.py"
     assert "how long it takes is not known" in found["price"]["text"]
     assert found["price"]["fix"].startswith("--max-duration 2h")
-    unset = laptop.run(*asked("unset", "--env", "NOT_HERE"))
-    assert unset.code == 2
-    assert "--env NOT_HERE: there is no variable NOT_HERE here." in unset.out + unset.err
 
 
 @pytest.mark.slow
@@ -410,15 +423,15 @@ def test_a_script_on_a_space(laptop: Laptop) -> None:
     """AutoTrain's words, on a Space whose worker is real; what it leaves is in a private repo."""
     words = asked("far", "--env", f"A={CANARY};B=x", "--args", "lr=1e-4;fast")
     where = ("--username", "ann", "--backend", "spaces-cpu-basic", "--json")
-    planned = laptop.run(*words, *where, "--dry-run")
-    assert planned.code == 0, planned.err + planned.out
-    assert planned.document["settings"]["env"]["value"] == ["A", "B"]
     said = laptop.run(*words, *where)
     assert said.code == 0, said.err + said.out
     assert said.document["costing"] is False
     api = laptop.hub.api()
     assert {"result.txt", "hubtrain.json", "events.jsonl"} <= set(api.list_repo_files("ann/far"))
     assert "README.md" not in api.list_repo_files("ann/far")
+    manifest = Path(api.hf_hub_download("ann/far", "hubtrain.json")).read_text("utf-8")
+    params = json.loads(manifest)["spec"]["params"]
+    assert (params["env"], params["script_path"]) == (["A", "B"], "exp")
     assert api.model_info("ann/far").private
     bad = laptop.run(*asked("far-bad", "--env", "A=1", *where[:-1], "--", "--bad"))
     assert bad.code == 1

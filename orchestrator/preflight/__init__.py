@@ -194,7 +194,11 @@ class _Check:
                 self.silent.append(backend.name)
         if model is None or data is None:
             return ()
-        return offers(self.request, model, data, answered, self.history)
+        found = offers(self.request, model, data, answered, self.history)
+        if any(not offer.choice.estimate.known for offer in found):
+            text = "how long it takes is not known: these are prices of its limit, or of a day"
+            self.findings.warn("price", text, "--max-duration 2h, or --max-cost")
+        return found
 
     @property
     def _needs_account(self) -> str:

@@ -108,8 +108,7 @@ class Catalog:
             try:
                 pairs = apart.pairs(values[name])
             except ValueError as error:
-                spelled = _spelled(self.settings[name], layer.source)
-                raise BadConfig(f"{spelled}: {error}") from None
+                raise BadConfig(f"{self.settings[name].flags[0]}: {error}") from None
             values[name] = tuple(sorted(pairs))
             found = (found or {}) | {k: v for k, v in pairs.items() if v is not None}
         return replace(layer, values=values), found

@@ -27,6 +27,7 @@ from worker.contract import VALID
 from worker.errors import BadConfig
 from worker.nearest import hint, nearest
 from worker.task import Measure, Task
+from worker.tasks import typed
 
 _NOT_OF_A_TRIAL = {"max_cost"}
 """Settings of a job that are the sweep's own here: money bounds the whole."""
@@ -166,6 +167,8 @@ def _environment(catalog: Catalog) -> Layer:
 def _measures(task: Task[Any], params: Any, how: SweepSettings) -> list[Measure]:
     """Return the measurements that may judge, or the one that is named. Raises `BadConfig`."""
     found = list(task.measures(params))
+    if not found:
+        raise BadConfig(f"{typed(task.name)} measures nothing by which jobs could be compared.")
     if how.metric is None:
         return found
     named = [one for one in found if how.metric == one.name]

@@ -39,6 +39,8 @@ class SpacerunnerTask(Task[ScriptParams]):
         self, params: ScriptParams, splits: Splits, facts: ModelFacts, tokenizer: Any
     ) -> DataReport:
         """Return what would be installed for it. Raises `BadConfig`."""
+        if not Path(params.script_path).expanduser().exists():  # said by the setting
+            return DataReport()
         listed = requirements.read(Path(params.script_path).expanduser() / requirements.FILE)
         return DataReport(tuple(_installed(listed)))
 
