@@ -85,9 +85,12 @@ class Account:
 def who(hub: HfApi, clock: Clock) -> Account:
     """Ask whose token this is: one call, since the Hub allows few. Raises `NoWrite`, `HubError`."""
     try:
-        answer = patiently("asking whose token this is", hub.whoami, clock)
+        return patiently("asking whose token this is", lambda: _account(hub.whoami()), clock)
     except NoWrite as error:
         raise bad_token() from error
+
+
+def _account(answer: Mapping[str, Any]) -> Account:
     name = str(answer["name"])
     token = (answer.get("auth") or {}).get("accessToken") or {}
     fine = token.get("fineGrained") or {}

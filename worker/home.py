@@ -15,6 +15,7 @@ _OURS = (
     "scratch",
     "container-models",
     "settings.json",
+    "crash.txt",
     "prices",
     "sweeps",
 )

@@ -26,6 +26,7 @@ from worker.errors import (
     NotThere,
     NoWrite,
 )
+from worker.shorten import shortened
 
 if TYPE_CHECKING:
     import httpx2
@@ -45,6 +46,9 @@ TRIES = 4
 
 SILENT_TRIES = 2
 """How often it asks a Hub that accepts the call and never answers: each takes `READ_SECONDS`."""
+
+_MALFORMED = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError)
+"""What is raised where an answer is read that lacks what all such answers have."""
 
 T = TypeVar("T")
 
@@ -115,7 +119,10 @@ def _bound(request: httpx2.Request) -> None:
 
 @contextmanager
 def explained(doing: str) -> Iterator[None]:
-    """Turn what the client library raises inside into a `HubtrainError` that says what to do."""
+    """Turn what the client library raises inside into a `HubtrainError` that says what to do.
+
+    What reads an answer goes inside as well: any answer may be another than the Hub's.
+    """
     from huggingface_hub.errors import HFValidationError
 
     try:
@@ -132,6 +139,12 @@ def explained(doing: str) -> Iterator[None]:
     except Exception as error:
         if told := hub_error(doing, error):
             raise told from error
+        if isinstance(error, _MALFORMED):
+            raise HubUnreachable(
+                f"{doing}: {endpoint()} did not answer as a Hub does "
+                f"({type(error).__name__}: {shortened(str(error))}).",
+                fix="Run the same command again; if it stays so, update hubtrain.",
+            ) from error
         if isinstance(error, RuntimeError):  # large files go elsewhere, and fail in other words
             raise HubUnreachable(
                 f"{doing}: the upload broke off ({error.__cause__ or error}).",

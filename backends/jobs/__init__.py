@@ -70,8 +70,10 @@ class Jobs(Backend[JobRequest]):
 
     def flavors(self) -> list[Flavor]:
         """Return what the Hub rents out for Jobs, cheapest first. Asks the Hub."""
-        return flavors(
-            patiently("asking for hardware and prices", self.api.list_jobs_hardware, self.clock)
+        return patiently(
+            "asking for hardware and prices",
+            lambda: flavors(self.api.list_jobs_hardware()),
+            self.clock,
         )
 
     def given(self, flavor: Flavor, options: Any) -> Flavor:
@@ -100,7 +102,8 @@ class Jobs(Backend[JobRequest]):
 
     def status(self, handle: Handle) -> Status:
         """Ask the Hub about the Job."""
-        return status_of(self._job(handle))
+        with explained(f"asking about {handle}"):
+            return status_of(self._job(handle))
 
     def _job(self, handle: Handle) -> JobInfo:
         """Return a Job of ours. Raises `JobGone` for one that was removed, or never was ours."""
@@ -109,11 +112,11 @@ class Jobs(Backend[JobRequest]):
         try:
             with explained(f"asking about {handle}"):
                 job = self.api.inspect_job(job_id=job_id, namespace=owner)
+                if JOB_LABEL not in (job.labels or {}) or job.status.stage == "DELETED":
+                    raise JobGone(gone)
+                return job
         except NotThere as error:
             raise absent(handle, gone, self.api, self.clock) from error
-        if JOB_LABEL not in (job.labels or {}) or job.status.stage == "DELETED":
-            raise JobGone(gone)
-        return job
 
     def logs(self, handle: Handle, *, skip: int = 0, follow: bool = False) -> Iterator[str]:
         """Yield the worker's lines; following survives dropped streams."""
@@ -163,13 +166,12 @@ class Jobs(Backend[JobRequest]):
 
     def sweep(self, owner: str) -> list[Found]:
         """Return every Job of `owner` with our labels, running or not."""
-        jobs = patiently(
-            f"listing the Jobs of {owner}",
-            lambda: list(self.api.list_jobs(namespace=owner, labels={OURS: "job"})),
-            self.clock,
-        )
-        named = ((job, (job.labels or {}).get(JOB_LABEL)) for job in jobs)
-        return [Found(_handle(job), name, status_of(job)) for job, name in named if name]
+        return patiently(f"listing the Jobs of {owner}", lambda: list(self._of(owner)), self.clock)
+
+    def _of(self, owner: str) -> Iterator[Found]:
+        for job in self.api.list_jobs(namespace=owner, labels={OURS: "job"}):
+            if name := (job.labels or {}).get(JOB_LABEL):
+                yield Found(_handle(job), name, status_of(job))
 
 
 def status_of(job: JobInfo) -> Status:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from backends.base import Backend, Flavor, Found, Need, OnProgress, Status, silent
 from backends.errors import BackendError
@@ -66,10 +66,11 @@ class Spaces(Backend[SpaceRequest]):
 
     def flavors(self) -> list[Flavor]:
         """Return what the Hub rents out for Spaces, cheapest first. Asks the Hub."""
-        offers = patiently(
-            "asking for hardware and prices", self.api.list_spaces_hardware, self.clock
+        return patiently(
+            "asking for hardware and prices",
+            lambda: flavors(self.api.list_spaces_hardware()),
+            self.clock,
         )
-        return flavors(offers)
 
     def writes(self, owner: str, project: str) -> tuple[str, ...]:
         """Return the Space, which is a repo of its own."""
@@ -158,19 +159,16 @@ class Spaces(Backend[SpaceRequest]):
 
     def sweep(self, owner: str) -> list[Found]:
         """Return every Space of `owner` that was made for a job, finished or cut short."""
-        spaces = patiently(
-            f"listing the Spaces of {owner}",
-            lambda: list(
-                self.api.list_spaces(author=owner, expand=["tags", "runtime", "createdAt"])
-            ),
-            self.clock,
+        return patiently(
+            f"listing the Spaces of {owner}", lambda: list(self._of(owner)), self.clock
         )
-        found = ((space, self._job_of(space)) for space in spaces)
-        return [
-            Found(Handle(self.name, space.id), job, status_of(space), space.created_at)
-            for space, job in found
-            if job
-        ]
+
+    def _of(self, owner: str) -> Iterator[Found]:
+        expand: list[Any] = ["tags", "runtime", "createdAt"]
+        for space in self.api.list_spaces(author=owner, expand=expand):
+            if job := self._job_of(space):
+                where = Handle(self.name, space.id)
+                yield Found(where, job, status_of(space), space.created_at)
 
     def _job_of(self, space: SpaceInfo) -> str | None:
         tags = space.tags or []

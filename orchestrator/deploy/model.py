@@ -16,6 +16,7 @@ from worker.contract import ModelRef
 from worker.errors import BadConfig
 from worker.facts import ModelFacts
 from worker.hubclient import hub, patiently
+from worker.hubrepo import sizes_of
 from worker.task import Page, Task
 
 if TYPE_CHECKING:
@@ -154,7 +155,11 @@ def _refuse_of_others(task: Task[Any], fixed: Mapping[str, Any]) -> None:
 
 
 def _info(client: Client, ref: ModelRef) -> ModelInfo:
-    ask = partial(hub(client.token).model_info, ref.name, revision=ref.revision)
+    def ask() -> ModelInfo:
+        found = hub(client.token).model_info(ref.name, revision=ref.revision)
+        sizes_of(found)
+        return found
+
     return patiently(f"looking at {ref.name}", ask, client.clock)
 
 

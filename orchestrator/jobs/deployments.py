@@ -10,7 +10,7 @@ from datetime import datetime
 
 from backends.handle import Handle
 from orchestrator.jobs.records import Records
-from worker.errors import BadConfig
+from worker.errors import BadConfig, HubtrainError
 from worker.hubclient import endpoint
 
 _TABLE = """
@@ -58,10 +58,7 @@ class Deployments:
         ask = "select handle, model, flavor, usd_per_hour, at from deployments where hub = ?"
         with self._records.opened() as db:
             rows = db.execute(f"{ask} order by at desc", (endpoint(),)).fetchall()
-        return [
-            DeploymentRecord(Handle.parse(handle), model, flavor, usd, datetime.fromisoformat(at))
-            for handle, model, flavor, usd, at in rows
-        ]
+        return [_record(*row) for row in rows]
 
     def named(self, name: str) -> Handle | None:
         """Return the deployment of a handle, or of its name with or without its owner's.
@@ -83,3 +80,14 @@ class Deployments:
         with self._records.opened() as db:
             row = (str(handle), endpoint())
             db.execute("delete from deployments where handle = ? and hub = ?", row)
+
+
+def _record(handle: str, model: str, flavor: str, usd: float, at: str) -> DeploymentRecord:
+    try:
+        where, since = Handle.parse(str(handle)), datetime.fromisoformat(at)
+        return DeploymentRecord(where, str(model), str(flavor), float(usd), since)
+    except (ValueError, TypeError) as error:
+        raise HubtrainError(
+            f"what is on record of the deployment {handle} cannot be read: {error}.",
+            fix="hubtrain gc finds what is deployed and costs, without records.",
+        ) from error

@@ -162,9 +162,17 @@ def any_deployment(folder: Path) -> bool:
 
 
 def glances(db: sqlite3.Connection) -> list[Glance] | None:
-    """Return all jobs, newest first; none where of some of them nothing is kept."""
+    """Return all jobs, newest first; none where of some nothing is kept that can be read."""
     lines = [line for (line,) in db.execute(_SEEN, (version(),))]
-    return None if None in lines else list(_parsed(lines))
+    try:
+        return None if None in lines else list(_parsed(lines))
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return None
+
+
+def forget(db: sqlite3.Connection) -> None:
+    """Throw away all that is kept."""
+    db.execute("delete from glances")
 
 
 def keep(db: sqlite3.Connection, glance: Glance) -> None:

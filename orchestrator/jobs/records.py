@@ -234,7 +234,12 @@ class Records:
         """Return every job at a glance, newest first; what was not kept of them is kept now."""
         with self.opened() as db:
             self._keep(db, glance.lacking(db))
-            return glance.glances(db) or []
+            found = glance.glances(db)
+            if found is None:  # what was kept cannot be read any more
+                glance.forget(db)
+                self._keep(db, glance.lacking(db))
+                found = glance.glances(db)
+            return found or []
 
     def _keep(self, db: sqlite3.Connection, jobs: list[str]) -> None:
         for job_id in jobs:
@@ -306,9 +311,23 @@ def _record(
     parsed = spec_in(spec, "the records")
     lines = db.execute("select line from events where job_id = ? order by rowid", (parsed.job_id,))
     events = (from_line(line) for (line,) in lines)
-    asked = datetime.fromisoformat(asked_at) if asked_at else None
-    told = Forecast.from_json(forecast) if forecast else None
-    return Record(parsed, tuple(e for e in events if e is not None), hub, asked, told)
+    known = tuple(e for e in events if e is not None)
+    return Record(parsed, known, str(hub), _time(asked_at), _forecast(forecast))
+
+
+def _time(text: str | None) -> datetime | None:
+    """Return a time; none of what is none any more on a disk that failed."""
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except (ValueError, TypeError):
+        return None
+
+
+def _forecast(text: str | None) -> Forecast | None:
+    try:
+        return Forecast.from_json(text) if text else None
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return None
 
 
 def _a_sweep(name: str, trials: list[Record]) -> BadConfig:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,10 @@ from worker.clock import Clock
 from worker.contract import ModelRef
 from worker.errors import BadConfig, GatedModel, HubError, NotThere
 from worker.hubclient import endpoint, explained, patiently
+from worker.hubrepo import sizes_of
+from worker.jsonfile import as_object, object_in
 from worker.nearest import nearest
+from worker.shorten import shortened
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -73,23 +76,28 @@ def _header(path: Path) -> dict[str, Any]:
         length = int.from_bytes(stream.read(8), "little")
         if not 0 < length <= LARGEST_HEADER:
             raise BadConfig(f"{path.name} is not a safetensors file, or is cut short.")
-        try:
-            header: dict[str, Any] = json.loads(stream.read(length))
-        except ValueError as error:
-            raise BadConfig(f"{path.name} is not a safetensors file: {error}.") from error
+        header = as_object(stream.read(length), f"the header of {path.name}")
+    header.pop("__metadata__", None)
+    wrong = next((name for name, tensor in header.items() if not _is_tensor(tensor)), None)
+    if wrong is not None:
+        raise BadConfig(
+            f"{path.name} does not say of {shortened(wrong)!r} what type and shape it has."
+        )
     return header
+
+
+def _is_tensor(said: Any) -> bool:
+    """Whether a header says of a tensor what the format asks for."""
+    if not isinstance(said, dict) or not isinstance(said.get("dtype"), str):
+        return False
+    shape = said.get("shape")
+    return isinstance(shape, list) and all(type(side) is int and side >= 0 for side in shape)
 
 
 def _summed(headers: list[dict[str, Any]]) -> dict[str, int]:
     parameters: dict[str, int] = {}
-    for header in headers:
-        for name, tensor in header.items():
-            if name == "__metadata__":
-                continue
-            count = 1
-            for side in tensor["shape"]:
-                count *= side
-            parameters[tensor["dtype"]] = parameters.get(tensor["dtype"], 0) + count
+    for tensor in (tensor for header in headers for tensor in header.values()):
+        parameters[tensor["dtype"]] = parameters.get(tensor["dtype"], 0) + prod(tensor["shape"])
     return parameters
 
 
@@ -106,9 +114,13 @@ def on_hub(
     """
     asked = ModelRef.named(name)
     name, at = asked.name, asked.revision
+
+    def ask() -> tuple[ModelInfo, dict[str, int]]:
+        found = hub.model_info(name, revision=at, files_metadata=True)
+        return found, sizes_of(found)
+
     try:
-        ask = partial(hub.model_info, name, revision=at, files_metadata=True)
-        info: ModelInfo = patiently(f"looking for the model {name}", ask, clock)
+        info, sizes = patiently(f"looking for the model {name}", ask, clock)
     except NotThere as error:
         what = f"no model {name} on the Hub, or none"
         if at and _is_there(name, hub):
@@ -117,7 +129,6 @@ def on_hub(
         raise NotThere(f"{what} that this token may see.{hidden}", fix=_near(name, hub)) from error
     if info.gated:
         _check_gate(name, whose, hub, clock)
-    sizes = {s.rfilename: s.size or 0 for s in info.siblings or []}
     return FoundModel(
         ref=ModelRef(name=info.id, revision=info.sha),
         parameters=_parameters(info, sizes, hub),
@@ -182,7 +193,8 @@ def _weights(sizes: Mapping[str, int]) -> float:
 def _parameters(info: ModelInfo, sizes: Mapping[str, int], hub: HfApi) -> dict[str, int]:
     """Return parameters by type: as the Hub counted them, else from the files' headers."""
     if info.safetensors is not None:
-        return dict(info.safetensors.parameters)
+        with explained(f"reading how large {info.id} is"):
+            return {str(kind): int(n) for kind, n in info.safetensors.parameters.items()}
     if not any(name.endswith(".safetensors") and "/" not in name for name in sizes):
         return {}
     from huggingface_hub.errors import NotASafetensorsRepoError, SafetensorsParsingError
@@ -200,8 +212,8 @@ def _tensors(info: ModelInfo, sizes: Mapping[str, int], hub: HfApi, clock: Clock
     doing = f"reading the names of the layers of {info.id}"
     if INDEX in sizes:
         get = partial(hub.hf_hub_download, info.id, INDEX, revision=info.sha)
-        index = json.loads(Path(patiently(doing, get, clock)).read_text(encoding="utf-8"))
-        return list(index.get("weight_map", ()))
+        index = object_in(Path(patiently(doing, get, clock)), f"{INDEX} of {info.id}")
+        return list(index.get("weight_map") or ())
     if WHOLE in sizes:
         from huggingface_hub.errors import SafetensorsParsingError
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,10 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from orchestrator.preflight.modelconfig import checked
 from orchestrator.preflight.report import Findings
 from worker.contract import ModelRef
 from worker.errors import BadConfig
 from worker.facts import NO_MODEL, ModelFacts
+from worker.jsonfile import object_in
 from worker.paths import base_of_adapter
 
 WIDTH = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "I64": 8, "I32": 4, "I16": 2}
@@ -65,11 +66,16 @@ class FoundModel:
         """Return a JSON file of the model; empty if it is not there. Raises `BadConfig`."""
         if name not in self.files:
             return {}
+        return object_in(self.files[name], f"{name} of {self.ref.name}")
+
+    def text(self, name: str) -> str | None:
+        """Return a text file of the model; none if it is not there. Raises `BadConfig`."""
+        if name not in self.files:
+            return None
         try:
-            content: dict[str, Any] = json.loads(self.files[name].read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise BadConfig(f"{name} of {self.ref.name} is not JSON: {error}.") from error
-        return content
+            return self.files[name].read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise BadConfig(f"{name} of {self.ref.name} is not UTF-8: {error.reason}.") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +130,13 @@ def facts_of(found: FoundModel) -> ModelFacts:
 def _described(found: FoundModel, findings: Findings) -> BaseModel:
     config = _config(found)
     parameters, width = _size(found, config)
-    template = found.files.get("chat_template.jinja")
     facts = ModelFacts(
         name=found.ref.name,
         parameters=parameters,
         bytes_per_parameter=width,
         config=config,
         tokenizer_config=found.read("tokenizer_config.json"),
-        chat_template=template.read_text(encoding="utf-8") if template else None,
+        chat_template=found.text("chat_template.jinja"),
         adapter=found.read("adapter_config.json"),
         revision=found.ref.revision or "",
     )
@@ -148,7 +153,9 @@ def _described(found: FoundModel, findings: Findings) -> BaseModel:
 def _config(found: FoundModel) -> dict[str, Any]:
     name = found.ref.name
     if "config.json" in found.files:
-        return found.read("config.json")
+        config = found.read("config.json")
+        checked(config, f"config.json of {name}")
+        return config
     if found.adapter_of is not None:
         base = found.adapter_of or "its base model"
         raise BadConfig(

@@ -19,6 +19,7 @@ from orchestrator.localhub import RunningHub
 from worker.contract import DataRef, ModelRef
 from worker.errors import HubtrainError
 from worker.hubclient import explained
+from worker.hubrepo import sizes_of
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -64,8 +65,9 @@ class Lending:
     def model(self, ref: ModelRef) -> Lent:
         """Lend a model. Raises `HubtrainError`."""
         with explained(f"looking at {ref.name}"):
-            info = self.source.model_info(ref.name, revision=ref.revision, files_metadata=True)
-        sizes = {s.rfilename: s.size or 0 for s in info.siblings or []}
+            sizes = sizes_of(
+                self.source.model_info(ref.name, revision=ref.revision, files_metadata=True)
+            )
         weights = [name for name in sizes if _is(name, _WEIGHTS) and "/" not in name]
         beside = [
             name

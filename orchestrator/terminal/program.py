@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def _told(error: Exception) -> int:
-    """Say what went wrong, and return the exit code. What nobody expected is raised again."""
+    """Say what went wrong, and return the exit code."""
     from orchestrator.terminal.output import Screen
     from worker import disk
     from worker.clock import SystemClock
@@ -118,7 +118,9 @@ def _told(error: Exception) -> int:
         case OSError():
             code, said = FAILED, disk.refused(error)
         case _:
-            raise error
+            from orchestrator.terminal import crash
+
+            code, said = FAILED, crash.told(error)
     screen.error(*said, exit_code=code)
     return code
 

@@ -11,6 +11,7 @@ import io
 import json
 import shlex
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -59,20 +60,20 @@ def json_lines(file: DataFile) -> Iterator[tuple[int, bytes]]:
 def csv_fault(file: DataFile, delimiter: str) -> BadData | None:
     """Return what makes a CSV unreadable, with its lines; none if nothing is found."""
     last, width = 1, 0
-    ragged: list[str] = []
+    ragged = _Wrong()
     try:
         for line, columns in csv_rows(file, delimiter, strict=False):
             width = width or columns
             if columns != width:
                 plural = "s" * (columns != 1)
-                ragged.append(
+                ragged.add(
                     f"line {line} has {columns} column{plural} where the header has {width}."
                 )
             last = line
         if fault := unclosed_quote(file, delimiter):
             return fault
         fix = "Put quotes around fields that hold the delimiter or a line break."
-        return _faults(file, ragged, fix) if ragged else None
+        return _faults(file, ragged, fix) if ragged.count else None
     except UnicodeDecodeError:
         return encoding_fault(file)
     except csv.Error as error:
@@ -81,12 +82,25 @@ def csv_fault(file: DataFile, delimiter: str) -> BadData | None:
         )
 
 
-def _faults(file: DataFile, found: list[str], fix: str = "", what: str = "lines") -> BadData:
+@dataclass(slots=True)
+class _Wrong:
+    """What is wrong with lines: the first of them, and how many, for there may be millions."""
+
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, fault: str) -> None:
+        self.count += 1
+        if len(self.first) < SHOWN:
+            self.first.append(fault)
+
+
+def _faults(file: DataFile, found: _Wrong, fix: str = "", what: str = "lines") -> BadData:
     """Return what is wrong with the lines of a file: of one in a line, of more in a list."""
-    if len(found) == 1:
-        return BadData(f"{file.name} {found[0]}", fix=fix)
-    lines = [f"{file.name}: {len(found):,} {what} cannot be read.", *found[:SHOWN]]
-    if more := len(found[SHOWN:]):
+    if found.count == 1:
+        return BadData(f"{file.name} {found.first[0]}", fix=fix)
+    lines = [f"{file.name}: {found.count:,} {what} cannot be read.", *found.first]
+    if more := found.count - len(found.first):
         lines.append(f"and {more:,} more")
     return BadData("\n".join(lines), fix=fix)
 
@@ -106,10 +120,12 @@ def unclosed_quote(file: DataFile, delimiter: str) -> BadData | None:
 def encoding_fault(file: DataFile) -> BadData | None:
     """Return the first line that is not UTF-8, with what makes it so; none if all of them are."""
     try:
-        if fault := wide_characters(file):
-            return fault
-    except UnicodeDecodeError:
-        return BadData(f"{file.name} is UTF-16, and broken or cut short.", fix=TO_UTF8)
+        return wide_characters(file) or _first_not_utf8(file)
+    except UnicodeDecodeError:  # it is read as what its first bytes say
+        return BadData(f"{file.name} is UTF-16 or UTF-32, and broken or cut short.", fix=TO_UTF8)
+
+
+def _first_not_utf8(file: DataFile) -> BadData | None:
     with file.open() as stream:
         for number, line in enumerate(io.BufferedReader(stream), 1):
             try:
@@ -161,13 +177,13 @@ def wide_characters(file: DataFile) -> BadData | None:
 def json_fault(file: DataFile) -> pa.Schema:
     """Return the types that all lines of a JSONL file share; raises `BadData` if none do."""
     types: pa.DataType = pa.struct([])
-    wrong: list[str] = []
+    wrong = _Wrong()
     for number, line in json_lines(file):
         try:
             types = _merged(types, _row_type(_parsed(file, number, line)))
         except _Fault as fault:
-            wrong.append(f"line {number}{fault}")
-    if wrong:
+            wrong.add(f"line {number}{fault}")
+    if wrong.count:
         raise _faults(file, wrong)
     if not types.num_fields:
         raise BadData(f"{file.name} has no rows.")
@@ -190,27 +206,29 @@ def rows_of_array(file: DataFile) -> tuple[list[dict[str, Any]], pa.Schema]:
 
     Or one object around that array, or columns as pandas writes them.
     """
-    if file.size > LARGEST_ARRAY:
-        raise BadData(
-            f"{file.name} is one JSON array of {file.size / 1e6:,.0f} MB, too large to read whole.",
-            fix="Write it as JSONL, one object a line.",
-        )
     with file.open() as stream:
+        content = stream.read(LARGEST_ARRAY + 1)
+        if len(content) > LARGEST_ARRAY:  # as it is stored it may be smaller
+            raise BadData(
+                f"{file.name} is one JSON array of more than {LARGEST_ARRAY / 1e6:,.0f} MB, too "
+                "large to read whole.",
+                fix="Write it as JSONL, one object a line.",
+            )
         try:
-            found = _parsed(file, 0, stream.read().removeprefix(b"\xef\xbb\xbf"))
+            found = _parsed(file, 0, content.removeprefix(b"\xef\xbb\xbf"))
         except _Fault as fault:
             raise BadData(f"{file.name}{fault}") from None
     rows = found if isinstance(found, list) else (_wrapped(found) or [found])
     if not rows:
         raise BadData(f"{file.name} has no rows.")
     types: pa.DataType = pa.struct([])
-    wrong: list[str] = []
+    wrong = _Wrong()
     for number, row in enumerate(rows, 1):
         try:
             types = _merged(types, _row_type(row))
         except _Fault as fault:
-            wrong.append(f"item {number}{fault}")
-    if wrong:
+            wrong.add(f"item {number}{fault}")
+    if wrong.count:
         raise _faults(file, wrong, what="items")
     return rows, pa.schema(list(types))
 

@@ -90,6 +90,8 @@ def open_rows(file: DataFile, options: FileOptions) -> pa.RecordBatchReader:
         raise BadData(f"{file.name} holds half a character, {half}, which no text has.") from error
     except RecursionError as error:
         raise BadData(f"{file.name} nests too deep.") from error
+    except MemoryError as error:
+        raise _too_large(file) from error
 
 
 def _refuse_misnamed(file: DataFile, block: int) -> None:
@@ -113,6 +115,16 @@ def batches(file: DataFile, options: FileOptions) -> Iterator[pa.RecordBatch]:
         raise _next(file, options, error) from error
     except UnicodeDecodeError as error:
         raise _not_text(file, error) from error
+    except MemoryError as error:
+        raise _too_large(file) from error
+
+
+def _too_large(file: DataFile) -> BadData:
+    return BadData(
+        f"{file.name} takes more memory than there is here: a row of it is too large, or it is one "
+        "value from beginning to end.",
+        fix="Write it as JSONL or Parquet, with smaller rows.",
+    )
 
 
 def _not_text(file: DataFile, error: UnicodeDecodeError) -> BadData:

@@ -17,6 +17,7 @@ from worker.common import Data
 from worker.contract import DataRef
 from worker.errors import BadData
 from worker.hubclient import explained
+from worker.hubrepo import sizes_of
 from worker.reading.classes import of_card
 from worker.reading.files import DataFile, by_split, is_data
 
@@ -33,7 +34,7 @@ def find_remote(params: Data, hub: HfApi, media: tuple[str, ...] = ()) -> DataSo
     name = params.data_path
     info, files = files_of(hub, name)
     _refuse_loose_media(name, files, media)
-    config, splits, notes = _splits(info, files)
+    config, splits, notes = _declared_or_named(name, info, files)
     if not splits:
         raise BadData(
             f"dataset {name} holds no CSV, JSONL or Parquet files.",
@@ -51,8 +52,8 @@ def files_of(
     """Return what the Hub says of a dataset, and its files by path. Raises `HubError`."""
     with explained(f"dataset {name}"):
         info = hub.dataset_info(name, revision=revision, files_metadata=True)
-    files = (_file(hub, name, str(info.sha), s.rfilename, s.size or 0) for s in info.siblings or [])
-    return info, {file.name: file for file in files}
+        sizes = sizes_of(info)
+    return info, {path: _file(hub, name, str(info.sha), path, n) for path, n in sizes.items()}
 
 
 def _refuse_loose_media(name: str, files: Mapping[str, DataFile], media: tuple[str, ...]) -> None:
@@ -105,6 +106,17 @@ class _Explained:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
+
+
+def _declared_or_named(
+    name: str, info: DatasetInfo, files: Mapping[str, DataFile]
+) -> tuple[str | None, dict[str, list[DataFile]], tuple[str, ...]]:
+    """Return what `_splits` does; of a card that nobody can read, what the files are called."""
+    try:
+        return _splits(info, files)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        note = f"the card of {name} says nothing of its splits that can be read: named by files"
+        return None, by_split(f for f in files.values() if is_data(f.name)), (note,)
 
 
 def _splits(

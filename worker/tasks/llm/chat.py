@@ -123,6 +123,9 @@ def own_template(tokenizer_config: Mapping[str, Any], beside: str | None = None)
     return template if isinstance(template, str) else None
 
 
-def _default_of(templates: Iterable[Mapping[str, str]]) -> str | None:
-    by_name = {template["name"]: template["template"] for template in templates}
-    return by_name.get("default") or next(iter(by_name.values()), None)
+def _default_of(templates: Iterable[Any]) -> str | None:
+    """Return the first template of a list, or the one called default; what is none is left out."""
+    named = (one for one in templates if isinstance(one, Mapping))
+    by_name = {str(one.get("name")): one.get("template") for one in named}
+    found = by_name.get("default") or next(iter(by_name.values()), None)
+    return found if isinstance(found, str) else None

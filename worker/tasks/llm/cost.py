@@ -56,7 +56,8 @@ class Shape:
         config = config.get("text_config") or config
 
         def first(*names: str, default: int) -> int:
-            return int(next((config[n] for n in names if config.get(n)), default))
+            said = next((config[n] for n in names if config.get(n)), default)
+            return int(max(said) if isinstance(said, list) else said)  # of each layer its own
 
         hidden = first("hidden_size", "n_embd", "d_model", default=2048)
         heads = first("num_attention_heads", "n_head", "num_heads", default=16)

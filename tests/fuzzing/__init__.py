@@ -1,0 +1,1 @@
+"""Files and answers that are damaged, and the program that must bear them."""
