@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -45,7 +44,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def here(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to stand in, without a Hub."""
     monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
@@ -80,10 +79,9 @@ def test_data(here: Path, numbers: range) -> None:
         chance = Random(number)
         name = chance.choice(sorted(DATA))
         (here / name).write_bytes(data_file(name, chance))
+        task = ["llm", "--train", "--trainer", chance.choice(TRAINERS), "--model", "llama"]
         if name.startswith(("table", "book")):
-            task = ("tabular", "--train", "--target-columns", "label")
-        else:
-            task = ("llm", "--train", "--trainer", chance.choice(TRAINERS), "--model", "llama")
+            task = ["tabular", "--train", "--target-columns", "label"]
         held = chance.choice(((), (), ("--valid-split", "0.2"), ("--json",)))
         understood(*task, *ELSEWHERE, "--data-path", name, *held, names=name, case=number)
 

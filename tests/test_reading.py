@@ -163,7 +163,10 @@ WRONG: dict[str, tuple[bytes, str]] = {
         "text\na\n".encode("utf-16-le"),
         "iconv -f UTF-16LE -t UTF-8 wide.csv > wide-utf8.csv",
     ),
-    "cut.csv": ("text\na\n".encode("utf-16")[:-1], "cut.csv is UTF-16, and broken or cut short."),
+    "cut.csv": (
+        "text\na\n".encode("utf-16")[:-1],
+        "cut.csv is UTF-16 or UTF-32, and broken or cut short.",
+    ),
     "zero.csv": (b"text\na\0b\n" + b"a\n" * 9, "zero.csv line 2 holds a zero byte"),
     "blank.csv": (b"\n\n", "blank.csv has no rows."),
     "none.csv.gz": (gzip.compress(b""), "none.csv.gz is empty."),

@@ -11,13 +11,12 @@ from typing import Any
 from worker.errors import BadConfig
 from worker.shorten import shortened
 
-_COUNTS = frozenset(
-    """
-    hidden_size n_embd d_model embed_dim head_dim intermediate_size n_inner ffn_dim vocab_size
-    num_hidden_layers n_layer num_layers num_attention_heads n_head num_heads num_key_value_heads
-    max_position_embeddings n_positions pad_token_id patch_size window_size depths hidden_sizes
-    """.split()
-)
+_NAMES = """
+hidden_size n_embd d_model embed_dim head_dim intermediate_size n_inner ffn_dim vocab_size
+num_hidden_layers n_layer num_layers num_attention_heads n_head num_heads num_key_value_heads
+max_position_embeddings n_positions pad_token_id patch_size window_size depths hidden_sizes
+"""
+_COUNTS = frozenset(_NAMES.split())
 """Whole numbers, or lists of them, in whichever kind of model has them."""
 
 _RATIO = "mlp_ratio"

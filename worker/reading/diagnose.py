@@ -315,8 +315,8 @@ def _merged(a: pa.DataType, b: pa.DataType, path: str = "") -> pa.DataType:
 
 
 def _merged_fields(a: pa.DataType, b: pa.DataType, path: str) -> pa.DataType:
-    fields = {field.name: field.type for field in a}
-    for field in b:
-        below = f"{path}.{field.name}"
-        fields[field.name] = _merged(fields.get(field.name, pa.null()), field.type, below)
+    fields = {one.name: one.type for one in a}
+    for one in b:
+        below = f"{path}.{one.name}"
+        fields[one.name] = _merged(fields.get(one.name, pa.null()), one.type, below)
     return pa.struct(list(fields.items()))
