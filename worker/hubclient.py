@@ -26,7 +26,6 @@ from worker.errors import (
     NotThere,
     NoWrite,
 )
-from worker.shorten import shortened
 
 if TYPE_CHECKING:
     import httpx2
@@ -142,7 +141,7 @@ def explained(doing: str) -> Iterator[None]:
         if isinstance(error, _MALFORMED):
             raise HubUnreachable(
                 f"{doing}: {endpoint()} did not answer as a Hub does "
-                f"({type(error).__name__}: {shortened(str(error))}).",
+                f"({type(error).__name__}: {str(error)[:100]}).",
                 fix="Run the same command again; if it stays so, update hubtrain.",
             ) from error
         if isinstance(error, RuntimeError):  # large files go elsewhere, and fail in other words
