@@ -258,3 +258,16 @@ def test_a_folder_that_may_not_be_written_is_said_in_words(tmp_path: Path) -> No
     assert done.returncode == 1
     assert done.stderr.startswith("  ✗ cannot keep records in ")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--data-path", "my", "data.csv"), "data.csv belongs to no option."),
+        (("--data-path", "my", "own", "data.csv", "--peft"), "--data-path 'my own data.csv'"),
+        (("--peft", "data.csv"), "Got unexpected extra argument (data.csv)."),
+    ],
+)
+def test_a_path_with_blanks_takes_quotes(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    done = run(tmp_path, "llm", "--train", *words)
+    assert done.returncode == 2 and said in done.stderr

@@ -193,3 +193,4 @@ def test_an_adapter_is_refused_before_it_is_trained(hub: HubServer, tmp_path: Pa
     assert said.code == 2 and "ann/bot is an adapter" in said.out, said.out + said.err
     merged = laptop.run(*job, *deploy, "--merge-adapter")
     assert merged.code == 0, merged.out + merged.err
+    assert "  Then   ann/bot is deployed as endpoint" in merged.out, "the step after the job"

@@ -112,7 +112,7 @@ def test_a_pipe_is_told_how_far_a_stage_came() -> None:
 
 @pytest.mark.parametrize(
     ("trainer", "note", "cell"),
-    [("grpo", "reward 0.250", "1.132"), ("sft", "loss 1.132", "1.132")],
+    [("grpo", "reward 0.250", "reward 0.250"), ("sft", "loss 1.132", "1.132")],
 )
 def test_what_tells_most_is_told_while_a_job_runs(trainer: str, note: str, cell: str) -> None:
     spec = SPEC.model_copy(update={"params": {"trainer": trainer}})

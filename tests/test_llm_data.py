@@ -290,7 +290,18 @@ def test_a_missing_column_names_those_there_are_and_the_flag() -> None:
         inspect(params(), {"train": part}, FACTS, RAW)
     assert str(error.value) == (
         'no column "text" in reviews.csv; it has: review, stars, date. '
-        'The longest text is in "review": --text-column review'
+        'The longest text is in "review": --text-column review  or, for a prompt and its answer,  '
+        "--prompt-column review --completion-column date"
+    )
+
+
+def test_two_columns_of_text_may_be_a_question_and_its_answer() -> None:
+    part = split([{"id": 1, "frage": "Wer?", "die antwort": "Niemand, den du kennst."}])
+    with pytest.raises(BadData) as error:
+        inspect(params(), {"train": part}, FACTS, RAW)
+    assert error.value.fix == (
+        "--text-column 'die antwort'  or, for a prompt and its answer,  "
+        "--prompt-column frage --completion-column 'die antwort'"
     )
 
 

@@ -23,6 +23,8 @@ from worker.errors import BadData
 from worker.hubclient import hub
 from worker.reading import load
 from worker.reading.classes import of_schema, with_features
+from worker.reading.files import on_disk
+from worker.reading.formats import delimiter_of
 
 ODD: dict[str, bytes] = {
     "bom.csv": b'\xef\xbb\xbftext,n\n"a ""b"",\nc",1\n\nd,2\n',
@@ -337,3 +339,41 @@ def test_class_names_of_a_card_reach_the_laptop_and_what_trains(
 @pytest.mark.parametrize("told", [b"no json", b"[]", b'{"info": {}}', b'{"info": {"features": 1}}'])
 def test_features_that_make_no_sense_are_no_reason_to_refuse(told: bytes) -> None:
     assert of_schema(PLAIN.schema.with_metadata({b"huggingface": told})) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "delimiter"),
+    [
+        ("text,n\nfine; really,1\nfine,2\n", ","),
+        ("text\nfine; really\nfine; or not\nfine\n", ","),
+        ("text;n\nfine, really;1\nfine, or, not;2\n", ";"),
+        ("text;n\nfine;1\nfine; really;2\nfine;3\n", ";"),
+        ('text;"n, in all"\nfine;1\ngood;2\n', ";"),
+        ("text;n\na\tb;1\na\tb;2\n", ";"),
+        ('text,n\n"one\ntwo;three",1\nfine,2\n', ","),
+        ("text,n\nfine, really,1\nso, so,2\n", ","),
+    ],
+)
+def test_a_mark_in_a_text_is_no_delimiter(tmp_path: Path, content: str, delimiter: str) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text(content)
+    assert delimiter_of(on_disk(file)) == delimiter
+
+
+def test_numbers_that_begin_with_zeros_are_texts(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("zip,n,share,text\n01067,0,0.5,a\n80331,10,0.25,b\n,-3,1e5,c\n")
+    told = on_laptop(file)
+    assert not isinstance(told, str)
+    rows = [list(row.values()) for _, row in told[1]]
+    assert rows == [["01067", 0, 0.5, "a"], ["80331", 10, 0.25, "b"], ["", -3, 1e5, "c"]]
+    assert on_machine(file) == told
+
+
+def test_zeros_stay_where_a_later_block_is_of_another_kind(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    lines = ("".join(f"0{i % 10},{i}\n" for i in range(700_000)), "07,none\n")
+    file.write_text("zip,n\n" + "".join(lines))
+    told = on_laptop(file)
+    assert not isinstance(told, str)
+    assert told[1][-1][1] == {"zip": "07", "n": "none"} and told[1][0][1]["zip"] == "00"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from worker.errors import BadData
@@ -30,5 +31,5 @@ def no_column(
     near = nearest(name, columns if among is None else among)
     why, likely = ("The nearest is", near) if near else else_
     if flag and likely:
-        return BadData(f'{said} {why} "{likely}":', fix=f"{flag} {likely}")
+        return BadData(f'{said} {why} "{likely}":', fix=f"{flag} {shlex.quote(likely)}")
     return BadData(said, fix=f"{flag} with the name of one of them" if flag else "")

@@ -68,7 +68,12 @@ class Glance:
     cancelling: bool
     step: int | None
     total_steps: int | None
-    loss: float | None
+    watched: str | None
+    """What is measured of it that tells most (`Task.watched`)."""
+
+    value: float | None
+    """The newest value of that."""
+
     usd_per_hour: float
     usd_cap: float | None
     """What its limits let it cost at most; none where they are no bound."""

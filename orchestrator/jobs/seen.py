@@ -8,12 +8,14 @@ from datetime import datetime
 from orchestrator.jobs.glance import Glance
 from orchestrator.jobs.record import Record
 from orchestrator.jobs.resumable import checkpoint_of
+from orchestrator.jobs.watched import watched
 
 
 def glance_of(record: Record) -> Glance:
     """Return a job as a list shows it."""
     story, spec, told = record.story, record.spec, record.forecast
     machine, progress = spec.machine, story.progress
+    measured = watched(record)
     most = spec.limits.seconds(machine.usd_per_hour)
     return Glance(
         job_id=spec.job_id,
@@ -32,7 +34,8 @@ def glance_of(record: Record) -> Glance:
         cancelling=story.cancel_asked_at is not None,
         step=progress.step if progress else None,
         total_steps=progress.total_steps if progress else None,
-        loss=story.metrics.get("loss"),
+        watched=measured and measured[0],
+        value=measured and measured[1],
         usd_per_hour=machine.usd_per_hour,
         usd_cap=most / 3600 * machine.usd_per_hour if math.isfinite(most) else None,
         created_at=story.created_at,

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
+from backends.handle import Handle
 from orchestrator import deploy as flow
+from orchestrator.deploy import Ready
 from orchestrator.deploy.model import Deployable, deployable
 from orchestrator.flow import Checked
 from orchestrator.jobs.records import Record
@@ -18,7 +20,7 @@ from orchestrator.settings.layers import Settings
 from orchestrator.terminal.deploy import deploy
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
-from orchestrator.words import count
+from orchestrator.words import count, money
 from worker.contract import ModelRef, PushTarget
 from worker.errors import BadConfig, HubtrainError
 from worker.task import Task
@@ -35,6 +37,9 @@ class AfterTraining:
     owner: str | None
     repo_id: str = ""
     """Where the job's model goes, once that has been checked."""
+
+    ready: Ready | None = None
+    """What would be sent for the deployment; none before that is checked, or of a job left."""
 
     @classmethod
     def of(cls, settings: Settings, task: Task[Any], job: JobSettings) -> AfterTraining:
@@ -55,7 +60,9 @@ class AfterTraining:
         findings = Findings()
         alone = getattr(checked.asked.params, "adapter_alone", False)
         find = partial(self._made, desk, base, push, adapter=alone)
-        findings.add(flow.check(desk, self.settings, find, self.owner).findings)
+        checked_deploy = flow.check(desk, self.settings, find, self.owner)
+        findings.add(checked_deploy.findings)
+        self.ready = None if detach else checked_deploy.ready
         if detach:
             text = "nothing is deployed after a job that is left"
             findings.warn("backend", text, f"hubtrain deploy {push.repo_id}, once it has succeeded")
@@ -69,6 +76,15 @@ class AfterTraining:
             desk.screen.say(f"{count(wrong, 'thing')} to mend. Nothing was created.")
             desk.screen.document({"report": checked.report.to_json()})
         return not findings.wrong
+
+    def plan(self) -> str:
+        """Return the step that follows the job, as a plan shows it; empty where none does."""
+        if self.ready is None:
+            return ""
+        order, place = self.ready.order, self.ready.place
+        price = f"{money(order.flavor.usd_per_hour)}/h" if order.flavor.usd_per_hour else "free"
+        where = Handle(place.scheme, order.path)
+        return f"Then   {self.repo_id} is deployed as {where} on {order.flavor.name} ({price})"
 
     def _made(self, desk: Desk, base: ModelRef, push: PushTarget, *, adapter: bool) -> Deployable:
         """Return the model that the job will have made, by the one it starts from."""

@@ -6,6 +6,8 @@ merge as plain dicts and validation has one home. Dashes and underscores mean th
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
@@ -159,6 +161,27 @@ def unknown_options(words: Iterable[str], first: str, command: click.Command) ->
 
     wrong = dict.fromkeys([first, *others])
     return [f"no option {name}.{nearest_option(name, command) or whose(name)}" for name in wrong]
+
+
+def in_two(words: Sequence[str], complaint: str) -> str:
+    """Return what to say of a word that belongs to no option: it may be the end of a value.
+
+    Empty where the `complaint` of click is another.
+    """
+    extra = re.search(r"unexpected extra arguments? \((.+)\)", complaint)
+    if extra is None:
+        return ""
+    word = next((w for w in words if extra[1].startswith(w) and not w.startswith("-")), extra[1])
+    at = words.index(word) if word in words else 0
+    start = max((i for i in range(at) if words[i].startswith("--")), default=None)
+    if start is None or at - start < 2:  # noqa: PLR2004
+        return ""
+    end = next((i for i in range(at, len(words)) if words[i].startswith("-")), len(words))
+    whole = shlex.quote(" ".join(words[start + 1 : end]))
+    return (
+        f"{word} belongs to no option. Where it is part of a name with blanks, that takes quotes:  "
+        f"{words[start]} {whole}"
+    )
 
 
 def nearest_option(name: str, command: click.Command) -> str:

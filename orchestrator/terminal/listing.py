@@ -35,9 +35,16 @@ def row(job: Glance, now: datetime, *, resumable: bool) -> tuple[str, ...]:
         where,
         _state_words(job, now, resumable=resumable),
         NOTHING if job.step is None else f"{job.step}/{job.total_steps}",
-        NOTHING if job.loss is None else f"{job.loss:.3f}",
+        _measured(job),
         money(job.usd(known)) if job.usd_per_hour else NOTHING,
     )
+
+
+def _measured(job: Glance) -> str:
+    """Return the newest value of what tells most, named where it is no loss."""
+    if job.value is None:
+        return NOTHING
+    return f"{job.value:.3f}" if job.watched == "loss" else f"{job.watched} {job.value:.3f}"
 
 
 def unconfirmed(record: Record, now: datetime) -> str:

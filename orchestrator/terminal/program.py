@@ -19,7 +19,7 @@ import click
 import worker.tasks
 from orchestrator.terminal import commands
 from orchestrator.terminal.exits import DETACHED, FAILED, MENDABLE
-from orchestrator.terminal.flags import config_among, normalized, unknown_options
+from orchestrator.terminal.flags import config_among, in_two, normalized, unknown_options
 from orchestrator.visible import spell_what_lacks
 
 
@@ -150,6 +150,8 @@ def _usage(error: click.UsageError) -> str:
             return f"{error.command_name}: {what} is not there yet."
         near = hint(nearest(error.command_name, names)) or f" {_name()} --help lists them."
         return f"no command {error.command_name}.{near}"
+    if said := in_two(sys.argv[1:], error.format_message()):
+        return said
     said = error.format_message().rstrip(".") + "."
     if isinstance(error, click.MissingParameter) or not error.ctx:
         return said

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 import backends
 from orchestrator.jobs.records import Record
-from orchestrator.jobs.summary import watched
+from orchestrator.jobs.watched import watched
 from orchestrator.words import money
 from worker.clock import Clock
 from worker.duration import roughly

@@ -81,7 +81,7 @@ def run(
         case Refused():
             return refused(desk, outcome)
         case Planned():
-            return _planned(desk, outcome)
+            return _planned(desk, outcome, after.plan() if after else "")
         case AlreadyDone(record):
             code = already_done(desk, outcome)
         case Submitted(record):
@@ -121,8 +121,10 @@ def already_done(desk: Desk, done: AlreadyDone) -> int:
     return close(desk, done.record)
 
 
-def _planned(desk: Desk, planned: Planned) -> int:
+def _planned(desk: Desk, planned: Planned, then: str = "") -> int:
     desk.screen.say("", "The plan; nothing was created:", *planned.plan.lines())
+    if then:
+        desk.screen.say(then)
     desk.screen.document({"report": planned.report.to_json(), **planned.plan.to_json()})
     return 0
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 import pyarrow.parquet as pq
@@ -43,6 +44,14 @@ ROWS = 1024
 LARGEST_BLOCK = 1 << 29
 DELIMITERS = ",;\t|"
 HEAD_BYTES = 1 << 16
+FIRST_LINES = 20
+"""Lines that tell a CSV's delimiter."""
+
+MOST_ROWS = 0.5
+"""Share of the rows that a delimiter other than a comma has to fit."""
+
+_PADDED = r"^[+-]?0[0-9]"
+"""A number that is none: a postcode or an account, which would lose its zeros."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +141,32 @@ def _not_text(file: DataFile, error: UnicodeDecodeError) -> BadData:
 
 
 def delimiter_of(file: DataFile) -> str:
-    """Return a CSV's delimiter: a comma, unless the header has none and one other mark fits all."""
+    """Return a CSV's delimiter: the mark that divides most rows as it divides the header.
+
+    That a row or two has more of them, within a text, turns nothing. A comma needs no such rows.
+    """
     if file.name.lower().removesuffix(".gz").endswith(".tsv"):
         return "\t"
     with file.open() as stream:
         head: str = stream.read(HEAD_BYTES).decode("utf-8-sig", errors="replace")
-    lines = head.splitlines()
-    lines = lines[:20] if len(lines) > 1 else lines
-    widths = {
-        mark: {len(row) for row in csv.reader(lines, delimiter=mark) if row} for mark in DELIMITERS
-    }
-    sure = [mark for mark, seen in widths.items() if len(seen) == 1 and min(seen) > 1]
-    return sure[0] if lines and "," not in lines[0] and len(sure) == 1 else ","
+    lines = head.splitlines()[:FIRST_LINES]
+    fits = {mark: _fits(lines, mark) for mark in DELIMITERS}
+    best = max(DELIMITERS, key=lambda mark: fits[mark])  # of equals the first
+    return best if fits[best] >= MOST_ROWS else ","
+
+
+def _fits(lines: list[str], mark: str) -> float:
+    """Return the share of rows that a mark divides into as many fields as the header, if several.
+
+    Of a quote that never closes, csv says nothing here: the reader will.
+    """
+    try:
+        header, *rows = [len(row) for row in csv.reader(lines, delimiter=mark) if row] or [0]
+    except csv.Error:
+        return 0.0
+    if header < 2:  # noqa: PLR2004
+        return 0.0
+    return rows.count(header) / len(rows) if rows else 1.0
 
 
 def _csv(file: DataFile, options: FileOptions) -> pa.RecordBatchReader:
@@ -163,8 +186,34 @@ def _csv(file: DataFile, options: FileOptions) -> pa.RecordBatchReader:
         return reader(options.types)
     found = reader(None)
     _refuse_doubled(file, found.schema.names)
-    types = pa.schema([pa.field(f.name, _csv_type(f.type)) for f in found.schema])
+    types = _csv_types(file, options, delimiter, found.schema)
     return found if types == found.schema else reader(types)
+
+
+def _csv_types(file: DataFile, options: FileOptions, delimiter: str, found: pa.Schema) -> pa.Schema:
+    """Return the types of columns as Arrow `found` them in the first block, or text."""
+    types = [_csv_type(f.type) for f in found]
+    numbers = [f.name for f, kind in zip(found, types, strict=True) if kind != pa.string()]
+    padded = _padded(file, options, delimiter, numbers) if numbers else set()
+    kinds = (pa.string() if f.name in padded else k for f, k in zip(found, types, strict=True))
+    return pa.schema([pa.field(f.name, kind) for f, kind in zip(found, kinds, strict=True)])
+
+
+def _padded(file: DataFile, options: FileOptions, delimiter: str, numbers: list[str]) -> set[str]:
+    """Return which columns of `numbers` begin with a zero that counts, in the first block."""
+    with pa_csv.open_csv(
+        file.open(),
+        read_options=pa_csv.ReadOptions(block_size=options.block),
+        parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        convert_options=pa_csv.ConvertOptions(
+            include_columns=numbers, column_types=dict.fromkeys(numbers, pa.string())
+        ),
+    ) as reader:
+        block = next(iter(reader), None)
+    if block is None:
+        return set()
+    tests = ((name, pc.match_substring_regex(block.column(name), _PADDED)) for name in numbers)
+    return {name for name, padded in tests if pc.any(padded).as_py()}
 
 
 def _csv_type(found: pa.DataType) -> pa.DataType:
@@ -275,7 +324,7 @@ def _csv_next(file: DataFile, options: FileOptions, error: Exception) -> Excepti
             ),
         ) as found:
             names = found.schema
-        fields = options.types or pa.schema([pa.field(f.name, _csv_type(f.type)) for f in names])
+        fields = options.types or _csv_types(file, options, delimiter_of(file), names)
         at = int(wrong[1])
         wider = pa.float64() if pa.types.is_integer(fields.field(at).type) else pa.string()
         types = fields.set(at, pa.field(fields.field(at).name, wider))

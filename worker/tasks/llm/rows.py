@@ -8,6 +8,7 @@ the flag to type. It knows no tokens and does not render chats.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -169,7 +170,18 @@ def layout_of(columns: Sequence[str], first: Row, params: LlmParams, source: str
         )
         if found is not None:
             return found
-    raise no_column(asked, "--text-column", columns, first, source)
+    refused = no_column(asked, "--text-column", columns, first, source)
+    raise _or_a_pair(refused, columns, first) if asked == default else refused
+
+
+def _or_a_pair(refused: BadData, columns: Sequence[str], first: Row) -> BadData:
+    """Return what is refused; two columns of text may be a prompt and its answer."""
+    texts = [name for name in columns if isinstance(first.get(name), str)]
+    if len(texts) != 2:  # noqa: PLR2004
+        return refused
+    one, two = map(shlex.quote, texts)
+    pair = f"--prompt-column {one} --completion-column {two}"
+    return BadData(refused.message, fix=f"{refused.fix}  or, for a prompt and its answer,  {pair}")
 
 
 def _chat(columns: Sequence[str], source: str, system: str | None) -> Layout | None:
