@@ -27,6 +27,10 @@ class Afterwards(Protocol):
         """Say, before the job is launched, whether it can be done; false, or an error, if not."""
         ...
 
+    def plan(self) -> str:
+        """Return it as a step of the plan; empty where nothing of it needs to be said there."""
+        ...
+
     def follow(self, desk: Desk, record: Record) -> int:
         """Do it, and return the exit code."""
         ...

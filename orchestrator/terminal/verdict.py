@@ -34,6 +34,10 @@ class Verify:
             raise BadConfig(f"{self.original.where} has no curve to compare with.")
         return True
 
+    def plan(self) -> str:
+        """Return nothing: comparing creates nothing."""
+        return ""
+
     def follow(self, desk: Desk, record: Record) -> int:
         """Compare, say what came of it, and return the exit code."""
         if record.job_id == self.original.spec.job_id:
