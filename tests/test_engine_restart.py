@@ -9,8 +9,7 @@ import signal
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,6 +59,8 @@ class Engine:
         if self.process:
             self.process.send_signal(how)
             self.process.wait(60)
+        for file in ("pid", "exec/containerd/containerd.pid"):  # as a restart of the machine does
+            (self.folder / file).unlink(missing_ok=True)
 
     def load(self, image: str) -> None:
         """Take an image over from the engine that is there."""
@@ -92,14 +93,17 @@ def bench(engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
         docker("rm", "--force", name)
 
 
-@contextmanager
-def no_engine() -> Iterator[None]:
-    """Expect to be told that no engine answers. The SDK leaves the socket that it tried open."""
+def refused(act: Callable[[], object]) -> str:
+    """Return what is said where no engine answers. The SDK leaves the socket that it tried open."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
-        with pytest.raises(HubtrainError, match="Docker"):
-            yield
+        try:
+            act()
+            said = "nothing"
+        except HubtrainError as error:
+            said = str(error)
         gc.collect()
+    return said
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
@@ -109,8 +113,7 @@ def test_a_job_of_an_engine_that_is_restarted_is_known_and_not_made_twice(
     request, handle = bench.launch(bench.job(lines=10_000))
     until(lambda: "line 3" in list(bench.backend.logs(handle)), 60)
     engine.end(how)
-    with no_engine():
-        bench.backend.status(handle)
+    assert "Docker" in refused(lambda: bench.backend.status(handle))
     engine.start()
     assert not until(lambda: bench.backend.status(handle), 60).alive
     assert list(bench.backend.logs(handle)).count("line 3") == 1
@@ -126,8 +129,7 @@ def test_a_launch_without_an_engine_is_completed_by_the_next(
 ) -> None:
     request = bench.plan(bench.job(lines=10_000))
     engine.end(signal.SIGKILL)
-    with no_engine():
-        bench.backend.launch(request, {})
+    assert "Docker" in refused(lambda: bench.backend.launch(request, {}))
     engine.start()
     handle = bench.backend.launch(request, {"HF_TOKEN": "hf_x"})
     until(lambda: "line 3" in list(bench.backend.logs(handle)), 60)

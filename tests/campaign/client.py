@@ -77,12 +77,12 @@ class Client:
     @property
     def out(self) -> str:
         """What it has printed on standard output."""
-        return self.log.with_suffix(".out").read_text("utf-8", errors="replace")
+        return _text(self.log.with_suffix(".out"))
 
     @property
     def err(self) -> str:
         """What it has printed on standard error."""
-        return self.log.with_suffix(".err").read_text("utf-8", errors="replace")
+        return _text(self.log.with_suffix(".err"))
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send it a signal, unless it has ended."""
@@ -98,6 +98,11 @@ class Client:
             tick()
             time.sleep(0.01)
         return self
+
+
+def _text(file: Path) -> str:
+    """Return what is in a file; nothing where the command was killed before it made one."""
+    return file.read_text("utf-8", errors="replace") if file.exists() else ""
 
 
 def warm() -> None:
