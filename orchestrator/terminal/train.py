@@ -90,9 +90,8 @@ def run(
             code = already_done(desk, outcome)
         case Submitted(record):
             code = _submitted(desk, outcome, detach=detach)
-            record = desk.records.get(record.job_id)
-    if after and not detach and code == 0:
-        return after.follow(desk, record)
+    if after and not detach and code == 0:  # the job may have been removed since its end
+        return after.follow(desk, desk.records.find(record.job_id) or record)
     return code
 
 

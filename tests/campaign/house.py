@@ -28,9 +28,12 @@ OURS = {
 }
 """What stands at the end of a module of the copy, and takes the place of what it defines."""
 
-EVENTS = "worker/contract/events.py"
-NOW, OURS_NOW = "datetime.now(UTC)", "__import__('worker.clock').clock.SystemClock().now()"
-"""An event that is not told when it happened asks no clock that could be given to it."""
+_NOW = "__import__('worker.clock').clock.SystemClock().now()"
+CLOCKLESS = {
+    "worker/contract/events.py": ("datetime.now(UTC)", _NOW),
+    "worker/equip.py": ("time.time()", f"{_NOW}.timestamp()"),
+}
+"""What asks for the time without a clock that could be given to it, and what it asks here."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,10 @@ class House:
         for module, line in OURS.items():
             with (self.folder / module).open("a", encoding="utf-8") as file:
                 file.write(f"\n\n{line}\n")
-        events = self.folder / EVENTS
-        events.write_text(events.read_text("utf-8").replace(NOW, OURS_NOW), "utf-8")
+        for module, (asked, ours) in CLOCKLESS.items():
+            text = (self.folder / module).read_text("utf-8")
+            assert asked in text, f"{module} asks for the time in other words now"
+            (self.folder / module).write_text(text.replace(asked, ours), "utf-8")
         shutil.copy(ROOT / "pyproject.toml", self.folder)
         self.conditions()
         return self
