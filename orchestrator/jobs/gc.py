@@ -185,6 +185,8 @@ def _judge(client: Client, backend: Backend[Any], found: Found, record: Record |
     spec, events = known.spec, list(known.events)
     if record:
         events += archived_events(spec, client.token, client.clock)
+    else:  # that it is seen now does not tell since when it works
+        events = [event for event in events if not isinstance(event, Observed)]
     now = client.clock.now()
     # With a record it is known when the machine began to cost, which may be long after it was made.
     made_at = None if record or not found.status.costing else found.made_at
