@@ -27,10 +27,12 @@ from backends.slurm.request import plan, seconds, wall_time, warning
 from backends.slurm.states import status_of
 from worker.contract import (
     REPLACED,
+    DataRef,
     EndReason,
     JobSpec,
     Limits,
     Machine,
+    ModelRef,
     Stopped,
     fold,
     from_marked,
@@ -204,7 +206,8 @@ WORKER = f"export PYTHONPATH={ROOT}"
 def supervised(bench: SlurmBench, *acts: str, **options: Any) -> tuple[JobSpec, Handle]:
     """Launch a job with the real supervisor, whose trainer is a stand-in that does `acts`."""
     setup = f"{WORKER}; export STANDIN_ACTS='{' '.join(acts)}'"
-    spec = bench.job(push=None, machine=machine(slurm_setup=setup, **options))
+    here = {"model": ModelRef(name="/model"), "data": DataRef(folder="/data")}  # nothing to fetch
+    spec = bench.job(push=None, machine=machine(slurm_setup=setup, **options), **here)
     request = with_standin(bench.backend.plan(spec), ROOT / "tests" / "standins" / "worker.py")
     handle = bench.backend.launch(request, {"HF_TOKEN": CANARY})
     bench.launched.append(handle)

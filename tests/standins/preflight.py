@@ -107,6 +107,7 @@ class Asking:
         made = JobSettings(**own)
         request = JobRequest(
             task=TASK,
+            options=backends.load(backend).options(),
             params=TASK.params(**values | settings),
             project=project,
             owner=made.username,
