@@ -201,15 +201,18 @@ def test_the_controller_may_be_restarted_while_a_job_is_followed(bench: SlurmBen
 
 
 WORKER = f"export PYTHONPATH={ROOT}"
+KEY = "WANDB_API_KEY"
+"""A secret that the trainer gets, as it does not get the token."""
 
 
 def supervised(bench: SlurmBench, *acts: str, **options: Any) -> tuple[JobSpec, Handle]:
     """Launch a job with the real supervisor, whose trainer is a stand-in that does `acts`."""
     setup = f"{WORKER}; export STANDIN_ACTS='{' '.join(acts)}'"
-    here = {"model": ModelRef(name="/model"), "data": DataRef(folder="/data")}  # nothing to fetch
-    spec = bench.job(push=None, machine=machine(slurm_setup=setup, **options), **here)
+    asked = machine(slurm_setup=setup, **options)
+    model, data = ModelRef(name="/model"), DataRef(folder="/data")  # there is nothing to fetch
+    spec = bench.job(push=None, machine=asked, model=model, data=data)
     request = with_standin(bench.backend.plan(spec), ROOT / "tests" / "standins" / "worker.py")
-    handle = bench.backend.launch(request, {"HF_TOKEN": CANARY})
+    handle = bench.backend.launch(request, {"HF_TOKEN": CANARY, KEY: CANARY})
     bench.launched.append(handle)
     return spec, handle
 
@@ -245,7 +248,7 @@ def test_a_job_cancelled_in_slurm_says_so(bench: SlurmBench) -> None:
 def test_a_job_that_is_requeued_has_not_ended_and_gets_its_secrets_again(
     bench: SlurmBench,
 ) -> None:
-    _, handle = supervised(bench, "save-when-asked=7", "steps=1", "env=HF_TOKEN", "sleep=600")
+    _, handle = supervised(bench, "save-when-asked=7", "steps=1", f"env={KEY}", "sleep=600")
     until(lambda: "step 1 done" in list(bench.backend.logs(handle)))
     slurm("scontrol", "requeue", number(bench, handle))
     until(lambda: bench.backend.status(handle).stage == "PENDING")
@@ -257,7 +260,7 @@ def test_a_job_that_is_requeued_has_not_ended_and_gets_its_secrets_again(
     assert any("goes on from step 7" in line for line in bench.backend.logs(handle))
     assert told_phase(bench, handle) != REPLACED
     assert not (folder(handle) / "handed.json").exists()
-    seen = [line for line in bench.backend.logs(handle) if line.startswith("HF_TOKEN is")]
+    seen = [line for line in bench.backend.logs(handle) if line.startswith(f"{KEY} is")]
     assert len(seen) == 2 and "None" not in "".join(seen)
     assert CANARY not in "".join(bench.backend.logs(handle))
 
