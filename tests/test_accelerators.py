@@ -39,6 +39,7 @@ CODES = {
     "user": 21,
     "provider": 23,
     "no_accelerator": 24,
+    "script_failed": 25,
 }
 RENTED = Machine(backend="spaces", flavor="a10g-largex2", accelerators=2, usd_per_hour=3.0)
 

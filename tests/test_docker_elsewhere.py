@@ -51,6 +51,7 @@ def bench(
         yield bench
 
 
+@left_open
 def test_a_container_lives_behind_ssh(bench: Bench, node: LoginNode) -> None:
     spec = bench.job(lines=40)
     request, handle = bench.launch(spec)
@@ -59,6 +60,7 @@ def test_a_container_lives_behind_ssh(bench: Bench, node: LoginNode) -> None:
     seen: list[str] = []
     with pytest.raises(HubUnreachable, match="engine"):
         follow(bench, handle, seen, {"line 10": node.hang_up})
+    gc.collect()
     follow(bench, handle, seen, {"line 39": lambda: bench.backend.cancel(handle)})
     assert seen == list(bench.backend.logs(handle))
     assert not bench.backend.status(handle).alive

@@ -45,10 +45,7 @@ def hub(shared_hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> HubS
 @pytest.fixture
 def ask(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asking:
     """Let somebody with chats have a job checked."""
-    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
-    data = tmp_path / "chats.jsonl"
-    data.write_text(CHATS)
-    return Asking(hub, data)
+    return Asking.of(hub, tmp_path, monkeypatch)
 
 
 def here(ask: Asking, tmp_path: Path, **how: Any) -> Any:
@@ -219,19 +216,22 @@ def test_a_trackers_key_is_a_secret_of_the_job(tmp_path: Path) -> None:
     plain = LlmParams(model="m", data_path="d")
     nowhere = {"NETRC": str(tmp_path / "none")}
     environ = nowhere | {"WANDB_API_KEY": "canary-key", "WANDB_BASE_URL": "https://w.corp"}
-    assert secrets_of(plain, "hf_x", environ) == {"HF_TOKEN": "hf_x"}
-    assert secrets_of(params, None, nowhere) == {}
-    found = secrets_of(params, "hf_x", environ)
+    assert secrets_of(plain, "hf_x", {}, environ) == {"HF_TOKEN": "hf_x"}
+    assert secrets_of(params, None, {}, nowhere) == {}
+    found = secrets_of(params, "hf_x", {}, environ)
     assert found == {"HF_TOKEN": "hf_x"} | {k: v for k, v in environ.items() if "WANDB" in k}
     assert "canary" not in params.model_dump_json()
     offline = nowhere | {"WANDB_MODE": "offline", "WANDB_PROJECT": "bots"}
-    assert secrets_of(params, None, offline) == {"WANDB_MODE": "offline", "WANDB_PROJECT": "bots"}
+    assert secrets_of(params, None, {}, offline) == {
+        "WANDB_MODE": "offline",
+        "WANDB_PROJECT": "bots",
+    }
     space = {"TRACKIO_SPACE_ID": "ann/board"}
-    assert secrets_of(params.model_copy(update={"log": "trackio"}), None, space) == space
+    assert secrets_of(params.model_copy(update={"log": "trackio"}), None, {}, space) == space
     file = tmp_path / "netrc"
     file.write_text("machine api.wandb.ai login user password canary-login\n")
     file.chmod(0o600)
-    assert secrets_of(params, None, {"NETRC": str(file)}) == {"WANDB_API_KEY": "canary-login"}
+    assert secrets_of(params, None, {}, {"NETRC": str(file)}) == {"WANDB_API_KEY": "canary-login"}
 
 
 # the machine

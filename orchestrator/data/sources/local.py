@@ -24,7 +24,11 @@ from worker.shorten import shortened, some
 
 def is_local(data_path: str) -> bool:
     """Whether `data_path` means something on this machine, be it there or not."""
-    return Path(data_path).expanduser().exists() or not looks_like_repo(data_path)
+    try:
+        there = Path(data_path).expanduser().exists()
+    except OSError:  # a name longer than names may be: reading it says so
+        return True
+    return there or not looks_like_repo(data_path)
 
 
 def looks_like_repo(text: str) -> bool:
