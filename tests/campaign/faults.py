@@ -1,4 +1,4 @@
-"""What breaks. A fault waits for its moment, strikes once, and may be mended some time later.
+"""What breaks: all kinds of `Fault`.
 
 To add one, write a subclass of `Fault` in this file; it is found by being there.
 """
@@ -6,108 +6,18 @@ To add one, write a subclass of `Fault` in this file; it is found by being there
 from __future__ import annotations
 
 import os
-import random
 import signal
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any
 
 from campaign.client import Client
+from campaign.fault import ANY_END, GOOD, HUB, TRAINING, Fault
 from campaign.house import SPEED
-from campaign.moments import After, AtRequest, Moment, WhenTraining
+from campaign.moments import After, Moment, WhenTraining
 from campaign.scene import Scene
 from campaign.world import LAPTOP, OWNER, SmallDisk, may_mount, slurm
-
-HUB = ("spaces", "jobs")
-EVERYWHERE = (*HUB, "local", "slurm")
-STORIES = ("train", "cancel", "resume", "remove")
-TRAINING = ("train", "resume")
-"""Stories in which a job is to come to its good end."""
-
-DOWN_SECONDS = 60.0
-"""How long what is away stays away, by the house's clock."""
-
-GOOD = frozenset({"succeeded"})
-ANY_END = frozenset({"succeeded", "failed", "cancelled", "lost"})
-
-
-class Fault:
-    """Something that breaks at a moment."""
-
-    name: ClassVar[str]
-    places: ClassVar[tuple[str, ...]] = EVERYWHERE
-    stories: ClassVar[tuple[str, ...]] = STORIES
-    weight: ClassVar[float] = 1.0
-    ends: ClassVar[frozenset[str]] = GOOD
-    """States in which a job may end that was to be trained, once its user has typed again."""
-
-    for_ever: ClassVar[bool] = True
-    """Whether it stays broken until the round is over for its user; else for a minute."""
-
-    def __init__(self, chance: random.Random, place: str, story: str) -> None:
-        self.chance, self.place, self.story = chance, place, story
-        self.moment: Moment | None = self.choose()
-        self._until = float("inf")
-
-    @property
-    def words(self) -> str:
-        """What breaks and when, for the line of the round."""
-        return f"{self.name}{self.detail} · {self.moment.words}" if self.moment else self.name
-
-    detail: str = ""
-
-    def choose(self) -> Moment | None:
-        """Return when it is to strike; none for what is so from the beginning."""
-        return self.chance.choice([self.asked(), self.training(), self.late()])
-
-    def asked(self) -> Moment:
-        """Return one of the laptop's requests, or a time where it asks no Hub."""
-        most = {"train": 24, "cancel": 7, "resume": 24, "remove": 8}[self.story]
-        return AtRequest(self.chance.randint(1, most)) if self.place in HUB else self.late()
-
-    def late(self) -> Moment:
-        """Return some time while the command runs."""
-        return After(self.chance.uniform(0.05, 4.0 if self.story in TRAINING else 1.0))
-
-    def training(self) -> Moment:
-        """Return a step of the training, its beginning, or its end."""
-        if self.story not in TRAINING:
-            return self.late()
-        what = self.chance.choice(["begins", "step", "step", "saved"])
-        return WhenTraining(what, self.chance.randint(1, 5) if what == "step" else 0)
-
-    def prepare(self, scene: Scene) -> None:
-        """Set the scene, before its user does anything."""
-
-    def begin(self, scene: Scene) -> None:
-        """Begin to wait; from here on its user acts."""
-        if self.moment:
-            self.moment.arm(scene)
-
-    def tick(self, scene: Scene, client: Client) -> None:
-        """Strike when the moment has come, and mend when a minute has gone by."""
-        if not scene.struck and self.moment and self.moment.there(scene):
-            scene.struck = self.moment.words
-            if not self.for_ever:
-                self._until = time.monotonic() + DOWN_SECONDS / SPEED
-            self.strike(scene, client)
-        elif time.monotonic() > self._until:
-            self._until = float("inf")
-            self.mend(scene)
-
-    def strike(self, scene: Scene, client: Client) -> None:
-        """Break it."""
-
-    def mend(self, scene: Scene) -> None:
-        """Let it be whole again."""
-        scene.world.mend()
-
-    def again(self, scene: Scene, words: tuple[str, ...]) -> None:
-        """Go on breaking what its user types next, where that is what it is."""
-
-    def close(self, scene: Scene) -> None:
-        """Take away what it needed."""
 
 
 class Nothing(Fault):
@@ -226,10 +136,6 @@ class TrainerFails(Fault):
         scene.settings["ends"] = self.how
         scene.struck = "from the beginning"
 
-    @property
-    def words(self) -> str:
-        return f"{self.name}{self.detail}"
-
 
 class HubDown(Fault):
     """The Hub answers nobody for a minute."""
@@ -274,10 +180,6 @@ class HubBusy(Fault):
         self.status = self.chance.choice([429, 429, 500, 502, 503, 504])
         self.nth, self.times = self.chance.randint(1, 40), self.chance.randint(1, 8)
         self.detail = f" ({self.times} times {self.status}) · request {self.nth}"
-
-    @property
-    def words(self) -> str:
-        return f"{self.name}{self.detail}"
 
     def begin(self, scene: Scene) -> None:
         later = {"retry_after": 1} if self.status == 429 else {}
@@ -352,6 +254,7 @@ class WorkersDiskFull(Fault):
     """There is little room where the worker writes."""
 
     name = "worker's disk full"
+    takes_disk = True
     stories = TRAINING
     places = ("spaces", "jobs", "local")
     ends = ANY_END
@@ -359,10 +262,6 @@ class WorkersDiskFull(Fault):
     def choose(self) -> None:
         self.left = self.chance.choice([0, 4096, 30_000, 60_000, 100_000, 200_000])
         self.detail = f" ({self.left // 1000} kB left)"
-
-    @property
-    def words(self) -> str:
-        return f"{self.name}{self.detail}"
 
     def begin(self, scene: Scene) -> None:
         self.disk = SmallDisk(scene.folder / "machine")
@@ -379,6 +278,7 @@ class LaptopsDiskFull(Fault):
     """There is no room any more where the laptop keeps its records."""
 
     name = "laptop's disk full"
+    takes_disk = True
 
     def choose(self) -> Moment:
         self.left = self.chance.choice([0, 0, 4096, 20_000])
@@ -480,6 +380,5 @@ def faults(places: Iterable[str], only: str = "") -> list[type[Fault]]:
     """Return the faults that can be tried here, `only` those so called, in a fixed order."""
     kinds = [kind for kind in globals().values() if isinstance(kind, type)]
     found = [k for k in kinds if issubclass(k, Fault) and k is not Fault]
-    disks = {WorkersDiskFull, LaptopsDiskFull}
-    possible = (k for k in found if set(k.places) & set(places) and (may_mount() or k not in disks))
-    return [kind for kind in possible if only in kind.name]
+    here = (k for k in found if set(k.places) & set(places))
+    return [k for k in here if only in k.name and (may_mount() or not k.takes_disk)]

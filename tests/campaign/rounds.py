@@ -16,7 +16,8 @@ from typing import Any
 
 from campaign.audit import audit
 from campaign.client import Hangs
-from campaign.faults import STORIES, TRAINING, Fault, faults
+from campaign.fault import STORIES, TRAINING, Fault
+from campaign.faults import faults
 from campaign.scene import Scene, Stuck
 from campaign.world import World
 
