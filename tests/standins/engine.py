@@ -69,8 +69,9 @@ class OwnEngine:
         """End the engine itself: what becomes of its containers is for it to say."""
         self.process.send_signal(number)
         self.process.wait(60)
-        # Its containerd ended with it; where process 1 buries no dead, the next takes it for alive.
-        (self.folder / "exec/containerd/containerd.pid").unlink(missing_ok=True)
+        # Where process 1 buries no dead, the next takes it, or its containerd, for alive.
+        for file in ("pid", "exec/containerd/containerd.pid"):
+            (self.folder / file).unlink(missing_ok=True)
 
 
 @contextmanager
