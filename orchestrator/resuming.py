@@ -7,6 +7,7 @@ from typing import Any
 
 import backends
 import worker.tasks
+from orchestrator.jobs.alike import plain
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.resumable import checkpoint_of
 from orchestrator.preflight.request import Earlier
@@ -82,11 +83,7 @@ def _wrong(before: Params, params: Params) -> Iterator[str]:
 def given_by(params: type[Params], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values that are not as by default: those that somebody gave."""
     usual = {s.name: s.default for s in settings_of(params)}
-    return {k: v for k, v in values.items() if k in usual and _plain(usual[k]) != _plain(v)}
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    return {k: v for k, v in values.items() if k in usual and plain(usual[k]) != plain(v)}
 
 
 def of_the_job(spec: JobSpec, place: str) -> dict[str, Any]:

@@ -58,10 +58,7 @@ def hub(shared_hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> HubS
 @pytest.fixture
 def ask(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asking:
     """Let somebody with chats and the models of the Hub have a job checked."""
-    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
-    data = tmp_path / "chats.jsonl"
-    data.write_text(CHATS)
-    return Asking(hub, data)
+    return Asking.of(hub, tmp_path, monkeypatch)
 
 
 # what is right

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
-from standins.waiting import PATIENCE
+from standins.spaces import gone
 
 from worker.contract import (
     ENDINGS,
@@ -125,16 +125,6 @@ class Worker:
         if self.process.poll() is None:
             self.process.kill()
         self.process.communicate()
-
-
-def gone(pid: int, seconds: float = PATIENCE) -> bool:
-    """Whether a process ends within so long; one that nobody has buried yet has ended."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-            return True
-        time.sleep(0.05)
-    return False
 
 
 @pytest.fixture
@@ -281,7 +271,7 @@ def test_what_a_trainer_writes_down_when_it_is_stopped_is_told(start: Any) -> No
 def test_nothing_outlives_the_job_not_even_grandchildren(start: Any, tmp_path: Path) -> None:
     worker = start(f"spawn={tmp_path / 'pid'}", "fail=bad_config")
     worker.ended()
-    assert gone(int((tmp_path / "pid").read_text()))
+    assert gone([int((tmp_path / "pid").read_text())])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child to its parent")
@@ -290,7 +280,7 @@ def test_a_killed_supervisor_takes_its_trainer_along(start: Any) -> None:
     worker.until("progress")
     (trainer,) = psutil.Process(worker.process.pid).children()
     worker.process.kill()
-    assert gone(trainer.pid)
+    assert gone([trainer.pid])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux chooses by a score")

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from standins.bench import Bench, bench_of, without_spaces
 from standins.localhub import HubServer
-from standins.preflight import CHATS, Asking, errors, model, only_error, said
+from standins.preflight import Asking, errors, model, only_error, said
 
 from backends.handle import Handle
 from orchestrator.preflight import CheckReport
@@ -35,10 +35,7 @@ def hub(shared_hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> HubS
 
 @pytest.fixture
 def ask(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asking:
-    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
-    data = tmp_path / "chats.jsonl"
-    data.write_text(CHATS)
-    return Asking(hub, data)
+    return Asking.of(hub, tmp_path, monkeypatch)
 
 
 def token(hub: HubServer, rights: dict[str, list[str]], user: str = "ann", **more: Any) -> str:

@@ -48,7 +48,7 @@ def _of_settings(old: JobSpec, new: JobSpec) -> Iterator[str]:
     for setting in settings:
         if setting.name not in LABELS:
             values = (spec.params.get(setting.name, setting.default) for spec in (old, new))
-            yield from _unless_same(setting.flags[0], *map(_plain, values))
+            yield from _unless_same(setting.flags[0], *map(plain, values))
 
 
 def _of_place(old: JobSpec, new: JobSpec) -> Iterator[str]:
@@ -87,7 +87,8 @@ def _shown(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else shortened(value)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value of a setting as JSON has it."""
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -5,16 +5,16 @@ Which task is said by its name, by a file, or by the variables of a file that a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import click
 
 from orchestrator.settings.files import read
 from orchestrator.settings.gather import classes_of, task_of, task_of_file, task_of_shell
 from orchestrator.settings.layers import Settings
-from orchestrator.terminal.command import CONFIG, JSON, TOKEN_OPTION, merged
+from orchestrator.terminal.command import CONFIG, DETACH, DRY_RUN, JSON, TOKEN_OPTION, merged
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.flags import (
     SettingsCommand,
@@ -33,6 +33,15 @@ TAKES_ALL: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args":
 Doing = Callable[[Desk, Task[Any], Settings], int]
 
 
+class Changing(Protocol):
+    """What is done with the settings that were given to a command about a known training."""
+
+    def __call__(self, changes: Mapping[str, Any], *, dry_run: bool, detach: bool) -> int: ...
+
+
+_OF_A_RUN = (TOKEN_OPTION, DRY_RUN, DETACH, JSON)
+
+
 def with_settings(name: str, words: Sequence[str], do: Doing, *, sweeps: bool = False) -> int:
     """Run what a command of this name does with the settings in its words; returns the exit code.
 
@@ -49,9 +58,34 @@ def with_settings(name: str, words: Sequence[str], do: Doing, *, sweeps: bool = 
 
     options: list[click.Parameter] = [CONFIG, TOKEN_OPTION, JSON, *options_of(classes_of(task))]
     options += hidden(options_of((task.ignored,)))
-    settings_ = {"token_normalize_func": normalized}
-    command = SettingsCommand(name, params=options, callback=run, context_settings=settings_)
-    code: int = command.main(rest, prog_name=f"hubtrain {name}", standalone_mode=False)
+    return _main(name, options, run, rest)
+
+
+def with_changes(
+    name: str, what: str, task: Task[Any], words: Sequence[str], change: Changing
+) -> int:
+    """Run what a command of this name does to `what`, a known training of `task`.
+
+    Returns the exit code. Raises what click raises over options.
+    """
+
+    def run(**values: Any) -> int:
+        own = {str(option.name): values.pop(str(option.name)) for option in _OF_A_RUN}
+        return change(given(values), dry_run=bool(own["dry_run"]), detach=bool(own["detach"]))
+
+    return _main(f"{name} {what}", [*_OF_A_RUN, *options_of(classes_of(task))], run, words)
+
+
+def _main(
+    name: str, options: list[click.Parameter], run: Callable[..., int], words: Sequence[str]
+) -> int:
+    command = SettingsCommand(
+        name.partition(" ")[0],
+        params=options,
+        callback=run,
+        context_settings={"token_normalize_func": normalized},
+    )
+    code: int = command.main(list(words), prog_name=f"hubtrain {name}", standalone_mode=False)
     return code
 
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, Literal, TypeVar
 
-from backends.base import Backend, Flavor, Found, OnProgress, Status, silent
+from backends.base import Backend, Found, OnProgress, Status, silent
 from backends.errors import JobGone, LaunchFailed
 from backends.handle import Handle
 from orchestrator.jobs.records import Records
 from orchestrator.terminal.desk import Desk
-from standins.script import Hurried
+from standins.script import Hurried, LikeSpaces
 from worker.contract import Event, JobSpec, marked
 from worker.errors import HubError, HubtrainError, HubUnreachable
 
@@ -112,25 +112,12 @@ class Provider:
         return {job: box for job, box in self.boxes.items() if box.rented}
 
 
-class Rental(Backend[Any]):
+class Rental(LikeSpaces):
     """The provider as a backend, as if it were Spaces."""
-
-    name = "spaces"
-    noun = "Space"
-    sees_my_files = False
-    keeps_disk = False
-    bills = True
-    on_hub = True
 
     def __init__(self, provider: Provider, clock: Hurried) -> None:
         super().__init__(None, clock)
         self.far = provider
-
-    def flavors(self) -> list[Flavor]:
-        return []
-
-    def plan(self, job: JobSpec) -> JobSpec:
-        return job
 
     def launch(
         self, request: JobSpec, secrets: Mapping[str, str], on_progress: OnProgress = silent

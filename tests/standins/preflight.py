@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 import backends
@@ -86,6 +87,14 @@ class Asking:
 
     hub: HubServer
     data: Path
+
+    @classmethod
+    def of(cls, hub: HubServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Asking:
+        """Let somebody with chats in a folder have jobs checked on a Hub."""
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        data = folder / "chats.jsonl"
+        data.write_text(CHATS)
+        return cls(hub, data)
 
     def __call__(
         self,

@@ -71,8 +71,8 @@ class Far:
         return said
 
 
-class Scripted(Backend[Any]):
-    """Plays one far side, as if it were Spaces."""
+class LikeSpaces(Backend[Any]):
+    """What stands for Spaces: nothing is to be chosen, and a job is sent as it is."""
 
     name = "spaces"
     noun = "Space"
@@ -80,17 +80,22 @@ class Scripted(Backend[Any]):
     keeps_disk = False
     bills = True
     on_hub = True
-    short_names: ClassVar[Mapping[str, str]] = {}
-
-    def __init__(self, far: Far, token: str | None = None) -> None:
-        super().__init__(token, far.clock)
-        self.far = far
 
     def flavors(self) -> list[Flavor]:
         return []
 
     def plan(self, job: JobSpec) -> Any:
         return job
+
+
+class Scripted(LikeSpaces):
+    """Plays one far side, as if it were Spaces."""
+
+    short_names: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, far: Far, token: str | None = None) -> None:
+        super().__init__(token, far.clock)
+        self.far = far
 
     def launch(
         self, request: Any, secrets: Mapping[str, str], on_progress: OnProgress = silent

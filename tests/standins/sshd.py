@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from standins.waiting import until
+from worker.ports import free_port
 
 NAME = "login.cluster"
 """What `ssh` calls it, while it is there."""
@@ -38,13 +39,6 @@ Host {name}
   IdentitiesOnly yes
   UserKnownHostsFile {folder}/known
 """
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class LoginNode:

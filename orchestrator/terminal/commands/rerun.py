@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 import worker.tasks
 from orchestrator import flow
 from orchestrator.original import original
-from orchestrator.settings.gather import classes_of
-from orchestrator.terminal.any_task import TAKES_ALL
-from orchestrator.terminal.command import DETACH, DRY_RUN, JSON, TOKEN_OPTION
+from orchestrator.terminal.any_task import TAKES_ALL, with_changes
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.flags import SettingsCommand, given, normalized, options_of
 from orchestrator.terminal.train import run
 from orchestrator.terminal.verdict import Verify
 from orchestrator.verify import TOLERANCE
-
-_OWN = (TOKEN_OPTION, DRY_RUN, DETACH, JSON)
 
 
 @click.command("rerun", context_settings=TAKES_ALL)
@@ -44,20 +42,10 @@ def COMMAND(  # noqa: N802
     found = original(desk, model)
     task = worker.tasks.load(found.spec.task)
 
-    def rerun(**values: object) -> int:
-        own = {str(option.name): values.pop(str(option.name)) for option in _OWN}
-        asked = flow.rerun(desk, found, given(values))
+    def rerun(changes: Mapping[str, Any], *, dry_run: bool, detach: bool) -> int:
+        asked = flow.rerun(desk, found, changes)
         after = Verify(found, tolerance) if verify else None
-        how = {name: bool(own[name]) for name in ("dry_run", "detach")}
         with desk.screen.one_document():
-            return run(desk, asked, **how, after=after)
+            return run(desk, asked, dry_run=dry_run, detach=detach, after=after)
 
-    command = SettingsCommand(
-        "rerun",
-        params=[*_OWN, *options_of(classes_of(task))],
-        callback=rerun,
-        context_settings={"token_normalize_func": normalized},
-    )
-    name = f"hubtrain rerun {model}"
-    code: int = command.main(list(changes), prog_name=name, standalone_mode=False)
-    return code
+    return with_changes("rerun", model, task, changes, rerun)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 import worker.tasks
 from orchestrator import flow
 from orchestrator.flow import AlreadyDone
 from orchestrator.jobs.resumed import job_to_resume, successor
-from orchestrator.settings.gather import classes_of
-from orchestrator.terminal.any_task import TAKES_ALL
-from orchestrator.terminal.command import DETACH, DRY_RUN, JSON, TOKEN_OPTION
+from orchestrator.terminal.any_task import TAKES_ALL, with_changes
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.flags import SettingsCommand, given, normalized, options_of
 from orchestrator.terminal.train import already_done, run
-
-_OWN = (TOKEN_OPTION, DRY_RUN, DETACH, JSON)
 
 
 @click.command("resume", context_settings=TAKES_ALL)
@@ -36,17 +34,7 @@ def COMMAND(job: str, changes: tuple[str, ...]) -> int:  # noqa: N802
         return already_done(desk, AlreadyDone(done))
     task = worker.tasks.load(record.spec.task)
 
-    def resume(**values: object) -> int:
-        own = {str(option.name): values.pop(str(option.name)) for option in _OWN}
-        asked = flow.resume(desk, record, given(values))
-        return run(desk, asked, dry_run=bool(own["dry_run"]), detach=bool(own["detach"]))
+    def resume(changes: Mapping[str, Any], *, dry_run: bool, detach: bool) -> int:
+        return run(desk, flow.resume(desk, record, changes), dry_run=dry_run, detach=detach)
 
-    command = SettingsCommand(
-        "resume",
-        params=[*_OWN, *options_of(classes_of(task))],
-        callback=resume,
-        context_settings={"token_normalize_func": normalized},
-    )
-    name = f"hubtrain resume {job}"
-    code: int = command.main(list(changes), prog_name=name, standalone_mode=False)
-    return code
+    return with_changes("resume", job, task, changes, resume)
