@@ -66,8 +66,15 @@ MAY_IMPORT = {
         "worker.reading",
         "worker.splits",
     ),
+    "worker.exchange": (
+        "worker.contract",
+        "worker.finding",
+        "worker.params",
+        "worker.rendered",
+    ),
     "worker.task": (
         "worker.contract",
+        "worker.exchange",
         "worker.facts",
         "worker.finding",
         "worker.params",

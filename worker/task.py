@@ -12,12 +12,11 @@ import json
 import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-from worker.contract import VALID, DataRef, Event, ModelRef
+from worker.contract import VALID
+from worker.exchange import DataReport, Field, Footprint, Measure, Page, Run, Tool
 from worker.facts import NO_MODEL, CheckContext, ModelFacts
 from worker.finding import Finding
 from worker.params import Params
@@ -42,6 +41,7 @@ __all__ = [
     "Split",
     "Splits",
     "Task",
+    "Tool",
     "python",
 ]
 
@@ -51,149 +51,6 @@ EVALUATION_FILE = "evaluation.json"
 """What evaluating the finished model came to, beside it: `by`, what measured it; `results`, each
 with `name`, that of the event, `task`, `measure`, `value`, `error`, `examples`, `shots`, `dataset`,
 `config`, `split`; or `failed`, why there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A measurement that tells how good a model is."""
-
-    name: str
-    """As `Metric` events call it; those of a validation split begin with `valid_`."""
-
-    better: Literal["lower", "higher"] = "lower"
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One execution of a task on this machine."""
-
-    model: ModelRef | None
-    """None for a task that starts from no model."""
-
-    data: DataRef
-    output: Path
-    """Empty folder that holds the finished model when `train` returns."""
-
-    work: Path
-    """Folder for caches and checkpoints; nothing of it is pushed."""
-
-    emit: Callable[[Event], None]
-    last_checkpoint: Path | None = None
-    stop: threading.Event = field(default_factory=threading.Event)
-    """Once set, `train` writes a checkpoint after the step it is in and returns."""
-
-    headline: Measure = Measure("valid_loss")
-    """The first of the task's `measures`, by which the best of its models is told."""
-
-    project: str = ""
-    """What the job is called by its user: a tracker's project."""
-
-    job_id: str = ""
-    """The job's own name: that of a tracker's run."""
-
-    files: DataRef | None = None
-    """What `Task.files` named, as `worker.reading.local_files` takes it; none if it named none."""
-
-    @property
-    def base(self) -> ModelRef:
-        """The model to start from; raises `ValueError` where there is none."""
-        if self.model is None:
-            raise ValueError("this job starts from no model")
-        return self.model
-
-
-@dataclass(frozen=True, slots=True)
-class DataReport:
-    """What a task makes of the examples before anything is rented."""
-
-    findings: tuple[Finding, ...] = ()
-    rows: int = 0
-    """Usable rows of the training split."""
-
-    valid_rows: int = 0
-    units: int = 0
-    """Units of progress (`Task.unit`) in one epoch of training, estimated where not all rows were
-    read."""
-
-    largest: int = 0
-    """Units of the largest example of training; 0 where not all rows were read, or rows are
-    filled with examples."""
-
-    steps: int = 0
-    """Optimizer steps of the whole training."""
-
-    example: Rendered | None = None
-    """One example as the model gets it, what is learned of it marked."""
-
-    classes: int = 0
-    """Classes that are told apart, by tasks that do so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Footprint:
-    """Memory that training takes on one device, in bytes: low, expected, high."""
-
-    low: float
-    expected: float
-    high: float
-    explained: str = ""
-    """What it rests on, in a few words: `LoRA r16, bf16, no checkpointing`."""
-
-    sharded: float = 0.0
-    """Bytes of it that several processes can divide among them (FSDP2); 0 where none can."""
-
-    gathered: float = 0.0
-    """Bytes of what is divided that each holds whole for a moment: the layer that computes."""
-
-    def divided(self, processes: int) -> Footprint:
-        """Return what each of so many processes takes that divide the model among them."""
-        less = self.sharded * (1 - 1 / processes) - self.gathered
-        low, expected, high = (size - less for size in (self.low, self.expected, self.high))
-        return replace(self, low=low, expected=expected, high=high)
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """What is done with models beside training: `hubtrain tools NAME`."""
-
-    name: str
-    """As it is typed, with dashes."""
-
-    help: str
-    settings: type[Params]
-    """Its flags."""
-
-    work: Callable[[Any], Mapping[str, Any]]
-    """Does it, in a process of its own where heavy libraries may be imported, and returns what came
-    of it as plain data. May raise `HubtrainError`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One thing that the page of a deployed model asks for."""
-
-    name: str
-    """Setting of the task's `question`."""
-
-    label: str
-    kind: Literal["text", "image"] = "text"
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """How visitors ask a deployed model."""
-
-    does: str
-    """What the model does, in the Hub's words: `text-generation`."""
-
-    fields: tuple[Field, ...] = ()
-    """What a question is made of; none of them: the page is a chat."""
-
-    @property
-    def is_chat(self) -> bool:
-        """Whether visitors talk with the model, instead of asking single questions."""
-        return not self.fields
-
 
 _PINNED = re.compile(r"[^/\s]+(/[^/\s]+)?@[0-9a-f]{40}")
 
