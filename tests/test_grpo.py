@@ -651,7 +651,7 @@ def test_a_function_that_raises_ends_a_job_without_its_secrets(
 ) -> None:
     (tmp_path / "tiny").symlink_to(folder)
     write_rows(tmp_path / "asked.jsonl", ROWS)
-    raises = "def leak(completions, **kwargs):\n    raise ValueError(os.environ['HF_TOKEN'])\n"
+    raises = "def leak(completions, **kwargs):\n    raise ValueError(os.environ.get('HF_TOKEN'))\n"
     file(tmp_path, f"import os\n\n{raises}", "leaks.py")
     laptop = Laptop(tmp_path / "home", shared_hub)
     said = laptop.run(
@@ -659,7 +659,7 @@ def test_a_function_that_raises_ends_a_job_without_its_secrets(
         *("--reward-funcs", "leaks.py", "--max-completion-length", "4", "--backend", "local"),
         *("--model-max-length", "64", "--project-name", "leaky"),
     )
-    assert "reward function leak failed (leaks.py line 4): ValueError" in said.out + said.err
+    assert "reward function leak failed (leaks.py line 4): ValueError: None" in said.out + said.err
     assert "bad_data" in said.out + said.err
     assert said.code not in {0, 2}
     kept = [path.read_text() for path in (tmp_path / "home").rglob("*.jsonl")]
