@@ -290,7 +290,8 @@ AROUND = ("worker.card", "worker.page", "worker.run", "worker.serve", "worker.su
 """What surrounds a training on the rented machine, and is never asked by it."""
 
 NEVER = {
-    "worker.engine": ("worker.reading", "worker.tasks", *AROUND),
+    "worker.engine": ("worker.families", "worker.reading", "worker.tasks", *AROUND),
+    "worker.families": ("worker.host", "worker.tasks", *AROUND),
     "worker.tasks": ("worker.host", *AROUND),
     "worker.run": ("worker.card", "worker.page", "worker.supervise"),
     "worker.supervise": (
@@ -359,7 +360,8 @@ def trains(module: str) -> bool:
 
     The engine is, and of a task whatever is called `training`, be it a file or a folder.
     """
-    of_a_task = within(module, "worker.tasks") and "training" in module.split(".")
+    tasks = within(module, "worker.tasks") or within(module, "worker.families")
+    of_a_task = tasks and "training" in module.split(".")
     return within(module, "worker.engine") or of_a_task
 
 

@@ -163,29 +163,6 @@ def test_a_training_that_is_stopped_goes_on_as_if_it_had_not_been(
         assert torch.allclose(ours[name], weights, atol=1e-6), name
 
 
-@pytest.mark.parametrize("classes", [2, 4])
-def test_measures_are_those_of_scikit_learn(classes: int) -> None:
-    import numpy as np
-    from sklearn import metrics as judge
-
-    from worker.tasks.image_classification.training.metrics import metrics
-
-    chance = np.random.default_rng(classes)
-    logits = np.round(chance.normal(size=(60, classes)), 1)  # some are tied
-    labels = chance.integers(0, min(classes, 3), 60)
-    found, guesses = metrics(logits, labels), logits.argmax(1)
-    expected = {"accuracy": judge.accuracy_score(labels, guesses)}
-    for name in ("f1", "precision", "recall"):
-        score = getattr(judge, f"{name}_score")
-        if classes == 2:
-            expected[name] = score(labels, guesses, zero_division=0)
-        for average in ("macro", "micro", "weighted") if classes > 2 else ():
-            expected[f"{name}_{average}"] = score(labels, guesses, average=average, zero_division=0)
-    if classes == 2:
-        expected["auc"] = judge.roc_auc_score(labels, logits[:, 1] - logits[:, 0])
-    assert found == pytest.approx(expected)
-
-
 def test_crops_lie_within_the_image() -> None:
     from PIL import Image
 

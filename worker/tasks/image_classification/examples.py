@@ -12,8 +12,9 @@ from typing import Any, Generic, TypeVar
 
 from worker.columns import no_column
 from worker.errors import BadData
+from worker.families.labels import Labels, shown
 from worker.imagefile import READABLE, is_cut_short, is_damaged, kind_of, too_large
-from worker.splits import Row, Split, hold_out_of_each, in_order, missing, parted
+from worker.splits import Row, Split, hold_out_of_each, in_order, parted
 from worker.tasks.image_classification.params import ImageParams
 
 T = TypeVar("T")
@@ -85,11 +86,12 @@ def read(
     """
     image = _column(split, "image", params.image_column, IMAGES)
     target = _column(split, "target", params.target_column, TARGETS)
-    found: Examples[T] = Examples(split.source, target, split.classes.get(target, ()))
+    labels = Labels.of(split, target)
+    found: Examples[T] = Examples(split.source, target, labels.declared)
     for number, row in rows:
         found.read += 1
         content = _content(row.get(image), image, split.source)
-        label = _label(row.get(target), found, number)
+        label = labels.class_of(row.get(target), number)
         if label is None:
             found.unlabelled.append(number)
         elif not content:
@@ -128,45 +130,9 @@ def _content(cell: Any, column: str, source: str) -> bytes:
     if isinstance(cell, bytes | bytearray):
         return bytes(cell)
     raise BadData(
-        f'the column "{column}" of {source} holds {_words(cell)} and no images.',
+        f'the column "{column}" of {source} holds {shown(cell)} and no images.',
         fix="--image-column with the column of the images",
     )
-
-
-def _label(cell: Any, found: Examples[Any], row: int) -> str | None:
-    """Return the name of a row's class; none where it has none."""
-    if missing(cell) and cell not in found.declared:
-        return None
-    if isinstance(cell, bool):
-        return str(cell)
-    if isinstance(cell, float) and cell.is_integer():
-        cell = int(cell)
-    if isinstance(cell, int):
-        if not found.declared:
-            return str(cell)
-        if cell == -1:  # how a ClassLabel says that it has none
-            return None
-        if 0 <= cell < len(found.declared):
-            return found.declared[cell]
-    elif isinstance(cell, str) and (not found.declared or cell in found.declared):
-        return cell
-    where = f'row {row} of {found.source}: the column "{found.target}"'
-    if found.declared:
-        raise BadData(
-            f"{where} says {cell!r:.50}, which is none of its {len(found.declared)} classes."
-        )
-    raise BadData(
-        f"{where} holds {_words(cell)}, which names no class.",
-        fix="--target-column with the column of the classes",
-    )
-
-
-def _words(cell: Any) -> str:
-    if isinstance(cell, float):
-        return f"numbers such as {cell:g}"
-    if isinstance(cell, str):
-        return f'text such as "{cell[:40]}"'
-    return "lists" if isinstance(cell, list) else f"a {type(cell).__name__}"
 
 
 def divided(

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from worker.families.balance import FEW, counted, few_steps, plan, uneven, validated
+from worker.families.balance import rows as rows_that
 from worker.imagefile import MOST_PIXELS
-from worker.shorten import some
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
 from worker.tasks.image_classification.examples import Examples, divided, read
 from worker.tasks.image_classification.params import ImageParams
-
-FEW_IMAGES = 5
-"""Images of a class below which the user is told; AutoTrain refused fewer."""
-
-MUCH_MORE = 10
-"""Times as many images as the smallest class that make the largest worth a warning."""
-
-FEW_STEPS = 10
 
 
 def inspect(params: ImageParams, splits: Splits, facts: ModelFacts) -> DataReport:
@@ -41,11 +33,11 @@ def inspect(params: ImageParams, splits: Splits, facts: ModelFacts) -> DataRepor
         *_nothing_to_learn(found),
         *_left_out(found),
         *(_left_out(valid) if valid else ()),
-        *_uneven(found, scale),
-        *(_validated(found, valid, whole=scale == 1) if valid else _not_validated(params)),
+        *uneven(found.counts, "images", scale),
+        *(_validated(found, valid, scale) if valid else _not_validated(params)),
         *_head(found, facts),
-        Finding("ok", "data", _plan(rows, steps, params)),
-        *_few_steps(steps, params),
+        plan(rows, steps, params, "images"),
+        *few_steps(steps, params),
     ]
     return DataReport(
         findings=tuple(findings),
@@ -65,12 +57,11 @@ def _size(
 ) -> Finding:
     """How many images there are, of how many classes, and what is held out."""
     about = "" if scale == 1 else "about "
-    counts = sorted(found.counts.items(), key=lambda pair: -pair[1])
-    named = some(f"{name} {about}{round(n * scale):,}" for name, n in counts)
+    counts = found.counts
     images = round(len(found.examples) * scale)
     parts = [
         found.source,
-        f"{about}{images:,} images in {len(counts):,} classes: {named}",
+        f"{about}{images:,} images in {len(counts):,} classes: {counted(counts, scale)}",
     ]
     if valid is not None:
         parts.append(f"{len(valid.examples):,} for validation from {valid.source}")
@@ -88,7 +79,7 @@ def _nothing_to_learn(found: Examples[Any]) -> Iterable[Finding]:
     if len(used) == 1:
         text = f'all images are of the class "{used[0]}": there is nothing to tell apart'
         yield Finding("error", "data", text, fix="--target-column, or a folder for each class")
-    elif len(used) == len(found.examples) > FEW_IMAGES:
+    elif len(used) == len(found.examples) > FEW:
         text = f'each image has a class of its own in the column "{found.target}"'
         yield Finding("error", "data", text, fix="--target-column with the column of the classes")
 
@@ -96,57 +87,26 @@ def _nothing_to_learn(found: Examples[Any]) -> Iterable[Finding]:
 def _left_out(found: Examples[Any]) -> Iterable[Finding]:
     """Rows that are no examples, and images that are damaged."""
     if found.empty:
-        yield Finding("warn", "data", f"{_rows(found.empty, 'without an image')}: left out")
+        yield Finding("warn", "data", f"{rows_that(found.empty, 'without an image')}: left out")
     if found.unlabelled:
-        yield Finding("warn", "data", f"{_rows(found.unlabelled, 'without a class')}: left out")
+        yield Finding("warn", "data", f"{rows_that(found.unlabelled, 'without a class')}: left out")
     if found.unreadable:
-        what = _rows(found.unreadable, "with something that is no readable image")
+        what = rows_that(found.unreadable, "with something that is no readable image")
         phones = found.photos_of_phones
         fix = f"convert the {phones:,} HEIC photos to JPEG" if phones else ""
         yield Finding("warn", "data", f"{what}: left out", fix)
     if found.too_large:
         most = f"{MOST_PIXELS / 1e6:,.0f} million pixels"
-        what = _rows(found.too_large, f"with an image of more than {most}")
+        what = rows_that(found.too_large, f"with an image of more than {most}")
         yield Finding("warn", "data", f"{what}: left out", "make smaller copies of them")
     if found.damaged:
-        what = _rows(found.damaged, "with an image that is cut short or damaged")
+        what = rows_that(found.damaged, "with an image that is cut short or damaged")
         yield Finding("warn", "data", f"{what}: shown to the model as far as it goes")
 
 
-def _uneven(found: Examples[Any], scale: float) -> Iterable[Finding]:
-    """Classes with hardly any images, and one with many times as many as another."""
-    counts = found.counts
-    if sum(count > 0 for count in counts.values()) < 2:  # noqa: PLR2004
-        return
-    few = {name: n for name, n in counts.items() if n * scale < FEW_IMAGES}
-    if few:
-        named = some(f"{name} {n}" for name, n in few.items())
-        text = f"fewer than {FEW_IMAGES} images of {_classes(len(few))}: {named}"
-        yield Finding("warn", "data", text, fix="more images of them, or leave them out")
-        return
-    most, least = max(counts, key=lambda c: counts[c]), min(counts, key=lambda c: counts[c])
-    if counts[most] >= MUCH_MORE * counts[least]:
-        text = (
-            f'"{most}" has {counts[most] / counts[least]:.0f} times as many images as "{least}", '
-            "which the model may hardly learn"
-        )
-        yield Finding("warn", "data", text, fix=f'more images of "{least}"')
-
-
-def _validated(found: Examples[Any], valid: Examples[Any], *, whole: bool) -> Iterable[Finding]:
-    """A validation split that lacks a class, or has one that is not learned."""
-    learned = {e.label for e in found.examples}
-    seen = {e.label for e in valid.examples}
-    if unknown := sorted(seen - learned):
-        text = (
-            f"{valid.source} has {_classes(len(unknown))} that no training image is of: "
-            f"{some(unknown)}"
-        )
-        fix = "give them training images, or take them out of the validation split"
-        yield Finding("error" if whole else "warn", "data", text, fix)
-    if missing := sorted(learned - seen):
-        text = f"{valid.source} has no image of {_classes(len(missing))}: {some(missing)}"
-        yield Finding("warn", "data", text)
+def _validated(found: Examples[Any], valid: Examples[Any], scale: float) -> Iterable[Finding]:
+    learned, seen = ({e.label for e in each.examples} for each in (found, valid))
+    return validated(learned, seen, valid.source, "image", whole=scale == 1)
 
 
 def _not_validated(params: ImageParams) -> Iterable[Finding]:
@@ -182,27 +142,3 @@ def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
     if not isinstance(named, Mapping):  # which transformers leaves out for two of them
         return ("LABEL_0", "LABEL_1")
     return tuple(str(named[key]) for key in sorted(named, key=int))
-
-
-def _plan(rows: int, steps: int, params: ImageParams) -> str:
-    batch = params.batch_size * params.gradient_accumulation
-    epochs = f"{params.epochs:,g} epoch{'s' * (params.epochs != 1)}"
-    taken = f"{steps:,} step{'s' * (steps != 1)}"
-    return f"{rows:,} images to learn from · {epochs}, {batch} a step: {taken}"
-
-
-def _few_steps(steps: int, params: ImageParams) -> Iterable[Finding]:
-    if steps >= FEW_STEPS:
-        return
-    text = f"only {steps} optimizer step{'s' * (steps != 1)}: a model hardly learns in so few"
-    epochs = math.ceil(params.epochs * FEW_STEPS / steps)
-    fix = f"--epochs {epochs}" if params.max_steps is None else f"--max-steps {FEW_STEPS}"
-    yield Finding("warn", "data", text, fix)
-
-
-def _rows(numbers: list[int], what: str) -> str:
-    return f"{len(numbers):,} row{'s' * (len(numbers) != 1)} {what}, {some(numbers)}"
-
-
-def _classes(count: int) -> str:
-    return f"{count:,} class{'es' * (count != 1)}"

@@ -25,11 +25,11 @@ from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
 from worker.engine.source import Source
 from worker.errors import BadData
+from worker.families.training.measures import classification
 from worker.reading import load as load_data
 from worker.task import Run
 from worker.tasks.image_classification.examples import Example, divided, read
 from worker.tasks.image_classification.params import ImageParams
-from worker.tasks.image_classification.training.metrics import metrics
 from worker.tasks.image_classification.training.pictures import Pictures, Place, Store, collate
 
 MOST_READERS = 4
@@ -132,4 +132,4 @@ def _readers() -> int:
 
 def _measured(seen: EvalPrediction) -> dict[str, float]:
     logits = seen.predictions[0] if isinstance(seen.predictions, tuple) else seen.predictions
-    return metrics(logits, seen.label_ids)
+    return classification(logits, seen.label_ids)

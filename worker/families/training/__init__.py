@@ -1,0 +1,1 @@
+"""What tasks of one kind share while they train: the only place here that imports numpy."""
