@@ -187,6 +187,9 @@ class Backend(ABC, Generic[RequestT]):
     on_hub: ClassVar[bool]
     """Whether the Hub runs its machines: a job is then found only at the Hub that launched it."""
 
+    builds_image: ClassVar[bool] = False
+    """Whether the image that a job runs in is built from files that `launch` sends."""
+
     preferred_because: ClassVar[str] = ""
     """Why to choose it before other places of the Hub's; none where there is no reason."""
 

@@ -27,7 +27,10 @@ def page() -> str:
     """Return the page as Markdown."""
     parts = [HEAD, _plain(str(hubtrain.__doc__)), SETTINGS]
     for title, names in (
-        ("Functions", ("train", "resume", "rerun", "check", "job", "jobs", "export", "deploy")),
+        (
+            "Functions",
+            ("train", "resume", "rerun", "check", "rehearse", "job", "jobs", "export", "deploy"),
+        ),
         ("Job", ("Job",)),
         ("Deployment", ("Deployment",)),
         ("Errors", sorted(n for n in hubtrain.__all__ if _is_error(n))),

@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from backends.base import OnProgress
     from orchestrator.asked import Asked
     from orchestrator.preflight.report import CheckReport
+    from orchestrator.rehearsal import Rehearsal
+    from orchestrator.settings.layers import Settings
+    from worker.task import Task
 
 __all__ = [
     "BadConfig",
@@ -71,6 +74,7 @@ __all__ = [
     "export",
     "job",
     "jobs",
+    "rehearse",
     "rerun",
     "resume",
     "train",
@@ -210,6 +214,59 @@ def check(
         return as_arguments(report.refused() if report.held else report)
 
 
+def rehearse(
+    task: str | None = None,
+    *,
+    config: str | os.PathLike[str] | None = None,
+    token: str | None = None,
+    steps: int = 3,
+    runner: str = "process",
+    on_progress: OnProgress | None = None,
+    **settings: Any,
+) -> Rehearsal:
+    """Try a job for a few steps on a Hub of this machine, as `hubtrain rehearse` does.
+
+    Blocks until it has ended. `ok` says whether it came to its good end, `proved()` and
+    `unproved()` what it has shown and what it could not show (each with `topic` and `text`).
+
+    Args:
+        task: As for `train`, like `config`, `token`, `on_progress` and the settings.
+        config: As above.
+        token: As above.
+        steps: Steps to train.
+        runner: What a Space is here: `process`, or `docker`, which really builds its image.
+        on_progress: As above.
+        settings: As above.
+
+    Raises:
+        CheckFailed: The check found something to mend.
+        BadConfig: The job rents nothing, or a setting is unknown or has no usable value.
+        HubtrainError: What it takes is not installed, cannot be fetched, or does not start.
+    """
+    from backends.base import silent
+    from orchestrator import flow
+    from orchestrator.rehearsal import Runner, refuse_free
+    from orchestrator.rehearsal import rehearse as tried
+
+    with in_arguments():
+        on = Runner.named(runner)
+        client, named, gathered = _gathered(task, config, token, settings)
+        asked = flow.ask(client, named, gathered)
+        refuse_free(asked)
+        checked = flow.check(client, asked)
+        if isinstance(checked, flow.Refused):
+            raise CheckFailed(as_arguments(checked.report))
+        return tried(
+            client,
+            asked,
+            checked.report,
+            gathered,
+            steps=steps,
+            runner=on,
+            on_progress=on_progress or silent,
+        )
+
+
 def export(
     model: str | os.PathLike[str], *, token: str | None = None, **settings: Any
 ) -> dict[str, Any]:
@@ -317,6 +374,17 @@ def _asked(
     settings: dict[str, Any],
 ) -> tuple[Client, Asked]:
     from orchestrator import flow
+
+    client, named, gathered = _gathered(task, config, token, settings)
+    return client, flow.ask(client, named, gathered)
+
+
+def _gathered(
+    task: str | None,
+    config: str | os.PathLike[str] | None,
+    token: str | None,
+    settings: dict[str, Any],
+) -> tuple[Client, Task[Any], Settings]:
     from orchestrator.settings.files import read
     from orchestrator.settings.gather import gather, task_of, task_of_file, task_of_shell
     from orchestrator.settings.layers import ARGUMENTS
@@ -333,8 +401,7 @@ def _asked(
     token = token or ("" if is_placeholder(login) else login) or (file.token() if file else None)
     client = _client(token)
     given = {**extra, **_plain(settings)}
-    gathered = gather(named, file, given, client.accounts, source=ARGUMENTS)
-    return client, flow.ask(client, named, gathered)
+    return client, named, gather(named, file, given, client.accounts, source=ARGUMENTS)
 
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:

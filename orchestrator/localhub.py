@@ -8,16 +8,38 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from enum import StrEnum, auto
 from importlib.util import find_spec
 from pathlib import Path
 
 from orchestrator.aside import command_of
 from worker.environment import environment
-from worker.errors import HubtrainError
+from worker.errors import BadConfig, HubtrainError
 from worker.installing import install
 
 END_SECONDS = 20.0
 """What a Hub gets to end its Spaces and Jobs."""
+
+
+class Runner(StrEnum):
+    """What a Space is on a Hub of this machine."""
+
+    PROCESS = auto()
+    """A process with the packages of this machine."""
+
+    DOCKER = auto()
+    """A container of its image, which is really built."""
+
+    @classmethod
+    def named(cls, name: str) -> Runner:
+        """Return the runner of this name. Raises `BadConfig`."""
+        try:
+            return cls(name)
+        except ValueError as error:
+            told = " or ".join(map(repr, map(str, cls)))
+            raise BadConfig(
+                f"the runner of a Hub of this machine is {told}, not {name!r}."
+            ) from error
 
 
 def hub_command(arguments: Sequence[str]) -> list[str]:
@@ -51,12 +73,14 @@ class RunningHub:
 
 
 @contextmanager
-def running_hub(folder: Path, users: Sequence[str]) -> Iterator[RunningHub]:
+def running_hub(
+    folder: Path, users: Sequence[str], *, runner: Runner = Runner.PROCESS
+) -> Iterator[RunningHub]:
     """Run a Hub that keeps all it has in `folder`, and end it with all that runs on it.
 
     Raises `HubtrainError` where it is not installed or does not start.
     """
-    words = ["--json", "--data", str(folder / "hub")]
+    words = ["--json", "--data", str(folder / "hub"), "--runner", runner]
     words += [word for user in users for word in ("--user", f"{user}:write:pro")]
     command = hub_command(words)
     with (
@@ -73,7 +97,9 @@ def running_hub(folder: Path, users: Sequence[str]) -> Iterator[RunningHub]:
         try:
             assert process.stdout is not None
             if not (line := process.stdout.readline()):
-                raise HubtrainError("the local Hub does not start.", fix="hubtrain hub says why")
+                raise HubtrainError(
+                    "the local Hub does not start.", fix=f"hubtrain hub --runner {runner} says why"
+                )
             ready = json.loads(line)
             tokens = {user["name"]: str(user["token"]) for user in ready["users"]}
             yield RunningHub(str(ready["endpoint"]), tokens, folder)

@@ -278,6 +278,7 @@ MAY_IMPORT = {
         "orchestrator.asked",
         "orchestrator.original",
         "orchestrator.preflight",
+        "orchestrator.rehearsal",
         "orchestrator.settings",
         "orchestrator.tools",
     ),

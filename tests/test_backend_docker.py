@@ -9,6 +9,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ from backends.docker.engine import address, engine, place
 from backends.docker.options import DockerOptions
 from backends.docker.request import Folder, plan
 from backends.errors import LaunchFailed, PlanRefused
+from backends.handle import Handle
 from worker.contract import NOTHING_HANDED, DataRef, EndReason, Machine, ModelRef
 from worker.errors import HubUnreachable
 
@@ -49,6 +52,7 @@ def test_memory_that_runs_out_is_told_as_that(bench: Bench) -> None:
     handle = bench.backend.launch(dataclasses.replace(request, files=files), {})
     status = until(lambda: None if (s := bench.backend.status(handle)).alive else s)
     assert status.reason is EndReason.OOM
+    assert status.detail == "The container ran out of memory."
 
 
 def test_a_gpu_that_is_not_there_leaves_no_container(bench: Bench) -> None:
@@ -59,6 +63,20 @@ def test_a_gpu_that_is_not_there_leaves_no_container(bench: Bench) -> None:
     assert bench.backend.find(request) is None
     with pytest.raises(PlanRefused, match="gives no GPU to its containers"):
         bench.backend.flavor("gpu")
+
+
+def test_several_jobs_are_launched_at_once_and_each_is_one_container(bench: Bench) -> None:
+    specs = [bench.job(lines=3) for _ in range(3)]
+    with ThreadPoolExecutor(len(specs)) as pool:
+        launched = list(pool.map(bench.launch, specs))
+    for spec, (request, handle) in zip(specs, launched, strict=True):
+        assert bench.backend.recall(handle) == spec and bench.backend.find(request) == handle
+        until(partial(_wrote, bench, handle, "line 2"))
+    assert len({request.image for request, _ in launched}) == 1
+
+
+def _wrote(bench: Bench, handle: Handle, line: str) -> bool:
+    return line in list(bench.backend.logs(handle))
 
 
 def test_an_image_that_cannot_be_built_says_its_last_words(bench: Bench) -> None:

@@ -119,3 +119,20 @@ def test_a_trainer_that_is_killed_for_its_memory_is_told_as_that(laptop: Laptop)
     assert "this machine has 0.3 GB" in ran.document["message"]
     supervisor = docker("inspect", "--format", "{{.State.ExitCode}}", name_of(job["job"]))
     assert supervisor != "137", "it lived, and told it"
+
+
+@pytest.mark.campaign
+def test_a_job_on_tables_has_an_image_without_torch(laptop: Laptop) -> None:
+    image = worker_image("tabular")
+    rows = "".join(f"{n},{n % 7},{'yes' if n % 7 > 3 else 'no'}\n" for n in range(200))
+    (laptop.home.parent / "table.csv").write_text("a,b,target\n" + rows)
+    ran = laptop.run(
+        *("tabular", "--train", "--data-path", "table.csv", "--target-column", "target"),
+        *("--num-trials", "1", "--project", "table", "--backend", "docker", "--json"),
+    )
+    assert ran.code == 0, ran.err + ran.out
+    assert docker("inspect", "--format", "{{.Config.Image}}", name_of(ran.document["job"])) == image
+    listed = json.loads(docker("run", "--rm", image, "pip", "list", "--format", "json"))
+    names = {one["name"].lower() for one in listed}
+    assert "scikit-learn" in names and "torch" not in names
+    assert int(docker("image", "inspect", "--format", "{{.Size}}", image)) < 1.3e9

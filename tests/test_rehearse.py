@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import transformers
+from standins.containers import docker, worker_image
 from standins.laptop import Laptop, processes
 from standins.localhub import HubServer
 from tiny_llm import chats, write_model, write_rows
 
+import hubtrain
 from orchestrator.localhub import running_hub
 from orchestrator.rehearsal.borrowed import Lending
 from worker.contract import ModelRef
@@ -71,6 +73,31 @@ def test_a_rehearsal_shows_that_the_job_works_and_leaves_nothing(laptop: Laptop)
     assert laptop.jobs() == []
     assert list((laptop.home / "scratch").iterdir()) == []
     assert processes(str(laptop.home / "scratch")) == {}
+
+
+def test_python_is_told_in_its_own_words_that_there_is_nothing_to_rehearse(
+    laptop: Laptop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in laptop.environ.items():
+        monkeypatch.setenv(name, value)
+    data = laptop.home.parent / "chats.jsonl"
+    with pytest.raises(hubtrain.BadConfig, match="rents nothing") as refused:
+        hubtrain.rehearse("llm-sft", model="ann/good", data_path=data, project_name="bot")
+    assert "max_steps=3" in refused.value.fix
+    with pytest.raises(hubtrain.BadConfig, match="'process' or 'docker', not 'podman'"):
+        hubtrain.rehearse("llm-sft", runner="podman")
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(900)
+def test_a_rehearsal_with_docker_builds_the_image_and_runs_in_it(laptop: Laptop) -> None:
+    worker_image()  # whose layers are those of the Space
+    words = job("ann/good", "spaces-cpu-basic")
+    said = laptop.run("rehearse", "--runner", "docker", *words[1:])
+    assert said.code == 0, said.err + said.out
+    assert "built" in {f["topic"]: f["text"] for f in said.document["proved"]}["image"]
+    assert "image" not in {f["topic"] for f in said.document["not_proved"]}
+    assert docker("ps", "--all", "--quiet", "--filter", "label=localhub") == ""
 
 
 @pytest.mark.slow

@@ -6,7 +6,10 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from fnmatch import fnmatch
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from packaging.utils import canonicalize_name
 from backends.image import image_files
 from backends.packages import WORKER, requirements
 from backends.spaces.request import PAGE_PORT, SpaceRequest, plan
+from worker import tasks
 from worker.contract import DataRef, JobSpec, Machine, ModelRef, PushTarget
 
 ROOT = Path(__file__).parent.parent
@@ -173,6 +177,37 @@ def test_an_image_that_needs_no_torch_has_none() -> None:
     assert "gradio" in pins(files["requirements.txt"])
     assert not pins(files["torch.txt"])
     assert "torch.txt" in files["Dockerfile"], "one Dockerfile serves every task"
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_no_package_brings_torch_or_cuda_into_an_image_that_is_to_have_none(name: str) -> None:
+    files = {p: text.decode() for p, text in image_files(tasks.load(name).extras, 0).items()}
+    brought = brought_by(pins(files["requirements.txt"]).values())
+    assert ("torch" in brought) is bool(pins(files["torch.txt"]))
+    assert not {one for one in brought if one.startswith(("nvidia", "cuda", "triton"))}
+
+
+def brought_by(needed: Iterable[Requirement]) -> set[str]:
+    """Return the names of all that an image installs for these, as the packages here declare it.
+
+    What torch would bring itself is left out: that of CPUs brings nothing.
+    """
+    found: dict[str, set[str]] = {}
+    waiting = list(needed)
+    while waiting:
+        one = waiting.pop()
+        name, extras = canonicalize_name(one.name), set(one.extras) | {""}
+        new = extras - found.setdefault(name, set())
+        found[name] |= new
+        with suppress(metadata.PackageNotFoundError):  # it is for other machines alone
+            listed = metadata.requires(name) or [] if new and name != "torch" else []
+            more = map(Requirement, listed)
+            waiting += [r for r in more if any(_applies(r, extra) for extra in new)]
+    return set(found)
+
+
+def _applies(one: Requirement, extra: str) -> bool:
+    return one.marker is None or one.marker.evaluate({**WORKER, "extra": extra})
 
 
 def test_requirements_are_the_images_and_not_the_laptops() -> None:

@@ -37,6 +37,7 @@ class Docker(Backend[ContainerRequest]):
     name = "docker"
     noun = "Container"
     bills = False
+    builds_image = True
     on_hub = False
     options = DockerOptions
 

@@ -55,6 +55,7 @@ class Spaces(Backend[SpaceRequest]):
     sees_my_files = False
     keeps_disk = False
     bills = True
+    builds_image = True
     on_hub = True
     needs = (Need("plan", "Docker Spaces need a paid plan", "Docker Spaces allowed"),)
     short_names: ClassVar[Mapping[str, str]] = SHORT_NAMES

@@ -21,7 +21,7 @@ from orchestrator.aside import command_of
 from orchestrator.asked import Asked, scratch
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record, Records
-from orchestrator.localhub import RunningHub, running_hub
+from orchestrator.localhub import Runner, RunningHub, running_hub
 from orchestrator.preflight import CheckReport
 from orchestrator.rehearsal.borrowed import Lending, Lent, owners
 from orchestrator.rehearsal.report import Rehearsal
@@ -32,7 +32,7 @@ from worker.errors import BadConfig, HubtrainError
 from worker.hubclient import explained, hub
 from worker.tasks import typed
 
-__all__ = ["Rehearsal", "refuse_free", "rehearse"]
+__all__ = ["Rehearsal", "Runner", "refuse_free", "rehearse"]
 
 STEPS = 3
 LOOK_SECONDS = 0.5
@@ -55,6 +55,7 @@ def rehearse(
     settings: Settings,
     *,
     steps: int = STEPS,
+    runner: Runner = Runner.PROCESS,
     on_progress: OnProgress = silent,
     on_news: Callable[[Record], None] = lambda record: None,
 ) -> Rehearsal:
@@ -67,13 +68,13 @@ def rehearse(
     folder = Path(tempfile.mkdtemp(prefix="rehearsal-", dir=scratch()))
     try:
         trial = _Trial(client, asked, report, settings, steps, folder)
-        with running_hub(folder, trial.accounts()) as there:
+        with running_hub(folder, trial.accounts(), runner=runner) as there:
             on_progress("fetching model and data", None)
             lent = trial.lend(there)
             on_progress("starting", None)
             record = trial.run(there, on_news)
             return Rehearsal(
-                asked, report, lent, record, trial.files(there, record), trial.set_aside
+                asked, report, lent, record, trial.files(there, record), trial.set_aside, runner
             )
     finally:
         shutil.rmtree(folder, ignore_errors=True)

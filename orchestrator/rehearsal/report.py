@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator.asked import Asked
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.summary import summary
+from orchestrator.localhub import Runner
 from orchestrator.preflight import CheckReport
 from orchestrator.rehearsal.borrowed import Lent
 from orchestrator.words import count, size
@@ -31,10 +32,18 @@ class Rehearsal:
     overridden: Sequence[str]
     """Settings that were set aside for it."""
 
+    runner: Runner = Runner.PROCESS
+    """What its Space was."""
+
     @property
     def ok(self) -> bool:
         """Whether it came to its good end, and nothing of it goes on costing."""
         return self.record.story.reason is EndReason.OK and not self.record.story.costing
+
+    @property
+    def built(self) -> bool:
+        """Whether the image was built that the job runs in."""
+        return self.runner is Runner.DOCKER and self.asked.backend.builds_image
 
     def proved(self) -> list[Finding]:
         """Return what it has shown to work."""
@@ -61,6 +70,8 @@ def _proved(it: Rehearsal) -> Iterator[tuple[str, str]]:
         if it.asked.task.reads_rows:
             yield "data", f"{count(data.rows, 'row')} packed, sent and read on the machine"
         yield "machine", "created, filled and started; the worker answered"
+        if it.built:
+            yield "image", "built from the Space's files by Docker, and it is what ran"
     if it.ok and (program := it.asked.task.runs_program):
         yield program, "sent, installed and run to its good end"
     if story.progress:
@@ -80,6 +91,8 @@ def _unproved(it: Rehearsal) -> Iterator[tuple[str, str]]:
     for lent in it.lent:
         if not lent.real:
             yield lent.kind, f"in place of {lent.name} there was {lent.what}"
+    if not it.built:
+        yield "image", "none was built: the worker ran with the packages of this machine"
     known = it.checked.known
     machine = it.asked.backend.name + (f"-{known.flavor.name}" if known.flavor.name else "")
     if known.flavor.accelerators:

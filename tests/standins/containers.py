@@ -33,14 +33,14 @@ def need_engine() -> None:
     pytest.skip(f"{ENGINE} {LACKING}")
 
 
-def worker_image() -> str:
-    """Return the image of language models on a CPU, as `--backend docker` names it.
+def worker_image(task: str = "llm") -> str:
+    """Return the image of a task's jobs on a CPU, as `--backend docker` names it.
 
     It takes a minute to build, so it stays for the next test, and two processes of tests wait for
     each other.
     """
     need_engine()
-    request = plan(job("docker", flavor="cpu"))
+    request = plan(job("docker", flavor="cpu", task=task))
     with Path(tempfile.gettempdir(), "hubtrain-worker-image.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with engine(request.place) as there:

@@ -10,7 +10,7 @@ import click
 
 from orchestrator import flow
 from orchestrator.jobs.records import Record
-from orchestrator.rehearsal import STEPS, Rehearsal, refuse_free, rehearse
+from orchestrator.rehearsal import STEPS, Rehearsal, Runner, refuse_free, rehearse
 from orchestrator.settings.layers import Settings
 from orchestrator.terminal.any_task import TAKES_ALL, with_settings
 from orchestrator.terminal.desk import Desk
@@ -21,8 +21,14 @@ from worker.task import Task
 
 @click.command("rehearse", context_settings=TAKES_ALL)
 @click.option("--steps", type=click.IntRange(1, 100), default=STEPS, help="Steps to train.")
+@click.option(
+    "--runner",
+    type=click.Choice([str(one) for one in Runner]),
+    default=str(Runner.PROCESS),
+    help="What a Space is here: docker really builds its image, which takes minutes.",
+)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[TASK] [SETTINGS]...")
-def COMMAND(words: tuple[str, ...], steps: int) -> int:  # noqa: N802
+def COMMAND(words: tuple[str, ...], steps: int, runner: str) -> int:  # noqa: N802
     """Try a job for a few steps, on a Hub of this machine.
 
     SETTINGS are those of `hubtrain TASK --train`, with --config FILE and --json among them. The
@@ -31,10 +37,10 @@ def COMMAND(words: tuple[str, ...], steps: int) -> int:  # noqa: N802
     job came to its good end.
     """
     words = tuple(word for word in words if word != "--train")
-    return with_settings("rehearse", words, partial(_rehearse, steps))
+    return with_settings("rehearse", words, partial(_rehearse, steps, Runner(runner)))
 
 
-def _rehearse(steps: int, desk: Desk, task: Task[Any], settings: Settings) -> int:
+def _rehearse(steps: int, runner: Runner, desk: Desk, task: Task[Any], settings: Settings) -> int:
     asked = flow.ask(desk, task, settings)
     refuse_free(asked)
     checked = passed(desk, asked)
@@ -48,7 +54,14 @@ def _rehearse(steps: int, desk: Desk, task: Task[Any], settings: Settings) -> in
                 stages.training(_free(record))
 
         done = rehearse(
-            desk, asked, checked.report, settings, steps=steps, on_progress=stages, on_news=show
+            desk,
+            asked,
+            checked.report,
+            settings,
+            steps=steps,
+            runner=runner,
+            on_progress=stages,
+            on_news=show,
         )
     return _told(desk, done)
 
