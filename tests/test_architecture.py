@@ -237,6 +237,7 @@ MAY_IMPORT = {
         "orchestrator.preflight",
         "orchestrator.settings",
     ),
+    "orchestrator.samples": (*BELOW, "orchestrator.settings", "orchestrator.words"),
     "orchestrator.flow": (
         *BELOW,
         "orchestrator.again",

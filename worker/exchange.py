@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -154,3 +157,32 @@ class Page:
     def is_chat(self) -> bool:
         """Whether visitors talk with the model, instead of asking single questions."""
         return not self.fields
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A tiny job that runs as it stands, as `hubtrain init` writes it."""
+
+    row: str
+    """One example as it stands in the data, in a line: JSON, or the path of a picture."""
+
+    files: Mapping[str, str | bytes]
+    """What goes into the folder, by path."""
+
+    settings: Mapping[str, Any]
+    """The settings that the job says, `data_path` among them."""
+
+    @classmethod
+    def of_rows(cls, file: str, rows: Sequence[Mapping[str, Any]], **settings: Any) -> Sample:
+        """Return a sample of rows in one `file`, CSV or JSON lines by its suffix."""
+        lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+        content = _csv(rows) if file.endswith(".csv") else "\n".join([*lines, ""])
+        return cls(lines[0], {file: content}, {"data_path": file, **settings})
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from worker.contract import VALID
-from worker.exchange import DataReport, Field, Footprint, Measure, Page, Run, Tool
+from worker.exchange import DataReport, Field, Footprint, Measure, Page, Run, Sample, Tool
 from worker.facts import NO_MODEL, CheckContext, ModelFacts
 from worker.finding import Finding
 from worker.params import Params
@@ -38,6 +38,7 @@ __all__ = [
     "Part",
     "Rendered",
     "Run",
+    "Sample",
     "Split",
     "Splits",
     "Task",
@@ -186,6 +187,14 @@ class Task(ABC, Generic[P]):
         super().__init_subclass__(**more)
         if "name" in vars(cls) and "extras" not in vars(cls):
             cls.extras = (cls.name.replace("_", "-"),)
+
+    def sample(self, given: Mapping[str, Any]) -> Sample | None:
+        """Return a tiny job that runs as it stands; none where there is none to give.
+
+        `hubtrain init` writes it, and `hubtrain tasks` shows its row. `given` are the settings that
+        go with the name it was asked by (`also_called`), which the sample's own come beside.
+        """
+        return None
 
     command: ClassVar[str] = ""
     """A command that trains without being told to, beside the one of its name: `hubtrain train`."""

@@ -17,6 +17,7 @@ from worker.task import (
     ModelFacts,
     Page,
     Run,
+    Sample,
     Splits,
     Task,
     python,
@@ -24,6 +25,7 @@ from worker.task import (
 from worker.tasks.image_classification import footprint, report
 from worker.tasks.image_classification.kinds import check_model, tells_apart
 from worker.tasks.image_classification.params import ImageParams, Question
+from worker.tasks.image_classification.samples import sample
 
 
 class ImageClassification(Task[ImageParams]):
@@ -41,6 +43,10 @@ class ImageClassification(Task[ImageParams]):
     media = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
     question = Question
     fixed = ("trust_remote_code",)
+
+    def sample(self, given: Mapping[str, Any]) -> Sample:
+        """Return pictures of discs and of squares, in a folder for each."""
+        return sample()
 
     def unit(self, params: ImageParams) -> str:
         """Count images."""

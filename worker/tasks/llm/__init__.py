@@ -8,7 +8,17 @@ from typing import Any, ClassVar
 
 from worker.errors import BadConfig
 from worker.session import Session
-from worker.task import DataReport, Footprint, Measure, ModelFacts, Page, Run, Splits, Task
+from worker.task import (
+    DataReport,
+    Footprint,
+    Measure,
+    ModelFacts,
+    Page,
+    Run,
+    Sample,
+    Splits,
+    Task,
+)
 from worker.tasks.llm import cost, heads, trainers
 from worker.tasks.llm.evaluation import files_of
 from worker.tasks.llm.params import Ignored, LlmParams, Question
@@ -35,6 +45,11 @@ class LlmTask(Task[LlmParams]):
     )
     tools = (MERGE, LM_EVAL)
     export = EXPORT
+
+    def sample(self, given: Mapping[str, Any]) -> Sample:
+        """Return that of the trainer."""
+        default = LlmParams.model_fields["trainer"].default
+        return trainers.load(given.get("trainer", default)).sample()
 
     def method(self, params: LlmParams) -> str:
         """Return the trainer."""

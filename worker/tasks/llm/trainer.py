@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from worker.params import Params
 from worker.splits import Row
-from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits
+from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Sample, Splits
 from worker.tasks.llm.heads import Head
 from worker.tasks.llm.heads.causal import CAUSAL
 from worker.tasks.llm.params import LlmParams
@@ -102,6 +102,12 @@ class Trainer(ABC, Generic[S]):
     def check_model(self, params: LlmParams, facts: ModelFacts) -> None:
         """Raise `BadConfig` for a model that cannot be trained so: one that `head` does not fit."""
         self.head.check_model(facts)
+
+    def sample(self) -> Sample:
+        """Return a tiny job of this trainer: see `Task.sample`. By default of conversations."""
+        from worker.tasks.llm.samples import SMALL, chats
+
+        return Sample.of_rows("chats.jsonl", chats(), **SMALL)
 
     @abstractmethod
     def inspect(

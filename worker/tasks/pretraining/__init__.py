@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from worker.session import Session
-from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits, Task
+from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Sample, Splits, Task
 from worker.tasks.llm import TASK as LLM
-from worker.tasks.llm import cost
+from worker.tasks.llm import cost, samples
 from worker.tasks.llm.params import Question
 from worker.tasks.pretraining import models, report
 from worker.tasks.pretraining.params import PretrainingParams
@@ -36,6 +36,12 @@ class PretrainingTask(Task[PretrainingParams]):
 
     model_reads = LLM.model_reads
     question = Question
+
+    def sample(self, given: Mapping[str, Any]) -> Sample:
+        """Return texts, and a model that learns a few thousand tokens of them."""
+        how = {"mode": "pretraining", "model": "llama_60m", "optimizer": "galore"}
+        small = {"num_training_tokens": 5000, "max_length": 64, "batch_size": 4}
+        return Sample.of_rows("texts.jsonl", samples.texts(), **how, **small)
 
     def base(self, params: PretrainingParams) -> str | None:
         """Return the published model in finetuning."""

@@ -11,9 +11,33 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from worker.task import DataReport, Finding, Footprint, Measure, ModelFacts, Run, Splits, Task
+from worker.task import (
+    DataReport,
+    Finding,
+    Footprint,
+    Measure,
+    ModelFacts,
+    Run,
+    Sample,
+    Splits,
+    Task,
+)
 from worker.tasks.spacerunner import requirements
 from worker.tasks.spacerunner.params import ScriptParams
+
+SCRIPT = '''\
+"""Greets; what it leaves in HUBTRAIN_OUTPUT is what comes of it."""
+
+import argparse
+import os
+import pathlib
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--name", default="world")
+greeting = f"Hello, {parser.parse_args().name}."
+print(greeting)
+(pathlib.Path(os.environ["HUBTRAIN_OUTPUT"]) / "greeting.txt").write_text(greeting + "\\n")
+'''
 
 
 class SpacerunnerTask(Task[ScriptParams]):
@@ -30,6 +54,14 @@ class SpacerunnerTask(Task[ScriptParams]):
     runs_program = "script"
     makes: ClassVar[Literal["model", "output"]] = "output"
     model_files = ()
+
+    def sample(self, given: Mapping[str, Any]) -> Sample:
+        """Return a script that leaves a file."""
+        return Sample(
+            row="work/script.py, a program of yours",
+            files={"work/script.py": SCRIPT},
+            settings={"script_path": "work", "args": ["--name", "you"]},
+        )
 
     def files(self, params: ScriptParams) -> tuple[str, ...]:
         """Return the folder, or the single file."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, TypeVar
 
-from worker.task import DataReport, Footprint, Measure, ModelFacts, Splits
+from worker.task import DataReport, Footprint, Measure, ModelFacts, Sample, Splits
 from worker.tasks.llm.pairs.params import Pairs
 from worker.tasks.llm.params import LlmParams
+from worker.tasks.llm.samples import SMALL, pairs
 from worker.tasks.llm.trainer import Trainer
 
 S = TypeVar("S", bound=Pairs)
@@ -29,6 +30,10 @@ class PairTrainer(Trainer[S]):
 
     reference: ClassVar[bool] = False
     """Whether another model looks at all pairs before training begins."""
+
+    def sample(self) -> Sample:
+        """Return pairs of answers."""
+        return Sample.of_rows("pairs.jsonl", pairs(), **SMALL)
 
     def only_answers(self, params: LlmParams) -> bool:
         """Compare answers; prompts are given."""

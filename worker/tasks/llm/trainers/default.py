@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from worker.task import Sample
+from worker.tasks.llm.samples import SMALL, texts
 from worker.tasks.llm.trainers._sampling import Sampling
 from worker.tasks.llm.trainers._texts import TextTrainer
 
@@ -14,6 +16,10 @@ class Default(TextTrainer[Sampling]):
     help = "learns every token of a text"
     settings = Sampling
     continues = True
+
+    def sample(self) -> Sample:
+        """Return texts."""
+        return Sample.of_rows("texts.jsonl", texts(), **SMALL)
 
 
 TRAINER = Default()

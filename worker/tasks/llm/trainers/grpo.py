@@ -7,11 +7,13 @@ scores than the others to the same prompt.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
-from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits
+from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Sample, Splits
 from worker.tasks.llm.grpo.params import NAME, GrpoParams
 from worker.tasks.llm.params import LlmParams
+from worker.tasks.llm.samples import REWARDS, SMALL, prompts
 from worker.tasks.llm.trainer import Trainer
 
 
@@ -27,6 +29,12 @@ class Grpo(Trainer[GrpoParams]):
         "completion_column": "the model writes the answers itself.",
         "add_eos_token": "answers end where the model ends them.",
     }
+
+    def sample(self) -> Sample:
+        """Return prompts, and functions that score what is answered."""
+        how = {**SMALL, "reward_funcs": ["rewards.py"], "max_completion_length": 32}
+        made = Sample.of_rows("prompts.jsonl", prompts(), **how)
+        return replace(made, files={**made.files, "rewards.py": REWARDS})
 
     def only_answers(self, params: LlmParams) -> bool:
         """Learn answers; prompts are given."""

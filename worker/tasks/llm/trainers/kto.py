@@ -9,8 +9,9 @@ from typing import Annotated, Any, ClassVar
 from annotated_types import Gt
 
 from worker.splits import Row
-from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Splits
+from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Sample, Splits
 from worker.tasks.llm.params import LlmParams
+from worker.tasks.llm.samples import SMALL, verdicts
 from worker.tasks.llm.trainer import Trainer
 from worker.tasks.llm.trainers._pairs import PREFERRED
 from worker.tasks.llm.trainers._sampling import Sampling
@@ -41,6 +42,10 @@ class Kto(Trainer[KtoParams]):
     unused: ClassVar[Mapping[str, str]] = {
         "model_ref": "it stays near the model as it begins.",
     }
+
+    def sample(self) -> Sample:
+        """Return answers that are each good or bad."""
+        return Sample.of_rows("verdicts.jsonl", verdicts(), **SMALL)
 
     def only_answers(self, params: LlmParams) -> bool:
         """Judge answers; prompts are given."""

@@ -12,9 +12,10 @@ from typing import Annotated, ClassVar
 from annotated_types import Gt, Lt
 
 from worker.params import Flag
-from worker.task import DataReport, Footprint, ModelFacts, Run
+from worker.task import DataReport, Footprint, ModelFacts, Run, Sample
 from worker.tasks.llm.heads.masked import MASKED
 from worker.tasks.llm.params import LlmParams
+from worker.tasks.llm.samples import SMALL, texts
 from worker.tasks.llm.tokens import Tokens, framed
 from worker.tasks.llm.trainers._sampling import Sampling
 from worker.tasks.llm.trainers._texts import TextTrainer
@@ -40,6 +41,11 @@ class Mlm(TextTrainer[MlmParams]):
         "add_eos_token": "texts begin and end as the tokenizer of a masked model has it.",
         "padding": "a masked model is told what is padding, so its side changes nothing.",
     }
+
+    def sample(self) -> Sample:
+        """Return texts, for a model that fills gaps."""
+        small = {**SMALL, "model": "google-bert/bert-base-uncased", "peft": False}
+        return Sample.of_rows("texts.jsonl", texts(), **small)
 
     def learns(self, params: LlmParams) -> str:
         """Return the share of the tokens."""
