@@ -16,10 +16,10 @@ import pytest
 from tiny_llm import EOS, TEMPLATE
 from tiny_llm import tokenizer as tiny
 
+from worker.families.sandbox import FAULTS
 from worker.tasks.llm.chat import Template, named
 from worker.tasks.llm.data import speech
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.sandbox import FAULTS
 from worker.tasks.llm.tokens import Example, encode
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")

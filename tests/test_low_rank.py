@@ -17,7 +17,9 @@ from worker.contract import Metric
 from worker.engine.low_rank import GROWTH, LowRankAdamW
 from worker.errors import BadConfig
 from worker.facts import ModelFacts
-from worker.tasks.llm import TASK, cost
+from worker.families import decoder
+from worker.families.text.shape import Shape
+from worker.tasks.llm import TASK
 
 BASIS = {"rank": 4, "gap": 3, "scale": 0.25}
 STEPS = 7
@@ -169,7 +171,7 @@ def test_galore_keeps_a_fraction_of_the_state_and_as_much_as_is_foretold(
     model = LlamaForCausalLM.from_pretrained(here / "tiny")
     facts = ModelFacts("tiny", model.num_parameters(), 4.0, model.config.to_dict())
     params = TASK.params(model="m", data_path="d", **settings)
-    foretold = cost.kept_bytes(params, cost.Shape.of(facts.config), facts.parameters)
+    foretold = decoder.kept_bytes(params, Shape.of(facts.config), facts.parameters)
     assert foretold == pytest.approx(4 * numbers(optimizer), rel=0.05)
 
 

@@ -24,11 +24,11 @@ from orchestrator.preflight.lookup import in_folder
 from orchestrator.preflight.model import facts_of
 from worker.account import who
 from worker.errors import BadConfig, BadData, HubtrainError, HubUnreachable
+from worker.families.templates import own_template
+from worker.families.text.shape import Shape
 from worker.hubclient import hub
 from worker.reading.diagnose import encoding_fault
 from worker.reading.files import on_disk
-from worker.tasks.llm.chat import own_template
-from worker.tasks.llm.cost import Shape
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -41,9 +41,9 @@ def trained(
     from transformers import AutoModelForCausalLM
 
     from worker.engine.arguments import training_arguments
+    from worker.engine.token_trainer import TokenTrainer
     from worker.tasks.llm.tokens import Tokens
     from worker.tasks.llm.training.batches import Collate, TrainingRows
-    from worker.tasks.llm.training.token_trainer import TokenTrainer
 
     params, run, _ = job(model, folder, folder, logging_steps=1, **settings)
     net = AutoModelForCausalLM.from_pretrained(model)

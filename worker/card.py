@@ -219,9 +219,12 @@ def shown(value: float | None) -> str:
 def _flags(spec: JobSpec) -> Iterable[str]:
     for setting in settings_of(tasks.load(spec.task).params):
         value = spec.params.get(setting.name, setting.default)
-        if value is None or (value == setting.default and not setting.required):
+        if value == setting.default and not setting.required:
             continue
         flag = setting.flags[0]
+        if value is None:
+            yield from () if setting.required else (flag, "none")
+            continue
         if isinstance(value, bool):
             yield flag if value else flag.replace("--", "--no-", 1)
         else:

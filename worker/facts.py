@@ -19,6 +19,9 @@ class ModelFacts:
 
     tokenizer_config: Mapping[str, Any] = field(default_factory=dict)
     chat_template: str | None = None
+    processor: Mapping[str, Any] = field(default_factory=dict)
+    """What the model's processor says of pictures, its parts and files as one: sizes, patches."""
+
     revision: str = ""
     """Its commit on the Hub; empty for a folder."""
 

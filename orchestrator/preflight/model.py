@@ -137,6 +137,7 @@ def _described(found: FoundModel, findings: Findings) -> BaseModel:
         config=config,
         tokenizer_config=found.read("tokenizer_config.json"),
         chat_template=found.text("chat_template.jinja"),
+        processor=_processor(found),
         adapter=found.read("adapter_config.json"),
         revision=found.ref.revision or "",
     )
@@ -148,6 +149,15 @@ def _described(found: FoundModel, findings: Findings) -> BaseModel:
     stored = found.stored_bytes or parameters * width
     tokenizer = found.files.get(TOKENIZER)
     return BaseModel(found.ref, facts, stored, tokenizer, found.tensors, found.gated)
+
+
+def _processor(found: FoundModel) -> dict[str, Any]:
+    """Return the files of a processor as one; newer ones have the part for pictures within."""
+    whole = found.read("processor_config.json")
+    pictures = whole.get("image_processor")
+    within = pictures if isinstance(pictures, dict) else {}
+    beside = ("preprocessor_config.json", "chat_template.json")
+    return {k: v for name in beside for k, v in found.read(name).items()} | within | whole
 
 
 def _config(found: FoundModel) -> dict[str, Any]:

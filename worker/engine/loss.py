@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from transformers.loss.loss_utils import ForCausalLMLoss
+from transformers.modeling_outputs import CausalLMOutput
 
 IGNORED = -100
 """Label of a token the loss does not count."""
@@ -40,6 +41,29 @@ def _loss_alone(forward: Callable[..., Any]) -> Callable[..., Any]:
         return found if named.get("labels") is None else type(found)(loss=found.loss)
 
     return shorter
+
+
+def take_loss(model: Any) -> None:
+    """Let any model that predicts the next token take its loss here, whatever it would do itself.
+
+    Given labels it returns their loss alone, over `num_items_in_batch`, as `causal_loss` does. Its
+    logits may be those of the last tokens alone (`logits_to_keep`).
+    """
+    forward = model.forward
+
+    @wraps(forward)
+    def judged(
+        *inputs: Any, labels: Any = None, num_items_in_batch: Any = None, **named: Any
+    ) -> Any:
+        found = forward(*inputs, **named)
+        if labels is None:
+            return found
+        logits = found.logits
+        learned = labels[:, labels.shape[1] - logits.shape[1] :]
+        loss = causal_loss(logits, learned, logits.shape[-1], num_items_in_batch)
+        return CausalLMOutput(loss=loss)
+
+    model.forward = judged
 
 
 def causal_loss(

@@ -15,8 +15,8 @@ from math import isnan
 from typing import Any
 
 from worker.errors import BadData
+from worker.families.sandbox import Message
 from worker.numerals import spelled
-from worker.tasks.llm.sandbox import Message
 
 _CALL = "function_call"
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")

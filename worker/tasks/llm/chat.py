@@ -7,18 +7,19 @@ against transformers and TRL, over every template that TRL ships. It does not kn
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
-from worker.tasks.llm import sandbox, turns
+from worker.families import sandbox
+from worker.families.sandbox import Message, Piece
+from worker.tasks.llm import turns
 from worker.tasks.llm.habits import Habits, Messages, Tools, habits_of, last_token
-from worker.tasks.llm.sandbox import Message, Piece
 from worker.tasks.llm.turns import Learned, Spans
 
-__all__ = ["Learned", "Message", "Spans", "Template", "Tools", "named", "own_template"]
+__all__ = ["Learned", "Message", "Spans", "Template", "Tools", "named"]
 
 _SAYS_ITSELF = re.compile(r"\{%-?\s*generation\s*-?%\}")
 
@@ -96,36 +97,3 @@ def _aliased(chat: Messages) -> list[dict[str, Any]]:
         thought = {} if said is None else {"thinking": said}
         found.append({**thought, **message, **aliases})
     return found
-
-
-def special_tokens(tokenizer_config: Mapping[str, Any]) -> dict[str, str]:
-    """Return `bos_token`, `eos_token` and so on as templates write them."""
-    return {
-        name: text
-        for name, value in tokenizer_config.items()
-        if name.endswith("_token") and (text := _text_of(value))
-    }
-
-
-def _text_of(token: Any) -> str:
-    if isinstance(token, Mapping):
-        return str(token.get("content", ""))
-    return token if isinstance(token, str) else ""
-
-
-def own_template(tokenizer_config: Mapping[str, Any], beside: str | None = None) -> str | None:
-    """Return the tokenizer's own chat template: the file beside it, else its config's."""
-    if beside:
-        return beside
-    template = tokenizer_config.get("chat_template")
-    if isinstance(template, list):
-        return _default_of(template)
-    return template if isinstance(template, str) else None
-
-
-def _default_of(templates: Iterable[Any]) -> str | None:
-    """Return the first template of a list, or the one called default; what is none is left out."""
-    named = (one for one in templates if isinstance(one, Mapping))
-    by_name = {str(one.get("name")): one.get("template") for one in named}
-    found = by_name.get("default") or next(iter(by_name.values()), None)
-    return found if isinstance(found, str) else None

@@ -14,10 +14,11 @@ from itertools import chain, islice
 from typing import Any
 
 from worker.errors import BadConfig, BadData
+from worker.families.templates import own_template, special_tokens
 from worker.splits import Row, Split, Splits, hold_out, parted
 from worker.tasks.llm import trainers
 from worker.tasks.llm.broken import Broken
-from worker.tasks.llm.chat import Template, named, own_template, special_tokens
+from worker.tasks.llm.chat import Template, named
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.rows import Answer, Chat, Layout, Said, Text
 from worker.tasks.llm.tokens import Example, token_id

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from os.path import commonprefix
 from typing import Any, Protocol
 
-from worker.tasks.llm.sandbox import FAULTS, Message, Piece
+from worker.families.sandbox import FAULTS, Message, Piece
 
 Messages = Sequence[Message]
 Tools = Sequence[Mapping[str, Any]]

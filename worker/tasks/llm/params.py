@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -11,17 +9,12 @@ from annotated_types import Ge, Le
 from pydantic import field_validator, model_validator
 
 from worker.common import MOST, Data, Prompting, Training, TransformersSettings
+from worker.families.text.shape import positions
 from worker.params import Consent, Flag, GoesOn, Params
 from worker.tasks.llm.evaluation import LmEval
 
 AUTO_BLOCK = 1024
 """Tokens of a packed row when nobody says."""
-
-
-_COUNTS_FROM_PADDING = re.compile(
-    "roberta|camembert|data2vec-text|ibert|longformer|luke|mpnet|xmod"
-)
-"""Kinds of models whose first token stands at the position behind the padding token's id."""
 
 
 class LlmParams(LmEval, Data, Training, TransformersSettings):
@@ -87,13 +80,10 @@ class LlmParams(LmEval, Data, Training, TransformersSettings):
 
     def within(self, config: Mapping[str, Any]) -> Self:
         """Return these settings with rows no longer than a model of this `config.json` can see."""
-        config = config.get("text_config") or config
-        seen = config.get("max_position_embeddings") or config.get("n_positions") or math.inf
-        if _COUNTS_FROM_PADDING.search(str(config.get("model_type"))):
-            seen -= (config.get("pad_token_id") or 0) + 1
+        seen = positions(config)
         if self.row_tokens <= seen:
             return self
-        return self.model_copy(update={"block_size": int(seen)})
+        return self.model_copy(update={"block_size": seen})
 
     @property
     def row_tokens(self) -> int:

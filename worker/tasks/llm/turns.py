@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from worker.families.sandbox import FAULTS, Piece
 from worker.tasks.llm.habits import (
     Messages,
     Tools,
@@ -21,7 +22,6 @@ from worker.tasks.llm.habits import (
     text_of,
     without_end,
 )
-from worker.tasks.llm.sandbox import FAULTS, Piece
 
 Span = tuple[int, int]
 """Characters from and up to."""

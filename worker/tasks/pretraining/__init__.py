@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from worker.families.text.shape import Shape
 from worker.session import Session
 from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Sample, Splits, Task
 from worker.tasks.llm import TASK as LLM
@@ -100,7 +101,7 @@ class PretrainingTask(Task[PretrainingParams]):
         found = LLM.footprint(as_llm(params), self._facts(params, facts), data, memory)
         if not (params.fresh and params.peft):
             return found
-        shape = cost.Shape.of(models.config(params.model))
+        shape = Shape.of(models.config(params.model))
         more = MOVED * 2 * shape.vocabulary * shape.hidden
         low, expected, high = found.low + more, found.expected + more, found.high + more
         return replace(found, low=low, expected=expected, high=high)

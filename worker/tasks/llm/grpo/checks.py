@@ -9,8 +9,8 @@ from typing import Any
 
 from worker.errors import HubtrainError
 from worker.facts import CheckContext, ModelFacts
+from worker.families.templates import own_template
 from worker.finding import Finding
-from worker.tasks.llm.chat import own_template
 from worker.tasks.llm.grpo import signature, sources
 from worker.tasks.llm.heads.score import SCORE
 

@@ -6,10 +6,10 @@ than it multiplies them, and in each pass Python starts every layer by itself.
 
 from __future__ import annotations
 
+from worker.families.text.shape import Shape
 from worker.footprint import FULL, HALF
 from worker.task import DataReport, Footprint, ModelFacts
 from worker.tasks.llm import cost
-from worker.tasks.llm.cost import Shape
 from worker.tasks.llm.grpo.params import GrpoParams
 from worker.tasks.llm.grpo.report import prompts_a_step
 from worker.tasks.llm.params import LlmParams

@@ -10,9 +10,9 @@ from annotated_types import Ge, Gt, Lt
 from pydantic import field_validator
 
 from worker.facts import CheckContext, ModelFacts
+from worker.families.text.shape import Shape
 from worker.finding import Finding
 from worker.task import Run
-from worker.tasks.llm.cost import Shape
 from worker.tasks.llm.pairs.params import Lengths, Pairs
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.trainers._pairs import PairTrainer

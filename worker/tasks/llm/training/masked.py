@@ -20,6 +20,7 @@ from worker.engine.fit import begin, finish, fit
 from worker.engine.loss import IGNORED, summed
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
+from worker.engine.token_trainer import COUNTED, TokenTrainer
 from worker.errors import BadConfig
 from worker.task import Run
 from worker.tasks.llm import trainers
@@ -32,7 +33,6 @@ from worker.tasks.llm.training.masking import Hiding, MaskedRows
 from worker.tasks.llm.training.memory import recomputes_here
 from worker.tasks.llm.training.opening import opened, source_of
 from worker.tasks.llm.training.samples import Samples, count_of
-from worker.tasks.llm.training.token_trainer import COUNTED, TokenTrainer
 from worker.tasks.llm.training.train import save_beside
 
 

@@ -10,13 +10,13 @@ import torch
 
 from worker.engine.arguments import trainer_parts
 from worker.engine.model import Loaded
+from worker.engine.token_trainer import COUNTED
 from worker.engine.trainer import LeanTrainer
 from worker.task import Run
 from worker.tasks.llm.pairs.training.corpus import PairCorpus
 from worker.tasks.llm.pairs.training.objectives import Outcome
 from worker.tasks.llm.pairs.training.scores import score
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.training.token_trainer import COUNTED
 
 Measured = defaultdict[str, list[torch.Tensor]]
 

@@ -25,6 +25,10 @@ class TokenTrainer(LeanTrainer):
         loss = float(model(**self._prepare_inputs(batch)).loss)  # others may wait for this pass
         return (loss * learned, learned) if learned else (0.0, 0)
 
+    def more_measures(self, model: Any) -> dict[str, float]:
+        """Return what else `model`, not in training, is judged by; all processes ask at once."""
+        return {}
+
     @torch.no_grad()
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Return `eval_loss`, nats a learned token of the validation split, and its perplexity."""
@@ -37,6 +41,7 @@ class TokenTrainer(LeanTrainer):
         total, tokens = self.accelerator.reduce(sums.float().to(self.args.device)).tolist()
         loss = total / max(1.0, tokens)
         metrics = {"eval_loss": loss, "eval_perplexity": math.exp(min(loss, 700.0))}
+        metrics |= {f"eval_{name}": value for name, value in self.more_measures(model).items()}
         self.log(metrics)
         self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
