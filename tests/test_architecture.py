@@ -66,14 +66,18 @@ MAY_IMPORT = {
         "worker.reading",
         "worker.splits",
     ),
+    "worker.answers": ("worker.errors",),
     "worker.exchange": (
+        "worker.answers",
         "worker.contract",
         "worker.finding",
         "worker.params",
         "worker.rendered",
     ),
     "worker.task": (
+        "worker.answers",
         "worker.contract",
+        "worker.errors",
         "worker.exchange",
         "worker.facts",
         "worker.finding",
@@ -502,13 +506,14 @@ def test_heavy_libraries_wait_until_they_are_used() -> None:
                 if name.split(".")[0] in HEAVY or trains(name):
                     wrong.append(at(path, line, f"{name} at module level"))
     # Pages are Gradio's, and are imported only on the machine that has it, by what serves them.
-    pages = ("worker/page/", "worker/serve/page.py")
+    pages = ("worker/page/", "worker/serve/page.py", "worker/serve/answers.py")
     wrong = [w for w in wrong if not (w.startswith(pages) and "gradio" in w)]
     assert not wrong, "\n".join(wrong)
 
 
 def light_modules() -> list[str]:
-    rented = ("worker.supervise", "worker.page", "worker.run", "worker.serve.page")
+    serving = ("worker.serve.page", "worker.serve.answers")
+    rented = ("worker.supervise", "worker.page", "worker.run", *serving)
     named = (module_of(path) for path in sources("orchestrator", "backends", "worker"))
     return [
         m

@@ -287,7 +287,7 @@ from worker.tasks.llm import TASK
 from worker.tasks.llm.heads.masked import MASKED
 
 folder = sys.argv[1]
-page = form_page("m", MASKED.page().fields, lambda a: TASK.answer(folder, TASK.question(**a)))
+page = form_page("m", MASKED.page(), lambda a: TASK.answer(folder, TASK.question(**a)))
 told = {"answer": json.loads(page.fn("the quick [MASK]"))}
 for wrong in ("the quick fox", ""):
     try:

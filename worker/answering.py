@@ -3,10 +3,13 @@
 `python -P -m worker.answering TASK` is told a model and a question, one line of JSON, on standard
 input, so that no list of processes shows them. Where the task has a `Session` of such a model, that
 is said (`{"session": …}`) and conversations are answered, one request a line, until standard input
-is closed; otherwise the question itself is answered. Everything that is told is a line of JSON too:
+is closed; otherwise the question itself is answered. Told how many questions to answer `together`,
+it says that the model is loaded (`{"ready": true}`), and answers lists of them in the same way.
+Everything that is told is a line of JSON too:
 
     → {"messages": […]}              ← {"text": "piece"} …, then {"answer": a Reply}
     → {"chats": […], "together": 8}  ← {"reply": a Reply} …, then {"answer": null}
+    → {"questions": [{…}, …]}        ← {"one": {"answer": …} or {"message": …}} for each of them
     → {"stop": true}                 an answer that goes on ends early
 
 or a message, what to type, and whether the user can mend it. What libraries print goes to standard
@@ -25,12 +28,18 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from queue import Queue
-from typing import IO, Any
+from typing import IO, Any, NoReturn
+
+from pydantic import ValidationError
 
 from worker import disk, tasks
+from worker.answers import in_places
 from worker.errors import BadConfig, HubtrainError
+from worker.exchange import Answering
 from worker.installing import install
+from worker.params import Params
 from worker.session import Session
+from worker.task import Task
 
 SILENT = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -115,14 +124,14 @@ def converse(name: str) -> None:
     asker = _Asker(_opened())
     threading.Thread(target=asker.listen, daemon=True).start()
     asked = asker.requests.get()
+    if "together" in asked:
+        _answer_lists(name, asked, asker)
     session: Session | None = None
 
     def begin() -> Any:
         nonlocal session
-        task = tasks.load(name)
-        if task.question is None:
-            raise BadConfig(f"models of {name} cannot be asked.")
-        question = task.question(**asked["question"])
+        task, kind = _asked(name)
+        question = kind(**asked["question"])
         session = task.session(asked["model"], question, asker.stop)
         return None if session else task.answer(asked["model"], question)
 
@@ -142,6 +151,47 @@ def _replied(session: Session, asker: _Asker, request: dict[str, Any]) -> dict[s
     for reply in session.replies(request["chats"], request["together"]):
         asker.tell({"reply": asdict(reply)})
     return None
+
+
+def _asked(name: str) -> tuple[Task[Any], type[Params]]:
+    """Return a task and the class of its questions. Raises `BadConfig`."""
+    task = tasks.load(name)
+    if task.question is None:
+        raise BadConfig(f"models of {name} cannot be asked.")
+    return task, task.question
+
+
+def _answer_lists(name: str, asked: dict[str, Any], asker: _Asker) -> NoReturn:
+    """Answer lists of questions, each answer told as soon as it is there, until nobody asks."""
+    task, kind = _asked(name)
+    same: dict[str, Any] = asked["question"]
+    model: list[Answering] = []
+
+    def load() -> None:
+        settings = kind.model_construct(**same)
+        model.append(task.answering(asked["model"], settings, asked["together"]))
+
+    def answer(listed: list[dict[str, Any]]) -> None:
+        questions = [_question(kind, same | one) for one in listed]
+        for said in in_places(questions, model[0]):
+            fault = isinstance(said, HubtrainError)
+            asker.tell({"one": {"message": said.message} if fault else {"answer": said}})
+
+    said = told(name, load)
+    asker.tell(said if "message" in said else {"ready": True})
+    while True:
+        listed = asker.requests.get()["questions"]
+        if "message" in (said := told(name, partial(answer, listed))):
+            asker.tell(said)
+
+
+def _question(kind: type[Params], values: dict[str, Any]) -> Params | BadConfig:
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = str(wrong["loc"][0]) if wrong["loc"] else "the row"
+        return BadConfig(f"{name}: {wrong['msg']}")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ import csv
 import io
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from worker.answers import Kind
 from worker.contract import DataRef, Event, ModelRef
 from worker.finding import Finding
 from worker.params import Params
@@ -132,26 +133,40 @@ class Tool:
     of it as plain data. May raise `HubtrainError`."""
 
 
+Answering = Callable[[Sequence[Any]], Iterable[Any]]
+"""A loaded model, called with questions. Yields an answer to each, in their order: plain data as
+`Page.answers_as` says, or the `HubtrainError` that says why this one cannot be answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One thing that the page of a deployed model asks for."""
+    """One thing that a model is asked with: on its page, or by each row of a file."""
 
     name: str
-    """Setting of the task's `question`."""
+    """Setting of the task's `question`. An `image` is the path of a file, a `row` JSON."""
 
     label: str
-    kind: Literal["text", "image"] = "text"
+    kind: Literal["text", "long text", "image", "row", "number"] = "text"
+    column: str = ""
+    """Setting of the training that names its column, where that is not `NAME_column`."""
+
+    columns: tuple[str, ...] = ()
+    """Of a `row`: what the model wants to know of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """How visitors ask a deployed model."""
+    """How a model is asked, by visitors of its page and row by row of a file."""
 
     does: str
     """What the model does, in the Hub's words: `text-generation`."""
 
     fields: tuple[Field, ...] = ()
-    """What a question is made of; none of them: the page is a chat."""
+    """What a question is made of; none of them: the page is a chat. Answers of places in a text or
+    on an image mean the first."""
+
+    answers_as: Kind = "data"
+    """What an answer is: `worker.answers` has the shapes."""
 
     @property
     def is_chat(self) -> bool:

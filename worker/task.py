@@ -12,11 +12,23 @@ import json
 import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
+from worker.answers import the_one
 from worker.contract import VALID
-from worker.exchange import DataReport, Field, Footprint, Measure, Page, Run, Sample, Tool
+from worker.errors import HubtrainError
+from worker.exchange import (
+    Answering,
+    DataReport,
+    Field,
+    Footprint,
+    Measure,
+    Page,
+    Run,
+    Sample,
+    Tool,
+)
 from worker.facts import NO_MODEL, CheckContext, ModelFacts
 from worker.finding import Finding
 from worker.params import Params
@@ -323,9 +335,28 @@ class Task(ABC, Generic[P]):
     def answer(self, model: str, question: Any) -> Any:
         """Return a trained model's answer to a `question`, as plain data. Raises `HubtrainError`.
 
-        Runs in a process of its own, where heavy libraries may be imported.
+        By default that of `answering`: a task has one of the two. Runs in a process of its own,
+        where heavy libraries may be imported.
         """
-        raise NotImplementedError(f"{self.name} models cannot be asked")
+        return the_one(self.answering(model, question, 1)([question]))
+
+    def answering(self, model: str, question: Any, together: int) -> Answering:
+        """Return a `model`, loaded once, that answers lists of questions, so many `together`.
+
+        They differ in what the fields of the `page` give; of `question` the other settings count,
+        which are the same for all. A list may be as long as 256: its questions can be sorted by
+        length. Where `answer` runs. By default each is asked by `answer`, which may load the model
+        anew. Raises `HubtrainError`.
+        """
+
+        def one_by_one(questions: Sequence[Any]) -> Iterator[Any]:
+            for one in questions:
+                try:
+                    yield self.answer(model, one)
+                except HubtrainError as error:
+                    yield error
+
+        return one_by_one
 
     def page(self, facts: ModelFacts) -> Page | None:
         """Return how visitors ask a deployed model; none where no page can ask it.

@@ -1,4 +1,4 @@
-"""What visitors of a deployed model see: a chat, or a form with the model's answer below it.
+"""What visitors of a deployed model see: a chat, or a form with the model's answer beside it.
 
 Answers are shown as text and never as HTML or Markdown: a model says what it has read somewhere.
 The same is an API, which `gradio_client` finds by the names `chat` and `ask`.
@@ -6,8 +6,7 @@ The same is an API, which `gradio_client` finds by the names `chat` and `ask`.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
 from typing import Any
@@ -20,14 +19,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from worker.errors import HubtrainError
 from worker.page.gate import from_here, with_headers
+from worker.serve.answers import LONGEST_INPUT, given, input_of, output_of, shown
 from worker.session import Messages
-from worker.task import Field
+from worker.task import Page
 
 WAITING = 32
 """Visitors who may wait for their turn; more are told to come back."""
-
-LONGEST_INPUT = 100_000
-"""Letters that a visitor may send at once."""
 
 LARGEST_FILE = "20mb"
 
@@ -63,21 +60,20 @@ def chat_page(title: str, talk: Talk, system: str | None) -> gr.Blocks:
     )
 
 
-def form_page(
-    title: str, fields: Sequence[Field], ask: Callable[[Mapping[str, Any]], Any]
-) -> gr.Blocks:
-    """Return a page with an input for each field, and the answer to them as plain data."""
+def form_page(title: str, page: Page, ask: Callable[[Mapping[str, Any]], Any]) -> gr.Blocks:
+    """Return a page with an input for each field, and below them the answer, shown by its kind."""
 
-    def answer(*values: Any) -> str:
-        asked = {one.name: value for one, value in zip(fields, values, strict=True) if value}
+    def answer(*values: Any) -> Any:
+        said = {f.name: given(f, value) for f, value in zip(page.fields, values, strict=True)}
+        asked = {name: value for name, value in said.items() if value is not None}
         with _told():
-            return json.dumps(ask(asked), indent=2, ensure_ascii=False)
+            return shown(page.answers_as, ask(asked), asked)
 
     return _own(
         gr.Interface(
             answer,
-            inputs=[_input(field) for field in fields],
-            outputs=gr.Code(language="json", label="Answer"),
+            inputs=[input_of(field) for field in page.fields],
+            outputs=output_of(page.answers_as),
             title=title,
             api_name="ask",
             flagging_mode="never",
@@ -121,12 +117,6 @@ class _Guard:
             await answer(scope, receive, with_headers(send))
         else:
             await self.app(scope, receive, send)
-
-
-def _input(field: Field) -> Any:
-    if field.kind == "image":
-        return gr.Image(type="filepath", sources=["upload", "clipboard"], label=field.label)
-    return gr.Textbox(max_length=LONGEST_INPUT, label=field.label)
 
 
 def _as_text(chatbot: gr.Chatbot) -> gr.Chatbot:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from worker import tasks
+from worker.answers import the_one
 from worker.contract import DEPLOYMENT_FILE, Deployment
 from worker.errors import BadConfig, HubtrainError
 from worker.serve.weights import ADAPTER, fetch
@@ -58,8 +59,9 @@ def _page(deployment: Deployment, model: Path) -> Any:
     fixed = dict(deployment.question)
     question: Any = task.question
     if not shape.is_chat:
+        answering = task.answering(str(model), question.model_construct(**fixed), 1)
         return form_page(
-            title, shape.fields, lambda asked: task.answer(str(model), question(**fixed, **asked))
+            title, shape, lambda asked: the_one(answering([question(**fixed, **asked)]))
         )
     system = str(fixed.pop("system", None) or "")
     session = task.session(str(model), question(**fixed), stop := threading.Event())

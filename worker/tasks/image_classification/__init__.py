@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
-from worker.errors import BadConfig
+from worker.exchange import Answering
 from worker.task import (
     DataReport,
     Field,
@@ -123,16 +122,20 @@ class ImageClassification(Task[ImageParams]):
         tells_apart(facts)
 
     def answer(self, model: str, question: Question) -> Any:
-        """Return the classes an image may be of, each with its score, the likeliest first."""
-        if not Path(question.image).is_file():
-            raise BadConfig(f"There is no image {question.image}.", fix="--image FILE")
-        from worker.tasks.image_classification.training.asking import classes_of
+        """Return the likeliest classes of an image."""
+        return super().answer(model, question)[: question.top_k]
 
-        return classes_of(model, question)
+    def answering(self, model: str, question: Question, together: int) -> Answering:
+        """Return the model; it answers with all classes and their scores."""
+        from worker.tasks.image_classification.training.asking import answering
+
+        return answering(model, question, together)
 
     def page(self, facts: ModelFacts) -> Page:
         """Return what is asked for: an image."""
-        return Page("image-classification", (Field("image", "Image", "image"),))
+        several = facts.config.get("problem_type") == "multi_label_classification"
+        fields = (Field("image", "Image", "image"),)
+        return Page("image-classification", fields, "tags" if several else "labels")
 
     def train(self, params: ImageParams, run: Run) -> None:
         """Train as `params` say."""

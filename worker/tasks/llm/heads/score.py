@@ -59,7 +59,7 @@ class Score(Head):
     def page(self) -> Page:
         """Return what is asked for: a prompt, and the answer that is scored."""
         asked = (Field("prompt", "Prompt"), Field("completion", "Answer to score"))
-        return Page(self.pipeline_tag, asked)
+        return Page(self.pipeline_tag, asked, "number")
 
     def answer(self, model: str, prompt: str, question: Question) -> float:
         """Return the score of a prompt with its completion, or of a text."""
