@@ -14,7 +14,7 @@ from typing import Any
 from standins.localhub import HubServer
 from standins.waiting import until
 
-SECONDS = 150.0
+SECONDS = 280.0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,144 @@
+"""A training that goes from a Space to a Job, a container and Slurm, and never notices.
+
+They take minutes: `pytest -m campaign`.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from benches.slurm import configuration, slurm
+from standins.containers import worker_image
+from standins.laptop import Laptop, finish, killed_at, send, trainer_of
+from standins.waiting import until
+from test_resume import TRAINING, curve, laptop, pushed_step, step_of, uninterrupted
+
+pytestmark = [pytest.mark.campaign, pytest.mark.slow, pytest.mark.timeout(2400)]
+
+__all__ = ["laptop"]
+
+PATIENCE = 400.0
+TRAINED = (*TRAINING, "--save-strategy", "steps", "--save-steps", "2")
+"""A machine that is busy with something else may need longer for a step than it is given to end."""
+
+
+def restarted(laptop: Laptop, job: str) -> None:
+    """Let the Hub restart the job's Space."""
+    (space,) = laptop.hub.api().list_spaces(author="ann")
+    laptop.hub.api().restart_space(space.id)
+
+
+def requeued(laptop: Laptop, job: str) -> None:
+    """Let Slurm take the job's node away, and give it another at once."""
+    folder = laptop.home / "runs" / job
+    number = (folder / "number").read_text().strip()
+    slurm("scontrol", "requeue", number)
+    asked = ("squeue", "--noheader", f"--jobs={number}", "--format=%T")
+    until(lambda: "PENDING" in slurm(*asked), PATIENCE)
+    slurm("scontrol", "update", f"jobid={number}", "StartTime=now")
+
+
+PLACES: dict[str, tuple[tuple[str, ...], Callable[[Laptop, str], None] | None]] = {
+    "spaces-cpu": ((), restarted),
+    "jobs-cpu-basic": ((), None),
+    "docker": (("--docker-network", "host"), None),
+    "slurm-debug": ((), requeued),
+}
+"""Where it trains, one after the other, with what that needs, and how the machine is taken away."""
+
+
+def test_one_training_goes_through_every_place(
+    laptop: Laptop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker_image()
+    monkeypatch.setenv("SLURM_CONF", str(configuration()))
+    monkeypatch.setenv("HF_ENDPOINT", laptop.hub.endpoint)
+    words: tuple[str, ...] = TRAINED
+    done, job = 0, ""
+    for place, (more, taken_away) in PLACES.items():
+        said = laptop.run(*words, "--backend", place, *more, "--detach")
+        assert said.code == 0, f"{place}: {said.out}{said.err}"
+        job = said.document["job"]
+        _further(laptop, job, done)
+        if taken_away:
+            before = trainer_of(job)
+            taken_away(laptop, job)
+            until(lambda: trainer_of(job) not in {None, before}, PATIENCE, every=0.5)  # noqa: B023
+            _further(laptop, job, pushed_step(laptop, job) or 0)
+        (ended,) = laptop.run("cancel", job, "--json").document
+        assert ended["state"] == "cancelled", place
+        assert ended["resumable"]["step"] > done, f"{place}: no step further than {done}"
+        done = ended["resumable"]["step"]
+        words = ("resume", job, "--json")
+    steps = done + 3
+    said = laptop.run(*words, "--backend", "local", "--max-steps", str(steps))
+    assert said.code == 0, said.out + said.err
+    assert len(said.document["resumes"]) == len(PLACES)
+    assert curve(laptop, said.document["job"]) == pytest.approx(
+        uninterrupted(laptop, steps), rel=1e-4
+    )
+    assert pushed_step(laptop, job) is None
+
+
+def _further(laptop: Laptop, job: str, than: int) -> int:
+    """Wait until a job is some steps further, and return how far it is."""
+
+    def step() -> Any:
+        reached = step_of(laptop, job) or 0
+        return reached if reached >= than + 2 else None
+
+    found: int = until(step, PATIENCE, every=0.5)
+    return found
+
+
+def test_a_laptop_killed_at_every_step_of_resume(laptop: Laptop) -> None:
+    """However far it came, the same command goes on with it: one Space, one job."""
+    launched = laptop.run(*TRAINING, "--backend", "spaces-cpu", "--detach").document
+    _further(laptop, launched["job"], 0)
+    assert laptop.run("cancel", launched["job"]).code == 0
+    words = ("resume", launched["job"], "--backend", "spaces-t4", "--detach", "--json")
+    for nth in range(1, 30):
+        over = killed_at(laptop, nth, *words)
+        again = laptop.run(*words)
+        assert again.code == 0, f"killed at {nth}: {again.err}"
+        job = again.document["job"]
+        spaces = [s.id for s in laptop.hub.api().list_spaces(author="ann")]
+        assert sorted(spaces) == sorted(f"ann/bot-{j}" for j in (launched["job"], job)), nth
+        assert laptop.run("cancel", job).code == 0
+        assert not [bill for bill in laptop.hub.admin("GET", "bills") if bill["costing"]], nth
+        assert laptop.run("rm", job, "--yes").code == 0
+        if over:
+            break
+    assert nth > 3, "there were steps to be killed at"
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_worker_and_trainer_killed_at_random_moments(laptop: Laptop, seed: int) -> None:
+    """Each time it is resumed on this machine; what is measured is as if nothing had happened."""
+    chance, steps = random.Random(seed), 40
+    saving = ("--save-strategy", "steps", "--save-steps", "3", "--max-steps", str(steps))
+    words = (*(word for word in TRAINING if word != "--push-to-hub"), "--backend", "local", *saving)
+    while (ended := _killed(laptop, words, chance))["state"] != "succeeded":
+        assert ended["resumable"] or not ended["step"], ended
+        words = ("resume", ended["job"], "--json")
+    assert curve(laptop, ended["job"]) == pytest.approx(uninterrupted(laptop, steps), rel=1e-4)
+
+
+def _killed(laptop: Laptop, words: tuple[str, ...], chance: random.Random) -> Any:
+    """Run a job, kill its trainer or all of its worker while it trains, and return how it is."""
+    process = laptop.start(*words)
+    job = until(lambda: next(iter(laptop.jobs()), None), PATIENCE, every=0.5)["job"]
+    trainer = until(lambda: trainer_of(job) or process.poll() is not None, PATIENCE, every=0.5)
+    time.sleep(chance.uniform(5, 20))
+    if trainer is not True and psutil.pid_exists(trainer):
+        worker = psutil.Process(trainer).ppid()
+        send(chance.choice([trainer, worker]), signal.SIGKILL)
+    finish(process)
+    return laptop.run("status", job, "--json").document
