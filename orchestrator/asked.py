@@ -90,6 +90,12 @@ class Packed:
             return shipping.planned_folder(package, home() / "data")
         return shipping.planned_ref(package, self.report.owner)
 
+    @property
+    def stored_in(self) -> tuple[str, ...]:
+        """The datasets that its data and files go to, or are in already."""
+        packages = (self.package, self.along) if self.along else (self.package,)
+        return tuple(ref.repo_id for ref in map(self._planned, packages) if ref.repo_id)
+
     def request(self) -> LaunchRequest:
         """Return what would be sent, for a job that has no id yet. Raises `PlanRefused`."""
         request: LaunchRequest = self.asked.backend.plan(self.order().spec("xxxxxx"))

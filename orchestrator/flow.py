@@ -18,9 +18,9 @@ from backends.base import Backend, OnProgress, silent
 from orchestrator import again, allowance, preflight, rerunning, resuming
 from orchestrator.asked import Asked, Packed, packed, refusals
 from orchestrator.jobs.client import Client
+from orchestrator.jobs.holding import held
 from orchestrator.jobs.records import Record
-from orchestrator.jobs.submit import Submitted, launch_claimed
-from orchestrator.jobs.submit import submit as submit_order
+from orchestrator.jobs.submit import Submitted, claim, launch_claimed
 from orchestrator.jobs.watch import Silence
 from orchestrator.original import Original
 from orchestrator.plan import Plan, chosen
@@ -272,17 +272,11 @@ def submit(
         job.request()  # what the backend cannot do is refused here
         if made := _made_before(client, job) or _broken_budget(client, job):
             return made
-        records = client.records  # before anything is sent: without a record nothing is launched
-        order = job.order(*job.send(client, on_progress))
-        return submit_order(
-            order,
-            asked.backend,
-            asked.secrets,
-            records=records,
-            clock=client.clock,
-            on_progress=on_progress,
-            ended=checked.ended,
-        )
+        how: dict[str, Any] = {"records": client.records, "clock": client.clock}
+        with held(job.stored_in, on_progress):  # until it is on record that a job reads them
+            order = job.order(*job.send(client, on_progress))
+            record = claim(order, ended=checked.ended, **how)
+        return launch_claimed(record, asked.backend, asked.secrets, on_progress=on_progress, **how)
 
 
 def complete(

@@ -28,17 +28,10 @@ def resumed(record: Record) -> Earlier:
             fix=f"hubtrain cancel {spec.job_id}, then the same command",
         )
     if story.state is State.SUCCEEDED:
-        where = story.pushed.repo_id if story.pushed else story.output
-        raise BadConfig(
-            f"{spec.job_id} has succeeded: its model is {where}.",
-            fix=f"To train it further: hubtrain {worker.tasks.typed(spec.task)} --train --model …",
-        )
+        raise _has_succeeded(record)
     last = checkpoint_of(record)
     if last is None:
-        raise BadConfig(
-            f"{spec.job_id} left no checkpoint, so there is nothing to go on from.",
-            fix="Run its command again: it begins at the first step.",
-        )
+        raise _left_nothing(spec)
     before = spec.start.jobs if spec.start else ()
     repo_id, revision = last.on_hub or (None, None)
     start = Start(
@@ -50,6 +43,31 @@ def resumed(record: Record) -> Earlier:
     )
     steps = story.progress.total_steps if story.progress else None
     return Earlier(spec, spec.data, spec.files, spec.model, start, steps)
+
+
+def _has_succeeded(record: Record) -> BadConfig:
+    story, spec = record.story, record.spec
+    makes = worker.tasks.load(spec.task).makes
+    where = story.pushed.repo_id if story.pushed else story.output
+    further = f"To train it further: hubtrain {worker.tasks.typed(spec.task)} --train --model …"
+    once_more = "To run it once more: its command with --overwrite."
+    return BadConfig(
+        f"{spec.job_id} has succeeded" + (f": its {makes} is {where}." if where else "."),
+        fix=further if makes == "model" else once_more,
+    )
+
+
+def _left_nothing(spec: JobSpec) -> BadConfig:
+    program = worker.tasks.load(spec.task).runs_program
+    if program:
+        return BadConfig(
+            f"{spec.job_id} ran a {program}, and hubtrain knows none of its steps.",
+            fix="Run its command again: it begins anew.",
+        )
+    return BadConfig(
+        f"{spec.job_id} left no checkpoint, so there is nothing to go on from.",
+        fix="Run its command again: it begins at the first step.",
+    )
 
 
 def settings_of_job(spec: JobSpec, changes: Mapping[str, Any], source: str) -> Settings:

@@ -46,7 +46,7 @@ def test_a_job_on_this_machine_and_the_same_command_again(laptop: Laptop) -> Non
     assert again.document["job"] == job["job"]
     told = laptop.run(*train(), HF_TOKEN="")
     assert f"done as {job['job']}" in told.out and "Succeeded in" in told.out
-    assert "to train again: the same command with --overwrite" in told.out
+    assert "to do it again: the same command with --overwrite" in told.out
 
     other = laptop.run(*train("--lr", "1e-3"), HF_TOKEN="")
     assert other.code == 2, other.out

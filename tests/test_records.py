@@ -16,6 +16,7 @@ from orchestrator.jobs.client import Client
 from orchestrator.jobs.deployments import DeploymentRecord
 from orchestrator.jobs.records import Records
 from worker.contract import (
+    Checkpoint,
     DataRef,
     EndReason,
     Event,
@@ -28,6 +29,7 @@ from worker.contract import (
     Observed,
     Phase,
     Progress,
+    Start,
     Started,
     State,
     Stopped,
@@ -271,3 +273,52 @@ def test_old_records_may_be_brought_over_by_many_at_once(tmp_path: Path) -> None
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(Records, [old_home(tmp_path / "home")] * 8))
     assert [[list(record.events) for record in r.all()] for r in found] == [[TOLD_BEFORE]] * 8
+
+
+def resumed(job_id: str, folder: Path, *earlier: str) -> JobSpec:
+    """Return a job that begins at a checkpoint on a disk."""
+    start = Start(jobs=earlier, step=2, folder=str(folder))
+    return spec(job_id).model_copy(update={"start": start})
+
+
+@pytest.fixture
+def checkpoint(records: Records, tmp_path: Path) -> Path:
+    """What the job `first`, which has failed, has left on this disk."""
+    records.claim("first", lambda: spec("first"), NOW)
+    records.add("first", [Failed(reason=EndReason.HUNG, message="", at=NOW, source="worker")])
+    folder = tmp_path / "runs" / "first" / "work" / "checkpoints" / "checkpoint-2"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_a_job_is_not_removed_while_another_has_yet_to_begin_on_its_disk(
+    records: Records, checkpoint: Path
+) -> None:
+    records.claim("second", lambda: resumed("second", checkpoint, "first"), NOW)
+    with pytest.raises(BadConfig, match="second goes on from the checkpoint of first") as refused:
+        records.begin_removal("first")
+    assert "hubtrain rm --force second" in refused.value.fix
+    records.add("second", [Checkpoint(step=4, where="/elsewhere", seq=1, source="worker")])
+    records.begin_removal("first")
+
+
+def test_no_job_begins_on_a_disk_that_is_being_cleared(records: Records, checkpoint: Path) -> None:
+    records.begin_removal("first")
+    with pytest.raises(BadConfig, match="the checkpoint of first is being removed"):
+        records.claim("second", lambda: resumed("second", checkpoint, "first"), NOW)
+    assert [job.job_id for job in records.glances()] == ["first"]
+
+
+def test_who_left_nothing_offers_no_checkpoint_that_is_gone(
+    records: Records, checkpoint: Path
+) -> None:
+    ended = Failed(reason=EndReason.HUNG, message="", at=NOW, source="worker")
+    for job_id, before in (("second", ("first",)), ("third", ("first", "second"))):
+        made = resumed(job_id, checkpoint, *before)
+        records.claim(job_id, lambda made=made: made, NOW)  # type: ignore[misc]
+        records.add(job_id, [ended])
+    assert [job.resumable for job in records.glances()] == [True, True, False]
+    records.begin_removal("first")
+    checkpoint.rmdir()
+    records.remove("first")
+    assert [job.resumable for job in records.glances()] == [False, False]

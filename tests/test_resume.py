@@ -106,6 +106,21 @@ def test_what_cannot_be_gone_on_with_is_said(events: list[Event], words: str, fi
     assert fix in refused.value.fix
 
 
+@pytest.mark.parametrize(
+    ("events", "words", "fix"),
+    [
+        ([Finished(output="/home/ann/out")], "its output is /home/ann/out", "with --overwrite"),
+        ([Finished()], "s1 has succeeded\\.", "To run it once more"),
+        ([ENDED], "s1 ran a script, and hubtrain knows none of its steps", "it begins anew"),
+    ],
+)
+def test_a_script_is_told_of_as_one(events: list[Event], words: str, fix: str) -> None:
+    script = spec(job_id="s1", task="spacerunner", params={"script_path": "run.py"}, model=None)
+    with pytest.raises(BadConfig, match=words) as refused:
+        resumed(Record(script, tuple(events)))
+    assert fix in refused.value.fix and "model" not in str(refused.value)
+
+
 def test_a_jobs_settings_are_those_it_was_made_with() -> None:
     spec = job()
     settings = settings_of_job(spec, {"epochs": 3, "backend": "local"}, FLAGS)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from standins.laptop import Laptop
+from standins.laptop import Laptop, finish
 from standins.localhub import HubServer
 from test_gc import SPEC
 
+from orchestrator.jobs.holding import held, held_alone
 from orchestrator.jobs.records import Records
 from worker.contract import DataRef, EndReason, Failed
 
@@ -57,6 +59,39 @@ def test_gc_lists_packed_data_and_removes_what_no_job_reads(laptop: Laptop) -> N
     assert f"{free} · 6.5 kB · read by no running job" in said.out
     assert f"{read} · 6.5 kB · read by bbb" in said.out
     assert {d.id for d in laptop.hub.api().list_datasets(author="ann")} == {read, mine}
+    elsewhere = laptop.run("gc", "--data", "--yes", HUBTRAIN_HOME=str(laptop.home / "other"))
+    assert f"{read} · 6.5 kB · sent just now: its job may be being launched" in elsewhere.out
+    assert laptop.hub.api().repo_exists(read, repo_type="dataset")
+
+
+def test_data_that_is_being_sent_stays(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBTRAIN_HOME", str(laptop.home))
+    repo_id = dataset(laptop.hub, "e")
+    job(laptop.home, "ggg", repo_id, ended=True)
+    with held([repo_id]):  # as another process does until its job is on record
+        said = laptop.run("gc", "--data", "--yes")
+    assert f"{repo_id} stays: it is being sent for a job" in said.out
+    assert f"Removed {repo_id}" in laptop.run("gc", "--data", "--yes").out
+
+
+def test_a_command_sends_no_data_that_another_is_removing(
+    laptop: Laptop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBTRAIN_HOME", str(laptop.home))
+    (laptop.home.parent / "run.py").write_text("print('well')\n")
+    words = ("spacerunner", "--script-path", "run.py", "--project-name", "s", "--username", "ann")
+    where = ("--backend", "jobs-cpu-basic", "--max-duration", "10m")
+    planned = laptop.run(*words, *where, "--dry-run", "--json")
+    repo_id = re.findall(r"ann/hubtrain-data-\w+", planned.out)[-1]
+    with held_alone(repo_id):
+        sending = laptop.start(*words, *where, "--detach")
+        assert sending.stdout is not None
+        waits = next(line for line in sending.stdout if "waiting" in line.lower())
+        assert repo_id in waits
+        assert not laptop.hub.api().repo_exists(repo_id, repo_type="dataset")
+    sent = finish(sending)
+    assert sent.code == 0, sent.out + sent.err
+    assert laptop.run("rm", "s", "--force", "--data").code == 0
 
 
 def test_rm_names_the_data_that_stays_or_removes_it(laptop: Laptop) -> None:
@@ -67,7 +102,7 @@ def test_rm_names_the_data_that_stays_or_removes_it(laptop: Laptop) -> None:
     said = laptop.run("rm", "ddd")
     assert said.code == 0, said.err
     assert f"its data stays: {repo_id} (private); hubtrain gc --data removes it" in said.out
-    assert f"its data stays: {repo_id}, which fff reads" in laptop.run("rm", "eee", "--data").out
+    assert f"its data {repo_id} stays: fff reads it" in laptop.run("rm", "eee", "--data").out
     assert laptop.hub.api().repo_exists(repo_id, repo_type="dataset")
     gone = laptop.run("rm", "fff", "--data", "--json")
     assert gone.document == [{"job": "fff", "data": repo_id, "data_removed": True}]

@@ -22,16 +22,19 @@ from worker.errors import HubtrainError
 PROJECTS = ("apple", "pear")
 ACCOUNT = ["ann"]
 
-troubles = st.lists(
-    st.sampled_from(
-        (
-            *("none", "none", "none", "none", "dies before", "dies after"),
-            *("no answer", "answer lost", "refused", "meanwhile"),
-        )
-    ),
-    max_size=14,
+KINDS = ("dies before", "dies after", "no answer", "answer lost", "refused", "meanwhile")
+MOST = 14
+"""How many things one command does, about."""
+
+many = st.lists(st.sampled_from(("none",) * 4 + KINDS), max_size=MOST)
+single = st.builds(
+    lambda calm, kind: ["none"] * calm + [kind], st.integers(0, MOST), st.sampled_from(KINDS)
 )
-"""What goes wrong with the things that one command does, in turn."""
+troubles = single | many
+"""What goes wrong with the things that one command does, in turn.
+
+Many early troubles keep a command from what it does last: `single` reaches that as well.
+"""
 
 
 def order(project: str) -> Order:
@@ -116,6 +119,15 @@ class Submitting(RuleBasedStateMachine):
                 if not self.shop.records.get(job).story.state.final
             ]
             assert len(working) <= 1, f"{project} is rented {len(working)} machines"
+
+    @invariant()
+    def what_failed_to_launch_rents_nothing(self) -> None:
+        """Or the same command would rent another machine, beside one that nobody counts."""
+        self.chance.troubles = []
+        for job, box in self.far.rented.items():
+            if not box.lines:
+                state = self.shop.records.get(job).story.state
+                assert state is not State.FAILED, f"{job} is said to have failed, and is rented"
 
     @invariant()
     def every_machine_is_found(self) -> None:

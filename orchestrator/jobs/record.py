@@ -41,6 +41,12 @@ class Record:
         """Whether nothing more can be learnt of it: it has ended, and costs nothing any more."""
         return self.ended and (self.story.handle is None or self.story.costing is False)
 
+    def awaits(self, job_id: str) -> bool:
+        """Whether it has still to begin at a checkpoint on the disk of this other job."""
+        start, story = self.spec.start, self.story
+        begun = story.last_checkpoint is not None or story.state.final
+        return start is not None and start.lies_with(job_id) and not begun
+
     @property
     def as_of(self) -> datetime | None:
         """Since when what is known of it has not been confirmed."""

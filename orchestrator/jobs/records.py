@@ -42,7 +42,8 @@ create table if not exists jobs (
     spec text not null,
     hub text not null default '',
     asked_at text,
-    forecast text
+    forecast text,
+    removing integer not null default 0
 )
 """
 _EVENTS_TABLE = """
@@ -56,7 +57,12 @@ create table if not exists events (
 """
 
 
-_ADDED = {"hub": "text not null default ''", "asked_at": "text", "forecast": "text"}
+_ADDED = {
+    "hub": "text not null default ''",
+    "asked_at": "text",
+    "forecast": "text",
+    "removing": "integer not null default 0",
+}
 """Columns that a file written by an earlier version lacks."""
 
 LATEST = "latest"
@@ -120,12 +126,14 @@ class Records:
 
         One transaction: of two processes that ask at once, one makes the job and both get it. From
         here on `gc` finds it, whatever happens to this process. `ended`: jobs that had ended when
-        this one was checked; one that has succeeded since then is returned, too.
+        this one was checked; one that has succeeded since then is returned, too. Raises
+        `BadConfig` where the job is to begin on the disk of one that is being removed.
         """
         with self.opened() as db:
             if known := _open_one(db, fingerprint, ended):
                 return known
             spec = new()
+            _refuse_removed(db, spec)
             told = forecast.to_json() if forecast else None
             _insert_job(db, spec, fingerprint, told)
             _insert(db, spec.job_id, Created(job_id=spec.job_id, at=now, source="laptop"))
@@ -218,10 +226,8 @@ class Records:
 
     def continuing(self, job_id: str) -> list[Record]:
         """Return the jobs that go on with the training of this one, newest first."""
-        begun = "exists (select 1 from json_each(spec, '$.start.jobs') where value = ?)"
         with self.opened() as db:
-            rows = db.execute(f"{_JOBS} where {begun} order by rowid desc", (job_id,)).fetchall()
-            return [_record(db, *row) for row in rows]
+            return _continuing(db, job_id)
 
     def of_sweep(self, name: str) -> list[Record]:
         """Return the jobs of a sweep, newest first."""
@@ -246,9 +252,25 @@ class Records:
             row = db.execute(f"{_JOBS} where job_id = ?", (job_id,)).fetchone()
             glance.keep(db, glance_of(_record(db, *row)))
 
+    def begin_removal(self, job_id: str) -> None:
+        """Note that what the job left is being deleted: from here on no job begins on its disk.
+
+        Raises `BadConfig` where one on record has still to do so.
+        """
+        with self.opened() as db:
+            if waiting := next((r for r in _continuing(db, job_id) if r.awaits(job_id)), None):
+                raise BadConfig(
+                    f"{waiting.job_id} goes on from the checkpoint of {job_id}, and has left none"
+                    " of its own yet.",
+                    fix=f"Remove it first: hubtrain rm --force {waiting.job_id}; or wait.",
+                )
+            db.execute("update jobs set removing = 1 where job_id = ?", (job_id,))
+
     def remove(self, job_id: str) -> None:
         """Forget the job. One that is not there is not an error."""
         with self.opened() as db:
+            for one in _continuing(db, job_id):  # whether it can be resumed may be other now
+                db.execute("delete from glances where job_id = ?", (one.job_id,))
             db.execute("delete from jobs where job_id = ?", (job_id,))
 
 
@@ -263,6 +285,25 @@ def _open_one(
         if (done or not state.final) and known.hub in {"", endpoint()}:
             return known
     return None
+
+
+def _continuing(db: sqlite3.Connection, job_id: str) -> list[Record]:
+    begun = "exists (select 1 from json_each(spec, '$.start.jobs') where value = ?)"
+    rows = db.execute(f"{_JOBS} where {begun} order by rowid desc", (job_id,)).fetchall()
+    return [_record(db, *row) for row in rows]
+
+
+def _refuse_removed(db: sqlite3.Connection, spec: JobSpec) -> None:
+    """Raise `BadConfig` where the disk that a job is to begin on is being cleared, or has been."""
+    start = spec.start
+    if start is None or start.folder is None:
+        return
+    going = {str(row[0]) for row in db.execute("select job_id from jobs where removing")}
+    if any(map(start.lies_with, going)) or not Path(start.folder).exists():
+        raise BadConfig(
+            f"the checkpoint of {start.jobs[-1]} is being removed with its job, or has been.",
+            fix="Run the job's command again: it begins at the first step.",
+        )
 
 
 def _columns(db: sqlite3.Connection, table: str) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import backends
 from orchestrator.jobs.record import Record
 from worker.contract import Checkpoint, State
@@ -11,12 +13,14 @@ from worker.errors import HubtrainError
 def checkpoint_of(record: Record) -> Checkpoint | None:
     """Return where a job without a model can be gone on from; none where there is no such place.
 
-    That is its last checkpoint that outlived its machine, or the one that it began at.
+    That is its last checkpoint that outlived its machine, or the one that it began at, unless that
+    was removed with the job that left it.
     """
     story, start = record.story, record.spec.start
     if not story.state.final or story.state is State.SUCCEEDED:
         return None
-    begun = Checkpoint(step=start.step, where=start.where) if start else None
+    there = start and (start.folder is None or Path(start.folder).exists())
+    begun = Checkpoint(step=start.step, where=start.where) if start and there else None
     return story.checkpoint_kept(keeps_disk=_keeps_disk(record)) or begun
 
 

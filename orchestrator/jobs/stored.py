@@ -9,16 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from backends.errors import JobGone
 from orchestrator.data.package.upload import is_packed
 from orchestrator.jobs.client import Client
-from orchestrator.jobs.gc import Leftover
+from orchestrator.jobs.gc import START_SECONDS, Leftover
+from orchestrator.jobs.holding import held_alone
 from worker.contract import JobSpec
-from worker.errors import NotThere
+from worker.errors import HubtrainError, NotThere
 from worker.hubclient import hub, patiently
+
+
+class InUse(HubtrainError):
+    """A dataset that a job reads, or is about to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,14 @@ class Stored:
     used_by: tuple[str, ...]
     """Jobs that have not ended and read it."""
 
+    arriving: bool = False
+    """Whether it was sent just now, by no job on record here: one may be launched elsewhere."""
+
+    @property
+    def free(self) -> bool:
+        """Whether nobody needs it."""
+        return not self.used_by and not self.arriving
+
     def to_json(self) -> dict[str, Any]:
         """Return it for `--json`."""
         return {"repo_id": self.repo_id, "bytes": self.size_bytes, "used_by": list(self.used_by)}
@@ -38,6 +52,7 @@ class Stored:
 def stored(client: Client, owners: Iterable[str], machines: Iterable[Leftover]) -> list[Stored]:
     """Return the datasets of `owners`, those of running `machines` marked. Raises `HubError`."""
     api, users = hub(client.token), _users(client, machines)
+    freshest = client.clock.now() - timedelta(seconds=START_SECONDS)
     found = []
     for owner in owners:
         ask = partial(_names, api, owner)
@@ -47,8 +62,14 @@ def stored(client: Client, owners: Iterable[str], machines: Iterable[Leftover]) 
                 info = patiently(f"looking at {repo_id}", look, client.clock)
                 size = sum(s.size or 0 for s in info.siblings or [])
                 jobs = tuple(sorted(users.get(repo_id, ())))
-                found.append(Stored(repo_id, size, jobs))
+                fresh = info.last_modified is not None and info.last_modified > freshest
+                found.append(Stored(repo_id, size, jobs, fresh and not _known(client, repo_id)))
     return found
+
+
+def _known(client: Client, repo_id: str) -> bool:
+    """Whether a job on record here, ended or not, reads a dataset."""
+    return any(repo_id in _repos(record.spec) for record in client.records.all())
 
 
 def packed_data(spec: JobSpec) -> str | None:
@@ -69,11 +90,19 @@ def readers(client: Client, repo_id: str) -> list[str]:
 
 
 def discard(client: Client, repo_id: str) -> bool:
-    """Delete a dataset of packed data, and return whether it was there. Raises `HubError`."""
+    """Delete a dataset of packed data, and return whether it was there.
+
+    Raises `InUse` where a job that reads it has not ended or is being submitted from here, and
+    `HubError`.
+    """
     if not is_packed(repo_id):
         raise ValueError(f"{repo_id} was not made by hubtrain")
     remove = partial(hub(client.token).delete_repo, repo_id, repo_type="dataset")
-    with suppress(NotThere):
+    with held_alone(repo_id) as free, suppress(NotThere):
+        if not free:
+            raise InUse(f"{repo_id} stays: it is being sent for a job.", fix="Again, later.")
+        if used := readers(client, repo_id):  # written down since it was asked last
+            raise InUse(f"{repo_id} stays: {', '.join(used)} reads it.", fix="Again, later.")
         patiently(f"removing the dataset {repo_id}", remove, client.clock)
         return True
     return False

@@ -136,11 +136,18 @@ def submit(
     A launch whose outcome is unknown (no network in the middle of it) leaves its record open, and
     the same order goes on with it; one that failed and was rolled back closes its record.
     """
-    record = records.claim(
-        order.fingerprint, lambda: order.spec(clock.new_id()), clock.now(), order.forecast, ended
-    )
+    record = claim(order, records=records, clock=clock, ended=ended)
     return launch_claimed(
         record, backend, secrets, records=records, clock=clock, on_progress=on_progress
+    )
+
+
+def claim(
+    order: Order, *, records: Records, clock: Clock, ended: Collection[str] | None = None
+) -> Record:
+    """Return the job of `order` that has not ended, or write it down: see `submit`."""
+    return records.claim(
+        order.fingerprint, lambda: order.spec(clock.new_id()), clock.now(), order.forecast, ended
     )
 
 

@@ -119,7 +119,7 @@ def refused(desk: Desk, refused: Refused) -> int:
 def already_done(desk: Desk, done: AlreadyDone) -> int:
     """Tell the good end of a job that is asked for once more."""
     text = f"this very job has been done as {done.record.job_id}; nothing new is launched"
-    fix = "to train again: the same command with --overwrite"
+    fix = "to do it again: the same command with --overwrite"
     desk.screen.findings([Finding("warn", "job", text, fix)])
     return close(desk, done.record)
 

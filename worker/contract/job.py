@@ -168,6 +168,10 @@ class Start(Frozen):
         """The place in a word, as `Checkpoint` events give it."""
         return f"{self.repo_id}@{self.revision}" if self.repo_id else str(self.folder)
 
+    def lies_with(self, job_id: str) -> bool:
+        """Whether it lies on the disk of this job, and goes when that is removed."""
+        return self.folder is not None and job_id in PurePath(self.folder).parts
+
 
 class Trial(Frozen):
     """Which trial of a sweep a job is."""

@@ -65,11 +65,13 @@ def upload(
 ) -> DataRef:
     """Put the package into `owner`'s namespace, unless it is there, and return where.
 
-    May be repeated, and goes on where it was interrupted. Raises `HubError`.
+    May be repeated, and goes on where it was interrupted. Raises `HubError`, and `NotThere` where
+    packed data of an earlier job is gone.
     """
-    if package.remote is not None:
-        return package.remote
     clock = clock or SystemClock()
+    if package.remote is not None:
+        _refuse_removed(package.remote, hub, clock)
+        return package.remote
     repo_id = repo_of(package, owner)
     found = _look_up(repo_id, hub, clock)
     missing = _missing(package, found)
@@ -84,6 +86,16 @@ def upload(
         repo_id,
         _send(package, missing, repo_id, hub, on_progress=on_progress, clock=clock),
     )
+
+
+def _refuse_removed(ref: DataRef, hub: HfApi, clock: Clock) -> None:
+    """Raise `NotThere` where packed data that an earlier job sent has been removed since."""
+    packed = ref.repo_id if ref.repo_id and is_packed(ref.repo_id) else None
+    if packed and _look_up(packed, hub, clock) is None:
+        raise NotThere(
+            f"the data of the earlier job is not there any more: {packed}.",
+            fix="Run the job's command again: it sends its data.",
+        )
 
 
 def _ref(package: Package, repo_id: str, revision: str | None) -> DataRef:

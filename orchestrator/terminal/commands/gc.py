@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from orchestrator.terminal.question import agreed
 from orchestrator.words import count, money, size
 from worker.errors import HubtrainError, NoWrite
 from worker.task import Finding
+
+if TYPE_CHECKING:
+    from orchestrator.jobs.stored import Stored
 
 
 @click.command("gc")
@@ -76,7 +79,7 @@ def _deployed(desk: Desk, owners: tuple[str, ...]) -> list[Finding]:
 
 def _data(desk: Desk, swept: Sweep, owners: tuple[str, ...], yes: bool) -> list[dict[str, Any]]:
     """List the datasets of packed data and remove those no job reads; each, for `--json`."""
-    from orchestrator.jobs.stored import discard, stored
+    from orchestrator.jobs.stored import stored
 
     try:
         if desk.token is None:
@@ -86,23 +89,41 @@ def _data(desk: Desk, swept: Sweep, owners: tuple[str, ...], yes: bool) -> list[
         swept.unanswered.append(f"the datasets: {error}")
         desk.screen.findings([Finding("warn", "not asked", swept.unanswered[-1])])
         return []
-    free = [one for one in found if not one.used_by]
+    free = [one for one in found if one.free]
     many = size(sum(one.size_bytes for one in found))
     none = "No data of jobs is stored."
     desk.screen.say(f"{count(len(found), 'dataset')} of packed data, {many}:" if found else none)
     for one in found:
-        use = f"read by {', '.join(one.used_by)}" if one.used_by else "read by no running job"
-        desk.screen.say(f"  {one.repo_id} · {size(one.size_bytes)} · {use}")
+        desk.screen.say(f"  {one.repo_id} · {size(one.size_bytes)} · {_use(one)}")
     if free and swept.unanswered:
         desk.screen.say("None is removed: whether a job reads them could not be asked.")
         free = []
     removing = bool(free) and (
         yes or (not desk.as_json and agreed(desk, f"  Remove {len(free)} that no job reads?"))
     )
-    for one in free if removing else []:
-        discard(desk, one.repo_id)
-        desk.screen.say(f"Removed {one.repo_id}")
-    return [{**one.to_json(), "removed": removing and one in free} for one in found]
+    removed = [one for one in free if removing and _removed(desk, one.repo_id)]
+    return [{**one.to_json(), "removed": one in removed} for one in found]
+
+
+def _use(one: Stored) -> str:
+    if one.used_by:
+        return f"read by {', '.join(one.used_by)}"
+    if one.arriving:
+        return "sent just now: its job may be being launched on another computer"
+    return "read by no running job"
+
+
+def _removed(desk: Desk, repo_id: str) -> bool:
+    """Remove a dataset, and return whether it is gone; what a job needs after all stays."""
+    from orchestrator.jobs.stored import InUse, discard
+
+    try:
+        discard(desk, repo_id)
+    except InUse as used:
+        desk.screen.say(used.message)
+        return False
+    desk.screen.say(f"Removed {repo_id}")
+    return True
 
 
 def _headline(desk: Desk, garbage: list[Leftover], unanswered: list[str]) -> str:

@@ -97,6 +97,9 @@ def _removed(desk: Desk, record: Record, *, force: bool) -> None:
         if watch.problem:
             raise watch.problem
     if record.story.handle and not desk.elsewhere(record):
+        for one in desk.records.continuing(record.job_id):
+            desk.refreshed(one)  # one that has ended, or got further, is not in the way
+        desk.records.begin_removal(record.job_id)
         desk.backend(record).remove(Handle.parse(record.story.handle))
     desk.records.remove(record.job_id)
     desk.screen.say(f"Removed {record.job_id}  {record.spec.project}")
@@ -104,7 +107,7 @@ def _removed(desk: Desk, record: Record, *, force: bool) -> None:
 
 def _data(desk: Desk, record: Record, *, remove: bool) -> dict[str, Any]:
     """Name the dataset of a job's packed data, or delete it; what became of it, for `--json`."""
-    from orchestrator.jobs.stored import discard, packed_data, readers
+    from orchestrator.jobs.stored import InUse, discard, packed_data
 
     repo_id = packed_data(record.spec)
     if repo_id is None:
@@ -114,14 +117,13 @@ def _data(desk: Desk, record: Record, *, remove: bool) -> dict[str, Any]:
         desk.screen.say(f"  its data stays: {repo_id} (private); hubtrain gc --data removes it")
         return about
     try:
-        used = readers(desk, repo_id)
-        removed = not used and discard(desk, repo_id)
+        removed = discard(desk, repo_id)
+    except InUse as used:
+        desk.screen.say(f"  its data {used.message}")
+        return about
     except HubtrainError as error:
         desk.screen.findings([Finding("error", "data", error.message, error.fix)])
         return {**about, "problem": error.message}
-    if used:
-        desk.screen.say(f"  its data stays: {repo_id}, which {', '.join(used)} reads")
-        return about
     if removed:
         desk.screen.say(f"  and its data {repo_id}")
     return {**about, "data_removed": removed}
