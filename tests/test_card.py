@@ -15,6 +15,7 @@ import yaml
 from huggingface_hub import ModelCard
 from PIL import Image
 
+from worker import judged
 from worker.card import card, command, front_matter, write
 from worker.contract import (
     DataRef,
@@ -185,6 +186,23 @@ def test_the_loss_is_a_picture_on_the_card(tmp_path: Path) -> None:
         }
         assert any(abs(r - 37) + abs(g - 99) + abs(b - 235) < 40 for r, g, b in colours)  # blue
     assert (tmp_path / "loss.png").stat().st_size < 60_000
+
+
+def test_where_the_model_errs_is_a_picture_on_the_card(tmp_path: Path) -> None:
+    write(trained(*EVENTS), tmp_path)
+    assert "judged.png" not in (tmp_path / "README.md").read_text()
+    true = [str(i % 30) for i in range(900)]
+    judged.confusion(["7", *true[1:]], true, tmp_path)
+    with Image.open(tmp_path / "judged.png") as picture:
+        cells = judged.MOST * judged.SIDE
+        assert picture.height == judged.HEAD + cells + 16, "of 30 classes the most are shown"
+    points = [(float(i), i + 0.5) for i in range(5000)]
+    judged.scatter({"rent": points, "nothing": [(2.0, 2.0)]}, tmp_path)
+    with Image.open(tmp_path / "judged.png") as picture:
+        assert (picture.format, picture.size) == ("PNG", (960, 420))
+    write(trained(*EVENTS), tmp_path)
+    said = "![What the model says of validation rows, and what is true](judged.png)"
+    assert said in (tmp_path / "README.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from worker import tasks
 from worker.contract import EVALUATED, JobSpec, Story
 from worker.hubclient import endpoint
+from worker.judged import JUDGED_FILE
 from worker.manifest import TrainedJob, curve, drawn, manifest, telling
 from worker.markdown import FILTERS, code, text
 from worker.output import MANIFEST_FILE
@@ -55,6 +56,7 @@ def write(trained: TrainedJob, folder: Path) -> None:
         samples=_samples(trained.spec, folder / SAMPLES_FILE),
         evaluation=_evaluation(folder / EVALUATION_FILE),
         picture=_pictured(trained, folder / PICTURE_FILE),
+        judged=JUDGED_FILE if (folder / JUDGED_FILE).exists() else "",
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
 
@@ -116,8 +118,12 @@ def card(
     samples: Samples | None = None,
     evaluation: Mapping[str, Any] | None = None,
     picture: str = "",
+    judged: str = "",
 ) -> str:
-    """Return the text of the model card: with samples, an evaluation, and the file `picture`."""
+    """Return the text of the model card: with samples, an evaluation, and two files of pictures.
+
+    `picture` shows how training went, `judged` where the model errs.
+    """
     here = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
@@ -147,6 +153,7 @@ def card(
         evaluated=list(_evaluated(evaluation or {}, _before(story))),
         picture=picture,
         pictured=drawn(spec)[0].capitalize(),
+        judged=judged,
         curve_names=[name.replace("_", " ") for name in names],
         curve=[[f"{row['step']:.0f}", *(shown(row.get(n)) for n in names)] for row in rows],
         facts=list(_facts(trained)),
@@ -219,12 +226,9 @@ def shown(value: float | None) -> str:
 def _flags(spec: JobSpec) -> Iterable[str]:
     for setting in settings_of(tasks.load(spec.task).params):
         value = spec.params.get(setting.name, setting.default)
-        if value == setting.default and not setting.required:
+        if value is None or (value == setting.default and not setting.required):
             continue
         flag = setting.flags[0]
-        if value is None:
-            yield from () if setting.required else (flag, "none")
-            continue
         if isinstance(value, bool):
             yield flag if value else flag.replace("--", "--no-", 1)
         else:

@@ -36,15 +36,15 @@ def draw(lines: Mapping[str, Sequence[Point]], file: Path) -> bool:
     from PIL import Image, ImageDraw, ImageFont
 
     large = Image.new("RGB", (WIDTH * FINER, HEIGHT * FINER), PAPER)
-    pen = _Pen(ImageDraw.Draw(large), ImageFont.load_default(17 * FINER), list(kept.values()))
-    pen.axes()
+    pen = Pen(ImageDraw.Draw(large), ImageFont.load_default(17 * FINER), list(kept.values()))
+    pen.axes(f"step {pen.x1:,.0f}")
     for (name, points), colour in zip(kept.items(), COLOURS, strict=False):
         pen.line(name, points, colour)
     large.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS).save(file, optimize=True)
     return True
 
 
-class _Pen:
+class Pen:
     """Draws on the large picture, at places of values."""
 
     def __init__(self, pen: Any, font: Any, lines: Sequence[Sequence[Point]]) -> None:
@@ -52,7 +52,7 @@ class _Pen:
         xs = [x for line in lines for x, _ in line]
         ys = [y for line in lines for _, y in line]
         self.x0, self.x1 = min(xs), max(*xs, min(xs) + 1)
-        self.step = _round_step((max(ys) - min(ys)) or abs(max(ys)) or 1.0)
+        self.step = round_step((max(ys) - min(ys)) or abs(max(ys)) or 1.0)
         self.y0 = math.floor(min(ys) / self.step) * self.step
         top = math.ceil(max(ys) / self.step) * self.step
         self.y1 = max(top, self.y0 + self.step)
@@ -64,8 +64,8 @@ class _Pen:
         px = LEFT + across * (WIDTH - LEFT - RIGHT)
         return px * FINER, (TOP + (1 - up) * (HEIGHT - TOP - BOTTOM)) * FINER
 
-    def axes(self) -> None:
-        """Draw a line and a number at each round value, and the first and last step."""
+    def axes(self, last: str) -> None:
+        """Draw a line and a number at each round value, and the first and the `last` place."""
         digits = max(0, -math.floor(math.log10(self.step)))
         for n in range(round((self.y1 - self.y0) / self.step) + 1):
             y = self.y0 + n * self.step
@@ -74,7 +74,7 @@ class _Pen:
             self.text((LEFT - 10) * FINER, py, f"{y:,.{digits}f}", INK, "rm")
         foot = (HEIGHT - BOTTOM + 20) * FINER
         self.text(LEFT * FINER, foot, f"{self.x0:,.0f}", INK, "lm")
-        self.text((WIDTH - RIGHT) * FINER, foot, f"step {self.x1:,.0f}", INK, "rm")
+        self.text((WIDTH - RIGHT) * FINER, foot, last, INK, "rm")
 
     def line(self, name: str, points: Sequence[Point], colour: str) -> None:
         """Draw a line, its points where they are few, and its name with its last value."""
@@ -83,7 +83,10 @@ class _Pen:
             self.pen.line(places, colour, 3 * FINER, joint="curve")
         for x, y in places if len(places) <= 40 else places[-1:]:  # noqa: PLR2004
             self.pen.circle((x, y), 4 * FINER, fill=colour)
-        said = f"{name} {points[-1][1]:.4g}"
+        self.label(f"{name} {points[-1][1]:.4g}", colour)
+
+    def label(self, said: str, colour: str) -> None:
+        """Write a line's name above, beside those that stand there."""
         self.text(self.named * FINER, TOP / 2 * FINER, said, colour, "lm")
         self.named += self.pen.textlength(said, font=self.font) / FINER + 28
 
@@ -91,7 +94,7 @@ class _Pen:
         self.pen.text((x, y), said, fill=colour, font=self.font, anchor=anchor)
 
 
-def _round_step(span: float) -> float:
+def round_step(span: float) -> float:
     """Return a round number of which about `TICKS` make up the span."""
     rough = span / TICKS
     power = 10.0 ** math.floor(math.log10(rough))
