@@ -77,7 +77,6 @@ MAY_IMPORT = {
     "worker.task": (
         "worker.answers",
         "worker.contract",
-        "worker.errors",
         "worker.exchange",
         "worker.facts",
         "worker.finding",
@@ -165,6 +164,7 @@ MAY_IMPORT = {
     "orchestrator.inference": (
         *BELOW,
         "orchestrator.aside",
+        "orchestrator.data.sources.media",
         "orchestrator.inference",
         "orchestrator.preflight",
         "orchestrator.visible",

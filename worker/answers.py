@@ -107,6 +107,19 @@ def the_one(answers: Iterable[Any]) -> Any:
     return answer
 
 
+def one_by_one(answer: Callable[[T], Any]) -> Callable[[Sequence[T]], Iterator[Any]]:
+    """Return what asks one question after the other, and yields the faults in their places."""
+
+    def answered(questions: Sequence[T]) -> Iterator[Any]:
+        for one in questions:
+            try:
+                yield answer(one)
+            except HubtrainError as error:
+                yield error
+
+    return answered
+
+
 def in_places(
     asked: Sequence[T | HubtrainError], work: Callable[[list[T]], Iterable[Any]]
 ) -> Iterator[Any]:

@@ -12,12 +12,12 @@ import json
 import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-from worker.answers import the_one
+from worker.answers import one_by_one, the_one
 from worker.contract import VALID
-from worker.errors import HubtrainError
 from worker.exchange import (
     Answering,
     DataReport,
@@ -348,15 +348,7 @@ class Task(ABC, Generic[P]):
         length. Where `answer` runs. By default each is asked by `answer`, which may load the model
         anew. Raises `HubtrainError`.
         """
-
-        def one_by_one(questions: Sequence[Any]) -> Iterator[Any]:
-            for one in questions:
-                try:
-                    yield self.answer(model, one)
-                except HubtrainError as error:
-                    yield error
-
-        return one_by_one
+        return one_by_one(partial(self.answer, model))
 
     def page(self, facts: ModelFacts) -> Page | None:
         """Return how visitors ask a deployed model; none where no page can ask it.

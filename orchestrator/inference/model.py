@@ -12,6 +12,7 @@ from orchestrator.preflight.model import FoundModel, check_model
 from worker.clock import Clock
 from worker.contract import ModelRef
 from worker.errors import BadConfig, GatedModel, HubtrainError, HubUnreachable
+from worker.facts import ModelFacts
 from worker.paths import ref_of
 from worker.task import Task
 
@@ -19,12 +20,21 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 
-def check(model: str, task: Task[Any], look: Look, *, trusted: bool) -> None:
-    """Raise what the check before a training would say of the model, or of an adapter's base."""
-    _, findings = check_model(lambda: _whole(model, look), task.can_answer, trusted)
+def check(model: str, task: Task[Any], look: Look, *, trusted: bool) -> ModelFacts:
+    """Return what the model is like, or an adapter's base.
+
+    Raises what the check before a training would say of it.
+    """
+    if not task.starts_from_model:
+        facts = ModelFacts(model, 0, config=look(model).read("config.json"))
+        task.can_answer(facts)
+        return facts
+    found, findings = check_model(lambda: _whole(model, look), task.can_answer, trusted)
     for finding in findings.in_order():
         if finding.level == "error":
             raise BadConfig(finding.text, fix=finding.fix)
+    assert found is not None  # or there would be an error
+    return found.facts
 
 
 def _whole(name: str, look: Callable[[str], FoundModel]) -> FoundModel:

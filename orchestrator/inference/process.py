@@ -74,6 +74,15 @@ class ProcessSession(Session):
         while "reply" in (told := self._told()):
             yield _reply(told["reply"])
 
+    def ask(self, questions: Sequence[Mapping[str, Any]]) -> None:
+        """Ask a model that answers lists of questions; each answer is then `next`."""
+        self._ask({"questions": questions})
+
+    def next(self) -> dict[str, Any]:
+        """Return `{"answer": …}`, or `{"message": …}` for a question that cannot be answered."""
+        said: dict[str, Any] = self._told()["one"]
+        return said
+
     def close(self) -> None:
         """End the process, whatever it is doing."""
         self._process.kill()

@@ -19,7 +19,7 @@ from orchestrator.settings.deploy import DeploySettings
 from orchestrator.settings.envfile import from_shell
 from orchestrator.settings.job import JobSettings
 from orchestrator.settings.layers import FLAGS, Catalog, Layer, Settings, from_environment, merge
-from worker.common import Asking
+from worker.common import Asking, AskingMany, Prompting
 from worker.errors import BadConfig, HubtrainError
 from worker.params import Params, settings_of
 from worker.task import Task
@@ -28,9 +28,14 @@ from worker.task import Task
 def classes_of(task: Task[Any]) -> tuple[type[Params], ...]:
     """Return all params classes of this task: of jobs on any backend, questions, deployments."""
     options = tuple(backends.load(name).options for name in backends.names())
-    asking = (Asking, task.question) if task.question else ()
+    asking = (Asking, *_questions(task.question)) if task.question else ()
     deploying = (DeploySettings,) if task.has_page else ()
     return (JobSettings, task.params, *options, *asking, *deploying)
+
+
+def _questions(question: type[Params]) -> tuple[type[Params], ...]:
+    """Return the settings of questions, single ones and many: prompts have their own for files."""
+    return (question,) if issubclass(question, Prompting) else (question, AskingMany)
 
 
 def task_of(name: str | None, where: str = "the file's task") -> tuple[Task[Any], dict[str, Any]]:

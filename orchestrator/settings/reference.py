@@ -11,6 +11,7 @@ import worker.tasks
 from orchestrator.settings.deploy import DeploySettings
 from orchestrator.settings.job import JobSettings
 from orchestrator.settings.sweep import SweepSettings
+from worker.common import AskingMany
 from worker.params import Params, Setting, settings_of
 
 HEAD = """# Settings
@@ -27,6 +28,7 @@ def page() -> str:
     """Return the page as Markdown."""
     parts = [HEAD, *_section("Every job", JobSettings), *_section("Deployments", DeploySettings)]
     parts += _section("`hubtrain sweep`, in a file in its block `sweep`", SweepSettings)
+    parts += _section("`--inference` with files of rows", AskingMany)
     for name in backends.names():
         options = backends.load(name).options
         if settings_of(options):

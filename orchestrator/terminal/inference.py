@@ -22,6 +22,7 @@ from orchestrator.inference.model import Look, check
 from orchestrator.inference.process import SECONDS, ProcessSession
 from orchestrator.inference.prompts import STDIN, Answers, Prompt, read
 from orchestrator.settings.layers import Settings
+from orchestrator.terminal.asking import ByRows, answer_rows, asked_by_rows, many_of
 from orchestrator.terminal.chat import Chat
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import DETACHED
@@ -33,7 +34,7 @@ from worker.errors import BadConfig
 from worker.hubclient import hub
 from worker.params import Params
 from worker.session import Reply, Session
-from worker.task import Task
+from worker.task import ModelFacts, Task
 from worker.tasks import typed
 
 
@@ -41,7 +42,8 @@ def answer(desk: Desk, task: Task[Any], settings: Settings, seconds: float = SEC
     """Print what a model answers; returns the exit code. Raises `HubtrainError`."""
     if task.question is None:
         raise BadConfig(f"models of {typed(task.name)} cannot be asked here.")
-    question = settings.of(task.question)
+    many = many_of(task, settings)
+    question = settings.of(asked_by_rows(task.question) if many else task.question)
     if isinstance(question, Prompting):
         do = _wanted(desk, question)
         if question.prompt == STDIN:
@@ -51,10 +53,18 @@ def answer(desk: Desk, task: Task[Any], settings: Settings, seconds: float = SEC
     else:
         do = _tell_answer
     model = settings.of(Asking).model
+    facts, environ = _checked(desk, task, model, question)
+    asked = {"model": model, "question": question.model_dump(mode="json")}
 
     def start() -> ProcessSession:
-        return _process(desk, task, model, question, seconds)
+        with desk.screen.waiting(f"Loading {model}"):
+            return ProcessSession(task.name, asked, environ, seconds)
 
+    if many and (page := task.page(facts)) and not page.is_chat:
+        by = ByRows(model, page, many, question, task.question)
+        return answer_rows(desk, task, settings, by, environ)
+    if many and not isinstance(question, Prompting):
+        raise BadConfig(f"models of {typed(task.name)} are not asked with files.")
     return do(_Asked(desk, question, model, start))
 
 
@@ -92,19 +102,15 @@ def _wanted(desk: Desk, question: Prompting) -> Callable[[_Asked], int]:
     )
 
 
-def _process(
-    desk: Desk, task: Task[Any], model: str, question: Params, seconds: float
-) -> ProcessSession:
-    """Start the model on this machine, once nothing speaks against it."""
+def _checked(
+    desk: Desk, task: Task[Any], model: str, question: Params
+) -> tuple[ModelFacts, dict[str, str]]:
+    """Return what a model is like, once nothing speaks against it, and where it answers."""
     look = Look(hub(desk.token), desk.clock, task.model_reads)
-    if task.starts_from_model:
-        trusted = bool(getattr(question, "trust_remote_code", False))
-        with desk.screen.waiting(f"Looking at {model}"):
-            check(model, task, look, trusted=trusted)
-    asked = {"model": model, "question": question.model_dump(mode="json")}
-    environ = environ_of(desk.token) | ({"HF_HUB_OFFLINE": "1"} if look.offline else {})
-    with desk.screen.waiting(f"Loading {model}"):
-        return ProcessSession(task.name, asked, environ, seconds)
+    trusted = bool(getattr(question, "trust_remote_code", False))
+    with desk.screen.waiting(f"Looking at {model}"):
+        facts = check(model, task, look, trusted=trusted)
+    return facts, environ_of(desk.token) | ({"HF_HUB_OFFLINE": "1"} if look.offline else {})
 
 
 def _served(desk: Desk, question: Prompting, model: str) -> _Asked:

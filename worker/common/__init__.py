@@ -5,7 +5,7 @@ A group looks at its own values in `checks`; nothing here knows a task.
 
 from __future__ import annotations
 
-from worker.common.data import Asking, Data
+from worker.common.data import Asking, AskingMany, Data
 from worker.common.distributed import Distributed
 from worker.common.layers import EVERY_LINEAR, EVERY_MATRIX
 from worker.common.lora import Lora, MergedLora
@@ -31,6 +31,7 @@ __all__ = [
     "SCHEDULERS",
     "WANDB_MODE",
     "Asking",
+    "AskingMany",
     "Data",
     "Distributed",
     "EarlyStopping",

@@ -17,6 +17,21 @@ class Asking(Params):
     """Trained model to ask: Hub id or folder."""
 
 
+class AskingMany(Params):
+    """Questions in files (--inference)."""
+
+    input: str | None = None
+    """What to ask about row by row: a file of rows (CSV, JSONL, Parquet, Excel) or lines (.txt), or
+    a folder or zip of pictures or of such files. Columns are called as in training."""
+
+    output: str | None = None
+    """File for the answers, .csv or .jsonl, beside the columns of the input; else they are printed
+    as JSON lines. The same command goes on where it was interrupted."""
+
+    batch_size: Annotated[int, Ge(1)] = 32
+    """Rows that are answered together."""
+
+
 class Data(Params):
     """Data."""
 

@@ -16,7 +16,7 @@ class Prompting(Params):
     prompt: str | None = None
     """What to answer, or - for standard input. Without it, and on a terminal, a chat begins."""
 
-    prompts: str | None = None
+    prompts: Annotated[str | None, Flag("--input")] = None
     """File of prompts: a line each (.txt, or - for standard input), or rows (.jsonl, .csv,
     .parquet) with a column of prompts or `messages`."""
 

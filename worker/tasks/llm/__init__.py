@@ -6,7 +6,9 @@ import threading
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
+from worker.answers import one_by_one
 from worker.errors import BadConfig
+from worker.exchange import Answering
 from worker.session import Session
 from worker.task import (
     DataReport,
@@ -167,7 +169,11 @@ class LlmTask(Task[LlmParams]):
                 f"{model} is a {head.called}, which is asked one prompt at a time.",
                 fix=head.try_it(model),
             )
-        return head.answer(model, question.prompt, question)
+        return head.opened(model, question)(question)
+
+    def answering(self, model: str, question: Question, together: int) -> Answering:
+        """Return the model, which answers one prompt after the other."""
+        return one_by_one(_head_of(model).opened(model, question))
 
     def page(self, facts: ModelFacts) -> Page:
         """Return how visitors ask a model, by what it puts out."""

@@ -2,7 +2,7 @@
 
 A trainer names the head of the models it makes; so a card, and a question to a finished model,
 know what it is without knowing who trained it. To add one, write a module here with a subclass of
-`Head`, and name it in a trainer. Light: only `session` and `answer` import what models need.
+`Head`, and name it in a trainer. Light: only `session` and `opened` import what models need.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import shlex
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from worker.contract import ModelRef
@@ -23,6 +23,10 @@ from worker.tasks.llm.params import Question
 
 Config = Mapping[str, Any]
 """A `config.json`."""
+
+
+Answer = Callable[[Question], Any]
+"""A loaded model: returns what it answers to a question that has a prompt, as plain data."""
 
 
 class Head(ABC):
@@ -82,15 +86,15 @@ class Head(ABC):
 
     def page(self) -> Page:
         """Return how visitors ask a deployed model: with a prompt."""
-        return Page(self.pipeline_tag, (Field("prompt", "Prompt"),))
+        return Page(self.pipeline_tag, (Field("prompt", "Prompt", column="prompt_text_column"),))
 
     def session(self, model: str, question: Question, stop: threading.Event) -> Session | None:
         """Return `model` where it can be talked to; heavy libraries are imported inside."""
         return None
 
     @abstractmethod
-    def answer(self, model: str, prompt: str, question: Question) -> Any:
-        """Return what `model` answers to `prompt`, as plain data; heavy libraries as above."""
+    def opened(self, model: str, question: Question) -> Answer:
+        """Return `model`, loaded; `question` says how, and heavy libraries are as above."""
 
 
 def kind_of(config: Config) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from worker.session import Session
 from worker.task import Page, python
-from worker.tasks.llm.heads import Config, Head, classes
+from worker.tasks.llm.heads import Answer, Config, Head, classes
 from worker.tasks.llm.params import Question
 
 _PREDICTS = re.compile(r"ForCausalLM$|LMHead")
@@ -93,10 +93,15 @@ class Causal(Head):
 
         return Generator(model, question, stop)
 
-    def answer(self, model: str, prompt: str, question: Question) -> str:
-        """Return what the model says to a prompt."""
-        chat = [{"role": "user", "content": prompt}]
-        return self.session(model, question, threading.Event()).reply(chat, lambda text: None).text
+    def opened(self, model: str, question: Question) -> Answer:
+        """Return what goes on with a prompt."""
+        session = self.session(model, question, threading.Event())
+
+        def answer(asked: Question) -> str:
+            chat = [{"role": "user", "content": str(asked.prompt)}]
+            return session.reply(chat, lambda text: None).text
+
+        return answer
 
 
 CAUSAL = Causal()

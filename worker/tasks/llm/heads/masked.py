@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from worker.task import Field, Page
-from worker.tasks.llm.heads import Config, Head, classes
+from worker.tasks.llm.heads import Answer, Config, Head, classes
 from worker.tasks.llm.params import Question
 
 _FILLS = re.compile(
@@ -47,13 +46,17 @@ class Masked(Head):
 
     def page(self) -> Page:
         """Return what is asked for: a text in which something is hidden."""
-        return Page(self.pipeline_tag, (Field("prompt", "Text with [MASK] in it"),))
+        return Page(
+            self.pipeline_tag,
+            (Field("prompt", "Text with [MASK] in it", column="prompt_text_column"),),
+        )
 
-    def answer(self, model: str, prompt: str, question: Question) -> Any:
-        """Return the prompt with what is hidden filled in, and the likeliest tokens for each."""
-        from worker.tasks.llm.training.filling import filled
+    def opened(self, model: str, question: Question) -> Answer:
+        """Return what fills in a prompt, and tells the likeliest tokens for each hidden one."""
+        from worker.tasks.llm.training.filling import filling
 
-        return filled(model, prompt, trust_remote_code=question.trust_remote_code)
+        fill = filling(model, trust_remote_code=question.trust_remote_code)
+        return lambda asked: fill(str(asked.prompt))
 
 
 MASKED = Masked()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from worker.task import Field, Page, python
-from worker.tasks.llm.heads import Config, Head, classes
+from worker.tasks.llm.heads import Answer, Config, Head, classes
 from worker.tasks.llm.heads.causal import CAUSAL
 from worker.tasks.llm.heads.masked import MASKED
 from worker.tasks.llm.params import Question
@@ -58,15 +58,18 @@ class Score(Head):
 
     def page(self) -> Page:
         """Return what is asked for: a prompt, and the answer that is scored."""
-        asked = (Field("prompt", "Prompt"), Field("completion", "Answer to score"))
+        asked = (
+            Field("prompt", "Prompt", column="prompt_text_column"),
+            Field("completion", "Answer to score"),
+        )
         return Page(self.pipeline_tag, asked, "number")
 
-    def answer(self, model: str, prompt: str, question: Question) -> float:
-        """Return the score of a prompt with its completion, or of a text."""
-        from worker.tasks.llm.training.scoring import score
+    def opened(self, model: str, question: Question) -> Answer:
+        """Return what scores a prompt with its completion, or a text."""
+        from worker.tasks.llm.training.scoring import scoring
 
-        code = question.trust_remote_code
-        return score(model, prompt, question.completion, trust_remote_code=code)
+        score = scoring(model, trust_remote_code=question.trust_remote_code)
+        return lambda asked: score(str(asked.prompt), asked.completion)
 
 
 SCORE = Score()

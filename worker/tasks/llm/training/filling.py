@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,16 +20,24 @@ SHOWN = 5
 """Tokens told for each hidden one."""
 
 
-@torch.inference_mode()
-def filled(model: str, prompt: str, *, trust_remote_code: bool = False) -> dict[str, Any]:
-    """Return `text`, the prompt with each hidden token filled in, and the likeliest ones, `tokens`.
-
-    Those are, for each hidden token, up to five, with their probabilities. The model may be an
-    adapter. Raises `BadConfig` where nothing is hidden.
-    """
+def filling(model: str, *, trust_remote_code: bool = False) -> Callable[[str], dict[str, Any]]:
+    """Return what fills in a prompt with the model, which may be an adapter: see `_filled`."""
     code: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     ref = ref_of(model)
     tokenizer = AutoTokenizer.from_pretrained(ref.name, revision=ref.revision, **code)
+    code |= revision_of(ref, facts_of(model))
+    net = AutoModelForMaskedLM.from_pretrained(ref.name, dtype="auto", **code).eval()
+    net.to("cuda" if torch.cuda.is_available() else "cpu")
+    return partial(_filled, net, tokenizer)
+
+
+@torch.inference_mode()
+def _filled(net: Any, tokenizer: Any, prompt: str) -> dict[str, Any]:
+    """Return `text`, the prompt with each hidden token filled in, and the likeliest ones, `tokens`.
+
+    Those are, for each hidden token, up to five, with their probabilities. Raises `BadConfig` where
+    nothing is hidden.
+    """
     for mask in MASKS:
         prompt = prompt.replace(mask, tokenizer.mask_token)
     inputs = tokenizer(prompt, return_tensors="pt")
@@ -35,9 +45,6 @@ def filled(model: str, prompt: str, *, trust_remote_code: bool = False) -> dict[
     (places,) = (ids == tokenizer.mask_token_id).nonzero(as_tuple=True)
     if not len(places):
         raise BadConfig("nothing is hidden in the prompt.", fix=f'--prompt "… {MASKS[0]} …"')
-    code |= revision_of(ref, facts_of(model))
-    net = AutoModelForMaskedLM.from_pretrained(ref.name, dtype="auto", **code).eval()
-    net.to("cuda" if torch.cuda.is_available() else "cpu")
     scores = net(**inputs.to(net.device)).logits[0, places].float().softmax(-1).cpu()
     best = scores.topk(min(SHOWN, scores.shape[-1]))
     ids[places] = best.indices[:, 0].to(ids)

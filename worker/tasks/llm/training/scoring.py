@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,15 +14,8 @@ from worker.paths import ref_of
 from worker.tasks.llm.heads import facts_of
 
 
-@torch.inference_mode()
-def score(
-    model: str, prompt: str, completion: str | None = None, *, trust_remote_code: bool = False
-) -> float:
-    """Return the score of `completion` as an answer to `prompt`, or of the text `prompt` alone.
-
-    The model may be whole or an adapter. Where it learned from conversations, its tokenizer has a
-    chat template, and both are turns of one.
-    """
+def scoring(model: str, *, trust_remote_code: bool = False) -> Callable[[str, str | None], float]:
+    """Return what scores texts with the model, which may be whole or an adapter: see `_score`."""
     code: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     ref = ref_of(model)
     code |= {"revision": ref.revision}
@@ -28,6 +23,16 @@ def score(
     net = _loaded(ref, code, adapter=bool(facts_of(model).adapter)).eval()
     net.to("cuda" if torch.cuda.is_available() else "cpu")
     net.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    return partial(_score, net, tokenizer)
+
+
+@torch.inference_mode()
+def _score(net: Any, tokenizer: Any, prompt: str, completion: str | None = None) -> float:
+    """Return the score of `completion` as an answer to `prompt`, or of the text `prompt` alone.
+
+    Where the model learned from conversations, its tokenizer has a chat template, and both are
+    turns of one.
+    """
     chat = completion is not None and tokenizer.chat_template
     if chat:
         turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]
