@@ -16,12 +16,12 @@ from tiny_vit import HUGE, image, write_folders, write_model
 
 import hubtrain
 from worker.errors import BadConfig, BadData
+from worker.families.pictures.cost import multiplications, stages
+from worker.families.pictures.kinds import CONVOLUTIONS, KINDS, UNSUITED
 from worker.imagefile import MOST_PIXELS, fault, is_cut_short, kind_of, size_of
 from worker.splits import Split
 from worker.task import DataReport, ModelFacts
 from worker.tasks.image_classification import TASK
-from worker.tasks.image_classification.cost import multiplications, stages
-from worker.tasks.image_classification.kinds import CONVOLUTIONS, KINDS, UNSUITED
 from worker.tasks.image_classification.params import ImageParams
 
 VIT: dict[str, Any] = {

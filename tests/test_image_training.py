@@ -109,7 +109,7 @@ def test_what_is_shown_depends_on_seed_epoch_and_image_alone(
     import torch
     from transformers import AutoImageProcessor
 
-    from worker.tasks.image_classification.training.pictures import Pictures
+    from worker.families.pictures.training.pictures import Pictures
     from worker.tasks.image_classification.training.train import gathered
 
     params, run, _ = job(model, table, tmp_path)
@@ -117,7 +117,7 @@ def test_what_is_shown_depends_on_seed_epoch_and_image_alone(
     processor = AutoImageProcessor.from_pretrained(model, backend="pil")
 
     def shown(seed: int, epoch: int, i: int = 3) -> Any:
-        pictures = Pictures(album.store, album.train, album.classes, processor, seed=seed)
+        pictures = Pictures(album.store, album.train, album.target, processor, seed=seed)
         pictures.epoch = epoch
         return pictures[i]["pixel_values"]
 
@@ -166,7 +166,7 @@ def test_a_training_that_is_stopped_goes_on_as_if_it_had_not_been(
 def test_crops_lie_within_the_image() -> None:
     from PIL import Image
 
-    from worker.tasks.image_classification.training.pictures import crop
+    from worker.families.pictures.training.pictures import crop
 
     for seed, size in enumerate([(1, 1), (300, 2), (2, 300), (64, 48)] * 25):
         left, top, right, bottom = crop(Image.new("L", size), random.Random(seed))

@@ -5,14 +5,18 @@ from __future__ import annotations
 import io
 import random
 from binascii import crc32
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
 
 from worker.contract import DataRef, Event, ModelRef
+from worker.families.pictures.settings import Images
 from worker.task import Run
 from worker.tasks.image_classification.params import ImageParams
+
+P = TypeVar("P", bound=Images)
 
 COLOURS = {"blue": (40, 60, 220), "green": (40, 200, 60), "red": (220, 50, 40)}
 
@@ -94,11 +98,32 @@ def write_table(file: Path, each: int, first: int = 0) -> Path:
     return file
 
 
+def write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write rows as Parquet, images in them as datasets has them; return `file`."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    stored = [{k: _stored(v) for k, v in row.items()} for row in rows]
+    parquet.write_table(pa.Table.from_pylist(stored), file)
+    return file
+
+
+def _stored(cell: Any) -> Any:
+    return {"bytes": cell, "path": None} if isinstance(cell, bytes) else cell
+
+
 def job(
-    model: Path, data: Path, folder: Path, *, valid: Path | None = None, **settings: Any
-) -> tuple[ImageParams, Run, list[Event]]:
+    model: Path,
+    data: Path,
+    folder: Path,
+    *,
+    valid: Path | None = None,
+    kind: type[P] = ImageParams,  # type: ignore[assignment]
+    **settings: Any,
+) -> tuple[P, Run, list[Event]]:
     """Return settings, the run they make, and the list its events will be in."""
-    params = ImageParams(model=str(model), data_path=str(data), **{"lr": 3e-3, **settings})
+    params = kind(model=str(model), data_path=str(data), **{"lr": 3e-3, **settings})
     events: list[Event] = []
     run = Run(
         model=ModelRef(name=str(model)),

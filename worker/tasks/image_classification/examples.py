@@ -1,77 +1,57 @@
-"""The examples: which columns hold them, and what a row of them says. Light: no PIL.
-
-Both the check and the training read rows with this. What becomes of an image's bytes is for them to
-say: the check looks at how they begin and end, the training keeps them.
-"""
+"""Images and the classes they are of: one each, or several where the column holds lists. Light."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import chain
+from typing import Generic, TypeVar
 
-from worker.columns import no_column
-from worker.errors import BadData
-from worker.families.labels import Labels, shown
-from worker.imagefile import READABLE, is_cut_short, is_damaged, kind_of, too_large
-from worker.splits import Row, Split, hold_out_of_each, in_order, parted
+from worker.families.labels import Labels, are_lists
+from worker.families.pictures import examples
+from worker.families.pictures.examples import Example, collect, column_of, image_column
+from worker.splits import Row, Split, hold_out, hold_out_of_each, in_order, missing, parted
 from worker.tasks.image_classification.params import ImageParams
 
 T = TypeVar("T")
 
-IMAGES = ("image", "images", "img", "picture", "photo")
 TARGETS = ("target", "label", "labels", "class")
-"""Usual names of the two columns, for users who name none."""
+"""Usual names of the column of classes, for users who name none."""
+
+Classes = tuple[str, ...]
+"""The names of what an image is of; one, unless images may be of several classes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Example(Generic[T]):
-    """An image and its class."""
+class Classified(Generic[T]):
+    """The examples of a split, and what is known of their classes."""
 
-    row: int
-    """Where a person finds it: its line, or its place from 1."""
-
-    image: T
-    label: str
-
-
-@dataclass(slots=True)
-class Examples(Generic[T]):
-    """The examples of a split, and the rows that are none."""
-
-    source: str
+    found: examples.Examples[T, Classes]
     target: str
     """Column of the classes."""
 
-    declared: tuple[str, ...] = ()
+    several: bool
+    """Whether an image may be of several classes, or of none."""
+
+    declared: Classes = ()
     """Names of the classes where the data declare them."""
 
-    read: int = 0
-    examples: list[Example[T]] = field(default_factory=list)
-    empty: list[int] = field(default_factory=list)
-    unlabelled: list[int] = field(default_factory=list)
-    unreadable: list[int] = field(default_factory=list)
-    photos_of_phones: int = 0
-    """How many of the unreadable are HEIC."""
-
-    too_large: list[int] = field(default_factory=list)
-    """Rows whose image would fill the memory; they are left out."""
-
-    damaged: list[int] = field(default_factory=list)
-    """Rows whose image ends too early; they are kept."""
+    @property
+    def used(self) -> frozenset[str]:
+        """The classes that examples are of."""
+        return frozenset(name for each in self.found.examples for name in each.label)
 
     @property
-    def classes(self) -> tuple[str, ...]:
+    def classes(self) -> Classes:
         """The names of the classes, in the order in which a model numbers them."""
-        return self.declared or in_order({example.label for example in self.examples})
+        return self.declared or in_order(self.used)
 
     @property
     def counts(self) -> dict[str, int]:
         """How many examples each class has."""
-        counts = dict.fromkeys(self.classes, 0)
-        for example in self.examples:
-            counts[example.label] += 1
-        return counts
+        counted = Counter(name for each in self.found.examples for name in each.label)
+        return {name: counted[name] for name in self.classes}
 
 
 def read(
@@ -79,72 +59,51 @@ def read(
     params: ImageParams,
     rows: Iterable[tuple[int, Row]],
     keep: Callable[[bytes], T],
-) -> Examples[T]:
+) -> Classified[T]:
     """Return the examples in `rows` of `split`; `keep` is called with the bytes of each image.
 
-    Raises `BadData`, naming the column or the row.
+    The first cell that says something tells whether images may be of several classes. Raises
+    `BadData`, naming the column or the row.
     """
-    image = _column(split, "image", params.image_column, IMAGES)
-    target = _column(split, "target", params.target_column, TARGETS)
+    image = image_column(split, params.image_column)
+    target = column_of(split, "target", params.target_column, TARGETS)
     labels = Labels.of(split, target)
-    found: Examples[T] = Examples(split.source, target, labels.declared)
-    for number, row in rows:
-        found.read += 1
-        content = _content(row.get(image), image, split.source)
-        label = labels.class_of(row.get(target), number)
-        if label is None:
-            found.unlabelled.append(number)
-        elif not content:
-            found.empty.append(number)
-        elif (kind := kind_of(content)) not in READABLE:
-            found.unreadable.append(number)
-            found.photos_of_phones += kind == "HEIC"
-        elif too_large(content):
-            found.too_large.append(number)
-        else:
-            if is_cut_short(content) or is_damaged(content):
-                found.damaged.append(number)
-            found.examples.append(Example(number, keep(content), label))
-    return found
+    rows, several = _peeked(rows, target)
+
+    def label(row: Row, number: int) -> Classes | None:
+        if several:
+            return labels.classes_of(row.get(target), number)
+        name = labels.class_of(row.get(target), number)
+        return None if name is None else (name,)
+
+    found = collect(split, image, rows, keep, label)
+    return Classified(found, target, several, labels.declared)
 
 
-def _column(split: Split, what: str, asked: str, usual: Sequence[str]) -> str:
-    """Return the column of the images or classes: the one asked for, or one usually called so."""
-    if asked in split.columns:
-        return asked
-    if asked == usual[0]:  # nobody named one
-        for name in usual:
-            if name in split.columns:
-                return name
-    others = [c for c in split.columns if c not in IMAGES]
-    only = ("It may be", others[0]) if what == "target" and len(others) == 1 else ("", "")
-    raise no_column(asked, split.columns, split.source, f"--{what}-column", else_=only)
-
-
-def _content(cell: Any, column: str, source: str) -> bytes:
-    """Return an image's bytes as they are stored; none of an empty cell."""
-    if isinstance(cell, Mapping) and "bytes" in cell:
-        cell = cell["bytes"]
-    if cell is None:
-        return b""
-    if isinstance(cell, bytes | bytearray):
-        return bytes(cell)
-    raise BadData(
-        f'the column "{column}" of {source} holds {shown(cell)} and no images.',
-        fix="--image-column with the column of the images",
-    )
+def _peeked(rows: Iterable[tuple[int, Row]], target: str) -> tuple[Iterable[tuple[int, Row]], bool]:
+    """Return the same rows, and whether the first that says a class says a list of them."""
+    rows, seen = iter(rows), []
+    for numbered in rows:
+        seen.append(numbered)
+        if not missing(cell := numbered[1].get(target)):
+            return chain(seen, rows), are_lists([cell])
+    return seen, False
 
 
 def divided(
-    found: Examples[T], valid: Examples[T] | None, params: ImageParams
-) -> tuple[list[Example[T]], list[Example[T]]]:
+    found: Classified[T], valid: Classified[T] | None, params: ImageParams
+) -> tuple[list[Example[T, Classes]], list[Example[T, Classes]]]:
     """Return the examples to train on and those to validate on.
 
-    A split called `valid` outranks a share to hold out.
+    A split called `valid` outranks a share to hold out, which is of each class the same where
+    images are of one.
     """
+    rows = found.found.examples
     if valid is not None:
-        return found.examples, valid.examples
+        return rows, valid.found.examples
     if params.valid_share is None:
-        return found.examples, []
-    labels = [example.label for example in found.examples]
-    return parted(found.examples, hold_out_of_each(labels, params.valid_share, params.seed))
+        return rows, []
+    if found.several:
+        return parted(rows, hold_out(len(rows), params.valid_share, params.seed))
+    labels = [each.label[0] for each in rows]
+    return parted(rows, hold_out_of_each(labels, params.valid_share, params.seed))

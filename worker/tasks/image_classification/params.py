@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
-from annotated_types import Ge, Gt, Le
-from pydantic import model_validator
+from annotated_types import Ge, Le
 
-from worker.common import (
-    MOST,
-    Data,
-    EarlyStopping,
-    MergedLora,
-    Training,
-    TransformersSettings,
-)
-from worker.params import Consent, Flag, Params
+from worker.common import MOST
+from worker.families.pictures.settings import AboutImage, WholeImages
+from worker.params import Flag
 
 
-class ImageParams(Data, MergedLora, Training, TransformersSettings, EarlyStopping):
+class ImageParams(WholeImages):
     """Image classification."""
 
-    model: Annotated[str, Flag("--base-model", "-m")] = "google/vit-base-patch16-224"
-    """Hub id or folder of the model to start from; an id may end with @ and a revision."""
-
-    image_column: str = "image"
-    """Column of the images: their bytes, or paths of files beside the table."""
-
     target_column: Annotated[str, Flag("--label-column")] = "target"
-    """Column of the classes; also found when it is called label or labels."""
-
-    augment: bool = True
-    """Show each image cropped and mirrored a little differently every time it is learned from."""
-
-    trust_remote_code: Annotated[bool, Consent()] = False
-    """Run code that comes with the model."""
+    """Column of the classes, or of lists of them where an image may be of several; also found when
+    it is called label or labels."""
 
     data_path: Annotated[str, Flag("--data", "--dataset", "-d")]
     """Folder with a folder of images for each class, a table of images or their paths (CSV, JSONL,
@@ -43,40 +25,9 @@ class ImageParams(Data, MergedLora, Training, TransformersSettings, EarlyStoppin
     valid_split: str | None = "0.2"
     """Split to evaluate on, or a share of each class's images to hold out, as in 0.05."""
 
-    epochs: Annotated[float, Gt(0), Le(MOST), Flag("--num-train-epochs", "--num-epochs")] = 3
-    """Passes over the training split."""
 
-    batch_size: Annotated[int, Ge(1), Le(MOST), Flag("--train-batch-size", "-b")] = 8
-    """Images per device and forward pass."""
-
-    gradient_accumulation: Annotated[
-        int, Ge(1), Le(MOST), Flag("--gradient-accumulation-steps", "--accumulate")
-    ] = 1
-    """Forward passes whose gradients are summed before the weights move."""
-
-    lr: Annotated[float | None, Gt(0), Flag("--learning-rate")] = None
-    """Peak learning rate; none takes 5e-5, or 5e-4 for an adapter."""
-
-    @model_validator(mode="after")
-    def _small_enough(self) -> Self:
-        if self.quantization:
-            raise ValueError("quantization is for language models; image models are small enough")
-        return self
-
-    @property
-    def usual_lr(self) -> float:
-        """The learning rate where none is given. An adapter, begun at zero, needs more."""
-        return 5e-4 if self.peft else 5e-5
-
-
-class Question(Params):
+class Question(AboutImage):
     """Question (--inference)."""
-
-    image: str
-    """Image file to ask about."""
 
     top_k: Annotated[int, Ge(1), Le(MOST)] = 5
     """Classes to show, the likeliest first."""
-
-    trust_remote_code: bool = False
-    """Run code that comes with the model."""

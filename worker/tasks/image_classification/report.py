@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from worker.families.balance import FEW, counted, few_steps, plan, uneven, validated
-from worker.families.balance import rows as rows_that
-from worker.imagefile import MOST_PIXELS
+from worker.families.pictures.examples import nothing
+from worker.families.pictures.findings import left_out, not_validated, pixels
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
-from worker.tasks.image_classification.examples import Examples, divided, read
+from worker.tasks.image_classification.examples import Classified, divided, read
 from worker.tasks.image_classification.params import ImageParams
 
 
@@ -20,22 +20,22 @@ def inspect(params: ImageParams, splits: Splits, facts: ModelFacts) -> DataRepor
     `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
     """
     split = splits["train"]
-    found = read(split, params, split.first(params.max_samples), _nothing)
+    data = read(split, params, split.first(params.max_samples), nothing)
     valid = (
-        read(splits["valid"], params, splits["valid"].rows, _nothing) if "valid" in splits else None
+        read(splits["valid"], params, splits["valid"].rows, nothing) if "valid" in splits else None
     )
-    train_rows, valid_rows = divided(found, valid, params)
-    scale = max(1.0, params.taken(split.total) / found.read) if found.read else 1.0
+    train_rows, valid_rows = divided(data, valid, params)
+    scale = max(1.0, params.taken(split.total) / data.found.read) if data.found.read else 1.0
     rows = round(len(train_rows) * scale)
     steps = params.steps(max(1, rows))
     findings = [
-        _size(found, valid, params, scale),
-        *_nothing_to_learn(found),
-        *_left_out(found),
-        *(_left_out(valid) if valid else ()),
-        *uneven(found.counts, "images", scale),
-        *(_validated(found, valid, scale) if valid else _not_validated(params)),
-        *_head(found, facts),
+        _size(data, valid, params, scale),
+        *_nothing_to_learn(data),
+        *left_out(data.found, "a class"),
+        *(left_out(valid.found, "a class") if valid else ()),
+        *uneven(data.counts, "images", scale),
+        *_validated(data, valid, params, scale),
+        *_head(data, facts),
         plan(rows, steps, params, "images"),
         *few_steps(steps, params),
     ]
@@ -45,81 +45,69 @@ def inspect(params: ImageParams, splits: Splits, facts: ModelFacts) -> DataRepor
         valid_rows=round(len(valid_rows) * (1 if valid else scale)),
         units=rows,
         steps=steps,
+        classes=len(data.classes),
     )
 
 
-def _nothing(content: bytes) -> None:
-    """Keep nothing of an image: the check needs only to know that there is one."""
-
-
 def _size(
-    found: Examples[Any], valid: Examples[Any] | None, params: ImageParams, scale: float
+    data: Classified[Any], valid: Classified[Any] | None, params: ImageParams, scale: float
 ) -> Finding:
-    """How many images there are, of how many classes, and what is held out."""
+    """How many images there are, of how many classes, how large, and what is held out."""
     about = "" if scale == 1 else "about "
-    counts = found.counts
+    counts, found = data.counts, data.found
     images = round(len(found.examples) * scale)
+    several = ", several for an image" if data.several else ""
     parts = [
         found.source,
-        f"{about}{images:,} images in {len(counts):,} classes: {counted(counts, scale)}",
+        f"{about}{images:,} images in {len(counts):,} classes{several}: {counted(counts, scale)}",
     ]
     if valid is not None:
-        parts.append(f"{len(valid.examples):,} for validation from {valid.source}")
+        parts.append(f"{len(valid.found.examples):,} for validation from {valid.found.source}")
     elif params.valid_share is not None:
-        parts.append(f"{params.valid_share:.0%} of each class held out for validation")
-    return Finding("ok", "data", " · ".join(parts))
+        of = "" if data.several else " of each class"
+        parts.append(f"{params.valid_share:.0%}{of} held out for validation")
+    return Finding("ok", "data", " · ".join(filter(None, [*parts, pixels(found)])))
 
 
-def _nothing_to_learn(found: Examples[Any]) -> Iterable[Finding]:
+def _nothing_to_learn(data: Classified[Any]) -> Iterable[Finding]:
     """Find that there are no images, or nothing to tell apart."""
+    found = data.found
     if not found.examples:
         yield Finding("error", "data", f"no row of {found.source} has an image and a class")
         return
-    used = [name for name, count in found.counts.items() if count]
-    if len(used) == 1:
+    used = sorted(data.used)
+    if not used:
+        text = f'no image is of any class: the column "{data.target}" holds empty lists'
+        yield Finding("error", "data", text, fix="--target-column with the column of the classes")
+    elif data.several:
+        return
+    elif len(used) == 1:
         text = f'all images are of the class "{used[0]}": there is nothing to tell apart'
         yield Finding("error", "data", text, fix="--target-column, or a folder for each class")
     elif len(used) == len(found.examples) > FEW:
-        text = f'each image has a class of its own in the column "{found.target}"'
+        text = f'each image has a class of its own in the column "{data.target}"'
         yield Finding("error", "data", text, fix="--target-column with the column of the classes")
 
 
-def _left_out(found: Examples[Any]) -> Iterable[Finding]:
-    """Rows that are no examples, and images that are damaged."""
-    if found.empty:
-        yield Finding("warn", "data", f"{rows_that(found.empty, 'without an image')}: left out")
-    if found.unlabelled:
-        yield Finding("warn", "data", f"{rows_that(found.unlabelled, 'without a class')}: left out")
-    if found.unreadable:
-        what = rows_that(found.unreadable, "with something that is no readable image")
-        phones = found.photos_of_phones
-        fix = f"convert the {phones:,} HEIC photos to JPEG" if phones else ""
-        yield Finding("warn", "data", f"{what}: left out", fix)
-    if found.too_large:
-        most = f"{MOST_PIXELS / 1e6:,.0f} million pixels"
-        what = rows_that(found.too_large, f"with an image of more than {most}")
-        yield Finding("warn", "data", f"{what}: left out", "make smaller copies of them")
-    if found.damaged:
-        what = rows_that(found.damaged, "with an image that is cut short or damaged")
-        yield Finding("warn", "data", f"{what}: shown to the model as far as it goes")
+def _validated(
+    data: Classified[Any], valid: Classified[Any] | None, params: ImageParams, scale: float
+) -> Iterable[Finding]:
+    if valid is None:
+        yield from not_validated(params, "how often the model is right")
+    elif valid.several != data.several:
+        lists = data.found.source if data.several else valid.found.source
+        text = f"only {lists} has lists of classes: both splits need them, or neither"
+        yield Finding("error", "data", text)
+    else:
+        whole = scale == 1
+        yield from validated(data.used, valid.used, valid.found.source, "image", whole=whole)
 
 
-def _validated(found: Examples[Any], valid: Examples[Any], scale: float) -> Iterable[Finding]:
-    learned, seen = ({e.label for e in each.examples} for each in (found, valid))
-    return validated(learned, seen, valid.source, "image", whole=scale == 1)
-
-
-def _not_validated(params: ImageParams) -> Iterable[Finding]:
-    if params.valid_share is None:
-        text = "nothing is held out: nobody will know how often the model is right"
-        yield Finding("warn", "data", text, fix="--valid-split 0.2")
-
-
-def _head(found: Examples[Any], facts: ModelFacts) -> Iterable[Finding]:
+def _head(data: Classified[Any], facts: ModelFacts) -> Iterable[Finding]:
     """What becomes of the classes that the model knows."""
     if not facts.known:
         return
-    known, wanted = labels_of(facts.config), len(found.classes)
+    known, wanted = labels_of(facts.config), len(data.classes)
     if not known:
         text = f"{facts.name} gets a head for {wanted:,} classes"
     elif len(known) != wanted:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from worker.errors import BadConfig
+from worker.families.pictures.settings import WholeImages
 from worker.task import ModelFacts
-from worker.tasks.image_classification.params import ImageParams
 
 _KINDS = """
 beit bit clip convnext convnextv2 cvt data2vec-vision deit dinat dinov2 dinov2_with_registers
@@ -31,7 +31,7 @@ CONVOLUTIONS = frozenset(_CONVOLUTIONS.split())
 """Kinds without linear layers inside, which is where adapters go."""
 
 
-def check_model(params: ImageParams, facts: ModelFacts) -> None:
+def check_model(params: WholeImages, facts: ModelFacts) -> None:
     """Do nothing for a model that can be trained so. Raises `BadConfig` for others."""
     tells_apart(facts)
     kind = str(facts.config.get("model_type"))

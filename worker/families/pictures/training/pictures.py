@@ -7,22 +7,25 @@ imported at all, and nothing here needs it.
 
 from __future__ import annotations
 
-import io
 import math
+import os
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
 
 import torch
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageOps
 from torch.utils.data import Dataset
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from worker.errors import BadData
-from worker.tasks.image_classification.examples import Example
+from worker.engine import devices
+from worker.families.pictures.examples import Example
+from worker.families.pictures.training.store import Place, Store
 
-ImageFile.LOAD_TRUNCATED_IMAGES = True  # a photo that is cut short is shown as far as it goes
+L = TypeVar("L")
+
+MOST_READERS = 4
+"""Processes that open images while a GPU computes."""
 
 AREA = (0.08, 1.0)
 """Share of an image's area that a crop keeps, as GoogLeNet was trained (Szegedy et al. 2015)."""
@@ -34,53 +37,25 @@ TRIES = 10
 """Crops drawn before the middle of the image is taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an image's bytes lie in the store."""
-
-    start: int
-    size: int
-
-
-class Store:
-    """The bytes of all images in one file: memory stays small however many there are."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._end = 0
-        path.unlink(missing_ok=True)
-
-    def keep(self, content: bytes) -> Place:
-        """Write an image's bytes to the end of the file."""
-        with self.path.open("ab") as file:
-            file.write(content)
-        place = Place(self._end, len(content))
-        self._end += len(content)
-        return place
-
-    def bytes(self, place: Place) -> bytes:
-        """Return an image's bytes."""
-        with self.path.open("rb") as file:
-            file.seek(place.start)
-            return file.read(place.size)
-
-
-class Pictures(Dataset[dict[str, Any]]):
+class Pictures(Dataset[dict[str, Any]], Generic[L]):
     """Examples as tensors: `pixel_values` (channels, height, width), and `labels`."""
 
     def __init__(
         self,
         store: Store,
-        examples: Sequence[Example[Place]],
-        classes: Sequence[str],
+        examples: Sequence[Example[Place, L]],
+        target: Callable[[L], Any],
         processor: Any,
         *,
         seed: int | None = None,
     ) -> None:
-        """With a `seed` each image is shown a little differently in each epoch."""
+        """With a `seed` each image is shown a little differently in each epoch.
+
+        `target` makes a number, or a list of numbers, of what an example says.
+        """
         self.store = store
         self.examples = examples
-        self.numbers = {name: number for number, name in enumerate(classes)}
+        self.target = target
         self.processor = processor
         self.seed = seed
         self.epoch = 0
@@ -92,23 +67,14 @@ class Pictures(Dataset[dict[str, Any]]):
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         example = self.examples[i]
-        image = self._opened(example)
+        image = self.store.image(example.image, example.row)
         if self.seed is None:
             pixels = self._as_asked(image)
         else:
             # made of the three alone, so neither workers nor a resume change what is seen
             chance = random.Random(f"{self.seed} {self.epoch} {i}")
             pixels = self._processed(self._augmented(image, chance), do_resize=False)
-        return {"pixel_values": pixels, "labels": self.numbers[example.label]}
-
-    def _opened(self, example: Example[Place]) -> Image.Image:
-        try:
-            image = Image.open(io.BytesIO(self.store.bytes(example.image)))
-            return ImageOps.exif_transpose(image).convert("RGB")  # as `pipeline` opens one
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise BadData(
-                f"The image of row {example.row} cannot be read: {error}", fix="Take it out."
-            ) from error
+        return {"pixel_values": pixels, "labels": self.target(example.label)}
 
     def _augmented(self, image: Image.Image, chance: random.Random) -> Image.Image:
         resample = getattr(self.processor, "resample", None)
@@ -157,8 +123,28 @@ def _sees(processor: Any) -> tuple[int, int]:
 
 
 def collate(rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-    """Return a batch: `pixel_values` (images, channels, height, width), `labels` (images)."""
+    """Return a batch: `pixel_values` (images, channels, height, width), and `labels`: (images), or
+    (images, classes) where each has several."""
     return {
         "pixel_values": torch.stack([row["pixel_values"] for row in rows]),
         "labels": torch.tensor([row["labels"] for row in rows]),
     }
+
+
+class Epochs(TrainerCallback):  # type: ignore[misc]
+    """Tells the images which epoch begins; accelerate's loaders forget to after a resume."""
+
+    def __init__(self, pictures: Any) -> None:
+        """`pictures` has an attribute `epoch`."""
+        self.pictures = pictures
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Note the epoch; after a resume one is begun in its middle."""
+        self.pictures.epoch = int((state.epoch or 0) + 1e-6)
+
+
+def readers() -> int:
+    """Return how many processes open images; none where the cores have the model to compute."""
+    return min(MOST_READERS, (os.cpu_count() or 1) - 1) if devices.device() == "cuda" else 0

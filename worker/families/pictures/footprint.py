@@ -1,4 +1,4 @@
-"""Memory and work of a training of images, before it runs.
+"""Memory and work of a training on whole images, before it runs.
 
 Memory is what `worker.footprint` makes of the weights and of what the layers keep of a batch: see
 `cost`.
@@ -6,11 +6,11 @@ Memory is what `worker.footprint` makes of the weights and of what the layers ke
 
 from __future__ import annotations
 
+from worker.families.pictures.cost import activations, multiplications, size_of
+from worker.families.pictures.settings import WholeImages
 from worker.footprint import FULL, HALF, footprint_of, weight_bytes
 from worker.optimizers import state_bytes
 from worker.task import DataReport, Footprint, ModelFacts
-from worker.tasks.image_classification.cost import activations, multiplications, size_of
-from worker.tasks.image_classification.params import ImageParams
 
 ADAPTER_SHARE = 0.0012
 """Parameters of an adapter a rank and parameter of the model: 2 C of them for C² with C = 768, and
@@ -20,7 +20,7 @@ MIXED_KEPT = 2.5
 """Bytes kept of a number under mixed precision, where some layers stay in 32 bits: ViT-B/16."""
 
 
-def footprint(params: ImageParams, facts: ModelFacts) -> Footprint:
+def footprint(params: WholeImages, facts: ModelFacts) -> Footprint:
     """Return the memory training takes on one device, in bytes."""
     mixed = params.mixed_precision is not None or facts.bytes_per_parameter <= HALF
     moving = facts.parameters * (min(1.0, ADAPTER_SHARE * params.lora_r) if params.peft else 1)
@@ -41,7 +41,7 @@ def footprint(params: ImageParams, facts: ModelFacts) -> Footprint:
     )
 
 
-def flops(params: ImageParams, facts: ModelFacts, data: DataReport) -> float:
+def flops(params: WholeImages, facts: ModelFacts, data: DataReport) -> float:
     """Return the floating point operations of the whole training, validation included.
 
     A multiplication and its addition are two; the way back costs twice the way there, and once

@@ -1,0 +1,139 @@
+"""Pictures in rows: which column holds them, and which rows are no examples. Light: no PIL.
+
+Both the check and the training read rows with this. What becomes of an image's bytes is for them to
+say: the check looks at how they begin and end, the training keeps them. What is learned of an image
+is a label of whatever type a task has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from worker.columns import no_column
+from worker.errors import BadData
+from worker.families.labels import shown
+from worker.imagefile import READABLE, is_cut_short, is_damaged, kind_of, size_of, too_large
+from worker.splits import Row, Split
+
+T = TypeVar("T")
+L = TypeVar("L")
+
+IMAGES = ("image", "images", "img", "picture", "photo")
+"""Usual names of the column of images, for users who name none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example(Generic[T, L]):
+    """An image and what is to be learned of it."""
+
+    row: int
+    """Where a person finds it: its line, or its place from 1."""
+
+    image: T
+    label: L
+
+
+@dataclass(slots=True)
+class Examples(Generic[T, L]):
+    """The examples of a split, and the rows that are none."""
+
+    source: str
+    read: int = 0
+    examples: list[Example[T, L]] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    """Width and height of the images whose headers tell."""
+
+    empty: list[int] = field(default_factory=list)
+    unlabelled: list[int] = field(default_factory=list)
+    unreadable: list[int] = field(default_factory=list)
+    photos_of_phones: int = 0
+    """How many of the unreadable are HEIC."""
+
+    too_large: list[int] = field(default_factory=list)
+    """Rows whose image would fill the memory; they are left out."""
+
+    damaged: list[int] = field(default_factory=list)
+    """Rows whose image ends too early; they are kept."""
+
+
+def collect(
+    split: Split,
+    image: str,
+    rows: Iterable[tuple[int, Row]],
+    keep: Callable[[bytes], T],
+    label: Callable[[Row, int], L | None],
+) -> Examples[T, L]:
+    """Return the examples in `rows` of `split`, whose images are in the column `image`.
+
+    `keep` is called with the bytes of each image, `label` with each row and its number; it returns
+    none for a row without a label. Raises `BadData`, naming the column or the row.
+    """
+    found: Examples[T, L] = Examples(split.source)
+    for number, row in rows:
+        found.read += 1
+        content, said = content_of(row.get(image), image, split.source), label(row, number)
+        if said is None:
+            found.unlabelled.append(number)
+        elif _usable(found, number, content):
+            found.examples.append(Example(number, keep(content), said))
+    return found
+
+
+def _usable(found: Examples[Any, Any], number: int, content: bytes) -> bool:
+    """Return whether an image can be shown to a model; what is wrong with it is noted."""
+    if not content:
+        found.empty.append(number)
+    elif (kind := kind_of(content)) not in READABLE:
+        found.unreadable.append(number)
+        found.photos_of_phones += kind == "HEIC"
+    elif too_large(content):
+        found.too_large.append(number)
+    else:
+        if is_cut_short(content) or is_damaged(content):
+            found.damaged.append(number)
+        if size := size_of(content):
+            found.sizes.append(size)
+        return True
+    return False
+
+
+def column_of(split: Split, what: str, asked: str, usual: Sequence[str]) -> str:
+    """Return a column: the one asked for, or one usually called so where nobody named one.
+
+    `what` is the word in the flag, `--image-column`; `usual` begins with the flag's default. Raises
+    `BadData`.
+    """
+    if asked in split.columns:
+        return asked
+    if asked == usual[0]:
+        for name in usual:
+            if name in split.columns:
+                return name
+    others = [c for c in split.columns if c not in IMAGES]
+    only = ("It may be", others[0]) if what != "image" and len(others) == 1 else ("", "")
+    raise no_column(asked, split.columns, split.source, f"--{what}-column", else_=only)
+
+
+def image_column(split: Split, asked: str) -> str:
+    """Return the column of the images. Raises `BadData`."""
+    return column_of(split, "image", asked, IMAGES)
+
+
+def content_of(cell: Any, column: str, source: str) -> bytes:
+    """Return an image's bytes as they are stored; none of an empty cell. Raises `BadData`."""
+    if isinstance(cell, Mapping) and "bytes" in cell:
+        cell = cell["bytes"]
+    if cell is None:
+        return b""
+    if isinstance(cell, bytes | bytearray):
+        return bytes(cell)
+    raise BadData(
+        f'the column "{column}" of {source} holds {shown(cell)} and no images.',
+        fix="--image-column with the column of the images",
+    )
+
+
+def nothing(content: bytes) -> None:
+    """Keep nothing of an image: the check needs only to know that there is one."""

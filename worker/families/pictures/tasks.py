@@ -1,0 +1,82 @@
+"""What the tasks of pictures answer alike: which files are pictures, what they are counted in, …"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
+
+from worker.families.pictures import footprint
+from worker.families.pictures.kinds import check_model, tells_apart
+from worker.families.pictures.settings import Images, WholeImages
+from worker.task import DataReport, Footprint, ModelFacts, Task
+
+I = TypeVar("I", bound=Images)  # noqa: E741
+W = TypeVar("W", bound=WholeImages)
+
+
+class ImageTask(Task[I]):
+    """A training on pictures."""
+
+    extras: ClassVar[tuple[str, ...]] = ("vision",)
+    media = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+    fixed = ("trust_remote_code",)
+
+    def unit(self, params: I) -> str:
+        """Count images."""
+        return "images"
+
+    def unused(self, params: I) -> Mapping[str, str]:
+        """Return the settings that images have no use for."""
+        said = "images are trained with all activations kept; memory is saved by --batch-size."
+        return {"disable_gradient_checkpointing": said}
+
+    def shown(self, params: I) -> Mapping[str, Any]:
+        """Return the settings that decide most of what comes out."""
+        return {
+            "lr": params.peak_lr,
+            "epochs": params.epochs,
+            "batch_size": params.batch_size,
+            "gradient_accumulation": params.gradient_accumulation,
+            "augment": params.augment,
+            "scheduler": params.scheduler,
+            "seed": params.seed,
+        }
+
+    def memory_advice(self, params: I) -> str:
+        """Return what makes a training smaller."""
+        half, twice = params.batch_size // 2, params.gradient_accumulation * 2
+        smaller = [f"--batch-size {half} --gradient-accumulation {twice}"] if half else []
+        return " or ".join([*smaller, *self._smaller(params), "a smaller model"])
+
+    def _smaller(self, params: I) -> list[str]:
+        """Return what else makes a training smaller."""
+        return []
+
+
+class WholeImageTask(ImageTask[W]):
+    """A training of a head that says something of a whole image."""
+
+    def check_model(self, params: W, facts: ModelFacts) -> None:
+        """Refuse what does not see images, and adapters where none fits."""
+        check_model(params, facts)
+
+    def footprint(
+        self, params: W, facts: ModelFacts, data: DataReport, memory: float | None = None
+    ) -> Footprint:
+        """Return the memory by the shape of the model: see `worker.families.pictures.cost`."""
+        return footprint.footprint(params, facts)
+
+    def flops(self, params: W, facts: ModelFacts, data: DataReport) -> float:
+        """Return the arithmetic of the whole training: see `worker.families.pictures.cost`."""
+        return footprint.flops(params, facts, data)
+
+    def shown(self, params: W) -> Mapping[str, Any]:
+        """Return also whether an adapter is trained."""
+        return {"peft": params.peft, **super().shown(params)}
+
+    def _smaller(self, params: W) -> list[str]:
+        return [] if params.peft else ["--peft"]
+
+    def can_answer(self, facts: ModelFacts) -> None:
+        """Refuse what says nothing of images."""
+        tells_apart(facts)

@@ -1,0 +1,66 @@
+"""Numbers as a model learns them, around 0 with a spread of 1, and a model that says them as given.
+
+A head that starts near 0 would first have to find the mean, and a loss of squares counts in the
+square of whatever unit the numbers have. So the model learns (y - mean) / deviation, and in the end
+its last layer is rewritten to say y: W' = deviation W, b' = deviation b + mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from worker.errors import BadConfig
+from worker.families.training.measures import Numbers, regression
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Mean and deviation of the numbers that are learned."""
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Scale:
+        """Return those of some numbers; a deviation of 1 where all are the same."""
+        found = np.asarray(values, dtype=np.float64)
+        return cls(float(found.mean()), float(found.std()) or 1.0)
+
+    def learned(self, value: float) -> float:
+        """Return a number as it is learned."""
+        return (value - self.mean) / self.deviation
+
+    def measured(self, guesses: Numbers, labels: Numbers) -> dict[str, float]:
+        """Return the measures in the numbers' own units, of guesses (examples, 1)."""
+        own = (self.deviation * x.reshape(-1).astype(np.float64) for x in (guesses, labels))
+        return regression(*own)
+
+    @torch.no_grad()
+    def fold(self, model: Any) -> None:
+        """Let a model that says learned numbers say the numbers themselves.
+
+        Raises `BadConfig` where its head is no linear layer, which `heads` tells before training.
+        """
+        for head in heads(model):
+            head.weight.mul_(self.deviation)
+            head.bias.mul_(self.deviation).add_(self.mean)
+
+
+def heads(model: Any) -> list[torch.nn.Linear]:
+    """Return the layers that say the number: one, or several whose mean it is.
+
+    Raises `BadConfig` where there are none.
+    """
+    layers = (layer for layer in model.modules() if isinstance(layer, torch.nn.Linear))
+    found = [layer for layer in layers if layer.out_features == 1 and layer.bias is not None]
+    if not found:
+        raise BadConfig(
+            f"{type(model).__name__} has no linear layer as its head, which numbers need.",
+            fix="--model with another one, such as google/vit-base-patch16-224",
+        )
+    return found
