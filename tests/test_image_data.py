@@ -108,7 +108,7 @@ def test_a_wrong_column_is_told_with_the_nearest() -> None:
     ("cells", "words"),
     [
         ([0.5, 1.5], "numbers such as 0.5, which names no class"),
-        ([["a"], ["b"]], "lists"),
+        (["a", ["b"]], "lists"),
         ([7, 7], "none of its 2 classes"),
     ],
 )
