@@ -3,6 +3,7 @@
 python -m campaign 1000                   a thousand rounds of a seed that is told
 python -m campaign 1000 --seed 7          … of this one
 python -m campaign --seed 7 --round 412   one of them again; its files stay where it says
+python -m campaign --places docker        containers, of the engine that answers
 """
 
 from __future__ import annotations

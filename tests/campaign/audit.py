@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from campaign import containers
 from campaign.client import Client
 from campaign.planted.model import checkpoint_files, files
 from campaign.scene import Scene
@@ -60,6 +61,8 @@ def costs(scene: Scene, jobs: Jobs) -> Iterator[str]:
         if job["status"]["stage"] not in ENDED:
             yield f"still lives after gc: Job {job['id']} is {job['status']['stage']}"
     for job in jobs:
+        if scene.place == containers.PLACE and containers.running(job["job"]):
+            yield f"still lives after gc: the container of {job['job']}"
         for pid, line in processes(job["job"]):
             yield f"still lives after gc: process {pid} ({line})"
 

@@ -12,7 +12,7 @@ from campaign.moments import After, AtRequest, Moment, WhenTraining
 from campaign.scene import Scene
 
 HUB = ("spaces", "jobs")
-EVERYWHERE = (*HUB, "local", "slurm")
+EVERYWHERE = (*HUB, "local", "slurm", "docker")
 STORIES = ("train", "cancel", "resume", "remove")
 TRAINING = ("train", "resume")
 """Stories in which a job is to come to its good end."""

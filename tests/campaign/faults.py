@@ -96,7 +96,7 @@ class SupervisorKilled(Fault):
         return self.training()
 
     def strike(self, scene: Scene, client: Client) -> None:
-        _kill(scene.diary()[-1].supervisor, signal.SIGKILL)
+        _kill(scene.process(scene.diary()[-1].supervisor), signal.SIGKILL)
 
 
 class TrainerKilled(SupervisorKilled):
@@ -105,7 +105,7 @@ class TrainerKilled(SupervisorKilled):
     name = "trainer killed"
 
     def strike(self, scene: Scene, client: Client) -> None:
-        _kill(scene.diary()[-1].trainer, signal.SIGKILL)
+        _kill(scene.process(scene.diary()[-1].trainer), signal.SIGKILL)
 
 
 class TrainerHangs(SupervisorKilled):
@@ -118,7 +118,7 @@ class TrainerHangs(SupervisorKilled):
         scene.settings["hang-minutes"] = 1
 
     def strike(self, scene: Scene, client: Client) -> None:
-        _kill(scene.diary()[-1].trainer, signal.SIGSTOP)
+        _kill(scene.process(scene.diary()[-1].trainer), signal.SIGSTOP)
 
 
 class TrainerFails(Fault):
@@ -371,9 +371,11 @@ class SlurmRestarted(Fault):
         slurm("up")
 
 
-def _kill(pid: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)
+def _kill(pid: int | None, number: signal.Signals) -> None:
+    """Send a process a signal, if it is there."""
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def faults(places: Iterable[str], only: str = "") -> list[type[Fault]]:

@@ -11,6 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
+from campaign import containers
 from campaign.client import warm
 from campaign.rounds import Round
 from campaign.world import World
@@ -23,7 +24,7 @@ def main(asked: dict[str, object]) -> None:
     seed, only = int(str(asked["seed"])), str(asked["only"])
     assert isinstance(numbers, list) and isinstance(places, list)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    world = World(folder, port, "slurm" in places)
+    world = World(folder, port, "slurm" in places, containers.PLACE in places)
     try:
         world.start()
         warm()

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from campaign import containers
 from campaign.audit import audit
 from campaign.client import Hangs
 from campaign.fault import STORIES, TRAINING, Fault
@@ -26,6 +27,7 @@ FLAVORS = {
     "jobs": ("jobs-cpu-basic", "jobs-cpu-upgrade"),
     "local": ("local",),
     "slurm": ("slurm-debug",),
+    containers.PLACE: (containers.PLACE,),
 }
 """What is typed after `--backend`, by the place it leads to."""
 
@@ -96,6 +98,8 @@ class Round:
         )
         fault = self.fault(self.chance, self.place, self.story)
         scene.settings |= {"max-duration": LIMIT, "weights": self.number}
+        if self.place == containers.PLACE:
+            scene.settings |= containers.settings(world.house.folder)
         scene.push = self.place in {"spaces", "jobs"} or self.chance.random() < 0.5
         if self.chance.random() < 0.03:
             scene.set(page="real")
@@ -225,6 +229,8 @@ def leave(scene: Scene, fault: Fault, *, keep: bool) -> None:
     for client in scene.clients:
         client.kill()
     world.mend()
+    if scene.place == containers.PLACE:
+        containers.remove(scene.job_ids)
     for space in world.ask("/api/spaces", author="ann") or []:
         delete(world, "space", space["id"])
     world.jobs_before |= {job["id"] for job in world.ask("/api/jobs/ann") or []}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from campaign import containers
 from campaign.client import Client
 from campaign.planted import LAPTOP
 from campaign.world import OWNER, World
@@ -71,6 +72,18 @@ class Scene:
     def home(self) -> Path:
         """Where its user's records are."""
         return Path(self.environ.get("HUBTRAIN_HOME", self.folder / "home"))
+
+    @property
+    def job_ids(self) -> list[str]:
+        """The jobs that this machine has run, newest first."""
+        folders = (self.home / "runs").glob("*")
+        return [one.name for one in sorted(folders, key=lambda f: f.stat().st_mtime, reverse=True)]
+
+    def process(self, named: int) -> int | None:
+        """Return what this machine calls a process of the diary; none that has ended."""
+        if self.place == containers.PLACE:
+            return containers.process(self.job_ids, named)
+        return named
 
     @property
     def train_words(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 from standins.localhub import HubServer
 
+from campaign import containers
 from campaign.house import ROOT, House
 from campaign.planted import AGENT
 
@@ -37,6 +38,10 @@ class World:
     has_slurm: bool = False
     """Whether there is a Slurm, which is this world's alone and may be restarted."""
 
+    has_docker: bool = False
+    """Whether there is a Docker engine, which others use as well."""
+
+    image: str = field(default="", init=False)
     hub: HubServer = field(init=False)
     house: House = field(init=False)
     http: httpx2.Client = field(init=False)
@@ -49,10 +54,12 @@ class World:
         self.house = House(self.folder / "house")
 
     def start(self) -> World:
-        """Start the Hub, and a Slurm."""
+        """Start the Hub and a Slurm, and make the image of containers."""
         self.hub.start()
         if self.has_slurm:
             slurm("up")
+        if self.has_docker:
+            self.image = containers.build()
         return self
 
     def stop(self) -> None:
@@ -60,6 +67,8 @@ class World:
         self.hub.stop()
         if self.has_slurm:
             slurm("down")
+        if self.image:
+            containers.take_away(self.image)
 
     @property
     def environ(self) -> dict[str, str]:

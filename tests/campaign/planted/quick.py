@@ -38,6 +38,9 @@ class QuickParams(Data):
     weights: int = 0
     """What the model is made from."""
 
+    house: str = ""
+    """Folder that a container sees, as it sees every path among its settings."""
+
     ends: Annotated[str, GoesOn()] = "well"
     """How it ends: `well`, or as one of `ENDS`."""
 
