@@ -5,13 +5,16 @@ The engine may have others' containers: nothing here touches what is not of a jo
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 PLACE = "docker"
+LOCK = Path(tempfile.gettempdir(), "hubtrain-worker-image.lock")
 
 
 def settings(house: Path) -> dict[str, Any]:
@@ -34,14 +37,15 @@ def build() -> str:
     machine = Machine(backend=PLACE, flavor="cpu", options=options)
     job: dict[str, Any] = {"job_id": "x", "project": "x", "task": "quick", "params": {}}
     request = plan(JobSpec(**job, extras=("worker",), data=DataRef(), machine=machine))
-    with engine(request.place) as there:
+    with LOCK.open("w") as lock, engine(request.place) as there:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # what one lane builds is there for the next
         build(there, request)
     return request.image
 
 
 def take_away(image: str) -> None:
-    """Remove an image; its layers stay where others share them."""
-    _docker("image", "rm", "--force", image)
+    """Remove an image; its layers stay, for the next campaign."""
+    _docker("image", "rm", "--force", "--no-prune", image)
 
 
 def remove(job_ids: list[str]) -> None:
