@@ -84,6 +84,13 @@ class DataReport:
     """Units of the largest example of training; 0 where not all rows were read, or rows are
     filled with examples."""
 
+    tokens: int = 0
+    """Tokens of one epoch of training, as the model is given them, where rows are texts and tokens
+    are not the unit of progress; estimated where not all rows were read."""
+
+    longest: int = 0
+    """The tokens of the longest of these rows; 0 where not all rows were read."""
+
     steps: int = 0
     """Optimizer steps of the whole training."""
 

@@ -1,0 +1,38 @@
+"""What becomes of the classes that a model knows already. Light."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from worker.facts import ModelFacts
+from worker.finding import Finding
+
+
+def new_head(facts: ModelFacts, wanted: int, what: str = "classes") -> Iterable[Finding]:
+    """Say that a model gets a head for so many classes, and whose place that takes."""
+    if not facts.known:
+        return
+    known = labels_of(facts.config)
+    if not known:
+        text = f"{facts.name} gets a head for {wanted:,} {what}"
+    elif len(known) != wanted:
+        text = (
+            f"a new head for {wanted:,} {what} takes the place of that of {facts.name} "
+            f"for {len(known):,}"
+        )
+    else:
+        text = f"the head of {facts.name} for {wanted:,} {what} is trained on"
+    yield Finding("ok", "model", text)
+
+
+def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the classes that a model knows by its `config.json`; none where it has no head."""
+    classes = config.get("architectures")
+    named = config.get("id2label")
+    head = isinstance(classes, list) and any("Classification" in str(name) for name in classes)
+    if not head:
+        return ()
+    if not isinstance(named, Mapping):  # which transformers leaves out for two of them
+        return ("LABEL_0", "LABEL_1")
+    return tuple(str(named[key]) for key in sorted(named, key=int))

@@ -1,0 +1,188 @@
+"""Rows of a text and what is to be told of it: a class, several, or a number. Light.
+
+Both the check and the training read rows with this; what is wrong with them is gathered, so that
+the check can say all of it at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from worker.errors import BadData
+from worker.families.balance import rows as rows_that
+from worker.families.columns import TARGETS, TEXTS, chosen
+from worker.families.labels import Labels, shown
+from worker.families.text.params import TextSettings
+from worker.finding import Finding
+from worker.splits import Row, Split, Splits, missing, parted
+
+T = TypeVar("T")
+
+Target = Callable[[Any, int], T | None]
+"""Reads a cell, whose row has a number: none where it says nothing. Raises `BadData`."""
+
+
+class TextAndTarget(TextSettings):
+    """Texts and what is told of them."""
+
+    text_column: str = "text"
+    """Column of the texts; also found where it is called sentence, content, message, review."""
+
+    target_column: str = "target"
+    """Column of what is to be told; also found where it is called label, labels, class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example(Generic[T]):
+    """A text and what is to be told of it."""
+
+    text: str
+    target: T
+
+
+@dataclass(slots=True)
+class Examples(Generic[T]):
+    """The examples of a split, and the rows that are none."""
+
+    source: str
+    target: str
+    """Column of what is to be told."""
+
+    read: int = 0
+    examples: list[Example[T]] = field(default_factory=list)
+    empty: list[int] = field(default_factory=list)
+    """Rows without a text."""
+
+    untold: list[int] = field(default_factory=list)
+    """Rows that have a text, and nothing that is to be told of it."""
+
+    broken: dict[int, BadData] = field(default_factory=dict)
+    """What is wrong with a row, by its number."""
+
+    @property
+    def targets(self) -> list[T]:
+        return [example.target for example in self.examples]
+
+    def whole(self) -> Examples[T]:
+        """Return the examples. Raises `BadData` where a row is broken, as the check has found."""
+        for error in self.broken.values():
+            raise error
+        return self
+
+
+def columns(split: Split, params: TextAndTarget) -> tuple[str, str]:
+    """Return the columns of texts and of what is to be told. Raises `BadData`, for both at once."""
+    found: list[str] = []
+    wrong: list[BadData] = []
+    for name, usual, flag in (
+        (params.text_column, TEXTS, "--text-column"),
+        (params.target_column, TARGETS, "--target-column"),
+    ):
+        try:
+            found.append(chosen(split, name, usual, flag, taken=found))
+        except BadData as error:
+            wrong.append(error)
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        raise BadData(" ".join(map(str, wrong)), fix=" ".join(error.fix for error in wrong))
+    return found[0], found[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus(Generic[T]):
+    """The examples of a job: those of each split, and which are learned from and which judge."""
+
+    train: Examples[T]
+    valid: Examples[T] | None
+    learned: list[Example[T]]
+    held: list[Example[T]]
+
+
+def gathered(
+    params: TextAndTarget,
+    splits: Splits,
+    reader: Callable[[Labels, Sequence[Any]], Target[T]],
+    hold_out: Callable[[Sequence[T], float], frozenset[int]],
+) -> Corpus[T]:
+    """Return the examples of all splits. Raises `BadData` for columns that are not there.
+
+    `reader` is given a column and the cells of the training split, and returns what reads a cell.
+    `hold_out` returns which examples of a share are held out, by place; a split called `valid`
+    outranks it.
+    """
+    split = splits["train"]
+    names, rows = columns(split, params), list(split.first(params.max_samples))
+    cells = [row.get(names[1]) for _, row in rows]
+
+    def examples(one: Split, rows: Iterable[tuple[int, Row]]) -> Examples[T]:
+        names = columns(one, params)
+        return read(one, names, rows, reader(Labels.of(one, names[1]), cells))
+
+    train = examples(split, rows)
+    if "valid" in splits:
+        valid = examples(splits["valid"], splits["valid"].rows)
+        return Corpus(train, valid, train.examples, valid.examples)
+    if params.valid_share is None:
+        return Corpus(train, None, train.examples, [])
+    held = hold_out(train.targets, params.valid_share)
+    return Corpus(train, None, *parted(train.examples, held))
+
+
+def read(
+    split: Split, names: tuple[str, str], rows: Iterable[tuple[int, Row]], target: Target[T]
+) -> Examples[T]:
+    """Return the examples in `rows` of a split, of the columns that are called so."""
+    text_column, target_column = names
+    found: Examples[T] = Examples(split.source, target_column)
+    for number, row in rows:
+        found.read += 1
+        try:
+            text = text_of(row.get(text_column), number, text_column, split.source)
+            told = target(row.get(target_column), number)
+        except BadData as error:
+            found.broken[number] = error
+            continue
+        if text is None:
+            found.empty.append(number)
+        elif told is None:
+            found.untold.append(number)
+        else:
+            found.examples.append(Example(text, told))
+    return found
+
+
+def text_of(
+    cell: Any, row: int, column: str, source: str, flag: str = "--text-column"
+) -> str | None:
+    """Return the text of a cell; none of an empty one. Raises `BadData`."""
+    if isinstance(cell, str):
+        return cell if cell.strip() else None
+    if missing(cell):
+        return None
+    if isinstance(cell, int | float):
+        return str(cell)
+    raise BadData(
+        f'row {row} of {source}: the column "{column}" holds {shown(cell)} and no text.',
+        fix=f"{flag} with the column of the texts",
+    )
+
+
+def left_out(found: Examples[Any], what: str) -> Iterable[Finding]:
+    """Rows that are no examples; `what` is what is to be told of a text: a class."""
+    if found.empty:
+        yield Finding("warn", "data", f"{rows_that(found.empty, 'without a text')}: left out")
+    if found.untold:
+        text = f"{rows_that(found.untold, f'without {what}')}: left out"
+        yield Finding("warn", "data", text)
+
+
+def broken(found: Examples[Any]) -> Iterable[Finding]:
+    """Rows that cannot be read: the first in full, and where the others are."""
+    if not found.broken:
+        return
+    numbers, first = list(found.broken), next(iter(found.broken.values()))
+    others = f" {rows_that(numbers[1:], 'more are broken so')}." if numbers[1:] else ""
+    yield Finding("error", "data", f"{first}{others}", first.fix)

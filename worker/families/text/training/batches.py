@@ -1,0 +1,145 @@
+"""Batches of texts: about as long as each other, and padded no further than the longest of them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Sampler
+
+from worker.engine import devices
+from worker.engine.trainer import LeanTrainer
+
+WINDOW = 100
+"""Batches whose rows are sorted among themselves. More would save no padding worth telling, and
+make what is learned together less a matter of chance."""
+
+TOKENIZED = 1000
+"""Texts handed to the tokenizer at a time."""
+
+EVEN = 8
+"""Tokens that a batch is padded to a multiple of on a GPU, whose matrix units count so."""
+
+Tokens = dict[str, Any]
+"""A row as the tokenizer returns it, arrays of numbers, and its `labels`."""
+
+
+def tokenized(tokenizer: Any, texts: Sequence[Any], most: int, **how: Any) -> list[Tokens]:
+    """Return the tokens of each text, or of each pair or list of words, cut at `most`.
+
+    `how` is as the tokenizer of transformers takes it. Masks are left out: `Collate` makes them.
+    """
+    found: list[Tokens] = []
+    for start in range(0, len(texts), TOKENIZED):
+        group = list(texts[start : start + TOKENIZED])
+        told = tokenizer(group, truncation=True, max_length=most, **how)
+        columns = {name: told[name] for name in told if name != "attention_mask"}
+        found += [
+            {name: np.asarray(cells[i], np.int32) for name, cells in columns.items()}
+            for i in range(len(group))
+        ]
+    return found
+
+
+def length(row: Tokens) -> int:
+    """Return the tokens of a row."""
+    return len(row["input_ids"])
+
+
+def longest_first(rows: Sequence[Any], of: Callable[[Any], int] = length) -> list[Any]:
+    """Return rows to validate on: alike in a batch, and those that take most memory at once."""
+    return sorted(rows, key=of, reverse=True)
+
+
+class Collate:
+    """Makes a batch of rows: padded as its tokenizer does, on the side where it does.
+
+    `more` are columns beside the tokenizer's own that are padded, each with what: labels of tokens
+    with -100. Other columns hold one number a row, or as many as every other row.
+    """
+
+    def __init__(self, tokenizer: Any, **more: float) -> None:
+        self.left = tokenizer.padding_side == "left"
+        self.padding = {"input_ids": tokenizer.pad_token_id, "attention_mask": 0}
+        self.padding |= {"token_type_ids": tokenizer.pad_token_type_id, **more}
+        self.even = EVEN if devices.device() == "cuda" else 1
+
+    def __call__(self, rows: Sequence[Tokens]) -> dict[str, torch.Tensor]:
+        """Return tensors of (rows, tokens), and of what else the rows have."""
+        wide = -(-max(map(length, rows)) // self.even) * self.even
+        masked = [{**row, "attention_mask": np.ones(length(row), np.int64)} for row in rows]
+        return {name: self._column([row[name] for row in masked], name, wide) for name in masked[0]}
+
+    def _column(self, cells: Sequence[Any], name: str, wide: int) -> torch.Tensor:
+        if name not in self.padding:
+            return torch.as_tensor(np.asarray(cells))
+        made = torch.full((len(cells), wide), self.padding[name], dtype=torch.long)
+        for row, cell in zip(made, cells, strict=True):
+            start = wide - len(cell) if self.left else 0
+            row[start : start + len(cell)] = torch.as_tensor(np.asarray(cell), dtype=torch.long)
+        return made
+
+
+class ByLength(Sampler[int]):
+    """Rows in an order in which those of a batch are about as long as each other.
+
+    They are shuffled, sorted in windows of `WINDOW` batches, and the batches shuffled again. The
+    batch of the longest row comes first: memory that does not suffice is told at once. The order
+    follows from seed and epoch alone, so that a training that resumes finds its place.
+    """
+
+    def __init__(
+        self, lengths: Sequence[int], batch: int, seed: int, epoch: Callable[[], int]
+    ) -> None:
+        self.lengths, self.batch, self.seed, self.epoch = lengths, batch, seed, epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        chance = random.Random(f"{self.seed} {self.epoch()}")
+        order = list(range(len(self.lengths)))
+        chance.shuffle(order)
+        batches = [batch for window in self._windows(order) for batch in self._cut(window)]
+        whole = [batch for batch in batches if len(batch) == self.batch]
+        chance.shuffle(whole)
+        if whole:
+            whole.insert(
+                0, whole.pop(max(range(len(whole)), key=lambda i: self._longest(whole[i])))
+            )
+        rest = [batch for batch in batches if len(batch) < self.batch]
+        return (row for batch in (*whole, *rest) for row in batch)
+
+    def _windows(self, order: Sequence[int]) -> Iterator[list[int]]:
+        rows = WINDOW * self.batch
+        for start in range(0, len(order), rows):
+            yield sorted(order[start : start + rows], key=self.lengths.__getitem__, reverse=True)
+
+    def _cut(self, window: Sequence[int]) -> Iterator[Sequence[int]]:
+        return (window[i : i + self.batch] for i in range(0, len(window), self.batch))
+
+    def _longest(self, batch: Sequence[int]) -> int:
+        return max(self.lengths[row] for row in batch)
+
+
+class TextTrainer(LeanTrainer):
+    """Takes rows of about the same length together, where `by_length` says how long they are."""
+
+    by_length: Sequence[int] | None = None
+
+    def _get_train_sampler(self, train_dataset: Sized | None = None) -> Any:
+        if self.by_length is None:
+            return super()._get_train_sampler(train_dataset)
+        together = self._train_batch_size * self.args.world_size
+        return ByLength(self.by_length, together, self.args.seed, self._epoch)
+
+    def _epoch(self) -> int:
+        return int((self.state.epoch or 0) + 1e-6)  # the middle of one after a resume
+
+
+def lengths(rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Return the tokens of each row."""
+    return [len(row["input_ids"]) for row in rows]

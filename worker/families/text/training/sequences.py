@@ -1,0 +1,112 @@
+"""Trains a model that says something of a whole text: classes, or a number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from transformers import AutoModelForSequenceClassification, EvalPrediction
+
+from worker.engine.arguments import trainer_parts
+from worker.engine.fit import finish, fit
+from worker.engine.model import Loaded
+from worker.engine.phases import phase
+from worker.engine.source import Source
+from worker.errors import BadData
+from worker.families.text.examples import Corpus, Example, TextAndTarget
+from worker.families.text.training.batches import (
+    Collate,
+    TextTrainer,
+    Tokens,
+    lengths,
+    longest_first,
+    tokenized,
+)
+from worker.families.text.training.heads import saving, tokenizer_of, with_head
+from worker.task import Run
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Head(Generic[T]):
+    """What a model says of a text."""
+
+    label: Callable[[T], Any]
+    """Returns what is learned as a number or an array."""
+
+    measured: Callable[[Any, Any], dict[str, float]]
+    """Returns the measures of logits (texts, classes) and labels."""
+
+    done: Callable[[], None] = lambda: None
+    """Is called once the model has learned, before it is saved."""
+
+
+def train(
+    params: TextAndTarget,
+    run: Run,
+    corpus: Corpus[T],
+    labels: Mapping[str, Any],
+    head_of: Callable[[Any], Head[T]],
+) -> None:
+    """Train `run.base` on a corpus, and leave the result in `run.output`.
+
+    `labels` are settings of the model's configuration: `problem_type`, `id2label`, `label2id`;
+    `head_of` is given the model. Returns early, with a checkpoint written, once `run.stop` is set.
+    Raises `HubtrainError`, and whatever torch raises when memory runs out.
+    """
+    source = Source(run.base, AutoModelForSequenceClassification, params.trust_remote_code)
+    with phase(run.emit, "loading model"):
+        tokenizer = tokenizer_of(source)
+        loaded = with_head(source, params, tokenizer, "SEQ_CLS", **labels)
+    head, most = head_of(loaded.model), params.seen(loaded.model.config.to_dict())
+    with phase(run.emit, "reading tokens"):
+        learned = _rows(corpus.learned, tokenizer, most, head)
+        held = longest_first(_rows(corpus.held, tokenizer, most, head))
+    trainer = _trainer(params, run, loaded, Collate(tokenizer), head, learned=learned, held=held)
+    if fit(trainer, params, run, unit="texts"):
+        head.done()
+        finish(loaded, params, run, saving(tokenizer, most))
+
+
+def learnable(corpus: Corpus[T]) -> Corpus[T]:
+    """Return a corpus that can be learned from. Raises `BadData` as the check has said it."""
+    corpus.train.whole()
+    if corpus.valid is not None:
+        corpus.valid.whole()
+    if not corpus.learned:
+        raise BadData(f"no row of {corpus.train.source} has a text and what is to be told of it.")
+    return corpus
+
+
+def _rows(some: Sequence[Example[T]], tokenizer: Any, most: int, head: Head[T]) -> list[Tokens]:
+    found = tokenized(tokenizer, [one.text for one in some], most)
+    return [{**row, "labels": head.label(one.target)} for row, one in zip(found, some, strict=True)]
+
+
+def _trainer(
+    params: TextAndTarget,
+    run: Run,
+    loaded: Loaded,
+    collate: Collate,
+    head: Head[Any],
+    *,
+    learned: list[Tokens],
+    held: list[Tokens],
+) -> TextTrainer:
+    twice = 2 * params.batch_size  # nothing is kept for a way back
+    more: dict[str, Any] = {"label_names": ["labels"], "per_device_eval_batch_size": twice}
+
+    def measured(seen: EvalPrediction) -> dict[str, float]:
+        logits = seen.predictions[0] if isinstance(seen.predictions, tuple) else seen.predictions
+        return head.measured(np.asarray(logits, np.float64), seen.label_ids)
+
+    trainer = TextTrainer(
+        **trainer_parts(params, run, loaded, learned, held, **more),
+        data_collator=collate,
+        compute_metrics=measured,
+    )
+    trainer.by_length = lengths(learned) if params.group_by_length else None
+    return trainer

@@ -1,0 +1,65 @@
+"""Text classification: which of several classes a text is of, or which of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from worker.families.text.task import SequenceTask
+from worker.task import DataReport, Measure, ModelFacts, Run, Splits
+from worker.tasks.text_classification import report
+from worker.tasks.text_classification.params import Question, TextClassificationParams
+
+ONE = (Measure("valid_accuracy", "higher"), Measure("valid_loss"), Measure("loss"))
+SEVERAL = (Measure("valid_f1_micro", "higher"), *ONE)
+
+
+class TextClassification(SequenceTask[TextClassificationParams]):
+    """Training of classifiers of texts."""
+
+    name = "text_classification"
+    help = "Train a model to tell texts apart."
+    params = TextClassificationParams
+    also_called: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "text-binary-classification": {},
+        "text-multi-class-classification": {},
+    }
+    extras = ("text",)
+    question = Question
+    does = "tell texts apart"
+
+    def inspect(
+        self,
+        params: TextClassificationParams,
+        splits: Splits,
+        facts: ModelFacts,
+        tokenizer: Any,
+    ) -> DataReport:
+        """Count texts, classes and tokens, and find what is broken."""
+        return report.inspect(params, splits, facts, tokenizer)
+
+    def measures(self, params: TextClassificationParams) -> tuple[Measure, ...]:
+        """Return how often the model is right, then how sure it is of it.
+
+        Of several classes a text few are all right: there it is F1 over all classes that is told.
+        """
+        return SEVERAL if params.problem_type == "multi_label_classification" else ONE
+
+    def answer(self, model: str, question: Question) -> Any:
+        """Return the classes a text may be of, each with its score, the likeliest first."""
+        from worker.families.text.asking import told_of
+
+        trusted = question.trust_remote_code
+        return told_of(model, question.text, top_k=question.top_k, trust_remote_code=trusted)
+
+    def train(self, params: TextClassificationParams, run: Run) -> None:
+        """Train as `params` say."""
+        from worker.engine.lean import importing
+
+        with importing():
+            from worker.tasks.text_classification.training import train
+
+        train(params, run, SEVERAL)
+
+
+TASK = TextClassification()

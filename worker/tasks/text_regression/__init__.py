@@ -1,0 +1,54 @@
+"""Text regression: which number a text has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from worker.families.text.task import SequenceTask
+from worker.task import DataReport, Measure, ModelFacts, Run, Splits
+from worker.tasks.text_regression import report
+from worker.tasks.text_regression.params import Question, TextRegressionParams
+
+
+class TextRegression(SequenceTask[TextRegressionParams]):
+    """Training of models that tell a number of a text."""
+
+    name = "text_regression"
+    help = "Train a model to tell a number of a text."
+    params = TextRegressionParams
+    also_called: ClassVar[Mapping[str, Mapping[str, Any]]] = {"text-single-column-regression": {}}
+    extras = ("text",)
+    question = Question
+    does = "tell a number of a text"
+
+    def inspect(
+        self, params: TextRegressionParams, splits: Splits, facts: ModelFacts, tokenizer: Any
+    ) -> DataReport:
+        """Count texts and tokens, look at the numbers, and find what is broken."""
+        return report.inspect(params, splits, facts, tokenizer)
+
+    def measures(self, params: TextRegressionParams) -> tuple[Measure, ...]:
+        """Return how much better than the mean the model is, then how far off it is."""
+        return (Measure("valid_r2", "higher"), Measure("valid_loss"), Measure("loss"))
+
+    def answer(self, model: str, question: Question) -> Any:
+        """Return the number of a text."""
+        from worker.families.text.asking import told_of
+
+        (told,) = told_of(
+            model, question.text, top_k=1, trust_remote_code=question.trust_remote_code
+        )
+        return told["score"]
+
+    def train(self, params: TextRegressionParams, run: Run) -> None:
+        """Train as `params` say."""
+        from worker.engine.lean import importing
+
+        with importing():
+            from worker.tasks.text_regression.training import train
+
+        train(params, run)
+
+
+TASK = TextRegression()
