@@ -116,7 +116,6 @@ TRAIN = ("llm", "--train", "--model", "m", "--data-path", "d", "--project-name",
         (["job"], "no command job. Did you mean jobs?"),
         (["zzz"], "no command zzz. hubtrain --help lists them."),
         (["app"], "app: the web app is not there yet."),
-        (["text_classification"], "text-classification: text classification is not there yet."),
         (
             [*TRAIN, "--lr", "1e-4", "--learning-rate=2e-4"],
             "--lr and --learning-rate are the same setting; give one of them.",

@@ -11,7 +11,7 @@ from worker.common import Lora
 from worker.families.text import cost
 from worker.families.text.kinds import SEQUENCES, check_kind
 from worker.families.text.params import TextSettings
-from worker.task import DataReport, Field, Footprint, ModelFacts, Page, Task, python
+from worker.task import DataReport, Footprint, ModelFacts, Task, python
 
 P = TypeVar("P", bound=TextSettings)
 
@@ -69,12 +69,15 @@ class TextTask(Task[P]):
 class SequenceTask(TextTask[P]):
     """A task whose models say something of a whole text, as sequence classifiers do."""
 
+    pipeline: ClassVar[str] = "text-classification"
+    """The task of the Hub, which is also that of transformers' pipeline."""
+
     does: ClassVar[str]
     """What they do, after `to`: tell texts apart."""
 
     def pipeline_tag(self, params: P) -> str:
-        """Return the task of the Hub, which is also that of transformers' pipeline."""
-        return "text-classification"
+        """Return what the model does."""
+        return self.pipeline
 
     def check_model(self, params: P, facts: ModelFacts) -> None:
         """Refuse what has no head for a text."""
@@ -94,10 +97,6 @@ class SequenceTask(TextTask[P]):
         return python(
             "from transformers import pipeline",
             "",
-            f'ask = pipeline("text-classification", model={json.dumps(model)})',
+            f'ask = pipeline("{self.pipeline}", model={json.dumps(model)})',
             'ask("A text.", truncation=True)',
         )
-
-    def page(self, facts: ModelFacts) -> Page:
-        """Return what is asked for: a text."""
-        return Page("text-classification", (Field("text", "Text"),))

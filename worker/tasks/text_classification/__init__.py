@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from worker.exchange import Answering
+from worker.families.text.asking import answering
 from worker.families.text.task import SequenceTask
-from worker.task import DataReport, Measure, ModelFacts, Run, Splits
-from worker.tasks.text_classification import report
+from worker.task import DataReport, Field, Measure, ModelFacts, Page, Run, Sample, Splits
+from worker.tasks.text_classification import report, samples
 from worker.tasks.text_classification.params import Question, TextClassificationParams
 
 ONE = (Measure("valid_accuracy", "higher"), Measure("valid_loss"), Measure("loss"))
@@ -45,12 +47,24 @@ class TextClassification(SequenceTask[TextClassificationParams]):
         """
         return SEVERAL if params.problem_type == "multi_label_classification" else ONE
 
+    def sample(self, given: Mapping[str, Any]) -> Sample:
+        """Return a few mails, some of them spam."""
+        return samples.sample()
+
     def answer(self, model: str, question: Question) -> Any:
         """Return the classes a text may be of, each with its score, the likeliest first."""
-        from worker.families.text.asking import told_of
+        return super().answer(model, question)[: question.top_k]
 
-        trusted = question.trust_remote_code
-        return told_of(model, question.text, top_k=question.top_k, trust_remote_code=trusted)
+    def answering(self, model: str, question: Question, together: int) -> Answering:
+        """Return the model; it answers with all classes and their scores."""
+        return answering(model, question, together)
+
+    def page(self, facts: ModelFacts) -> Page:
+        """Return what is asked for: a text."""
+        several = facts.config.get("problem_type") == "multi_label_classification"
+        return Page(
+            self.pipeline, (Field("text", "Text", "long text"),), "tags" if several else "labels"
+        )
 
     def train(self, params: TextClassificationParams, run: Run) -> None:
         """Train as `params` say."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from worker.exchange import Answering
+from worker.families.text.asking import answering
 from worker.families.text.task import SequenceTask
-from worker.task import DataReport, Measure, ModelFacts, Run, Splits
-from worker.tasks.text_regression import report
+from worker.task import DataReport, Field, Measure, ModelFacts, Page, Run, Sample, Splits
+from worker.tasks.text_regression import report, samples
 from worker.tasks.text_regression.params import Question, TextRegressionParams
 
 
@@ -32,14 +34,18 @@ class TextRegression(SequenceTask[TextRegressionParams]):
         """Return how much better than the mean the model is, then how far off it is."""
         return (Measure("valid_r2", "higher"), Measure("valid_loss"), Measure("loss"))
 
-    def answer(self, model: str, question: Question) -> Any:
-        """Return the number of a text."""
-        from worker.families.text.asking import told_of
+    def sample(self, given: Mapping[str, Any]) -> Sample:
+        """Return a few reviews and their stars."""
+        return samples.sample()
 
-        (told,) = told_of(
-            model, question.text, top_k=1, trust_remote_code=question.trust_remote_code
-        )
-        return told["score"]
+    def answering(self, model: str, question: Question, together: int) -> Answering:
+        """Return the model; it answers with numbers."""
+        ask = answering(model, question, together)
+        return lambda questions: (told[0]["score"] for told in ask(questions))
+
+    def page(self, facts: ModelFacts) -> Page:
+        """Return what is asked for: a text."""
+        return Page(self.pipeline, (Field("text", "Text", "long text"),), "number")
 
     def train(self, params: TextRegressionParams, run: Run) -> None:
         """Train as `params` say."""
