@@ -70,6 +70,7 @@ def test_classes_are_learned_and_told_by_stock_transformers(foxes: Trained) -> N
     params, run, events = foxes
     right = [a["label"] == row["label"] for a, row in zip(asked(run.output), UNSEEN, strict=True)]
     assert sum(right) > 54
+    assert (run.output / "judged.png").is_file()
     config = json.loads((run.output / "config.json").read_text("utf-8"))
     assert config["id2label"] == {"0": "fox", "1": "none"}
     assert config["problem_type"] == "single_label_classification"
@@ -97,10 +98,11 @@ def test_several_classes_of_a_text_are_learned(foxes: Trained, data: Path, tmp_p
     assert told(events, "valid_accuracy")[-1] < told(events, "valid_f1_micro")[-1]
     config = json.loads((run.output / "config.json").read_text("utf-8"))
     assert config["problem_type"] == "multi_label_classification"
+    assert (run.output / "judged.png").is_file()
     right = 0
     for answer, row in zip(asked(run.output, top_k=None), UNSEEN, strict=True):
-        right += {a["label"] for a in answer if a["score"] > 0.5} == set(row["animals"])
-    assert right > 20
+        right += sum((a["score"] > 0.5) == (a["label"] in row["animals"]) for a in answer)
+    assert right / (3 * len(UNSEEN)) > 0.7
 
 
 def test_numbers_far_from_zero_are_learned(model: Path, data: Path, tmp_path: Path) -> None:
@@ -108,6 +110,7 @@ def test_numbers_far_from_zero_are_learned(model: Path, data: Path, tmp_path: Pa
     params, run, events = job(NUMBERS, model, data, tmp_path, **how)
     NUMBERS.train(params, run)
     assert told(events, "valid_r2")[-1] > 0.5
+    assert (run.output / "judged.png").is_file()
     mse, rmse = (told(events, f"valid_{name}")[-1] for name in ("mse", "rmse"))
     assert rmse == pytest.approx(mse**0.5)
     guesses = [answer["score"] for answer in asked(run.output)]

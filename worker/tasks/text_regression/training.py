@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from worker import judged
 from worker.engine.fit import begin
 from worker.engine.phases import phase
 from worker.errors import BadData
@@ -34,14 +36,15 @@ def train(params: TextRegressionParams, run: Run) -> None:
     learned = [one.target for one in corpus.learned]
     if len(set(learned)) == 1:
         raise BadData(f"all numbers of {corpus.train.source} are the same: nothing can be learned.")
+    column = corpus.train.target
     labels = {
         "problem_type": "regression",
-        "id2label": {0: corpus.train.target},
-        "label2id": {corpus.train.target: 0},
+        "id2label": {0: column},
+        "label2id": {column: 0},
     }
     if len({one.target for one in corpus.held}) == 1:  # then there is no r2
         run = replace(run, headline=Measure("valid_loss"))
-    sequences.train(params, run, corpus, labels, lambda model: head(model, learned))
+    sequences.train(params, run, corpus, labels, lambda model: head(model, column, learned))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +76,22 @@ class Scale:
             layer.bias.mul_(self.deviation).add_(self.mean)
 
 
-def head(model: Any, learned: Sequence[float]) -> sequences.Head[float]:
-    """Return what the model says of a text: one number."""
+def head(model: Any, column: str, learned: Sequence[float]) -> sequences.Head[float]:
+    """Return what the model says of a text: one number, that of a column."""
     layer = last_layer(model)
     scale = Scale.of(learned, shifts=layer.bias is not None)
 
     def measured(logits: Any, labels: Any) -> dict[str, float]:
         return regression(scale.values(logits.reshape(-1)), scale.values(labels.reshape(-1)))
 
+    def drawn(logits: Any, labels: Any, folder: Path) -> None:
+        true, said = (scale.values(some.reshape(-1)).tolist() for some in (labels, logits))
+        judged.scatter({column: list(zip(true, said, strict=True))}, folder)
+
     return sequences.Head(
         label=lambda number: np.float32(scale.scores(number)),
         measured=measured,
+        drawn=drawn,
         done=lambda: scale.put_into(layer),
     )
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from transformers import AutoModelForSequenceClassification, EvalPrediction
 
+from worker.engine import processes
 from worker.engine.arguments import trainer_parts
 from worker.engine.fit import finish, fit
 from worker.engine.model import Loaded
@@ -40,6 +42,9 @@ class Head(Generic[T]):
     measured: Callable[[Any, Any], dict[str, float]]
     """Returns the measures of logits (texts, classes) and labels."""
 
+    drawn: Callable[[Any, Any, Path], None]
+    """Draws where logits err from labels, for the card, into a folder."""
+
     done: Callable[[], None] = lambda: None
     """Is called once the model has learned, before it is saved."""
 
@@ -67,8 +72,23 @@ def train(
         held = longest_first(_rows(corpus.held, tokenizer, most, head))
     trainer = _trainer(params, run, loaded, Collate(tokenizer), head, learned=learned, held=held)
     if fit(trainer, params, run, unit="texts"):
+        if held:
+            _draw(trainer, head, run.output)
         head.done()
         finish(loaded, params, run, saving(tokenizer, most))
+
+
+def _draw(trainer: TextTrainer, head: Head[Any], folder: Path) -> None:
+    """Let the finished model judge the held-out rows once more, and draw where it errs."""
+    seen = trainer.predict(trainer.eval_dataset)
+    if processes.is_first():
+        head.drawn(_logits(seen), seen.label_ids, folder)
+
+
+def _logits(seen: Any) -> Any:
+    """Return what was predicted, in 64 bits; some models return more than their logits."""
+    logits = seen.predictions[0] if isinstance(seen.predictions, tuple) else seen.predictions
+    return np.asarray(logits, np.float64)
 
 
 def learnable(corpus: Corpus[T]) -> Corpus[T]:
@@ -100,8 +120,7 @@ def _trainer(
     more: dict[str, Any] = {"label_names": ["labels"], "per_device_eval_batch_size": twice}
 
     def measured(seen: EvalPrediction) -> dict[str, float]:
-        logits = seen.predictions[0] if isinstance(seen.predictions, tuple) else seen.predictions
-        return head.measured(np.asarray(logits, np.float64), seen.label_ids)
+        return head.measured(_logits(seen), seen.label_ids)
 
     trainer = TextTrainer(
         **trainer_parts(params, run, loaded, learned, held, **more),
