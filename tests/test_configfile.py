@@ -117,13 +117,11 @@ def test_a_task_that_is_there_is_never_said_to_come() -> None:
 @pytest.mark.parametrize(
     "task",
     [
-        "text_classification",
         "st:pair",
         "sentence-transformers:qa",
         "vlm:captioning",
         "seq2seq",
         "ext-qa",
-        "image_regression",
         "token_classification",
         "object_detection",
     ],
@@ -376,7 +374,7 @@ def test_a_placeholder_is_no_token(file: Path) -> None:
 
 def test_a_key_of_another_task_names_it(file: Path) -> None:
     file.write_text("task: llm\nimage_column: picture\n")
-    with pytest.raises(BadConfig, match=r"no setting 'image_column'\. image-classification has it"):
+    with pytest.raises(BadConfig, match=r"no setting 'image_column'\. image-classification and image-regression have it"):
         gather(TASK, read(str(file)), {}, list, environ={})
 
 

@@ -140,7 +140,7 @@ def test_a_class_that_only_validation_has_is_an_error() -> None:
 
 def test_numbers_are_described() -> None:
     report = look(split([1, 2.5, "3", 4, 5, 7] * 4), task=NUMBERS, epochs=9)
-    assert "numbers: 1 to 7, mean 3.75, standard deviation 1.909" in said(report, "ok")
+    assert "numbers: 1 to 7, mean 3.75, deviation 1.909" in said(report, "ok")
     assert (report.rows, report.valid_rows) == (19, 5)
     assert said(report, "warn") == "" == said(report, "error")
 
@@ -148,7 +148,7 @@ def test_numbers_are_described() -> None:
 def test_a_column_of_classes_is_learned_as_numbers_with_a_warning() -> None:
     labels = {"label": ("ham", "spam")}
     report = look(split([0, 1] * 20, classes=labels), task=NUMBERS)
-    assert "only 2 different numbers: 0, 1" in said(report, "warn")
+    assert "declares classes (ham 0, spam 1…), whose numbers are learned" in said(report, "warn")
     assert "hubtrain text-classification" in fixes(report, "warn")[0]
 
 
@@ -158,7 +158,7 @@ def test_a_column_of_classes_is_learned_as_numbers_with_a_warning() -> None:
         (["much", 1, 2], 'row 1 of mails.csv: the column "label" holds text such as "much"'),
         ([float("inf"), 1, 2], "is no number"),
         ([[1.0], 2, 3], "holds lists, which is no number"),
-        ([2] * 9, "all numbers of the column"),
+        ([2] * 9, "all numbers in the column"),
     ],
 )
 def test_what_is_no_number_is_told(cells: Any, words: str) -> None:

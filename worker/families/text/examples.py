@@ -50,6 +50,9 @@ class Examples(Generic[T]):
     target: str
     """Column of what is to be told."""
 
+    declared: tuple[str, ...] = ()
+    """Names of the classes where the data declare them."""
+
     read: int = 0
     examples: list[Example[T]] = field(default_factory=list)
     empty: list[int] = field(default_factory=list)
@@ -136,7 +139,8 @@ def read(
 ) -> Examples[T]:
     """Return the examples in `rows` of a split, of the columns that are called so."""
     text_column, target_column = names
-    found: Examples[T] = Examples(split.source, target_column)
+    declared = split.classes.get(target_column, ())
+    found: Examples[T] = Examples(split.source, target_column, declared)
     for number, row in rows:
         found.read += 1
         try:

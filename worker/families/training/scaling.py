@@ -2,7 +2,8 @@
 
 A head that starts near 0 would first have to find the mean, and a loss of squares counts in the
 square of whatever unit the numbers have. So the model learns (y - mean) / deviation, and in the end
-its last layer is rewritten to say y: W' = deviation W, b' = deviation b + mean.
+its last layer is rewritten to say y: W' = deviation W, b' = deviation b + mean. Layers without b,
+which decoders of text have, learn y / deviation, and their deviation is that from 0.
 """
 
 from __future__ import annotations
@@ -26,10 +27,14 @@ class Scale:
     deviation: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Scale:
-        """Return those of some numbers; a deviation of 1 where all are the same."""
+    def of(cls, values: Sequence[float], *, shifts: bool = True) -> Scale:
+        """Return those of some numbers; a deviation of 1 where all are the same.
+
+        The mean is 0 for a layer that cannot shift what it says.
+        """
         found = np.asarray(values, dtype=np.float64)
-        return cls(float(found.mean()), float(found.std()) or 1.0)
+        mean = float(found.mean()) if shifts else 0.0
+        return cls(mean, float(np.sqrt(np.mean((found - mean) ** 2))) or 1.0)
 
     def learned(self, value: float) -> float:
         """Return a number as it is learned."""
@@ -48,7 +53,8 @@ class Scale:
         """
         for head in heads(model):
             head.weight.mul_(self.deviation)
-            head.bias.mul_(self.deviation).add_(self.mean)
+            if head.bias is not None:
+                head.bias.mul_(self.deviation).add_(self.mean)
 
 
 def heads(model: Any) -> list[torch.nn.Linear]:
@@ -56,8 +62,9 @@ def heads(model: Any) -> list[torch.nn.Linear]:
 
     Raises `BadConfig` where there are none.
     """
-    layers = (layer for layer in model.modules() if isinstance(layer, torch.nn.Linear))
-    found = [layer for layer in layers if layer.out_features == 1 and layer.bias is not None]
+    layers = (layer for name, layer in model.named_modules() if ".lora_" not in name)
+    linear = (layer for layer in layers if isinstance(layer, torch.nn.Linear))
+    found = [layer for layer in linear if layer.out_features == 1]
     if not found:
         raise BadConfig(
             f"{type(model).__name__} has no linear layer as its head, which numbers need.",

@@ -31,8 +31,13 @@ class TextRegression(SequenceTask[TextRegressionParams]):
         return report.inspect(params, splits, facts, tokenizer)
 
     def measures(self, params: TextRegressionParams) -> tuple[Measure, ...]:
-        """Return how much better than the mean the model is, then how far off it is."""
-        return (Measure("valid_r2", "higher"), Measure("valid_loss"), Measure("loss"))
+        """Return how far off the model is; the loss counts in the spread of what is learned."""
+        return (
+            Measure("valid_loss"),
+            Measure("valid_r2", "higher"),
+            Measure("valid_mae"),
+            Measure("loss"),
+        )
 
     def sample(self, given: Mapping[str, Any]) -> Sample:
         """Return a few reviews and their stars."""
