@@ -53,7 +53,7 @@ def files_of(
     with explained(f"dataset {name}"):
         info = hub.dataset_info(name, revision=revision, files_metadata=True)
         sizes = sizes_of(info)
-    return info, {path: _file(hub, name, str(info.sha), path, n) for path, n in sizes.items()}
+    return info, {path: _file(hub, info.id, str(info.sha), path, n) for path, n in sizes.items()}
 
 
 def _refuse_loose_media(name: str, files: Mapping[str, DataFile], media: tuple[str, ...]) -> None:
