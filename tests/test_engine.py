@@ -373,8 +373,8 @@ def test_rows_with_nothing_to_learn_are_said(model: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["chatml", "zephyr"])
 def test_a_template_without_its_marks_writes_the_same_text(name: str) -> None:
+    from worker.engine.speaking import without_marks
     from worker.tasks.llm.chat import Template, named
-    from worker.tasks.llm.training.speaking import without_marks
 
     loose = (
         "{% for m in messages %}\n {%- generation %} {{ m.role }} {% endgeneration -%} \n"

@@ -239,7 +239,7 @@ def test_the_machine_reckons_with_what_the_check_did(half: Path, more: dict[str,
 
     from worker.contract import ModelRef
     from worker.engine.model import load
-    from worker.tasks.llm.training.memory import facts
+    from worker.engine.room import facts_of
     from worker.tasks.llm.training.opening import source_of
 
     params = settings(mixed_precision="bf16", **more)
@@ -249,7 +249,7 @@ def test_the_machine_reckons_with_what_the_check_did(half: Path, more: dict[str,
         names = file.keys()
         count = sum(math.prod(file.get_slice(name).get_shape()) for name in names)
     known = ModelFacts("m", count, 2.0, config)
-    here = cost.footprint(params, facts(params, loaded), 1e12)
+    here = cost.footprint(params, facts_of(loaded), 1e12)
     assert here == cost.footprint(params, known, 1e12)
 
 

@@ -33,7 +33,14 @@ EVERY = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 BERT = {"model_type": "bert", "architectures": ["BertForMaskedLM"]}
 SEEN = {"model_type": "vit", "image_size": 32, "patch_size": 8, "num_channels": 3}
+SEES: dict[str, Any] = {
+    "model_type": "idefics3",
+    "architectures": ["Idefics3ForConditionalGeneration"],
+    "text_config": {"hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 300},
+    "vision_config": {"hidden_size": 64, "num_hidden_layers": 2, "image_size": 32},
+}
 MODELS: dict[str, dict[str, Any]] = {
+    "HuggingFaceTB/SmolVLM-256M-Instruct": SEES,
     "HuggingFaceTB/SmolLM2-135M-Instruct": {"architectures": ["LlamaForCausalLM"]},
     "google-bert/bert-base-uncased": BERT,
     "google/vit-base-patch16-224": {**SEEN, "architectures": ["ViTForImageClassification"]},

@@ -57,7 +57,6 @@ NOT_YET = {
     "st": "training of sentence transformers",
     "object-detection": "object detection",
     "image-object-detection": "object detection",
-    "vlm": "training of vision language models",
     "dreambooth": "DreamBooth",
     "automatic-speech-recognition": "speech recognition",
 }

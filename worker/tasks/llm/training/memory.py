@@ -7,11 +7,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import torch
-
 from worker.engine import devices, processes
 from worker.engine.model import Loaded
-from worker.task import ModelFacts
+from worker.engine.room import facts_of, memory
 from worker.tasks.llm.cost import enlarged, recomputes
 from worker.tasks.llm.params import LlmParams
 
@@ -26,8 +24,8 @@ def recomputes_here(params: LlmParams, loaded: Loaded, predicted: float = 1.0) -
     `COPIED` as much.
     """
     if processes.sharded():  # as the check reckoned: see `worker.launch.chosen`
-        return recomputes(params, facts(params, loaded), None, predicted)
-    return recomputes(params, facts(params, loaded), _memory(), predicted)
+        return recomputes(params, facts_of(loaded), None, predicted)
+    return recomputes(params, facts_of(loaded), memory(), predicted)
 
 
 def in_larger_passes(params: LlmParams, loaded: Loaded) -> LlmParams:
@@ -40,7 +38,7 @@ def in_larger_passes(params: LlmParams, loaded: Loaded) -> LlmParams:
     """
     if devices.device() != "cuda" or params.auto_find_batch_size or processes.sharded():
         return params
-    larger = enlarged(params, facts(params, loaded), ROOM * _memory())
+    larger = enlarged(params, facts_of(loaded), ROOM * memory())
     if larger.batch_size == params.batch_size:
         return params
     rows = f"{larger.batch_size} rows a pass, as this GPU's memory allows"
@@ -58,20 +56,3 @@ def depends_on_passes(params: LlmParams, model: Any) -> str:
     if getattr(model.config.get_text_config(), "output_router_logits", False):
         return "the model balances its experts over the rows of a pass"
     return ""
-
-
-def facts(params: LlmParams, loaded: Loaded) -> ModelFacts:
-    """Return what is known of a model in memory, as the check knew it from its files.
-
-    But a machine that is slow with 16 bits has 32 of all numbers, whatever the files have.
-    """
-    model, precision = loaded.model, loaded.precision
-    count = model.num_parameters()  # the numbers that packed weights of 4 bits stand for
-    stored = precision.checkpoint if precision.autocast else torch.float32
-    return ModelFacts(params.model, count, stored.itemsize, model.config.to_dict())
-
-
-def _memory() -> float:
-    """Return the bytes there are for training, what the model takes included."""
-    held = torch.cuda.memory_reserved() if devices.device() == "cuda" else 0
-    return processes.least_of(devices.memory() + held)

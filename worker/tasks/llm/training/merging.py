@@ -18,13 +18,13 @@ from worker.contract import ModelRef
 from worker.engine.adapter import merged_into
 from worker.engine.saving import save_model
 from worker.engine.source import Source
+from worker.engine.speaking import save_tokenizer
 from worker.errors import BadConfig
 from worker.hubclient import endpoint, explained, hub
 from worker.markdown import code
 from worker.paths import base_of_adapter, is_path, named, ref_of
 from worker.tasks.llm.merging import MergeParams
 from worker.tasks.llm.training.folders import fetched, made
-from worker.tasks.llm.training.speaking import save_tokenizer
 
 CARD = """---
 {matter}---

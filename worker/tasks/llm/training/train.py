@@ -15,6 +15,7 @@ from worker.engine.fit import begin, finish, fit
 from worker.engine.loss import causal_loss, save_memory
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
+from worker.engine.speaking import ends_turns, save_tokenizer
 from worker.engine.token_trainer import COUNTED, TokenTrainer
 from worker.task import Run
 from worker.tasks.llm import trainers
@@ -30,7 +31,6 @@ from worker.tasks.llm.training.corpus import Corpus, tokenized
 from worker.tasks.llm.training.memory import in_larger_passes, recomputes_here
 from worker.tasks.llm.training.opening import opened, source_of
 from worker.tasks.llm.training.samples import Samples, continuing
-from worker.tasks.llm.training.speaking import ends_turns, save_tokenizer
 
 
 def train(params: LlmParams, run: Run) -> None:

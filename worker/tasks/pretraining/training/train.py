@@ -20,6 +20,7 @@ from worker.engine.loss import save_memory
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
 from worker.engine.source import Source
+from worker.engine.speaking import save_tokenizer
 from worker.engine.token_trainer import COUNTED, TokenTrainer
 from worker.errors import BadData
 from worker.reading import stream
@@ -30,7 +31,6 @@ from worker.tasks.llm import trainers
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.training.batches import TrainingRows
 from worker.tasks.llm.training.memory import in_larger_passes, recomputes_here
-from worker.tasks.llm.training.speaking import save_tokenizer
 from worker.tasks.llm.training.train import collate_of, needs_no_mask
 from worker.tasks.pretraining.params import TEST_TOKENS, PretrainingParams
 from worker.tasks.pretraining.report import steps_of

@@ -17,6 +17,7 @@ from worker.engine.dropout import without_dropout
 from worker.engine.fit import begin, finish, fit
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
+from worker.engine.speaking import ends_turns
 from worker.engine.token_trainer import COUNTED
 from worker.errors import BadConfig, BadData
 from worker.reading import load as load_rows
@@ -38,7 +39,6 @@ from worker.tasks.llm.training.corpus import speech_of
 from worker.tasks.llm.training.memory import recomputes_here
 from worker.tasks.llm.training.opening import opened, source_of
 from worker.tasks.llm.training.samples import LONGEST_PROMPT, Continuing, Samples, TokenizedPrompt
-from worker.tasks.llm.training.speaking import ends_turns
 from worker.tasks.llm.training.train import padding_id, possible, save_beside
 
 

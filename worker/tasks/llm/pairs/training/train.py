@@ -18,6 +18,7 @@ from worker.engine.fit import begin, finish, fit
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
 from worker.engine.source import Source
+from worker.engine.speaking import ends_turns
 from worker.errors import BadConfig
 from worker.params import Params
 from worker.task import Run
@@ -32,7 +33,6 @@ from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.training.memory import recomputes_here
 from worker.tasks.llm.training.opening import opened, source_of
 from worker.tasks.llm.training.samples import continuing
-from worker.tasks.llm.training.speaking import ends_turns
 from worker.tasks.llm.training.train import lies_flat, padding_id, possible, save_beside
 
 

@@ -1,0 +1,190 @@
+"""Vision language models: what they say of images, or answer to questions about them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from worker.exchange import Answering
+from worker.task import (
+    DataReport,
+    Field,
+    Footprint,
+    Measure,
+    ModelFacts,
+    Page,
+    Run,
+    Sample,
+    Splits,
+    Task,
+    python,
+)
+from worker.tasks.vlm import cost, report
+from worker.tasks.vlm.kinds import PREFIXED, check_model
+from worker.tasks.vlm.params import Question, VlmParams
+from worker.tasks.vlm.samples import sample
+from worker.tasks.vlm.speech import Wording
+
+
+class VlmTask(Task[VlmParams]):
+    """Training of vision language models."""
+
+    name = "vlm"
+    help = "Train a model to say what images show."
+    params = VlmParams
+    also_called: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "vlm-captioning": {"trainer": "captioning"},
+        "vlm-vqa": {"trainer": "vqa"},
+    }
+
+    media = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+    model_reads = (
+        *("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "chat_template.json"),
+        *("processor_config.json", "preprocessor_config.json"),
+    )
+    question = Question
+    fixed = ("max_new_tokens", "trust_remote_code")
+
+    def sample(self, given: Mapping[str, Any]) -> Sample:
+        """Return squares, and what colour each has."""
+        return sample(given)
+
+    def trains_together(self, params: VlmParams) -> bool:
+        """Return that several processes can."""
+        return True
+
+    def method(self, params: VlmParams) -> str:
+        """Return what is learned."""
+        return params.trainer
+
+    def unit(self, params: VlmParams) -> str:
+        """Count tokens, those of images included."""
+        return "tokens"
+
+    def pipeline_tag(self, params: VlmParams) -> str:
+        """Return what the model does."""
+        return "image-text-to-text"
+
+    def unused(self, params: VlmParams) -> Mapping[str, str]:
+        """Return the settings of the other trainer."""
+        if params.asks:
+            said = "what is asked stands in the column of questions."
+            return {"caption_prompt": said}
+        said = "each image is asked the same (--caption-prompt)."
+        return {
+            "prompt_text_column": said,
+            "eval_answers": "there is more than one right caption.",
+        }
+
+    def check_model(self, params: VlmParams, facts: ModelFacts) -> None:
+        """Refuse what does not see images and say something."""
+        check_model(facts)
+
+    def inspect(
+        self, params: VlmParams, splits: Splits, facts: ModelFacts, tokenizer: Any
+    ) -> DataReport:
+        """Count images and tokens, and find what is damaged."""
+        return report.inspect(params, splits, facts, tokenizer)
+
+    def footprint(
+        self, params: VlmParams, facts: ModelFacts, data: DataReport, memory: float | None = None
+    ) -> Footprint:
+        """Return the memory by the shape of the model, with the longest example: see `cost`."""
+        mean = data.units // max(1, data.rows)
+        row = data.largest or round(1.5 * mean) or cost.USUAL_ROW
+        return cost.footprint(params, facts, row, memory)
+
+    def flops(self, params: VlmParams, facts: ModelFacts, data: DataReport) -> float:
+        """Return the arithmetic of the whole training: see `cost`."""
+        return cost.flops(params, facts, data)
+
+    def pushed_bytes(self, params: VlmParams, stored: float) -> float:
+        """Return the size of an adapter where only that is pushed."""
+        return cost.ADAPTER_BYTES if params.adapter_alone else stored
+
+    def shown(self, params: VlmParams) -> Mapping[str, Any]:
+        """Return the settings that decide most of what comes out."""
+        always = {
+            "trainer": params.trainer,
+            "peft": params.peft,
+            "quantization": params.quantization,
+            "lr": params.peak_lr,
+            "epochs": params.epochs,
+            "batch_size": params.batch_size,
+            "gradient_accumulation": params.gradient_accumulation,
+        }
+        lora = {"lora_r": params.lora_r, "lora_alpha": params.lora_alpha} if params.peft else {}
+        return {**always, **lora, "scheduler": params.scheduler, "seed": params.seed}
+
+    def memory_advice(self, params: VlmParams) -> str:
+        """Return what makes a training smaller, and changes what comes out the least."""
+        half, twice = params.batch_size // 2, params.gradient_accumulation * 2
+        smaller = [f"--batch-size {half} --gradient-accumulation {twice}"] if half else []
+        smaller += [] if params.peft else ["--peft"]
+        smaller += [] if params.quantization == "int4" else ["--quantization int4"]
+        return " or ".join([*smaller, "a smaller model"])
+
+    def measures(self, params: VlmParams) -> tuple[Measure, ...]:
+        """Return how many answers are right where that is counted, then the losses."""
+        losses = (Measure("valid_loss"), Measure("valid_perplexity"), Measure("loss"))
+        right = (Measure("valid_exact_match", "higher"),) if params.counts_answers else ()
+        return (*right, *losses)
+
+    def try_it(self, params: VlmParams, model: str) -> str:
+        """Return a question to the model."""
+        asked = ' --prompt "…"' if params.asks else ""
+        return f"hubtrain vlm --inference --model {shlex.quote(model)} --image …{asked}"
+
+    def loading(self, params: VlmParams, model: str, *, adapter: bool) -> str:
+        """Return the Python that asks the model about an image, in the words it was trained with.
+
+        Most models chat; PaliGemma continues a prefix behind the mark of the image.
+        """
+        kind = PREFIXED if PREFIXED in params.model.lower() else ""
+        wording = Wording.of(params, kind)
+        asked = json.dumps(wording.question("What is this?" if params.asks else None))
+        start = (
+            "# pip install transformers torch torchvision pillow",
+            "from transformers import pipeline",
+            "",
+            f'model = pipeline("image-text-to-text", model={json.dumps(model)})',
+        )
+        if kind:
+            call = f'model(images="image.jpg", text="<image>" + {asked}, return_full_text=False)'
+            return python(*start, call)
+        return python(
+            *start,
+            'image = {"type": "image", "url": "image.jpg"}',
+            f'question = {{"type": "text", "text": {asked}}}',
+            'chat = [{"role": "user", "content": [image, question]}]',
+            "model(text=chat, return_full_text=False)",
+        )
+
+    def can_answer(self, facts: ModelFacts) -> None:
+        """Refuse what does not see images and say something."""
+        check_model(facts)
+
+    def answering(self, model: str, question: Question, together: int) -> Answering:
+        """Return the model; it answers with what it says of an image."""
+        from worker.tasks.vlm.training.asking import answering
+
+        return answering(model, question, together)
+
+    def page(self, facts: ModelFacts) -> Page:
+        """Return what is asked for: an image, and a question about it."""
+        asked = Field("prompt", "Question", column="prompt_text_column")
+        return Page("image-text-to-text", (Field("image", "Image", "image"), asked), "text")
+
+    def train(self, params: VlmParams, run: Run) -> None:
+        """Train as `params` say."""
+        from worker.engine.lean import importing
+
+        with importing():
+            from worker.tasks.vlm.training.train import train
+
+        train(params, run)
+
+
+TASK = VlmTask()
