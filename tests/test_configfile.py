@@ -120,8 +120,6 @@ def test_a_task_that_is_there_is_never_said_to_come() -> None:
         "st:pair",
         "sentence-transformers:qa",
         "seq2seq",
-        "ext-qa",
-        "token_classification",
         "object_detection",
     ],
 )

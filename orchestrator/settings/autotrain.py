@@ -46,13 +46,7 @@ SYNONYMS = {
 NOT_YET = {
     "app": "the web app",
     "api": "the web API",
-    "token-classification": "token classification",
-    "text-token-classification": "token classification",
     "seq2seq": "sequence to sequence",
-    "extractive-qa": "extractive question answering",
-    "ext-qa": "extractive question answering",
-    "extractive-question-answering": "extractive question answering",
-    "text-extractive-question-answering": "extractive question answering",
     "sentence-transformers": "training of sentence transformers",
     "st": "training of sentence transformers",
     "object-detection": "object detection",

@@ -1,0 +1,95 @@
+"""Trains a tagger: rows to sentences, sentences to steps, the result to a folder."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoModelForTokenClassification, EvalPrediction
+
+from worker import judged
+from worker.engine import processes
+from worker.engine.arguments import trainer_parts
+from worker.engine.fit import begin, finish, fit
+from worker.engine.model import Loaded
+from worker.engine.phases import phase
+from worker.engine.source import Source
+from worker.families.tags import split
+from worker.families.text.training.batches import Collate, TextTrainer, lengths, longest_first
+from worker.families.text.training.heads import saving, tokenizer_of, with_head
+from worker.families.training.entities import NOT_JUDGED, named, tagging
+from worker.reading import load as load_data
+from worker.task import Run
+from worker.tasks.token_classification.params import TokenParams
+from worker.tasks.token_classification.rows import Corpus, corpus
+from worker.tasks.token_classification.training.labelled import labelled
+
+
+def train(params: TokenParams, run: Run) -> None:
+    """Train `run.base` on `run.data` and leave the result in `run.output`.
+
+    Returns early, with a checkpoint written, once `run.stop` is set. Raises `HubtrainError`, and
+    whatever torch raises when memory runs out.
+    """
+    begin(params)
+    source = Source(run.base, AutoModelForTokenClassification, params.trust_remote_code)
+    with phase(run.emit, "reading data"):
+        tokenizer = tokenizer_of(source)
+        sentences = corpus(load_data(run.data), params)
+    with phase(run.emit, "loading model"):
+        loaded = with_head(source, params, tokenizer, "TOKEN_CLS", **_names(sentences))
+    trainer = _trainer(params, run, loaded, tokenizer, sentences)
+    if fit(trainer, params, run, unit="sentences"):
+        if trainer.eval_dataset:
+            _draw(trainer, sentences.tags, run.output)
+        most = params.seen(loaded.model.config.to_dict())
+        finish(loaded, params, run, saving(tokenizer, most))
+
+
+def _names(sentences: Corpus) -> dict[str, Any]:
+    """Return the tags as a model's configuration has them."""
+    named = dict(enumerate(sentences.tags))
+    return {"id2label": named, "label2id": {name: number for number, name in named.items()}}
+
+
+def _trainer(
+    params: TokenParams,
+    run: Run,
+    loaded: Loaded,
+    tokenizer: Any,
+    sentences: Corpus,
+) -> TextTrainer:
+    most = params.seen(loaded.model.config.to_dict())
+    numbers = {tag: number for number, tag in enumerate(sentences.tags)}
+    rows = partial(labelled, tokenizer, numbers=numbers, most=most)
+    train = rows(sentences.train, judged=False)
+    valid = longest_first(rows(sentences.valid, judged=True))
+    twice = 2 * params.batch_size  # nothing is kept for a way back
+    more: dict[str, Any] = {"label_names": ["labels"], "per_device_eval_batch_size": twice}
+    trainer = TextTrainer(
+        **trainer_parts(params, run, loaded, train, valid, **more),
+        data_collator=Collate(tokenizer, labels=NOT_JUDGED),
+        compute_metrics=partial(_measured, sentences.tags),
+        preprocess_logits_for_metrics=_guessed,
+    )
+    trainer.by_length = lengths(train) if params.group_by_length else None
+    return trainer
+
+
+def _draw(trainer: TextTrainer, names: tuple[str, ...], folder: Path) -> None:
+    """Let the finished model judge once more, and draw what it takes words of each kind for."""
+    seen = trainer.predict(trainer.eval_dataset)
+    if processes.is_first():
+        sides = named(seen.predictions, seen.label_ids, names)
+        true, said = ([split(tag)[1] or tag for row in side for tag in row] for side in sides)
+        judged.confusion(said, true, folder)
+
+
+def _guessed(logits: Any, labels: Any) -> Any:
+    """Return the likeliest tag of each token: all that has to be kept of a validation."""
+    return (logits[0] if isinstance(logits, tuple) else logits).argmax(dim=-1)
+
+
+def _measured(names: tuple[str, ...], seen: EvalPrediction) -> dict[str, float]:
+    return tagging(*named(seen.predictions, seen.label_ids, names))
