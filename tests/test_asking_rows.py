@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from worker import tasks
 from worker.answers import cells
 from worker.errors import BadConfig, BadData
 from worker.exchange import Field, Page
+from worker.facts import ModelFacts
 
 TASK = tasks.load("image_classification")
 MEDIA = TASK.media
@@ -188,3 +190,27 @@ def test_pictures_of_a_folder_are_told_apart(laptop: Laptop) -> None:
     assert rows[0]["prediction"] == likeliest["label"]
     assert float(rows[0]["score"]) == pytest.approx(likeliest["score"], abs=1e-5)
     assert rows[-1] == {**rows[-1], "file_name": "red/broken.png", "prediction": "", "score": ""}
+
+
+def bert(**config: Any) -> ModelFacts:
+    kind = {"model_type": "bert", "architectures": ["BertForSequenceClassification"]}
+    return ModelFacts("m", 0, config={**kind, **config})
+
+
+@pytest.mark.parametrize(
+    ("config", "asked"),
+    [
+        ({"id2label": {"0": "ham", "1": "spam"}}, "text_classification"),
+        ({}, "text_classification"),
+        ({"id2label": {"0": "stars"}, "problem_type": "regression"}, "text_regression"),
+        ({"id2label": {"0": "reward"}, "problem_type": "regression"}, "llm"),
+    ],
+)
+def test_a_model_is_asked_by_the_task_that_made_it(config: dict[str, Any], asked: str) -> None:
+    """`hubtrain deploy NAME` is told no task: of those that can, the first answers."""
+    able = []
+    for task in map(tasks.load, tasks.names()):
+        with suppress(BadConfig):
+            task.can_answer(bert(**config))
+            able += [task.name] if task.has_page else []
+    assert able[0] == asked

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from worker.errors import BadConfig
 from worker.facts import ModelFacts
 from worker.finding import Finding
 
@@ -24,6 +25,19 @@ def new_head(facts: ModelFacts, wanted: int, what: str = "classes") -> Iterable[
     else:
         text = f"the head of {facts.name} for {wanted:,} {what} is trained on"
     yield Finding("ok", "model", text)
+
+
+def check_learned(facts: ModelFacts, *, number: bool, other: str) -> None:
+    """Raise `BadConfig` for a finished classifier that tells classes where a `number` is asked for.
+
+    And the other way round; `other` is the task that such models are of.
+    """
+    one = facts.config.get("problem_type") == "regression" or len(labels_of(facts.config)) == 1
+    if one is not number:
+        tells = "a number, and no class" if one else "classes, and no number"
+        raise BadConfig(
+            f"{facts.name} tells {tells}.", fix=f"hubtrain {other} --inference --model {facts.name}"
+        )
 
 
 def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:

@@ -75,6 +75,7 @@ def form_page(title: str, page: Page, ask: Callable[[Mapping[str, Any]], Any]) -
             inputs=[input_of(field) for field in page.fields],
             outputs=output_of(page.answers_as),
             title=title,
+            deep_link=False,
             api_name="ask",
             flagging_mode="never",
             concurrency_limit=1,

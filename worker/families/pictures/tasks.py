@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
+from worker.families.heads import check_learned
 from worker.families.pictures import footprint
 from worker.families.pictures.kinds import check_model, tells_apart
 from worker.families.pictures.settings import Images, WholeImages
@@ -56,6 +57,9 @@ class ImageTask(Task[I]):
 class WholeImageTask(ImageTask[W]):
     """A training of a head that says something of a whole image."""
 
+    numbers: ClassVar[bool] = False
+    """Whether it tells a number, and no class."""
+
     def check_model(self, params: W, facts: ModelFacts) -> None:
         """Refuse what does not see images, and adapters where none fits."""
         check_model(params, facts)
@@ -80,3 +84,5 @@ class WholeImageTask(ImageTask[W]):
     def can_answer(self, facts: ModelFacts) -> None:
         """Refuse what says nothing of images."""
         tells_apart(facts)
+        other = "image-classification" if self.numbers else "image-regression"
+        check_learned(facts, number=self.numbers, other=other)

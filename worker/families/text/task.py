@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
 from worker.common import Lora
+from worker.families.heads import check_learned
 from worker.families.text import cost
 from worker.families.text.kinds import SEQUENCES, check_kind
 from worker.families.text.params import TextSettings
@@ -75,6 +76,9 @@ class SequenceTask(TextTask[P]):
     does: ClassVar[str]
     """What they do, after `to`: tell texts apart."""
 
+    numbers: ClassVar[bool] = False
+    """Whether they tell numbers, and no classes."""
+
     def pipeline_tag(self, params: P) -> str:
         """Return what the model does."""
         return self.pipeline
@@ -86,6 +90,8 @@ class SequenceTask(TextTask[P]):
     def can_answer(self, facts: ModelFacts) -> None:
         """Refuse what has no head for a text."""
         check_kind(facts, SEQUENCES, "AutoModelForSequenceClassification", self.does)
+        other = "text-classification" if self.numbers else "text-regression"
+        check_learned(facts, number=self.numbers, other=other)
 
     def try_it(self, params: P, model: str) -> str:
         """Return a question to the model."""

@@ -28,6 +28,7 @@ class ImageRegression(WholeImageTask[ImageRegressionParams]):
     }
     extras = ("vision",)
     question = AboutImage
+    numbers = True
 
     def sample(self, given: Mapping[str, Any]) -> Sample:
         """Return pictures of shapes, and a list that says how large each is."""

@@ -23,6 +23,7 @@ class TextRegression(SequenceTask[TextRegressionParams]):
     extras = ("text",)
     question = Question
     does = "tell a number of a text"
+    numbers = True
 
     def inspect(
         self, params: TextRegressionParams, splits: Splits, facts: ModelFacts, tokenizer: Any

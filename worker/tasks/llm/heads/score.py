@@ -12,6 +12,9 @@ from worker.tasks.llm.params import Question
 
 _CLASSIFIES = "ForSequenceClassification"
 
+LABEL = "reward"
+"""What the one class is called. Those that tell another number are classifiers of one class too."""
+
 
 class Score(Head):
     """Scores a text: a classifier with one class."""
@@ -25,12 +28,13 @@ class Score(Head):
 
     def is_on(self, config: Config) -> bool:
         """Return whether a model scores texts: transformers takes two classes where none are."""
-        one = len(config.get("id2label") or (0, 1)) == 1
-        return one and any(name.endswith(_CLASSIFIES) for name in classes(config))
+        names = config.get("id2label") or {}
+        number = config.get("problem_type") == "regression" and LABEL not in names.values()
+        return not number and _scores(config)
 
     def fits(self, config: Config) -> bool:
         """Return whether a model scores texts, or reads them, so that it can be made to."""
-        return any(head.is_on(config) for head in (self, CAUSAL, MASKED))
+        return _scores(config) or CAUSAL.is_on(config) or MASKED.is_on(config)
 
     def loading(self, model: str, *, adapter: bool) -> str:
         """Return the Python that scores a text."""
@@ -70,6 +74,12 @@ class Score(Head):
 
         score = scoring(model, trust_remote_code=question.trust_remote_code)
         return lambda asked: score(str(asked.prompt), asked.completion)
+
+
+def _scores(config: Config) -> bool:
+    """Whether a model says one number of a text."""
+    one = len(config.get("id2label") or (0, 1)) == 1
+    return one and any(name.endswith(_CLASSIFIES) for name in classes(config))
 
 
 SCORE = Score()

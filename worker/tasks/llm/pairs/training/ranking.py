@@ -20,6 +20,7 @@ from worker.engine.phases import phase
 from worker.errors import BadConfig
 from worker.task import Run
 from worker.tasks.llm import trainers
+from worker.tasks.llm.heads.score import LABEL
 from worker.tasks.llm.pairs.cost import both
 from worker.tasks.llm.pairs.data import PairTokens
 from worker.tasks.llm.pairs.params import Pairs
@@ -38,9 +39,6 @@ from worker.tasks.llm.training.samples import (
     count_of,
 )
 from worker.tasks.llm.training.train import save_beside
-
-LABEL = "reward"
-"""What the one class is called."""
 
 
 def train(params: LlmParams, own: Pairs, run: Run, *, centering: float) -> None:
