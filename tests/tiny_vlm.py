@@ -203,11 +203,23 @@ def rows(each: int, first: int = 0) -> list[dict[str, Any]]:
 
 def write_table(file: Path, each: int, first: int = 0) -> Path:
     """Write such rows as Parquet; return `file`."""
+    return _written(file, rows(each, first))
+
+
+def write_lengths(file: Path, count: int) -> Path:
+    """Write `count` rows whose answers have different lengths; return `file`."""
+    found = [
+        {**row, "answer": f"{row['answer']}{' .' * (i % 4)}"} for i, row in enumerate(rows(count))
+    ]
+    return _written(file, found[:count])
+
+
+def _written(file: Path, found: Sequence[dict[str, Any]]) -> Path:
     import pyarrow as pa
     from pyarrow import parquet
 
     file.parent.mkdir(parents=True, exist_ok=True)
-    parquet.write_table(pa.Table.from_pylist(rows(each, first)), file)
+    parquet.write_table(pa.Table.from_pylist(list(found)), file)
     return file
 
 

@@ -127,10 +127,13 @@ class VlmTask(Task[VlmParams]):
         return " or ".join([*smaller, "a smaller model"])
 
     def measures(self, params: VlmParams) -> tuple[Measure, ...]:
-        """Return how many answers are right where that is counted, then the losses."""
-        losses = (Measure("valid_loss"), Measure("valid_perplexity"), Measure("loss"))
+        """Return the loss, then how many answers are right where that is counted.
+
+        Of few answers none may be right for long while a model gets better: the best one is told by
+        its loss.
+        """
         right = (Measure("valid_exact_match", "higher"),) if params.counts_answers else ()
-        return (*right, *losses)
+        return (Measure("valid_loss"), *right, Measure("valid_perplexity"), Measure("loss"))
 
     def try_it(self, params: VlmParams, model: str) -> str:
         """Return a question to the model."""
