@@ -1,8 +1,7 @@
-"""Tables: classes told from columns of numbers and categories, by scikit-learn and XGBoost."""
+"""Tables: classes and numbers told from columns of all kinds, by scikit-learn and XGBoost."""
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Mapping
@@ -17,9 +16,9 @@ from worker.task import (
     Sample,
     Splits,
     Task,
-    python,
 )
 from worker.tasks.tabular import cost, report
+from worker.tasks.tabular.loading import loading
 from worker.tasks.tabular.params import SEARCH_FILE, Ignored, Question, TabularParams
 from worker.tasks.tabular.samples import sample
 
@@ -30,15 +29,17 @@ class TabularTask(Task[TabularParams]):
     """Training on tables, from no model and without torch."""
 
     name = "tabular"
-    help = "Train a model that tells classes from a table."
+    help = "Train a model on a table: classes or numbers."
     params = TabularParams
     ignored = Ignored
     also_called: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "tabular-classification": {"task": "classification"},
         "tabular-binary-classification": {"task": "classification"},
         "tabular-multi-class-classification": {"task": "classification"},
+        "tabular-multi-label-classification": {"task": "classification"},
         "tabular-regression": {"task": "regression"},
         "tabular-single-column-regression": {"task": "regression"},
+        "tabular-multi-column-regression": {"task": "regression"},
     }
 
     starts_from_model = False
@@ -49,8 +50,8 @@ class TabularTask(Task[TabularParams]):
     question = Question
 
     def sample(self, given: Mapping[str, Any]) -> Sample:
-        """Return fruit to tell apart."""
-        return sample()
+        """Return a table of classes, or of numbers."""
+        return sample(given)
 
     def unit(self, params: TabularParams) -> str:
         """Count cells: a column more takes longer, as a row more does."""
@@ -58,7 +59,7 @@ class TabularTask(Task[TabularParams]):
 
     def pipeline_tag(self, params: TabularParams) -> str:
         """Return what the model does."""
-        return "tabular-classification"
+        return f"tabular-{params.task}"
 
     def shortened(self, params: TabularParams, steps: int) -> Mapping[str, Any]:
         """Return the settings of a search of so many trials."""
@@ -90,7 +91,7 @@ class TabularTask(Task[TabularParams]):
 
     def shown(self, params: TabularParams) -> Mapping[str, Any]:
         """Return what is learned, by what, and how long it is searched for."""
-        names = ("target_columns", "model", "num_trials", "time_limit", "seed")
+        names = ("task", "target_columns", "model", "num_trials", "time_limit", "seed")
         return {name: getattr(params, name) for name in names}
 
     def memory_advice(self, params: TabularParams) -> str:
@@ -98,7 +99,11 @@ class TabularTask(Task[TabularParams]):
         return "fewer rows with --max-samples, or fewer columns with --drop-columns"
 
     def measures(self, params: TabularParams) -> tuple[Measure, ...]:
-        """Return accuracy, then what judges unequal classes better, then the loss."""
+        """Return accuracy, or the share of the variance that is told, and the loss."""
+        if params.numbers:
+            better = (Measure("valid_r2", "higher"),)
+            errors = ("mae", "rmse", "mse", "rmsle", "loss")
+            return (*better, *(Measure(f"valid_{name}") for name in errors), Measure("loss"))
         telling = ["accuracy", "auc", *(f"f1{average}" for average in _AVERAGES)]
         return (
             *(Measure(f"valid_{name}", "higher") for name in telling),
@@ -112,26 +117,10 @@ class TabularTask(Task[TabularParams]):
 
     def loading(self, params: TabularParams, model: str, *, adapter: bool) -> str:
         """Return the Python that loads the model and asks it, wherever its folder comes from."""
-        code = python(
-            "import json, pathlib",
-            "",
-            "import pandas, skops.io",
-            "from huggingface_hub import snapshot_download",
-            "",
-            f"folder = pathlib.Path(snapshot_download({json.dumps(model)}))",
-            'told = json.loads((folder / "config.json").read_text())["hubtrain"]',
-            '# Look at the types in told["trusted"] before you let skops load them.',
-            'model = skops.io.load(folder / "model.skops", trusted=told["trusted"])',
-            'rows = pandas.read_csv("rows.csv")',
-            "model.predict(rows), model.predict_proba(rows), model.classes_",
-        )
-        return (
-            f"{code}\n\n`config.json` names the columns, which of them are numbers and which "
-            "categories (as text), and the classes. `pip install` what it lists as environment."
-        )
+        return loading(params, model)
 
     def answer(self, model: str, question: Question) -> Any:
-        """Return the class of each row, with probabilities."""
+        """Return the class of each row, with probabilities, or its number."""
         from worker.tasks.tabular.training.answering import answer
 
         return answer(model, question)

@@ -7,18 +7,26 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 from worker.splits import missing
 
-Kind = Literal["number", "category"]
+Kind = Literal["number", "category", "date", "text"]
 
 MOSTLY = 0.9
 """Share of the cells that decides what a column is; the others in it are slips."""
+
+WORDS_KEPT = 200
+"""Words of a column of texts that are learned from: those that are in most of the rows."""
+
+DATE_PARTS = ("year", "month", "day", "day_of_week", "day_of_year", "hour")
+"""What a model is given of a date, as pandas calls it."""
+
+MONTHS = 12
 
 MANY = 20
 """Different texts from which on a column may be free text."""
@@ -26,11 +34,17 @@ MANY = 20
 SAME_OFTEN = 0.5
 """Different texts for each row, above which a column is free text or a name, and no category."""
 
+WORDS = 3
+"""Words of a cell, on average, from which on texts that are nearly all different are free text; of
+fewer they are names."""
+
 FEW_ROWS = 10
 """Rows below which numbers that happen to follow each other say nothing."""
 
 _COMMAS = re.compile(r"[-+]?\d{1,3}(,\d{3})*(\.\d+)?")
-_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./-]\d{1,2}[./-](\d{2}|\d{4})( .*)?")
+_DATE = re.compile(
+    r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|(\d{1,2})[./-](\d{1,2})[./-](\d{2}|\d{4})( .*)?"
+)
 _ID = re.compile(r"(^|[\W_])(id|index|uuid|guid|key)$|^(id|index|unnamed)\b|[a-z]I[dD]$", re.ASCII)
 
 
@@ -49,10 +63,13 @@ class Column:
     """Cells that say nothing."""
 
     odd: tuple[str, ...] = ()
-    """Cells of a column of numbers that are no numbers, and count as missing."""
+    """Cells of a column of numbers or dates that are none, and count as missing."""
 
     different: int = 0
     """Different values."""
+
+    day_first: bool = False
+    """Whether its dates are written with the day before the month: 31.12.2024."""
 
     instead: str = ""
     """The flag that takes a column that is left out all the same; empty where none would help."""
@@ -82,14 +99,28 @@ def text(cell: Any) -> str | None:
         return str(cell).lower()
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))  # gaps make floats of whole numbers
+    if isinstance(cell, date):
+        return cell.isoformat()
     return str(cell).strip()
 
 
 def is_date(cell: Any) -> bool:
-    """Whether a cell is a day or a time of a calendar."""
-    if isinstance(cell, date | datetime | time):
+    """Whether a cell is a day of a calendar, with or without a time."""
+    if isinstance(cell, date | datetime):
         return True
     return isinstance(cell, str) and bool(_DATE.fullmatch(cell.strip()))
+
+
+def day_first(cells: Iterable[Any]) -> bool:
+    """Whether dates are written with the day first: with points, or where it cannot be a month."""
+    for cell in cells:
+        found = _DATE.fullmatch(cell.strip()) if isinstance(cell, str) else None
+        if found and found[2]:
+            if int(found[2]) > MONTHS or "." in cell:
+                return True
+            if int(found[3]) > MONTHS:
+                return False
+    return False
 
 
 def told(name: str, cells: Sequence[Any], wanted: Kind | None = None) -> Column:
@@ -101,8 +132,8 @@ def told(name: str, cells: Sequence[Any], wanted: Kind | None = None) -> Column:
     if isinstance(filled[0], list | dict | bytes):
         return Column(name, None, "it holds lists, objects or files", gaps)
     different = {text(cell) for cell in filled}
-    if wanted == "category":
-        return Column(name, "category", gaps=gaps, different=len(different))
+    if wanted in {"category", "text"}:
+        return Column(name, wanted, gaps=gaps, different=len(different))
     if len(different) == 1 and not gaps:
         return Column(name, None, f"it always says {next(iter(different))}", gaps)
     odd = tuple(str(cell) for cell in filled if number(cell) is None)
@@ -110,7 +141,7 @@ def told(name: str, cells: Sequence[Any], wanted: Kind | None = None) -> Column:
         why = "" if wanted else _only_counts(name, filled, len(different))
         kind: Kind | None = None if why else "number"
         instead = "--numerical-columns" if why else ""
-        return Column(name, kind, why, gaps, odd, len(different), instead)
+        return Column(name, kind, why, gaps, odd, len(different), instead=instead)
     return _of_texts(name, filled, gaps, odd, len(different))
 
 
@@ -118,8 +149,8 @@ def _of_texts(
     name: str, filled: Sequence[Any], gaps: int, odd: Sequence[str], different: int
 ) -> Column:
     if sum(map(is_date, filled)) >= MOSTLY * len(filled):
-        why = "it holds dates, which a model learns from only as numbers: a year, a month, an age"
-        return Column(name, None, why, gaps)
+        odd = [str(cell) for cell in filled if not is_date(cell)]
+        return Column(name, "date", "", gaps, tuple(odd), different, day_first(filled))
     if different > MANY and different > SAME_OFTEN * len(filled):
         if sum(map(_has_commas, filled)) >= MOSTLY * len(filled):
             why = f'its numbers have commas in them, such as "{odd[0]}": write them without'
@@ -127,8 +158,10 @@ def _of_texts(
         if len(odd) <= len(filled) / 2:
             why = f'{len(odd):,} of its {len(filled):,} cells are no numbers, such as "{odd[0]}"'
             return Column(name, None, why, gaps, instead="--numerical-columns")
+        if sum(len(str(cell).split()) for cell in filled) >= WORDS * len(filled):
+            return Column(name, "text", gaps=gaps, different=different)
         why = f"it says something else in nearly every row ({different:,} texts)"
-        return Column(name, None, why, gaps, instead="--categorical-columns")
+        return Column(name, None, why, gaps, instead="--text-columns")
     return Column(name, "category", gaps=gaps, different=different)
 
 

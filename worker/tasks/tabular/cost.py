@@ -7,6 +7,7 @@ arithmetic that the estimate takes a core to do in a second.
 from __future__ import annotations
 
 from worker.task import DataReport, Footprint
+from worker.tasks.tabular.columns import DATE_PARTS, WORDS_KEPT, Column
 from worker.tasks.tabular.dealing import fold_count
 from worker.tasks.tabular.estimators import ESTIMATORS
 from worker.tasks.tabular.params import TabularParams
@@ -30,6 +31,11 @@ CORES = 2
 """Cores of the machine whose time limit caps the search."""
 
 
+def width(column: Column) -> int:
+    """Return how many numbers a model is given of a cell; of categories measured as one."""
+    return {"date": len(DATE_PARTS), "text": WORDS_KEPT}.get(str(column.kind), 1)
+
+
 def footprint(data: DataReport) -> Footprint:
     """Return the memory for a table of so many cells."""
     expected = LIBRARIES + data.units * (READ_BYTES + FITTED_BYTES)
@@ -46,6 +52,7 @@ def operations(params: TabularParams, data: DataReport) -> float:
     kind = ESTIMATORS[params.model]
     # of 2 classes one is enough; measured with 4 and 10: 4.0 and 7.5 to 9 times the time of 2
     times = max(1.0, data.classes / 2) if kind.one_a_class else 1.0
-    fit = OVERHEAD_SECONDS + kind.cost * times * data.units / 1e6
+    targets = params.target_columns.count(",") + 1
+    fit = targets * (OVERHEAD_SECONDS + kind.cost * times * data.units / 1e6)
     search = min(params.num_trials * fold_count(data.rows) * fit, CORES * params.time_limit)
     return (search + fit) * OPERATIONS

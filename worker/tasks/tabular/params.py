@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from worker.common import Data
-from worker.params import Flag, GoesOn, NotYet, Params
-from worker.tasks.tabular.estimators import Name
+from worker.params import Flag, GoesOn, Params
+from worker.tasks.tabular.estimators import ESTIMATORS, Learned, Name
 
 MOST_TRIALS = 10_000
 HELD_OUT = 0.2
@@ -24,7 +24,7 @@ class Columns(Params):
     """Columns."""
 
     target_columns: Annotated[str, Flag("--target-column", "--target")] = "target"
-    """Column of the class that the model learns to tell."""
+    """Column of the class or the number that is learned; several with commas between."""
 
     id_column: str | None = "id"
     """Column that names the rows and says nothing about them; it is left out."""
@@ -36,11 +36,16 @@ class Columns(Params):
     numerical_columns: str | None = None
     """Columns of numbers, with commas between; what is no number in them counts as missing."""
 
+    text_columns: str | None = None
+    """Columns of free text, with commas between, of which words are learned from."""
+
     drop_columns: str | None = None
     """Columns to leave out, with commas between."""
 
     @field_validator(
-        "target_columns", "categorical_columns", "numerical_columns", "drop_columns", mode="before"
+        *("target_columns", "categorical_columns", "numerical_columns", "text_columns"),
+        "drop_columns",
+        mode="before",
     )
     @classmethod
     def _listed(cls, value: object) -> object:
@@ -65,7 +70,7 @@ class Search(Params):
     """Search."""
 
     num_trials: Annotated[int, Ge(1), Le(MOST_TRIALS), GoesOn()] = 10
-    """Settings of the model to try: its usual ones first, then some drawn at random."""
+    """Settings of the model to try: its usual ones first, then such as Optuna chooses."""
 
     time_limit: Annotated[float, Gt(0), GoesOn()] = 600
     """Seconds after which no further settings are tried; the first are always tried to the end."""
@@ -77,18 +82,29 @@ class Search(Params):
 class TabularParams(Data, Columns, Preparation, Search):
     """Tables."""
 
-    model: Annotated[
-        Name, Flag("--estimator", "-m"), NotYet("lasso", "linear_regression", "lightgbm")
-    ] = "xgboost"
+    model: Annotated[Name, Flag("--estimator", "-m")] = "xgboost"
     """Kind of model. xgboost is XGBoost's, gradient_boosting scikit-learn's histogram boosting; the
-    others are scikit-learn's too."""
+    others are scikit-learn's too. logistic_regression and naive_bayes tell classes alone,
+    linear_regression and lasso numbers alone."""
 
-    task: Annotated[Literal["classification"], NotYet("regression")] = "classification"
-    """What is learned: to tell a row's class."""
+    task: Learned = "classification"
+    """What is learned: to tell a row's class, or a number (regression)."""
 
     valid_split: str | None = None
     """Split that judges the model, or a share of the training rows to hold out, as in 0.1; none
     holds out 0.2. Of each class the same share is held out."""
+
+    @model_validator(mode="after")
+    def _learns_it(self) -> Self:
+        if not ESTIMATORS[self.model].built(self.task):
+            able = ", ".join(name for name, one in ESTIMATORS.items() if one.built(self.task))
+            raise ValueError(f"{self.model} does no {self.task}; these do: {able}")
+        return self
+
+    @property
+    def numbers(self) -> bool:
+        """Whether numbers are predicted, and no classes."""
+        return self.task == "regression"
 
     @property
     def held_out(self) -> float:

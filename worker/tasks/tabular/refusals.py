@@ -24,24 +24,30 @@ FEW_CLASSES = 8
 """Classes up to which numbers are taken for names."""
 
 
-def refuse_labels(labels: Sequence[str], target: str, source: str, *, whole: bool) -> None:
-    """Raise `BadData` where the classes are none to learn; `whole` if these are all there are."""
-    counts = Counter(labels)
-    if not labels:
+def refuse_told(
+    told: Sequence[str | float], target: str, source: str, params: TabularParams, *, whole: bool
+) -> None:
+    """Raise `BadData` where there is nothing to learn; `whole` if these are all rows there are."""
+    if not told:
         raise BadData(f'"{target}" of {source} is empty in every row.')
     if not whole:
         return
-    if len(labels) < LEAST_ROWS:
-        rows = "1 row" if len(labels) == 1 else f"{len(labels)} rows"
+    if len(told) < LEAST_ROWS:
+        rows = "1 row" if len(told) == 1 else f"{len(told)} rows"
+        what = "a number" if params.numbers else "a class"
         raise BadData(
-            f"{source} has {rows} with a class: too few to learn from and to judge by. "
+            f"{source} has {rows} with {what}: too few to learn from and to judge by. "
             f"At least {LEAST_ROWS} are needed."
         )
-    if len(counts) == 1:
+    if len(set(told)) == 1:
+        said = f"{told[0]:g}" if isinstance(told[0], float) else told[0]
         raise BadData(
-            f'"{target}" of {source} says {labels[0]} in every row: there is nothing to tell apart.'
+            f'"{target}" of {source} says {said} in every row: there is nothing to tell apart.'
         )
-    _refuse_quantity(counts, target, source)
+    labels = [label for label in told if isinstance(label, str)]
+    if labels:
+        _refuse_quantity(Counter(labels), target, source)
+        _refuse_uncalibrated(labels, params)
 
 
 def _refuse_quantity(counts: Mapping[str, int], target: str, source: str) -> None:
@@ -51,8 +57,8 @@ def _refuse_quantity(counts: Mapping[str, int], target: str, source: str) -> Non
     if all(v is not None for v in values) and len(counts) > FEW_CLASSES and (broken or rare):
         raise BadData(
             f'"{target}" of {source} holds {len(counts):,} different numbers, which is a quantity '
-            "and no class: predicting one is regression, which is not there yet.",
-            fix="Make classes of it, such as low and high, or name another --target-columns.",
+            "and no class.",
+            fix="--task regression predicts it; or make classes of it, such as low and high",
         )
     if len(counts) > MOST_CLASSES or rare:
         raise BadData(
@@ -62,13 +68,29 @@ def _refuse_quantity(counts: Mapping[str, int], target: str, source: str) -> Non
         )
 
 
+def refuse_no_numbers(odd: Mapping[int, str], target: str, source: str) -> None:
+    """Raise `BadData` where what is to be predicted is no number; `odd` are such cells by line."""
+    if odd:
+        cells = "1 cell that is no number" if len(odd) == 1 else f"{len(odd):,} cells that are none"
+        shown = some(f'line {line} "{cell}"' for line, cell in odd.items())
+        raise BadData(
+            f'"{target}" of {source} is to be a number and has {cells}: {shown}.',
+            fix="Mend them, or --task classification tells classes.",
+        )
+
+
 def refuse_unknown(
-    valid: Sequence[str], train: Sequence[str], target: str, source: str, *, whole: bool
+    valid: Sequence[str | float],
+    train: Sequence[str | float],
+    target: str,
+    source: str,
+    *,
+    whole: bool,
 ) -> None:
     """Raise `BadData` for a validation split that asks what the training split cannot teach."""
     if not valid:
         raise BadData(f'"{target}" of {source} is empty in every row.')
-    unknown = in_order(set(valid) - set(train))
+    unknown = in_order(str(label) for label in set(valid) - set(train) if isinstance(label, str))
     if unknown and whole:
         what = "a class" if len(unknown) == 1 else "classes"
         raise BadData(
@@ -78,7 +100,7 @@ def refuse_unknown(
         )
 
 
-def refuse_uncalibrated(labels: Sequence[str], params: TabularParams) -> None:
+def _refuse_uncalibrated(labels: Sequence[str], params: TabularParams) -> None:
     """Raise `BadData` where a class has too few rows for the probabilities of this model."""
     counts = Counter(labels)
     few = [label for label in in_order(counts) if counts[label] < LEAST_TO_CALIBRATE]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from worker.splits import Splits
 from worker.task import DataReport
 from worker.tasks.tabular import findings
+from worker.tasks.tabular.cost import width
 from worker.tasks.tabular.dealing import fold_count
 from worker.tasks.tabular.params import TabularParams
 from worker.tasks.tabular.table import read
@@ -17,16 +18,16 @@ def inspect(params: TabularParams, splits: Splits) -> DataReport:
     is a guess, and counts are scaled up to `total`.
     """
     table = read(splits, params)
-    train, seen = splits["train"], len(table.train.labels)
+    train, seen = splits["train"], len(table.train)
     wanted = params.taken(train.total)
     scale = 1.0 if table.train.whole else max(1.0, wanted / max(1, seen))
-    judging = len(table.valid.labels) if table.valid else round(len(table.held) * scale)
+    judging = len(table.valid) if table.valid else round(len(table.held) * scale)
     rows = round((seen - len(table.held)) * scale)
     return DataReport(
         findings=tuple(findings.told(table, params, scale, fold_count(rows))),
         rows=rows,
         valid_rows=judging,
-        units=rows * len(table.features),
+        units=rows * sum(map(width, table.features)),
         steps=params.num_trials,
-        classes=len(table.classes),
+        classes=max((len(one) for one in table.classes.values()), default=0),
     )

@@ -1,9 +1,10 @@
-"""Asks a trained model about rows that nobody has told the class of."""
+"""Asks a trained model about rows of which nobody has told it anything."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +16,51 @@ from worker.shorten import some
 from worker.tasks.tabular.columns import Kind
 from worker.tasks.tabular.params import Question
 from worker.tasks.tabular.table import prepared
-from worker.tasks.tabular.training.saved import CONFIG_FILE, MODEL_FILE, frame, load
+from worker.tasks.tabular.training.frames import frame
+from worker.tasks.tabular.training.saved import CONFIG_FILE, MODEL_FILE, load
 
 
 def answer(model: str, question: Question) -> list[dict[str, Any]]:
-    """Return the class of each row, and how probable each class is. Raises `HubtrainError`."""
+    """Return what is told of each row. Raises `HubtrainError`.
+
+    A class with how probable each is, as `class` and `probabilities`, or a number as `value`. Of
+    several targets these stand under the name of each.
+    """
     rows = _rows(question)
     fitted, told = load(_folder(model))
-    kinds: list[tuple[str, Kind]] = [(name, "number") for name in told["numbers"]]
-    kinds += [(name, "category") for name in told["categories"]]
+    kinds: list[tuple[str, Kind]] = list(told["columns"].items())
     there = {name for row in rows for name in row}
     if lacking := [name for name, _ in kinds if name not in there]:
         raise BadData(f"the rows lack columns that {model} was trained on: {some(lacking)}.")
     cells = {name: [row.get(name) for row in rows] for name, _ in kinds}
     table = frame(kinds, prepared(kinds, cells))
-    probabilities = fitted.predict_proba(table)
-    classes = [str(one) for one in fitted.classes_]
+    each = dict(_answers(fitted, table, told["targets"], numbers=not told["classes"]))
+    if len(each) == 1:
+        return next(iter(each.values()))
+    return [dict(zip(each, row, strict=True)) for row in zip(*each.values(), strict=True)]
+
+
+def _answers(
+    fitted: Any, table: Any, targets: Sequence[str], *, numbers: bool
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield each target with what is told of all rows."""
+    if numbers:
+        said = fitted.predict(table).reshape(len(table), len(targets))
+        for i, name in enumerate(targets):
+            yield name, [{"value": float(f"{one:.9g}")} for one in said[:, i]]
+        return
+    sure, classes = fitted.predict_proba(table), fitted.classes_
+    if len(targets) == 1:
+        sure, classes = [sure], [classes]
+    for name, one, known in zip(targets, sure, classes, strict=True):
+        yield name, _likely(one, list(map(str, known)))
+
+
+def _likely(sure: Any, classes: Sequence[str]) -> list[dict[str, Any]]:
+    best, rounded = sure.argmax(axis=1).tolist(), sure.astype(float).round(6).tolist()
     return [
-        {
-            "class": classes[int(row.argmax())],
-            "probabilities": {c: round(float(p), 6) for c, p in zip(classes, row, strict=True)},
-        }
-        for row in probabilities
+        {"class": classes[most], "probabilities": dict(zip(classes, row, strict=True))}
+        for most, row in zip(best, rounded, strict=True)
     ]
 
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import skops.io
 
 from worker.errors import BadConfig, HubtrainError
-from worker.tasks.tabular.columns import Column, Kind
 from worker.tasks.tabular.estimators import ESTIMATORS
 from worker.tasks.tabular.params import TabularParams
 from worker.tasks.tabular.table import Table
@@ -31,21 +29,27 @@ ANOTHER = "--model with a folder or repo that `hubtrain tabular --train` left, w
 """What to type where a model cannot be loaded."""
 
 TRUSTED = (
-    "numpy.dtype",
+    *("numpy.atleast_2d", "numpy.dtype", "numpy.ravel", "numpy.transpose"),
+    *("operator.attrgetter", "pandas.to_datetime"),
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn._loss.link.IdentityLink",
+    "sklearn._loss.link.Interval",
+    "sklearn._loss.loss.HalfSquaredError",
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
     "sklearn.metrics._dist_metrics.ManhattanDistance64",
+    "sklearn.model_selection._split.KFold",
     "sklearn.neighbors._ball_tree.BallTree",
     "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch",
     "xgboost.core.Booster",
-    "xgboost.sklearn.XGBClassifier",
+    *("xgboost.sklearn.XGBClassifier", "xgboost.sklearn.XGBRegressor"),
 )
 """Types beyond those skops trusts itself that our models are made of. A file that wants others is
-not loaded: it may come from anybody."""
+not loaded: it may come from anybody. What of them is a function only computes, and attributes are
+looked up and not called."""
 
 
 MOST_BYTES = 4 << 30
@@ -53,35 +57,26 @@ MOST_SCHEMA_BYTES = 64 << 20
 """Bytes a model may unpack to, and its description among them: a small file can fill a memory."""
 
 
-def frame(features: Iterable[Column | tuple[str, Kind]], cells: Mapping[str, Sequence[Any]]) -> Any:
-    """Return prepared cells as the data frame that the pipeline takes."""
-    columns = {}
-    for one in features:
-        name, kind = (one.name, one.kind) if isinstance(one, Column) else one
-        columns[name] = pd.Series(cells[name], dtype="float64" if kind == "number" else "object")
-    return pd.DataFrame(columns)
-
-
 def save(model: Any, table: Table, params: TabularParams, best: Best, folder: Path) -> None:
     """Write model and configuration."""
     skops.io.dump(model, folder / MODEL_FILE)
-    names = {kind: [c.name for c in table.features if c.kind == kind] for kind in _KINDS}
+    kinds = {column.name: column.kind for column in table.features}
     told = {
         "sklearn": {
-            "columns": [column.name for column in table.features],
+            "columns": list(kinds),
             "environment": [f"{name}={version(name)}" for name in _environment(params)],
             "model": {"file": MODEL_FILE},
             "model_format": "skops",
-            "task": "tabular-classification",
+            "task": f"tabular-{params.task}",
         },
         "hubtrain": {
             "model": params.model,
             "settings": dict(best.settings),
             "trials": best.trials,
-            "target": table.target,
-            "classes": list(table.classes),
-            "numbers": names["number"],
-            "categories": names["category"],
+            "task": params.task,
+            "targets": list(table.targets),
+            "classes": {name: list(classes) for name, classes in table.classes.items()},
+            "columns": kinds,
             "trusted": skops.io.get_untrusted_types(file=folder / MODEL_FILE),
         },
     }
@@ -93,8 +88,11 @@ def load(folder: Path) -> tuple[Any, dict[str, Any]]:
     """Return the pipeline and its `hubtrain` configuration. Raises `BadConfig`."""
     try:
         told = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["hubtrain"]
-        kinds = {**dict.fromkeys(told["numbers"], "number")}
-        kinds |= dict.fromkeys(told["categories"], "category")
+        told["columns"], told["targets"], told["classes"] = (
+            dict(told["columns"]),
+            list(told["targets"]),
+            dict(told["classes"]),
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         said = f"{folder} holds no model for tables that hubtrain trained."
         raise BadConfig(said, fix=ANOTHER) from error
@@ -138,7 +136,5 @@ def _check_sizes(file: Path) -> None:
 
 def _environment(params: TabularParams) -> list[str]:
     needed = ["scikit-learn", "skops", "pandas"]
-    return [*needed, "xgboost-cpu"] if ESTIMATORS[params.model].built.startswith("xgb") else needed
-
-
-_KINDS: tuple[Kind, ...] = ("number", "category")
+    boosted = ESTIMATORS[params.model].built(params.task).startswith("xgb")
+    return [*needed, "xgboost-cpu"] if boosted else needed

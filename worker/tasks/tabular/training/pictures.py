@@ -1,0 +1,35 @@
+"""Where a model for tables errs, as a picture for its card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from worker.judged import confusion, matrix, scatter
+from worker.tasks.tabular.training.frames import Frame
+from worker.tasks.tabular.training.scores import Judge, predicted
+
+
+def draw(judge: Judge, model: Any, asked: Frame, folder: Path) -> None:
+    """Draw what the model says of rows of which everything is told.
+
+    Several targets of numbers are shown in standard deviations of each, as they have no unit in
+    common; of several targets of classes, how often each was right.
+    """
+    told = asked.told
+    if not judge.classes:
+        units = judge.spread if len(told) > 1 else dict.fromkeys(told, 1.0)
+        points = {}
+        for name, said in predicted(model, asked):
+            pairs = zip(told[name], said, strict=True)
+            points[name] = [(float(true) / units[name], one / units[name]) for true, one in pairs]
+        scatter(points, folder)
+        return
+    classes = dict(judge.said(model, asked.rows))
+    if len(classes) == 1:
+        ((name, one),) = classes.items()
+        confusion(one, map(str, told[name]), folder)
+        return
+    right = {name: sum(map(str.__eq__, one, map(str, told[name]))) for name, one in classes.items()}
+    counts = [[count, len(asked) - count] for count in right.values()]
+    matrix(counts, list(right), ("right", "wrong"), folder)
