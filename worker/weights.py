@@ -18,7 +18,10 @@ from worker.hubclient import explained, hub
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-DATA = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
+SAFE = (".safetensors", ".skops")
+"""How files of models end that run nothing as they are loaded, or only what is trusted by name."""
+
+DATA = ("*.safetensors", "*.skops", "*.json", "*.jinja", "*.txt", "*.model")
 CODE = ("*.py",)
 
 _FORMATS = (

@@ -18,6 +18,7 @@ from worker.facts import ModelFacts
 from worker.hubclient import hub, patiently
 from worker.hubrepo import sizes_of
 from worker.task import Page, Task
+from worker.weights import SAFE
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo
@@ -165,7 +166,7 @@ def _info(client: Client, ref: ModelRef) -> ModelInfo:
 
 def _only_safetensors(info: ModelInfo) -> None:
     files = [file.rfilename for file in info.siblings or []]
-    if not any(file.endswith(".safetensors") for file in files):
+    if not any(file.endswith(SAFE) for file in files):
         raise BadConfig(
             f"{info.id} has no weights in safetensors; files of other kinds can run what their "
             "maker likes, and are not loaded.",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import ModelInfo
 
-WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
+WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".skops")
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 LARGEST_HEADER = 100 << 20
 """Bytes a safetensors header may have, by the format."""

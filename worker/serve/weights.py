@@ -29,6 +29,6 @@ def fetch(deployment: Deployment, token: str | None, folder: Path) -> Path:
 
 def _fetched(model: ModelRef, token: str | None, folder: Path, *, trusted: bool) -> Path:
     weights.fetch(model, token, folder, trusted=trusted)
-    if not any(folder.glob("*.safetensors")):
+    if not any(file.suffix in weights.SAFE for file in folder.iterdir()):
         raise BadConfig(f"{model.name} has no weights in safetensors, and others are not loaded.")
     return folder

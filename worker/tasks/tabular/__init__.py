@@ -7,11 +7,16 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from worker.answers import Kind
+from worker.errors import BadConfig
+from worker.exchange import Answering
 from worker.task import (
     DataReport,
+    Field,
     Footprint,
     Measure,
     ModelFacts,
+    Page,
     Run,
     Sample,
     Splits,
@@ -124,6 +129,27 @@ class TabularTask(Task[TabularParams]):
         from worker.tasks.tabular.training.answering import answer
 
         return answer(model, question)
+
+    def answering(self, model: str, question: Question, together: int) -> Answering:
+        """Return the model; it answers with classes and their scores, or a number."""
+        from worker.tasks.tabular.training.answering import answering
+
+        return answering(model, question, together)
+
+    def can_answer(self, facts: ModelFacts) -> None:
+        """Refuse what was not trained here."""
+        if not isinstance(facts.config.get("hubtrain"), Mapping):
+            raise BadConfig(f"{facts.name} is no model for tables that hubtrain trained.")
+
+    def page(self, facts: ModelFacts) -> Page:
+        """Return what is asked for: a row, with the columns that the model knows."""
+        told = facts.config["hubtrain"]
+        rows = Field("rows", "Row", "row", columns=tuple(told.get("columns", ())))
+        if len(told.get("targets", ())) > 1:
+            return Page("tabular-classification", (rows,))
+        kind: Kind = "labels" if told.get("classes") else "number"
+        does = "classification" if told.get("classes") else "regression"
+        return Page(f"tabular-{does}", (rows,), kind)
 
     def train(self, params: TabularParams, run: Run) -> None:
         """Train as `params` say."""

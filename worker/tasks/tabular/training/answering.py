@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from worker.contract import DataRef, ModelRef
 from worker.errors import BadConfig, BadData
+from worker.exchange import Answering
 from worker.hubclient import explained, hub
 from worker.reading import load as load_rows
 from worker.shorten import some
@@ -26,8 +28,37 @@ def answer(model: str, question: Question) -> list[dict[str, Any]]:
     A class with how probable each is, as `class` and `probabilities`, or a number as `value`. Of
     several targets these stand under the name of each.
     """
-    rows = _rows(question)
+    return _told(model, *load(_folder(model)), _rows(question))
+
+
+def answering(model: str, question: Question, together: int) -> Answering:
+    """Return the model, which tells `[{"label", "score"}, …]` of a row, or its number.
+
+    Of several targets it tells all that `answer` does.
+    """
     fitted, told = load(_folder(model))
+
+    def answered(questions: Sequence[Question]) -> Iterator[Any]:
+        rows = [_parsed(one.rows or "") for one in questions]
+        said = iter(_told(model, fitted, told, list(chain(*rows))))
+        for asked in rows:
+            each = [_plain(next(said)) for _ in asked]
+            yield each[0] if len(each) == 1 else each
+
+    return answered
+
+
+def _plain(said: dict[str, Any]) -> Any:
+    """Return what is told of a row in the shape that all tasks have for it."""
+    if "probabilities" in said:
+        labels = [{"label": one, "score": sure} for one, sure in said["probabilities"].items()]
+        return sorted(labels, key=lambda one: -float(one["score"]))
+    return said["value"] if set(said) == {"value"} else said
+
+
+def _told(
+    model: str, fitted: Any, told: dict[str, Any], rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
     kinds: list[tuple[str, Kind]] = list(told["columns"].items())
     there = {name for row in rows for name in row}
     if lacking := [name for name, _ in kinds if name not in there]:
