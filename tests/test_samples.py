@@ -42,6 +42,7 @@ SEES: dict[str, Any] = {
 MODELS: dict[str, dict[str, Any]] = {
     "HuggingFaceTB/SmolVLM-256M-Instruct": SEES,
     "HuggingFaceTB/SmolLM2-135M-Instruct": {"architectures": ["LlamaForCausalLM"]},
+    "facebook/detr-resnet-50": {"model_type": "detr", "architectures": ["DetrForObjectDetection"]},
     "google-bert/bert-base-uncased": BERT,
     "google/vit-base-patch16-224": {**SEEN, "architectures": ["ViTForImageClassification"]},
 }

@@ -33,6 +33,8 @@ class Example(Generic[T, L]):
 
     image: T
     label: L
+    size: tuple[int, int] | None = None
+    """Width and height in pixels; none where the header of its file does not tell."""
 
 
 @dataclass(slots=True)
@@ -42,9 +44,6 @@ class Examples(Generic[T, L]):
     source: str
     read: int = 0
     examples: list[Example[T, L]] = field(default_factory=list)
-    sizes: list[tuple[int, int]] = field(default_factory=list)
-    """Width and height of the images whose headers tell."""
-
     empty: list[int] = field(default_factory=list)
     unlabelled: list[int] = field(default_factory=list)
     unreadable: list[int] = field(default_factory=list)
@@ -77,7 +76,7 @@ def collect(
         if said is None:
             found.unlabelled.append(number)
         elif _usable(found, number, content):
-            found.examples.append(Example(number, keep(content), said))
+            found.examples.append(Example(number, keep(content), said, size_of(content)))
     return found
 
 
@@ -93,8 +92,6 @@ def _usable(found: Examples[Any, Any], number: int, content: bytes) -> bool:
     else:
         if is_cut_short(content) or is_damaged(content):
             found.damaged.append(number)
-        if size := size_of(content):
-            found.sizes.append(size)
         return True
     return False
 

@@ -35,9 +35,10 @@ def left_out(found: Examples[Any, Any], label: str) -> Iterable[Finding]:
 
 def pixels(found: Examples[Any, Any]) -> str:
     """Return how large the images are, in words; nothing where no header tells."""
-    if not found.sizes:
+    sizes = (each.size for each in found.examples)
+    ordered = sorted(filter(None, sizes), key=lambda size: size[0] * size[1])
+    if not ordered:
         return ""
-    ordered = sorted(found.sizes, key=lambda size: size[0] * size[1])
     least, middle, most = (ordered[i] for i in (0, len(ordered) // 2, -1))
     if least == most:
         return f"images of {_points(least)} pixels"

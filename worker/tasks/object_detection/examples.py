@@ -1,0 +1,110 @@
+"""Images and the objects on them. Light: both the check and the training read rows with this."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from worker.families.labels import Labels
+from worker.families.pictures.examples import (
+    Example,
+    Examples,
+    collect,
+    column_of,
+    image_column,
+)
+from worker.splits import Row, Split, hold_out, in_order, parted
+from worker.tasks.object_detection.boxes import CATEGORIES, NoObjects, Object, objects_of
+from worker.tasks.object_detection.params import DetectionParams
+
+T = TypeVar("T")
+
+OBJECTS = ("objects", "object", "annotations")
+"""Usual names of the column of objects, for users who name none."""
+
+Objects = tuple[Object, ...]
+
+
+@dataclass(slots=True)
+class Annotated(Generic[T]):
+    """The examples of a split, and what is known of their classes."""
+
+    found: Examples[T, Objects]
+    column: str
+    """Column of the objects."""
+
+    declared: tuple[str, ...] = ()
+    """Names of the classes where the data declare them."""
+
+    broken: dict[str, list[int]] = field(default_factory=dict)
+    """Rows whose objects cannot be read, by what is wrong with them."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many boxes each class has."""
+        counted = Counter(one.name for each in self.found.examples for one in each.label)
+        return {name: counted[name] for name in self.declared or in_order(counted)}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order in which a model numbers them."""
+        return tuple(self.counts)
+
+    @property
+    def used(self) -> frozenset[str]:
+        """The classes that boxes are of."""
+        return frozenset(name for name, count in self.counts.items() if count)
+
+    @property
+    def background(self) -> int:
+        """How many images nothing is on."""
+        return sum(not each.label for each in self.found.examples)
+
+
+def read(
+    split: Split,
+    params: DetectionParams,
+    rows: Iterable[tuple[int, Row]],
+    keep: Callable[[bytes], T],
+) -> Annotated[T]:
+    """Return the examples in `rows` of `split`; `keep` is called with the bytes of each image.
+
+    An image without objects is an example too. Raises `BadData`, naming the column or the row.
+    """
+    image = image_column(split, params.image_column)
+    column = column_of(split, "objects", params.objects_column, OBJECTS)
+    labels = _labels(split, column)
+    broken: dict[str, list[int]] = {}
+
+    def label(row: Row, number: int) -> Objects:
+        try:
+            return objects_of(row.get(column), labels, number)
+        except NoObjects as error:
+            broken.setdefault(str(error), []).append(number)
+            return ()
+
+    found = collect(split, image, rows, keep, label)
+    return Annotated(found, column, labels.declared, broken)
+
+
+def _labels(split: Split, column: str) -> Labels:
+    """Return what reads the categories, with the names that the data declare for them."""
+    paths = [f"{column}.{name}" for name in CATEGORIES]
+    path = next((path for path in paths if path in split.classes), paths[0])
+    return Labels.of(split, path, "--objects-column")
+
+
+def divided(
+    data: Annotated[T], valid: Annotated[T] | None, params: DetectionParams
+) -> tuple[list[Example[T, Objects]], list[Example[T, Objects]]]:
+    """Return the examples to train on and those to validate on.
+
+    A split called `valid` outranks a share to hold out.
+    """
+    rows = data.found.examples
+    if valid is not None:
+        return rows, valid.found.examples
+    share = params.valid_share
+    return parted(rows, hold_out(len(rows), share, params.seed) if share else ())
