@@ -25,7 +25,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
     folder = tmp_path_factory.mktemp("squares")
     data = write_table(folder / "train.parquet", 120)
     params, run, events = job(
-        write_rt_detr(folder / "rt_detr"), data, folder, epochs=12, lr=4e-3, batch_size=12,
+        write_rt_detr(folder / "rt_detr"), data, folder, epochs=18, lr=4e-3, batch_size=12,
         augment=False, early_stopping_patience=99,
     )  # fmt: skip
     threads = torch.get_num_threads()

@@ -56,6 +56,11 @@ class Examples(Generic[T, L]):
     damaged: list[int] = field(default_factory=list)
     """Rows whose image ends too early; they are kept."""
 
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Width and height of the images whose headers tell."""
+        return [each.size for each in self.examples if each.size]
+
 
 def collect(
     split: Split,

@@ -35,8 +35,7 @@ def left_out(found: Examples[Any, Any], label: str) -> Iterable[Finding]:
 
 def pixels(found: Examples[Any, Any]) -> str:
     """Return how large the images are, in words; nothing where no header tells."""
-    sizes = (each.size for each in found.examples)
-    ordered = sorted(filter(None, sizes), key=lambda size: size[0] * size[1])
+    ordered = sorted(found.sizes, key=lambda size: size[0] * size[1])
     if not ordered:
         return ""
     least, middle, most = (ordered[i] for i in (0, len(ordered) // 2, -1))

@@ -124,13 +124,14 @@ class DetectionTrainer(LeanTrainer):
         losses = 0.0
         truth: list[Truth] = []
         found: list[Found] = []
-        for batch, _ in self.validation_batches():
+        for batch, counts in self.validation_batches():
             real: list[Truth] = batch.pop("truth")
             with self.compute_loss_context_manager():
                 said = model(**self._prepare_inputs(batch))
-            losses += float(said.loss) * len(real)
-            truth += real
-            found += self._found(said, [one.size for one in real])
+            if counts:
+                losses += float(said.loss) * len(real)
+                truth += real
+                found += self._found(said, [one.size for one in real])
             self.callback_handler.on_prediction_step(self.args, self.state, self.control)
         metrics = {"eval_loss": losses / len(truth)}
         judged = measured(truth, found, self.classes)
