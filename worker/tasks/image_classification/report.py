@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from worker.families.balance import FEW, counted, few_steps, plan, uneven, validated
+from worker.families.heads import new_head
 from worker.families.pictures.examples import nothing
 from worker.families.pictures.findings import left_out, not_validated, pixels
 from worker.splits import Splits
@@ -35,7 +36,7 @@ def inspect(params: ImageParams, splits: Splits, facts: ModelFacts) -> DataRepor
         *(left_out(valid.found, "a class") if valid else ()),
         *uneven(data.counts, "images", scale),
         *_validated(data, valid, params, scale),
-        *_head(data, facts),
+        *new_head(facts, len(data.classes)),
         plan(rows, steps, params, "images"),
         *few_steps(steps, params),
     ]
@@ -101,32 +102,3 @@ def _validated(
     else:
         whole = scale == 1
         yield from validated(data.used, valid.used, valid.found.source, "image", whole=whole)
-
-
-def _head(data: Classified[Any], facts: ModelFacts) -> Iterable[Finding]:
-    """What becomes of the classes that the model knows."""
-    if not facts.known:
-        return
-    known, wanted = labels_of(facts.config), len(data.classes)
-    if not known:
-        text = f"{facts.name} gets a head for {wanted:,} classes"
-    elif len(known) != wanted:
-        text = (
-            f"a new head for {wanted:,} classes takes the place of that of {facts.name} "
-            f"for {len(known):,}"
-        )
-    else:
-        text = f"the head of {facts.name} for {wanted:,} classes is trained on"
-    yield Finding("ok", "model", text)
-
-
-def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the classes that a model knows by its `config.json`; none where it has no head."""
-    classes = config.get("architectures")
-    named = config.get("id2label")
-    head = isinstance(classes, list) and any("Classification" in str(name) for name in classes)
-    if not head:
-        return ()
-    if not isinstance(named, Mapping):  # which transformers leaves out for two of them
-        return ("LABEL_0", "LABEL_1")
-    return tuple(str(named[key]) for key in sorted(named, key=int))

@@ -86,15 +86,18 @@ class Collate:
 class ByLength(Sampler[int]):
     """Rows in an order in which those of a batch are about as long as each other.
 
-    They are shuffled, sorted in windows of `WINDOW` batches, and the batches shuffled again. The
-    batch of the longest row comes first: memory that does not suffice is told at once. The order
-    follows from seed and epoch alone, so that a training that resumes finds its place.
+    A batch is all that a step learns from, so that the order is the same however many passes and
+    processes divide it. Rows are shuffled, sorted in windows of `WINDOW` batches, and the batches
+    shuffled again. One of the longest row comes first: memory that does not suffice is told at
+    once. The order follows from seed and epoch alone, so that a training that resumes finds its
+    place.
     """
 
     def __init__(
         self, lengths: Sequence[int], batch: int, seed: int, epoch: Callable[[], int]
     ) -> None:
         self.lengths, self.batch, self.seed, self.epoch = lengths, batch, seed, epoch
+        self.longest = max(lengths, default=0)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -106,10 +109,8 @@ class ByLength(Sampler[int]):
         batches = [batch for window in self._windows(order) for batch in self._cut(window)]
         whole = [batch for batch in batches if len(batch) == self.batch]
         chance.shuffle(whole)
-        if whole:
-            whole.insert(
-                0, whole.pop(max(range(len(whole)), key=lambda i: self._longest(whole[i])))
-            )
+        first = next(filter(self._has_longest, whole), None)
+        whole.sort(key=lambda batch: batch is not first)  # which leaves the others as they are
         rest = [batch for batch in batches if len(batch) < self.batch]
         return (row for batch in (*whole, *rest) for row in batch)
 
@@ -121,20 +122,21 @@ class ByLength(Sampler[int]):
     def _cut(self, window: Sequence[int]) -> Iterator[Sequence[int]]:
         return (window[i : i + self.batch] for i in range(0, len(window), self.batch))
 
-    def _longest(self, batch: Sequence[int]) -> int:
-        return max(self.lengths[row] for row in batch)
+    def _has_longest(self, batch: Sequence[int]) -> bool:
+        return any(self.lengths[row] == self.longest for row in batch)
 
 
 class TextTrainer(LeanTrainer):
-    """Takes rows of about the same length together, where `by_length` says how long they are."""
+    """Learns from rows of about the same length together, where `by_length` has their lengths."""
 
     by_length: Sequence[int] | None = None
 
     def _get_train_sampler(self, train_dataset: Sized | None = None) -> Any:
         if self.by_length is None:
             return super()._get_train_sampler(train_dataset)
-        together = self._train_batch_size * self.args.world_size
-        return ByLength(self.by_length, together, self.args.seed, self._epoch)
+        passes = self.args.gradient_accumulation_steps * self.args.world_size
+        step = self._train_batch_size * passes
+        return ByLength(self.by_length, step, self.args.seed, self._epoch)
 
     def _epoch(self) -> int:
         return int((self.state.epoch or 0) + 1e-6)  # the middle of one after a resume
