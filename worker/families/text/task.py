@@ -23,10 +23,6 @@ class TextTask(Task[P]):
     model_reads = ("tokenizer.json",)
     fixed = ("trust_remote_code",)
 
-    def trains_together(self, params: P) -> bool:
-        """Let each of several GPUs take its share of the texts."""
-        return True
-
     def unit(self, params: P) -> str:
         """Count texts."""
         return "texts"
