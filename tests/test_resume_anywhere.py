@@ -5,18 +5,14 @@ They take minutes: `pytest -m campaign`.
 
 from __future__ import annotations
 
-import random
-import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from benches.slurm import configuration, slurm
 from standins.containers import worker_image
-from standins.laptop import Laptop, finish, killed_at, send, trainer_of
+from standins.laptop import Laptop, killed_at
 from standins.waiting import until
 from test_resume import TRAINING, curve, laptop, pushed_step, step_of, uninterrupted
 
@@ -122,28 +118,3 @@ def test_a_laptop_killed_at_every_step_of_resume(laptop: Laptop) -> None:
         if over:
             break
     assert nth > 3, "there were steps to be killed at"
-
-
-@pytest.mark.parametrize("seed", range(1, 6))
-def test_worker_and_trainer_killed_at_random_moments(laptop: Laptop, seed: int) -> None:
-    """Each time it is resumed on this machine; what is measured is as if nothing had happened."""
-    chance, steps = random.Random(seed), 40
-    saving = ("--save-strategy", "steps", "--save-steps", "3", "--max-steps", str(steps))
-    words = (*(word for word in TRAINING if word != "--push-to-hub"), "--backend", "local", *saving)
-    while (ended := _killed(laptop, words, chance))["state"] != "succeeded":
-        assert ended["resumable"] or not ended["step"], ended
-        words = ("resume", ended["job"], "--json")
-    assert curve(laptop, ended["job"]) == pytest.approx(uninterrupted(laptop, steps), rel=1e-4)
-
-
-def _killed(laptop: Laptop, words: tuple[str, ...], chance: random.Random) -> Any:
-    """Run a job, kill its trainer or all of its worker while it trains, and return how it is."""
-    process = laptop.start(*words)
-    job = until(lambda: next(iter(laptop.jobs()), None), PATIENCE, every=0.5)["job"]
-    trainer = until(lambda: trainer_of(job) or process.poll() is not None, PATIENCE, every=0.5)
-    time.sleep(chance.uniform(5, 20))
-    if trainer is not True and psutil.pid_exists(trainer):
-        worker = psutil.Process(trainer).ppid()
-        send(chance.choice([trainer, worker]), signal.SIGKILL)
-    finish(process)
-    return laptop.run("status", job, "--json").document
