@@ -6,7 +6,6 @@ import csv
 import random
 import threading
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -88,17 +87,8 @@ def trained(
         given.setdefault("drop_columns", without(*targets))
     ref = DataRef(folder=str(folder), train=("rows.csv",))
     run = Run(None, ref, folder / name, folder, emit, last, stop or threading.Event())
-    with one_thread():
-        TASK.train(TASK.params(**given), run)
+    TASK.train(TASK.params(**given), run)
     return told
-
-
-def one_thread() -> AbstractContextManager[Any]:
-    """Compute with one thread: on tiny tables several wait for one another most of the time."""
-    import xgboost  # noqa: F401 (its threads are limited once they are there)
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(1)  # type: ignore[no-any-return]
 
 
 def measured(told: Iterable[Event]) -> dict[str, float]:

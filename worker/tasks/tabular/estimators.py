@@ -122,7 +122,10 @@ ESTIMATORS: Mapping[Name, Estimator] = {
     "xgboost": Estimator(
         "xgboost.XGBClassifier",
         "xgboost.XGBRegressor",
-        {"n_estimators": 200, "learning_rate": 0.1, "max_depth": 6, "tree_method": "hist"},
+        {
+            **{"n_estimators": 200, "learning_rate": 0.1, "max_depth": 6, "tree_method": "hist"},
+            **{"subsample": 0.8, "colsample_bytree": 0.8},
+        },
         {
             "n_estimators": Whole(50, 600, log=True),
             "learning_rate": Real(0.01, 0.3, log=True),

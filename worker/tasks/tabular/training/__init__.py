@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import AbstractContextManager
+from importlib import import_module
+from typing import Any
+
+from threadpoolctl import threadpool_limits
 
 from worker.contract import SAVED, VALID, Checkpoint, Metric, Phase
 from worker.engine.phases import phase
 from worker.reading import load
 from worker.task import Run
+from worker.tasks.tabular.estimators import ESTIMATORS
 from worker.tasks.tabular.params import SEARCH_FILE, TabularParams
 from worker.tasks.tabular.table import Table, read
 from worker.tasks.tabular.training.frames import Frame
@@ -22,6 +28,9 @@ from worker.tasks.tabular.training.pipeline import pipeline
 from worker.tasks.tabular.training.saved import save
 from worker.tasks.tabular.training.scores import Judge
 from worker.tasks.tabular.training.search import Search
+
+FEW_CELLS = 100_000
+"""Cells up to which one thread is sooner done than several, which mostly wait for one another."""
 
 
 def train(params: TabularParams, run: Run) -> None:
@@ -34,6 +43,12 @@ def train(params: TabularParams, run: Run) -> None:
         table = read(load(run.data), params)
         learned = Frame.of(table.features, table.learned())
         asked = Frame.of(table.features, table.judging())
+    with _threads(params, learned.rows.size):
+        _train(params, run, table, learned, asked)
+
+
+def _train(params: TabularParams, run: Run, table: Table, learned: Frame, asked: Frame) -> None:
+    """Search, fit, judge, and leave the model, or what there is of it."""
     judge = Judge.of(table, learned)
     search = Search(params, table.features, judge, run, clock=time.monotonic)
     if run.last_checkpoint is not None:
@@ -57,6 +72,13 @@ def train(params: TabularParams, run: Run) -> None:
         if len(asked):
             draw(judge, model, asked, run.output)
     run.emit(Phase(name=SAVED))
+
+
+def _threads(params: TabularParams, cells: int) -> AbstractContextManager[Any]:
+    """Compute small tables with one thread. Those of a library are known once it is there."""
+    import_module(ESTIMATORS[params.model].built(params.task).rpartition(".")[0])
+    limits: AbstractContextManager[Any] = threadpool_limits(1 if cells <= FEW_CELLS else None)
+    return limits
 
 
 def _keep(model: object, table: Table, params: TabularParams, search: Search, run: Run) -> None:

@@ -86,7 +86,7 @@ class Search:
     """What was wrong with the last settings that could not be fitted."""
 
     def __post_init__(self) -> None:
-        self.began = self.clock()
+        self.began, self.cells = self.clock(), 0
         self.space = ESTIMATORS[self.params.model].space(self.params.task)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -95,6 +95,7 @@ class Search:
 
         Raises `BadData` where none can be fitted.
         """
+        self.cells = learned.rows.size
         dealt = strata(list(learned.told.values()))
         deals = list(folds(dealt, self.params.seed))
         total = self.params.num_trials
@@ -178,7 +179,10 @@ class Search:
             values = {"loss": self.best.loss, "trial_loss": trial.means[-1]}
             self.run.emit(Metric(step=number, values=values))
         left = self._seconds_left(number)
-        self.run.emit(Progress(step=number, total_steps=self.params.num_trials, eta_seconds=left))
+        total, cells = self.params.num_trials, number * self.cells
+        self.run.emit(
+            Progress(step=number, total_steps=total, units=cells, unit="cells", eta_seconds=left)
+        )
 
     def _note(self, trial: Trial) -> None:
         self.trials.append(trial)
