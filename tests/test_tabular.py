@@ -309,7 +309,9 @@ def test_who_answers_ends_with_who_asked(tmp_path: Path) -> None:
 
 
 def test_an_answer_that_takes_too_long_is_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "config.json")  # to read it takes for ever
+    told = {"columns": {"a": "number"}, "targets": ["y"], "classes": {"y": ["x"]}}
+    (tmp_path / "config.json").write_text(json.dumps({"hubtrain": told}))
+    os.mkfifo(tmp_path / "model.skops")  # to read it takes for ever
     asked = {"model": str(tmp_path), "rows": '{"a": 1}'}
     settings = gather(TASK, None, asked, list, source=FLAGS)
     with pytest.raises(HubtrainError, match=r"no answer in 0\.5 s: stopped"):
