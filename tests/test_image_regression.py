@@ -94,6 +94,7 @@ def test_a_model_says_numbers_in_their_own_units(trained: tuple[Path, list[Any]]
 
     folder, events = trained
     config = json.loads((folder / "config.json").read_text())
+    assert (folder / "judged.png").exists()
     assert (config["problem_type"], config["label2id"]) == ("regression", {"target": 0})
     score = pipeline("image-classification", model=str(folder))
     seen = rows(30, first=900)

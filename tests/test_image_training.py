@@ -55,6 +55,7 @@ def test_a_model_is_trained_measured_and_loads_with_stock_transformers(
     assert config["label2id"] == {"blue": 0, "green": 1, "red": 2}
     processor = json.loads((run.output / "preprocessor_config.json").read_text())
     assert processor["image_processor_type"] == "ViTImageProcessor"
+    assert (run.output / "judged.png").exists()
     assert right(run.output) > 0.9
     last = [e.values for e in events if isinstance(e, Metric) and "valid_loss" in e.values][-1]
     assert last["valid_accuracy"] > 0.9

@@ -63,3 +63,10 @@ def trainer(
         compute_metrics=measure,
         callbacks=[Epochs(train)],
     )
+
+
+def said(made: Trainer) -> tuple[Numbers, Numbers]:
+    """Return what a model says of the images that judge, (images, classes), and the truth."""
+    seen = made.predict(made.eval_dataset)
+    found = seen.predictions
+    return (found[0] if isinstance(found, tuple) else found), seen.label_ids

@@ -14,10 +14,11 @@ from worker.engine.model import Loaded
 from worker.engine.phases import phase
 from worker.errors import BadData
 from worker.families.pictures.examples import Example
-from worker.families.pictures.training.heads import source_of, trainer, with_head
+from worker.families.pictures.training.heads import said, source_of, trainer, with_head
 from worker.families.pictures.training.pictures import Pictures
 from worker.families.pictures.training.store import Place, Store
 from worker.families.training.measures import classification, several_labels
+from worker.judged import confusion
 from worker.reading import load as load_data
 from worker.task import Run
 from worker.tasks.image_classification.examples import Classes, Classified, divided, read
@@ -43,7 +44,17 @@ def train(params: ImageParams, run: Run) -> None:
         loaded = with_head(source, params, problem, album.classes)
     made = _trainer(params, run, loaded, processor, album)
     if fit(made, params, run, unit="images"):
+        if album.valid and not album.several:
+            _draw(made, album.classes, run)
         finish(loaded, params, run, processor.save_pretrained)
+
+
+def _draw(made: Trainer, classes: Classes, run: Run) -> None:
+    """Draw which classes are taken for which, for the card."""
+    with phase(run.emit, "drawing where it errs"):
+        logits, labels = said(made)
+        guessed = (classes[number] for number in logits.argmax(axis=1))
+        confusion(guessed, (classes[number] for number in labels), run.output)
 
 
 @dataclass(frozen=True, slots=True)

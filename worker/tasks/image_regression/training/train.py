@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from transformers import AutoImageProcessor
+from transformers import AutoImageProcessor, Trainer
 
 from worker.engine.fit import begin, finish, fit
 from worker.engine.model import Loaded
 from worker.engine.phases import phase
 from worker.errors import BadData
 from worker.families.pictures.examples import Example
-from worker.families.pictures.training.heads import source_of, trainer, with_head
+from worker.families.pictures.training.heads import said, source_of, trainer, with_head
 from worker.families.pictures.training.pictures import Pictures
 from worker.families.pictures.training.store import Place, Store
 from worker.families.training.scaling import Scale, heads
+from worker.judged import scatter
 from worker.reading import load as load_data
 from worker.task import Run
 from worker.tasks.image_regression.examples import divided, read
@@ -42,8 +43,18 @@ def train(params: ImageRegressionParams, run: Run) -> None:
     valid = Pictures(album.store, album.valid, scale.learned, processor)
     made = trainer(params, run, loaded, pictures, valid, measured=scale.measured)
     if fit(made, params, run, unit="images"):
+        if album.valid:
+            _draw(made, album.target, scale, run)
         scale.fold(loaded.model)
         finish(loaded, params, run, processor.save_pretrained)
+
+
+def _draw(made: Trainer, target: str, scale: Scale, run: Run) -> None:
+    """Draw what is predicted over what is true, for the card, in the numbers' own units."""
+    with phase(run.emit, "drawing where it errs"):
+        own = (scale.mean + scale.deviation * one.reshape(-1) for one in said(made))
+        guesses, truth = (one.tolist() for one in own)
+        scatter({target: list(zip(truth, guesses, strict=True))}, run.output)
 
 
 @dataclass(frozen=True, slots=True)
