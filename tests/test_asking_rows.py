@@ -194,7 +194,8 @@ def test_pictures_of_a_folder_are_told_apart(laptop: Laptop) -> None:
 
 def bert(**config: Any) -> ModelFacts:
     kind = {"model_type": "bert", "architectures": ["BertForSequenceClassification"]}
-    return ModelFacts("m", 0, config={**kind, **config})
+    told = {**kind, **config}
+    return ModelFacts("m", 0, config={k: v for k, v in told.items() if v is not None})
 
 
 @pytest.mark.parametrize(
@@ -204,6 +205,9 @@ def bert(**config: Any) -> ModelFacts:
         ({}, "text_classification"),
         ({"id2label": {"0": "stars"}, "problem_type": "regression"}, "text_regression"),
         ({"id2label": {"0": "reward"}, "problem_type": "regression"}, "llm"),
+        ({"architectures": ["BertForTokenClassification"]}, "token_classification"),
+        ({"architectures": ["BertForQuestionAnswering"]}, "extractive_qa"),
+        ({"architectures": None, "model_type": None, "hubtrain": {}}, "tabular"),
     ],
 )
 def test_a_model_is_asked_by_the_task_that_made_it(config: dict[str, Any], asked: str) -> None:

@@ -40,6 +40,17 @@ def check_learned(facts: ModelFacts, *, number: bool, other: str) -> None:
         )
 
 
+def check_head(facts: ModelFacts, ending: str, does: str) -> None:
+    """Raise `BadConfig` for a finished model whose class does not end so: `ForTokenClassification`.
+
+    One that names no class may be any; `does` is what others do not.
+    """
+    classes = facts.config.get("architectures")
+    named = [str(one) for one in classes] if isinstance(classes, list) else []
+    if named and not any(one.endswith(ending) for one in named):
+        raise BadConfig(f"{facts.name} is a {named[0]}, which does not {does}.")
+
+
 def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the classes that a model knows by its `config.json`; none where it has no head."""
     classes = config.get("architectures")

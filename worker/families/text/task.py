@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
 from worker.common import Lora
-from worker.families.heads import check_learned
+from worker.families.heads import check_head, check_learned
 from worker.families.text import cost
 from worker.families.text.kinds import SEQUENCES, check_kind
 from worker.families.text.params import TextSettings
@@ -86,6 +86,7 @@ class SequenceTask(TextTask[P]):
     def can_answer(self, facts: ModelFacts) -> None:
         """Refuse what has no head for a text."""
         check_kind(facts, SEQUENCES, "AutoModelForSequenceClassification", self.does)
+        check_head(facts, "ForSequenceClassification", self.does)
         other = "text-classification" if self.numbers else "text-regression"
         check_learned(facts, number=self.numbers, other=other)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from worker.exchange import Answering
+from worker.families.heads import check_head
 from worker.families.text.task import TextTask
 from worker.task import (
     DataReport,
@@ -55,6 +56,7 @@ class ExtractiveQa(TextTask[QaParams]):
     def check_model(self, params: QaParams, facts: ModelFacts) -> None:
         """Refuse what finds no answers."""
         check_model(facts)
+        check_head(facts, "ForQuestionAnswering", "find answers in a text")
 
     def inspect(
         self, params: QaParams, splits: Splits, facts: ModelFacts, tokenizer: Any

@@ -155,6 +155,8 @@ class LlmTask(Task[LlmParams]):
 
     def can_answer(self, facts: ModelFacts) -> None:
         """Refuse what none of the trainers could have made."""
+        if facts.config and not {"model_type", "architectures"} & set(facts.config):
+            raise BadConfig(f"{facts.name} does not say what kind of model it is.")
         trainers.head_of(facts)
 
     def session(self, model: str, question: Question, stop: threading.Event) -> Session | None:

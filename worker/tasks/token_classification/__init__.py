@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from worker.exchange import Answering
+from worker.families.heads import check_head
 from worker.families.text.task import TextTask
 from worker.task import (
     DataReport,
@@ -51,6 +52,7 @@ class TokenClassification(TextTask[TokenParams]):
     def check_model(self, params: TokenParams, facts: ModelFacts) -> None:
         """Refuse what tags no words."""
         check_model(facts)
+        check_head(facts, "ForTokenClassification", "tag words")
 
     def inspect(
         self, params: TokenParams, splits: Splits, facts: ModelFacts, tokenizer: Any
