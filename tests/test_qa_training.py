@@ -13,6 +13,7 @@ from tiny_reader import job, questions, tokenizer, write_model
 
 from worker.contract import Event, Metric
 from worker.families.training.answers import LONGEST_ANSWER, answered, best_span, plain
+from worker.judged import JUDGED_FILE
 from worker.tasks.extractive_qa import TASK
 
 pytestmark = pytest.mark.slow
@@ -45,7 +46,8 @@ def told(events: Sequence[Event], name: str) -> list[float]:
 def test_the_number_behind_a_word_is_learned_and_that_there_is_none(
     trained: tuple[Path, list[Event]],
 ) -> None:
-    _, events = trained
+    output, events = trained
+    assert (output / JUDGED_FILE).is_file()
     for name in ("exact_match", "f1", "HasAns_exact", "NoAns_f1"):
         assert told(events, f"valid_{name}")[-1] > 90, name
 

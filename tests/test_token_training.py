@@ -12,6 +12,7 @@ import pytest
 from tiny_reader import job, sentences, tokenizer, write_model
 
 from worker.contract import Checkpoint, Event, Metric
+from worker.judged import JUDGED_FILE
 from worker.tasks.token_classification import TASK
 
 pytestmark = pytest.mark.slow
@@ -49,6 +50,7 @@ def test_names_are_learned_measured_and_kept_in_the_config(
     output, events = trained
     for name in ("f1", "precision", "recall", "accuracy"):
         assert list(told(events, f"valid_{name}").values())[-1] > 0.9
+    assert (output / JUDGED_FILE).is_file()
     config = json.loads((output / "config.json").read_text())
     assert list(config["id2label"].values()) == list(TAGS)
     assert config["architectures"] == ["BertForTokenClassification"]
