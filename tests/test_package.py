@@ -348,6 +348,15 @@ def test_a_card_says_which_files_are_which_split(shared_hub: HubServer, api: HfA
     assert found.remote is not None
     assert found.remote.train == ("en/a.jsonl", "en/b.jsonl")
     assert "also there: de" in found.notes[0]
+    both = find(Data(data_path="ann/several", train_split="en:train", valid_split="de:train"), api)
+    assert both.remote is not None
+    assert both.remote.train == ("en/a.jsonl", "en/b.jsonl")
+    assert both.remote.valid == ("de/all.csv",)
+    assert not both.notes and not both.unused
+    with pytest.raises(BadConfig, match="no configuration 'fr' in ann/several; it has: en, de"):
+        find(Data(data_path="ann/several", train_split="fr:train"), api)
+    with pytest.raises(BadConfig, match=r"no split 'tset' in ann/several \(en\)"):
+        find(Data(data_path="ann/several", train_split="en:tset"), api)
 
 
 def test_large_remote_files_are_read_in_parts(

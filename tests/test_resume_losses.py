@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import tiny_bert
 import tiny_llm
+import tiny_sentences
+import tiny_t5
 import tiny_vit
 from standins import lives
 from tiny_llm import write_rows
@@ -22,6 +24,7 @@ from worker import checkpoints
 from worker.contract import Checkpoint, DataRef, Event, Metric, Phase, Progress
 from worker.supervise.journal import read_events
 from worker.task import Run
+from worker.tasks import load as task_of
 from worker.tasks.image_classification import TASK as IMAGES
 from worker.tasks.llm import TASK
 from worker.tasks.pretraining.params import PretrainingParams
@@ -185,6 +188,25 @@ def test_pictures_are_changed_by_the_chance_that_they_would_have_met(tmp_path: P
     how |= {"logging_steps": 1, "save_strategy": "no", "eval_strategy": "no"}
     made = partial(tiny_vit.job, model, data, **how)
     _goes_on(Training(IMAGES.train, made), tmp_path)
+
+
+def test_a_model_that_writes_goes_on_with_the_texts_that_come_next(tmp_path: Path) -> None:
+    model = tiny_t5.write_model(tmp_path / "t5", dropout_rate=0.1)
+    data = write_rows(tmp_path / "rows.jsonl", tiny_t5.rows(44))
+    how: dict[str, Any] = {"batch_size": 4, "gradient_accumulation": 3, "epochs": 2}
+    how |= {"logging_steps": 1, "save_strategy": "no", "eval_strategy": "no"}
+    made = partial(tiny_t5.job, model, data, **how)
+    _goes_on(Training(task_of("seq2seq").train, made), tmp_path)
+
+
+@pytest.mark.parametrize("trainer", ["pair", "pair_class"])
+def test_sentences_go_on_with_the_batches_that_come_next(
+    bert: Path, tmp_path: Path, trainer: str
+) -> None:
+    how: dict[str, Any] = {"gradient_accumulation": 4, "epochs": 2, "logging_steps": 1}
+    how |= {"save_strategy": "no", "eval_strategy": "no"}
+    made = partial(tiny_sentences.job, bert, trainer=trainer, **how)
+    _goes_on(Training(task_of("sentence_transformers").train, made), tmp_path)
 
 
 def _goes_on(training: Training, folder: Path, later: int = 1) -> None:

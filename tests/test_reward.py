@@ -148,7 +148,7 @@ def test_the_stock_pipeline_gives_the_score(learned: tuple[Path, list[Event]]) -
 
 
 def facts_of(folder: Path) -> ModelFacts:
-    from worker.tasks.llm.heads import facts_of
+    from worker.families.finished import facts_of
 
     return facts_of(str(folder))
 

@@ -44,6 +44,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": {"architectures": ["LlamaForCausalLM"]},
     "facebook/detr-resnet-50": {"model_type": "detr", "architectures": ["DetrForObjectDetection"]},
     "google-bert/bert-base-uncased": BERT,
+    "google/flan-t5-base": {"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]},
+    "microsoft/mpnet-base": {"model_type": "mpnet", "architectures": ["MPNetForMaskedLM"]},
     "google/vit-base-patch16-224": {**SEEN, "architectures": ["ViTForImageClassification"]},
 }
 

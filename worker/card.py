@@ -172,9 +172,16 @@ def front_matter(trained: TrainedJob, *, adapter: bool) -> dict[str, Any]:
         "library_name": "peft" if adapter else task.library,
         "pipeline_tag": task.pipeline_tag(params),
         "license": trained.license,
-        "tags": list(filter(None, ("hubtrain", tasks.typed(spec.task), task.method(params)))),
+        "tags": _tags(spec),
     }
     return {key: value for key, value in matter.items() if value is not None}
+
+
+def _tags(spec: JobSpec) -> list[str]:
+    """Return the tags of a model, each once."""
+    task, params = tasks.asked(spec)
+    ours = ("hubtrain", tasks.typed(spec.task), task.method(params))
+    return list(dict.fromkeys(filter(None, (*ours, *task.tags(params)))))
 
 
 def _model_index(name: str, evaluation: Mapping[str, Any]) -> dict[str, Any]:

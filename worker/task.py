@@ -194,6 +194,10 @@ class Task(ABC, Generic[P]):
         """Return what a trained model does, in the Hub's words."""
         return None
 
+    def tags(self, params: P) -> tuple[str, ...]:
+        """Return what the Hub finds its models by, beside what it does, in the Hub's words."""
+        return ()
+
     def __init_subclass__(cls, **more: Any) -> None:
         """Give a task without `extras` the one of its name."""
         super().__init_subclass__(**more)

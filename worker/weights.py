@@ -7,6 +7,7 @@ trained may also have them in torch's own format, which is then read as numbers 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -30,6 +31,10 @@ _FORMATS = (
 )
 """Of each format, in the order in which libraries look for them: one file, what lists several, and
 the pattern of all."""
+
+
+_PART = re.compile(r"[1-9]\d*_\w+/(model\.safetensors|pytorch_model\.bin)")
+"""Weights of a part of a model of sentences, as in `2_Dense/`, which are small."""
 
 
 def fetch(
@@ -57,7 +62,7 @@ def fetch_to_train(model: ModelRef, token: str | None, *, trusted: bool = False)
         names = api.list_repo_files(model.name, revision=model.revision)
         read = (*(one for one in DATA if one != "*.safetensors"), *(CODE if trusted else ()))
         small = [name for name in names if any(fnmatch(name, one) for one in read)]
-        wanted = [*small, *_weights(api, model, names)]
+        wanted = [*small, *_weights(api, model, names), *filter(_PART.fullmatch, names)]
         api.snapshot_download(model.name, revision=model.revision, allow_patterns=wanted)
 
 

@@ -46,9 +46,6 @@ SYNONYMS = {
 NOT_YET = {
     "app": "the web app",
     "api": "the web API",
-    "seq2seq": "sequence to sequence",
-    "sentence-transformers": "training of sentence transformers",
-    "st": "training of sentence transformers",
     "object-detection": "object detection",
     "image-object-detection": "object detection",
     "dreambooth": "DreamBooth",

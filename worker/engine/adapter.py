@@ -180,4 +180,5 @@ def merged_into(base: Any, folder: Path) -> Any:
     """Return a model with the adapter in `folder` merged into its weights, in their own type."""
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(base, folder).merge_and_unload()
+    with _quiet():
+        return PeftModel.from_pretrained(base, folder).merge_and_unload()

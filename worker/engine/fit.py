@@ -22,6 +22,7 @@ from typing import Any
 
 from transformers import (
     EarlyStoppingCallback,
+    PreTrainedModel,
     PrinterCallback,
     Trainer,
     TrainerCallback,
@@ -89,10 +90,18 @@ def finish(
 
     `save_beside` writes what loading it takes beside the weights, such as the tokenizer.
     """
-    with phase(run.emit, "saving"):
+    with saving(params, run):
         _save(loaded, params, run)
         if processes.is_first():
             save_beside(run.output)
+
+
+@contextmanager
+def saving(params: TransformersSettings, run: Run) -> Iterator[None]:
+    """Say that the finished model is written, by what is done inside, and then that it is."""
+    with phase(run.emit, "saving"):
+        yield
+        if processes.is_first():
             _keep_curves(params, run)
         processes.wait()
     run.emit(Phase(name=SAVED))
@@ -117,7 +126,8 @@ def checkpoints_as_in_memory(model: Any) -> Iterator[None]:
     older, and its Trainer puts them back without translating: what is called something else now,
     all layers of a ViT for one, would be lost in silence on resuming and in the best model.
     """
-    if hasattr(model, "peft_config"):  # an adapter has names of its own
+    if not isinstance(model, PreTrainedModel) or hasattr(model, "peft_config"):
+        # An adapter has names of its own, and another library reads what it has written.
         yield
         return
     model.save_pretrained = partial(model.save_pretrained, save_original_format=False)

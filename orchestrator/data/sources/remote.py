@@ -15,11 +15,12 @@ from orchestrator.data.sources.media import is_media
 from orchestrator.data.sources.source import DataSource, source_of
 from worker.common import Data
 from worker.contract import DataRef
-from worker.errors import BadData
+from worker.errors import BadConfig, BadData
 from worker.hubclient import explained
 from worker.hubrepo import sizes_of
+from worker.nearest import nearest
 from worker.reading.classes import of_card
-from worker.reading.files import DataFile, by_split, is_data
+from worker.reading.files import DataFile, by_split, choose, is_data
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -34,7 +35,9 @@ def find_remote(params: Data, hub: HfApi, media: tuple[str, ...] = ()) -> DataSo
     name = params.data_path
     info, files = files_of(hub, name)
     _refuse_loose_media(name, files, media)
-    config, splits, notes = _declared_or_named(name, info, files)
+    config, splits, notes = _of_configurations(params, info, files) or _declared_or_named(
+        name, info, files
+    )
     if not splits:
         raise BadData(
             f"dataset {name} holds no CSV, JSONL or Parquet files.",
@@ -119,12 +122,47 @@ def _declared_or_named(
         return None, by_split(f for f in files.values() if is_data(f.name)), (note,)
 
 
+def _of_configurations(
+    params: Data, info: DatasetInfo, files: Mapping[str, DataFile]
+) -> tuple[str, dict[str, list[DataFile]], tuple[str, ...]] | None:
+    """Return what `_splits` does where splits are named as in AutoTrain's files: `pair:train`.
+
+    A split without a configuration is one of the first that is named. None where none is. Raises
+    `BadConfig` for one that is not there.
+    """
+    asked = {"--train-split": params.train_split}
+    if params.valid_split and params.valid_share is None:
+        asked["--valid-split"] = params.valid_split
+    first = next((one.partition(":")[0] for one in asked.values() if ":" in one), None)
+    if first is None:
+        return None
+    configs = {c["config_name"]: c["data_files"] for c in _configurations(info)}
+    splits = {}
+    for flag, one in asked.items():
+        wanted, split = one.split(":", 1) if ":" in one else (first, one)
+        if wanted not in configs:
+            there = f"it has: {', '.join(configs)}" if configs else "it has none"
+            near = nearest(wanted, configs)
+            raise BadConfig(
+                f"no configuration {wanted!r} in {info.id}; {there}.",
+                fix=f"{flag} {near}:{split}" if near else f"{flag} {split}",
+            )
+        group = _declared(configs[wanted], files)
+        splits[one] = choose(group, split, flag, f"{info.id} ({wanted})")
+    return first, splits, ()
+
+
+def _configurations(info: DatasetInfo) -> list[Any]:
+    """Return what the card of a dataset says of its configurations."""
+    card: Any = info.card_data or {}  # read like a mapping
+    return [c for c in card.get("configs") or [] if c.get("data_files")]
+
+
 def _splits(
     info: DatasetInfo, files: Mapping[str, DataFile]
 ) -> tuple[str | None, dict[str, list[DataFile]], tuple[str, ...]]:
     """Return the main configuration's name, its splits, and what was decided."""
-    card: Any = info.card_data or {}  # read like a mapping
-    configs = [c for c in card.get("configs") or [] if c.get("data_files")]
+    configs = _configurations(info)
     if not configs:
         return None, by_split(f for f in files.values() if is_data(f.name)), ()
     chosen = next((c for c in configs if c.get("default")), None) or next(

@@ -29,7 +29,7 @@ from worker.task import Task
 )
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[TASK] [SETTINGS]...")
 def COMMAND(words: tuple[str, ...], steps: int, runner: str) -> int:  # noqa: N802
-    """Try a job for a few steps, on a Hub of this machine.
+    """Try a job for a few steps, on a Hub made here.
 
     SETTINGS are those of `hubtrain TASK --train`, with --config FILE and --json among them. The
     job is checked against the real Hub; then the same settings, data, Space and worker run here for

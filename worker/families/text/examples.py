@@ -6,7 +6,7 @@ the check can say all of it at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -183,10 +183,10 @@ def left_out(found: Examples[Any], what: str) -> Iterable[Finding]:
         yield Finding("warn", "data", text)
 
 
-def broken(found: Examples[Any]) -> Iterable[Finding]:
-    """Rows that cannot be read: the first in full, and where the others are."""
-    if not found.broken:
+def broken(found: Mapping[int, BadData]) -> Iterable[Finding]:
+    """Rows that cannot be read, by their numbers: the first in full, and where the others are."""
+    if not found:
         return
-    numbers, first = list(found.broken), next(iter(found.broken.values()))
+    numbers, first = list(found), next(iter(found.values()))
     others = f" {rows_that(numbers[1:], 'more are broken so')}." if numbers[1:] else ""
     yield Finding("error", "data", f"{first}{others}", first.fix)

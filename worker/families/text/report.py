@@ -36,7 +36,11 @@ def report(
     splits = [split for split in (corpus.train, corpus.valid) if split is not None]
     findings = [
         *about,
-        *(finding for split in splits for finding in (*broken(split), *left_out(split, what))),
+        *(
+            finding
+            for split in splits
+            for finding in (*broken(split.broken), *left_out(split, what))
+        ),
         *of_lengths(counted, params, "text"),
         *(shortened(params, facts.config, facts.name) if facts.known else ()),
         *not_validated(corpus, params),

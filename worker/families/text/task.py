@@ -21,7 +21,7 @@ class TextTask(Task[P]):
     """A task on texts: its cost, and what a plan shows of it."""
 
     model_reads = ("tokenizer.json",)
-    fixed = ("trust_remote_code",)
+    fixed: ClassVar[tuple[str, ...]] = ("trust_remote_code",)
 
     def unit(self, params: P) -> str:
         """Count texts."""

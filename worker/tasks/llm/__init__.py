@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from worker.answers import one_by_one
 from worker.errors import BadConfig
 from worker.exchange import Answering
+from worker.families.finished import facts_of
 from worker.session import Session
 from worker.task import (
     DataReport,
@@ -204,7 +205,7 @@ def _head_of(model: str) -> heads.Head:
     from worker.engine.lean import leave_out
 
     leave_out(["bitsandbytes", "datasets"])  # answers need neither; both are slow to start
-    return trainers.head_of(heads.facts_of(model))
+    return trainers.head_of(facts_of(model))
 
 
 TASK = LlmTask()

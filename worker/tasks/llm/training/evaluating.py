@@ -13,11 +13,11 @@ from worker.engine import devices
 from worker.engine.phases import phase
 from worker.engine.source import Source
 from worker.errors import BadConfig
+from worker.families.finished import facts_of
 from worker.paths import ref_of
 from worker.task import Run
 from worker.tasks.llm import trainers
 from worker.tasks.llm.evaluation import LmEvalRequest
-from worker.tasks.llm.heads import facts_of
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.training import harness
 

@@ -10,8 +10,8 @@ import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from worker.errors import BadConfig
+from worker.families.finished import facts_of, revision_of
 from worker.paths import ref_of
-from worker.tasks.llm.heads import facts_of, revision_of
 
 MASKS = ("[MASK]", "<mask>")
 """How people write that something is hidden, whatever the model's own way."""

@@ -20,11 +20,11 @@ from transformers.generation.streamers import BaseStreamer
 from worker.budget import OverBudget, budget
 from worker.engine.devices import device
 from worker.errors import BadConfig
+from worker.families.finished import facts_of, revision_of
 from worker.families.sandbox import FAULTS
 from worker.paths import ref_of
 from worker.session import Message, Messages, Reply, Say, Session
 from worker.shorten import shortened
-from worker.tasks.llm.heads import facts_of, revision_of
 from worker.tasks.llm.params import Question
 
 LONGEST = 512

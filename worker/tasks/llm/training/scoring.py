@@ -10,8 +10,8 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from worker.contract import ModelRef
+from worker.families.finished import facts_of
 from worker.paths import ref_of
-from worker.tasks.llm.heads import facts_of
 
 
 def scoring(model: str, *, trust_remote_code: bool = False) -> Callable[[str, str | None], float]:

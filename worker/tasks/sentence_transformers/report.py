@@ -1,0 +1,177 @@
+"""What training would make of sentences, before anything is rented. Light: no torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from worker.families.balance import few_steps, plan, uneven, validated
+from worker.families.balance import rows as rows_that
+from worker.families.text import lengths as tokens
+from worker.families.text.examples import broken
+from worker.rendered import Part, Rendered, rendered
+from worker.shorten import some
+from worker.splits import Splits
+from worker.task import DataReport, Finding, ModelFacts
+from worker.tasks.sentence_transformers.params import SentenceParams
+from worker.tasks.sentence_transformers.rows import Corpus, Examples, columns_of, gathered
+
+UNIT = "rows"
+
+FEW_OTHERS = 16
+"""Sentences of a batch below which it is said that more would teach more."""
+
+
+def inspect(
+    params: SentenceParams, splits: Splits, facts: ModelFacts, tokenizer: Any
+) -> DataReport:
+    """Return what training would make of the data. Raises `BadData`.
+
+    `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
+    """
+    corpus = gathered(splits, params)
+    whole, read = params.taken(splits["train"].total), corpus.train.read
+    scale = max(1.0, whole / read) if read else 1.0
+    rows = round(len(corpus.learned) * scale)
+    steps = params.steps(max(1, rows))
+    said = [
+        text for column in columns_of(corpus.learned, params.learns.sentences) for text in column
+    ]
+    counted = tokens.lengths(said, tokenizer, params, facts.config)
+    findings = [
+        _size(corpus, params, scale),
+        *_nothing_to_learn(corpus.train, params),
+        *(one for split in (corpus.train, corpus.valid) if split for one in _left_out(split)),
+        *_targets(corpus, params, scale),
+        *_alike(corpus.train, params),
+        *_twice(corpus.train),
+        *tokens.findings(counted, params, "sentence"),
+        *(tokens.shortened(params, facts.config, facts.name) if facts.known else ()),
+        *_seen_before(corpus),
+        *_not_validated(corpus),
+        *_few_others(params),
+        plan(rows, steps, params, UNIT),
+        *few_steps(steps, params),
+    ]
+    return DataReport(
+        findings=tuple(findings),
+        rows=rows,
+        valid_rows=round(len(corpus.held) * (1 if corpus.valid else scale)),
+        units=rows,
+        tokens=round(counted.total * scale / params.learns.sentences),
+        longest=counted.longest if scale == 1 and counted.exact else 0,
+        steps=steps,
+        example=_example(corpus.train),
+        classes=len(corpus.train.classes) if params.learns.target == "class" else 0,
+    )
+
+
+def _size(corpus: Corpus, params: SentenceParams, scale: float) -> Finding:
+    about = "" if scale == 1 else "about "
+    rows = f"{about}{round(len(corpus.train.examples) * scale):,} {params.learns.rows}"
+    parts = [corpus.train.source, rows]
+    if corpus.valid is not None:
+        parts.append(f"{len(corpus.held):,} for validation from {corpus.valid.source}")
+    elif params.valid_share is not None:
+        parts.append(f"{params.valid_share:.0%} held out for validation")
+    return Finding("ok", "data", " · ".join(parts))
+
+
+def _nothing_to_learn(found: Examples, params: SentenceParams) -> Iterable[Finding]:
+    """No rows, or targets that are all the same."""
+    if not found.examples:
+        text = f"no row of {found.source} has all its sentences"
+        yield Finding("error", "data", text)
+        return
+    targets = {one.target for one in found.examples}
+    if len(targets) == 1 and not params.learns.ranks:
+        what = "score" if params.learns.target == "score" else "class"
+        text = f"all pairs have the same {what}, {targets.pop()}: there is nothing to learn"
+        yield Finding("error", "data", text, fix="--target-column, or --trainer pair")
+
+
+def _left_out(found: Examples) -> Iterable[Finding]:
+    """Rows that are no examples."""
+    yield from broken(found.broken)
+    reasons = (
+        (found.empty, f"of {found.source} without one of the sentences"),
+        (found.untold, f"of {found.source} without a score or class"),
+        (found.contradicting, "whose second sentence is also the one that does not belong"),
+    )
+    for numbers, what in reasons:
+        if numbers:
+            yield Finding("warn", "data", f"{rows_that(numbers, what)}: left out")
+
+
+def _targets(corpus: Corpus, params: SentenceParams, scale: float) -> Iterable[Finding]:
+    """How scores are spread, or how many examples each class has."""
+    found = corpus.train
+    if params.learns.target == "score" and found.examples:
+        scores = sorted(float(one.target or 0) for one in found.examples)
+        text = f"scores from {scores[0]:g} to {scores[-1]:g}, median {scores[len(scores) // 2]:g}"
+        yield Finding("ok", "data", f"{text}: kept as they are, since only their order is learned")
+    if params.learns.target != "class":
+        return
+    counts = {name: 0 for name in found.classes} | Counter(str(e.target) for e in found.examples)
+    named = some(f"{name} {round(count * scale):,}" for name, count in counts.items())
+    yield Finding("ok", "data", f"{len(counts):,} classes: {named}")
+    yield from uneven(counts, "pairs", scale)
+    if corpus.valid is not None:
+        seen = {str(one.target) for one in corpus.held}
+        learned = {str(one.target) for one in corpus.learned}
+        yield from validated(learned, seen, corpus.valid.source, "pair", whole=scale == 1)
+
+
+def _alike(found: Examples, params: SentenceParams) -> Iterable[Finding]:
+    """Rows whose two sentences are one, which teach nothing that a model does not know."""
+    same = [one.row for one in found.examples if one.sentences[0] == one.sentences[1]]
+    if same and params.learns.target != "class":
+        what = rows_that(same, "in which both sentences are the same")
+        yield Finding("warn", "data", f"{what}: nothing is learned from them")
+
+
+def _twice(found: Examples) -> Iterable[Finding]:
+    first: set[tuple[str, ...]] = set()
+    again = []
+    for one in found.examples:
+        if one.sentences in first:
+            again.append(one.row)
+        first.add(one.sentences)
+    if again:
+        yield Finding("warn", "data", rows_that(again, f"of {found.source} that were there before"))
+
+
+def _seen_before(corpus: Corpus) -> Iterable[Finding]:
+    """Validation rows that are learned from as well, so that the measures flatter."""
+    learned = {one.sentences for one in corpus.learned}
+    again = [one.row for one in corpus.held if one.sentences in learned]
+    if again:
+        what = rows_that(again, "of the validation split that are learned from, too")
+        yield Finding("warn", "data", f"{what}: the measures will flatter the model")
+
+
+def _not_validated(corpus: Corpus) -> Iterable[Finding]:
+    if not corpus.held:
+        text = "nothing is held out: nobody will know how well sentences are told apart"
+        yield Finding("warn", "data", text, fix="--valid-split 0.2")
+
+
+def _few_others(params: SentenceParams) -> Iterable[Finding]:
+    if params.learns.ranks and params.batch_size < FEW_OTHERS:
+        text = (
+            f"a sentence is told from the {params.batch_size - 1} others of its batch: more of "
+            "them teach more, where memory allows"
+        )
+        yield Finding("ok", "data", f"{text} (--batch-size {2 * FEW_OTHERS})")
+
+
+def _example(found: Examples) -> Rendered | None:
+    if not found.examples:
+        return None
+    one = found.examples[0]
+    parts = [Part("\n".join(one.sentences))]
+    if one.target is not None:
+        told = f"{one.target:g}" if isinstance(one.target, float) else one.target
+        parts.append(Part(f"\n{told}", learned=True))
+    return rendered(f"line {one.row} of {found.source}", parts)

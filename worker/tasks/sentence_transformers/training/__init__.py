@@ -1,0 +1,1 @@
+"""Training of sentence transformers: the only place of this task that imports torch."""

@@ -1,0 +1,36 @@
+"""Whether a model reads one text and writes another, told by its `config.json` alone. Light."""
+
+from __future__ import annotations
+
+from worker.errors import BadConfig
+from worker.facts import ModelFacts
+
+_KINDS = """
+bart bigbird_pegasus blenderbot blenderbot-small encoder-decoder fsmt led longt5 m2m_100 marian
+mbart mt5 mvp nllb-moe pegasus pegasus_x plbart prophetnet switch_transformers t5 t5gemma umt5
+"""
+KINDS = frozenset(_KINDS.split())
+"""Kinds that transformers (5.23) loads as such, without those that listen or see."""
+
+SUCH_AS = "google/flan-t5-base"
+
+
+def overflows_in_half(kind: str) -> bool:
+    """Whether a kind of model was made in bfloat16, with numbers that float16 has not got."""
+    return kind in {"t5", "mt5", "umt5", "longt5", "switch_transformers"}
+
+
+def check_model(facts: ModelFacts) -> None:
+    """Do nothing for a model that reads and writes. Raises `BadConfig` for others."""
+    kind = str(facts.config.get("model_type") or "")
+    code = facts.config.get("auto_map")
+    if kind in KINDS or (isinstance(code, dict) and "AutoModelForSeq2SeqLM" in code):
+        return
+    named = facts.config.get("architectures")
+    called = str(named[0]) if isinstance(named, list) and named else kind
+    raise BadConfig(
+        f"{facts.name} is a {called or 'model of no known kind'}: it has no encoder that reads a "
+        "text and decoder that writes another.",
+        fix=f"--model with one that has, such as {SUCH_AS}; a model that goes on with a text is "
+        "trained by hubtrain llm",
+    )
