@@ -56,7 +56,6 @@ class ExtractiveQa(TextTask[QaParams]):
     def check_model(self, params: QaParams, facts: ModelFacts) -> None:
         """Refuse what finds no answers."""
         check_model(facts)
-        check_head(facts, "ForQuestionAnswering", "find answers in a text")
 
     def inspect(
         self, params: QaParams, splits: Splits, facts: ModelFacts, tokenizer: Any
@@ -94,6 +93,7 @@ class ExtractiveQa(TextTask[QaParams]):
     def can_answer(self, facts: ModelFacts) -> None:
         """Refuse what finds no answers."""
         check_model(facts)
+        check_head(facts, "ForQuestionAnswering", "find answers in a text")
 
     def answering(self, model: str, question: Question, together: int) -> Answering:
         """Return the model, which answers with a text, its score and its place; none is empty."""

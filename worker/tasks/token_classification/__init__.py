@@ -52,7 +52,6 @@ class TokenClassification(TextTask[TokenParams]):
     def check_model(self, params: TokenParams, facts: ModelFacts) -> None:
         """Refuse what tags no words."""
         check_model(facts)
-        check_head(facts, "ForTokenClassification", "tag words")
 
     def inspect(
         self, params: TokenParams, splits: Splits, facts: ModelFacts, tokenizer: Any
@@ -81,6 +80,7 @@ class TokenClassification(TextTask[TokenParams]):
     def can_answer(self, facts: ModelFacts) -> None:
         """Refuse what tags no words."""
         check_model(facts)
+        check_head(facts, "ForTokenClassification", "tag words")
 
     def answering(self, model: str, question: Question, together: int) -> Answering:
         """Return the model, which answers a text with its entities, their scores and places."""
