@@ -155,7 +155,7 @@ def test_many_rows_are_answered_fast(tmp_path: Path) -> None:
     began = time.process_time()
     said = TASK.answer(str(tmp_path / "out"), Question(data_path=str(tmp_path / "many.csv")))
     assert len(said) == 20_000
-    assert time.process_time() - began < 20, "measured: 1.5 CPU-seconds"
+    assert time.process_time() - began < 20
 
 
 def test_who_stops_a_search_keeps_the_best_so_far_as_a_checkpoint(tmp_path: Path) -> None:
