@@ -193,7 +193,9 @@ def test_pictures_of_a_folder_are_told_apart(laptop: Laptop) -> None:
 
 
 def bert(**config: Any) -> ModelFacts:
-    kind = {"model_type": "bert", "architectures": ["BertForSequenceClassification"]}
+    kind: dict[str, Any] = {"model_type": "bert"}
+    kind["architectures"] = ["BertForSequenceClassification"]
+    kind |= {"vocab_size": 99}
     told = {**kind, **config}
     return ModelFacts("m", 0, config={k: v for k, v in told.items() if v is not None})
 
@@ -207,7 +209,11 @@ def bert(**config: Any) -> ModelFacts:
         ({"id2label": {"0": "reward"}, "problem_type": "regression"}, "llm"),
         ({"architectures": ["BertForTokenClassification"]}, "token_classification"),
         ({"architectures": ["BertForQuestionAnswering"]}, "extractive_qa"),
-        ({"architectures": None, "model_type": None, "hubtrain": {}}, "tabular"),
+        ({"architectures": ["BertModel"]}, "sentence_transformers"),
+        (
+            {"architectures": None, "model_type": None, "vocab_size": None, "hubtrain": {}},
+            "tabular",
+        ),
     ],
 )
 def test_a_model_is_asked_by_the_task_that_made_it(config: dict[str, Any], asked: str) -> None:

@@ -127,6 +127,10 @@ class SentenceTransformers(TextTask[SentenceParams]):
     def can_answer(self, facts: ModelFacts) -> None:
         """Refuse models that read no text."""
         _reads_text(facts)
+        named = facts.config.get("architectures")
+        head = str(named[0]) if isinstance(named, list) and named else ""
+        if head.endswith(_OTHER_HEADS):
+            raise BadConfig(f"{facts.name} is a {head}, which makes no vectors of texts.")
 
     def answering(self, model: str, question: Question, together: int) -> Answering:
         """Return the model, which makes a vector of a text, and a similarity of two."""
@@ -152,6 +156,11 @@ class SentenceTransformers(TextTask[SentenceParams]):
             from worker.tasks.sentence_transformers.training.train import train
 
         train(params, run, unit=self.unit(params))
+
+
+_OTHER_HEADS = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
+"""How classes end that say something else of a text. Makers of vectors keep the head of a language
+model in their configurations, and use it no more."""
 
 
 def _reads_text(facts: ModelFacts) -> None:
