@@ -77,7 +77,7 @@ class Program(click.Group):
 def program(ctx: click.Context, /, config: str | None) -> None:
     """Train models on rented machines from a laptop without a GPU.
 
-    The commands and files of AutoTrain for language models work here too.
+    The commands and files of AutoTrain work here too.
     `hubtrain COMMAND --help` shows the settings.
     """
     if ctx.invoked_subcommand is None:
