@@ -136,7 +136,7 @@ def test_answers_of_something_else_are_left_alone(tmp_path: Path) -> None:
     assert wrong.value.fix == f"--output {tmp_path / 'a.csv'}"
 
 
-def test_a_million_answers_take_little_memory(tmp_path: Path) -> None:
+def test_answers_are_not_held_in_memory(tmp_path: Path) -> None:
     import tracemalloc
 
     count = 3000  # were they held, tens of megabytes

@@ -46,8 +46,6 @@ SYNONYMS = {
 NOT_YET = {
     "app": "the web app",
     "api": "the web API",
-    "object-detection": "object detection",
-    "image-object-detection": "object detection",
     "dreambooth": "DreamBooth",
     "automatic-speech-recognition": "speech recognition",
 }
