@@ -78,14 +78,14 @@ def test_what_is_no_answer_is_refused_and_never_executed(cell: Any) -> None:
 def test_an_answer_is_taken_from_where_its_text_is_nearest() -> None:
     context = "Ulm is near Ulm and Ulm."
     rows = [row({"text": ["Ulm"], "answer_start": [start]}, context) for start in (12, 11, 22)]
-    found = read(split(rows), params(), enumerate(rows, 1))
-    assert [one.answer.start for one in found.found if one.answer] == [12, 12, 20]
+    found = read(params(), split(rows), enumerate(rows, 1))
+    assert [one.answer.start for one in found.examples if one.answer] == [12, 12, 20]
     assert found.moved == [2, 3]
 
 
 def test_all_answers_count_and_the_first_that_is_there_is_learned() -> None:
     rows = [row({"text": ["Bonn", "in Ulm", "Ulm"], "answer_start": [0, 10, 13]})]
-    (one,) = read(split(rows), params(), enumerate(rows, 1)).found
+    (one,) = read(params(), split(rows), enumerate(rows, 1)).examples
     assert one.answer and one.answer.text == "in Ulm" and one.texts == ("Bonn", "in Ulm", "Ulm")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_reader import job, questions, tokenizer, write_model
+from tiny_reader import job, questions, tokenizer, train, write_model
 
 from worker.contract import Event, Metric
 from worker.families.training.answers import LONGEST_ANSWER, answered, best_span, plain
@@ -23,20 +23,13 @@ HOW: dict[str, Any] = {"max_seq_length": 20, "max_doc_stride": 6}
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
-
-    torch.set_num_threads(1)
     return write_model(tmp_path_factory.mktemp("bert"))
 
 
 @pytest.fixture(scope="module")
 def trained(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]]:
-    folder = tmp_path_factory.mktemp("job")
     rows, valid = (questions(n, n, unanswerable=True) for n in (300, 40))
-    how: dict[str, Any] = {"valid": valid, "epochs": 3, "lr": 3e-3, **HOW}
-    params, run, events = job(TASK, model, rows, folder, **how)
-    TASK.train(params, run)
-    return run.output, events
+    return train(TASK, model, rows, tmp_path_factory.mktemp("job"), valid, **HOW)
 
 
 def told(events: Sequence[Event], name: str) -> list[float]:

@@ -13,7 +13,7 @@ from worker.facts import ModelFacts
 from worker.splits import Split
 from worker.task import DataReport
 from worker.tasks.token_classification import TASK
-from worker.tasks.token_classification.rows import corpus, read, scheme
+from worker.tasks.token_classification.rows import gathered, learnable, read, scheme, tags_of
 
 BERT = ModelFacts("bert", 10**8, config={"model_type": "bert", "max_position_embeddings": 96})
 
@@ -44,7 +44,7 @@ def inspected(rows: Sequence[Mapping[str, Any]], valid: Any = None, **settings: 
     ],
 )
 def test_lists_are_read_however_they_are_written(cell: tuple[Any, Any]) -> None:
-    (one,) = read(split([row(*cell)]), params(), [(1, row(*cell))]).found
+    (one,) = read(params(), split([row(*cell)]), [(1, row(*cell))]).examples
     assert one.words == ("Ann", "is", "?")
     assert one.tags == ("B-PER", "O", "O")
 
@@ -52,9 +52,9 @@ def test_lists_are_read_however_they_are_written(cell: tuple[Any, Any]) -> None:
 def test_numbers_stand_for_the_names_that_the_data_declare() -> None:
     rows = [row(["Ann", "is", "x"], [1, 0, -1])]
     declared = split(rows, classes={"tags": ("O", "B-PER", "I-PER")})
-    (one,) = read(declared, params(), [(1, rows[0])]).found
+    (one,) = read(params(), declared, [(1, rows[0])]).examples
     assert one.tags == ("B-PER", "O", None)
-    assert corpus({"train": declared}, params()).tags == ("O", "B-PER", "I-PER")
+    assert tags_of(gathered({"train": declared}, params())) == ("O", "B-PER", "I-PER")
 
 
 def test_a_tag_that_only_validation_has_gets_a_number() -> None:
@@ -62,7 +62,7 @@ def test_a_tag_that_only_validation_has_gets_a_number() -> None:
         "train": split([row(["Ann", "is"], ["B-PER", "O"])]),
         "valid": split([row(["Ann", "Lee"], ["B-PER", "I-PER"])]),
     }
-    assert corpus(splits, params()).tags == ("B-PER", "I-PER", "O")
+    assert tags_of(gathered(splits, params())) == ("B-PER", "I-PER", "O")
 
 
 def test_all_that_is_wrong_is_found_at_once_with_its_rows() -> None:
@@ -107,18 +107,18 @@ def test_unknown_tags_and_cut_sentences_are_told() -> None:
 )
 def test_schemes_are_told_apart(tags: list[str], named: str) -> None:
     rows = [row(list("abc"), tags)]
-    assert scheme(read(split(rows), params(), [(1, rows[0])]).found) == named
+    assert scheme(read(params(), split(rows), [(1, rows[0])]).examples) == named
 
 
 def test_numbers_without_names_and_tags_that_are_all_the_same() -> None:
     told = {f.level: f.text for f in inspected([row(["a", "b"], [0, 0])]).findings}
     assert "there is nothing to tell apart" in told["error"]
     with pytest.raises(BadData, match="nothing to learn"):
-        corpus({"train": split([row(["a", "b"], [0, 0])])}, params())
+        learnable(gathered({"train": split([row(["a", "b"], [0, 0])])}, params()))
     mixed = [f.text for f in inspected([row(["a", "b"], [0, 1])] * 20).findings]
     assert any("nothing says what they stand for" in text for text in mixed)
 
 
 def test_a_missing_column_is_refused_with_the_nearest() -> None:
     with pytest.raises(BadData, match=r"--tags-column tags"):
-        read(split([]), params(tags_column="tag"), [])
+        read(params(tags_column="tag"), split([]), [])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_reader import job, sentences, tokenizer, write_model
+from tiny_reader import job, sentences, tokenizer, train, write_model
 
 from worker.contract import Checkpoint, Event, Metric
 from worker.judged import JUDGED_FILE
@@ -25,19 +25,13 @@ LOSS = 5e-3
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
-
-    torch.set_num_threads(1)
     return write_model(tmp_path_factory.mktemp("bert"))
 
 
 @pytest.fixture(scope="module")
 def trained(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]]:
     folder = tmp_path_factory.mktemp("job")
-    how: dict[str, Any] = {"valid": sentences(40, 1), "epochs": 3, "lr": 3e-3}
-    params, run, events = job(TASK, model, sentences(200, most=6), folder, **how)
-    TASK.train(params, run)
-    return run.output, events
+    return train(TASK, model, sentences(200, most=6), folder, sentences(40, 1))
 
 
 def told(events: Sequence[Event], name: str) -> dict[int, float]:

@@ -61,6 +61,7 @@ def write_model(folder: Path, kind: str = "bert", **more: Any) -> Path:
         "hidden_dropout_prob": 0.0,
         "attention_probs_dropout_prob": 0.0,
     }
+    torch.set_num_threads(1)  # two cores, and other tests beside this one
     torch.manual_seed(0)
     tokenizer().save_pretrained(folder)
     AutoModel.from_config(AutoConfig.for_model(kind, **{**sizes, **more})).save_pretrained(folder)
@@ -136,3 +137,18 @@ def job(
     run.output.mkdir(parents=True)
     run.work.mkdir(parents=True)
     return params, run, events
+
+
+def train(
+    task: Task[Any],
+    model: Path,
+    rows: Iterable[Mapping[str, Any]],
+    folder: Path,
+    valid: Iterable[Mapping[str, Any]],
+    **settings: Any,
+) -> tuple[Path, list[Event]]:
+    """Train until the rows are learned; return the folder of the model, and the events."""
+    how: dict[str, Any] = {"epochs": 3, "lr": 3e-3, **settings}
+    params, run, events = job(task, model, rows, folder, valid=valid, **how)
+    task.train(params, run)
+    return run.output, events

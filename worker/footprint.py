@@ -19,6 +19,9 @@ LEAST_FRAMEWORK = 0.4e9
 FULL, HALF = 4.0, 2.0
 """Bytes of a number of 32 bits, and of one of 16."""
 
+QUANTIZED = {"int4": 0.65, "int8": 1.15}
+"""Bytes of a weight in few bits, embeddings in 16 among them."""
+
 
 def weight_bytes(facts: ModelFacts, *, adapter: bool, mixed: bool) -> float:
     """Return the bytes of one of the model's weights in memory, as `engine.model` has them.

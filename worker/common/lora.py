@@ -92,6 +92,8 @@ class MergedLora(Lora):
                 "this model gets a new head, so its adapter is always merged in (--merge-adapter): "
                 "alone it would fit no model"
             )
+        if getattr(self, "quantization", None):
+            raise ValueError("quantization would round the new head too: leave it out")
         return self
 
 

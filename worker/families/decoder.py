@@ -11,7 +11,7 @@ from typing import Protocol
 
 from worker.facts import ModelFacts
 from worker.families.text.shape import Shape
-from worker.footprint import FULL, HALF, weight_bytes
+from worker.footprint import FULL, HALF, QUANTIZED, weight_bytes
 from worker.optimizers import state_bytes
 
 LOGIT = 4.0
@@ -68,7 +68,7 @@ def kept_bytes(params: Tuning, shape: Shape, moving: float) -> float:
 def stored_bytes(params: Tuning, facts: ModelFacts) -> float:
     """Return the bytes of one of the model's weights in memory."""
     if params.quantization:
-        return {"int4": 0.65, "int8": 1.15}[params.quantization]
+        return QUANTIZED[params.quantization]
     mixed = params.mixed_precision is not None
     return weight_bytes(facts, adapter=params.peft, mixed=mixed)
 

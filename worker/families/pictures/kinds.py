@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from worker.errors import BadConfig
+from worker.families.kinds import class_of
 from worker.families.pictures.settings import WholeImages
 from worker.task import ModelFacts
 
@@ -46,8 +47,7 @@ def tells_apart(facts: ModelFacts) -> None:
     """Do nothing for a model of images. Raises `BadConfig` for anything else."""
     kind = str(facts.config.get("model_type") or "")
     code = facts.config.get("auto_map")
-    named = facts.config.get("architectures")
-    called = str(named[0]) if isinstance(named, list) and named else kind
+    called = class_of(facts) or kind
     own_code = isinstance(code, dict) and "AutoModelForImageClassification" in code
     if (kind in KINDS or own_code) and not called.endswith("WithTeacher"):
         return

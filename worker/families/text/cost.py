@@ -28,9 +28,6 @@ SCORES = 3.0
 STEPWISE = frozenset({"deberta", "deberta-v2", "mpnet", "xlnet", "funnel", "tapas", "layoutlm"})
 """Kinds whose attention is always taken step by step."""
 
-_BITS = {"int4": 0.65, "int8": 1.15}
-"""Bytes of a weight that is quantized."""
-
 
 def footprint(
     params: TextSettings, facts: ModelFacts, longest: int, *, times: float = 1.0
@@ -47,9 +44,7 @@ def footprint(
     row = min(longest or params.seen(facts.config), params.seen(facts.config))
     each = MIXED_KEPT if mixed else FULL
     kept = times * params.batch_size * row * each * _kept(facts.config, row)
-    weights = _BITS.get(params.quantization or "") or weight_bytes(
-        facts, adapter=lora is not None, mixed=mixed
-    )
+    weights = weight_bytes(facts, adapter=lora is not None, mixed=mixed)
     own = FULL * moving if lora else 0.0  # an adapter's weights, beside the model's
     trains = f"LoRA r{lora.lora_r}" if lora else "all weights in 32 bits"
     batch = f"batches of {params.batch_size} with {row:,} tokens"

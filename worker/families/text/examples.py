@@ -1,22 +1,19 @@
-"""Rows of a text and what is to be told of it: a class, several, or a number. Light.
-
-Both the check and the training read rows with this; what is wrong with them is gathered, so that
-the check can say all of it at once.
-"""
+"""Rows of a text and what is to be told of it: a class, several, or a number. Light."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from worker.errors import BadData
 from worker.families.balance import rows as rows_that
 from worker.families.columns import TARGETS, TEXTS, chosen
 from worker.families.labels import Labels, shown
+from worker.families.text.corpus import Corpus, Diagnosed, FromRow, divided
 from worker.families.text.params import TextSettings
 from worker.finding import Finding
-from worker.splits import Row, Split, Splits, missing, parted
+from worker.splits import Row, Split, Splits, missing
 
 T = TypeVar("T")
 
@@ -35,44 +32,33 @@ class TextAndTarget(TextSettings):
 
 
 @dataclass(frozen=True, slots=True)
-class Example(Generic[T]):
+class Example(FromRow, Generic[T]):
     """A text and what is to be told of it."""
 
     text: str
     target: T
 
 
-@dataclass(slots=True)
-class Examples(Generic[T]):
-    """The examples of a split, and the rows that are none."""
+@dataclass(slots=True, kw_only=True)
+class Examples(Diagnosed[Example[T]]):
+    """The examples of a split, and the rows that are none: the `empty` ones have no text."""
 
-    source: str
     target: str
     """Column of what is to be told."""
 
     declared: tuple[str, ...] = ()
     """Names of the classes where the data declare them."""
 
-    read: int = 0
-    examples: list[Example[T]] = field(default_factory=list)
-    empty: list[int] = field(default_factory=list)
-    """Rows without a text."""
-
     untold: list[int] = field(default_factory=list)
-    """Rows that have a text, and nothing that is to be told of it."""
-
-    broken: dict[int, BadData] = field(default_factory=dict)
-    """What is wrong with a row, by its number."""
+    """Numbers of the rows that have a text, and nothing that is to be told of it."""
 
     @property
     def targets(self) -> list[T]:
         return [example.target for example in self.examples]
 
-    def whole(self) -> Examples[T]:
-        """Return the examples. Raises `BadData` where a row is broken, as the check has found."""
-        for error in self.broken.values():
-            raise error
-        return self
+
+TextCorpus: TypeAlias = Corpus[Examples[T], Example[T]]
+"""Texts, and what is told of each."""
 
 
 def columns(split: Split, params: TextAndTarget) -> tuple[str, str]:
@@ -94,53 +80,36 @@ def columns(split: Split, params: TextAndTarget) -> tuple[str, str]:
     return found[0], found[1]
 
 
-@dataclass(frozen=True, slots=True)
-class Corpus(Generic[T]):
-    """The examples of a job: those of each split, and which are learned from and which judge."""
-
-    train: Examples[T]
-    valid: Examples[T] | None
-    learned: list[Example[T]]
-    held: list[Example[T]]
-
-
 def gathered(
     params: TextAndTarget,
     splits: Splits,
     reader: Callable[[Labels, Sequence[Any]], Target[T]],
-    hold_out: Callable[[Sequence[T], float], frozenset[int]],
-) -> Corpus[T]:
+    held_out: Callable[[Sequence[Example[T]], float], frozenset[int]] | None = None,
+) -> TextCorpus[T]:
     """Return the examples of all splits. Raises `BadData` for columns that are not there.
 
-    `reader` is given a column and the cells of the training split, and returns what reads a cell.
-    `hold_out` returns which examples of a share are held out, by place; a split called `valid`
-    outranks it.
+    `reader` is given a column and the cells of the training split, and returns what reads a cell;
+    `held_out` is that of `divided`.
     """
-    split = splits["train"]
-    names, rows = columns(split, params), list(split.first(params.max_samples))
-    cells = [row.get(names[1]) for _, row in rows]
+    train = splits["train"]
+    rows = list(train.first(params.max_samples))
+    column = columns(train, params)[1]
+    cells = [row.get(column) for _, row in rows]
 
-    def examples(one: Split, rows: Iterable[tuple[int, Row]]) -> Examples[T]:
-        names = columns(one, params)
-        return read(one, names, rows, reader(Labels.of(one, names[1]), cells))
+    def read(split: Split, rows: Iterable[tuple[int, Row]]) -> Examples[T]:
+        names = columns(split, params)
+        return examples(split, names, rows, reader(Labels.of(split, names[1]), cells))
 
-    train = examples(split, rows)
-    if "valid" in splits:
-        valid = examples(splits["valid"], splits["valid"].rows)
-        return Corpus(train, valid, train.examples, valid.examples)
-    if params.valid_share is None:
-        return Corpus(train, None, train.examples, [])
-    held = hold_out(train.targets, params.valid_share)
-    return Corpus(train, None, *parted(train.examples, held))
+    return divided({**splits, "train": replace(train, rows=rows)}, params, read, held_out)
 
 
-def read(
+def examples(
     split: Split, names: tuple[str, str], rows: Iterable[tuple[int, Row]], target: Target[T]
 ) -> Examples[T]:
     """Return the examples in `rows` of a split, of the columns that are called so."""
     text_column, target_column = names
     declared = split.classes.get(target_column, ())
-    found: Examples[T] = Examples(split.source, target_column, declared)
+    found: Examples[T] = Examples(split.source, target=target_column, declared=declared)
     for number, row in rows:
         found.read += 1
         try:
@@ -154,7 +123,7 @@ def read(
         elif told is None:
             found.untold.append(number)
         else:
-            found.examples.append(Example(text, told))
+            found.examples.append(Example(number, text, told))
     return found
 
 

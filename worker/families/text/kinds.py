@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-
-from worker.errors import BadConfig
-from worker.facts import ModelFacts
+from collections.abc import Mapping
 
 _SEQUENCES = """
 albert arcee axk1 axk2 bart bert big_bird bigbird_pegasus biogpt bloom camembert cohere_compass_text
@@ -43,21 +40,3 @@ UNSUITED: Mapping[str, str] = {
 
 ENCODER = "google-bert/bert-base-uncased"
 """What to type where a model does not do."""
-
-
-def check_kind(facts: ModelFacts, kinds: Collection[str], head: str, does: str) -> None:
-    """Do nothing for a model of one of `kinds`, or one whose own code has the class `head`.
-
-    Raises `BadConfig` for others, which do not do what a model does here: `tell texts apart`.
-    """
-    kind = str(facts.config.get("model_type") or "")
-    code = facts.config.get("auto_map")
-    if kind in kinds or (isinstance(code, dict) and head in code):
-        return
-    named = facts.config.get("architectures")
-    called = str(named[0]) if isinstance(named, list) and named else kind
-    why = UNSUITED.get(kind, f"it has no head to {does}")
-    raise BadConfig(
-        f"{facts.name} is a {called or 'model of no known kind'}: {why}.",
-        fix=f"--model with one that does, such as {ENCODER}",
-    )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from worker.common import Lora
 from worker.families.heads import check_head, check_learned
+from worker.families.kinds import check_kind
 from worker.families.text import cost
-from worker.families.text.kinds import SEQUENCES, check_kind
+from worker.families.text.kinds import ENCODER, SEQUENCES, UNSUITED
 from worker.families.text.params import TextSettings
 from worker.task import DataReport, Footprint, ModelFacts, Task, python
 
@@ -22,6 +23,13 @@ class TextTask(Task[P]):
 
     model_reads = ("tokenizer.json",)
     fixed: ClassVar[tuple[str, ...]] = ("trust_remote_code",)
+
+    pipeline: ClassVar[str]
+    """What its models do, in the Hub's words, which are also those of transformers' pipelines."""
+
+    def pipeline_tag(self, params: P) -> str:
+        """Return what the model does."""
+        return self.pipeline
 
     def unit(self, params: P) -> str:
         """Count texts."""
@@ -63,30 +71,46 @@ class TextTask(Task[P]):
         return " or ".join([*smaller, f"--max-seq-length {max(16, params.max_seq_length // 2)}"])
 
 
-class SequenceTask(TextTask[P]):
-    """A task whose models say something of a whole text, as sequence classifiers do."""
+class HeadTask(TextTask[P]):
+    """A task whose models have a head of their own: sequence classifiers, taggers, …"""
 
-    pipeline: ClassVar[str] = "text-classification"
-    """The task of the Hub, which is also that of transformers' pipeline."""
+    head: ClassVar[str]
+    """What their classes are called behind `For`: TokenClassification."""
+
+    kinds: ClassVar[Collection[str]]
+    """Kinds that transformers loads with such a head."""
 
     does: ClassVar[str]
     """What they do, after `to`: tell texts apart."""
 
+    def check_model(self, params: P, facts: ModelFacts) -> None:
+        """Refuse what has no such head."""
+        self._check_kind(facts)
+
+    def can_answer(self, facts: ModelFacts) -> None:
+        """Refuse what has no such head, or was trained with another."""
+        self._check_kind(facts)
+        check_head(facts, f"For{self.head}", self.does)
+
+    def _check_kind(self, facts: ModelFacts) -> None:
+        why = f"it has no head to {self.does}"
+        fix = f"--model with one that does, such as {ENCODER}"
+        check_kind(facts, self.kinds, f"AutoModelFor{self.head}", why, fix, unsuited=UNSUITED)
+
+
+class SequenceTask(HeadTask[P]):
+    """A task whose models say something of a whole text, as sequence classifiers do."""
+
+    pipeline = "text-classification"
+    head = "SequenceClassification"
+    kinds = SEQUENCES
+
     numbers: ClassVar[bool] = False
     """Whether they tell numbers, and no classes."""
 
-    def pipeline_tag(self, params: P) -> str:
-        """Return what the model does."""
-        return self.pipeline
-
-    def check_model(self, params: P, facts: ModelFacts) -> None:
-        """Refuse what has no head for a text."""
-        check_kind(facts, SEQUENCES, "AutoModelForSequenceClassification", self.does)
-
     def can_answer(self, facts: ModelFacts) -> None:
-        """Refuse what has no head for a text."""
-        check_kind(facts, SEQUENCES, "AutoModelForSequenceClassification", self.does)
-        check_head(facts, "ForSequenceClassification", self.does)
+        """Refuse also what tells classes where numbers are asked for, or numbers for classes."""
+        super().can_answer(facts)
         other = "text-classification" if self.numbers else "text-regression"
         check_learned(facts, number=self.numbers, other=other)
 

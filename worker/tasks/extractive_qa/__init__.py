@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from worker.exchange import Answering
-from worker.families.heads import check_head
-from worker.families.text.task import TextTask
+from worker.families.text.task import HeadTask
 from worker.task import (
     DataReport,
     Field,
@@ -22,12 +21,12 @@ from worker.task import (
     python,
 )
 from worker.tasks.extractive_qa import report
-from worker.tasks.extractive_qa.kinds import check_model
+from worker.tasks.extractive_qa.kinds import KINDS
 from worker.tasks.extractive_qa.params import QaParams, Question
 from worker.tasks.extractive_qa.samples import sample
 
 
-class ExtractiveQa(TextTask[QaParams]):
+class ExtractiveQa(HeadTask[QaParams]):
     """Training of models that find answers in texts."""
 
     name = "extractive_qa"
@@ -40,6 +39,10 @@ class ExtractiveQa(TextTask[QaParams]):
     }
     extras = ("text",)
     question = Question
+    pipeline = "question-answering"
+    head = "QuestionAnswering"
+    kinds = KINDS
+    does = "find answers in a text"
 
     def sample(self, given: Mapping[str, Any]) -> Sample:
         """Return short texts, and questions that they answer."""
@@ -48,14 +51,6 @@ class ExtractiveQa(TextTask[QaParams]):
     def unit(self, params: QaParams) -> str:
         """Count windows: a question with as much of its context as the model sees."""
         return "windows"
-
-    def pipeline_tag(self, params: QaParams) -> str:
-        """Return what the model does."""
-        return "question-answering"
-
-    def check_model(self, params: QaParams, facts: ModelFacts) -> None:
-        """Refuse what finds no answers."""
-        check_model(facts)
 
     def inspect(
         self, params: QaParams, splits: Splits, facts: ModelFacts, tokenizer: Any
@@ -90,11 +85,6 @@ class ExtractiveQa(TextTask[QaParams]):
             'print(tokenizer.decode(inputs["input_ids"][0, start : end + 1]))',
         )
 
-    def can_answer(self, facts: ModelFacts) -> None:
-        """Refuse what finds no answers."""
-        check_model(facts)
-        check_head(facts, "ForQuestionAnswering", "find answers in a text")
-
     def answering(self, model: str, question: Question, together: int) -> Answering:
         """Return the model, which answers with a text, its score and its place; none is empty."""
         from worker.tasks.extractive_qa.training.asking import answering
@@ -107,7 +97,7 @@ class ExtractiveQa(TextTask[QaParams]):
             Field("context", "Text", "long text", column="text_column"),
             Field("question", "Question"),
         )
-        return Page("question-answering", fields, answers_as="span")
+        return Page(self.pipeline, fields, answers_as="span")
 
     def train(self, params: QaParams, run: Run) -> None:
         """Train as `params` say."""

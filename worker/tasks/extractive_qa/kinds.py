@@ -1,9 +1,6 @@
-"""Whether a model can be trained to find answers, told by its `config.json` alone. Light."""
+"""Which models can be trained to find answers. Light."""
 
 from __future__ import annotations
-
-from worker.facts import ModelFacts
-from worker.families.text.kinds import check_kind
 
 _KINDS = """
 albert arcee bart bert big_bird bloom camembert convbert data2vec-text deberta deberta-v2 diffllama
@@ -16,8 +13,3 @@ squeezebert t5 umt5 xlm-roberta xlm-roberta-xl xlnet xmod yoso
 KINDS = frozenset(_KINDS.split())
 """Kinds that transformers (5.23) loads with a head for answers, and whose tokenizers tell where in
 a text a token is."""
-
-
-def check_model(facts: ModelFacts) -> None:
-    """Do nothing for a model that can find answers. Raises `BadConfig` for others."""
-    check_kind(facts, KINDS, "AutoModelForQuestionAnswering", "find answers")

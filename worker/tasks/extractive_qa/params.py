@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
 from annotated_types import Ge, Le
-from pydantic import model_validator
 
 from worker.common import MOST, MergedLora, Training
 from worker.families.text.kinds import ENCODER
@@ -36,12 +35,6 @@ class QaParams(TextSettings, MergedLora, Training):
     max_doc_stride: Annotated[int, Ge(0), Le(MOST), Flag("--doc-stride")] = 128
     """Tokens that neighbouring windows of a long context have in common; less where no window would
     get on so."""
-
-    @model_validator(mode="after")
-    def _small_enough(self) -> Self:
-        if self.quantization:
-            raise ValueError("quantization is for language models; these models are small enough")
-        return self
 
 
 class Question(Params):

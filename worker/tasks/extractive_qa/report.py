@@ -8,13 +8,14 @@ from typing import Any
 
 from worker.families.balance import few_steps, plan
 from worker.families.balance import rows as rows_that
-from worker.families.text.divided import divided, not_validated, unusable
+from worker.families.text.corpus import Corpus
 from worker.families.text.lengths import CHARACTERS_A_TOKEN, shortened
+from worker.families.text.report import how_many, not_validated, scale_of, size, unusable
 from worker.rendered import Part, Rendered, rendered
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
 from worker.tasks.extractive_qa.params import QaParams
-from worker.tasks.extractive_qa.rows import Asked, Questions, both
+from worker.tasks.extractive_qa.rows import Asked, Questions, gathered
 from worker.tasks.extractive_qa.windows import Windows
 
 SPECIAL = 3
@@ -26,29 +27,27 @@ def inspect(params: QaParams, splits: Splits, facts: ModelFacts, tokenizer: Any)
 
     `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
     """
-    found, valid = both(splits, params)
-    learned, judged = divided(found.found, valid.found if valid else None, params, params.seed)
-    whole = params.taken(splits["train"].total)
-    scale = max(1.0, whole / found.read) if found.read else 1.0
-    sizes = _sizes(learned, tokenizer, params, facts)
+    corpus = gathered(splits, params)
+    found, scale = corpus.train, scale_of(corpus, splits, params)
+    sizes = _sizes(corpus.learned, tokenizer, params, facts)
     rows = round(sizes.count * scale)
     steps = params.steps(max(1, rows))
     findings = [
-        _size(found, valid, params, scale),
+        _size(corpus, params, scale),
         *_nothing_to_learn(found),
-        *_left_out(found),
-        *(_left_out(valid) if valid else not_validated(params)),
-        *_kinds_of_questions(found, valid),
+        *(finding for split in corpus.splits for finding in _left_out(split)),
+        *not_validated(corpus, params, "how often the model is right", "question"),
+        *_kinds_of_questions(found, corpus.valid),
         *_lengths(sizes, params),
         *(shortened(params, facts.config, facts.name) if facts.known else ()),
         plan(rows, steps, params, "windows"),
         *few_steps(steps, params),
     ]
-    shares = len(judged) / max(1, len(learned))
+    judging = len(corpus.held) / max(1, len(corpus.learned))
     return DataReport(
         findings=tuple(findings),
         rows=rows,
-        valid_rows=round(len(judged) * sizes.each if valid else rows * shares),
+        valid_rows=round(len(corpus.held) * sizes.each if corpus.valid else rows * judging),
         units=rows,
         longest=sizes.longest if scale == 1 else 0,
         tokens=round(sizes.tokens * scale),
@@ -117,23 +116,19 @@ def _tokens(texts: Sequence[str], tokenizer: Any) -> list[int]:
     return [known[text] for text in texts]
 
 
-def _size(found: Questions, valid: Questions | None, params: QaParams, scale: float) -> Finding:
+def _size(corpus: Corpus[Questions, Asked], params: QaParams, scale: float) -> Finding:
     """How many questions there are, how many without an answer, and what is held out."""
-    about = "" if scale == 1 else "about "
-    asked = f"{about}{round(len(found.found) * scale):,} questions"
+    found, about = corpus.train, "" if scale == 1 else "about "
+    asked = how_many(corpus, scale, "questions")
     if none := round(found.unanswerable * scale):
         asked += f", {about}{none:,} of them without an answer"
-    contexts = len({one.context for one in found.found})
-    said = [found.source, asked, f"{about}{round(contexts * scale):,} different contexts"]
-    if valid is not None:
-        said.append(f"{len(valid.found):,} for validation from {valid.source}")
-    elif params.valid_share is not None:
-        said.append(f"{params.valid_share:.0%} of the questions held out for validation")
-    return Finding("ok", "data", " · ".join(said))
+    contexts = len({one.context for one in found.examples})
+    different = f"{about}{round(contexts * scale):,} different contexts"
+    return size(corpus, params, asked, different, of="of the questions")
 
 
 def _nothing_to_learn(found: Questions) -> Iterator[Finding]:
-    if found.unanswerable < len(found.found):
+    if found.unanswerable < len(found.examples):
         return
     text = f"no question of {found.source} has an answer that is in its context"
     yield Finding("error", "data", text, "--answer-column, or --text-column with the contexts")
@@ -204,7 +199,7 @@ def _lengths(sizes: Sizes, params: QaParams) -> Iterator[Finding]:
 
 def _example(found: Questions) -> Rendered | None:
     """Return the first question with its context, the answer marked."""
-    one = next((one for one in found.found if one.answer), None)
+    one = next((one for one in found.examples if one.answer), None)
     if one is None or one.answer is None:
         return None
     before, after = one.context[: one.answer.start], one.context[one.answer.end :]

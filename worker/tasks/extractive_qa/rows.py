@@ -1,7 +1,4 @@
-"""What a row says: a question, a text, and where in it the answers are. Light.
-
-The same for the check and the training.
-"""
+"""What a row says: a question, a text, and where in it the answers are. Light."""
 
 from __future__ import annotations
 
@@ -10,10 +7,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from worker.columns import no_column
 from worker.errors import BadData
+from worker.families.text.corpus import Corpus, Found, FromRow, divided
 from worker.splits import Row, Split, Splits, missing
 
 if TYPE_CHECKING:
@@ -35,11 +34,8 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(FromRow):
     """A question to a context."""
-
-    row: int
-    """Where a person finds it: its line, or its place from 1."""
 
     question: str
     context: str
@@ -51,16 +47,11 @@ class Asked:
 
 
 @dataclass(slots=True)
-class Questions:
-    """The questions of a split, and the numbers of the rows that are none or that were mended."""
+class Questions(Found[Asked]):
+    """The questions of a split, and the numbers of the rows that are none or that were mended.
 
-    source: str
-    found: list[Asked] = field(default_factory=list)
-    read: int = 0
-    """Rows that were read."""
-
-    empty: list[int] = field(default_factory=list)
-    """Question, context or the cell of the answers says nothing."""
+    Of an `empty` row the question, the context or the cell of the answers says nothing.
+    """
 
     broken: list[int] = field(default_factory=list)
     """The cell of the answers cannot be read."""
@@ -74,18 +65,15 @@ class Questions:
     @property
     def unanswerable(self) -> int:
         """How many questions their contexts do not answer."""
-        return sum(one.answer is None for one in self.found)
+        return sum(one.answer is None for one in self.examples)
 
 
-def both(splits: Splits, params: QaParams) -> tuple[Questions, Questions | None]:
-    """Return the questions of the training split and of the validation split. Raises `BadData`."""
-    train = splits["train"]
-    found = read(train, params, train.first(params.max_samples))
-    valid = splits.get("valid")
-    return found, read(valid, params, valid.rows) if valid else None
+def gathered(splits: Splits, params: QaParams) -> Corpus[Questions, Asked]:
+    """Return the questions to learn from and those to judge by. Raises `BadData`."""
+    return divided(splits, params, partial(read, params))
 
 
-def read(split: Split, params: QaParams, rows: Iterable[tuple[int, Row]]) -> Questions:
+def read(params: QaParams, split: Split, rows: Iterable[tuple[int, Row]]) -> Questions:
     """Return the questions in `rows` of `split`. Raises `BadData` where a column is not there."""
     named = (
         (params.question_column, "--question-column"),
@@ -121,7 +109,7 @@ def _add(found: Questions, number: int, question: str, context: str, cell: Any) 
     if there and (there[0].text, there[0].start) not in said and said[0][1] is not None:
         found.moved.append(number)
     texts = tuple(text for text, _ in said)
-    found.found.append(Asked(number, question, context, there[0] if there else None, texts))
+    found.examples.append(Asked(number, question, context, there[0] if there else None, texts))
 
 
 def _placed(text: str, start: int | None, context: str) -> Answer | None:

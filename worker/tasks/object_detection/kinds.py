@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.errors import BadConfig
-from worker.task import ModelFacts
+from worker.facts import ModelFacts
+from worker.families.kinds import class_of
 
 MASKED = frozenset({"conditional_detr", "dab-detr", "deformable_detr", "detr", "table-transformer"})
 """Kinds that see images of any shape, and are told which points of a batch are none."""
@@ -45,8 +46,7 @@ too: kind of layers, how many, and how wide (He et al. 2016, table 1)."""
 def check_model(facts: ModelFacts) -> None:
     """Do nothing for a model that finds objects. Raises `BadConfig` for others."""
     kind = str(facts.config.get("model_type") or "")
-    named = facts.config.get("architectures")
-    called = str(named[0]) if isinstance(named, list) and named else kind
+    called = class_of(facts) or kind
     if kind not in KINDS:
         why = UNSUITED.get(kind, "it does not find objects")
     elif foreign := needs_timm(facts.config):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from worker.errors import BadConfig
 from worker.exchange import Answering
+from worker.families.kinds import class_of
 from worker.families.text import cost
 from worker.families.text.task import TextTask
 from worker.task import (
@@ -41,6 +42,7 @@ class SentenceTransformers(TextTask[SentenceParams]):
     } | {"st": {}}
     question = Question
     library = "sentence-transformers"
+    pipeline = "sentence-similarity"
 
     def sample(self, given: Mapping[str, Any]) -> Sample:
         """Return rows for the trainer that is asked for."""
@@ -58,13 +60,9 @@ class SentenceTransformers(TextTask[SentenceParams]):
         """Return the trainer."""
         return params.trainer
 
-    def pipeline_tag(self, params: SentenceParams) -> str:
-        """Return what the model does."""
-        return "sentence-similarity"
-
     def tags(self, params: SentenceParams) -> tuple[str, ...]:
         """Return what the Hub finds such models by."""
-        return ("sentence-transformers", "sentence-similarity", "feature-extraction")
+        return (self.library, self.pipeline, "feature-extraction")
 
     def unused(self, params: SentenceParams) -> Mapping[str, str]:
         """Return the settings that sentences have no use for."""
@@ -127,10 +125,8 @@ class SentenceTransformers(TextTask[SentenceParams]):
     def can_answer(self, facts: ModelFacts) -> None:
         """Refuse models that read no text."""
         _reads_text(facts)
-        named = facts.config.get("architectures")
-        head = str(named[0]) if isinstance(named, list) and named else ""
-        if head.endswith(_OTHER_HEADS):
-            raise BadConfig(f"{facts.name} is a {head}, which makes no vectors of texts.")
+        if (named := class_of(facts)).endswith(_OTHER_HEADS):
+            raise BadConfig(f"{facts.name} is a {named}, which makes no vectors of texts.")
 
     def answering(self, model: str, question: Question, together: int) -> Answering:
         """Return the model, which makes a vector of a text, and a similarity of two."""
@@ -142,7 +138,7 @@ class SentenceTransformers(TextTask[SentenceParams]):
         """Return what is asked for: a text, and another to compare it with."""
         one = Field("text", "Text", column="sentence1_column")
         other = Field("other", "Another text, to compare both", column="sentence2_column")
-        return Page("sentence-similarity", (one, other), "similarity")
+        return Page(self.pipeline, (one, other), "similarity")
 
     def libraries(self, params: SentenceParams) -> Collection[str]:
         """Return what that library's trainer needs."""

@@ -10,12 +10,25 @@ from worker.families.balance import few_steps, plan, uneven, validated
 from worker.families.balance import rows as rows_that
 from worker.families.text import lengths as tokens
 from worker.families.text.examples import broken
+from worker.families.text.report import (
+    how_many,
+    not_validated,
+    scale_of,
+    seen_before,
+    size,
+    valid_rows,
+)
 from worker.rendered import Part, Rendered, rendered
 from worker.shorten import some
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
 from worker.tasks.sentence_transformers.params import SentenceParams
-from worker.tasks.sentence_transformers.rows import Corpus, Examples, columns_of, gathered
+from worker.tasks.sentence_transformers.rows import (
+    Examples,
+    SentenceCorpus,
+    columns_of,
+    gathered,
+)
 
 UNIT = "rows"
 
@@ -31,8 +44,7 @@ def inspect(
     `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
     """
     corpus = gathered(splits, params)
-    whole, read = params.taken(splits["train"].total), corpus.train.read
-    scale = max(1.0, whole / read) if read else 1.0
+    scale = scale_of(corpus, splits, params)
     rows = round(len(corpus.learned) * scale)
     steps = params.steps(max(1, rows))
     said = [
@@ -40,16 +52,16 @@ def inspect(
     ]
     counted = tokens.lengths(said, tokenizer, params, facts.config)
     findings = [
-        _size(corpus, params, scale),
+        size(corpus, params, how_many(corpus, scale, params.learns.rows)),
         *_nothing_to_learn(corpus.train, params),
-        *(one for split in (corpus.train, corpus.valid) if split for one in _left_out(split)),
+        *(finding for split in corpus.splits for finding in _left_out(split)),
         *_targets(corpus, params, scale),
         *_alike(corpus.train, params),
         *_twice(corpus.train),
         *tokens.findings(counted, params, "sentence"),
         *(tokens.shortened(params, facts.config, facts.name) if facts.known else ()),
-        *_seen_before(corpus),
-        *_not_validated(corpus),
+        *seen_before(corpus, lambda one: one.sentences, "that are learned from"),
+        *not_validated(corpus, params, "how well sentences are told apart", "row"),
         *_few_others(params),
         plan(rows, steps, params, UNIT),
         *few_steps(steps, params),
@@ -57,7 +69,7 @@ def inspect(
     return DataReport(
         findings=tuple(findings),
         rows=rows,
-        valid_rows=round(len(corpus.held) * (1 if corpus.valid else scale)),
+        valid_rows=valid_rows(corpus, scale),
         units=rows,
         tokens=round(counted.total * scale / params.learns.sentences),
         longest=counted.longest if scale == 1 and counted.exact else 0,
@@ -65,17 +77,6 @@ def inspect(
         example=_example(corpus.train),
         classes=len(corpus.train.classes) if params.learns.target == "class" else 0,
     )
-
-
-def _size(corpus: Corpus, params: SentenceParams, scale: float) -> Finding:
-    about = "" if scale == 1 else "about "
-    rows = f"{about}{round(len(corpus.train.examples) * scale):,} {params.learns.rows}"
-    parts = [corpus.train.source, rows]
-    if corpus.valid is not None:
-        parts.append(f"{len(corpus.held):,} for validation from {corpus.valid.source}")
-    elif params.valid_share is not None:
-        parts.append(f"{params.valid_share:.0%} held out for validation")
-    return Finding("ok", "data", " · ".join(parts))
 
 
 def _nothing_to_learn(found: Examples, params: SentenceParams) -> Iterable[Finding]:
@@ -104,7 +105,7 @@ def _left_out(found: Examples) -> Iterable[Finding]:
             yield Finding("warn", "data", f"{rows_that(numbers, what)}: left out")
 
 
-def _targets(corpus: Corpus, params: SentenceParams, scale: float) -> Iterable[Finding]:
+def _targets(corpus: SentenceCorpus, params: SentenceParams, scale: float) -> Iterable[Finding]:
     """How scores are spread, or how many examples each class has."""
     found = corpus.train
     if params.learns.target == "score" and found.examples:
@@ -140,21 +141,6 @@ def _twice(found: Examples) -> Iterable[Finding]:
         first.add(one.sentences)
     if again:
         yield Finding("warn", "data", rows_that(again, f"of {found.source} that were there before"))
-
-
-def _seen_before(corpus: Corpus) -> Iterable[Finding]:
-    """Validation rows that are learned from as well, so that the measures flatter."""
-    learned = {one.sentences for one in corpus.learned}
-    again = [one.row for one in corpus.held if one.sentences in learned]
-    if again:
-        what = rows_that(again, "of the validation split that are learned from, too")
-        yield Finding("warn", "data", f"{what}: the measures will flatter the model")
-
-
-def _not_validated(corpus: Corpus) -> Iterable[Finding]:
-    if not corpus.held:
-        text = "nothing is held out: nobody will know how well sentences are told apart"
-        yield Finding("warn", "data", text, fix="--valid-split 0.2")
 
 
 def _few_others(params: SentenceParams) -> Iterable[Finding]:

@@ -1,27 +1,18 @@
-"""What a row says: two or three sentences, and a score or a class. Light.
-
-Both the check and the training read rows with this.
-"""
+"""What a row says: two or three sentences, and a score or a class. Light."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from worker.errors import BadData
 from worker.families.columns import chosen
 from worker.families.labels import Labels
+from worker.families.text.corpus import Corpus, Diagnosed, FromRow, divided
 from worker.families.text.examples import text_of
-from worker.splits import (
-    Row,
-    Split,
-    Splits,
-    hold_out,
-    hold_out_of_each,
-    in_order,
-    parted,
-)
+from worker.splits import Row, Split, Splits, hold_out_of_each, in_order
 from worker.tasks.sentence_transformers.params import SentenceParams
 
 FIRST = ("sentence1", "anchor", "query", "question", "premise")
@@ -36,37 +27,25 @@ Target = float | str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class Example(FromRow):
     """Sentences, and what is told of them."""
-
-    row: int
-    """Where a person finds it: its line, or its place from 1."""
 
     sentences: tuple[str, ...]
     target: Target = None
 
 
-@dataclass(slots=True)
-class Examples:
-    """The examples of a split, and the rows that are none."""
-
-    source: str
-    read: int = 0
-    examples: list[Example] = field(default_factory=list)
-    empty: list[int] = field(default_factory=list)
-    """Rows without one of the sentences."""
-
-    untold: list[int] = field(default_factory=list)
-    """Rows without a score or class."""
-
-    contradicting: list[int] = field(default_factory=list)
-    """Rows whose second sentence both belongs to the first and does not; they are left out."""
-
-    broken: dict[int, BadData] = field(default_factory=dict)
-    """What is wrong with a row, by its number."""
+@dataclass(slots=True, kw_only=True)
+class Examples(Diagnosed[Example]):
+    """The examples of a split, and the rows that are none: the `empty` ones lack a sentence."""
 
     declared: tuple[str, ...] = ()
     """Names of the classes where the data declare them."""
+
+    untold: list[int] = field(default_factory=list)
+    """Numbers of the rows without a score or class."""
+
+    contradicting: list[int] = field(default_factory=list)
+    """Numbers of the rows whose second sentence both belongs to the first and does not."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -74,33 +53,20 @@ class Examples:
         return self.declared or in_order({str(one.target) for one in self.examples})
 
 
-@dataclass(frozen=True, slots=True)
-class Corpus:
-    """The examples of a job: those of each split, and which are learned from and which judge."""
-
-    train: Examples
-    valid: Examples | None
-    learned: list[Example]
-    held: list[Example]
+SentenceCorpus: TypeAlias = Corpus[Examples, Example]
 
 
-def gathered(splits: Splits, params: SentenceParams) -> Corpus:
-    """Return the examples of all splits. Raises `BadData` for columns that are not there.
+def gathered(splits: Splits, params: SentenceParams) -> SentenceCorpus:
+    """Return the examples to learn from and those to judge by. Raises `BadData`.
 
-    A split called `valid` outranks a share to hold out, which of classes is one of each.
+    Of each class the same share is held out.
     """
-    train = read(splits["train"], params, splits["train"].first(params.max_samples))
-    if "valid" in splits:
-        valid = read(splits["valid"], params, splits["valid"].rows)
-        return Corpus(train, valid, train.examples, valid.examples)
-    if (share := params.valid_share) is None:
-        return Corpus(train, None, train.examples, [])
-    if params.learns.target == "class":
-        labels = [str(one.target) for one in train.examples]
-        held = hold_out_of_each(labels, share, params.seed)
-    else:
-        held = hold_out(len(train.examples), share, params.seed)
-    return Corpus(train, None, *parted(train.examples, held))
+
+    def of_each_class(examples: Sequence[Example], share: float) -> frozenset[int]:
+        return hold_out_of_each([str(one.target) for one in examples], share, params.seed)
+
+    held_out = of_each_class if params.learns.target == "class" else None
+    return divided(splits, params, partial(read, params), held_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +97,7 @@ class Columns:
         return cls(sentences, Labels.of(split, target))
 
 
-def read(split: Split, params: SentenceParams, rows: Iterable[tuple[int, Row]]) -> Examples:
+def read(params: SentenceParams, split: Split, rows: Iterable[tuple[int, Row]]) -> Examples:
     """Return the examples in `rows` of `split`. Raises `BadData` for a column that is not there."""
     columns = Columns.of(split, params)
     classes = params.learns.target == "class"

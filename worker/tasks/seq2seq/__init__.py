@@ -34,6 +34,7 @@ class Seq2Seq(TextTask[Seq2SeqParams]):
     help = "Train a model to write one text from another."
     params = Seq2SeqParams
     question = Question
+    pipeline = "text2text-generation"
     fixed = ("max_new_tokens", "num_beams", "trust_remote_code")
 
     def sample(self, given: Mapping[str, Any]) -> Sample:
@@ -47,10 +48,6 @@ class Seq2Seq(TextTask[Seq2SeqParams]):
     def unused(self, params: Seq2SeqParams) -> Mapping[str, str]:
         """Return nothing: activations are recomputed where they would not fit."""
         return {}
-
-    def pipeline_tag(self, params: Seq2SeqParams) -> str:
-        """Return what the model does."""
-        return "text2text-generation"
 
     def check_model(self, params: Seq2SeqParams, facts: ModelFacts) -> None:
         """Refuse what has no encoder and decoder."""
@@ -122,7 +119,7 @@ class Seq2Seq(TextTask[Seq2SeqParams]):
 
     def page(self, facts: ModelFacts) -> Page:
         """Return what is asked for: a text."""
-        return Page("text2text-generation", (Field("text", "Text", "long text"),), "text")
+        return Page(self.pipeline, (Field("text", "Text", "long text"),), "text")
 
     def train(self, params: Seq2SeqParams, run: Run) -> None:
         """Train as `params` say."""

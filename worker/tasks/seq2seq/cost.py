@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from worker.footprint import FULL, HALF, footprint_of, weight_bytes
+from worker.families.decoder import explained
+from worker.footprint import FULL, HALF, QUANTIZED, footprint_of, weight_bytes
 from worker.optimizers import state_bytes
 from worker.task import DataReport, Footprint, ModelFacts
 from worker.tasks.seq2seq.params import Seq2SeqParams
@@ -27,9 +28,6 @@ KEPT_ENCODER, KEPT_DECODER = 16.0, 26.0
 
 LOGITS = 3.0
 """How often the logits are held: as they come, their logarithms, and their gradient."""
-
-QUANTIZED = {"int4": 0.65, "int8": 1.15}
-"""Bytes of a weight in few bits, embeddings in 16 among them."""
 
 ADAPTED_SHARE = 0.0011
 """Parameters of an adapter of rank 1 to all linear layers, of each parameter of the model."""
@@ -137,18 +135,8 @@ def _footprint(params: Seq2SeqParams, facts: ModelFacts, *, checkpointing: bool)
         least=0.2,  # most texts are shorter
         spread=0.4,
         passes=params.gradient_accumulation,
-        explained=_explained(params, checkpointing=checkpointing),
+        explained=explained(params, checkpointing=checkpointing),
     )
-
-
-def _explained(params: Seq2SeqParams, *, checkpointing: bool) -> str:
-    bits = {"int4": "4-bit base", "int8": "8-bit base"}.get(params.quantization or "", "")
-    parts = [
-        f"LoRA r{params.lora_r}" if params.peft else "all weights in 32 bits",
-        bits or (params.mixed_precision or ""),
-        "checkpointing" if checkpointing else "no checkpointing needed",
-    ]
-    return ", ".join(filter(None, parts))
 
 
 def flops(params: Seq2SeqParams, facts: ModelFacts, data: DataReport) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from worker.errors import BadConfig
 from worker.facts import ModelFacts
+from worker.families.kinds import check_kind
 
 _KINDS = """
 bart bigbird_pegasus blenderbot blenderbot-small encoder-decoder fsmt led longt5 m2m_100 marian
@@ -22,15 +22,11 @@ def overflows_in_half(kind: str) -> bool:
 
 def check_model(facts: ModelFacts) -> None:
     """Do nothing for a model that reads and writes. Raises `BadConfig` for others."""
-    kind = str(facts.config.get("model_type") or "")
-    code = facts.config.get("auto_map")
-    if kind in KINDS or (isinstance(code, dict) and "AutoModelForSeq2SeqLM" in code):
-        return
-    named = facts.config.get("architectures")
-    called = str(named[0]) if isinstance(named, list) and named else kind
-    raise BadConfig(
-        f"{facts.name} is a {called or 'model of no known kind'}: it has no encoder that reads a "
-        "text and decoder that writes another.",
-        fix=f"--model with one that has, such as {SUCH_AS}; a model that goes on with a text is "
+    check_kind(
+        facts,
+        KINDS,
+        "AutoModelForSeq2SeqLM",
+        "it has no encoder that reads a text and decoder that writes another",
+        f"--model with one that has, such as {SUCH_AS}; a model that goes on with a text is "
         "trained by hubtrain llm",
     )

@@ -9,13 +9,22 @@ from typing import Any
 from worker.families.balance import few_steps, plan
 from worker.families.balance import rows as rows_that
 from worker.families.text import lengths as tokens
+from worker.families.text.corpus import Corpus
 from worker.families.text.examples import broken
 from worker.families.text.lengths import Lengths
+from worker.families.text.report import (
+    how_many,
+    not_validated,
+    scale_of,
+    seen_before,
+    size,
+    valid_rows,
+)
 from worker.rendered import Part, Rendered, rendered
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
 from worker.tasks.seq2seq.params import Seq2SeqParams
-from worker.tasks.seq2seq.rows import Corpus, Examples, gathered
+from worker.tasks.seq2seq.rows import Pair, Pairs, gathered
 
 
 def inspect(params: Seq2SeqParams, splits: Splits, facts: ModelFacts, tokenizer: Any) -> DataReport:
@@ -24,27 +33,25 @@ def inspect(params: Seq2SeqParams, splits: Splits, facts: ModelFacts, tokenizer:
     `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
     """
     corpus = gathered(splits, params)
-    whole, read = params.taken(splits["train"].total), corpus.train.read
-    scale = max(1.0, whole / read) if read else 1.0
+    scale = scale_of(corpus, splits, params)
     rows = round(len(corpus.learned) * scale)
     steps = params.steps(max(1, rows))
     texts, targets = _lengths(params, facts, tokenizer, corpus)
     findings = [
-        _size(corpus, params, scale),
+        size(corpus, params, how_many(corpus, scale, "pairs of texts")),
         *_nothing_to_learn(corpus.train),
-        *_left_out(corpus.train),
-        *(_left_out(corpus.valid) if corpus.valid else ()),
+        *(finding for split in corpus.splits for finding in _left_out(split)),
         *tokens.findings(texts, params, "text"),
         *tokens.findings(targets, params.of_targets, "target", "--max-target-length"),
-        *_seen_before(corpus),
-        *_not_validated(corpus),
+        *seen_before(corpus, lambda one: one.text, "with a text that is learned from"),
+        *not_validated(corpus, params, "how well the model writes", "pair"),
         plan(rows, steps, params, "texts"),
         *few_steps(steps, params),
     ]
     return DataReport(
         findings=tuple(findings),
         rows=rows,
-        valid_rows=round(len(corpus.held) * (1 if corpus.valid else scale)),
+        valid_rows=valid_rows(corpus, scale),
         units=rows,
         tokens=round((texts.total + targets.total) * scale),
         steps=steps,
@@ -52,19 +59,7 @@ def inspect(params: Seq2SeqParams, splits: Splits, facts: ModelFacts, tokenizer:
     )
 
 
-def _size(corpus: Corpus, params: Seq2SeqParams, scale: float) -> Finding:
-    """How many pairs there are, and what is held out."""
-    about = "" if scale == 1 else "about "
-    pairs = f"{about}{round(len(corpus.train.examples) * scale):,} pairs of texts"
-    parts = [corpus.train.source, pairs]
-    if corpus.valid is not None:
-        parts.append(f"{len(corpus.held):,} for validation from {corpus.valid.source}")
-    elif params.valid_share is not None:
-        parts.append(f"{params.valid_share:.0%} held out for validation")
-    return Finding("ok", "data", " · ".join(parts))
-
-
-def _nothing_to_learn(found: Examples) -> Iterable[Finding]:
+def _nothing_to_learn(found: Pairs) -> Iterable[Finding]:
     """No pairs at all, or such in which both texts are the same."""
     if not found.examples:
         text = f"no row of {found.source} has a text and what is to be written of it"
@@ -78,7 +73,7 @@ def _nothing_to_learn(found: Examples) -> Iterable[Finding]:
         yield Finding("warn", "data", rows_that(same, "whose text is to be written as it is"))
 
 
-def _left_out(found: Examples) -> Iterable[Finding]:
+def _left_out(found: Pairs) -> Iterable[Finding]:
     yield from broken(found.broken)
     if found.empty:
         what = rows_that(found.empty, f"of {found.source} without a text on both sides")
@@ -86,7 +81,7 @@ def _left_out(found: Examples) -> Iterable[Finding]:
 
 
 def _lengths(
-    params: Seq2SeqParams, facts: ModelFacts, tokenizer: Any, corpus: Corpus
+    params: Seq2SeqParams, facts: ModelFacts, tokenizer: Any, corpus: Corpus[Pairs, Pair]
 ) -> tuple[Lengths, Lengths]:
     """Return how long both sides are in tokens."""
     read = [one.text for one in corpus.learned]
@@ -96,22 +91,7 @@ def _lengths(
     return texts, replace(targets, seen=params.written(facts.config))
 
 
-def _seen_before(corpus: Corpus) -> Iterable[Finding]:
-    """Validation texts that are learned from as well, so that the measures flatter."""
-    learned = {one.text for one in corpus.learned}
-    again = [one.row for one in corpus.held if one.text in learned]
-    if again:
-        what = rows_that(again, "of the validation split with a text that is learned from, too")
-        yield Finding("warn", "data", f"{what}: the measures will flatter the model")
-
-
-def _not_validated(corpus: Corpus) -> Iterable[Finding]:
-    if not corpus.held:
-        text = "nothing is held out: nobody will know how well the model writes"
-        yield Finding("warn", "data", text, fix="--valid-split 0.2")
-
-
-def _example(found: Examples) -> Rendered | None:
+def _example(found: Pairs) -> Rendered | None:
     if not found.examples:
         return None
     one = found.examples[0]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.families.labels import Labels, listed
-from worker.families.text.examples import Corpus, Target, gathered
+from worker.families.text.examples import Example, Target, TextCorpus, gathered
 from worker.splits import Splits, hold_out_of_each, in_order, missing
 from worker.tasks.text_classification.params import TextClassificationParams
 
@@ -22,7 +22,7 @@ Names = tuple[str, ...]
 class Classes:
     """The texts of a job and their classes."""
 
-    corpus: Corpus[Names]
+    corpus: TextCorpus[Names]
     several: bool
     """Whether a text may be of several classes, or of none."""
 
@@ -46,10 +46,10 @@ def classes(params: TextClassificationParams, splits: Splits) -> Classes:
         several.append(_several(params, cells))
         return labels.classes_of if several[0] else _one(labels)
 
-    def hold_out(targets: Sequence[Names], share: float) -> frozenset[int]:
-        return hold_out_of_each(rarest(targets), share, params.seed)
+    def held_out(examples: Sequence[Example[Names]], share: float) -> frozenset[int]:
+        return hold_out_of_each(rarest([one.target for one in examples]), share, params.seed)
 
-    corpus = gathered(params, splits, reader, hold_out)
+    corpus = gathered(params, splits, reader, held_out)
     found = {name for names in corpus.train.targets for name in names}
     return Classes(corpus, several[0], known[0].declared or in_order(found))
 

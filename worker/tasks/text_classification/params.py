@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
-from pydantic import model_validator
 
 from worker.common import MOST, MergedLora, Training
 from worker.families.text.examples import TextAndTarget
@@ -27,12 +26,6 @@ class TextClassificationParams(TextAndTarget, MergedLora, Training):
     problem_type: Problem | None = None
     """Whether a text is of one class or of several, in the words of the model's configuration. None
     looks at the cells: lists, also as JSON or Python write them, are several."""
-
-    @model_validator(mode="after")
-    def _not_quantized(self) -> Self:
-        if self.quantization:
-            raise ValueError("quantization would round the new head too: leave it out")
-        return self
 
 
 class Question(Params):

@@ -34,7 +34,8 @@ def _about(found: Classes, scale: float, params: TextClassificationParams) -> It
     counts, corpus = found.counts(), found.corpus
     each = "several each" if found.several else "classes"
     of = f"in {len(counts):,} {'classes, ' * found.several}{each}: {counted(counts, scale)}"
-    yield report.size(corpus, scale, of, "of each class ", params)
+    texts = f"{report.how_many(corpus, scale, 'texts')} {of}"
+    yield report.size(corpus, params, texts, of="of each class")
     yield from _nothing_to_learn(found)
     yield from uneven(counts, "texts", scale)
     if corpus.valid is not None:

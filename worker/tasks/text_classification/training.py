@@ -13,6 +13,7 @@ from worker import judged
 from worker.engine.fit import begin
 from worker.engine.phases import phase
 from worker.errors import BadData
+from worker.families.text.corpus import learnable
 from worker.families.text.training import sequences
 from worker.families.training.measures import classification, several_labels
 from worker.reading import load
@@ -79,7 +80,7 @@ def _several(numbers: dict[str, int], names: Names) -> Any:
 
 def _learnable(found: Classes) -> Classes:
     """Return the texts, where they can be learned from. Raises `BadData`, as the check does."""
-    corpus = sequences.learnable(found.corpus)
+    corpus = learnable(found.corpus, "a text and a class")
     seen = {name for one in corpus.held for name in one.target}
     if unknown := seen.difference(found.names):
         named = some(sorted(unknown))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
-
-from pydantic import model_validator
+from typing import Annotated
 
 from worker.common import MergedLora, Training
 from worker.families.text.examples import TextAndTarget
@@ -20,12 +18,6 @@ class TextRegressionParams(TextAndTarget, MergedLora, Training):
 
     target_column: Annotated[str, Flag("--label-column")] = "target"
     """Column of the numbers; also found where it is called label, labels or class."""
-
-    @model_validator(mode="after")
-    def _not_quantized(self) -> Self:
-        if self.quantization:
-            raise ValueError("quantization would round the new head too: leave it out")
-        return self
 
 
 class Question(Params):

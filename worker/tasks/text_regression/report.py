@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.families.numbers import spread, summed_up
 from worker.families.text import report
-from worker.families.text.examples import Corpus
+from worker.families.text.examples import TextCorpus
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
 from worker.tasks.text_regression.numbers import numbers
@@ -24,12 +24,15 @@ def inspect(
     return report.report(corpus, scale, "a number", _about(corpus, scale, params), **how)
 
 
-def _about(corpus: Corpus[float], scale: float, params: TextRegressionParams) -> Iterable[Finding]:
+def _about(
+    corpus: TextCorpus[float], scale: float, params: TextRegressionParams
+) -> Iterable[Finding]:
     """How many texts there are, and which numbers they have."""
     train, found = corpus.train, corpus.train.targets
     if not found:
         if not train.broken:
             yield Finding("error", "data", f"no row of {train.source} has a text and a number")
         return
-    yield report.size(corpus, scale, f"with numbers: {summed_up(found)}", "", params)
+    texts = f"{report.how_many(corpus, scale, 'texts')} with numbers: {summed_up(found)}"
+    yield report.size(corpus, params, texts)
     yield from spread(found, train.target, train.declared, "hubtrain text-classification")

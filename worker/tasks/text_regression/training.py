@@ -12,6 +12,7 @@ from worker import judged
 from worker.engine.fit import begin
 from worker.engine.phases import phase
 from worker.errors import BadData
+from worker.families.text.corpus import learnable
 from worker.families.text.training import sequences
 from worker.families.training.scaling import Scale, heads
 from worker.reading import load
@@ -24,7 +25,7 @@ def train(params: TextRegressionParams, run: Run) -> None:
     """Train `run.base` on `run.data` and leave the result in `run.output`."""
     begin(params)
     with phase(run.emit, "reading data"):
-        corpus = sequences.learnable(numbers(params, load(run.data)))
+        corpus = learnable(numbers(params, load(run.data)), "a text and a number")
     learned, column = [one.target for one in corpus.learned], corpus.train.target
     if len(set(learned)) == 1:
         raise BadData(f"all numbers of {corpus.train.source} are the same: nothing can be learned.")

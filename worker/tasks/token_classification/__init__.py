@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from worker.exchange import Answering
-from worker.families.heads import check_head
-from worker.families.text.task import TextTask
+from worker.families.text.task import HeadTask
 from worker.task import (
     DataReport,
     Field,
@@ -22,12 +21,12 @@ from worker.task import (
     python,
 )
 from worker.tasks.token_classification import report
-from worker.tasks.token_classification.kinds import check_model
+from worker.tasks.token_classification.kinds import KINDS
 from worker.tasks.token_classification.params import Question, TokenParams
 from worker.tasks.token_classification.samples import sample
 
 
-class TokenClassification(TextTask[TokenParams]):
+class TokenClassification(HeadTask[TokenParams]):
     """Training of taggers of words."""
 
     name = "token_classification"
@@ -36,6 +35,10 @@ class TokenClassification(TextTask[TokenParams]):
     also_called: ClassVar[Mapping[str, Mapping[str, Any]]] = {"text-token-classification": {}}
     extras = ("text",)
     question = Question
+    pipeline = "token-classification"
+    head = "TokenClassification"
+    kinds = KINDS
+    does = "tag words"
 
     def sample(self, given: Mapping[str, Any]) -> Sample:
         """Return sentences with people and places in them."""
@@ -44,14 +47,6 @@ class TokenClassification(TextTask[TokenParams]):
     def unit(self, params: TokenParams) -> str:
         """Count sentences."""
         return "sentences"
-
-    def pipeline_tag(self, params: TokenParams) -> str:
-        """Return what the model does."""
-        return "token-classification"
-
-    def check_model(self, params: TokenParams, facts: ModelFacts) -> None:
-        """Refuse what tags no words."""
-        check_model(facts)
 
     def inspect(
         self, params: TokenParams, splits: Splits, facts: ModelFacts, tokenizer: Any
@@ -69,18 +64,13 @@ class TokenClassification(TextTask[TokenParams]):
 
     def loading(self, params: TokenParams, model: str, *, adapter: bool) -> str:
         """Return the Python that asks the model for the entities of a text."""
-        asked = f'"token-classification", model={json.dumps(model)}'
+        asked = f'"{self.pipeline}", model={json.dumps(model)}'
         return python(
             "from transformers import pipeline",
             "",
             f'tag = pipeline({asked}, aggregation_strategy="simple")',
             'print(tag("Ann Lee lives in Ulm."))',
         )
-
-    def can_answer(self, facts: ModelFacts) -> None:
-        """Refuse what tags no words."""
-        check_model(facts)
-        check_head(facts, "ForTokenClassification", "tag words")
 
     def answering(self, model: str, question: Question, together: int) -> Answering:
         """Return the model, which answers a text with its entities, their scores and places."""
@@ -91,7 +81,7 @@ class TokenClassification(TextTask[TokenParams]):
     def page(self, facts: ModelFacts) -> Page:
         """Return what is asked for: a text."""
         asked = Field("text", "Text", "long text", column="tokens_column")
-        return Page("token-classification", (asked,), answers_as="entities")
+        return Page(self.pipeline, (asked,), answers_as="entities")
 
     def train(self, params: TokenParams, run: Run) -> None:
         """Train as `params` say."""

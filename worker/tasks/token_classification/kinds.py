@@ -1,9 +1,6 @@
-"""Whether a model can be trained to tag words, told by its `config.json` alone. Light."""
+"""Which models can be trained to tag words. Light."""
 
 from __future__ import annotations
-
-from worker.facts import ModelFacts
-from worker.families.text.kinds import check_kind
 
 _KINDS = """
 albert apertus arcee bert big_bird bloom bros camembert convbert data2vec-text deberta deberta-v2
@@ -17,8 +14,3 @@ starcoder2 t5 t5gemma umt5 xlm-roberta xlm-roberta-xl xlnet xmod yoso
 KINDS = frozenset(_KINDS.split())
 """Kinds that transformers (5.23) loads with a head for each word, and whose tokenizers tell where
 in a text a token is."""
-
-
-def check_model(facts: ModelFacts) -> None:
-    """Do nothing for a model that can tag words. Raises `BadConfig` for others."""
-    check_kind(facts, KINDS, "AutoModelForTokenClassification", "tag words")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
-
-from pydantic import model_validator
+from typing import Annotated
 
 from worker.common import MergedLora, Training
 from worker.families.text.kinds import ENCODER
@@ -25,12 +23,6 @@ class TokenParams(TextSettings, MergedLora, Training):
     tags_column: Annotated[str, Flag("--target-column", "--label-column")] = "tags"
     """Column of the tags of the words, as many as there are words; numbers where the data declare
     names for them. Schemes such as IOB2 are recognised."""
-
-    @model_validator(mode="after")
-    def _small_enough(self) -> Self:
-        if self.quantization:
-            raise ValueError("quantization is for language models; taggers are small enough")
-        return self
 
 
 class Question(Params):

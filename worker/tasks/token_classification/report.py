@@ -10,9 +10,16 @@ from worker.families import balance
 from worker.families.balance import counted, few_steps, plan, uneven
 from worker.families.balance import rows as rows_that
 from worker.families.tags import OUTSIDE, begins_inside, entities
-from worker.families.text.divided import divided, not_validated, unusable
 from worker.families.text.lengths import findings as about_lengths
 from worker.families.text.lengths import lengths, shortened
+from worker.families.text.report import (
+    how_many,
+    not_validated,
+    scale_of,
+    size,
+    unusable,
+    valid_rows,
+)
 from worker.rendered import Part, Rendered, rendered
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
@@ -20,7 +27,8 @@ from worker.tasks.token_classification.params import TokenParams
 from worker.tasks.token_classification.rows import (
     Sentence,
     Sentences,
-    both,
+    Tagged,
+    gathered,
     scheme,
     tags_of,
 )
@@ -31,23 +39,21 @@ def inspect(params: TokenParams, splits: Splits, facts: ModelFacts, tokenizer: A
 
     `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
     """
-    found, valid = both(splits, params)
-    learned, judged = divided(found.found, valid.found if valid else None, params, params.seed)
-    whole = params.taken(splits["train"].total)
-    scale = max(1.0, whole / found.read) if found.read else 1.0
-    rows = round(len(learned) * scale)
+    corpus = gathered(splits, params)
+    found, scale = corpus.train, scale_of(corpus, splits, params)
+    rows = round(len(corpus.learned) * scale)
     steps = params.steps(max(1, rows))
-    marks = scheme(found.found)
-    long = lengths([one.text for one in learned], tokenizer, params, facts.config)
+    marks = scheme(found.examples)
+    long = lengths([one.text for one in corpus.learned], tokenizer, params, facts.config)
     findings = [
-        _size(found, valid, params, scale, marks),
+        _size(corpus, params, scale, marks),
         *_nothing_to_learn(found),
-        *_left_out(found),
-        *(_left_out(valid) if valid else ()),
-        *_broken_entities([found, *([valid] if valid else [])], marks),
-        *uneven(_kinds(found.found, marks), _unit(marks), scale),
-        *(_validated(found, valid) if valid else not_validated(params)),
-        *_numbers(found, valid),
+        *(finding for split in corpus.splits for finding in _left_out(split)),
+        *_broken_entities(corpus.splits, marks),
+        *uneven(_kinds(found.examples, marks), _unit(marks), scale),
+        *_validated(corpus),
+        *not_validated(corpus, params, "how often the model is right", "sentence"),
+        *_numbers(corpus),
         *about_lengths(long, params, "sentence"),
         *(shortened(params, facts.config, facts.name) if facts.known else ()),
         plan(rows, steps, params, "sentences"),
@@ -56,7 +62,7 @@ def inspect(params: TokenParams, splits: Splits, facts: ModelFacts, tokenizer: A
     return DataReport(
         findings=tuple(findings),
         rows=rows,
-        valid_rows=len(judged) if valid else round(len(judged) * scale),
+        valid_rows=valid_rows(corpus, scale),
         units=rows,
         longest=long.longest if scale == 1 and long.exact else 0,
         tokens=round(long.total * scale),
@@ -76,25 +82,17 @@ def _unit(marks: str) -> str:
     return "words" if marks == "plain" else "entities"
 
 
-def _size(
-    found: Sentences, valid: Sentences | None, params: TokenParams, scale: float, marks: str
-) -> Finding:
+def _size(corpus: Tagged, params: TokenParams, scale: float, marks: str) -> Finding:
     """How many sentences there are, what is marked in them and how, and what is held out."""
-    about = "" if scale == 1 else "about "
-    kinds = _kinds(found.found, marks)
-    words = sum(len(one.words) for one in found.found)
-    told = "plain tags" if marks == "plain" else f"{marks} tags"
-    sizes = f"{round(len(found.found) * scale):,} sentences of {round(words * scale):,} words"
-    said = [found.source, f"{about}{sizes}", f"{told}: {counted(kinds, scale)}"]
-    if valid is not None:
-        said.append(f"{len(valid.found):,} for validation from {valid.source}")
-    elif params.valid_share is not None:
-        said.append(f"{params.valid_share:.0%} of the sentences held out for validation")
-    return Finding("ok", "data", " · ".join(said))
+    found = corpus.train.examples
+    words = sum(len(one.words) for one in found)
+    sizes = f"{how_many(corpus, scale, 'sentences')} of {round(words * scale):,} words"
+    told = f"{marks} tags: {counted(_kinds(found, marks), scale)}"
+    return size(corpus, params, sizes, told, of="of the sentences")
 
 
 def _nothing_to_learn(found: Sentences) -> Iterator[Finding]:
-    if not found.found:
+    if not found.examples:
         text = f"no row of {found.source} has words and as many tags"
         yield Finding("error", "data", text, "--tokens-column and --tags-column")
     elif len(found.counts) == 1:
@@ -123,23 +121,26 @@ def _broken_entities(splits: Sequence[Sentences], marks: str) -> Iterator[Findin
     if marks not in {"IOB2", "BIOES"}:
         return
     for found in splits:
-        broken = [one.row for one in found.found if begins_inside(one.said)]
+        broken = [one.row for one in found.examples if begins_inside(one.said)]
         if broken:
             what = rows_that(broken, "in which an entity begins with I- or E-, and not with B-")
             text = f"{found.source}: {what}. Each counts as an entity all the same"
             yield Finding("warn", "data", text, "mend them where that is a mistake")
 
 
-def _validated(found: Sentences, valid: Sentences) -> Iterator[Finding]:
+def _validated(corpus: Tagged) -> Iterator[Finding]:
     """Tags that only one of the splits has. Those without an example are never learned."""
-    known = tags_of(found, valid) if found.declared else found.counts
+    found, valid = corpus.train, corpus.valid
+    if valid is None:
+        return
+    known = found.declared or found.counts
     said = balance.validated(known, valid.counts, valid.source, "sentence", whole=False)
     yield from (one for one in said if not found.declared or "no sentence of" not in one.text)
 
 
-def _numbers(found: Sentences, valid: Sentences | None) -> Iterator[Finding]:
+def _numbers(corpus: Tagged) -> Iterator[Finding]:
     """Tags that are numbers without names."""
-    known = tags_of(found, valid)
+    found, known = corpus.train, tags_of(corpus)
     if not found.declared and known and all(tag.isdecimal() for tag in known):
         text = (
             f"the tags of {found.source} are numbers, and nothing says what they stand for: "
@@ -150,9 +151,9 @@ def _numbers(found: Sentences, valid: Sentences | None) -> Iterator[Finding]:
 
 def _example(found: Sentences) -> Rendered | None:
     """Return the first sentence, what is learned of it marked."""
-    if not found.found:
+    if not found.examples:
         return None
-    one, shown = found.found[0], []
+    one, shown = found.examples[0], []
     for word, tag in zip(one.words, one.tags, strict=True):
         shown.append(Part(f"{word} "))
         if tag not in {None, OUTSIDE}:

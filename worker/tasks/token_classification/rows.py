@@ -1,4 +1,4 @@
-"""What a row says: the words of a sentence and their tags. Light: check and training read so."""
+"""What a row says: the words of a sentence and their tags. Light."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import tokenize
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from worker.columns import no_column
 from worker.errors import BadData
 from worker.families import tags
 from worker.families.labels import Labels, listed
-from worker.families.text.divided import divided
+from worker.families.text.corpus import Corpus, Found, FromRow, divided
 from worker.splits import Row, Split, Splits, in_order, missing
 
 if TYPE_CHECKING:
@@ -24,11 +25,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class Sentence(FromRow):
     """Words and their tags; a word without a tag is read and not judged."""
-
-    row: int
-    """Where a person finds it: its line, or its place from 1."""
 
     words: tuple[str, ...]
     tags: tuple[str | None, ...]
@@ -44,19 +42,14 @@ class Sentence:
         return [tag for tag in self.tags if tag is not None]
 
 
-@dataclass(slots=True)
-class Sentences:
-    """The sentences of a split, and the numbers of the rows that are none."""
+@dataclass(slots=True, kw_only=True)
+class Sentences(Found[Sentence]):
+    """The sentences of a split, and the numbers of the rows that are none: of those `empty` there
+    are no words."""
 
-    source: str
     declared: tuple[str, ...]
     """The tags that the data declare, in the order of their numbers."""
 
-    found: list[Sentence] = field(default_factory=list)
-    read: int = 0
-    """Rows that were read."""
-
-    empty: list[int] = field(default_factory=list)
     broken: list[int] = field(default_factory=list)
     """A cell is no list."""
 
@@ -74,26 +67,25 @@ class Sentences:
     @property
     def counts(self) -> Counter[str]:
         """How many words have each tag."""
-        return Counter(tag for one in self.found for tag in one.said)
+        return Counter(tag for one in self.examples for tag in one.said)
 
 
-@dataclass(frozen=True, slots=True)
-class Corpus:
-    """The sentences of a job."""
-
-    train: list[Sentence]
-    valid: list[Sentence]
-    tags: tuple[str, ...]
-    """In the order in which the model numbers them."""
+Tagged: TypeAlias = Corpus[Sentences, Sentence]
+"""The sentences of a job, and their tags."""
 
 
-def read(split: Split, params: TokenParams, rows: Iterable[tuple[int, Row]]) -> Sentences:
+def gathered(splits: Splits, params: TokenParams) -> Tagged:
+    """Return the sentences to learn from and those to judge by. Raises `BadData`."""
+    return divided(splits, params, partial(read, params))
+
+
+def read(params: TokenParams, split: Split, rows: Iterable[tuple[int, Row]]) -> Sentences:
     """Return the sentences in `rows` of `split`. Raises `BadData` where a column is not there."""
     for name, flag in _columns(params):
         if name not in split.columns:
             raise no_column(name, split.columns, split.source, flag)
     labels = Labels.of(split, params.tags_column, "--tags-column")
-    found = Sentences(split.source, labels.declared)
+    found = Sentences(split.source, declared=labels.declared)
     for number, row in rows:
         found.read += 1
         words, marks = (row.get(name) for name, _ in _columns(params))
@@ -123,7 +115,7 @@ def _add(found: Sentences, number: int, words: Any, marks: Any, labels: Labels) 
         except BadData:
             found.unknown.append(number)
         else:
-            found.found.append(Sentence(number, tuple(said), named))
+            found.examples.append(Sentence(number, tuple(said), named))
 
 
 _TWO_STRINGS = re.compile(r"['\"]\s+['\"]")
@@ -152,35 +144,26 @@ def _word(word: Any) -> str:
     return "" if word is None else str(word).strip()
 
 
-def tags_of(train: Sentences, valid: Sentences | None) -> tuple[str, ...]:
+def tags_of(corpus: Tagged) -> tuple[str, ...]:
     """Return all tags: those declared, or else those of both splits, as people order them.
 
     A tag that only validation has gets a number too, as in AutoTrain: with the schemes of entities
     it is often the rare I- of one whose B- is learned. Each B- has its I-, which the rest of a long
     word is learned as.
     """
-    if train.declared:
-        return train.declared
-    there = {*train.counts, *(valid.counts if valid else ())}
+    if declared := corpus.train.declared:
+        return declared
+    there = {tag for split in corpus.splits for tag in split.counts}
     return in_order(there | {tags.continued(tag) for tag in there})
 
 
-def both(splits: Splits, params: TokenParams) -> tuple[Sentences, Sentences | None]:
-    """Return the sentences of the training split and of the validation split. Raises `BadData`."""
-    train = splits["train"]
-    found = read(train, params, train.first(params.max_samples))
-    valid = splits.get("valid")
-    return found, read(valid, params, valid.rows) if valid else None
-
-
-def corpus(splits: Splits, params: TokenParams) -> Corpus:
-    """Return the sentences to train with. Raises `BadData` where there is nothing to learn."""
-    train, valid = both(splits, params)
-    known = tags_of(train, valid)
-    if len({*train.counts}) < 2:  # noqa: PLR2004
-        raise BadData(f"{train.source} has no words with two different tags: nothing to learn.")
-    halves = divided(train.found, valid.found if valid else None, params, params.seed)
-    return Corpus(*halves, known)
+def learnable(corpus: Tagged) -> Tagged:
+    """Return the sentences. Raises `BadData` where there is nothing to learn, as the check does."""
+    if len(corpus.train.counts) < 2:  # noqa: PLR2004
+        raise BadData(
+            f"{corpus.train.source} has no words with two different tags: nothing to learn."
+        )
+    return corpus
 
 
 def scheme(sentences: Sequence[Sentence]) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from worker.errors import BadConfig
-from worker.task import ModelFacts
+from worker.facts import ModelFacts
+from worker.families.kinds import check_kind
 
 _KINDS = """
 aria aya_vision chameleon cohere_compass cosmos3_edge deepseek_ocr2 deepseek_vl deepseek_vl_hybrid
@@ -55,14 +55,11 @@ PREFIXED = "paligemma"
 
 def check_model(facts: ModelFacts) -> None:
     """Do nothing for a model that sees images and says something. Raises `BadConfig` for others."""
-    kind = str(facts.config.get("model_type") or "")
-    code = facts.config.get("auto_map")
-    if kind in KINDS or (isinstance(code, dict) and "AutoModelForImageTextToText" in code):
-        return
-    named = facts.config.get("architectures")
-    called = str(named[0]) if isinstance(named, list) and named else kind
-    why = UNSUITED.get(kind, "it does not see images and say something of them")
-    raise BadConfig(
-        f"{facts.name} is a {called or 'model of no known kind'}: {why}.",
-        fix="--model with one that does, such as HuggingFaceTB/SmolVLM-256M-Instruct",
+    check_kind(
+        facts,
+        KINDS,
+        "AutoModelForImageTextToText",
+        "it does not see images and say something of them",
+        "--model with one that does, such as HuggingFaceTB/SmolVLM-256M-Instruct",
+        unsuited=UNSUITED,
     )

@@ -16,8 +16,7 @@ from worker.engine.fit import finish, fit
 from worker.engine.model import Loaded
 from worker.engine.phases import phase
 from worker.engine.source import Source
-from worker.errors import BadData
-from worker.families.text.examples import Corpus, Example, TextAndTarget
+from worker.families.text.examples import Example, TextAndTarget, TextCorpus
 from worker.families.text.training.batches import (
     Collate,
     TextTrainer,
@@ -52,7 +51,7 @@ class Head(Generic[T]):
 def train(
     params: TextAndTarget,
     run: Run,
-    corpus: Corpus[T],
+    corpus: TextCorpus[T],
     labels: Mapping[str, Any],
     head_of: Callable[[Any], Head[T]],
 ) -> None:
@@ -89,16 +88,6 @@ def _logits(seen: Any) -> Any:
     """Return what was predicted, in 64 bits; some models return more than their logits."""
     logits = seen.predictions[0] if isinstance(seen.predictions, tuple) else seen.predictions
     return np.asarray(logits, np.float64)
-
-
-def learnable(corpus: Corpus[T]) -> Corpus[T]:
-    """Return a corpus that can be learned from. Raises `BadData` as the check has said it."""
-    corpus.train.whole()
-    if corpus.valid is not None:
-        corpus.valid.whole()
-    if not corpus.learned:
-        raise BadData(f"no row of {corpus.train.source} has a text and what is to be told of it.")
-    return corpus
 
 
 def _rows(some: Sequence[Example[T]], tokenizer: Any, most: int, head: Head[T]) -> list[Tokens]:

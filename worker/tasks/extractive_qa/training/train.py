@@ -17,14 +17,13 @@ from worker.engine.model import Loaded
 from worker.engine.phases import phase
 from worker.engine.source import Source
 from worker.errors import BadData
-from worker.families.text.divided import divided
 from worker.families.text.training.batches import Collate, TextTrainer, lengths, longest_first
 from worker.families.text.training.heads import saving, tokenizer_of, with_head
 from worker.families.training.answers import answered
 from worker.reading import load as load_data
 from worker.task import Run
 from worker.tasks.extractive_qa.params import QaParams
-from worker.tasks.extractive_qa.rows import Asked, both
+from worker.tasks.extractive_qa.rows import Asked, gathered
 from worker.tasks.extractive_qa.training.reading import (
     Window,
     best_answers,
@@ -50,9 +49,8 @@ def train(params: QaParams, run: Run) -> None:
     source = Source(run.base, AutoModelForQuestionAnswering, params.trust_remote_code)
     with phase(run.emit, "reading data"):
         tokenizer = reader(source)
-        found, valid = both(load_data(run.data), params)
-        judges = valid.found if valid else None
-        learned, held = divided(found.found, judges, params, params.seed)
+        corpus = gathered(load_data(run.data), params)
+    found, learned, held = corpus.train, corpus.learned, corpus.held
     if not any(one.answer for one in learned):
         raise BadData(f"No question of {found.source} has an answer that is in its context.")
     with phase(run.emit, "loading model"):

@@ -24,10 +24,16 @@ from worker.engine.phases import phase
 from worker.engine.source import Source
 from worker.engine.transformers4 import model_for_both, tokenizer_for_both
 from worker.errors import BadData
+from worker.families.text.corpus import learnable
 from worker.reading import load as load_data
 from worker.task import Run
 from worker.tasks.sentence_transformers.params import SentenceParams
-from worker.tasks.sentence_transformers.rows import Corpus, Example, columns_of, gathered
+from worker.tasks.sentence_transformers.rows import (
+    Example,
+    SentenceCorpus,
+    columns_of,
+    gathered,
+)
 from worker.tasks.sentence_transformers.training.judging import judge_of
 from worker.tasks.sentence_transformers.training.trainer import SentenceTrainer, Shuffled
 
@@ -82,13 +88,8 @@ def save(loaded: Loaded, folder: Path) -> None:
     tokenizer_for_both(folder, model.tokenizer.model_input_names)
 
 
-def _corpus(params: SentenceParams, run: Run) -> Corpus:
-    corpus = gathered(load_data(run.data), params)
-    for found in (corpus.train, corpus.valid):
-        for error in found.broken.values() if found else ():
-            raise error
-    if not corpus.learned:
-        raise BadData(f"no row of {corpus.train.source} has all its sentences.")
+def _corpus(params: SentenceParams, run: Run) -> SentenceCorpus:
+    corpus = learnable(gathered(load_data(run.data), params), "all its sentences")
     if params.learns.target == "class":
         known = set(corpus.train.classes)
         if unknown := sorted({str(one.target) for one in corpus.held} - known):
@@ -96,7 +97,9 @@ def _corpus(params: SentenceParams, run: Run) -> Corpus:
     return corpus
 
 
-def _trainer(params: SentenceParams, run: Run, loaded: Loaded, corpus: Corpus) -> SentenceTrainer:
+def _trainer(
+    params: SentenceParams, run: Run, loaded: Loaded, corpus: SentenceCorpus
+) -> SentenceTrainer:
     classes = corpus.train.classes if params.learns.target == "class" else ()
     loss = loss_of(params, loaded.model, len(classes))
     learned, held = (dataset(some, params, classes) for some in (corpus.learned, corpus.held))

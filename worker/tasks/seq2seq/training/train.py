@@ -22,7 +22,8 @@ from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
 from worker.engine.room import facts_of, memory
 from worker.engine.source import Source
-from worker.errors import BadConfig, BadData
+from worker.errors import BadConfig
+from worker.families.text.corpus import learnable
 from worker.families.text.training.batches import (
     Collate,
     TextTrainer,
@@ -36,7 +37,7 @@ from worker.reading import load as load_data
 from worker.task import Run
 from worker.tasks.seq2seq.cost import recomputes
 from worker.tasks.seq2seq.params import Seq2SeqParams
-from worker.tasks.seq2seq.rows import Example, gathered
+from worker.tasks.seq2seq.rows import Pair, gathered
 from worker.tasks.seq2seq.training.rouge import rouge
 from worker.tasks.seq2seq.training.writing import writes, written
 
@@ -55,8 +56,9 @@ def train(params: Seq2SeqParams, run: Run, *, unit: str) -> None:
     with phase(run.emit, "reading data"):
         tokenizer = speaking(params, tokenizer_of(source))
         config = source.config().to_dict()
-        learned, held = _examples(params, run)
-        rows, valid = (encoded(some, params, tokenizer, config) for some in (learned, held))
+        corpus = learnable(gathered(load_data(run.data), params), "a text on both sides")
+        both = corpus.learned, corpus.held
+        rows, valid = (encoded(some, params, tokenizer, config) for some in both)
     with phase(run.emit, "loading model"):
         loaded = load(source, params)
         _make_room(loaded.model, tokenizer, params)
@@ -69,7 +71,7 @@ def train(params: Seq2SeqParams, run: Run, *, unit: str) -> None:
     )
     trainer.by_length = lengths(rows) if params.group_by_length else None
     writer = Writer(params, loaded, tokenizer, run.emit)
-    trainer.tell = partial(writer.measured, valid, [one.target for one in held])
+    trainer.tell = partial(writer.measured, valid, [one.target for one in corpus.held])
     if fit(trainer, params, run, unit=unit):
         finish(loaded, params, run, saving(tokenizer, params.seen(config)))
 
@@ -160,27 +162,16 @@ def _language(params: Seq2SeqParams, tokenizer: Any) -> int | None:
     return int(tokenizer.convert_tokens_to_ids(params.target_language))
 
 
-def _examples(params: Seq2SeqParams, run: Run) -> tuple[list[Example], list[Example]]:
-    """Return what is learned from and what judges. Raises `BadData`."""
-    corpus = gathered(load_data(run.data), params)
-    for found in (corpus.train, corpus.valid):
-        for error in found.broken.values() if found else ():
-            raise error
-    if not corpus.learned:
-        raise BadData(f"no row of {corpus.train.source} has a text on both sides.")
-    return corpus.learned, corpus.held
-
-
 def encoded(
-    examples: Sequence[Example], params: Seq2SeqParams, tokenizer: Any, config: Mapping[str, Any]
+    pairs: Sequence[Pair], params: Seq2SeqParams, tokenizer: Any, config: Mapping[str, Any]
 ) -> list[Tokens]:
-    """Return examples in tokens, cut to what the model sees and may write."""
-    read = tokenized(tokenizer, [one.text for one in examples], params.seen(config))
+    """Return pairs in tokens, cut to what the model sees and may write."""
+    read = tokenized(tokenizer, [one.text for one in pairs], params.seen(config))
 
     def as_target(texts: list[str], **how: Any) -> Any:
         return tokenizer(text_target=texts, **how)  # which begins with the language to write
 
-    wanted = tokenized(as_target, [one.target for one in examples], params.written(config))
+    wanted = tokenized(as_target, [one.target for one in pairs], params.written(config))
     return [
         {"input_ids": one["input_ids"], "labels": other["input_ids"]}
         for one, other in zip(read, wanted, strict=True)

@@ -22,7 +22,7 @@ from worker.families.training.entities import NOT_JUDGED, named, tagging
 from worker.reading import load as load_data
 from worker.task import Run
 from worker.tasks.token_classification.params import TokenParams
-from worker.tasks.token_classification.rows import Corpus, corpus
+from worker.tasks.token_classification.rows import Tagged, gathered, learnable, tags_of
 from worker.tasks.token_classification.training.labelled import labelled
 
 
@@ -36,20 +36,21 @@ def train(params: TokenParams, run: Run) -> None:
     source = Source(run.base, AutoModelForTokenClassification, params.trust_remote_code)
     with phase(run.emit, "reading data"):
         tokenizer = tokenizer_of(source)
-        sentences = corpus(load_data(run.data), params)
+        corpus = learnable(gathered(load_data(run.data), params))
+    tags = tags_of(corpus)
     with phase(run.emit, "loading model"):
-        loaded = with_head(source, params, tokenizer, "TOKEN_CLS", **_names(sentences))
-    trainer = _trainer(params, run, loaded, tokenizer, sentences)
+        loaded = with_head(source, params, tokenizer, "TOKEN_CLS", **_numbered(tags))
+    trainer = _trainer(params, run, loaded, tokenizer, corpus)
     if fit(trainer, params, run, unit="sentences"):
         if trainer.eval_dataset:
-            _draw(trainer, sentences.tags, run.output)
+            _draw(trainer, tags, run.output)
         most = params.seen(loaded.model.config.to_dict())
         finish(loaded, params, run, saving(tokenizer, most))
 
 
-def _names(sentences: Corpus) -> dict[str, Any]:
+def _numbered(tags: tuple[str, ...]) -> dict[str, Any]:
     """Return the tags as a model's configuration has them."""
-    named = dict(enumerate(sentences.tags))
+    named = dict(enumerate(tags))
     return {"id2label": named, "label2id": {name: number for number, name in named.items()}}
 
 
@@ -58,19 +59,19 @@ def _trainer(
     run: Run,
     loaded: Loaded,
     tokenizer: Any,
-    sentences: Corpus,
+    corpus: Tagged,
 ) -> TextTrainer:
-    most = params.seen(loaded.model.config.to_dict())
-    numbers = {tag: number for number, tag in enumerate(sentences.tags)}
+    most, tags = params.seen(loaded.model.config.to_dict()), tags_of(corpus)
+    numbers = {tag: number for number, tag in enumerate(tags)}
     rows = partial(labelled, tokenizer, numbers=numbers, most=most)
-    train = rows(sentences.train, judged=False)
-    valid = longest_first(rows(sentences.valid, judged=True))
+    train = rows(corpus.learned, judged=False)
+    valid = longest_first(rows(corpus.held, judged=True))
     twice = 2 * params.batch_size  # nothing is kept for a way back
     more: dict[str, Any] = {"label_names": ["labels"], "per_device_eval_batch_size": twice}
     trainer = TextTrainer(
         **trainer_parts(params, run, loaded, train, valid, **more),
         data_collator=Collate(tokenizer, labels=NOT_JUDGED),
-        compute_metrics=partial(_measured, sentences.tags),
+        compute_metrics=partial(_measured, tags),
         preprocess_logits_for_metrics=_guessed,
     )
     trainer.by_length = lengths(train) if params.group_by_length else None
