@@ -39,7 +39,7 @@ def test_each_trainer_learns_and_its_card_tells_how_to_load_it(
 ) -> None:
     params, run, events = tiny_sentences.job(model, tmp_path, trainer)
     TASK.train(params, run)
-    telling = told(events, f"valid_{LEARNING[trainer].telling}")
+    telling = told(events, f"valid_{LEARNING[trainer].measure}")
     assert max(telling.values()) > min(0.95, telling[0] + 0.05)
     losses = told(events, "valid_loss")
     assert losses[max(losses)] < losses[0]

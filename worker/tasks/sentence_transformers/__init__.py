@@ -49,7 +49,7 @@ class SentenceTransformers(TextTask[SentenceParams]):
         return sample(given.get("trainer", "pair_score"))
 
     def trains_together(self, params: SentenceParams) -> bool:
-        """Train in one process: what is learned of a sentence depends on the whole batch."""
+        """Train in one process: losses compare the rows of a batch, which several would divide."""
         return False
 
     def unit(self, params: SentenceParams) -> str:
@@ -68,15 +68,15 @@ class SentenceTransformers(TextTask[SentenceParams]):
         """Return the settings that sentences have no use for."""
         order = "batches are drawn as sentence-transformers draws them."
         none = {**super().unused(params), "group_by_length": order}
-        if not params.learns.contrasts:
+        if not params.learns.has_negative:
             none["sentence3_column"] = "only the trainer triplet has it."
-        if params.learns.ranks:
+        if params.learns.batch_negatives:
             none["target_column"] = "only the trainers pair_class and pair_score have it."
         return none
 
     def check_model(self, params: SentenceParams, facts: ModelFacts) -> None:
         """Refuse models that read no text."""
-        _reads_text(facts)
+        _check_reads_text(facts)
 
     def inspect(
         self, params: SentenceParams, splits: Splits, facts: ModelFacts, tokenizer: Any
@@ -103,9 +103,9 @@ class SentenceTransformers(TextTask[SentenceParams]):
         return {"trainer": params.trainer, **super().shown(params)}
 
     def measures(self, params: SentenceParams) -> tuple[Measure, ...]:
-        """Return what tells most, then the loss."""
-        telling = Measure(f"valid_{params.learns.telling}", "higher")
-        return (telling, Measure("valid_loss"), Measure("loss"))
+        """Return the measure of the trainer, then the loss."""
+        best = Measure(f"valid_{params.learns.measure}", "higher")
+        return (best, Measure("valid_loss"), Measure("loss"))
 
     def try_it(self, params: SentenceParams, model: str) -> str:
         """Return a question to the model."""
@@ -123,8 +123,8 @@ class SentenceTransformers(TextTask[SentenceParams]):
         )
 
     def can_answer(self, facts: ModelFacts) -> None:
-        """Refuse models that read no text."""
-        _reads_text(facts)
+        """Refuse models that read no text, and those with a head that says something else of it."""
+        _check_reads_text(facts)
         if (named := class_of(facts)).endswith(_OTHER_HEADS):
             raise BadConfig(f"{facts.name} is a {named}, which makes no vectors of texts.")
 
@@ -155,11 +155,11 @@ class SentenceTransformers(TextTask[SentenceParams]):
 
 
 _OTHER_HEADS = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
-"""How classes end that say something else of a text. Makers of vectors keep the head of a language
-model in their configurations, and use it no more."""
+"""How the classes end of models with a head that says something else of a text. That of a language
+model does not count: models of sentences go on naming it, and do not use it."""
 
 
-def _reads_text(facts: ModelFacts) -> None:
+def _check_reads_text(facts: ModelFacts) -> None:
     config = facts.config.get("text_config") or facts.config
     if "vocab_size" not in config:
         raise BadConfig(

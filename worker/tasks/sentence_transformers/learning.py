@@ -1,4 +1,4 @@
-"""What each trainer learns from, and what tells most of a model that it made. Light."""
+"""What the rows of each trainer hold, and which measure says most of its models. Light."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ class Learning:
     rows: str
     """What its rows are called, plural."""
 
-    telling: str
-    """The measure that tells most; the more the better."""
+    measure: str
+    """The measure that the best model is chosen by; the higher the better."""
 
     target: Literal["score", "class"] | None = None
-    """What is told of a pair; none where sentences are told from the others of a batch."""
+    """What a pair is labelled with; none where its sentences are only known to belong together."""
 
-    contrasts: bool = False
-    """Whether a third sentence is there that does not belong to the first."""
+    has_negative: bool = False
+    """Whether a row has a third sentence, one that does not belong to the first."""
 
     @property
     def sentences(self) -> int:
-        """How many a row has."""
-        return 3 if self.contrasts else 2
+        """How many sentences a row has."""
+        return 3 if self.has_negative else 2
 
     @property
-    def ranks(self) -> bool:
-        """Whether a sentence is told from the others of its batch."""
+    def batch_negatives(self) -> bool:
+        """Whether the other rows of a batch serve as sentences that do not belong to the first."""
         return self.target is None
 
 
@@ -38,7 +38,7 @@ LEARNING: Mapping[str, Learning] = {
     "pair": Learning("pairs of sentences", "mrr@10"),
     "pair_class": Learning("pairs with a class", "accuracy", "class"),
     "pair_score": Learning("pairs with a score", "spearman_cosine", "score"),
-    "triplet": Learning("triplets", "cosine_accuracy", contrasts=True),
+    "triplet": Learning("triplets", "cosine_accuracy", has_negative=True),
     "qa": Learning("questions with an answer", "mrr@10"),
 }
 """By the trainers' names."""

@@ -32,8 +32,8 @@ from worker.tasks.sentence_transformers.rows import (
 
 UNIT = "rows"
 
-FEW_OTHERS = 16
-"""Sentences of a batch below which it is said that more would teach more."""
+SMALL_BATCH = 16
+"""Rows of a batch below which a larger one is proposed, where they serve as negatives."""
 
 
 def inspect(
@@ -56,13 +56,13 @@ def inspect(
         *_nothing_to_learn(corpus.train, params),
         *(finding for split in corpus.splits for finding in _left_out(split)),
         *_targets(corpus, params, scale),
-        *_alike(corpus.train, params),
+        *_same(corpus.train, params),
         *_twice(corpus.train),
         *tokens.findings(counted, params, "sentence"),
         *(tokens.shortened(params, facts.config, facts.name) if facts.known else ()),
         *seen_before(corpus, lambda one: one.sentences, "that are learned from"),
         *not_validated(corpus, params, "how well sentences are told apart", "row"),
-        *_few_others(params),
+        *_small_batch(params),
         plan(rows, steps, params, UNIT),
         *few_steps(steps, params),
     ]
@@ -86,7 +86,7 @@ def _nothing_to_learn(found: Examples, params: SentenceParams) -> Iterable[Findi
         yield Finding("error", "data", text)
         return
     targets = {one.target for one in found.examples}
-    if len(targets) == 1 and not params.learns.ranks:
+    if len(targets) == 1 and not params.learns.batch_negatives:
         what = "score" if params.learns.target == "score" else "class"
         text = f"all pairs have the same {what}, {targets.pop()}: there is nothing to learn"
         yield Finding("error", "data", text, fix="--target-column, or --trainer pair")
@@ -124,8 +124,8 @@ def _targets(corpus: SentenceCorpus, params: SentenceParams, scale: float) -> It
         yield from validated(learned, seen, corpus.valid.source, "pair", whole=scale == 1)
 
 
-def _alike(found: Examples, params: SentenceParams) -> Iterable[Finding]:
-    """Rows whose two sentences are one, which teach nothing that a model does not know."""
+def _same(found: Examples, params: SentenceParams) -> Iterable[Finding]:
+    """Pairs of a sentence with itself: their vectors are the same before any training."""
     same = [one.row for one in found.examples if one.sentences[0] == one.sentences[1]]
     if same and params.learns.target != "class":
         what = rows_that(same, "in which both sentences are the same")
@@ -133,6 +133,7 @@ def _alike(found: Examples, params: SentenceParams) -> Iterable[Finding]:
 
 
 def _twice(found: Examples) -> Iterable[Finding]:
+    """Rows whose sentences are those of a row before."""
     first: set[tuple[str, ...]] = set()
     again = []
     for one in found.examples:
@@ -143,13 +144,14 @@ def _twice(found: Examples) -> Iterable[Finding]:
         yield Finding("warn", "data", rows_that(again, f"of {found.source} that were there before"))
 
 
-def _few_others(params: SentenceParams) -> Iterable[Finding]:
-    if params.learns.ranks and params.batch_size < FEW_OTHERS:
+def _small_batch(params: SentenceParams) -> Iterable[Finding]:
+    """A batch in which a sentence is compared with few others."""
+    if params.learns.batch_negatives and params.batch_size < SMALL_BATCH:
         text = (
             f"a sentence is told from the {params.batch_size - 1} others of its batch: more of "
             "them teach more, where memory allows"
         )
-        yield Finding("ok", "data", f"{text} (--batch-size {2 * FEW_OTHERS})")
+        yield Finding("ok", "data", f"{text} (--batch-size {2 * SMALL_BATCH})")
 
 
 def _example(found: Examples) -> Rendered | None:

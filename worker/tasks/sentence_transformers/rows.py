@@ -23,7 +23,7 @@ CLASSES = ("target", "label", "labels", "class")
 """Usual names of the columns, for users who name none."""
 
 Target = float | str | None
-"""A score, the name of a class, or none where nothing is told of sentences."""
+"""A score, or the name of a class; none where the trainer learns from sentences alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Examples(Diagnosed[Example]):
 
 
 SentenceCorpus: TypeAlias = Corpus[Examples, Example]
+"""Sentences, and what is told of them."""
 
 
 def gathered(splits: Splits, params: SentenceParams) -> SentenceCorpus:
@@ -71,7 +72,7 @@ def gathered(splits: Splits, params: SentenceParams) -> SentenceCorpus:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where sentences and targets are."""
+    """The columns of sentences and targets."""
 
     sentences: tuple[tuple[str, str], ...]
     """Each with the flag that would name another."""
@@ -89,7 +90,7 @@ class Columns:
         for name, usual, flag in wanted[: params.learns.sentences]:
             names.append(chosen(split, name, usual, flag, taken=names))
         sentences = tuple(zip(names, flags, strict=False))
-        if params.learns.ranks:
+        if params.learns.batch_negatives:
             return cls(sentences, None)
         targets = SCORES if params.learns.target == "score" else CLASSES
         asked_for = params.target_column or targets[0]
@@ -115,7 +116,7 @@ def read(params: SentenceParams, split: Split, rows: Iterable[tuple[int, Row]]) 
             found.empty.append(number)
         elif columns.target and target is None:
             found.untold.append(number)
-        elif params.learns.contrasts and sentences[1] == sentences[2]:
+        elif params.learns.has_negative and sentences[1] == sentences[2]:
             found.contradicting.append(number)
         else:
             found.examples.append(Example(number, sentences, target))

@@ -13,7 +13,7 @@ PLACES = {
     "in the garden": ("among the flowers", "inside the house"),
     "by the fire": ("where it is warm", "in the snow"),
 }
-"""Where something is, in other words, and where it is not then."""
+"""A place, the same place in other words, and another place."""
 
 ANIMALS = ("cat", "dog", "hen", "frog", "mouse", "fox")
 

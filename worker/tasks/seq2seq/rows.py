@@ -18,7 +18,6 @@ _TARGETS = "target summary highlights translation output answer label"
 TEXTS, TARGETS = tuple(_TEXTS.split()), tuple(_TARGETS.split())
 """Usual names of the two columns, for users who name none."""
 
-
 Pair: TypeAlias = Example[str]
 """A text, and what is to be written of it."""
 
@@ -35,7 +34,7 @@ def read(params: Seq2SeqParams, split: Split, rows: Iterable[tuple[int, Row]]) -
     """Return the pairs in `rows` of `split`. Raises `BadData` for a column that is not there."""
     text = chosen(split, params.text_column, TEXTS, "--text-column")
     target = chosen(split, params.target_column, TARGETS, "--target-column", taken=[text])
-    found = Pairs(split.source)
+    found: Pairs = Diagnosed(split.source)
     for number, row in rows:
         found.read += 1
         try:
@@ -47,5 +46,5 @@ def read(params: Seq2SeqParams, split: Split, rows: Iterable[tuple[int, Row]]) -
         if given is None or wanted is None:
             found.empty.append(number)
         else:
-            found.examples.append(Pair(number, given, wanted))
+            found.examples.append(Example(number, given, wanted))
     return found

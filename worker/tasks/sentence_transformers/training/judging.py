@@ -19,36 +19,36 @@ from worker.families.training.measures import classification
 from worker.tasks.sentence_transformers.params import SentenceParams
 from worker.tasks.sentence_transformers.rows import Example, columns_of
 
-AMONG = (1, 3, 5, 10)
-"""Of how many first finds it is told how often what is wanted is among them."""
+CUTOFFS = (1, 3, 5, 10)
+"""The k of recall@k: of so many texts that are nearest to a query one has to be its answer."""
 
 
-class Judge(BaseEvaluator):  # type: ignore[misc]
-    """Asks an evaluator, and calls what it says by the names of ours.
+class Renamed(BaseEvaluator):  # type: ignore[misc]
+    """An evaluator of the library, some of its measures, and our `names` for them.
 
     What is no number, such as the correlation of vectors that are all alike, counts as 0.
     """
 
-    def __init__(self, of: BaseEvaluator, names: Mapping[str, str]) -> None:
+    def __init__(self, evaluator: BaseEvaluator, names: Mapping[str, str]) -> None:
         super().__init__()
-        self.of, self.names = of, names
+        self.evaluator, self.names = evaluator, names
 
     def __call__(self, model: Any, *_: Any, **__: Any) -> dict[str, float]:
-        """Return what is measured, by our names."""
-        found = self.of(model)
+        """Return the measures of a model by our names."""
+        found = self.evaluator(model)
         values = {ours: float(found[theirs]) for theirs, ours in self.names.items()}
         return {name: 0.0 if math.isnan(value) else value for name, value in values.items()}
 
 
-class Classes(BaseEvaluator):  # type: ignore[misc]
-    """Asks the head that is trained beside the model for the classes of pairs."""
+class ClassEvaluator(BaseEvaluator):  # type: ignore[misc]
+    """Measures the classifier of pairs, which the loss trains beside the model."""
 
     def __init__(self, loss: Any, pairs: Sequence[Sequence[str]], labels: Sequence[int]) -> None:
         super().__init__()
         self.loss, self.pairs, self.labels = loss, pairs, np.asarray(labels)
 
     def __call__(self, model: Any, *_: Any, **__: Any) -> dict[str, float]:
-        """Return accuracy and what else is told of classes."""
+        """Return accuracy, F1, precision and recall."""
         first, second = (
             model.encode(list(column), convert_to_tensor=True, show_progress_bar=False).float()
             for column in self.pairs
@@ -58,40 +58,41 @@ class Classes(BaseEvaluator):  # type: ignore[misc]
         return classification(logits.float().cpu().numpy(), self.labels)
 
 
-def judge_of(
+def evaluator_of(
     params: SentenceParams, held: Sequence[Example], classes: Sequence[str], loss: Any
 ) -> BaseEvaluator | None:
-    """Return what judges a model on the rows that are held out; none where there are none."""
+    """Return what measures a model on the rows that are held out; none where there are none."""
     if not held:
         return None
     columns = columns_of(held, params.learns.sentences)
     how: dict[str, Any] = {"batch_size": 2 * params.batch_size, "write_csv": False}
     if params.learns.target == "class":
-        return Classes(loss, columns, [classes.index(str(one.target)) for one in held])
-    if params.learns.contrasts:
+        return ClassEvaluator(loss, columns, [classes.index(str(one.target)) for one in held])
+    if params.learns.has_negative:
         first, second, third = columns
         triplets = TripletEvaluator(first, second, third, similarity_fn_names=["cosine"], **how)
-        return Judge(triplets, {"cosine_accuracy": "cosine_accuracy"})
+        return Renamed(triplets, {"cosine_accuracy": "cosine_accuracy"})
     if params.learns.target == "score":
         scores = [float(one.target or 0) for one in held]
         first, second = columns
         pairs = EmbeddingSimilarityEvaluator(
             first, second, scores, similarity_fn_names=["cosine"], **how
         )
-        return Judge(pairs, {name: name for name in ("spearman_cosine", "pearson_cosine")})
-    return Judge(_retrieval(columns[0], columns[1], how), _FOUND)
+        return Renamed(pairs, {name: name for name in ("spearman_cosine", "pearson_cosine")})
+    return Renamed(_retrieval(columns[0], columns[1], how), _RETRIEVAL)
 
 
-_FOUND = {
-    **{f"cosine_accuracy@{k}": f"recall@{k}" for k in AMONG},
+_RETRIEVAL = {
+    **{f"cosine_accuracy@{k}": f"recall@{k}" for k in CUTOFFS},
     "cosine_mrr@10": "mrr@10",
     "cosine_ndcg@10": "ndcg@10",
 }
-"""That one of the answers is among the first k is what recall@k is where there is one."""
+"""The library's names and ours. Accuracy@k counts queries with an answer among the first k, which
+is their recall@k where each has one answer."""
 
 
 def _retrieval(asked: Sequence[str], answers: Sequence[str], how: Mapping[str, Any]) -> Any:
-    """Return what looks for the second sentences by the first, among those of all rows."""
+    """Return the evaluator that searches the second sentences of all rows for those of a first."""
     corpus = {text: str(i) for i, text in enumerate(dict.fromkeys(answers))}
     queries = {text: str(i) for i, text in enumerate(dict.fromkeys(asked))}
     wanted: dict[str, set[str]] = {}
@@ -101,7 +102,7 @@ def _retrieval(asked: Sequence[str], answers: Sequence[str], how: Mapping[str, A
         {number: text for text, number in queries.items()},
         {number: text for text, number in corpus.items()},
         wanted,
-        accuracy_at_k=list(AMONG),
+        accuracy_at_k=list(CUTOFFS),
         score_functions={"cosine": _cosine},
         **how,
     )

@@ -1,4 +1,4 @@
-"""Trains a model of sentences with the library that it is loaded by, and saves it as that does."""
+"""Trains a model of sentences with its library's trainer and losses, and saves it as that does."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ from worker.tasks.sentence_transformers.rows import (
     columns_of,
     gathered,
 )
-from worker.tasks.sentence_transformers.training.judging import judge_of
+from worker.tasks.sentence_transformers.training.judging import evaluator_of
 from worker.tasks.sentence_transformers.training.trainer import SentenceTrainer, Shuffled
 
-NAMES = ("sentence1", "sentence2", "sentence3")
+COLUMNS = ("sentence1", "sentence2", "sentence3")
+"""What the library is given them as: it goes by their order."""
 
 
 def train(params: SentenceParams, run: Run, *, unit: str) -> None:
@@ -48,32 +49,34 @@ def train(params: SentenceParams, run: Run, *, unit: str) -> None:
     """
     begin(params)
     with phase(run.emit, "reading data"):
-        corpus = _corpus(params, run)
+        corpus = _learnable(params, run)
     with phase(run.emit, "loading model"):
-        loaded = opened(params, run)
+        loaded = load(params, run)
     trainer = _trainer(params, run, loaded, corpus)
     if fit(trainer, params, run, unit=unit):
         with saving(params, run):
             save(loaded, run.output)
 
 
-class Opening:
-    """Opens a model of sentences, or makes one of any that reads text, with the mean of what it
-    makes of tokens as the vector."""
+class Loading:
+    """Loads a model of sentences as transformers' classes load theirs, for `Source`.
+
+    Of any other model of text it makes one, whose vectors are the means of those of the tokens.
+    """
 
     @staticmethod
     def from_pretrained(name: str, **how: Any) -> SentenceTransformer:
-        """Return it, as transformers' classes would."""
+        """Return the model that is called so."""
         return SentenceTransformer(name, **how)
 
 
-def opened(params: SentenceParams, run: Run) -> Loaded:
+def load(params: SentenceParams, run: Run) -> Loaded:
     """Return the model, on the device that trains it. Raises `HubtrainError`."""
-    source = Source(run.base, Opening, params.trust_remote_code)
+    source = Source(run.base, Loading, params.trust_remote_code)
     config = source.config()
     chosen = precision(params, config.dtype or torch.float32)
     how = {"device": devices.device(), "model_kwargs": {"dtype": chosen.weights}}
-    model = source.processor(Opening, **how)
+    model = source.processor(Loading, **how)
     model.max_seq_length = params.seen(config.to_dict())
     if model.tokenizer.pad_token is None:  # decoders often have none
         model.tokenizer.pad_token = model.tokenizer.eos_token
@@ -88,7 +91,7 @@ def save(loaded: Loaded, folder: Path) -> None:
     tokenizer_for_both(folder, model.tokenizer.model_input_names)
 
 
-def _corpus(params: SentenceParams, run: Run) -> SentenceCorpus:
+def _learnable(params: SentenceParams, run: Run) -> SentenceCorpus:
     corpus = learnable(gathered(load_data(run.data), params), "all its sentences")
     if params.learns.target == "class":
         known = set(corpus.train.classes)
@@ -106,23 +109,24 @@ def _trainer(
     goes_on = run.last_checkpoint is not None or run.stop.is_set()
     more: dict[str, Any] = {
         "kind": SentenceTransformerTrainingArguments,
-        # what is told from the others of a batch must not be among them once more
-        "batch_sampler": BatchSamplers.NO_DUPLICATES if params.learns.ranks else Shuffled,
+        # a sentence that is there twice would count as its own negative
+        "batch_sampler": BatchSamplers.NO_DUPLICATES if params.learns.batch_negatives else Shuffled,
+        # the loss depends on how many negatives a batch has: validate with as many
         "per_device_eval_batch_size": params.batch_size
-        if params.learns.ranks
+        if params.learns.batch_negatives
         else 2 * params.batch_size,
-        # judged before it is trained, so that the card can tell both
+        # validated before training, too, so that the card can compare
         "eval_on_start": bool(held) and params.eval_strategy != "no" and not goes_on,
     }
     return SentenceTrainer(
         **trainer_parts(params, run, loaded, learned, held, **more),
         loss=loss,
-        evaluator=judge_of(params, corpus.held, classes, loss),
+        evaluator=evaluator_of(params, corpus.held, classes, loss),
     )
 
 
 def loss_of(params: SentenceParams, model: SentenceTransformer, classes: int) -> torch.nn.Module:
-    """Return what a model learns by: as AutoTrain had it for each trainer."""
+    """Return the loss of a trainer: those that AutoTrain had."""
     loss: torch.nn.Module
     if params.learns.target == "class":
         loss = SoftmaxLoss(model, model.get_embedding_dimension(), classes)
@@ -134,9 +138,9 @@ def loss_of(params: SentenceParams, model: SentenceTransformer, classes: int) ->
 
 
 def dataset(examples: Sequence[Example], params: SentenceParams, classes: Sequence[str]) -> Dataset:
-    """Return examples as the library takes them."""
+    """Return examples as the library takes them: columns of sentences, then `label` or `score`."""
     columns: dict[str, list[Any]] = dict(
-        zip(NAMES, columns_of(examples, params.learns.sentences), strict=False)
+        zip(COLUMNS, columns_of(examples, params.learns.sentences), strict=False)
     )
     if params.learns.target == "class":
         columns["label"] = [classes.index(str(one.target)) for one in examples]

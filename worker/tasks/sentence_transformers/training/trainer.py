@@ -13,14 +13,14 @@ from sentence_transformers.sentence_transformer.trainer import SentenceTransform
 from torch.utils.data import RandomSampler
 
 HEAD_FILE = "loss.safetensors"
-"""What a loss learns beside the model, in a checkpoint: the classes of pairs."""
+"""File of a checkpoint with the weights of the loss: the classifier of `pair_class`."""
 
 
 class SentenceTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
-    """Trains as the library does, asks nobody for a card, and forgets nothing of its loss."""
+    """The library's trainer without its model card, and with its loss's weights in checkpoints."""
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
-        """Add none: the supervisor writes the card, and theirs asks the Hub."""
+        """Add none: the supervisor writes the card, and the library's asks the Hub."""
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         folder = Path(output_dir or self.args.output_dir)
@@ -35,7 +35,7 @@ class SentenceTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             self.loss.load_state_dict(load_file(file), strict=False)
 
     def _head(self) -> dict[str, torch.Tensor]:
-        """Return what the loss learns beside the model."""
+        """Return the weights of the loss that are not the model's."""
         return {n: w for n, w in self.loss.state_dict().items() if not n.startswith("model.")}
 
 
