@@ -93,7 +93,7 @@ class MergedLora(Lora):
                 "alone it would fit no model"
             )
         if getattr(self, "quantization", None):
-            raise ValueError("quantization would round the new head too: leave it out")
+            raise ValueError("quantization is for language models: it rounds the new head, too")
         return self
 
 
