@@ -122,3 +122,9 @@ def test_numbers_without_names_and_tags_that_are_all_the_same() -> None:
 def test_a_missing_column_is_refused_with_the_nearest() -> None:
     with pytest.raises(BadData, match=r"--tags-column tags"):
         read(params(tags_column="tag"), split([]), [])
+
+
+def test_a_validation_split_without_a_usable_row_is_told() -> None:
+    found = inspected(sentences(20), [row(None, None)]).findings
+    assert any("no sentence is left to validate with" in one.text for one in found)
+    assert not any("nothing is held out" in one.text for one in found)
