@@ -64,8 +64,8 @@ def test_defaults_are_those_of_autotrain() -> None:
     ],
 )
 def test_objects_are_read_in_every_way_they_are_written(cell: Any) -> None:
-    data = read(split([cell]), PARAMS, split([cell]).rows, len)
-    (example,) = data.found.examples
+    data = read(split([cell]), split([cell]).rows, PARAMS, len)
+    (example,) = data.examples
     assert [(one.name, tuple(one.box)) for one in example.label] == [
         ("a", (1, 2, 3, 4)),
         ("b", (0, 0, 9, 9)),
@@ -76,19 +76,19 @@ def test_objects_are_read_in_every_way_they_are_written(cell: Any) -> None:
 def test_classes_have_the_same_order_whatever_rows_come_first() -> None:
     cells = [on([1, 1, 2, 2], category=name) for name in ("10", "cat", "9", "ant")]
     for some in (cells, cells[::-1]):
-        assert read(split(some), PARAMS, split(some).rows, len).classes == ("9", "10", "ant", "cat")
+        assert read(split(some), split(some).rows, PARAMS, len).classes == ("9", "10", "ant", "cat")
     numbers = [on([1, 1, 2, 2], category=n) for n in (7, 3)]  # they need not begin at 0
-    assert read(split(numbers), PARAMS, split(numbers).rows, len).classes == ("3", "7")
+    assert read(split(numbers), split(numbers).rows, PARAMS, len).classes == ("3", "7")
     named = split([on([1, 1, 2, 2], category=1)], classes={"objects.category": ("hat", "mask")})
-    data = read(named, PARAMS, named.rows, len)
+    data = read(named, named.rows, PARAMS, len)
     assert data.classes == ("hat", "mask") and data.used == {"mask"}
 
 
 def test_a_table_as_cppe_5_is_has_names(tmp_path: Path) -> None:
     file = write_table(tmp_path / "train.parquet", 4)
     found = load(DataRef(folder=str(tmp_path), train=(file.name,)))["train"]
-    data = read(found, PARAMS, found.rows, len)
-    assert data.classes == ("blue", "red") and len(data.found.examples) == 4
+    data = read(found, found.rows, PARAMS, len)
+    assert data.classes == ("blue", "red") and len(data.examples) == 4
     assert data.used <= {"blue", "red"} and not data.broken
 
 

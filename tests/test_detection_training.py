@@ -80,8 +80,9 @@ def test_the_loss_of_a_batch_is_that_of_the_stock_processor(tmp_path: Path) -> N
     data = write_table(tmp_path / "train.parquet", 16)
     params, run, events = job(
         model, data, tmp_path, augment=False, max_steps=1, batch_size=16, valid_split=None,
-        logging_steps=1,
+        logging_steps=1, neftune_noise_alpha=5.0,
     )  # fmt: skip
+    assert "neftune_noise_alpha" in TASK.unused(params)
     TASK.train(params, run)
     told = next(e.values["loss"] for e in events if isinstance(e, Metric) and "loss" in e.values)
     by_hand = AutoModelForObjectDetection.from_pretrained(model).train()

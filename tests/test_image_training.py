@@ -111,14 +111,17 @@ def test_what_is_shown_depends_on_seed_epoch_and_image_alone(
     from transformers import AutoImageProcessor
 
     from worker.families.pictures.training.pictures import Pictures
-    from worker.tasks.image_classification.training.train import gathered
+    from worker.tasks.image_classification.training.train import gathered, target_of
 
     params, run, _ = job(model, table, tmp_path)
     album = gathered(params, run)
+    corpus = album.corpus
     processor = AutoImageProcessor.from_pretrained(model, backend="pil")
 
     def shown(seed: int, epoch: int, i: int = 3) -> Any:
-        pictures = Pictures(album.store, album.train, album.target, processor, seed=seed)
+        pictures = Pictures(
+            album.store, corpus.learned, target_of(corpus.train), processor, seed=seed
+        )
         pictures.epoch = epoch
         return pictures[i]["pixel_values"]
 
@@ -126,8 +129,8 @@ def test_what_is_shown_depends_on_seed_epoch_and_image_alone(
     assert torch.equal(shown(1, 0), shown(1, 0))
     assert not torch.equal(shown(1, 0), shown(1, 1))
     assert not torch.equal(shown(1, 0), shown(2, 0))
-    assert len(album.train) == 57 and len(album.valid) == 15
-    assert {e.row for e in album.train}.isdisjoint(e.row for e in album.valid)
+    assert len(corpus.learned) == 57 and len(corpus.held) == 15
+    assert {e.row for e in corpus.learned}.isdisjoint(e.row for e in corpus.held)
 
 
 def test_a_training_that_is_stopped_goes_on_as_if_it_had_not_been(

@@ -127,7 +127,7 @@ def batch_of(kind: str, model: Path, data: Path, folder: Path) -> tuple[Any, Any
     source = Source(ModelRef(name=str(model)), AutoModelForImageTextToText)
     processor = processor_of(source, kind)
     album = gathered(params, run, Wording.of(params, kind))
-    gallery = Gallery(album.store, album.train)
+    gallery = Gallery(album.store, album.corpus.learned)
     shown = [
         replace(one, said=replace(one.said, answer=f"{one.said.answer} {'. ' * i}".strip()))
         for i, one in enumerate(gallery[i] for i in range(3))

@@ -19,7 +19,7 @@ from worker.common.optimisation import (
     Optimisation,
 )
 from worker.common.prompting import Prompting
-from worker.common.training import Training, TransformersSettings
+from worker.common.training import Quantized, Training, TransformersSettings
 from worker.common.watching import WANDB_MODE, EarlyStopping, Watching
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "MergedLora",
     "Optimisation",
     "Prompting",
+    "Quantized",
     "Training",
     "TransformersSettings",
     "Watching",

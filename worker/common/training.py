@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Self
+
+from pydantic import model_validator
 
 from worker.common.distributed import Distributed
 from worker.common.layers import EVERY_MATRIX
@@ -12,6 +15,7 @@ from worker.common.optimisation import Optimisation
 from worker.common.watching import Watching
 from worker.facts import CheckContext
 from worker.finding import Finding
+from worker.params import Params
 
 
 class Training(Optimisation, Lora):
@@ -37,3 +41,14 @@ class Training(Optimisation, Lora):
 
 class TransformersSettings(Optimisation, Memory, Watching, Distributed):
     """What every training with transformers may be told."""
+
+
+class Quantized(Params):
+    """Where a model may be in few bits, but for an adapter beside it: see `Memory` and `Lora`."""
+
+    @model_validator(mode="after")
+    def _few_bits_need_an_adapter(self) -> Self:
+        bits = getattr(self, "quantization", None)
+        if bits and not getattr(self, "peft", False):
+            raise ValueError(f"quantization {bits} needs --peft")
+        return self

@@ -67,9 +67,10 @@ def validated(
 def plan(rows: int, steps: int, params: Optimisation, unit: str) -> Finding:
     """How many examples, called `unit` (plural), are learned from, in how many steps."""
     batch = params.batch_size * params.gradient_accumulation
-    epochs = f"{params.epochs:,g} epoch{'s' * (params.epochs != 1)}"
+    epochs = f"{params.epochs:,g} epoch{'s' * (params.epochs != 1)}, "
+    epochs = "" if params.max_steps else epochs
     taken = f"{steps:,} step{'s' * (steps != 1)}"
-    text = f"{rows:,} {unit} to learn from · {epochs}, {batch} a step: {taken}"
+    text = f"{rows:,} {unit} to learn from · {epochs}{batch} a step: {taken}"
     return Finding("ok", "data", text)
 
 

@@ -7,15 +7,15 @@ is a label of whatever type a task has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from worker.columns import no_column
 from worker.errors import BadData
+from worker.families.columns import chosen
 from worker.families.labels import shown
 from worker.imagefile import READABLE, is_cut_short, is_damaged, kind_of, size_of, too_large
-from worker.splits import Row, Split
+from worker.splits import Row, Split, hold_out
 
 T = TypeVar("T")
 L = TypeVar("L")
@@ -61,23 +61,29 @@ class Examples(Generic[T, L]):
         """Width and height of the images whose headers tell."""
         return [each.size for each in self.examples if each.size]
 
+    def hold_out(self, share: float, seed: int) -> frozenset[int]:
+        """Return which examples are kept back for validation, by place."""
+        return hold_out(len(self.examples), share, seed)
+
+
+E = TypeVar("E", bound=Examples[Any, Any])
+
 
 def collect(
-    split: Split,
+    found: E,
     image: str,
     rows: Iterable[tuple[int, Row]],
-    keep: Callable[[bytes], T],
-    label: Callable[[Row, int], L | None],
-) -> Examples[T, L]:
-    """Return the examples in `rows` of `split`, whose images are in the column `image`.
+    keep: Callable[[bytes], Any],
+    label: Callable[[Row, int], Any],
+) -> E:
+    """Return `found` with the examples in `rows`, whose images are in the column `image`.
 
     `keep` is called with the bytes of each image, `label` with each row and its number; it returns
     none for a row without a label. Raises `BadData`, naming the column or the row.
     """
-    found: Examples[T, L] = Examples(split.source)
     for number, row in rows:
         found.read += 1
-        content, said = content_of(row.get(image), image, split.source), label(row, number)
+        content, said = content_of(row.get(image), image, found.source), label(row, number)
         if said is None:
             found.unlabelled.append(number)
         elif _usable(found, number, content):
@@ -101,26 +107,9 @@ def _usable(found: Examples[Any, Any], number: int, content: bytes) -> bool:
     return False
 
 
-def column_of(split: Split, what: str, asked: str, usual: Sequence[str]) -> str:
-    """Return a column: the one asked for, or one usually called so where nobody named one.
-
-    `what` is the word in the flag, `--image-column`; `usual` begins with the flag's default. Raises
-    `BadData`.
-    """
-    if asked in split.columns:
-        return asked
-    if asked == usual[0]:
-        for name in usual:
-            if name in split.columns:
-                return name
-    others = [c for c in split.columns if c not in IMAGES]
-    only = ("It may be", others[0]) if what != "image" and len(others) == 1 else ("", "")
-    raise no_column(asked, split.columns, split.source, f"--{what}-column", else_=only)
-
-
 def image_column(split: Split, asked: str) -> str:
     """Return the column of the images. Raises `BadData`."""
-    return column_of(split, "image", asked, IMAGES)
+    return chosen(split, asked, IMAGES, "--image-column")
 
 
 def content_of(cell: Any, column: str, source: str) -> bytes:

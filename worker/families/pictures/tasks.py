@@ -9,6 +9,7 @@ from worker.families.heads import check_learned
 from worker.families.pictures import footprint
 from worker.families.pictures.kinds import check_model, tells_apart
 from worker.families.pictures.settings import Images, WholeImages
+from worker.families.usual import shown, smaller_batches
 from worker.task import DataReport, Footprint, ModelFacts, Task
 
 I = TypeVar("I", bound=Images)  # noqa: E741
@@ -28,26 +29,20 @@ class ImageTask(Task[I]):
 
     def unused(self, params: I) -> Mapping[str, str]:
         """Return the settings that images have no use for."""
-        said = "images are trained with all activations kept; memory is saved by --batch-size."
-        return {"disable_gradient_checkpointing": said}
+        kept = "images are trained with all activations kept; memory is saved by --batch-size."
+        return {
+            "disable_gradient_checkpointing": kept,
+            "neftune_noise_alpha": "the noise is for the embeddings of words.",
+            "quantization": "image models are small enough.",
+        }
 
     def shown(self, params: I) -> Mapping[str, Any]:
         """Return the settings that decide most of what comes out."""
-        return {
-            "lr": params.peak_lr,
-            "epochs": params.epochs,
-            "batch_size": params.batch_size,
-            "gradient_accumulation": params.gradient_accumulation,
-            "augment": params.augment,
-            "scheduler": params.scheduler,
-            "seed": params.seed,
-        }
+        return shown(params, augment=params.augment)
 
     def memory_advice(self, params: I) -> str:
         """Return what makes a training smaller."""
-        half, twice = params.batch_size // 2, params.gradient_accumulation * 2
-        smaller = [f"--batch-size {half} --gradient-accumulation {twice}"] if half else []
-        return " or ".join([*smaller, *self._smaller(params), "a smaller model"])
+        return " or ".join([*smaller_batches(params), *self._smaller(params), "a smaller model"])
 
     def _smaller(self, params: I) -> list[str]:
         """Return what else makes a training smaller."""

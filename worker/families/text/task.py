@@ -13,6 +13,7 @@ from worker.families.kinds import check_kind
 from worker.families.text import cost
 from worker.families.text.kinds import ENCODER, SEQUENCES, UNSUITED
 from worker.families.text.params import TextSettings
+from worker.families.usual import shown, smaller_batches
 from worker.task import DataReport, Footprint, ModelFacts, Task, python
 
 P = TypeVar("P", bound=TextSettings)
@@ -55,18 +56,12 @@ class TextTask(Task[P]):
         return {
             **({"peft": params.peft} if isinstance(params, Lora) else {}),
             "max_seq_length": params.max_seq_length,
-            "lr": params.peak_lr,
-            "epochs": params.epochs,
-            "batch_size": params.batch_size,
-            "gradient_accumulation": params.gradient_accumulation,
-            "scheduler": params.scheduler,
-            "seed": params.seed,
+            **shown(params),
         }
 
     def memory_advice(self, params: P) -> str:
         """Return what makes a training smaller."""
-        half, twice = params.batch_size // 2, params.gradient_accumulation * 2
-        smaller = [f"--batch-size {half} --gradient-accumulation {twice}"] if half else []
+        smaller = smaller_batches(params)
         smaller += ["--peft"] if isinstance(params, Lora) and not params.peft else []
         return " or ".join([*smaller, f"--max-seq-length {max(16, params.max_seq_length // 2)}"])
 

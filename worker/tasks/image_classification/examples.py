@@ -6,28 +6,24 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
-from typing import Generic, TypeVar
+from typing import TypeVar
 
+from worker.families.columns import TARGETS, chosen
 from worker.families.labels import Labels, are_lists
-from worker.families.pictures import examples
-from worker.families.pictures.examples import Example, collect, column_of, image_column
-from worker.splits import Row, Split, hold_out, hold_out_of_each, in_order, missing, parted
+from worker.families.pictures.examples import Examples, collect, image_column
+from worker.splits import Row, Split, hold_out, hold_out_of_each, in_order, missing
 from worker.tasks.image_classification.params import ImageParams
 
 T = TypeVar("T")
-
-TARGETS = ("target", "label", "labels", "class")
-"""Usual names of the column of classes, for users who name none."""
 
 Classes = tuple[str, ...]
 """The names of what an image is of; one, unless images may be of several classes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Classified(Generic[T]):
+@dataclass(slots=True, kw_only=True)
+class Classified(Examples[T, Classes]):
     """The examples of a split, and what is known of their classes."""
 
-    found: examples.Examples[T, Classes]
     target: str
     """Column of the classes."""
 
@@ -40,7 +36,7 @@ class Classified(Generic[T]):
     @property
     def used(self) -> frozenset[str]:
         """The classes that examples are of."""
-        return frozenset(name for each in self.found.examples for name in each.label)
+        return frozenset(name for each in self.examples for name in each.label)
 
     @property
     def classes(self) -> Classes:
@@ -50,14 +46,20 @@ class Classified(Generic[T]):
     @property
     def counts(self) -> dict[str, int]:
         """How many examples each class has."""
-        counted = Counter(name for each in self.found.examples for name in each.label)
+        counted = Counter(name for each in self.examples for name in each.label)
         return {name: counted[name] for name in self.classes}
+
+    def hold_out(self, share: float, seed: int) -> frozenset[int]:
+        """Return which are kept back: of each class the same share, where images are of one."""
+        if self.several:
+            return hold_out(len(self.examples), share, seed)
+        return hold_out_of_each([each.label[0] for each in self.examples], share, seed)
 
 
 def read(
     split: Split,
-    params: ImageParams,
     rows: Iterable[tuple[int, Row]],
+    params: ImageParams,
     keep: Callable[[bytes], T],
 ) -> Classified[T]:
     """Return the examples in `rows` of `split`; `keep` is called with the bytes of each image.
@@ -66,7 +68,7 @@ def read(
     `BadData`, naming the column or the row.
     """
     image = image_column(split, params.image_column)
-    target = column_of(split, "target", params.target_column, TARGETS)
+    target = chosen(split, params.target_column, TARGETS, "--target-column", taken=[image])
     labels = Labels.of(split, target)
     rows, several = _peeked(rows, target)
 
@@ -76,8 +78,10 @@ def read(
         name = labels.class_of(row.get(target), number)
         return None if name is None else (name,)
 
-    found = collect(split, image, rows, keep, label)
-    return Classified(found, target, several, labels.declared)
+    found: Classified[T] = Classified(
+        source=split.source, target=target, several=several, declared=labels.declared
+    )
+    return collect(found, image, rows, keep, label)
 
 
 def _peeked(rows: Iterable[tuple[int, Row]], target: str) -> tuple[Iterable[tuple[int, Row]], bool]:
@@ -88,22 +92,3 @@ def _peeked(rows: Iterable[tuple[int, Row]], target: str) -> tuple[Iterable[tupl
         if not missing(cell := numbered[1].get(target)):
             return chain(seen, rows), are_lists([cell])
     return seen, False
-
-
-def divided(
-    found: Classified[T], valid: Classified[T] | None, params: ImageParams
-) -> tuple[list[Example[T, Classes]], list[Example[T, Classes]]]:
-    """Return the examples to train on and those to validate on.
-
-    A split called `valid` outranks a share to hold out, which is of each class the same where
-    images are of one.
-    """
-    rows = found.found.examples
-    if valid is not None:
-        return rows, valid.found.examples
-    if params.valid_share is None:
-        return rows, []
-    if found.several:
-        return parted(rows, hold_out(len(rows), params.valid_share, params.seed))
-    labels = [each.label[0] for each in rows]
-    return parted(rows, hold_out_of_each(labels, params.valid_share, params.seed))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from worker.families.balance import FEW, counted, few_steps, plan, uneven, validated
+from worker.families.balance import FEW, counted, uneven, validated
 from worker.families.heads import new_head
-from worker.families.pictures.examples import nothing
-from worker.families.pictures.findings import left_out, not_validated, pixels
+from worker.families.pictures.corpus import Corpus, gathered
+from worker.families.pictures.findings import left_out, not_validated
+from worker.families.pictures.report import report, size
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
-from worker.tasks.image_classification.examples import Classified, divided, read
+from worker.tasks.image_classification.examples import Classified, read
 from worker.tasks.image_classification.params import ImageParams
 
 
@@ -20,61 +22,33 @@ def inspect(params: ImageParams, splits: Splits, facts: ModelFacts) -> DataRepor
 
     `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
     """
-    split = splits["train"]
-    data = read(split, params, split.first(params.max_samples), nothing)
-    valid = (
-        read(splits["valid"], params, splits["valid"].rows, nothing) if "valid" in splits else None
-    )
-    train_rows, valid_rows = divided(data, valid, params)
-    scale = max(1.0, params.taken(split.total) / data.found.read) if data.found.read else 1.0
-    rows = round(len(train_rows) * scale)
-    steps = params.steps(max(1, rows))
-    findings = [
-        _size(data, valid, params, scale),
+    corpus = gathered(splits, params, read)
+    data, valid = corpus.train, corpus.valid
+    about = [
+        _size(corpus, params),
         *_nothing_to_learn(data),
-        *left_out(data.found, "a class"),
-        *(left_out(valid.found, "a class") if valid else ()),
-        *uneven(data.counts, "images", scale),
-        *_validated(data, valid, params, scale),
+        *left_out(data, "a class"),
+        *(left_out(valid, "a class") if valid else ()),
+        *uneven(data.counts, "images", corpus.scale),
+        *_validated(corpus, params),
         *new_head(facts, len(data.classes)),
-        plan(rows, steps, params, "images"),
-        *few_steps(steps, params),
     ]
-    return DataReport(
-        findings=tuple(findings),
-        rows=rows,
-        valid_rows=round(len(valid_rows) * (1 if valid else scale)),
-        units=rows,
-        steps=steps,
-        classes=len(data.classes),
-    )
+    return replace(report(corpus, params, about), classes=len(data.classes))
 
 
-def _size(
-    data: Classified[Any], valid: Classified[Any] | None, params: ImageParams, scale: float
-) -> Finding:
+def _size(corpus: Corpus[Classified[Any]], params: ImageParams) -> Finding:
     """How many images there are, of how many classes, how large, and what is held out."""
-    about = "" if scale == 1 else "about "
-    counts, found = data.counts, data.found
-    images = round(len(found.examples) * scale)
+    data, counts = corpus.train, corpus.train.counts
     several = ", several for an image" if data.several else ""
-    parts = [
-        found.source,
-        f"{about}{images:,} images in {len(counts):,} classes{several}: {counted(counts, scale)}",
-    ]
-    if valid is not None:
-        parts.append(f"{len(valid.found.examples):,} for validation from {valid.found.source}")
-    elif params.valid_share is not None:
-        of = "" if data.several else " of each class"
-        parts.append(f"{params.valid_share:.0%}{of} held out for validation")
-    return Finding("ok", "data", " · ".join(filter(None, [*parts, pixels(found)])))
+    images, named = corpus.about(len(data.examples)), counted(counts, corpus.scale)
+    told = f"{images} images in {len(counts):,} classes{several}: {named}"
+    return size(corpus, params, told, of="" if data.several else " of each class")
 
 
 def _nothing_to_learn(data: Classified[Any]) -> Iterable[Finding]:
     """Find that there are no images, or nothing to tell apart."""
-    found = data.found
-    if not found.examples:
-        yield Finding("error", "data", f"no row of {found.source} has an image and a class")
+    if not data.examples:
+        yield Finding("error", "data", f"no row of {data.source} has an image and a class")
         return
     used = sorted(data.used)
     if not used:
@@ -85,20 +59,19 @@ def _nothing_to_learn(data: Classified[Any]) -> Iterable[Finding]:
     elif len(used) == 1:
         text = f'all images are of the class "{used[0]}": there is nothing to tell apart'
         yield Finding("error", "data", text, fix="--target-column, or a folder for each class")
-    elif len(used) == len(found.examples) > FEW:
+    elif len(used) == len(data.examples) > FEW:
         text = f'each image has a class of its own in the column "{data.target}"'
         yield Finding("error", "data", text, fix="--target-column with the column of the classes")
 
 
-def _validated(
-    data: Classified[Any], valid: Classified[Any] | None, params: ImageParams, scale: float
-) -> Iterable[Finding]:
+def _validated(corpus: Corpus[Classified[Any]], params: ImageParams) -> Iterable[Finding]:
+    data, valid = corpus.train, corpus.valid
     if valid is None:
         yield from not_validated(params, "how often the model is right")
     elif valid.several != data.several:
-        lists = data.found.source if data.several else valid.found.source
+        lists = data.source if data.several else valid.source
         text = f"only {lists} has lists of classes: both splits need them, or neither"
         yield Finding("error", "data", text)
     else:
-        whole = scale == 1
-        yield from validated(data.used, valid.used, valid.found.source, "image", whole=whole)
+        whole = corpus.scale == 1
+        yield from validated(data.used, valid.used, valid.source, "image", whole=whole)

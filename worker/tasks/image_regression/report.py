@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from worker.families.balance import few_steps, plan
 from worker.families.numbers import spread, summed_up
-from worker.families.pictures.examples import nothing
-from worker.families.pictures.findings import left_out, not_validated, pixels
+from worker.families.pictures.corpus import Corpus, gathered
+from worker.families.pictures.findings import left_out, not_validated
+from worker.families.pictures.report import report, size
 from worker.splits import Splits
 from worker.task import DataReport, Finding
-from worker.tasks.image_regression.examples import Scored, divided, read
+from worker.tasks.image_regression.examples import Scored, read
 from worker.tasks.image_regression.params import ImageRegressionParams
 
 
@@ -20,52 +20,27 @@ def inspect(params: ImageRegressionParams, splits: Splits) -> DataReport:
 
     `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
     """
-    split = splits["train"]
-    data = read(split, params, split.first(params.max_samples), nothing)
-    valid = (
-        read(splits["valid"], params, splits["valid"].rows, nothing) if "valid" in splits else None
-    )
-    train_rows, valid_rows = divided(data, valid, params)
-    scale = max(1.0, params.taken(split.total) / data.found.read) if data.found.read else 1.0
-    rows = round(len(train_rows) * scale)
-    steps = params.steps(max(1, rows))
-    findings = [
-        _size(data, valid, params, scale),
+    corpus = gathered(splits, params, read)
+    data, valid = corpus.train, corpus.valid
+    about = [
+        _size(corpus, params),
         *_numbers(data),
-        *left_out(data.found, "a number"),
-        *(left_out(valid.found, "a number") if valid else _unjudged(params)),
-        plan(rows, steps, params, "images"),
-        *few_steps(steps, params),
+        *left_out(data, "a number"),
+        *(left_out(valid, "a number") if valid else _unjudged(params)),
     ]
-    return DataReport(
-        findings=tuple(findings),
-        rows=rows,
-        valid_rows=round(len(valid_rows) * (1 if valid else scale)),
-        units=rows,
-        steps=steps,
-    )
+    return report(corpus, params, about)
 
 
-def _size(
-    data: Scored[Any], valid: Scored[Any] | None, params: ImageRegressionParams, scale: float
-) -> Finding:
+def _size(corpus: Corpus[Scored[Any]], params: ImageRegressionParams) -> Finding:
     """How many images there are, how large, what their numbers are, and what is held out."""
-    about = "" if scale == 1 else "about "
-    parts = [
-        data.found.source,
-        f"{about}{round(len(data.found.examples) * scale):,} images",
-        f'"{data.target}" {summed_up(data.numbers)}' if data.numbers else "",
-    ]
-    if valid is not None:
-        parts.append(f"{len(valid.found.examples):,} for validation from {valid.found.source}")
-    elif params.valid_share is not None:
-        parts.append(f"{params.valid_share:.0%} held out for validation")
-    return Finding("ok", "data", " · ".join(filter(None, [*parts, pixels(data.found)])))
+    data = corpus.train
+    numbers = f'"{data.target}" {summed_up(data.numbers)}' if data.numbers else ""
+    return size(corpus, params, f"{corpus.about(len(data.examples))} images", numbers)
 
 
 def _numbers(data: Scored[Any]) -> Iterable[Finding]:
     if not data.numbers:
-        yield Finding("error", "data", f"no row of {data.found.source} has an image and a number")
+        yield Finding("error", "data", f"no row of {data.source} has an image and a number")
     yield from spread(data.numbers, data.target, data.declared, "hubtrain image-classification")
 
 

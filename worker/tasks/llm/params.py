@@ -6,9 +6,16 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Le
-from pydantic import field_validator, model_validator
+from pydantic import field_validator
 
-from worker.common import MOST, Data, Prompting, Training, TransformersSettings
+from worker.common import (
+    MOST,
+    Data,
+    Prompting,
+    Quantized,
+    Training,
+    TransformersSettings,
+)
 from worker.families.text.shape import positions
 from worker.params import Consent, Flag, GoesOn, Params
 from worker.tasks.llm.evaluation import LmEval
@@ -17,7 +24,7 @@ AUTO_BLOCK = 1024
 """Tokens of a packed row when nobody says."""
 
 
-class LlmParams(LmEval, Data, Training, TransformersSettings):
+class LlmParams(LmEval, Data, Training, TransformersSettings, Quantized):
     """Language model.
 
     The settings that all trainers share; `trainers.with_their_settings` adds those of each.
@@ -71,12 +78,6 @@ class LlmParams(LmEval, Data, Training, TransformersSettings):
         if value != -1 and not 8 <= value <= MOST:  # noqa: PLR2004
             raise ValueError(f"must be 8 to {MOST:,}, or -1 to choose")
         return value
-
-    @model_validator(mode="after")
-    def _few_bits_need_an_adapter(self) -> Self:
-        if self.quantization and not self.peft:
-            raise ValueError(f"quantization {self.quantization} needs --peft")
-        return self
 
     def within(self, config: Mapping[str, Any]) -> Self:
         """Return these settings with rows no longer than a model of this `config.json` can see."""

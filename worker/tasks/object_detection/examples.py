@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import TypeVar
 
+from worker.families.columns import chosen
 from worker.families.labels import Labels
-from worker.families.pictures.examples import (
-    Example,
-    Examples,
-    collect,
-    column_of,
-    image_column,
-)
-from worker.splits import Row, Split, hold_out, in_order, parted
+from worker.families.pictures.examples import Examples, collect, image_column
+from worker.splits import Row, Split, in_order
 from worker.tasks.object_detection.boxes import CATEGORIES, NoObjects, Object, objects_of
 from worker.tasks.object_detection.params import DetectionParams
 
@@ -27,11 +22,10 @@ OBJECTS = ("objects", "object", "annotations")
 Objects = tuple[Object, ...]
 
 
-@dataclass(slots=True)
-class Annotated(Generic[T]):
+@dataclass(slots=True, kw_only=True)
+class Annotated(Examples[T, Objects]):
     """The examples of a split, and what is known of their classes."""
 
-    found: Examples[T, Objects]
     column: str
     """Column of the objects."""
 
@@ -44,7 +38,7 @@ class Annotated(Generic[T]):
     @property
     def counts(self) -> dict[str, int]:
         """How many boxes each class has."""
-        counted = Counter(one.name for each in self.found.examples for one in each.label)
+        counted = Counter(one.name for each in self.examples for one in each.label)
         return {name: counted[name] for name in self.declared or in_order(counted)}
 
     @property
@@ -60,13 +54,13 @@ class Annotated(Generic[T]):
     @property
     def background(self) -> int:
         """How many images nothing is on."""
-        return sum(not each.label for each in self.found.examples)
+        return sum(not each.label for each in self.examples)
 
 
 def read(
     split: Split,
-    params: DetectionParams,
     rows: Iterable[tuple[int, Row]],
+    params: DetectionParams,
     keep: Callable[[bytes], T],
 ) -> Annotated[T]:
     """Return the examples in `rows` of `split`; `keep` is called with the bytes of each image.
@@ -74,19 +68,18 @@ def read(
     An image without objects is an example too. Raises `BadData`, naming the column or the row.
     """
     image = image_column(split, params.image_column)
-    column = column_of(split, "objects", params.objects_column, OBJECTS)
+    column = chosen(split, params.objects_column, OBJECTS, "--objects-column", taken=[image])
     labels = _labels(split, column)
-    broken: dict[str, list[int]] = {}
+    found: Annotated[T] = Annotated(source=split.source, column=column, declared=labels.declared)
 
     def label(row: Row, number: int) -> Objects:
         try:
             return objects_of(row.get(column), labels, number)
         except NoObjects as error:
-            broken.setdefault(str(error), []).append(number)
+            found.broken.setdefault(str(error), []).append(number)
             return ()
 
-    found = collect(split, image, rows, keep, label)
-    return Annotated(found, column, labels.declared, broken)
+    return collect(found, image, rows, keep, label)
 
 
 def _labels(split: Split, column: str) -> Labels:
@@ -94,17 +87,3 @@ def _labels(split: Split, column: str) -> Labels:
     paths = [f"{column}.{name}" for name in CATEGORIES]
     path = next((path for path in paths if path in split.classes), paths[0])
     return Labels.of(split, path, "--objects-column")
-
-
-def divided(
-    data: Annotated[T], valid: Annotated[T] | None, params: DetectionParams
-) -> tuple[list[Example[T, Objects]], list[Example[T, Objects]]]:
-    """Return the examples to train on and those to validate on.
-
-    A split called `valid` outranks a share to hold out.
-    """
-    rows = data.found.examples
-    if valid is not None:
-        return rows, valid.found.examples
-    share = params.valid_share
-    return parted(rows, hold_out(len(rows), share, params.seed) if share else ())

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from worker.families.balance import counted, few_steps, plan, uneven, validated
+from worker.families.balance import counted, uneven, validated
 from worker.families.balance import rows as rows_that
-from worker.families.pictures.examples import nothing
-from worker.families.pictures.findings import left_out, not_validated, pixels
+from worker.families.pictures.corpus import Corpus, gathered
+from worker.families.pictures.findings import left_out, not_validated
+from worker.families.pictures.report import report, size
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
 from worker.tasks.object_detection.boxes import Checked, checked
-from worker.tasks.object_detection.examples import Annotated, divided, read
+from worker.tasks.object_detection.examples import Annotated, read
 from worker.tasks.object_detection.kinds import side_of
 from worker.tasks.object_detection.params import DetectionParams
 
@@ -25,60 +27,33 @@ def inspect(params: DetectionParams, splits: Splits, facts: ModelFacts) -> DataR
 
     `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
     """
-    split = splits["train"]
-    data = read(split, params, split.first(params.max_samples), nothing)
-    valid = (
-        read(splits["valid"], params, splits["valid"].rows, nothing) if "valid" in splits else None
-    )
-    train_rows, valid_rows = divided(data, valid, params)
-    scale = max(1.0, params.taken(split.total) / data.found.read) if data.found.read else 1.0
-    rows = round(len(train_rows) * scale)
-    steps = params.steps(max(1, rows))
-    findings = [
-        _size(data, valid, params, scale),
+    corpus = gathered(splits, params, read)
+    data, valid = corpus.train, corpus.valid
+    about = [
+        _size(corpus, params),
         *_nothing_to_learn(data),
         *_odd(data),
         *(_odd(valid) if valid else ()),
-        *uneven(data.counts, "boxes", scale),
-        *_validated(data, valid, params, scale),
+        *uneven(data.counts, "boxes", corpus.scale),
+        *_validated(corpus, params),
         *_shown(params, facts),
-        plan(rows, steps, params, "images"),
-        *few_steps(steps, params),
     ]
-    return DataReport(
-        findings=tuple(findings),
-        rows=rows,
-        valid_rows=round(len(valid_rows) * (1 if valid else scale)),
-        units=rows,
-        steps=steps,
-        classes=len(data.classes),
-    )
+    return replace(report(corpus, params, about), classes=len(data.classes))
 
 
-def _size(
-    data: Annotated[Any], valid: Annotated[Any] | None, params: DetectionParams, scale: float
-) -> Finding:
+def _size(corpus: Corpus[Annotated[Any]], params: DetectionParams) -> Finding:
     """How many images and boxes there are, of how many classes, and what is held out."""
-    about, found, counts = "" if scale == 1 else "about ", data.found, data.counts
-    images, boxes = (round(n * scale) for n in (len(found.examples), sum(counts.values())))
-    named = counted(counts, scale)
-    parts = [
-        found.source,
-        f"{about}{images:,} images with {boxes:,} boxes of {len(counts):,} classes: {named}",
-    ]
-    if data.background:
-        parts.append(f"{about}{round(data.background * scale):,} of nothing, kept as background")
-    if valid is not None:
-        parts.append(f"{len(valid.found.examples):,} for validation from {valid.found.source}")
-    elif params.valid_share is not None:
-        parts.append(f"{params.valid_share:.0%} held out for validation")
-    return Finding("ok", "data", " · ".join(filter(None, [*parts, pixels(found)])))
+    data, counts = corpus.train, corpus.train.counts
+    boxes = f"{round(sum(counts.values()) * corpus.scale):,} boxes of {len(counts):,} classes"
+    images, named = corpus.about(len(data.examples)), counted(counts, corpus.scale)
+    background = f"{corpus.about(data.background)} of nothing, kept as background"
+    told = (f"{images} images with {boxes}: {named}", background if data.background else "")
+    return size(corpus, params, *told)
 
 
 def _nothing_to_learn(data: Annotated[Any]) -> Iterable[Finding]:
-    source = data.found.source
-    if not data.found.examples:
-        yield Finding("error", "data", f"no row of {source} has an image")
+    if not data.examples:
+        yield Finding("error", "data", f"no row of {data.source} has an image")
     elif not data.used and not data.broken:
         text = f'nothing is on any image: the column "{data.column}" has no boxes'
         yield Finding("error", "data", text, fix="--objects-column with the column of the boxes")
@@ -87,13 +62,12 @@ def _nothing_to_learn(data: Annotated[Any]) -> Iterable[Finding]:
 def _odd(data: Annotated[Any]) -> Iterable[Finding]:
     """Rows that cannot be read, images that are left out, and boxes that are none."""
     for what, numbers in data.broken.items():
-        where = f'of {data.found.source} with {what} in the column "{data.column}"'
+        where = f'of {data.source} with {what} in the column "{data.column}"'
         text = rows_that(numbers, where)
         fix = '{"bbox": [[x, y, width, height], …], "category": [name, …]} in each'
         yield Finding("error", "data", text, fix)
-    yield from left_out(data.found, "objects")
-    examples = data.found.examples
-    yield from _boxes(checked([(each.row, each.label, each.size) for each in examples]))
+    yield from left_out(data, "objects")
+    yield from _boxes(checked([(each.row, each.label, each.size) for each in data.examples]))
 
 
 def _boxes(found: Checked) -> Iterable[Finding]:
@@ -115,14 +89,12 @@ def _boxes(found: Checked) -> Iterable[Finding]:
         yield Finding("warn", "data", f"{what}: it is cut off at the edge")
 
 
-def _validated(
-    data: Annotated[Any], valid: Annotated[Any] | None, params: DetectionParams, scale: float
-) -> Iterable[Finding]:
-    if valid is None:
+def _validated(corpus: Corpus[Annotated[Any]], params: DetectionParams) -> Iterable[Finding]:
+    if (valid := corpus.valid) is None:
         yield from not_validated(params, "how well objects are found")
     else:
-        whole = scale == 1
-        yield from validated(data.used, valid.used, valid.found.source, "image", whole=whole)
+        used, whole = corpus.train.used, corpus.scale == 1
+        yield from validated(used, valid.used, valid.source, "image", whole=whole)
 
 
 def _shown(params: DetectionParams, facts: ModelFacts) -> Iterable[Finding]:

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Self
 
 from annotated_types import Ge, Gt, Le
-from pydantic import model_validator
 
-from worker.common import MOST, Training
+from worker.common import MOST, Quantized, Training
 from worker.facts import CheckContext
 from worker.families.text.params import TextSettings
 from worker.families.text.shape import ENDLESS
@@ -17,7 +16,7 @@ from worker.params import Flag, GoesOn, Params
 from worker.tasks.seq2seq.kinds import overflows_in_half
 
 
-class Seq2SeqParams(TextSettings, Training):
+class Seq2SeqParams(TextSettings, Training, Quantized):
     """Sequence to sequence."""
 
     model: Annotated[str, Flag("--base-model", "-m")] = "google/flan-t5-base"
@@ -50,12 +49,6 @@ class Seq2SeqParams(TextSettings, Training):
 
     lr: Annotated[float | None, Gt(0), GoesOn(), Flag("--learning-rate")] = None
     """Peak learning rate; none takes 5e-5, or 5e-4 for an adapter."""
-
-    @model_validator(mode="after")
-    def _few_bits_need_an_adapter(self) -> Self:
-        if self.quantization and not self.peft:
-            raise ValueError(f"quantization {self.quantization} needs --peft")
-        return self
 
     @property
     def of_targets(self) -> Self:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from worker.exchange import Answering
+from worker.families.usual import shown, smaller_batches
 from worker.task import (
     DataReport,
     Field,
@@ -106,22 +107,13 @@ class VlmTask(Task[VlmParams]):
 
     def shown(self, params: VlmParams) -> Mapping[str, Any]:
         """Return the settings that decide most of what comes out."""
-        always = {
-            "trainer": params.trainer,
-            "peft": params.peft,
-            "quantization": params.quantization,
-            "lr": params.peak_lr,
-            "epochs": params.epochs,
-            "batch_size": params.batch_size,
-            "gradient_accumulation": params.gradient_accumulation,
-        }
+        way = {"trainer": params.trainer, "peft": params.peft, "quantization": params.quantization}
         lora = {"lora_r": params.lora_r, "lora_alpha": params.lora_alpha} if params.peft else {}
-        return {**always, **lora, "scheduler": params.scheduler, "seed": params.seed}
+        return {**way, **shown(params, **lora)}
 
     def memory_advice(self, params: VlmParams) -> str:
         """Return what makes a training smaller, and changes what comes out the least."""
-        half, twice = params.batch_size // 2, params.gradient_accumulation * 2
-        smaller = [f"--batch-size {half} --gradient-accumulation {twice}"] if half else []
+        smaller = smaller_batches(params)
         smaller += [] if params.peft else ["--peft"]
         smaller += [] if params.quantization == "int4" else ["--quantization int4"]
         return " or ".join([*smaller, "a smaller model"])

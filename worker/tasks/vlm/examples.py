@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from worker.errors import BadData
+from worker.families.columns import chosen
 from worker.families.labels import shown
-from worker.families.pictures.examples import Example, Examples, collect, column_of, image_column
-from worker.splits import Row, Split, hold_out, parted
+from worker.families.pictures.examples import Examples, collect, image_column
+from worker.splits import Row, Split
 from worker.tasks.vlm.params import VlmParams
 from worker.tasks.vlm.speech import Wording
 
@@ -34,19 +35,22 @@ class Said:
 
 def read(
     split: Split,
-    params: VlmParams,
-    wording: Wording,
     rows: Iterable[tuple[int, Row]],
+    params: VlmParams,
     keep: Callable[[bytes], T],
+    *,
+    wording: Wording,
 ) -> Examples[T, Said]:
     """Return the examples in `rows` of `split`; `keep` is called with the bytes of each image.
 
     Raises `BadData`, naming the column or the row.
     """
-    text = column_of(split, "text", params.text_column, TEXTS)
+    image = image_column(split, params.image_column)
+    text = chosen(split, params.text_column, TEXTS, "--text-column", taken=[image])
     asked = ""
     if params.asks:
-        asked = column_of(split, "prompt", params.prompt_text_column, PROMPTS)
+        name, taken = params.prompt_text_column, [image, text]
+        asked = chosen(split, name, PROMPTS, "--prompt-text-column", taken=taken)
 
     def said(row: Row, number: int) -> Said | None:
         answer = text_of(row.get(text), text, split, number)
@@ -55,7 +59,8 @@ def read(
             return None
         return Said(wording.question(question), answer)
 
-    return collect(split, image_column(split, params.image_column), rows, keep, said)
+    found: Examples[T, Said] = Examples(split.source)
+    return collect(found, image, rows, keep, said)
 
 
 def text_of(cell: Any, column: str, split: Split, number: int) -> str:
@@ -79,18 +84,3 @@ def text_of(cell: Any, column: str, split: Split, number: int) -> str:
         f'row {number} of {split.source}: the column "{column}" holds {shown(cell)} and no text.',
         fix="--text-column and --prompt-text-column with columns of text",
     )
-
-
-def divided(
-    found: Examples[T, Said], valid: Examples[T, Said] | None, params: VlmParams
-) -> tuple[list[Example[T, Said]], list[Example[T, Said]]]:
-    """Return the examples to train on and those to validate on.
-
-    A split called `valid` outranks a share to hold out.
-    """
-    if valid is not None:
-        return found.examples, valid.examples
-    share = params.valid_share
-    if share is None:
-        return found.examples, []
-    return parted(found.examples, hold_out(len(found.examples), share, params.seed))

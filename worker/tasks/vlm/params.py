@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 from pydantic import model_validator
 
-from worker.common import MOST, Data, EarlyStopping, Training, TransformersSettings
+from worker.common import (
+    MOST,
+    Data,
+    EarlyStopping,
+    Quantized,
+    Training,
+    TransformersSettings,
+)
 from worker.params import Consent, Flag, GoesOn, Params
 
 ASKS: Mapping[str, bool] = {"captioning": False, "vqa": True}
@@ -17,7 +24,7 @@ ASKS: Mapping[str, bool] = {"captioning": False, "vqa": True}
 _YES = frozenset({"true", "1", "yes", "on", "t", "y"})
 
 
-class VlmParams(Data, Training, TransformersSettings, EarlyStopping):
+class VlmParams(Data, Training, TransformersSettings, EarlyStopping, Quantized):
     """Vision language model."""
 
     model: Annotated[str, Flag("--base-model", "-m")] = "google/paligemma-3b-pt-224"
@@ -81,12 +88,6 @@ class VlmParams(Data, Training, TransformersSettings, EarlyStopping):
         if isinstance(given, dict) and str(given.get("peft")).lower() not in _YES:
             return {"quantization": None, **given}
         return given
-
-    @model_validator(mode="after")
-    def _few_bits_need_an_adapter(self) -> Self:
-        if self.quantization and not self.peft:
-            raise ValueError(f"quantization {self.quantization} needs --peft")
-        return self
 
     @property
     def asks(self) -> bool:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from worker.families.balance import few_steps, plan
-from worker.families.pictures.examples import Example, Examples, nothing
-from worker.families.pictures.findings import left_out, not_validated, pixels
+from worker.families.pictures.corpus import Corpus, gathered
+from worker.families.pictures.examples import Example, Examples
+from worker.families.pictures.findings import left_out, not_validated
+from worker.families.pictures.report import report, size
 from worker.families.text.shape import positions
 from worker.rendered import Part, Rendered, rendered
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
-from worker.tasks.vlm.examples import Said, divided, read
+from worker.tasks.vlm.examples import Said, read
 from worker.tasks.vlm.lengths import Size, image_tokens
 from worker.tasks.vlm.params import VlmParams
 from worker.tasks.vlm.speech import Speech, Wording
@@ -44,21 +46,16 @@ def inspect(params: VlmParams, splits: Splits, facts: ModelFacts, tokenizer: Any
 
     `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
     """
-    split, wording = splits["train"], Wording.of(params, str(facts.config.get("model_type") or ""))
-    found = read(split, params, wording, split.first(params.max_samples), nothing)
-    valid = None
-    if "valid" in splits:
-        valid = read(splits["valid"], params, wording, splits["valid"].rows, nothing)
-    train, held = divided(found, valid, params)
-    scale = max(1.0, params.taken(split.total) / found.read) if found.read else 1.0
-    rows, speech = round(len(train) * scale), Speech.of(facts, tokenizer)
-    steps = params.steps(max(1, rows))
-    counts = counted(train[:LOOKED_AT], found, facts, speech, tokenizer) if facts.known else None
+    wording = Wording.of(params, str(facts.config.get("model_type") or ""))
+    corpus = gathered(splits, params, partial(read, wording=wording))
+    found, valid, learned = corpus.train, corpus.valid, corpus.learned
+    speech = Speech.of(facts, tokenizer)
+    counts = counted(learned[:LOOKED_AT], found, facts, speech, tokenizer) if facts.known else None
     lengths = counts.lengths if counts else []
     most = room(params, facts)
     seen = [min(length, most) for length in lengths]
-    findings = [
-        _size(found, valid, params, scale),
+    about = [
+        _size(corpus, params),
         *_nothing_to_learn(found),
         *left_out(found, "a text"),
         *(left_out(valid, "a text") if valid else ()),
@@ -66,17 +63,13 @@ def inspect(params: VlmParams, splits: Splits, facts: ModelFacts, tokenizer: Any
         *(_images_alone(counts, most) if counts else ()),
         *_alike(found),
         *(() if valid else not_validated(params, "how well the model does")),
-        plan(rows, steps, params, "examples"),
-        *few_steps(steps, params),
     ]
-    return DataReport(
-        findings=tuple(findings),
-        rows=rows,
-        valid_rows=round(len(held) * (1 if valid else scale)),
-        units=round(sum(seen) / max(1, len(seen)) * rows),
-        largest=max(seen, default=0) if scale == 1 and len(train) <= LOOKED_AT else 0,
-        steps=steps,
-        example=shown(train[0], split.source, speech) if train and facts.known else None,
+    whole = corpus.scale == 1 and len(learned) <= LOOKED_AT
+    return replace(
+        report(corpus, params, about, "examples"),
+        units=round(sum(seen) / max(1, len(seen)) * corpus.rows),
+        largest=max(seen, default=0) if whole else 0,
+        example=shown(learned[0], found.source, speech) if learned and facts.known else None,
     )
 
 
@@ -110,19 +103,9 @@ def _tokens(texts: Sequence[str], tokenizer: Any) -> list[int]:
     return [len(encoding.ids) for encoding in found]
 
 
-def _size(
-    found: Examples[Any, Said], valid: Examples[Any, Said] | None, params: VlmParams, scale: float
-) -> Finding:
-    about = "" if scale == 1 else "about "
+def _size(corpus: Corpus[Examples[Any, Said]], params: VlmParams) -> Finding:
     what = "questions and answers" if params.asks else "captions"
-    parts = [found.source, f"{about}{round(len(found.examples) * scale):,} images with {what}"]
-    if size := pixels(found):
-        parts.append(size)
-    if valid is not None:
-        parts.append(f"{len(valid.examples):,} for validation from {valid.source}")
-    elif params.valid_share is not None:
-        parts.append(f"{params.valid_share:.0%} held out for validation")
-    return Finding("ok", "data", " · ".join(parts))
+    return size(corpus, params, f"{corpus.about(len(corpus.train.examples))} images with {what}")
 
 
 def _nothing_to_learn(found: Examples[Any, Said]) -> Iterable[Finding]:

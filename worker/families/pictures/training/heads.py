@@ -4,23 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
-from transformers import AutoModelForImageClassification, EvalPrediction, Trainer
+from transformers import (
+    AutoImageProcessor,
+    AutoModelForImageClassification,
+    EvalPrediction,
+    Trainer,
+)
 
 from worker.engine.adapter import adapt
 from worker.engine.arguments import trainer_parts
+from worker.engine.fit import begin
 from worker.engine.model import Loaded, load
+from worker.engine.phases import phase
 from worker.engine.source import Source
+from worker.families.pictures.examples import Examples
 from worker.families.pictures.settings import WholeImages
+from worker.families.pictures.training.album import Album
 from worker.families.pictures.training.pictures import Epochs, Pictures, collate, readers
 from worker.families.training.measures import Numbers
 from worker.task import Run
 
+W = TypeVar("W", bound=WholeImages)
+D = TypeVar("D", bound=Examples[Any, Any])
 
-def source_of(params: WholeImages, run: Run) -> Source:
-    """Return where the model to train comes from."""
-    return Source(run.base, AutoModelForImageClassification, params.trust_remote_code)
+
+def begun(
+    params: W, run: Run, gathered: Callable[[W, Run], Album[D]]
+) -> tuple[Source, Any, Album[D]]:
+    """Begin: return where the model comes from, its processor, and what it is to learn from."""
+    begin(params)
+    source = Source(run.base, AutoModelForImageClassification, params.trust_remote_code)
+    with phase(run.emit, "reading data"):
+        return source, source.processor(AutoImageProcessor, backend="pil"), gathered(params, run)
 
 
 def with_head(
@@ -45,18 +62,27 @@ def trainer(
     params: WholeImages,
     run: Run,
     loaded: Loaded,
-    train: Pictures[Any],
-    valid: Pictures[Any],
+    processor: Any,
+    album: Album[Any],
     *,
+    target: Callable[[Any], Any],
     measured: Callable[[Numbers, Numbers], dict[str, float]],
 ) -> Trainer:
-    """Return what trains; `measured` is given logits (examples, classes) and labels."""
+    """Return what trains and judges.
+
+    `target` makes a number, or a list of numbers, of what an example says; `measured` is given
+    logits (examples, classes) and these.
+    """
+    store, corpus, seed = album.store, album.corpus, params.seed if params.augment else None
+    train = Pictures(store, corpus.learned, target, processor, seed=seed)
+    valid = Pictures(store, corpus.held, target, processor)
 
     def measure(seen: EvalPrediction) -> dict[str, float]:
         logits = seen.predictions[0] if isinstance(seen.predictions, tuple) else seen.predictions
         return measured(logits, seen.label_ids)
 
     more: dict[str, Any] = {"label_names": ["labels"], "dataloader_num_workers": readers()}
+    more["neftune_noise_alpha"] = None  # there are no words
     return Trainer(
         **trainer_parts(params, run, loaded, train, valid, **more),
         data_collator=collate,

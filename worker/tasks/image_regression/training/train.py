@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any
 
 import torch
-from transformers import AutoImageProcessor, Trainer
+from transformers import Trainer
 
-from worker.engine.fit import begin, finish, fit
+from worker.engine.fit import finish, fit
 from worker.engine.model import Loaded
 from worker.engine.phases import phase
 from worker.errors import BadData
-from worker.families.pictures.examples import Example
-from worker.families.pictures.training.heads import said, source_of, trainer, with_head
-from worker.families.pictures.training.pictures import Pictures
-from worker.families.pictures.training.store import Place, Store
+from worker.families.pictures.training.album import Album, album_of
+from worker.families.pictures.training.heads import begun, said, trainer, with_head
 from worker.families.training.scaling import Scale, heads
 from worker.judged import scatter
-from worker.reading import load as load_data
 from worker.task import Run
-from worker.tasks.image_regression.examples import divided, read
+from worker.tasks.image_regression.examples import Scored, read
 from worker.tasks.image_regression.params import ImageRegressionParams
 
 
@@ -29,22 +27,17 @@ def train(params: ImageRegressionParams, run: Run) -> None:
     Returns early, with a checkpoint written, once `run.stop` is set. Raises `HubtrainError`, and
     whatever torch raises when memory runs out.
     """
-    begin(params)
-    source = source_of(params, run)
-    with phase(run.emit, "reading data"):
-        processor = source.processor(AutoImageProcessor, backend="pil")
-        album = gathered(params, run)
+    source, processor, album = begun(params, run, gathered)
+    corpus, named = album.corpus, album.corpus.train.target
     with phase(run.emit, "loading model"):
-        loaded = _in_full(with_head(source, params, "regression", (album.target,)))
+        loaded = _in_full(with_head(source, params, "regression", (named,)))
         heads(loaded.model)
-    scale = Scale.of([each.label for each in album.train])
-    seed = params.seed if params.augment else None
-    pictures = Pictures(album.store, album.train, scale.learned, processor, seed=seed)
-    valid = Pictures(album.store, album.valid, scale.learned, processor)
-    made = trainer(params, run, loaded, pictures, valid, measured=scale.measured)
+    scale = Scale.of([each.label for each in corpus.learned])
+    learned, measured = scale.learned, scale.measured
+    made = trainer(params, run, loaded, processor, album, target=learned, measured=measured)
     if fit(made, params, run, unit="images"):
-        if album.valid:
-            _draw(made, album.target, scale, run)
+        if corpus.held:
+            _draw(made, named, scale, run)
         scale.fold(loaded.model)
         finish(loaded, params, run, processor.save_pretrained)
 
@@ -57,27 +50,13 @@ def _draw(made: Trainer, target: str, scale: Scale, run: Run) -> None:
         scatter({target: list(zip(truth, guesses, strict=True))}, run.output)
 
 
-@dataclass(frozen=True, slots=True)
-class Album:
-    """A job's images on this machine's disk."""
-
-    store: Store
-    train: list[Example[Place, float]]
-    valid: list[Example[Place, float]]
-    target: str
-    """What the numbers are called."""
-
-
-def gathered(params: ImageRegressionParams, run: Run) -> Album:
+def gathered(params: ImageRegressionParams, run: Run) -> Album[Scored[Any]]:
     """Return the images of `run.data`. Raises `BadData` where there is nothing to learn."""
-    splits, store = load_data(run.data), Store(run.work / "images.bin")
-    data = read(splits["train"], params, splits["train"].first(params.max_samples), store.keep)
-    valid = None
-    if "valid" in splits:
-        valid = read(splits["valid"], params, splits["valid"].rows, store.keep)
+    album = album_of(params, run, read)
+    data = album.corpus.train
     if len(set(data.numbers)) < 2:  # noqa: PLR2004
-        raise BadData(f"{data.found.source} has no two images with different numbers.")
-    return Album(store, *divided(data, valid, params), data.target)
+        raise BadData(f"{data.source} has no two images with different numbers.")
+    return album
 
 
 def _in_full(loaded: Loaded) -> Loaded:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,12 +15,10 @@ from worker.engine.phases import phase
 from worker.engine.source import Source
 from worker.engine.trainer import LeanTrainer
 from worker.errors import BadData
-from worker.families.pictures.examples import Example
+from worker.families.pictures.training.album import Album, album_of, known
 from worker.families.pictures.training.pictures import Epochs, readers
-from worker.families.pictures.training.store import Place, Store
-from worker.reading import load as load_data
 from worker.task import Run
-from worker.tasks.object_detection.examples import Annotated, Objects, divided, read
+from worker.tasks.object_detection.examples import Annotated, read
 from worker.tasks.object_detection.kinds import MASKED, size_for
 from worker.tasks.object_detection.params import DetectionParams
 from worker.tasks.object_detection.training.measures import Found, measured
@@ -42,58 +39,42 @@ def train(params: DetectionParams, run: Run) -> None:
         processor = source.processor(AutoImageProcessor, backend="pil", size=size)
         album = gathered(params, run)
     with phase(run.emit, "loading model"):
-        loaded = detector(source, params, album.classes)
+        loaded = detector(source, params, album.corpus.train.classes)
     trainer = trainer_of(params, run, loaded, processor, album)
     if fit(trainer, params, run, unit="images"):
         finish(loaded, params, run, processor.save_pretrained)
 
 
-@dataclass(frozen=True, slots=True)
-class Album:
-    """A job's images on this machine's disk."""
-
-    store: Store
-    train: list[Example[Place, Objects]]
-    valid: list[Example[Place, Objects]]
-    classes: tuple[str, ...]
-
-
-def gathered(params: DetectionParams, run: Run) -> Album:
+def gathered(params: DetectionParams, run: Run) -> Album[Annotated[Any]]:
     """Return the images of `run.data`. Raises `BadData` where there is nothing to find."""
-    splits, store = load_data(run.data), Store(run.work / "images.bin")
-    data = read(splits["train"], params, splits["train"].first(params.max_samples), store.keep)
-    valid = None
+    album = album_of(params, run, read)
+    data, valid = album.corpus.train, album.corpus.valid
     _whole(data)
-    if "valid" in splits:
-        valid = read(splits["valid"], params, splits["valid"].rows, store.keep)
+    if valid:
         _whole(valid)
-        if unknown := valid.used.difference(data.classes):
-            raise BadData(
-                f"{valid.found.source} has classes that no training image is of: "
-                f"{', '.join(sorted(unknown))}.",
-                fix="Give them training images, or take them out of the validation split.",
-            )
+        known(data.classes, valid.used, valid.source)
     if not data.used:
-        raise BadData(f"Nothing is on any image of {data.found.source}: there are no boxes.")
-    return Album(store, *divided(data, valid, params), data.classes)
+        raise BadData(f"Nothing is on any image of {data.source}: there are no boxes.")
+    return album
 
 
 def _whole(data: Annotated[Any]) -> None:
     """Raise `BadData` for rows whose objects cannot be read, which the check tells of too."""
     for what, rows in data.broken.items():
-        raise BadData(f'Row {rows[0]} of {data.found.source} has {what} in "{data.column}".')
+        raise BadData(f'Row {rows[0]} of {data.source} has {what} in "{data.column}".')
 
 
 def trainer_of(
-    params: DetectionParams, run: Run, loaded: Loaded, processor: Any, album: Album
+    params: DetectionParams, run: Run, loaded: Loaded, processor: Any, album: Album[Annotated[Any]]
 ) -> DetectionTrainer:
     """Return what trains and judges."""
+    store, corpus, classes = album.store, album.corpus, album.corpus.train.classes
     seed = params.seed if params.augment else None
-    scenes = Scenes(album.store, album.train, album.classes, processor, seed=seed)
-    valid = Scenes(album.store, album.valid, album.classes, processor)
+    scenes = Scenes(store, corpus.learned, classes, processor, seed=seed)
+    valid = Scenes(store, corpus.held, classes, processor)
     parts = trainer_parts(
-        params, run, loaded, scenes, valid, dataloader_num_workers=readers(),
-        dataloader_prefetch_factor=2 if readers() else None,
+        params, run, loaded, scenes, valid, neftune_noise_alpha=None,
+        dataloader_num_workers=readers(), dataloader_prefetch_factor=2 if readers() else None,
     )  # fmt: skip
     masked = loaded.model.config.model_type in MASKED
     return DetectionTrainer(
@@ -101,7 +82,7 @@ def trainer_of(
         data_collator=partial(collate, masked=masked),
         callbacks=[Epochs(scenes)],
         processor=processor,
-        classes=album.classes,
+        classes=classes,
     )
 
 

@@ -6,7 +6,7 @@ import inspect
 import json
 import re
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,13 @@ from worker.engine.source import Source
 from worker.engine.speaking import ends_turns
 from worker.engine.token_trainer import COUNTED
 from worker.errors import BadData
-from worker.families.pictures.examples import Example
+from worker.families.pictures.examples import Examples
+from worker.families.pictures.training.album import Album, album_of
 from worker.families.pictures.training.pictures import readers
-from worker.families.pictures.training.store import Place, Store
 from worker.families.text.shape import positions
-from worker.reading import load as load_data
 from worker.task import Run
 from worker.tasks.vlm import cost
-from worker.tasks.vlm.examples import Said, divided, read
+from worker.tasks.vlm.examples import Said, read
 from worker.tasks.vlm.lengths import Size, image_tokens
 from worker.tasks.vlm.params import VlmParams
 from worker.tasks.vlm.speech import WORDING_FILE, Speech, Wording
@@ -43,16 +42,6 @@ from worker.tasks.vlm.training.trainer import AnswersTrainer
 
 LOOKED_AT = 500
 """Answers by which it is told with which token they end, and how long they are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Album:
-    """A job's examples, their images on this machine's disk."""
-
-    store: Store
-    train: list[Example[Place, Said]]
-    valid: list[Example[Place, Said]]
-    sizes: list[tuple[int, int]]
 
 
 def train(params: VlmParams, run: Run) -> None:
@@ -82,18 +71,12 @@ def train(params: VlmParams, run: Run) -> None:
         finish(loaded, params, run, partial(_save_beside, source, processor, wording))
 
 
-def gathered(params: VlmParams, run: Run, wording: Wording) -> Album:
+def gathered(params: VlmParams, run: Run, wording: Wording) -> Album[Examples[Any, Said]]:
     """Return the examples of `run.data`. Raises `BadData` where there is nothing to learn."""
-    splits = load_data(run.data)
-    store = Store(run.work / f"images{processes.rank() or ''}.bin")
-    rows = splits["train"].first(params.max_samples)
-    found = read(splits["train"], params, wording, rows, store.keep)
-    if not found.examples:
-        raise BadData(f"no row of {found.source} has an image and a text.")
-    valid = None
-    if "valid" in splits:
-        valid = read(splits["valid"], params, wording, splits["valid"].rows, store.keep)
-    return Album(store, *divided(found, valid, params), found.sizes)
+    album = album_of(params, run, partial(read, wording=wording))
+    if not album.corpus.train.examples:
+        raise BadData(f"no row of {album.corpus.train.source} has an image and a text.")
+    return album
 
 
 def tuned(loaded: Loaded, params: VlmParams) -> Loaded:
@@ -129,13 +112,13 @@ def collate_of(params: VlmParams, loaded: Loaded, processor: Any, speech: Speech
 
 
 def longest_row(
-    params: VlmParams, loaded: Loaded, processor: Any, speech: Speech, album: Album
+    params: VlmParams, loaded: Loaded, processor: Any, speech: Speech, album: Album[Any]
 ) -> int:
     """Return the tokens of the longest example, by the sizes of images and the first texts."""
     config, said = loaded.model.config.to_dict(), said_by(processor)
-    sizes: set[Size | None] = {*album.sizes} or {None}
+    sizes: set[Size | None] = {*album.corpus.train.sizes} or {None}
     images = [image_tokens(config, said, size) for size in sizes]
-    first = [example.label for example in album.train[:LOOKED_AT]]
+    first = [example.label for example in album.corpus.learned[:LOOKED_AT]]
     texts = [speech.prompt(one.question) + speech.answer(one.question, one.answer) for one in first]
     words = processor.tokenizer(texts, add_special_tokens=False)["input_ids"]
     return min(max(images) + max(map(len, words)), params.model_max_length or positions(config))
@@ -151,13 +134,14 @@ def _trainer(
     run: Run,
     loaded: Loaded,
     collate: Collate,
-    album: Album,
+    album: Album[Any],
     *,
     checkpointing: bool,
 ) -> AnswersTrainer:
-    rows, valid = Gallery(album.store, album.train), Gallery(album.store, album.valid)
+    store, corpus = album.store, album.corpus
+    rows, valid = Gallery(store, corpus.learned), Gallery(store, corpus.held)
     goes_on = run.last_checkpoint is not None or run.stop.is_set()
-    judged = bool(album.valid) and params.eval_strategy != "no"
+    judged = bool(corpus.held) and params.eval_strategy != "no"
     more = {
         **COUNTED,
         "checkpointing": checkpointing,
@@ -174,9 +158,9 @@ def _trainer(
     return trainer
 
 
-def ends_with(speech: Speech, album: Album) -> str | None:
+def ends_with(speech: Speech, album: Album[Any]) -> str | None:
     """Return the special token that answers end with; none where they just end."""
-    said = [example.label for example in album.train[:LOOKED_AT]]
+    said = [example.label for example in album.corpus.learned[:LOOKED_AT]]
     answers = [speech.answer(one.question, one.answer) for one in said]
     known = speech.special | {speech.tokens.get("eos_token", "")}
     ends = Counter(next((t for t in known if t and a.endswith(t)), None) for a in answers)
