@@ -95,9 +95,16 @@ def test_a_table_as_cppe_5_is_has_names(tmp_path: Path) -> None:
 def test_boxes_are_counted_and_images_of_nothing_are_kept() -> None:
     report = inspected([GOOD] * 16 + [on(), None] * 2)
     (first, *_) = said(report, "ok")
-    assert "20 images with 16 boxes of 1 classes: mask 16" in first
+    assert "20 images with 16 boxes of 1 class: mask 16" in first
     assert "4 of nothing, kept as background" in first and f"{WIDTH} x {HEIGHT} pixels" in first
     assert (report.rows, report.valid_rows, report.classes) == (16, 4, 1)
+    assert said(report, "ok")[-1] == "16 images to learn from · 3 epochs, 8 a step: 6 steps"
+
+
+def test_a_training_of_so_many_steps_is_not_told_in_epochs() -> None:
+    few, data = PARAMS.model_copy(update={"max_steps": 2}), split([GOOD] * 10)
+    report = TASK.inspect(few, {"train": data}, FACTS, None)
+    assert said(report, "ok")[-1] == "8 images to learn from · 8 a step: 2 steps"
 
 
 def test_everything_wrong_with_boxes_is_told_at_once() -> None:

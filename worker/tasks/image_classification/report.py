@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from worker.families.balance import FEW, counted, uneven, validated
+from worker.families.balance import FEW, classes, counted, uneven, validated
 from worker.families.heads import new_head
 from worker.families.pictures.corpus import Corpus, gathered
 from worker.families.pictures.findings import left_out, not_validated
@@ -41,7 +41,7 @@ def _size(corpus: Corpus[Classified[Any]], params: ImageParams) -> Finding:
     data, counts = corpus.train, corpus.train.counts
     several = ", several for an image" if data.several else ""
     images, named = corpus.about(len(data.examples)), counted(counts, corpus.scale)
-    told = f"{images} images in {len(counts):,} classes{several}: {named}"
+    told = f"{images} images in {classes(len(counts))}{several}: {named}"
     return size(corpus, params, told, of="" if data.several else " of each class")
 
 

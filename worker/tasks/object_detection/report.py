@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from worker.families.balance import counted, uneven, validated
+from worker.families.balance import classes, counted, uneven, validated
 from worker.families.balance import rows as rows_that
 from worker.families.pictures.corpus import Corpus, gathered
 from worker.families.pictures.findings import left_out, not_validated
@@ -44,7 +44,7 @@ def inspect(params: DetectionParams, splits: Splits, facts: ModelFacts) -> DataR
 def _size(corpus: Corpus[Annotated[Any]], params: DetectionParams) -> Finding:
     """How many images and boxes there are, of how many classes, and what is held out."""
     data, counts = corpus.train, corpus.train.counts
-    boxes = f"{round(sum(counts.values()) * corpus.scale):,} boxes of {len(counts):,} classes"
+    boxes = f"{round(sum(counts.values()) * corpus.scale):,} boxes of {classes(len(counts))}"
     images, named = corpus.about(len(data.examples)), counted(counts, corpus.scale)
     background = f"{corpus.about(data.background)} of nothing, kept as background"
     told = (f"{images} images with {boxes}: {named}", background if data.background else "")
