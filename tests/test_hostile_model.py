@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +93,64 @@ def test_of_a_very_long_row_only_the_beginning_is_counted(tmp_path: Path) -> Non
     whole = report.known.data.units
     assert 3_000_000 < whole < 11_000_000 and report.known.data.steps > 3000
     assert took < 20
+
+
+class Touch:
+    """What writes a file once it is unpickled."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.file}",)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["pickle", "torch", "cut short", "no heads"])
+def test_a_model_that_cannot_be_loaded_is_told_in_words(tmp_path: Path, kind: str) -> None:
+    """Whatever its weights hold, nothing in them is executed."""
+    import tiny_bert
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    from worker.contract import ModelRef
+    from worker.engine.source import Source
+    from worker.errors import BadConfig
+
+    folder, touched = tiny_bert.write_model(tmp_path / "bert"), tmp_path / "touched"
+    weights, config = folder / "model.safetensors", folder / "config.json"
+    if kind == "cut short":
+        weights.write_bytes(weights.read_bytes()[:5000])
+    elif kind == "no heads":
+        said = json.loads(config.read_text())
+        config.write_text(json.dumps(said | {"num_attention_heads": 0}))
+    else:
+        weights.unlink()
+        write = torch.save if kind == "torch" else partial(pickle.dump, protocol=2)
+        with (folder / "pytorch_model.bin").open("wb") as file:
+            write({"weight": Touch(touched)}, file)
+    source = Source(ModelRef(name=str(folder)), AutoModelForSequenceClassification)
+    with pytest.raises(BadConfig, match=r"is not loaded|cannot be loaded") as refused:
+        source.load()
+    assert not touched.exists() and "weights_only" not in refused.value.message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["evil.Module", "os.system", "sentence_transformers.util.misc.os"])
+def test_a_model_of_sentences_brings_no_code_of_its_own(tmp_path: Path, kind: str) -> None:
+    """`modules.json` names classes: one that is not the library's is not even imported."""
+    import tiny_bert
+
+    from worker.errors import BadConfig
+    from worker.tasks.sentence_transformers import TASK as SENTENCES
+
+    folder, touched = tiny_bert.write_model(tmp_path / "bert"), tmp_path / "touched"
+    whole = {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}
+    own = {"idx": 1, "name": "1", "path": "own", "type": kind}
+    (folder / "modules.json").write_text(json.dumps([whole, own]))
+    (folder / "evil.py").write_text(f"open({str(touched)!r}, 'w')\n")
+    (folder / "own").mkdir()
+    assert SENTENCES.question is not None
+    with pytest.raises(BadConfig, match="cannot be loaded"):
+        SENTENCES.answer(str(folder), SENTENCES.question(text="the fox"))
+    assert not touched.exists()

@@ -201,7 +201,11 @@ def test_a_question_is_answered_with_the_numbers_of_pipeline(model: Path, tmp_pa
     assert found == judge
 
 
-@pytest.mark.parametrize("content", [b"<html>", HUGE])
+PPM = b"P6 2 2 255\n" + bytes(12)
+"""An image that Pillow reads and no training does, as PostScript would be."""
+
+
+@pytest.mark.parametrize("content", [b"<html>", HUGE, PPM])
 def test_a_question_about_no_image_is_refused_in_words(
     model: Path, tmp_path: Path, content: bytes
 ) -> None:

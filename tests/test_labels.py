@@ -74,3 +74,8 @@ def test_the_number_of_a_cell(cell: Any, said: float | None) -> None:
 def test_what_is_no_number_is_refused(cell: Any) -> None:
     with pytest.raises(BadData, match="no number"):
         FREE.number_of(cell, 1)
+
+
+def test_a_number_that_no_weight_can_say_is_refused() -> None:
+    with pytest.raises(BadData, match=r"numbers such as 1e\+200, which is too large"):
+        FREE.number_of(10**200, 1)

@@ -144,6 +144,9 @@ def test_images_take_the_tokens_that_processors_write(kind: str, tmp_path: Path)
     light = Speech.of(facts, processor.tokenizer.backend_tokenizer)
     assert light.prompt("q") == speech.prompt("q")
     assert light.answer("q", "red") == speech.answer("q", "red")
+    marked, answer = f"<image>\nq {speech.image}", f"{speech.image}red"  # as LLaVA's rows are
+    assert speech.prompt(marked) == speech.prompt("q")
+    assert speech.answer(marked, answer) == speech.answer("q", "red")
     if speech.template:
         chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "q"}]}]
         stock = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)

@@ -9,13 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pickle import UnpicklingError
 from typing import Any
 
+from safetensors import SafetensorError
 from transformers import AutoConfig
 
 from worker.contract import ModelRef
 from worker.errors import BadConfig
 from worker.hubclient import hub_error
+
+_BROKEN = (
+    *(OSError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError),
+    SafetensorError,
+)
+"""What libraries raise over files of a model that are missing, cut short or made up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,7 @@ class Source:
 
     def processor(self, auto_class: Any, **how: Any) -> Any:
         """Return its tokenizer or processor, by transformers' class for it: `AutoTokenizer`, …"""
-        with self._explained():
+        with loading(self.ref.name):
             return auto_class.from_pretrained(self.ref.name, **self._which, **how)
 
     def load(self, **how: Any) -> Any:
@@ -48,7 +56,7 @@ class Source:
 
     def load_and_tell(self, **how: Any) -> tuple[Any, tuple[str, ...]]:
         """Return the model, and the names of the weights that are not in its files: new ones."""
-        with self._explained():
+        with loading(self.ref.name):
             model, told = self.auto_class.from_pretrained(
                 self.ref.name, **self._which, **self.more, **how, output_loading_info=True
             )
@@ -58,21 +66,37 @@ class Source:
     def _which(self) -> dict[str, Any]:
         return {"revision": self.ref.revision, "trust_remote_code": self.trust_remote_code}
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError
 
-        name = self.ref.name
-        try:
-            yield
-        except (OSError, ValueError, HfHubHTTPError) as error:
-            for cause in _causes(error):
-                # A repo without the file has no such model in it, which is no refusal of the Hub.
-                if isinstance(cause, RemoteEntryNotFoundError):
-                    continue
-                if told := hub_error(f"loading {name}", cause):
-                    raise told from error
-            raise BadConfig(f"{name} cannot be loaded: {str(error).splitlines()[0]}") from error
+@contextmanager
+def loading(name: str) -> Iterator[None]:
+    """Turn what libraries raise over the files of a model into `BadConfig` or what the Hub said.
+
+    Memory that runs out is no fault of theirs.
+    """
+    from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError
+
+    try:
+        yield
+    except UnpicklingError as error:  # torch's own words advise to load them nevertheless
+        raise BadConfig(
+            f"{name} is not loaded: its weights, in torch's own format, are damaged or would run"
+            " code. Only numbers are read from them.",
+            fix="--model with one that has its weights in safetensors",
+        ) from error
+    except (*_BROKEN, HfHubHTTPError) as error:
+        for cause in _causes(error):
+            # A repo without the file has no such model in it, which is no refusal of the Hub.
+            if isinstance(cause, RemoteEntryNotFoundError):
+                continue
+            if told := hub_error(f"loading {name}", cause):
+                raise told from error
+        raise BadConfig(f"{name} cannot be loaded: {_words(error)}") from error
+
+
+def _words(error: Exception) -> str:
+    """Return the first line of what a library says; its kind too where that says little."""
+    said = next(iter(str(error).splitlines()), "")
+    return said if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: {said}"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -19,6 +19,10 @@ NONE_OF_THEM = -1
 """How a ClassLabel of the library datasets says that it has none."""
 
 
+LARGEST = 1e30
+"""No larger number is learned: weights of 32 bits could not say it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Labels:
     """A column of labels."""
@@ -82,7 +86,8 @@ class Labels:
     def number_of(self, cell: Any, row: int) -> float | None:
         """Return the number of a row; none where it has none. Raises `BadData`.
 
-        The place of a class is one too, as AutoTrain took it; infinity is none that can be learned.
+        The place of a class is one too, as AutoTrain took it; what is infinite, or larger than
+        `LARGEST`, is none that can be learned.
         """
         if missing(cell):
             return None
@@ -92,6 +97,8 @@ class Labels:
             number = math.nan
         if not math.isfinite(number):
             raise self._wrong(row, cell, "is no number", "the numbers")
+        if abs(number) > LARGEST:
+            raise self._wrong(row, number, "is too large to be learned", "the numbers")
         return number
 
     def _wrong(self, row: int, cell: Any, why: str, of: str) -> BadData:

@@ -25,10 +25,13 @@ def answering(model: str, question: Question, together: int) -> Answering:
     """
     from transformers import pipeline
 
+    from worker.engine.source import loading
+
     ref, code = ref_of(model), question.trust_remote_code
-    ask = pipeline(
-        "text-classification", model=ref.name, revision=ref.revision, trust_remote_code=code
-    )
+    with loading(ref.name):
+        ask = pipeline(
+            "text-classification", model=ref.name, revision=ref.revision, trust_remote_code=code
+        )
 
     def answered(questions: Sequence[Question]) -> Iterator[Any]:
         places = sorted(range(len(questions)), key=lambda place: len(questions[place].text))

@@ -85,16 +85,18 @@ class Speech:
 
     def prompt(self, question: str) -> str:
         """Return what the processor is given, with one image. Raises `BadConfig`."""
+        question = self._unmarked(question)
         if self.template:
             return self._rendered([self._turn("user", question)], prompt=True)
         return self.image + (question if self.prefixed else f"\n{question}\n")
 
     def answer(self, question: str, answer: str) -> str:
         """Return what follows on the prompt and is learned, its end too. Raises `BadConfig`."""
-        eos = self.tokens.get("eos_token", "")
+        eos, answer = self.tokens.get("eos_token", ""), self._unmarked(answer)
         if not self.template:
             return answer + eos
-        chat = [self._turn("user", question), self._turn("assistant", answer)]
+        asked = self._turn("user", self._unmarked(question))
+        chat = [asked, self._turn("assistant", answer)]
         whole, prompt = self._rendered(chat, prompt=False), self.prompt(question)
         at = len(prompt) if whole.startswith(prompt) else whole.rfind(answer.strip())
         if at < 0 or answer.strip() not in whole[at:]:
@@ -102,6 +104,14 @@ class Speech:
         said = whole[at:].rstrip()  # white space behind an answer's end is not learned
         ends = any(said.endswith(token) for token in self._ends)
         return said if ends else said + eos
+
+    def _unmarked(self, text: str) -> str:
+        """Return text without what stands for an image, as LLaVA's rows have it: one is shown, and
+        processors count."""
+        marks = [mark for mark in (IMAGE, self.image) if mark in text]
+        for mark in marks:
+            text = text.replace(mark, "").strip()
+        return self._unmarked(text) if marks else text
 
     @cached_property
     def _ends(self) -> frozenset[str]:

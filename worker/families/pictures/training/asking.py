@@ -9,6 +9,7 @@ from PIL import Image
 from transformers import pipeline
 
 from worker.answers import in_places, parts
+from worker.engine.source import loading
 from worker.errors import HubtrainError
 from worker.exchange import Answering
 from worker.families.pictures.settings import AboutImage
@@ -19,7 +20,8 @@ from worker.paths import ref_of
 def loaded(does: str, model: str, question: AboutImage) -> Any:
     """Return the pipeline of a model that `does` something, by the Hub's word for it."""
     ref, code = ref_of(model), question.trust_remote_code
-    return pipeline(does, model=ref.name, revision=ref.revision, trust_remote_code=code)
+    with loading(ref.name):
+        return pipeline(does, model=ref.name, revision=ref.revision, trust_remote_code=code)
 
 
 def answering(asked: Any, together: int, **how: Any) -> Answering:

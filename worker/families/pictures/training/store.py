@@ -9,8 +9,12 @@ from pathlib import Path
 from PIL import Image, ImageFile, ImageOps
 
 from worker.errors import BadConfig, BadData
+from worker.imagefile import READABLE
 
 ImageFile.LOAD_TRUNCATED_IMAGES = True  # a photo that is cut short is shown as far as it goes
+
+FORMATS = tuple(name.upper() for name in READABLE)
+"""What is opened, by Pillow's names: it has more, and hands PostScript to another program."""
 
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 """What Pillow raises over bytes that are no image it can show."""
@@ -49,7 +53,7 @@ class Store:
     def image(self, place: Place, row: int) -> Image.Image:
         """Return the image of a row, as `pipeline` opens one. Raises `BadData`."""
         try:
-            image = Image.open(io.BytesIO(self.bytes(place)))
+            image = Image.open(io.BytesIO(self.bytes(place)), formats=FORMATS)
             return ImageOps.exif_transpose(image).convert("RGB")
         except UNREADABLE as error:
             raise BadData(
@@ -62,7 +66,7 @@ def opened(file: str) -> Image.Image | BadConfig:
     if not Path(file).is_file():
         return BadConfig(f"There is no image {file}.", fix="--image FILE")
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=FORMATS) as image:
             return ImageOps.exif_transpose(image).convert("RGB")
     except UNREADABLE as error:
         return BadConfig(

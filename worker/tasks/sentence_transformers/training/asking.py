@@ -8,6 +8,7 @@ from typing import Any
 from sentence_transformers import SentenceTransformer
 
 from worker.engine.devices import device
+from worker.engine.source import loading
 from worker.exchange import Answering
 from worker.paths import ref_of
 from worker.tasks.sentence_transformers.params import Question
@@ -19,9 +20,10 @@ def answering(model: str, question: Question, together: int) -> Answering:
     That is the similarity that the model names, by default the cosine.
     """
     ref, code = ref_of(model), question.trust_remote_code
-    net = SentenceTransformer(
-        ref.name, revision=ref.revision, trust_remote_code=code, device=device()
-    )
+    with loading(ref.name):
+        net = SentenceTransformer(
+            ref.name, revision=ref.revision, trust_remote_code=code, device=device()
+        )
 
     def answered(questions: Sequence[Question]) -> Iterator[Any]:
         texts = [text for one in questions for text in (one.text, one.other) if text]

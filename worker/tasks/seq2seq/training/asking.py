@@ -11,6 +11,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig
 
 from worker.answers import parts
 from worker.engine.devices import device
+from worker.engine.source import loading
 from worker.exchange import Answering
 from worker.families.finished import facts_of, revision_of
 from worker.paths import ref_of
@@ -20,9 +21,10 @@ from worker.tasks.seq2seq.params import Question
 def answering(model: str, question: Question, together: int) -> Answering:
     """Return the model, which writes a text to each, those of about the same length together."""
     ref, code = ref_of(model), {"trust_remote_code": question.trust_remote_code}
-    tokenizer = AutoTokenizer.from_pretrained(ref.name, revision=ref.revision, **code)
-    which = revision_of(ref, facts_of(model))
-    net = AutoModelForSeq2SeqLM.from_pretrained(ref.name, **which, **code).eval().to(device())
+    with loading(ref.name):
+        tokenizer = AutoTokenizer.from_pretrained(ref.name, revision=ref.revision, **code)
+        which = revision_of(ref, facts_of(model))
+        net = AutoModelForSeq2SeqLM.from_pretrained(ref.name, **which, **code).eval().to(device())
     with suppress(OSError):  # transformers takes an adapter's from its base model
         own = GenerationConfig.from_pretrained(ref.name, revision=ref.revision)
         net.generation_config = own

@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import pipeline
 
+from worker.engine.source import loading
 from worker.exchange import Answering
 from worker.families.tags import split
 from worker.families.text.shape import ENDLESS, positions
@@ -24,14 +25,15 @@ def answering(model: str, question: Question, together: int) -> Answering:
     of characters. A text that is longer than the model sees is read in pieces that overlap.
     """
     ref, code = ref_of(model), question.trust_remote_code
-    tag = pipeline(
-        "token-classification",
-        model=ref.name,
-        revision=ref.revision,
-        trust_remote_code=code,
-        aggregation_strategy="simple",
-        batch_size=together,
-    )
+    with loading(ref.name):
+        tag = pipeline(
+            "token-classification",
+            model=ref.name,
+            revision=ref.revision,
+            trust_remote_code=code,
+            aggregation_strategy="simple",
+            batch_size=together,
+        )
     sees = min(tag.tokenizer.model_max_length, positions(tag.model.config.to_dict()))
     tag.tokenizer.model_max_length = sees
     pieces = {"stride": sees // SHARED} if sees < ENDLESS else {}

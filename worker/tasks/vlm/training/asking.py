@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import Image
 from transformers import AutoModelForImageTextToText, GenerationConfig
 from transformers.utils import cached_file
 
 from worker.answers import in_places, parts
 from worker.contract import ModelRef
 from worker.engine.devices import device
-from worker.engine.source import Source
+from worker.engine.source import Source, loading
 from worker.errors import BadConfig
 from worker.exchange import Answering
 from worker.families.finished import facts_of, revision_of
-from worker.families.pictures.training.store import UNREADABLE
+from worker.families.pictures.training.store import opened
 from worker.families.text.shape import positions
 from worker.paths import base_of_adapter, ref_of
 from worker.tasks.vlm.params import Question, VlmParams
@@ -38,9 +37,10 @@ def answering(model: str, question: Question, together: int) -> Answering:
     kind, code = str(facts.config.get("model_type") or ""), question.trust_remote_code
     source = Source(_with_processor(ref, facts.adapter), AutoModelForImageTextToText, code)
     processor = processor_of(source, kind)
-    net: Any = AutoModelForImageTextToText.from_pretrained(
-        ref.name, dtype="auto", trust_remote_code=code, **revision_of(ref, facts)
-    )
+    with loading(ref.name):
+        net: Any = AutoModelForImageTextToText.from_pretrained(
+            ref.name, dtype="auto", trust_remote_code=code, **revision_of(ref, facts)
+        )
     net = net.eval().to(device())
     with suppress(OSError):  # transformers takes an adapter's from its base model
         net.generation_config = GenerationConfig.from_pretrained(ref.name, revision=ref.revision)
@@ -60,20 +60,11 @@ def answering(model: str, question: Question, together: int) -> Answering:
 
 def _asked(question: Question, wording: Wording) -> Asked | BadConfig:
     """Return an image and what is asked of it, or why there is none."""
-    name = question.image
-    if not Path(name).is_file():
-        return BadConfig(f"There is no image {name}.", fix="--image FILE")
     prompt = wording.question(question.prompt)
     if not prompt:
         return BadConfig("This model answers questions about images.", fix='--prompt "…"')
-    try:
-        with Image.open(name) as opened:
-            return ImageOps.exif_transpose(opened).convert("RGB"), prompt
-    except UNREADABLE as error:
-        return BadConfig(
-            f"{name} is no image that can be read: {error}",
-            fix="--image with another file, or with a smaller copy of this one",
-        )
+    image = opened(question.image)
+    return (image, prompt) if isinstance(image, Image.Image) else image
 
 
 def wording_of(ref: ModelRef, kind: str) -> Wording:
