@@ -5,6 +5,7 @@ A task says its own in `Task.sample`; nothing here lists tasks.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ def begin(name: str, folder: Path) -> list[Path]:
         )
     job = template(name, task, given, sample)
     contents = {JOB_FILE: job, **sample.files}
-    if there := [path for path in contents if (folder / path).exists()]:
+    if there := [path for path in contents if os.path.lexists(folder / path)]:
         raise BadConfig(already(str(folder), there), fix=f"hubtrain init {name} ANOTHER-FOLDER")
     for path, content in contents.items():
         file = folder / path

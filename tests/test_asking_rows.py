@@ -16,6 +16,7 @@ from standins.laptop import Laptop
 from standins.localhub import HubServer
 
 from orchestrator.inference.predictions import Predictions
+from orchestrator.inference.predictions import told as as_printed
 from orchestrator.inference.questions import Questions, columns_of
 from orchestrator.inference.rows import Rows, find
 from worker import tasks
@@ -124,6 +125,13 @@ def test_who_was_killed_goes_on_and_nothing_is_half_written(tmp_path: Path) -> N
     assert said[2]["x"] == "4" and set(list(said[2].values())[1:]) == {""}
     with pytest.raises(BadConfig, match="is there already"):
         Predictions(output, {}).begin()
+
+
+def test_a_row_that_is_printed_keeps_its_columns() -> None:
+    row = {"x": "a", "prediction": "mine", "error": 1}
+    printed = as_printed(row, {"prediction": "b", "score": 0.7})
+    assert printed == {**row, "predicted_prediction": "b", "score": 0.7}
+    assert as_printed(row, None, "it is empty") == {**row, "predicted_error": "it is empty"}
 
 
 def test_answers_of_something_else_are_left_alone(tmp_path: Path) -> None:

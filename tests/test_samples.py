@@ -110,6 +110,13 @@ def test_what_is_there_is_not_written_over(tmp_path: Path) -> None:
         begin("tabluar", tmp_path / "x")
 
 
+def test_a_link_to_nowhere_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "job.yml").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BadConfig, match=r"job\.yml"):
+        begin("tabular", tmp_path)
+    assert not (tmp_path / "elsewhere").exists()
+
+
 @pytest.mark.slow
 def test_from_a_name_to_a_model(hub: HubServer, tmp_path: Path) -> None:
     laptop = Laptop(tmp_path / "home", hub)

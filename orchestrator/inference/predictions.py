@@ -117,9 +117,10 @@ class Predictions:
 
 
 def told(row: Row, cells: Cells | None, fault: str = "") -> dict[str, Any]:
-    """Return a row and its answer as one object, as it is printed."""
+    """Return a row and its answer as one object, as it is printed: the row keeps its columns."""
     plain = {name: shown(cell) for name, cell in row.items()}
-    return {**plain, **(cells if cells is not None else {"error": fault})}
+    answer = cells if cells is not None else {"error": fault}
+    return {**plain, **{_free(name, plain): cell for name, cell in answer.items()}}
 
 
 def shown(cell: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -30,8 +31,9 @@ def COMMAND(task: str, folder: Path | None, as_json: bool) -> int:  # noqa: N802
     shown = rest[0].name if len(rest) == 1 else count(len(rest), "file")
     text = f"{job.name} and {shown} in {folder}"
     desk.screen.findings([Finding("ok", task, text)])
+    there = shlex.quote(str(folder))
     desk.screen.say(
-        "", f"go there   cd {folder}", f"check it   hubtrain --config {job.name} --dry-run"
+        "", f"go there   cd {there}", f"check it   hubtrain --config {job.name} --dry-run"
     )
     desk.screen.say(f"train      hubtrain --config {job.name}")
     return 0
