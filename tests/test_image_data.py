@@ -59,7 +59,7 @@ def said(report: DataReport, level: str) -> str:
 
 def test_classes_are_counted_and_a_share_of_each_is_held_out() -> None:
     report = look(split(["cat"] * 50 + ["dog"] * 30))
-    assert "80 images in 2 classes: cat 50, dog 30 · 20% of each class held out" in said(
+    assert "cat 50, dog 30 · images of 37 x 47 pixels · 20% of each class held out" in said(
         report, "ok"
     )
     assert "a new head for 2 classes takes the place of that of google/vit for 1,000" in said(

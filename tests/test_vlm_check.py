@@ -63,9 +63,9 @@ def said(report: DataReport, level: str) -> str:
 
 def test_images_and_tokens_are_counted_and_an_example_is_shown() -> None:
     report = look(split(["red", "blue"] * 20))
-    told = said(report, "ok")
-    assert "40 images with questions and answers · 20% held out" in told
-    assert "images of 37 x 47 pixels" in told
+    assert "40 images with questions and answers · images of 37 x 47 pixels · 20%" in said(
+        report, "ok"
+    )
     assert "256 are the image" in said(report, "ok")
     assert (report.rows, report.valid_rows, report.steps) == (32, 8, 4)
     assert 256 * 32 < report.units < 300 * 32 and 256 < report.largest < 300

@@ -13,9 +13,10 @@ from typing import Any, Generic, TypeVar
 
 from worker.errors import BadData
 from worker.families.columns import chosen
+from worker.families.corpus import Found, FromRow
 from worker.families.labels import shown
 from worker.imagefile import READABLE, is_cut_short, is_damaged, kind_of, size_of, too_large
-from worker.splits import Row, Split, hold_out
+from worker.splits import Row, Split
 
 T = TypeVar("T")
 L = TypeVar("L")
@@ -25,11 +26,8 @@ IMAGES = ("image", "images", "img", "picture", "photo")
 
 
 @dataclass(frozen=True, slots=True)
-class Example(Generic[T, L]):
+class Example(FromRow, Generic[T, L]):
     """An image and what is to be learned of it."""
-
-    row: int
-    """Where a person finds it: its line, or its place from 1."""
 
     image: T
     label: L
@@ -38,13 +36,9 @@ class Example(Generic[T, L]):
 
 
 @dataclass(slots=True)
-class Examples(Generic[T, L]):
+class Examples(Found[Example[T, L]]):
     """The examples of a split, and the rows that are none."""
 
-    source: str
-    read: int = 0
-    examples: list[Example[T, L]] = field(default_factory=list)
-    empty: list[int] = field(default_factory=list)
     unlabelled: list[int] = field(default_factory=list)
     unreadable: list[int] = field(default_factory=list)
     photos_of_phones: int = 0
@@ -60,10 +54,6 @@ class Examples(Generic[T, L]):
     def sizes(self) -> list[tuple[int, int]]:
         """Width and height of the images whose headers tell."""
         return [each.size for each in self.examples if each.size]
-
-    def hold_out(self, share: float, seed: int) -> frozenset[int]:
-        """Return which examples are kept back for validation, by place."""
-        return hold_out(len(self.examples), share, seed)
 
 
 E = TypeVar("E", bound=Examples[Any, Any])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from worker.common import Data
 from worker.families.balance import rows as rows_that
 from worker.families.pictures.examples import Examples
 from worker.finding import Finding
@@ -33,23 +32,16 @@ def left_out(found: Examples[Any, Any], label: str) -> Iterable[Finding]:
         yield Finding("warn", "data", f"{what}: shown to the model as far as it goes")
 
 
-def pixels(found: Examples[Any, Any]) -> str:
+def pixels(found: Examples[Any, Any]) -> list[str]:
     """Return how large the images are, in words; nothing where no header tells."""
     ordered = sorted(found.sizes, key=lambda size: size[0] * size[1])
     if not ordered:
-        return ""
+        return []
     least, middle, most = (ordered[i] for i in (0, len(ordered) // 2, -1))
     if least == most:
-        return f"images of {_points(least)} pixels"
-    return f"images of {_points(least)} to {_points(most)} pixels, half below {_points(middle)}"
+        return [f"images of {_points(least)} pixels"]
+    return [f"images of {_points(least)} to {_points(most)} pixels, half below {_points(middle)}"]
 
 
 def _points(size: tuple[int, int]) -> str:
     return f"{size[0]:,} x {size[1]:,}"
-
-
-def not_validated(params: Data, what: str) -> Iterable[Finding]:
-    """Nothing is held out; `what` is what nobody will know."""
-    if params.valid_share is None:
-        text = f"nothing is held out: nobody will know {what}"
-        yield Finding("warn", "data", text, fix="--valid-split 0.2")

@@ -1,34 +1,19 @@
-"""How the check of a task of pictures begins and ends, whatever is learned of them. Light."""
+"""How the check of a task of pictures ends, whatever is learned of them. Light."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from worker.common import Data, Optimisation
+from worker.common import Optimisation
 from worker.families.balance import few_steps, plan
-from worker.families.pictures.corpus import Corpus
-from worker.families.pictures.findings import pixels
+from worker.families.corpus import Corpus
 from worker.finding import Finding
 from worker.task import DataReport
 
 
-def size(corpus: Corpus[Any], params: Data, *told: str, of: str = "") -> Finding:
-    """What there is, as it is `told`, what judges of it, and how large the images are.
-
-    `of` is what a share of is held out, where that is not all: ` of each class`.
-    """
-    source, judges = corpus.train.source, ""
-    if corpus.valid is not None:
-        judges = f"{len(corpus.held):,} for validation from {corpus.valid.source}"
-    elif params.valid_share is not None:
-        judges = f"{params.valid_share:.0%}{of} held out for validation"
-    parts = filter(None, (source, *told, judges, pixels(corpus.train)))
-    return Finding("ok", "data", " · ".join(parts))
-
-
 def report(
-    corpus: Corpus[Any], params: Optimisation, about: Iterable[Finding], unit: str = "images"
+    corpus: Corpus[Any, Any], params: Optimisation, about: Iterable[Finding], unit: str = "images"
 ) -> DataReport:
     """Return what is found `about` a corpus, then in how many steps it is learned from.
 

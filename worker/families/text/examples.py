@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from worker.errors import BadData
 from worker.families.balance import rows as rows_that
 from worker.families.columns import TARGETS, TEXTS, chosen
+from worker.families.corpus import Corpus, Diagnosed, FromRow, divided
 from worker.families.labels import Labels, shown
-from worker.families.text.corpus import Corpus, Diagnosed, FromRow, divided
 from worker.families.text.params import TextSettings
 from worker.finding import Finding
 from worker.splits import Row, Split, Splits, missing
@@ -84,7 +84,7 @@ def gathered(
     params: TextAndTarget,
     splits: Splits,
     reader: Callable[[Labels, Sequence[Any]], Target[T]],
-    held_out: Callable[[Sequence[Example[T]], float], frozenset[int]] | None = None,
+    held_out: Callable[[Examples[T], float], frozenset[int]] | None = None,
 ) -> TextCorpus[T]:
     """Return the examples of all splits. Raises `BadData` for columns that are not there.
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from worker.families.balance import few_steps, plan
 from worker.families.balance import rows as rows_that
-from worker.families.text.corpus import Corpus
+from worker.families.corpus import Corpus
+from worker.families.divided import how_many, not_validated, size
 from worker.families.text.lengths import CHARACTERS_A_TOKEN, shortened
-from worker.families.text.report import how_many, not_validated, scale_of, size, unusable
+from worker.families.text.report import unusable
 from worker.rendered import Part, Rendered, rendered
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
@@ -28,7 +29,7 @@ def inspect(params: QaParams, splits: Splits, facts: ModelFacts, tokenizer: Any)
     `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
     """
     corpus = gathered(splits, params)
-    found, scale = corpus.train, scale_of(corpus, splits, params)
+    found, scale = corpus.train, corpus.scale
     sizes = _sizes(corpus.learned, tokenizer, params, facts)
     rows = round(sizes.count * scale)
     steps = params.steps(max(1, rows))
@@ -119,7 +120,7 @@ def _tokens(texts: Sequence[str], tokenizer: Any) -> list[int]:
 def _size(corpus: Corpus[Questions, Asked], params: QaParams, scale: float) -> Finding:
     """How many questions there are, how many without an answer, and what is held out."""
     found, about = corpus.train, "" if scale == 1 else "about "
-    asked = how_many(corpus, scale, "questions")
+    asked = how_many(corpus, "questions")
     if none := round(found.unanswerable * scale):
         asked += f", {about}{none:,} of them without an answer"
     contexts = len({one.context for one in found.examples})

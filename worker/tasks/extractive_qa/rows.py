@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.columns import no_column
 from worker.errors import BadData
-from worker.families.text.corpus import Corpus, Found, FromRow, divided
+from worker.families.corpus import Corpus, Found, FromRow, divided
 from worker.splits import Row, Split, Splits, missing
 
 if TYPE_CHECKING:

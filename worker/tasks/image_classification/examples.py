@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from worker.families.columns import TARGETS, chosen
 from worker.families.labels import Labels, are_lists
@@ -49,12 +49,6 @@ class Classified(Examples[T, Classes]):
         counted = Counter(name for each in self.examples for name in each.label)
         return {name: counted[name] for name in self.classes}
 
-    def hold_out(self, share: float, seed: int) -> frozenset[int]:
-        """Return which are kept back: of each class the same share, where images are of one."""
-        if self.several:
-            return hold_out(len(self.examples), share, seed)
-        return hold_out_of_each([each.label[0] for each in self.examples], share, seed)
-
 
 def read(
     split: Split,
@@ -92,3 +86,10 @@ def _peeked(rows: Iterable[tuple[int, Row]], target: str) -> tuple[Iterable[tupl
         if not missing(cell := numbered[1].get(target)):
             return chain(seen, rows), are_lists([cell])
     return seen, False
+
+
+def held_out(found: Classified[Any], share: float, *, seed: int) -> frozenset[int]:
+    """Return which are kept back, by place: of each class the same share, if images are of one."""
+    if found.several:
+        return hold_out(len(found.examples), share, seed)
+    return hold_out_of_each([each.label[0] for each in found.examples], share, seed)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from worker.families.balance import FEW, classes, counted, uneven, validated
+from worker.families.divided import not_validated, size
 from worker.families.heads import new_head
-from worker.families.pictures.corpus import Corpus, gathered
-from worker.families.pictures.findings import left_out, not_validated
-from worker.families.pictures.report import report, size
+from worker.families.pictures.corpus import PictureCorpus, gathered
+from worker.families.pictures.findings import left_out, pixels
+from worker.families.pictures.report import report
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
-from worker.tasks.image_classification.examples import Classified, read
+from worker.tasks.image_classification.examples import Classified, held_out, read
 from worker.tasks.image_classification.params import ImageParams
 
 
@@ -22,7 +24,7 @@ def inspect(params: ImageParams, splits: Splits, facts: ModelFacts) -> DataRepor
 
     `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
     """
-    corpus = gathered(splits, params, read)
+    corpus = gathered(splits, params, read, held_out=partial(held_out, seed=params.seed))
     data, valid = corpus.train, corpus.valid
     about = [
         _size(corpus, params),
@@ -36,13 +38,14 @@ def inspect(params: ImageParams, splits: Splits, facts: ModelFacts) -> DataRepor
     return replace(report(corpus, params, about), classes=len(data.classes))
 
 
-def _size(corpus: Corpus[Classified[Any]], params: ImageParams) -> Finding:
+def _size(corpus: PictureCorpus[Classified[Any]], params: ImageParams) -> Finding:
     """How many images there are, of how many classes, how large, and what is held out."""
     data, counts = corpus.train, corpus.train.counts
     several = ", several for an image" if data.several else ""
     images, named = corpus.about(len(data.examples)), counted(counts, corpus.scale)
     told = f"{images} images in {classes(len(counts))}{several}: {named}"
-    return size(corpus, params, told, of="" if data.several else " of each class")
+    of = "" if data.several else "of each class"
+    return size(corpus, params, told, *pixels(data), of=of)
 
 
 def _nothing_to_learn(data: Classified[Any]) -> Iterable[Finding]:
@@ -64,10 +67,10 @@ def _nothing_to_learn(data: Classified[Any]) -> Iterable[Finding]:
         yield Finding("error", "data", text, fix="--target-column with the column of the classes")
 
 
-def _validated(corpus: Corpus[Classified[Any]], params: ImageParams) -> Iterable[Finding]:
+def _validated(corpus: PictureCorpus[Classified[Any]], params: ImageParams) -> Iterable[Finding]:
     data, valid = corpus.train, corpus.valid
     if valid is None:
-        yield from not_validated(params, "how often the model is right")
+        yield from not_validated(corpus, params, "how often the model is right", "image")
     elif valid.several != data.several:
         lists = data.source if data.several else valid.source
         text = f"only {lists} has lists of classes: both splits need them, or neither"

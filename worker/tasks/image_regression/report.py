@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from worker.families.divided import how_many, not_validated, size
 from worker.families.numbers import spread, summed_up
-from worker.families.pictures.corpus import Corpus, gathered
-from worker.families.pictures.findings import left_out, not_validated
-from worker.families.pictures.report import report, size
+from worker.families.pictures.corpus import PictureCorpus, gathered
+from worker.families.pictures.findings import left_out, pixels
+from worker.families.pictures.report import report
 from worker.splits import Splits
 from worker.task import DataReport, Finding
 from worker.tasks.image_regression.examples import Scored, read
@@ -26,16 +27,16 @@ def inspect(params: ImageRegressionParams, splits: Splits) -> DataReport:
         _size(corpus, params),
         *_numbers(data),
         *left_out(data, "a number"),
-        *(left_out(valid, "a number") if valid else _unjudged(params)),
+        *(left_out(valid, "a number") if valid else _unjudged(corpus, params)),
     ]
     return report(corpus, params, about)
 
 
-def _size(corpus: Corpus[Scored[Any]], params: ImageRegressionParams) -> Finding:
+def _size(corpus: PictureCorpus[Scored[Any]], params: ImageRegressionParams) -> Finding:
     """How many images there are, how large, what their numbers are, and what is held out."""
     data = corpus.train
-    numbers = f'"{data.target}" {summed_up(data.numbers)}' if data.numbers else ""
-    return size(corpus, params, f"{corpus.about(len(data.examples))} images", numbers)
+    numbers = [f'"{data.target}" {summed_up(data.numbers)}'] if data.numbers else []
+    return size(corpus, params, how_many(corpus, "images"), *numbers, *pixels(data))
 
 
 def _numbers(data: Scored[Any]) -> Iterable[Finding]:
@@ -44,5 +45,7 @@ def _numbers(data: Scored[Any]) -> Iterable[Finding]:
     yield from spread(data.numbers, data.target, data.declared, "hubtrain image-classification")
 
 
-def _unjudged(params: ImageRegressionParams) -> Iterable[Finding]:
-    return not_validated(params, "how far off the model is")
+def _unjudged(
+    corpus: PictureCorpus[Scored[Any]], params: ImageRegressionParams
+) -> Iterable[Finding]:
+    return not_validated(corpus, params, "how far off the model is", "image")

@@ -8,9 +8,10 @@ from typing import Any
 
 from worker.families.balance import classes, counted, uneven, validated
 from worker.families.balance import rows as rows_that
-from worker.families.pictures.corpus import Corpus, gathered
-from worker.families.pictures.findings import left_out, not_validated
-from worker.families.pictures.report import report, size
+from worker.families.divided import not_validated, size
+from worker.families.pictures.corpus import PictureCorpus, gathered
+from worker.families.pictures.findings import left_out, pixels
+from worker.families.pictures.report import report
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
 from worker.tasks.object_detection.boxes import Checked, checked
@@ -41,14 +42,14 @@ def inspect(params: DetectionParams, splits: Splits, facts: ModelFacts) -> DataR
     return replace(report(corpus, params, about), classes=len(data.classes))
 
 
-def _size(corpus: Corpus[Annotated[Any]], params: DetectionParams) -> Finding:
+def _size(corpus: PictureCorpus[Annotated[Any]], params: DetectionParams) -> Finding:
     """How many images and boxes there are, of how many classes, and what is held out."""
     data, counts = corpus.train, corpus.train.counts
     boxes = f"{round(sum(counts.values()) * corpus.scale):,} boxes of {classes(len(counts))}"
     images, named = corpus.about(len(data.examples)), counted(counts, corpus.scale)
-    background = f"{corpus.about(data.background)} of nothing, kept as background"
-    told = (f"{images} images with {boxes}: {named}", background if data.background else "")
-    return size(corpus, params, *told)
+    background = [f"{corpus.about(data.background)} of nothing, kept as background"]
+    told = [f"{images} images with {boxes}: {named}", *(background if data.background else [])]
+    return size(corpus, params, *told, *pixels(data))
 
 
 def _nothing_to_learn(data: Annotated[Any]) -> Iterable[Finding]:
@@ -89,9 +90,9 @@ def _boxes(found: Checked) -> Iterable[Finding]:
         yield Finding("warn", "data", f"{what}: it is cut off at the edge")
 
 
-def _validated(corpus: Corpus[Annotated[Any]], params: DetectionParams) -> Iterable[Finding]:
+def _validated(corpus: PictureCorpus[Annotated[Any]], params: DetectionParams) -> Iterable[Finding]:
     if (valid := corpus.valid) is None:
-        yield from not_validated(params, "how well objects are found")
+        yield from not_validated(corpus, params, "how well objects are found", "image")
     else:
         used, whole = corpus.train.used, corpus.scale == 1
         yield from validated(used, valid.used, valid.source, "image", whole=whole)

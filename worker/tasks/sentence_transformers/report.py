@@ -8,15 +8,11 @@ from typing import Any
 
 from worker.families.balance import few_steps, plan, uneven, validated
 from worker.families.balance import rows as rows_that
+from worker.families.divided import how_many, not_validated, size
 from worker.families.text import lengths as tokens
 from worker.families.text.examples import broken
 from worker.families.text.report import (
-    how_many,
-    not_validated,
-    scale_of,
     seen_before,
-    size,
-    valid_rows,
 )
 from worker.rendered import Part, Rendered, rendered
 from worker.shorten import some
@@ -44,15 +40,15 @@ def inspect(
     `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
     """
     corpus = gathered(splits, params)
-    scale = scale_of(corpus, splits, params)
-    rows = round(len(corpus.learned) * scale)
+    scale = corpus.scale
+    rows = corpus.rows
     steps = params.steps(max(1, rows))
     said = [
         text for column in columns_of(corpus.learned, params.learns.sentences) for text in column
     ]
     counted = tokens.lengths(said, tokenizer, params, facts.config)
     findings = [
-        size(corpus, params, how_many(corpus, scale, params.learns.rows)),
+        size(corpus, params, how_many(corpus, params.learns.rows)),
         *_nothing_to_learn(corpus.train, params),
         *(finding for split in corpus.splits for finding in _left_out(split)),
         *_targets(corpus, params, scale),
@@ -69,7 +65,7 @@ def inspect(
     return DataReport(
         findings=tuple(findings),
         rows=rows,
-        valid_rows=valid_rows(corpus, scale),
+        valid_rows=corpus.valid_rows,
         units=rows,
         tokens=round(counted.total * scale / params.learns.sentences),
         longest=counted.longest if scale == 1 and counted.exact else 0,

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 from worker.errors import BadData
 from worker.families.columns import chosen
+from worker.families.corpus import Corpus, Diagnosed, FromRow, divided
 from worker.families.labels import Labels
-from worker.families.text.corpus import Corpus, Diagnosed, FromRow, divided
 from worker.families.text.examples import text_of
 from worker.splits import Row, Split, Splits, hold_out_of_each, in_order
 from worker.tasks.sentence_transformers.params import SentenceParams
@@ -63,8 +63,9 @@ def gathered(splits: Splits, params: SentenceParams) -> SentenceCorpus:
     Of each class the same share is held out.
     """
 
-    def of_each_class(examples: Sequence[Example], share: float) -> frozenset[int]:
-        return hold_out_of_each([str(one.target) for one in examples], share, params.seed)
+    def of_each_class(found: Examples, share: float) -> frozenset[int]:
+        classes = [str(one.target) for one in found.examples]
+        return hold_out_of_each(classes, share, params.seed)
 
     held_out = of_each_class if params.learns.target == "class" else None
     return divided(splits, params, partial(read, params), held_out)

@@ -8,17 +8,13 @@ from typing import Any
 
 from worker.families.balance import few_steps, plan
 from worker.families.balance import rows as rows_that
+from worker.families.corpus import Corpus
+from worker.families.divided import how_many, not_validated, size
 from worker.families.text import lengths as tokens
-from worker.families.text.corpus import Corpus
 from worker.families.text.examples import broken
 from worker.families.text.lengths import Lengths
 from worker.families.text.report import (
-    how_many,
-    not_validated,
-    scale_of,
     seen_before,
-    size,
-    valid_rows,
 )
 from worker.rendered import Part, Rendered, rendered
 from worker.splits import Splits
@@ -33,12 +29,12 @@ def inspect(params: Seq2SeqParams, splits: Splits, facts: ModelFacts, tokenizer:
     `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
     """
     corpus = gathered(splits, params)
-    scale = scale_of(corpus, splits, params)
-    rows = round(len(corpus.learned) * scale)
+    scale = corpus.scale
+    rows = corpus.rows
     steps = params.steps(max(1, rows))
     texts, targets = _lengths(params, facts, tokenizer, corpus)
     findings = [
-        size(corpus, params, how_many(corpus, scale, "pairs of texts")),
+        size(corpus, params, how_many(corpus, "pairs of texts")),
         *_nothing_to_learn(corpus.train),
         *(finding for split in corpus.splits for finding in _left_out(split)),
         *tokens.findings(texts, params, "text"),
@@ -51,7 +47,7 @@ def inspect(params: Seq2SeqParams, splits: Splits, facts: ModelFacts, tokenizer:
     return DataReport(
         findings=tuple(findings),
         rows=rows,
-        valid_rows=valid_rows(corpus, scale),
+        valid_rows=corpus.valid_rows,
         units=rows,
         tokens=round((texts.total + targets.total) * scale),
         steps=steps,

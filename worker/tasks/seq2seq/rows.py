@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from worker.errors import BadData
 from worker.families.columns import chosen
-from worker.families.text.corpus import Corpus, Diagnosed, divided
+from worker.families.corpus import Corpus, Diagnosed, divided
 from worker.families.text.examples import Example, text_of
 from worker.splits import Row, Split, Splits
 from worker.tasks.seq2seq.params import Seq2SeqParams

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.families.labels import Labels, listed
-from worker.families.text.examples import Example, Target, TextCorpus, gathered
+from worker.families.text.examples import Examples, Target, TextCorpus, gathered
 from worker.splits import Splits, hold_out_of_each, in_order, missing
 from worker.tasks.text_classification.params import TextClassificationParams
 
@@ -46,8 +46,8 @@ def classes(params: TextClassificationParams, splits: Splits) -> Classes:
         several.append(_several(params, cells))
         return labels.classes_of if several[0] else _one(labels)
 
-    def held_out(examples: Sequence[Example[Names]], share: float) -> frozenset[int]:
-        return hold_out_of_each(rarest([one.target for one in examples]), share, params.seed)
+    def held_out(found: Examples[Names], share: float) -> frozenset[int]:
+        return hold_out_of_each(rarest(found.targets), share, params.seed)
 
     corpus = gathered(params, splits, reader, held_out)
     found = {name for names in corpus.train.targets for name in names}

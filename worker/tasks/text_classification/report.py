@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from worker.families.balance import FEW, counted, uneven, validated
+from worker.families.divided import how_many, size
 from worker.families.heads import new_head
 from worker.families.text import report
 from worker.splits import Splits
@@ -22,10 +23,10 @@ def inspect(
 ) -> DataReport:
     """Return what training would make of the data. Raises `BadData`."""
     found = classes(params, splits)
-    scale = report.scale_of(found.corpus, splits, params)
+    scale = found.corpus.scale
     about = [*_about(found, scale, params), *new_head(facts, len(found.names))]
     how: dict[str, Any] = {"params": params, "facts": facts, "tokenizer": tokenizer}
-    made = report.report(found.corpus, scale, "a class", about, **how)
+    made = report.report(found.corpus, "a class", about, **how)
     return replace(made, classes=len(found.names))
 
 
@@ -34,8 +35,8 @@ def _about(found: Classes, scale: float, params: TextClassificationParams) -> It
     counts, corpus = found.counts(), found.corpus
     each = "several each" if found.several else "classes"
     of = f"in {len(counts):,} {'classes, ' * found.several}{each}: {counted(counts, scale)}"
-    texts = f"{report.how_many(corpus, scale, 'texts')} {of}"
-    yield report.size(corpus, params, texts, of="of each class")
+    texts = f"{how_many(corpus, 'texts')} {of}"
+    yield size(corpus, params, texts, of="of each class")
     yield from _nothing_to_learn(found)
     yield from uneven(counts, "texts", scale)
     if corpus.valid is not None:

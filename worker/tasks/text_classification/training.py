@@ -13,7 +13,7 @@ from worker import judged
 from worker.engine.fit import begin
 from worker.engine.phases import phase
 from worker.errors import BadData
-from worker.families.text.corpus import learnable
+from worker.families.corpus import learnable
 from worker.families.text.training import sequences
 from worker.families.training.measures import classification, several_labels
 from worker.reading import load

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from worker.families.divided import how_many, size
 from worker.families.numbers import spread, summed_up
 from worker.families.text import report
 from worker.families.text.examples import TextCorpus
@@ -19,9 +20,9 @@ def inspect(
 ) -> DataReport:
     """Return what training would make of the data. Raises `BadData`."""
     corpus = numbers(params, splits)
-    scale = report.scale_of(corpus, splits, params)
+    scale = corpus.scale
     how: dict[str, Any] = {"params": params, "facts": facts, "tokenizer": tokenizer}
-    return report.report(corpus, scale, "a number", _about(corpus, scale, params), **how)
+    return report.report(corpus, "a number", _about(corpus, scale, params), **how)
 
 
 def _about(
@@ -33,6 +34,6 @@ def _about(
         if not train.broken:
             yield Finding("error", "data", f"no row of {train.source} has a text and a number")
         return
-    texts = f"{report.how_many(corpus, scale, 'texts')} with numbers: {summed_up(found)}"
-    yield report.size(corpus, params, texts)
+    texts = f"{how_many(corpus, 'texts')} with numbers: {summed_up(found)}"
+    yield size(corpus, params, texts)
     yield from spread(found, train.target, train.declared, "hubtrain text-classification")

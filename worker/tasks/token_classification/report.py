@@ -9,16 +9,12 @@ from typing import Any
 from worker.families import balance
 from worker.families.balance import counted, few_steps, plan, uneven
 from worker.families.balance import rows as rows_that
+from worker.families.divided import how_many, not_validated, size
 from worker.families.tags import OUTSIDE, begins_inside, entities
 from worker.families.text.lengths import findings as about_lengths
 from worker.families.text.lengths import lengths, shortened
 from worker.families.text.report import (
-    how_many,
-    not_validated,
-    scale_of,
-    size,
     unusable,
-    valid_rows,
 )
 from worker.rendered import Part, Rendered, rendered
 from worker.splits import Splits
@@ -40,8 +36,8 @@ def inspect(params: TokenParams, splits: Splits, facts: ModelFacts, tokenizer: A
     `splits` may hold only the first rows of each split: counts are then scaled up to `total`.
     """
     corpus = gathered(splits, params)
-    found, scale = corpus.train, scale_of(corpus, splits, params)
-    rows = round(len(corpus.learned) * scale)
+    found, scale = corpus.train, corpus.scale
+    rows = corpus.rows
     steps = params.steps(max(1, rows))
     marks = scheme(found.examples)
     long = lengths([one.text for one in corpus.learned], tokenizer, params, facts.config)
@@ -62,7 +58,7 @@ def inspect(params: TokenParams, splits: Splits, facts: ModelFacts, tokenizer: A
     return DataReport(
         findings=tuple(findings),
         rows=rows,
-        valid_rows=valid_rows(corpus, scale),
+        valid_rows=corpus.valid_rows,
         units=rows,
         longest=long.longest if scale == 1 and long.exact else 0,
         tokens=round(long.total * scale),
@@ -86,7 +82,7 @@ def _size(corpus: Tagged, params: TokenParams, scale: float, marks: str) -> Find
     """How many sentences there are, what is marked in them and how, and what is held out."""
     found = corpus.train.examples
     words = sum(len(one.words) for one in found)
-    sizes = f"{how_many(corpus, scale, 'sentences')} of {round(words * scale):,} words"
+    sizes = f"{how_many(corpus, 'sentences')} of {round(words * scale):,} words"
     told = f"{marks} tags: {counted(_kinds(found, marks), scale)}"
     return size(corpus, params, sizes, told, of="of the sentences")
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from worker.columns import no_column
 from worker.errors import BadData
 from worker.families import tags
+from worker.families.corpus import Corpus, Found, FromRow, divided
 from worker.families.labels import Labels, listed
-from worker.families.text.corpus import Corpus, Found, FromRow, divided
 from worker.splits import Row, Split, Splits, in_order, missing
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from worker.families.pictures.corpus import Corpus, gathered
+from worker.families.divided import how_many, not_validated, size
+from worker.families.pictures.corpus import PictureCorpus, gathered
 from worker.families.pictures.examples import Example, Examples
-from worker.families.pictures.findings import left_out, not_validated
-from worker.families.pictures.report import report, size
+from worker.families.pictures.findings import left_out, pixels
+from worker.families.pictures.report import report
 from worker.families.text.shape import positions
 from worker.rendered import Part, Rendered, rendered
 from worker.splits import Splits
@@ -62,7 +63,7 @@ def inspect(params: VlmParams, splits: Splits, facts: ModelFacts, tokenizer: Any
         *(_lengths(counts, most, exact=tokenizer is not None) if counts and lengths else ()),
         *(_images_alone(counts, most) if counts else ()),
         *_alike(found),
-        *(() if valid else not_validated(params, "how well the model does")),
+        *(() if valid else not_validated(corpus, params, "how well the model does", "example")),
     ]
     whole = corpus.scale == 1 and len(learned) <= LOOKED_AT
     return replace(
@@ -103,9 +104,9 @@ def _tokens(texts: Sequence[str], tokenizer: Any) -> list[int]:
     return [len(encoding.ids) for encoding in found]
 
 
-def _size(corpus: Corpus[Examples[Any, Said]], params: VlmParams) -> Finding:
+def _size(corpus: PictureCorpus[Examples[Any, Said]], params: VlmParams) -> Finding:
     what = "questions and answers" if params.asks else "captions"
-    return size(corpus, params, f"{corpus.about(len(corpus.train.examples))} images with {what}")
+    return size(corpus, params, how_many(corpus, f"images with {what}"), *pixels(corpus.train))
 
 
 def _nothing_to_learn(found: Examples[Any, Said]) -> Iterable[Finding]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from worker.engine import processes
 from worker.errors import BadData
-from worker.families.pictures.corpus import Corpus, Divided, Read, gathered
+from worker.families.corpus import Divided
+from worker.families.pictures.corpus import PictureCorpus, Read, gathered
 from worker.families.pictures.examples import Examples
 from worker.families.pictures.training.store import Store
 from worker.reading import load as load_data
@@ -23,14 +24,19 @@ class Album(Generic[D]):
     """Examples, and where the bytes of their images are."""
 
     store: Store
-    corpus: Corpus[D]
+    corpus: PictureCorpus[D]
 
 
-def album_of(params: P, run: Run, read: Read[P, D]) -> Album[D]:
-    """Return the pictures of `run.data`. Raises `BadData`."""
+def album_of(
+    params: P,
+    run: Run,
+    read: Read[P, D],
+    held_out: Callable[[D, float], frozenset[int]] | None = None,
+) -> Album[D]:
+    """Return the pictures of `run.data`; `held_out` is that of `divided`. Raises `BadData`."""
     splits = load_data(run.data)
     store = Store(run.work / f"images{processes.rank() or ''}.bin")
-    return Album(store, gathered(splits, params, read, store.keep))
+    return Album(store, gathered(splits, params, read, store.keep, held_out))
 
 
 def known(classes: Iterable[str], used: Iterable[str], source: str) -> None:

@@ -16,7 +16,7 @@ from worker.families.pictures.training.heads import begun, said, trainer, with_h
 from worker.families.training.measures import classification, several_labels
 from worker.judged import confusion
 from worker.task import Run
-from worker.tasks.image_classification.examples import Classes, Classified, read
+from worker.tasks.image_classification.examples import Classes, Classified, held_out, read
 from worker.tasks.image_classification.params import ImageParams
 
 ONE, SEVERAL = "single_label_classification", "multi_label_classification"
@@ -68,7 +68,7 @@ def _each(classes: Classes, label: Classes) -> list[float]:
 
 def gathered(params: ImageParams, run: Run) -> Album[Classified[Any]]:
     """Return the images of `run.data`. Raises `BadData` where there is nothing to tell apart."""
-    album = album_of(params, run, read)
+    album = album_of(params, run, read, partial(held_out, seed=params.seed))
     data, valid = album.corpus.train, album.corpus.valid
     if valid and valid.several != data.several:
         raise BadData(f"Of the training split and {valid.source} only one has lists of classes.")

@@ -24,7 +24,7 @@ from worker.engine.phases import phase
 from worker.engine.source import Source
 from worker.engine.transformers4 import model_for_both, tokenizer_for_both
 from worker.errors import BadData
-from worker.families.text.corpus import learnable
+from worker.families.corpus import learnable
 from worker.reading import load as load_data
 from worker.task import Run
 from worker.tasks.sentence_transformers.params import SentenceParams

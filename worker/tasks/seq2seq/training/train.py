@@ -23,7 +23,7 @@ from worker.engine.phases import phase
 from worker.engine.room import facts_of, memory
 from worker.engine.source import Source
 from worker.errors import BadConfig
-from worker.families.text.corpus import learnable
+from worker.families.corpus import learnable
 from worker.families.text.training.batches import (
     Collate,
     TextTrainer,
