@@ -169,7 +169,7 @@ def test_backends_are_listed_with_prices(laptop: Laptop) -> None:
         ("\x89PNG\0", "is not YAML"),
         ("task: llm\nseed: " + "9" * 5000, "is not YAML"),
         ("task: llm\nseed: 2001-99-99\n", "is not YAML"),
-        ("task: lllm\n", "the file's task is 'lllm'; there are: image-classification, llm"),
+        ("task: lllm\n", "the file's task is 'lllm'. Did you mean llm? There are: extractive-qa,"),
         ("task: 3\n", "the file's task is '3'"),
         ("task: llm\n1: 2\n", "no setting '1'"),
         ("task: llm\nlearning_rat: 1\n", "no setting 'learning_rat'. Did you mean learning_rate?"),

@@ -21,6 +21,7 @@ from orchestrator.settings.job import JobSettings
 from orchestrator.settings.layers import FLAGS, Catalog, Layer, Settings, from_environment, merge
 from worker.common import Asking, AskingMany, Prompting
 from worker.errors import BadConfig, HubtrainError
+from worker.nearest import hint, nearest
 from worker.params import Params, settings_of
 from worker.task import Task
 
@@ -44,7 +45,8 @@ def task_of(name: str | None, where: str = "the file's task") -> tuple[Task[Any]
     It may be called by another name, or by its own with that of a trainer: `task-trainer`,
     `task:trainer`. Raises `BadConfig`; `where` says in its message what named the task.
     """
-    there = f"there are: {', '.join(map(worker.tasks.typed, worker.tasks.names()))}"
+    names = [worker.tasks.typed(each) for each in worker.tasks.names()]
+    there = f"there are: {', '.join(names)}"
     if name is None:
         raise BadConfig(f"the file names no task; {there}", fix="task: …  in the file")
     wanted = re.sub(r"[:_]", "-", name)
@@ -58,7 +60,8 @@ def task_of(name: str | None, where: str = "the file's task") -> tuple[Task[Any]
             return task, {"trainer": wanted.removeprefix(spelled + "-")}
     if what := not_yet(name):
         raise BadConfig(f"{where} is {name!r}: {what} is not there yet; {there}")
-    raise BadConfig(f"{where} is {name!r}; {there}")
+    guess = hint(nearest(wanted, names))
+    raise BadConfig(f"{where} is {name!r}.{guess} T{there[1:]}")
 
 
 def gather(
