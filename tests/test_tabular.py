@@ -295,6 +295,24 @@ def test_a_file_that_is_no_model_is_not_loaded(
     assert refused.value.fix.startswith("--model with a folder or repo")
 
 
+@pytest.mark.parametrize(
+    ("held", "message"),
+    [(os.system, "wants types that no model"), ({"a": 1}, "it holds a dict")],
+)
+def test_a_file_that_holds_something_else_is_not_loaded(
+    tmp_path: Path, held: Any, message: str
+) -> None:
+    """What its `config.json` calls trusted does not make it so."""
+    import skops.io
+
+    told = {"columns": {"a": "number"}, "targets": ["y"], "classes": {"y": ["x"]}}
+    trusting = {"hubtrain": {**told, "trusted": ["posix.system"]}}
+    (tmp_path / "config.json").write_text(json.dumps(trusting))
+    skops.io.dump(held, tmp_path / "model.skops")
+    with pytest.raises(BadConfig, match=message):
+        TASK.answer(str(tmp_path), Question(rows='{"a": 1}'))
+
+
 def test_who_answers_ends_with_who_asked(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "config.json")  # to read it takes for ever
     command = [sys.executable, "-P", "-m", "worker.answering", "tabular"]

@@ -106,7 +106,10 @@ def load(folder: Path) -> tuple[Any, dict[str, Any]]:
             fix=ANOTHER,
         )
     with _readable(folder / MODEL_FILE):
-        return skops.io.load(folder / MODEL_FILE, trusted=sorted(wanted)), told
+        model = skops.io.load(folder / MODEL_FILE, trusted=sorted(wanted))
+        if not hasattr(model, "predict"):
+            raise TypeError(f"it holds a {type(model).__name__}")
+        return model, told
 
 
 @contextmanager
