@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from tiny_run import run_of
 
-from worker.contract import DataRef, Event, ModelRef
+from worker.contract import Event
 from worker.task import Run
 from worker.tasks.object_detection.params import DetectionParams
 
@@ -130,14 +131,7 @@ def job(
     """Return settings, the run they make, and the list its events will be in."""
     usual = {"lr": 2e-3, "image_square_size": SIDE, **settings}
     params = DetectionParams(model=str(model), data_path=str(data), **usual)
-    events: list[Event] = []
-    run = Run(
-        model=ModelRef(name=str(model)),
-        data=DataRef(folder=str(data.parent), train=(data.name,)),
-        output=folder / "output",
-        work=folder / "work",
-        emit=events.append,
-    )
+    run, events = run_of(model, data, folder)
     run.output.mkdir(parents=True)
     run.work.mkdir(parents=True)
     return params, run, events

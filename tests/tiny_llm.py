@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from worker.contract import DataRef, Event, ModelRef
+from tiny_run import run_of
+
+from worker.contract import Event
 from worker.samples import SAMPLES_FILE
 from worker.task import Run
 from worker.tasks.llm import TASK
@@ -100,14 +102,5 @@ def job(
     small = {"block_size": 64, "lr": 1e-3, "batch_size": 1, "gradient_accumulation": 1}
     small |= {"samples": 0}  # which take longer than the training
     params = TASK.params(model=str(model), data_path=str(data), **{**small, **settings})
-    events: list[Event] = []
-    run = Run(
-        model=ModelRef(name=str(model)),
-        data=DataRef(
-            folder=str(data.parent), train=(data.name,), valid=(valid.name,) if valid else ()
-        ),
-        output=folder / "output",
-        work=folder / "work",
-        emit=events.append,
-    )
+    run, events = run_of(model, data, folder, valid=valid)
     return params, run, events

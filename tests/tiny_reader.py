@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tiny_llm import write_rows
+from tiny_run import run_of
 
-from worker.contract import DataRef, Event, ModelRef
+from worker.contract import Event
 from worker.task import Run, Task
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -117,23 +118,10 @@ def job(
 ) -> tuple[Any, Run, list[Event]]:
     """Return settings, the run they make, and the list its events will be in."""
     data = rows if isinstance(rows, Path) else write_rows(folder / "train.jsonl", rows)
-    if valid is not None:
-        write_rows(data.parent / "valid.jsonl", valid)
+    held = None if valid is None else write_rows(data.parent / "valid.jsonl", valid)
     small = {"lr": 1e-3, "epochs": 1, "valid_split": "valid" if valid else None}
     params = task.params(model=str(model), data_path=str(data), **{**small, **settings})
-    events: list[Event] = []
-    run = Run(
-        model=ModelRef(name=str(model)),
-        data=DataRef(
-            folder=str(data.parent),
-            train=(data.name,),
-            valid=("valid.jsonl",) if valid is not None else (),
-        ),
-        output=folder / "output",
-        work=folder / "work",
-        emit=events.append,
-        headline=task.measures(params)[0],
-    )
+    run, events = run_of(model, data, folder, valid=held, headline=task.measures(params)[0])
     run.output.mkdir(parents=True)
     run.work.mkdir(parents=True)
     return params, run, events

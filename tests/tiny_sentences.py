@@ -8,8 +8,9 @@ from typing import Any
 
 import tiny_bert
 from tiny_llm import write_rows
+from tiny_run import run_of
 
-from worker.contract import DataRef, Event, ModelRef
+from worker.contract import Event
 from worker.task import Run
 from worker.tasks.sentence_transformers import TASK
 from worker.tasks.sentence_transformers.params import SentenceParams
@@ -53,13 +54,5 @@ def job(
     small = {"lr": 1e-3, "batch_size": 16, "max_seq_length": 16, "epochs": 3}
     how = {**small, "trainer": trainer, **settings}
     params = TASK.params(model=str(model), data_path=str(data), **how)
-    events: list[Event] = []
-    run = Run(
-        model=ModelRef(name=str(model)),
-        data=DataRef(folder=str(folder), train=(data.name,)),
-        output=folder / "output",
-        work=folder / "work",
-        emit=events.append,
-        headline=TASK.measures(params)[0],
-    )
+    run, events = run_of(model, data, folder, headline=TASK.measures(params)[0])
     return params, run, events

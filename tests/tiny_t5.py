@@ -6,7 +6,9 @@ import random
 from pathlib import Path
 from typing import Any
 
-from worker.contract import DataRef, Event, ModelRef
+from tiny_run import run_of
+
+from worker.contract import Event
 from worker.task import Run
 from worker.tasks.seq2seq import TASK
 from worker.tasks.seq2seq.params import Seq2SeqParams
@@ -73,15 +75,5 @@ def job(
     """Return settings, the run they make, and the list its events will be in."""
     small = {"lr": 3e-3, "batch_size": 8, "max_seq_length": 32, "max_target_length": 12}
     params = TASK.params(model=str(model), data_path=str(data), **{**small, **settings})
-    events: list[Event] = []
-    run = Run(
-        model=ModelRef(name=str(model)),
-        data=DataRef(
-            folder=str(data.parent), train=(data.name,), valid=(valid.name,) if valid else ()
-        ),
-        output=folder / "output",
-        work=folder / "work",
-        emit=events.append,
-        headline=TASK.measures(params)[0],
-    )
+    run, events = run_of(model, data, folder, valid=valid, headline=TASK.measures(params)[0])
     return params, run, events

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import tiny_bert
+from tiny_run import run_of
 
-from worker.contract import DataRef, Event, Metric, ModelRef
+from worker.contract import Event, Metric
 from worker.task import Run
 
 ANIMALS = ("dog", "fox", "lazy")
@@ -50,17 +51,7 @@ def job(
     """Return settings, the run they make, and the list its events will be in."""
     how = {"max_seq_length": 32, "lr": 3e-3, "batch_size": 8, "save_strategy": "no", **settings}
     params = task.params(model=str(model), data_path=str(data), **how)
-    events: list[Event] = []
-    run = Run(
-        model=ModelRef(name=str(model)),
-        data=DataRef(
-            folder=str(data.parent), train=(data.name,), valid=(valid.name,) if valid else ()
-        ),
-        output=folder / "output",
-        work=folder / "work",
-        emit=events.append,
-        headline=task.measures(params)[0],
-    )
+    run, events = run_of(model, data, folder, valid=valid, headline=task.measures(params)[0])
     run.output.mkdir(parents=True)
     return params, run, events
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from tiny_run import run_of
 
-from worker.contract import DataRef, Event, ModelRef
+from worker.contract import Event
 from worker.task import Run
 from worker.tasks.image_classification.params import ImageParams
 
@@ -121,16 +122,7 @@ def job(
 ) -> tuple[Any, Run, list[Event]]:
     """Return settings, the run they make, and the list its events will be in."""
     params = kind(model=str(model), data_path=str(data), **{"lr": 3e-3, **settings})
-    events: list[Event] = []
-    run = Run(
-        model=ModelRef(name=str(model)),
-        data=DataRef(
-            folder=str(data.parent), train=(data.name,), valid=(valid.name,) if valid else ()
-        ),
-        output=folder / "output",
-        work=folder / "work",
-        emit=events.append,
-    )
+    run, events = run_of(model, data, folder, valid=valid)
     run.output.mkdir(parents=True)
     run.work.mkdir(parents=True)
     return params, run, events

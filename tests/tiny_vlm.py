@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tiny_run import run_of
 from tiny_vit import COLOURS, image
 
-from worker.contract import DataRef, Event, ModelRef
+from worker.contract import Event
 from worker.task import Run
 from worker.tasks.vlm import TASK
 from worker.tasks.vlm.params import VlmParams
@@ -229,17 +230,7 @@ def job(
     """Return settings, the run they make, and the list its events will be in."""
     small = {"lr": 3e-3, "batch_size": 8, "gradient_accumulation": 1}
     params = TASK.params(model=str(model), data_path=str(data), **{**small, **settings})
-    events: list[Event] = []
-    run = Run(
-        model=ModelRef(name=str(model)),
-        data=DataRef(
-            folder=str(data.parent), train=(data.name,), valid=(valid.name,) if valid else ()
-        ),
-        output=folder / "output",
-        work=folder / "work",
-        emit=events.append,
-        headline=TASK.measures(params)[0],
-    )
+    run, events = run_of(model, data, folder, valid=valid, headline=TASK.measures(params)[0])
     run.output.mkdir(parents=True)
     run.work.mkdir(parents=True)
     return params, run, events
