@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
@@ -133,6 +134,14 @@ def test_a_model_that_cannot_be_loaded_is_told_in_words(tmp_path: Path, kind: st
     with pytest.raises(BadConfig, match=r"is not loaded|cannot be loaded") as refused:
         source.load()
     assert not touched.exists() and "weights_only" not in refused.value.message
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_no_fault_of_the_model() -> None:
+    from worker.engine.source import loading
+
+    with pytest.raises(OSError, match="No space left"), loading("m"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/cache/blobs/0")
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from typing import Any
 from safetensors import SafetensorError
 from transformers import AutoConfig
 
+from worker import disk
 from worker.contract import ModelRef
 from worker.errors import BadConfig
 from worker.hubclient import hub_error
@@ -84,6 +85,8 @@ def loading(name: str) -> Iterator[None]:
             fix="--model with one that has its weights in safetensors",
         ) from error
     except (*_BROKEN, HfHubHTTPError) as error:
+        if isinstance(error, OSError) and disk.refused(error)[1]:
+            raise  # the disk is full, or may not be written: that is no fault of the model
         for cause in _causes(error):
             # A repo without the file has no such model in it, which is no refusal of the Hub.
             if isinstance(cause, RemoteEntryNotFoundError):
