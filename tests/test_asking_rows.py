@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -79,6 +80,13 @@ def test_what_holds_no_rows_is_said(
 def questions(path: Path, folder: Path, **given: str) -> Questions:
     rows, needed = find(str(path), MEDIA), frozenset({"image"})
     return Questions(rows, columns_of(TASK, PAGE, rows, given, needed), needed, folder)
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "rows.jsonl"])
+def test_what_can_be_read_once_or_for_ever_is_no_input(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "rows.jsonl")
+    with pytest.raises(BadData, match="neither a file nor a folder"):
+        find(str(tmp_path / name), ())
 
 
 def test_a_row_that_cannot_be_asked_about_says_why(tmp_path: Path) -> None:

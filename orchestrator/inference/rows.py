@@ -50,6 +50,8 @@ def find(name: str, media: Sequence[str]) -> Rows:
     path = Path(name).expanduser()
     if not path.exists():
         raise BadData(f"no file or folder {name}.")
+    if not (path.is_dir() or path.is_file()):  # such as a pipe: rows are read more than once
+        raise BadData(f"{name} is neither a file nor a folder.")
     if path.is_dir() or path.suffix.lower() == ".zip":
         files = in_folder(path) if path.is_dir() else in_zip(path)
         return _pictures(files, name, media) or _tables(files, name)
