@@ -363,7 +363,7 @@ def test_a_placeholder_is_no_token(file: Path) -> None:
 
 def test_a_key_of_another_task_names_it(file: Path) -> None:
     file.write_text("task: llm\nimage_column: picture\n")
-    with pytest.raises(BadConfig, match=r"no setting 'image_column'\. image-classification and"):
+    with pytest.raises(BadConfig, match=r"no setting 'image_column'\. image-classification, "):
         gather(TASK, read(str(file)), {}, list, environ={})
 
 

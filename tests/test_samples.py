@@ -106,7 +106,7 @@ def test_what_is_there_is_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(BadConfig, match=r"already holds 1 file: job\.yml"):
         begin("tabular", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["job.yml"]
-    with pytest.raises(BadConfig, match="the task is 'tabluar'; there are"):
+    with pytest.raises(BadConfig, match=r"the task is 'tabluar'\. Did you mean tabular\?"):
         begin("tabluar", tmp_path / "x")
 
 

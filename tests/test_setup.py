@@ -120,5 +120,8 @@ def test_what_is_wrong_is_shown_beside_what_is_not(laptop: Laptop) -> None:
     assert any("no backend 'moon'" in one for one in done.document["wrong"])
     nothing = laptop.run("config")
     assert nothing.code == 2 and "say which task" in nothing.err
-    other = laptop.run("config", "tabular", "--image-column", "x")
-    assert "no option --image-column. image-classification has it." in other.err
+    other = laptop.run("config", "tabular", "--max-doc-stride", "1")
+    assert "no option --max-doc-stride. extractive-qa has it." in other.err
+    many = laptop.run("config", "tabular", "--epochs", "1")
+    assert "no option --epochs. extractive-qa, image-classification, " in many.err
+    assert " more have it." in many.err

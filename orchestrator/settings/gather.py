@@ -23,6 +23,7 @@ from worker.common import Asking, AskingMany, Prompting
 from worker.errors import BadConfig, HubtrainError
 from worker.nearest import hint, nearest
 from worker.params import Params, settings_of
+from worker.shorten import some
 from worker.task import Task
 
 
@@ -119,7 +120,7 @@ def whose(key: str) -> str:
         for task in map(worker.tasks.load, worker.tasks.names())
         if any(key in setting.keys for setting in settings_of(task.params))
     ]
-    return f" {' and '.join(have)} {'has' if len(have) == 1 else 'have'} it." if have else ""
+    return f" {some(have)} {'has' if len(have) == 1 else 'have'} it." if have else ""
 
 
 def _layer(

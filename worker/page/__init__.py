@@ -5,8 +5,10 @@ A page that cannot be served never ends a job: without gradio the worker says so
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib.util import find_spec
 
+import worker.tasks
 from worker.supervise.live import Live, Page
 
 
@@ -17,6 +19,10 @@ def serve(live: Live) -> Page | None:
         return None
     from worker.page.server import Server
 
+    # Settings are read off their source as a task is imported, and CPython 3.11 may fail where two
+    # threads parse source at once: so before there is a thread that imports gradio.
+    with suppress(ValueError):
+        worker.tasks.load(live.spec.task)
     try:
         return Server(live)
     except (OSError, ValueError) as error:
