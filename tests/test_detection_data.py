@@ -73,6 +73,11 @@ def test_objects_are_read_in_every_way_they_are_written(cell: Any) -> None:
     assert example.size == (WIDTH, HEIGHT)
 
 
+def test_a_text_that_spells_two_values_is_no_list_of_objects() -> None:
+    data = read(split(["[1], [2]"]), split(["[1], [2]"]).rows, PARAMS, len)
+    assert list(data.broken) == ["no boxes with categories"]
+
+
 def test_classes_have_the_same_order_whatever_rows_come_first() -> None:
     cells = [on([1, 1, 2, 2], category=name) for name in ("10", "cat", "9", "ant")]
     for some in (cells, cells[::-1]):

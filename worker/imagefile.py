@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterator
 READABLE = frozenset({"JPEG", "PNG", "GIF", "WebP", "BMP", "TIFF", "AVIF"})
 """What Pillow opens as it is installed."""
 
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+"""How their files' names end."""
+
 MOST_PIXELS = 178_956_970
 """Pixels above which Pillow opens no image, lest a small file fill the memory."""
 

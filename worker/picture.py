@@ -52,7 +52,7 @@ class Pen:
         xs = [x for line in lines for x, _ in line]
         ys = [y for line in lines for _, y in line]
         self.x0, self.x1 = min(xs), max(*xs, min(xs) + 1)
-        self.step = round_step((max(ys) - min(ys)) or abs(max(ys)) or 1.0)
+        self.step = _round_step((max(ys) - min(ys)) or abs(max(ys)) or 1.0)
         self.y0 = math.floor(min(ys) / self.step) * self.step
         top = math.ceil(max(ys) / self.step) * self.step
         self.y1 = max(top, self.y0 + self.step)
@@ -94,7 +94,7 @@ class Pen:
         self.pen.text((x, y), said, fill=colour, font=self.font, anchor=anchor)
 
 
-def round_step(span: float) -> float:
+def _round_step(span: float) -> float:
     """Return a round number of which about `TICKS` make up the span."""
     rough = span / TICKS
     power = 10.0 ** math.floor(math.log10(rough))

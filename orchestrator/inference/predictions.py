@@ -68,12 +68,15 @@ class Predictions:
                 f"{self.kept} holds answers of another model, or to something else.",
                 fix="Remove it, or give --output another name.",
             )
-        return sum(1 for line in lines if self._noted(line))
+        done = 0
+        for done, line in enumerate(lines, 1):  # noqa: B007
+            self._note(line)
+        return done
 
     def add(self, cells: Cells | None, fault: str = "") -> None:
         """Keep what is answered to the next row, or why it is not."""
         line = {FAULT: fault} if cells is None else {"cells": cells}
-        self._noted(line)
+        self._note(line)
         self._append(line)
 
     def finish(self, rows: Rows) -> dict[str, str]:
@@ -89,11 +92,10 @@ class Predictions:
         self.kept.unlink()
         return {old: new for old, new in names.items() if old != new}
 
-    def _noted(self, line: Mapping[str, Any]) -> bool:
+    def _note(self, line: Mapping[str, Any]) -> None:
         if FAULT in line:
             self.faults += 1
         self.columns.update(dict.fromkeys(line.get("cells", ())))
-        return True
 
     def _append(self, line: Mapping[str, Any]) -> None:
         with self.kept.open("ab", buffering=0) as file:

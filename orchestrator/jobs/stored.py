@@ -52,6 +52,7 @@ class Stored:
 def stored(client: Client, owners: Iterable[str], machines: Iterable[Leftover]) -> list[Stored]:
     """Return the datasets of `owners`, those of running `machines` marked. Raises `HubError`."""
     api, users = hub(client.token), _users(client, machines)
+    known = {repo_id for record in client.records.all() for repo_id in _repos(record.spec)}
     freshest = client.clock.now() - timedelta(seconds=START_SECONDS)
     found = []
     for owner in owners:
@@ -63,13 +64,8 @@ def stored(client: Client, owners: Iterable[str], machines: Iterable[Leftover]) 
                 size = sum(s.size or 0 for s in info.siblings or [])
                 jobs = tuple(sorted(users.get(repo_id, ())))
                 fresh = info.last_modified is not None and info.last_modified > freshest
-                found.append(Stored(repo_id, size, jobs, fresh and not _known(client, repo_id)))
+                found.append(Stored(repo_id, size, jobs, fresh and repo_id not in known))
     return found
-
-
-def _known(client: Client, repo_id: str) -> bool:
-    """Whether a job on record here, ended or not, reads a dataset."""
-    return any(repo_id in _repos(record.spec) for record in client.records.all())
 
 
 def packed_data(spec: JobSpec) -> str | None:

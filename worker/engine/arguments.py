@@ -65,6 +65,15 @@ def trainer_parts(
     }
 
 
+def judged_first(params: TransformersSettings, run: Run, held: Sized) -> bool:
+    """Return whether a model is judged by `held` before it is trained, so that a card tells both.
+
+    One that goes on has been.
+    """
+    goes_on = run.last_checkpoint is not None or run.stop.is_set()
+    return len(held) > 0 and params.eval_strategy != "no" and not goes_on
+
+
 def training_arguments(
     params: TransformersSettings,
     folder: Path,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from transformers import Trainer
+from transformers import Trainer, TrainerState
 
 
 class LeanTrainer(Trainer):  # type: ignore[misc]
@@ -68,3 +68,8 @@ class LeanTrainer(Trainer):  # type: ignore[misc]
         """Count learned tokens where the batches are, and leave the number there."""
         here = device if self.args.world_size > 1 else torch.device("cpu")
         return super()._get_num_items_in_batch(batch_samples, here)
+
+
+def epoch_of(state: TrainerState) -> int:
+    """Return which epoch a training is in, from 0; after a resume one is begun in its middle."""
+    return int((state.epoch or 0) + 1e-6)  # a share that is a whole number may come out below it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from worker.errors import BadConfig
@@ -49,6 +49,12 @@ def check_head(facts: ModelFacts, ending: str, does: str) -> None:
     named = [str(one) for one in classes] if isinstance(classes, list) else []
     if named and not any(one.endswith(ending) for one in named):
         raise BadConfig(f"{facts.name} is a {named[0]}, which does not {does}.")
+
+
+def numbered(classes: Sequence[str]) -> dict[str, Any]:
+    """Return classes as a model's configuration has them, in the order of their numbers."""
+    named = dict(enumerate(classes))
+    return {"id2label": named, "label2id": {name: number for number, name in named.items()}}
 
 
 def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:

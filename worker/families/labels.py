@@ -5,14 +5,13 @@ Light: both the check and the training read labels with this.
 
 from __future__ import annotations
 
-import ast
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from worker.errors import BadData
+from worker.literal import literal
 from worker.splits import Split, missing
 
 NONE_OF_THEM = -1
@@ -116,14 +115,11 @@ def listed(text: str) -> Any:
     """
     if not text.lstrip().startswith(("[", "(")):
         return text
-    for read in (json.loads, ast.literal_eval):
-        try:
-            found = read(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-            continue
-        if isinstance(found, list | tuple):
-            return list(found)
-    return text
+    try:
+        found = literal(text)
+    except ValueError:
+        return text
+    return list(found) if isinstance(found, list | tuple) else text
 
 
 def shown(cell: Any) -> str:

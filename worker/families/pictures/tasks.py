@@ -10,6 +10,7 @@ from worker.families.pictures import footprint
 from worker.families.pictures.kinds import check_model, tells_apart
 from worker.families.pictures.settings import Images, WholeImages
 from worker.families.usual import shown, smaller_batches
+from worker.imagefile import SUFFIXES
 from worker.task import DataReport, Footprint, ModelFacts, Task
 
 I = TypeVar("I", bound=Images)  # noqa: E741
@@ -20,7 +21,7 @@ class ImageTask(Task[I]):
     """A training on pictures."""
 
     extras: ClassVar[tuple[str, ...]] = ("vision",)
-    media = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+    media = SUFFIXES
     fixed = ("trust_remote_code",)
 
     def unit(self, params: I) -> str:

@@ -21,6 +21,11 @@ Numbers = NDArray[Any]
 BINARY = 2
 
 
+def logits_of(predictions: Any) -> Any:
+    """Return the logits among what a model predicts: some return more than these."""
+    return predictions[0] if isinstance(predictions, tuple) else predictions
+
+
 def classification(logits: Numbers, labels: Numbers) -> dict[str, float]:
     """Return the measures of one class each: logits (examples, classes), labels (examples)."""
     guesses = logits.argmax(axis=1)

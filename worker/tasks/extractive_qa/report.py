@@ -110,7 +110,6 @@ def _tokens(texts: Sequence[str], tokenizer: Any) -> list[int]:
         return [1 + len(text) // CHARACTERS_A_TOKEN for text in texts]
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    known: dict[str, int] = {}
     different = list(dict.fromkeys(texts))  # many questions are to one context
     found = tokenizer.encode_batch(different, add_special_tokens=False)
     known = {text: len(one.ids) for text, one in zip(different, found, strict=True)}

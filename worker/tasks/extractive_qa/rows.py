@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from worker.columns import no_column
 from worker.errors import BadData
 from worker.families.corpus import Corpus, Found, FromRow, divided
+from worker.literal import literal
 from worker.splits import Row, Split, Splits, missing
 
 if TYPE_CHECKING:
@@ -182,13 +182,7 @@ def _literal(text: str) -> Any:
     """
     if not text.lstrip().startswith(("{", "[")):
         return text
-    for how, said in ((json.loads, text), (_python, text), (_python, _ARRAY.sub(r"\1", text))):
-        try:
-            return how(said)
-        except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-            continue
+    for said in (text, _ARRAY.sub(r"\1", text)):
+        with suppress(ValueError):
+            return literal(said)
     raise BadData("answers cannot be read as JSON or as Python write them")
-
-
-def _python(text: str) -> Any:
-    return ast.literal_eval(text.strip())

@@ -6,16 +6,14 @@ What it refuses is refused in the user's words, with the line. It knows no colum
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from math import isnan
 from typing import Any
 
 from worker.errors import BadData
 from worker.families.sandbox import Message
+from worker.literal import literal
 from worker.numerals import spelled
 
 _CALL = "function_call"
@@ -45,11 +43,11 @@ def decoded(cell: Any) -> Any:
 
 def _parsed(cell: str) -> Any:
     """Return the value that JSON or Python spells so; none of what is neither."""
-    for read in (json.loads, ast.literal_eval):
-        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
-            found = read(cell)
-            return _whole(found) if _HALF.search(cell) else found
-    return None
+    try:
+        found = literal(cell)
+    except ValueError:
+        return None
+    return _whole(found) if _HALF.search(cell) else found
 
 
 def _whole(value: Any) -> Any:

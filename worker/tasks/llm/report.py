@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from worker.families.text.lengths import CHARACTERS_A_TOKEN
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
 from worker.tasks.llm import findings, packing, showing, trainers
@@ -12,9 +13,6 @@ from worker.tasks.llm.data import Examples, Speech, read, speech, text_end, trai
 from worker.tasks.llm.findings import LOOKED_AT, Counts
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.tokens import Example, Tokenizer, encode, special_ids
-
-CHARACTERS_A_TOKEN = 4.0
-"""Where the model has no `tokenizer.json` to count with."""
 
 PLAIN = "{% for message in messages %}{{ message['content'] }}\n{% endfor %}"
 """A chat template that takes anything, for when the model's own is not known."""

@@ -75,9 +75,8 @@ def _read(cell: Any) -> Any:
         return [] if cell is None else cell
     if not cell.strip():
         return []
-    # a dict in a list, so that one reader takes both
-    (read,) = listed(f"[{cell}]") if isinstance(listed(f"[{cell}]"), list) else (cell,)
-    return read
+    read = listed(f"[{cell}]")  # a dict in a list, so that one reader takes both
+    return read[0] if isinstance(read, list) and len(read) == 1 else cell
 
 
 def _two_lists(cell: Any) -> tuple[Sequence[Any], Sequence[Any]]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
+from worker.families.text.lengths import CHARACTERS_A_TOKEN
 from worker.splits import Splits
 from worker.task import DataReport, Finding
-from worker.tasks.llm.report import CHARACTERS_A_TOKEN
 from worker.tasks.pretraining.params import TEST_TOKENS, PretrainingParams
 from worker.tasks.pretraining.texts import texts_in
 from worker.tasks.pretraining.translated import as_llm

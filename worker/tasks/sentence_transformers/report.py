@@ -11,9 +11,7 @@ from worker.families.balance import rows as rows_that
 from worker.families.divided import how_many, not_validated, size
 from worker.families.text import lengths as tokens
 from worker.families.text.examples import broken
-from worker.families.text.report import (
-    seen_before,
-)
+from worker.families.text.report import seen_before
 from worker.rendered import Part, Rendered, rendered
 from worker.shorten import some
 from worker.splits import Splits

@@ -13,9 +13,7 @@ from worker.families.divided import how_many, not_validated, size
 from worker.families.text import lengths as tokens
 from worker.families.text.examples import broken
 from worker.families.text.lengths import Lengths
-from worker.families.text.report import (
-    seen_before,
-)
+from worker.families.text.report import seen_before
 from worker.rendered import Part, Rendered, rendered
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts

@@ -14,6 +14,7 @@ from worker.engine.fit import begin
 from worker.engine.phases import phase
 from worker.errors import BadData
 from worker.families.corpus import learnable
+from worker.families.heads import numbered
 from worker.families.text.training import sequences
 from worker.families.training.measures import classification, several_labels
 from worker.reading import load
@@ -38,8 +39,7 @@ def labels(found: Classes) -> dict[str, Any]:
     kind = "multi_label_classification" if found.several else "single_label_classification"
     return {
         "problem_type": kind,
-        "id2label": dict(enumerate(found.names)),
-        "label2id": {name: number for number, name in enumerate(found.names)},
+        **numbered(found.names),
     }
 
 

@@ -13,6 +13,7 @@ from worker.engine.fit import begin
 from worker.engine.phases import phase
 from worker.errors import BadData
 from worker.families.corpus import learnable
+from worker.families.heads import numbered
 from worker.families.text.training import sequences
 from worker.families.training.scaling import Scale, heads
 from worker.reading import load
@@ -29,7 +30,7 @@ def train(params: TextRegressionParams, run: Run) -> None:
     learned, column = [one.target for one in corpus.learned], corpus.train.target
     if len(set(learned)) == 1:
         raise BadData(f"all numbers of {corpus.train.source} are the same: nothing can be learned.")
-    labels = {"problem_type": "regression", "id2label": {0: column}, "label2id": {column: 0}}
+    labels = {"problem_type": "regression", **numbered([column])}
     sequences.train(params, run, corpus, labels, lambda model: head(model, column, learned))
 
 

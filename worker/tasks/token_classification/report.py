@@ -13,9 +13,7 @@ from worker.families.divided import how_many, not_validated, size
 from worker.families.tags import OUTSIDE, begins_inside, entities
 from worker.families.text.lengths import findings as about_lengths
 from worker.families.text.lengths import lengths, shortened
-from worker.families.text.report import (
-    unusable,
-)
+from worker.families.text.report import unusable
 from worker.rendered import Part, Rendered, rendered
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from worker.exchange import Answering
 from worker.families.usual import shown, smaller_batches
+from worker.imagefile import SUFFIXES
 from worker.task import (
     DataReport,
     Field,
@@ -40,7 +41,7 @@ class VlmTask(Task[VlmParams]):
         "vlm-vqa": {"trainer": "vqa"},
     }
 
-    media = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+    media = SUFFIXES
     model_reads = (
         *("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "chat_template.json"),
         *("processor_config.json", "preprocessor_config.json"),

@@ -12,6 +12,7 @@ from worker.families.pictures.corpus import PictureCorpus, gathered
 from worker.families.pictures.examples import Example, Examples
 from worker.families.pictures.findings import left_out, pixels
 from worker.families.pictures.report import report
+from worker.families.text.lengths import CHARACTERS_A_TOKEN
 from worker.families.text.shape import positions
 from worker.rendered import Part, Rendered, rendered
 from worker.splits import Splits
@@ -20,9 +21,6 @@ from worker.tasks.vlm.examples import Said, read
 from worker.tasks.vlm.lengths import Size, image_tokens
 from worker.tasks.vlm.params import VlmParams
 from worker.tasks.vlm.speech import Speech, Wording
-
-CHARACTERS = 4
-"""Characters of a token, where the model has no `tokenizer.json` to count with."""
 
 LOOKED_AT = 2000
 """Examples whose words are counted; the others are taken to be like them."""
@@ -99,7 +97,7 @@ def counted(
 
 def _tokens(texts: Sequence[str], tokenizer: Any) -> list[int]:
     if tokenizer is None:
-        return [max(1, len(text) // CHARACTERS) for text in texts]
+        return [max(1, len(text) // CHARACTERS_A_TOKEN) for text in texts]
     found = tokenizer.encode_batch(list(texts), add_special_tokens=False)
     return [len(encoding.ids) for encoding in found]
 

@@ -19,11 +19,12 @@ from worker.engine.fit import begin
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
 from worker.engine.source import Source
+from worker.families.heads import numbered
 from worker.families.pictures.examples import Examples
 from worker.families.pictures.settings import WholeImages
 from worker.families.pictures.training.album import Album
 from worker.families.pictures.training.pictures import Epochs, Pictures, collate, readers
-from worker.families.training.measures import Numbers
+from worker.families.training.measures import Numbers, logits_of
 from worker.task import Run
 
 W = TypeVar("W", bound=WholeImages)
@@ -48,8 +49,7 @@ def with_head(
     `problem` is transformers' name of what it solves, which decides the loss: `regression`.
     """
     head = {
-        "id2label": dict(enumerate(classes)),
-        "label2id": {name: number for number, name in enumerate(classes)},
+        **numbered(classes),
         "problem_type": problem,
         "ignore_mismatched_sizes": True,
     }
@@ -78,8 +78,7 @@ def trainer(
     valid = Pictures(store, corpus.held, target, processor)
 
     def measure(seen: EvalPrediction) -> dict[str, float]:
-        logits = seen.predictions[0] if isinstance(seen.predictions, tuple) else seen.predictions
-        return measured(logits, seen.label_ids)
+        return measured(logits_of(seen.predictions), seen.label_ids)
 
     more: dict[str, Any] = {"label_names": ["labels"], "dataloader_num_workers": readers()}
     more["neftune_noise_alpha"] = None  # there are no words
@@ -94,5 +93,4 @@ def trainer(
 def said(made: Trainer) -> tuple[Numbers, Numbers]:
     """Return what a model says of the images that judge, (images, classes), and the truth."""
     seen = made.predict(made.eval_dataset)
-    found = seen.predictions
-    return (found[0] if isinstance(found, tuple) else found), seen.label_ids
+    return logits_of(seen.predictions), seen.label_ids

@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from worker.engine import devices
+from worker.engine.trainer import epoch_of
 from worker.families.pictures.examples import Example
 from worker.families.pictures.training.store import Place, Store
 
@@ -141,8 +142,8 @@ class Epochs(TrainerCallback):  # type: ignore[misc]
     def on_epoch_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Note the epoch; after a resume one is begun in its middle."""
-        self.pictures.epoch = int((state.epoch or 0) + 1e-6)
+        """Note the epoch."""
+        self.pictures.epoch = epoch_of(state)
 
 
 def readers() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,11 @@ import torch
 from torch.utils.data import Sampler
 
 from worker.engine import devices
-from worker.engine.trainer import LeanTrainer
+from worker.engine.arguments import trainer_parts
+from worker.engine.model import Loaded
+from worker.engine.trainer import LeanTrainer, epoch_of
+from worker.families.text.params import TextSettings
+from worker.task import Run
 
 WINDOW = 100
 """Batches whose rows are sorted among themselves. More would save no padding worth telling, and
@@ -136,12 +140,30 @@ class TextTrainer(LeanTrainer):
             return super()._get_train_sampler(train_dataset)
         passes = self.args.gradient_accumulation_steps * self.args.world_size
         step = self._train_batch_size * passes
-        return ByLength(self.by_length, step, self.args.seed, self._epoch)
-
-    def _epoch(self) -> int:
-        return int((self.state.epoch or 0) + 1e-6)  # the middle of one after a resume
+        return ByLength(self.by_length, step, self.args.seed, lambda: epoch_of(self.state))
 
 
-def lengths(rows: Sequence[Mapping[str, Any]]) -> list[int]:
+def lengths(rows: Sequence[Tokens]) -> list[int]:
     """Return the tokens of each row."""
-    return [len(row["input_ids"]) for row in rows]
+    return [length(row) for row in rows]
+
+
+def trainer_of(
+    params: TextSettings,
+    run: Run,
+    loaded: Loaded,
+    learned: Sequence[Tokens],
+    held: Sequence[Tokens],
+    *,
+    labels: Sequence[str] = ("labels",),
+    **how: Any,
+) -> TextTrainer:
+    """Return what learns from some rows and judges by others, whose columns of truth are `labels`.
+
+    `how` is as transformers' Trainer takes it.
+    """
+    twice = 2 * params.batch_size  # nothing is kept for a way back
+    more: dict[str, Any] = {"label_names": list(labels), "per_device_eval_batch_size": twice}
+    trainer = TextTrainer(**trainer_parts(params, run, loaded, learned, held, **more), **how)
+    trainer.by_length = lengths(learned) if params.group_by_length else None
+    return trainer

@@ -11,7 +11,6 @@ import numpy as np
 from transformers import AutoModelForSequenceClassification, EvalPrediction
 
 from worker.engine import processes
-from worker.engine.arguments import trainer_parts
 from worker.engine.fit import finish, fit
 from worker.engine.model import Loaded
 from worker.engine.phases import phase
@@ -21,11 +20,12 @@ from worker.families.text.training.batches import (
     Collate,
     TextTrainer,
     Tokens,
-    lengths,
     longest_first,
     tokenized,
+    trainer_of,
 )
 from worker.families.text.training.heads import saving, tokenizer_of, with_head
+from worker.families.training.measures import logits_of
 from worker.task import Run
 
 T = TypeVar("T")
@@ -85,9 +85,8 @@ def _draw(trainer: TextTrainer, head: Head[Any], folder: Path) -> None:
 
 
 def _logits(seen: Any) -> Any:
-    """Return what was predicted, in 64 bits; some models return more than their logits."""
-    logits = seen.predictions[0] if isinstance(seen.predictions, tuple) else seen.predictions
-    return np.asarray(logits, np.float64)
+    """Return what was predicted, in 64 bits."""
+    return np.asarray(logits_of(seen.predictions), np.float64)
 
 
 def _rows(some: Sequence[Example[T]], tokenizer: Any, most: int, head: Head[T]) -> list[Tokens]:
@@ -105,16 +104,8 @@ def _trainer(
     learned: list[Tokens],
     held: list[Tokens],
 ) -> TextTrainer:
-    twice = 2 * params.batch_size  # nothing is kept for a way back
-    more: dict[str, Any] = {"label_names": ["labels"], "per_device_eval_batch_size": twice}
-
     def measured(seen: EvalPrediction) -> dict[str, float]:
         return head.measured(_logits(seen), seen.label_ids)
 
-    trainer = TextTrainer(
-        **trainer_parts(params, run, loaded, learned, held, **more),
-        data_collator=collate,
-        compute_metrics=measured,
-    )
-    trainer.by_length = lengths(learned) if params.group_by_length else None
-    return trainer
+    how: dict[str, Any] = {"data_collator": collate, "compute_metrics": measured}
+    return trainer_of(params, run, loaded, learned, held, **how)

@@ -11,13 +11,12 @@ from transformers import AutoModelForQuestionAnswering, EvalPrediction
 
 from worker import judged
 from worker.engine import processes
-from worker.engine.arguments import trainer_parts
 from worker.engine.fit import begin, finish, fit
 from worker.engine.model import Loaded
 from worker.engine.phases import phase
 from worker.engine.source import Source
 from worker.errors import BadData
-from worker.families.text.training.batches import Collate, TextTrainer, lengths, longest_first
+from worker.families.text.training.batches import Collate, TextTrainer, longest_first, trainer_of
 from worker.families.text.training.heads import saving, tokenizer_of, with_head
 from worker.families.training.answers import answered
 from worker.reading import load as load_data
@@ -91,16 +90,12 @@ def _trainer(
     (learned, learning), (held, judging) = read
     train = [one.labelled(learned[one.asked].answer) for one in learning]
     valid = [one.labelled(held[one.asked].answer) for one in judging]
-    twice = 2 * params.batch_size  # nothing is kept for a way back
-    more: dict[str, Any] = {"label_names": LABELS, "per_device_eval_batch_size": twice}
-    trainer = TextTrainer(
-        **trainer_parts(params, run, loaded, train, valid, **more),
-        data_collator=Collate(tokenizer),
-        compute_metrics=partial(_measured, (held, judging)),
-        preprocess_logits_for_metrics=_starts_and_ends,
-    )
-    trainer.by_length = lengths(train) if params.group_by_length else None
-    return trainer
+    how: dict[str, Any] = {
+        "data_collator": Collate(tokenizer),
+        "compute_metrics": partial(_measured, (held, judging)),
+        "preprocess_logits_for_metrics": _starts_and_ends,
+    }
+    return trainer_of(params, run, loaded, train, valid, labels=LABELS, **how)
 
 
 def _starts_and_ends(logits: Any, labels: Any) -> Any:

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from worker.errors import BadConfig, HubtrainError
+from worker.families.text.lengths import CHARACTERS_A_TOKEN
 from worker.rendered import Part, Rendered, rendered
 from worker.shorten import some
 from worker.splits import Splits
@@ -19,7 +20,7 @@ from worker.tasks.llm.grpo import checks, signature, sources
 from worker.tasks.llm.grpo.params import GrpoParams
 from worker.tasks.llm.grpo.prompts import Prompts, read
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.report import CHARACTERS_A_TOKEN, heads, scale_of, spoken
+from worker.tasks.llm.report import heads, scale_of, spoken
 from worker.tasks.llm.tokens import Tokenizer, encode
 
 SHORTER = 0.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from worker.families.text.lengths import CHARACTERS_A_TOKEN
 from worker.rendered import Rendered
 from worker.shorten import shortened
 from worker.splits import Splits
@@ -24,7 +25,7 @@ from worker.tasks.llm.pairs.data import (
 )
 from worker.tasks.llm.pairs.params import Pairs
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.report import CHARACTERS_A_TOKEN, heads, scale_of, spoken
+from worker.tasks.llm.report import heads, scale_of, spoken
 from worker.tasks.llm.tokens import Example, Tokenizer
 
 SHOWN = 300

@@ -10,7 +10,7 @@ from typing import Any
 
 from worker.engine import attention, devices, processes
 from worker.engine.adapter import adapt
-from worker.engine.arguments import trainer_parts
+from worker.engine.arguments import judged_first, trainer_parts
 from worker.engine.fit import begin, finish, fit
 from worker.engine.loss import causal_loss, save_memory
 from worker.engine.model import Loaded, load
@@ -84,18 +84,12 @@ def _trainer(
         TrainingRows.laid_out(examples, params.row_tokens, packing=params.packing)
         for examples in (corpus.train, corpus.valid)
     )
-    begins = {"eval_on_start": _begins_with_validation(params, run, corpus)}
+    begins = {"eval_on_start": judged_first(params, run, corpus.valid)}
     more = {"checkpointing": checkpointing, **COUNTED, **begins}
     return TokenTrainer(
         **trainer_parts(params, run, loaded, rows, valid, **more),
         data_collator=collate_of(params, loaded.model, tokenizer),
     )
-
-
-def _begins_with_validation(params: LlmParams, run: Run, corpus: Corpus) -> bool:
-    """Whether the model is judged before it is trained, so that the card can tell both."""
-    goes_on = run.last_checkpoint is not None or run.stop.is_set()
-    return bool(corpus.valid) and params.eval_strategy != "no" and not goes_on
 
 
 def possible(params: LlmParams, loaded: Loaded) -> LlmParams:

@@ -17,7 +17,7 @@ from sentence_transformers.sentence_transformer.losses import (
 from sentence_transformers.sentence_transformer.training_args import BatchSamplers
 
 from worker.engine import devices
-from worker.engine.arguments import trainer_parts
+from worker.engine.arguments import judged_first, trainer_parts
 from worker.engine.fit import begin, fit, saving
 from worker.engine.model import Loaded, precision
 from worker.engine.phases import phase
@@ -106,7 +106,6 @@ def _trainer(
     classes = corpus.train.classes if params.learns.target == "class" else ()
     loss = loss_of(params, loaded.model, len(classes))
     learned, held = (dataset(some, params, classes) for some in (corpus.learned, corpus.held))
-    goes_on = run.last_checkpoint is not None or run.stop.is_set()
     more: dict[str, Any] = {
         "kind": SentenceTransformerTrainingArguments,
         # a sentence that is there twice would count as its own negative
@@ -115,8 +114,7 @@ def _trainer(
         "per_device_eval_batch_size": params.batch_size
         if params.learns.batch_negatives
         else 2 * params.batch_size,
-        # validated before training, too, so that the card can compare
-        "eval_on_start": bool(held) and params.eval_strategy != "no" and not goes_on,
+        "eval_on_start": judged_first(params, run, held),
     }
     return SentenceTrainer(
         **trainer_parts(params, run, loaded, learned, held, **more),

@@ -15,7 +15,7 @@ from transformers import AutoModelForSeq2SeqLM
 
 from worker.contract import Event
 from worker.engine.adapter import adapt
-from worker.engine.arguments import trainer_parts
+from worker.engine.arguments import judged_first, trainer_parts
 from worker.engine.fit import begin, finish, fit
 from worker.engine.loss import IGNORED
 from worker.engine.model import Loaded, load
@@ -122,12 +122,10 @@ def _parts(
     *,
     checkpointing: bool,
 ) -> dict[str, Any]:
-    goes_on = run.last_checkpoint is not None or run.stop.is_set()
     more = {
         "label_names": ["labels"],
         "per_device_eval_batch_size": 2 * params.batch_size,
-        # judged before it is trained, so that the card can tell both
-        "eval_on_start": bool(valid) and params.eval_strategy != "no" and not goes_on,
+        "eval_on_start": judged_first(params, run, valid),
     }
     judging = longest_first(valid)
     return trainer_parts(params, run, loaded, rows, judging, checkpointing=checkpointing, **more)

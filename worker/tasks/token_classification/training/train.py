@@ -10,13 +10,13 @@ from transformers import AutoModelForTokenClassification, EvalPrediction
 
 from worker import judged
 from worker.engine import processes
-from worker.engine.arguments import trainer_parts
 from worker.engine.fit import begin, finish, fit
 from worker.engine.model import Loaded
 from worker.engine.phases import phase
 from worker.engine.source import Source
+from worker.families.heads import numbered
 from worker.families.tags import split
-from worker.families.text.training.batches import Collate, TextTrainer, lengths, longest_first
+from worker.families.text.training.batches import Collate, TextTrainer, longest_first, trainer_of
 from worker.families.text.training.heads import saving, tokenizer_of, with_head
 from worker.families.training.entities import NOT_JUDGED, named, tagging
 from worker.reading import load as load_data
@@ -39,19 +39,13 @@ def train(params: TokenParams, run: Run) -> None:
         corpus = learnable(gathered(load_data(run.data), params))
     tags = tags_of(corpus)
     with phase(run.emit, "loading model"):
-        loaded = with_head(source, params, tokenizer, "TOKEN_CLS", **_numbered(tags))
+        loaded = with_head(source, params, tokenizer, "TOKEN_CLS", **numbered(tags))
     trainer = _trainer(params, run, loaded, tokenizer, corpus)
     if fit(trainer, params, run, unit="sentences"):
         if trainer.eval_dataset:
             _draw(trainer, tags, run.output)
         most = params.seen(loaded.model.config.to_dict())
         finish(loaded, params, run, saving(tokenizer, most))
-
-
-def _numbered(tags: tuple[str, ...]) -> dict[str, Any]:
-    """Return the tags as a model's configuration has them."""
-    named = dict(enumerate(tags))
-    return {"id2label": named, "label2id": {name: number for number, name in named.items()}}
 
 
 def _trainer(
@@ -66,16 +60,12 @@ def _trainer(
     rows = partial(labelled, tokenizer, numbers=numbers, most=most)
     train = rows(corpus.learned, judged=False)
     valid = longest_first(rows(corpus.held, judged=True))
-    twice = 2 * params.batch_size  # nothing is kept for a way back
-    more: dict[str, Any] = {"label_names": ["labels"], "per_device_eval_batch_size": twice}
-    trainer = TextTrainer(
-        **trainer_parts(params, run, loaded, train, valid, **more),
-        data_collator=Collate(tokenizer, labels=NOT_JUDGED),
-        compute_metrics=partial(_measured, tags),
-        preprocess_logits_for_metrics=_guessed,
-    )
-    trainer.by_length = lengths(train) if params.group_by_length else None
-    return trainer
+    how: dict[str, Any] = {
+        "data_collator": Collate(tokenizer, labels=NOT_JUDGED),
+        "compute_metrics": partial(_measured, tags),
+        "preprocess_logits_for_metrics": _guessed,
+    }
+    return trainer_of(params, run, loaded, train, valid, **how)
 
 
 def _draw(trainer: TextTrainer, names: tuple[str, ...], folder: Path) -> None:

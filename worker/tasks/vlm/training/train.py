@@ -15,7 +15,7 @@ from transformers import AutoModelForImageTextToText
 
 from worker.engine import processes
 from worker.engine.adapter import adapt
-from worker.engine.arguments import trainer_parts
+from worker.engine.arguments import judged_first, trainer_parts
 from worker.engine.fit import begin, finish, fit
 from worker.engine.loss import take_loss
 from worker.engine.model import Loaded, adapter_of, load
@@ -140,13 +140,11 @@ def _trainer(
 ) -> AnswersTrainer:
     store, corpus = album.store, album.corpus
     rows, valid = Gallery(store, corpus.learned), Gallery(store, corpus.held)
-    goes_on = run.last_checkpoint is not None or run.stop.is_set()
-    judged = bool(corpus.held) and params.eval_strategy != "no"
     more = {
         **COUNTED,
         "checkpointing": checkpointing,
         "dataloader_num_workers": readers(),
-        "eval_on_start": judged and not goes_on,  # so that the card can tell both
+        "eval_on_start": judged_first(params, run, corpus.held),
     }
     trainer = AnswersTrainer(
         **trainer_parts(params, run, loaded, rows, valid, **more), data_collator=collate
