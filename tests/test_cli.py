@@ -115,7 +115,7 @@ TRAIN = ("llm", "--train", "--model", "m", "--data-path", "d", "--project-name",
         (["export", "m", "--gguf", "q4_K_M"], "llama-quantize MODEL-bf16.gguf MODEL.gguf Q4_K_M"),
         (["job"], "no command job. Did you mean jobs?"),
         (["zzz"], "no command zzz. hubtrain --help lists them."),
-        (["app"], "app: the web app is not there yet."),
+        (["api"], "api: the web API is not there yet."),
         (
             [*TRAIN, "--lr", "1e-4", "--learning-rate=2e-4"],
             "--lr and --learning-rate are the same setting; give one of them.",

@@ -16,9 +16,9 @@ from worker.clock import SystemClock
 from worker.contract import EndReason, Machine
 from worker.equip import SINCE
 from worker.host import Host, PlainMachine, host_of
-from worker.host.door import KeyDoor
 from worker.host.hubdoor import HubDoor
 from worker.host.space import Space
+from worker.show.door import KeyDoor
 
 ROOT = Path(__file__).parent.parent
 SECRETS = ("HUBTRAIN_PAGE_KEY", "OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "SPACE_PASS_KEY")
@@ -27,7 +27,7 @@ MOON = """
 from pathlib import Path
 from worker.contract import EndReason, Stopped
 from worker.host.base import Host
-from worker.host.door import KeyDoor
+from worker.show.door import KeyDoor
 
 
 class Moon(Host):

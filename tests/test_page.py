@@ -20,6 +20,7 @@ import itsdangerous
 import pytest
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 from services.browser import found as browser_found
+from standins.application import visitor
 from standins.localhub import HubServer
 from starlette.types import Message
 from test_supervise import Worker, spec
@@ -40,13 +41,15 @@ from worker.contract import (
     Started,
     fold,
 )
-from worker.host.door import KeyDoor
 from worker.host.hubdoor import HubDoor
 from worker.host.membership import Membership, Remembered
-from worker.page.chart import Line, chart, thinned
-from worker.page.digest import Digest
 from worker.page.gate import Gate
-from worker.page.view import (
+from worker.samples import SAMPLES_FILE, Samples
+from worker.samples import read as read_samples
+from worker.show.chart import Line, chart, thinned
+from worker.show.digest import Digest
+from worker.show.door import KeyDoor
+from worker.show.view import (
     View,
     answer,
     curves,
@@ -55,8 +58,6 @@ from worker.page.view import (
     settings,
     what_stopping_keeps,
 )
-from worker.samples import SAMPLES_FILE, Samples
-from worker.samples import read as read_samples
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 KEY = "open-sesame-7x9"
@@ -170,13 +171,6 @@ def test_stop_asks_once_and_says_what_is_kept(browser: Browser, start: Any) -> N
     assert worker.process.returncode == EndReason.USER.exit_code
     assert "Stopped (user)" in page.inner_text("body")
     page.close()
-
-
-def visitor(url: str, **how: Any) -> httpx2.Client:
-    """Return a client of the page that finds its host name as browsers do: on this machine."""
-    own = httpx2.URL(url)
-    headers = {"Host": own.netloc.decode(), **how.pop("headers", {})}
-    return httpx2.Client(base_url=own.copy_with(host="127.0.0.1"), headers=headers, **how)
 
 
 STRANGE = [

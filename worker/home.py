@@ -18,6 +18,7 @@ _OURS = (
     "crash.txt",
     "prices",
     "sweeps",
+    "app.key",
 )
 """Beginnings of the names of all files that hubtrain keeps there."""
 

@@ -44,7 +44,6 @@ SYNONYMS = {
 """Other words for a setting or a value, with dashes, and what it is called here."""
 
 NOT_YET = {
-    "app": "the web app",
     "api": "the web API",
     "dreambooth": "DreamBooth",
     "automatic-speech-recognition": "speech recognition",

@@ -13,7 +13,7 @@ from worker.clock import Clock
 from worker.contract import JOB_FILE, Stopped
 from worker.equip import SINCE
 from worker.hardware import Node, stated_memory
-from worker.host.door import Door
+from worker.show.door import Door
 
 _SOURCES = Path(__file__).parents[2]
 """The folder `worker` is imported from. Children are started with `-P`, which does not search the

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from worker.host.door import Viewer
 from worker.host.membership import Membership
+from worker.show.door import Viewer
 
 PASS_KEY = "SPACE_PASS_KEY"
 PASS_HEADER = "x-space-pass-key"

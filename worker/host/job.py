@@ -9,9 +9,9 @@ from worker.clock import Clock
 from worker.contract import EndReason, Stopped
 from worker.errors import HubError
 from worker.host.base import Host
-from worker.host.door import STRANGER, Door, Viewer
 from worker.hubclient import explained, hub
 from worker.hubjobs import end_reason, page_key
+from worker.show.door import STRANGER, Door, Viewer
 from worker.timeout import within
 
 NAMESPACE = "HUBTRAIN_NAMESPACE"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from worker.clock import Clock
 from worker.contract import Stopped
 from worker.host.base import Host
-from worker.host.door import Door, KeyDoor
+from worker.show.door import Door, KeyDoor
 
 
 class PlainMachine(Host):

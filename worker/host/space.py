@@ -9,10 +9,10 @@ from worker.clock import Clock
 from worker.contract import EndReason, Stopped
 from worker.errors import HubError, HubtrainError
 from worker.host.base import Host
-from worker.host.door import Door
 from worker.host.hubdoor import PASS_KEY, HubDoor
 from worker.host.membership import memberships, privacy
 from worker.hubclient import REAL_HUB, explained, hub
+from worker.show.door import Door
 from worker.timeout import within
 
 WAITS = (1, 2, 4, 8, 15, 30, 60, 60, 120)

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from worker.page import view as shown
 from worker.page.gate import viewer_of
-from worker.page.view import View
-from worker.page.visits import Visit, Visits
+from worker.show import mounted as shared
+from worker.show import view as shown
+from worker.show.view import View
+from worker.show.visits import Visit, Visits
 from worker.supervise.live import Live
 
 TICK_SECONDS = 2.0
-IDLE_SECONDS = 1.0
 LOG_LINES = 300
 PARTS = ("answer", "curves", "samples", "machine", "log", "more", "settings", "stop", "who")
 
@@ -50,9 +49,6 @@ def build(live: Live, visits: Visits, look: Callable[[], View], sign_in: bool) -
     """Return the page of a job that runs; `sign_in` where people can say who they are."""
     with gr.Blocks(title=f"{live.spec.project}: hubtrain", analytics_enabled=False) as page:
         _connect(page, _lay_out(), Answers(live, visits, look, sign_in))
-    page.space_id = None  # otherwise gradio adds a header on Spaces, with fonts from other servers
-    # Nothing is queued here, but gradio would check its queues a thousand times a second.
-    page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = IDLE_SECONDS
     return page
 
 
@@ -152,29 +148,9 @@ def log_tail(live: Live, search: str) -> str:
     return "\n".join(lines[-LOG_LINES:])
 
 
-def style() -> str:
-    """Return the style sheet that the live page and the last one share."""
-    return (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
-
-
 def mounted(app: Any, page: gr.Blocks) -> Any:
-    """Put the page into an ASGI application, with nothing on it that comes from elsewhere."""
-    theme = gr.themes.Base(
-        font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
-    )
-    return gr.mount_gradio_app(
-        app,
-        page,
-        path="/",
-        theme=theme,
-        css=style(),
-        head=_HEAD,
-        footer_links=[],
-        run_history=False,
-        show_error=False,
-        ssr_mode=False,
-        blocked_paths=["/"],
-    )
+    """Put the page into an ASGI application."""
+    return shared.mounted(app, page, head=_HEAD)
 
 
 def _answer(live: Live, view: View, session: str) -> str:
@@ -188,8 +164,6 @@ def _shell(html: str) -> str:
 
 
 def _update(visit: Visit, part: str, value: Any) -> Any:
-    print_of = hash(value)
-    if visit.drawn.get(part) == print_of:
+    if not visit.draws(part, value):
         return gr.skip()
-    visit.drawn[part] = print_of
     return gr.update(visible=value) if part == "stop" else value

@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from worker.host.door import STRANGER, Door, Viewer
+from worker.show import filled
+from worker.show.crosssite import SAFE, from_here, with_headers
+from worker.show.door import STRANGER, Door, Viewer
 
 VIEWER = "hubtrain.viewer"
 """Key of the `Viewer` in a request's scope."""
@@ -27,30 +27,11 @@ VIEWER = "hubtrain.viewer"
 BLOCK = 1 << 16
 """Bytes of the log that are sent at a time."""
 
-SAFE = ("GET", "HEAD")
-NAVIGATION = ("document", "iframe")
-"""`Sec-Fetch-Dest` when a person follows a link, or the Hub shows a Space."""
-
 LOGIN = ("/login/huggingface", "/login/callback", "/logout")
 CLOSED = ("/file", "/upload", "/proxy", "/stream", "/component_server", "/monitoring")
 """Parts of gradio that this page does not use."""
 
-_HEADERS = {
-    # Nothing is loaded from other servers: fonts, scripts and pictures come with the page.
-    "content-security-policy": "default-src 'self' data: blob:; style-src 'self' 'unsafe-inline';"
-    " script-src 'self' 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'self' https://huggingface.co",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
-
-_CORS = b"access-control-"
-
-_TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=False)
-
-
-def template(name: str, **values: Any) -> str:
-    """Return one of this folder's templates, filled."""
-    return _TEMPLATES.get_template(name).render(**values)
+HERE = Path(__file__).parent
 
 
 class Gate:
@@ -111,7 +92,7 @@ class Gate:
     def _shut(self, path: str, viewer: Viewer) -> Response:
         # `/` answers 200 to everybody, because the Hub checks there that the worker runs.
         status = HTTPStatus.OK if path == "/" else HTTPStatus.UNAUTHORIZED
-        words = template("door.html.jinja", sign_in=self.door.sign_in, viewer=viewer.name)
+        words = _closed(sign_in=self.door.sign_in, viewer=viewer.name)
         return HTMLResponse(words, status)
 
 
@@ -139,47 +120,16 @@ def viewer_of(request: Any) -> Viewer:
     return found if isinstance(found, Viewer) else STRANGER
 
 
-def from_here(request: Request) -> bool:
-    """Whether this page sent a request, or a person opened it, and not another page in its name.
-
-    Browsers say so in `Sec-Fetch-Site`. Old ones do not, but they name the origin of what is not
-    safe; programs that are no browsers name neither.
-    """
-    site = request.headers.get("sec-fetch-site")
-    if site is None:
-        return request.method in SAFE or _own_origin(request)
-    if site in {"none", "same-origin"}:
-        return True
-    opened = request.headers.get("sec-fetch-mode") == "navigate"
-    into = request.headers.get("sec-fetch-dest")
-    return request.method in SAFE and opened and into in NAVIGATION
-
-
-def _own_origin(request: Request) -> bool:
-    origin = request.headers.get("origin")
-    hosts = (request.headers.get(name) for name in ("host", "x-forwarded-host"))
-    return origin is None or urlsplit(origin).netloc in set(filter(None, hosts))
-
-
 def _let_in(door: Door, key: str) -> Response:
     cookie = door.cookie_for(key)
     if cookie is None:
-        return HTMLResponse(template("door.html.jinja", sign_in=False), HTTPStatus.UNAUTHORIZED)
+        return HTMLResponse(_closed(), HTTPStatus.UNAUTHORIZED)
     # Redirect, because browsers keep the address with the key in their history.
     answer = RedirectResponse("./", status_code=HTTPStatus.SEE_OTHER)
     answer.set_cookie(*cookie, httponly=True, samesite="strict")
     return answer
 
 
-def with_headers(send: Send) -> Send:
-    """Return `send` with headers that keep other servers and other sites out of what it sends."""
-
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            own = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
-            # Remove the CORS headers by which gradio lets other local origins read its answers.
-            kept = [h for h in message.get("headers", []) if not h[0].lower().startswith(_CORS)]
-            message["headers"] = [*kept, *own]
-        await send(message)
-
-    return sending
+def _closed(*, sign_in: bool = False, viewer: str | None = None) -> str:
+    """Return what somebody sees who may see nothing."""
+    return filled(HERE / "door.html.jinja", sign_in=sign_in, viewer=viewer)

@@ -10,14 +10,16 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from worker.page import view as shown
-from worker.page.digest import Digest
-from worker.page.view import View
-from worker.page.visits import Visits
 from worker.samples import SAMPLES_FILE
 from worker.samples import read as read_samples
+from worker.show import filled, style
+from worker.show import view as shown
+from worker.show.digest import Digest
+from worker.show.view import View
+from worker.show.visits import Visits
 from worker.supervise.live import Live
 
 ANSWER_SECONDS = 0.5
@@ -101,11 +103,8 @@ class Server:
 
 def last_page(view: View, log: str) -> str:
     """Return a page that needs no server once it is shown: the end, the curves, the last lines."""
-    from worker.page.blocks import style
-    from worker.page.gate import template
-
-    return template(
-        "end.html.jinja",
+    return filled(
+        Path(__file__).parent / "end.html.jinja",
         title=f"{view.spec.project}: {view.story.state}",
         css=style(),
         answer=shown.answer(view),

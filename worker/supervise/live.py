@@ -9,8 +9,8 @@ from worker.card import worker_of
 from worker.clock import Clock
 from worker.contract import JobSpec, Stopped, Story, fold
 from worker.host import Host
+from worker.show.usage import Usage
 from worker.supervise.journal import Journal
-from worker.supervise.resources import Usage
 from worker.supervise.watchdog import limit_of
 
 SIGNAL = "signal"

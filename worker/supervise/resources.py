@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -16,36 +15,11 @@ import psutil
 from worker import __version__ as hubtrain
 from worker.hardware import nvidia_smi
 from worker.host import Host
+from worker.show.usage import Gpu, Usage
 from worker.supervise import cgroup
 
 _TOLD = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "gradio")
 _QUERY = ("name", "utilization.gpu", "memory.used", "memory.total")
-
-
-@dataclass(frozen=True, slots=True)
-class Gpu:
-    """One accelerator as it is now; memory in bytes."""
-
-    name: str
-    busy: float
-    """Share of the time it computes, 0 to 1."""
-
-    used: float
-    total: float
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What the machine is busy with now."""
-
-    cpu: float
-    """Share of all cores, 0 to 1."""
-
-    memory: float
-    """Bytes of main memory in use by this job."""
-
-    memory_limit: float
-    gpus: tuple[Gpu, ...] = ()
 
 
 def usage(host: Host, held: int) -> Usage:

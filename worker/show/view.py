@@ -15,9 +15,9 @@ from typing import Any
 import worker.tasks
 from worker.contract import VALID, Event, JobSpec, Progress, State, Story, fold
 from worker.duration import roughly
-from worker.page.chart import Line, chart
 from worker.samples import Samples
-from worker.supervise.resources import Usage
+from worker.show.chart import Line, chart
+from worker.show.usage import Usage
 
 _WORDS = {
     State.CREATED: "Starting",

@@ -16,6 +16,17 @@ class Visit:
     seen: float
     drawn: dict[str, int] = field(default_factory=dict)
 
+    def draws(self, part: str, value: object) -> bool:
+        """Whether a part of the page has to be drawn anew to show this; then it is taken as drawn.
+
+        What has not changed is not sent again: so the reader's place and selection stay.
+        """
+        print_of = hash(value)
+        if self.drawn.get(part) == print_of:
+            return False
+        self.drawn[part] = print_of
+        return True
+
 
 class Visits:
     """The pages that are open. Used from gradio's threads and the supervisor's."""

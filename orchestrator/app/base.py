@@ -1,0 +1,63 @@
+"""What pages and routes are made of, and what they share: the app of one user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import Any
+
+from orchestrator.jobs.client import Client
+from worker.show.visits import Visits
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: a module in `pages/` has one, called `PAGE`."""
+
+    path: str
+    """What its address ends with, without a slash; empty for the first page."""
+
+    title: str
+    lay_out: Callable[[App], None]
+    """Lays it out, within the page's gradio context."""
+
+    place: int | None = None
+    """Where in the menu it stands; none where it is reached from elsewhere."""
+
+
+@dataclass
+class App:
+    """The app of one user, which all its pages and routes work with."""
+
+    client: Client
+    visits: Visits = field(default_factory=Visits)
+    """Which pages are open, and what each of them shows now."""
+
+    pages: tuple[Page, ...] = ()
+
+
+def pages() -> tuple[Page, ...]:
+    """Return the pages, in the order of the menu."""
+    from orchestrator.app import pages as room
+
+    found: list[Page] = [module.PAGE for module in _modules(room)]
+    return tuple(sorted(found, key=lambda page: (page.place is None, page.place or 0, page.path)))
+
+
+def routes() -> list[Callable[[Any, App], Any]]:
+    """Return what adds addresses to the web application: `mount` of each module in `routes/`.
+
+    It is called with the FastAPI application and the `App`. Where it returns an asynchronous
+    context manager, that is entered while the app is served.
+    """
+    from orchestrator.app import routes as room
+
+    return [module.mount for module in _modules(room)]
+
+
+def _modules(room: ModuleType) -> list[ModuleType]:
+    names = sorted(module.name for module in iter_modules(room.__path__))
+    return [import_module(f"{room.__name__}.{name}") for name in names]

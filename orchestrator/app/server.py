@@ -1,0 +1,183 @@
+"""Serves the app: the pages, and beside them whatever `routes/` has, behind one gate."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from html import escape
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from orchestrator.app.base import App, Page, pages, routes
+from orchestrator.app.keys import key
+from orchestrator.jobs.client import Client
+from worker.errors import BadConfig, HubtrainError
+
+PORT = 7860
+"""Where AutoTrain's app and Gradio's are expected."""
+
+PASSWORD = "HUBTRAIN_APP_PASSWORD"
+"""Environment variable with the password for an app that others reach."""
+
+HEAD = """
+<script>
+document.documentElement.lang = "en";
+let lastWord = Date.now();
+const ask = window.fetch;
+window.fetch = async (...what) => {
+  const answer = await ask(...what);
+  if (answer.ok) lastWord = Date.now();
+  return answer;
+};
+setInterval(() => {
+  document.body.classList.toggle("stale", Date.now() - lastWord > 20000 && !document.hidden);
+}, 2000);
+</script>
+"""
+
+
+class Served:
+    """An app that is about to be served: its port is open already.
+
+    Raises `BadConfig` for a port that is asked for and taken, and for a host that is not this
+    machine's.
+    """
+
+    def __init__(self, client: Client, host: str = "127.0.0.1", port: int | None = None) -> None:
+        from orchestrator.app.gate import Door
+
+        self.host = host
+        self._socket = listening(host, port)
+        self.port = int(self._socket.getsockname()[1])
+        self.chosen = bool(os.environ.get(PASSWORD))
+        """Whether the password is one that the user has chosen."""
+
+        self.secret = key() if is_here(host) else _password()
+        self.door = Door(self.secret, password=not is_here(host))
+        self.app = App(client, pages=pages())
+
+    @property
+    def url(self) -> str:
+        """Where its user opens it: on this machine with the key."""
+        if self.door.host:
+            return f"http://{self.door.host}:{self.port}/?key={self.secret}"
+        named = socket.gethostname() if self.host in {"0.0.0.0", "::", ""} else self.host
+        return f"http://{named}:{self.port}/"
+
+    def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Serve it until the process is interrupted; `on_ready` is told when it answers."""
+        import uvicorn
+
+        web = application(self.app, self.door, on_ready)
+        config = uvicorn.Config(
+            *(web,), log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1
+        )
+        uvicorn.Server(config).run(sockets=[self._socket])
+
+
+def application(app: App, door: Any, on_ready: Callable[[], None] = lambda: None) -> Any:
+    """Return the whole app as an ASGI application."""
+    os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1")
+    from fastapi import FastAPI
+
+    from orchestrator.app.gate import Gate
+    from worker.show.mounted import mounted
+
+    running: list[Any] = []
+
+    @asynccontextmanager
+    async def lifespan(web: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for one in running:
+                await stack.enter_async_context(one)
+            on_ready()
+            yield
+
+    web = FastAPI(title="hubtrain", docs_url=None, redoc_url=None, lifespan=lifespan)
+    web.add_middleware(Gate, door=door)
+    running += [context for mount in routes() if (context := mount(web, app)) is not None]
+    css = (Path(__file__).parent / "app.css").read_text(encoding="utf-8")
+    return mounted(web, _blocks(app), head=HEAD, css=css)
+
+
+def _blocks(app: App) -> Any:
+    """Return all pages as one gradio application."""
+    import gradio as gr
+
+    first, *others = sorted(app.pages, key=lambda page: page.path != "")
+    with gr.Blocks(title="hubtrain", analytics_enabled=False) as blocks:
+        _lay_out(app, first)
+    for page in others:
+        with blocks.route(page.title, page.path, show_in_navbar=False):
+            _lay_out(app, page)
+    return blocks
+
+
+def _lay_out(app: App, page: Page) -> None:
+    import gradio as gr
+
+    gr.Navbar(visible=False)
+    gr.HTML(menu(app.pages, page), js_on_load=None, elem_id="menu")
+    page.lay_out(app)
+
+
+def menu(all_pages: tuple[Page, ...], here: Page) -> str:
+    """Return the links to the pages, with the present one marked."""
+    links = (
+        f'<a href="/{page.path}"{" aria-current=page" if page is here else ""}>'
+        f"{escape(page.title)}</a>"
+        for page in all_pages
+        if page.place is not None
+    )
+    return f'<nav class="hubtrain menu" aria-label="Pages"><b>hubtrain</b>{"".join(links)}</nav>'
+
+
+def listening(host: str, port: int | None) -> socket.socket:
+    """Open a port: the one asked for, else the usual one, else one that is free.
+
+    Raises `BadConfig` where that cannot be.
+    """
+    wanted = PORT if port is None else port
+    try:
+        family, *_, place = socket.getaddrinfo(host, wanted, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise BadConfig(f"{host} is no address of this machine.", fix="--host 127.0.0.1") from error
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    if os.name == "posix":
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        _bind(bound, place, exactly=port is not None)
+    except OSError as error:
+        bound.close()
+        raise BadConfig(f"{host}:{wanted} cannot be used: {error.strerror}.") from error
+    bound.listen(128)
+    return bound
+
+
+def _bind(bound: socket.socket, place: Any, *, exactly: bool) -> None:
+    try:
+        bound.bind(place)
+    except OSError:
+        if exactly:
+            raise
+        bound.bind((place[0], 0, *place[2:]))
+
+
+def is_here(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _password() -> str:
+    """Return the password for an app that others reach. Raises `HubtrainError` for a short one."""
+    said = os.environ.pop(PASSWORD, "")  # no job of this machine is to inherit it
+    if said and len(said) < 8:  # noqa: PLR2004
+        raise HubtrainError(f"{PASSWORD} has less than 8 letters.", fix="Take a longer one.")
+    return said or secrets.token_urlsafe(12)
