@@ -76,4 +76,4 @@ def visitor(url: str, **how: Any) -> httpx2.Client:
     own = httpx2.URL(url)
     headers = {"Host": own.netloc.decode(), **how.pop("headers", {})}
     here = own.copy_with(host="127.0.0.1", query=None)
-    return httpx2.Client(base_url=here, headers=headers, timeout=60, **how)
+    return httpx2.Client(base_url=here, headers=headers, **{"timeout": 60, **how})
