@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 import tiny_bert
+import tiny_detector
 import tiny_llm
+import tiny_reader
 import tiny_sentences
 import tiny_t5
 import tiny_vit
@@ -34,6 +36,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarnin
 TESTS = Path(__file__).parent
 SAME = 1e-4
 """How far a loss may be from that of the training that was not interrupted."""
+
+ONLY_LOSSES: dict[str, Any] = {"logging_steps": 1, "save_strategy": "no", "eval_strategy": "no"}
 
 
 @pytest.fixture(scope="module")
@@ -185,8 +189,7 @@ def test_pictures_are_changed_by_the_chance_that_they_would_have_met(tmp_path: P
     model = tiny_vit.write_model(tmp_path / "vit", hidden_dropout_prob=0.1)
     data = tiny_vit.write_table(tmp_path / "pictures.parquet", 8)
     how: dict[str, Any] = {"batch_size": 2, "gradient_accumulation": 2, "epochs": 2}
-    how |= {"logging_steps": 1, "save_strategy": "no", "eval_strategy": "no"}
-    made = partial(tiny_vit.job, model, data, **how)
+    made = partial(tiny_vit.job, model, data, **how, **ONLY_LOSSES)
     _goes_on(Training(IMAGES.train, made), tmp_path)
 
 
@@ -194,8 +197,7 @@ def test_a_model_that_writes_goes_on_with_the_texts_that_come_next(tmp_path: Pat
     model = tiny_t5.write_model(tmp_path / "t5", dropout_rate=0.1)
     data = write_rows(tmp_path / "rows.jsonl", tiny_t5.rows(44))
     how: dict[str, Any] = {"batch_size": 4, "gradient_accumulation": 3, "epochs": 2}
-    how |= {"logging_steps": 1, "save_strategy": "no", "eval_strategy": "no"}
-    made = partial(tiny_t5.job, model, data, **how)
+    made = partial(tiny_t5.job, model, data, **how, **ONLY_LOSSES)
     _goes_on(Training(task_of("seq2seq").train, made), tmp_path)
 
 
@@ -203,10 +205,27 @@ def test_a_model_that_writes_goes_on_with_the_texts_that_come_next(tmp_path: Pat
 def test_sentences_go_on_with_the_batches_that_come_next(
     bert: Path, tmp_path: Path, trainer: str
 ) -> None:
-    how: dict[str, Any] = {"gradient_accumulation": 4, "epochs": 2, "logging_steps": 1}
-    how |= {"save_strategy": "no", "eval_strategy": "no"}
+    how: dict[str, Any] = {"gradient_accumulation": 4, "epochs": 2, **ONLY_LOSSES}
     made = partial(tiny_sentences.job, bert, trainer=trainer, **how)
     _goes_on(Training(task_of("sentence_transformers").train, made), tmp_path)
+
+
+def test_answers_are_looked_for_in_the_windows_that_come_next(tmp_path: Path) -> None:
+    task = task_of("extractive_qa")
+    model = tiny_reader.write_model(tmp_path / "bert", hidden_dropout_prob=0.1)
+    rows = write_rows(tmp_path / "rows.jsonl", tiny_reader.questions(16, unanswerable=True))
+    how: dict[str, Any] = {"batch_size": 4, "gradient_accumulation": 2, "epochs": 2}
+    how |= {"max_seq_length": 20, "max_doc_stride": 6, **ONLY_LOSSES}
+    made = partial(tiny_reader.job, task, model, rows, **how)
+    _goes_on(Training(task.train, made), tmp_path)
+
+
+def test_objects_are_found_on_the_crops_that_would_have_been_drawn(tmp_path: Path) -> None:
+    model = tiny_detector.write_detr(tmp_path / "detr", dropout=0.1)
+    data = tiny_detector.write_table(tmp_path / "squares.parquet", 24)
+    how: dict[str, Any] = {"batch_size": 2, "gradient_accumulation": 2, "epochs": 2}
+    made = partial(tiny_detector.job, model, data, **how, **ONLY_LOSSES)
+    _goes_on(Training(task_of("object_detection").train, made), tmp_path)
 
 
 def _goes_on(training: Training, folder: Path, later: int = 1) -> None:
