@@ -7,18 +7,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from standins.together import ROOT, TWO, curve, together
 from standins.waiting import until
 from tiny_llm import chats, job, write_model, write_rows
 
-from worker import launch
 from worker.contract import (
-    MARK_VARIABLE,
     Checkpoint,
     DataRef,
     EndReason,
@@ -30,7 +29,6 @@ from worker.contract import (
     ModelRef,
     Parallel,
     Stopped,
-    from_marked,
 )
 from worker.supervise.journal import read_events
 from worker.tasks.llm import TASK
@@ -41,8 +39,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning"),
 ]
 
-ROOT = Path(__file__).parent.parent
-TWO = Parallel(processes=2)
 SHARED = Parallel(processes=2, strategy="fsdp")
 STEP = {"batch_size": 2, "gradient_accumulation": 4, "epochs": 2, "logging_steps": 1}
 PAIRS = [
@@ -78,27 +74,6 @@ def spec(model: Path, data: Path, valid: Path | None, parallel: Parallel, **how:
     )
 
 
-def together(asked: JobSpec, folder: Path) -> list[Event]:
-    """Train in several processes, as the supervisor starts them; return what they told."""
-    folder.mkdir()
-    (folder / "job.json").write_text(asked.model_dump_json())
-    places = ("--job", folder / "job.json", "--output", folder / "output", "--work", folder)
-    environ = {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", MARK_VARIABLE: "@mark "}
-    ended = subprocess.run(
-        launch.command(asked.parallel, [*map(str, places)], cores=2),
-        env=os.environ | environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stdout
-    for noise in ("find_unused_parameters", "it/s]"):
-        assert noise not in ended.stdout, ended.stdout
-    return [e for line in ended.stdout.splitlines() if (e := from_marked(line, "@mark "))]
-
-
 def alone(model: Path, data: Path, folder: Path, valid: Path | None, **how: Any) -> list[Event]:
     """Train in this very process; return what it told."""
     params, run, events = job(model, data, folder, valid=valid, **how)
@@ -106,13 +81,6 @@ def alone(model: Path, data: Path, folder: Path, valid: Path | None, **how: Any)
     run.work.mkdir(parents=True)
     TASK.train(params, run)
     return events
-
-
-def curve(events: Sequence[Event], name: str) -> dict[int, float]:
-    """Return a measurement by steps; each is told once."""
-    told = [(e.step, e.values[name]) for e in events if isinstance(e, Metric) if name in e.values]
-    assert len(told) == len(dict(told)), f"{name} is told twice"
-    return dict(told)
 
 
 def weights(folder: Path) -> dict[str, Any]:

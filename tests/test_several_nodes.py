@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from benches.slurm import configuration
+from standins.together import curve
 from standins.waiting import until
-from test_several import STEP, alone, curve
+from test_several import STEP, alone
 from tiny_llm import chats, job, write_model, write_rows
 
 from backends.slurm import Slurm

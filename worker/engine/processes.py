@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from torch import distributed
 from worker.contract import Parallel
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 PATIENCE = timedelta(minutes=30)
 """How long the others are waited for: the first may read and pack rows while they do."""
@@ -124,6 +126,22 @@ def once(make: Callable[[], T], file: Path) -> T:
     wait()
     found: T = pickle.loads(file.read_bytes())  # our own, made a moment ago
     return found
+
+
+def gathered(mine: Sequence[T]) -> list[T]:
+    """Return what all processes have, that of the first in front. All have to ask at once."""
+    if not _joined:
+        return list(mine)
+    found: list[Any] = [None] * count()
+    distributed.all_gather_object(found, list(mine), group=_group[-1])
+    return [one for part in found for one in part]
+
+
+def in_parts(rows: Sequence[R], make: Callable[[Sequence[R]], Sequence[T]]) -> list[T]:
+    """Return what is made of each row, in their order; each process makes its part of it."""
+    places = range(len(rows))[rank() :: count()]
+    made = gathered([*zip(places, make([rows[i] for i in places]), strict=True)])
+    return [one for _, one in sorted(made, key=itemgetter(0))]
 
 
 def _reduced(value: float, how: Any) -> float:

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from accelerate.utils import find_batch_size
 from transformers import Trainer, TrainerState
+
+from worker.engine import processes
 
 
 class LeanTrainer(Trainer):  # type: ignore[misc]
@@ -29,6 +32,26 @@ class LeanTrainer(Trainer):  # type: ignore[misc]
             return super().training_step(model, *inputs, **more)
         finally:
             del model.train
+
+    def prediction_step(self, model: Any, inputs: dict[str, Any], *how: Any, **more: Any) -> Any:
+        """Judge a batch. Rows that only fill it up, where several processes judge, have no loss.
+
+        The stock class leaves them out of what is predicted, and not out of the mean.
+        """
+        loss, *predicted = super().prediction_step(model, inputs, *how, **more)
+        rows = find_batch_size(inputs)
+        counting = self._rows_to_go(rows)
+        if 0 < counting < rows:
+            some = {name: column[:counting] for name, column in inputs.items()}
+            loss = super().prediction_step(model, some, prediction_loss_only=True)[0]
+        return (loss, *predicted)
+
+    def _rows_to_go(self, most: int) -> int:
+        """Return how many rows of this process's batch are there for the first time."""
+        state = self.accelerator.gradient_state
+        if self.args.world_size == 1 or not state.end_of_dataloader or state.remainder <= 0:
+            return most
+        return int(state.remainder) - most * processes.rank()
 
     def validation_batches(self) -> Iterator[tuple[Any, bool]]:
         """Yield what this process takes of the validation split, and whether it counts.

@@ -24,6 +24,10 @@ class ImageTask(Task[I]):
     media = SUFFIXES
     fixed = ("trust_remote_code",)
 
+    def trains_together(self, params: I) -> bool:
+        """Return that several processes can."""
+        return True
+
     def unit(self, params: I) -> str:
         """Count images."""
         return "images"

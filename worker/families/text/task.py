@@ -32,6 +32,10 @@ class TextTask(Task[P]):
         """Return what the model does."""
         return self.pipeline
 
+    def trains_together(self, params: P) -> bool:
+        """Return that several processes can."""
+        return True
+
     def unit(self, params: P) -> str:
         """Count texts."""
         return "texts"

@@ -41,6 +41,14 @@ class ObjectDetection(ImageTask[DetectionParams]):
         """Return pictures of shapes, and a list that says where they are."""
         return sample()
 
+    def trains_together(self, params: DetectionParams) -> bool:
+        """Train in one process.
+
+        transformers' losses (5.23) divide by the boxes of all processes' mean, and by the number of
+        processes once more: the boxes would count several times as much, beside the classes.
+        """
+        return False
+
     def pipeline_tag(self, params: DetectionParams) -> str:
         """Return what the model does."""
         return "object-detection"

@@ -41,10 +41,6 @@ class Seq2Seq(TextTask[Seq2SeqParams]):
         """Return dialogues and their summaries."""
         return sample()
 
-    def trains_together(self, params: Seq2SeqParams) -> bool:
-        """Train in one process: validations write, as long as each text takes."""
-        return False
-
     def unused(self, params: Seq2SeqParams) -> Mapping[str, str]:
         """Return nothing: activations are recomputed where they would not fit."""
         return {}

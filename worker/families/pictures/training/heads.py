@@ -19,6 +19,7 @@ from worker.engine.fit import begin
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
 from worker.engine.source import Source
+from worker.engine.trainer import LeanTrainer
 from worker.families.heads import numbered
 from worker.families.pictures.examples import Examples
 from worker.families.pictures.settings import WholeImages
@@ -82,7 +83,7 @@ def trainer(
 
     more: dict[str, Any] = {"label_names": ["labels"], "dataloader_num_workers": readers()}
     more["neftune_noise_alpha"] = None  # there are no words
-    return Trainer(
+    return LeanTrainer(
         **trainer_parts(params, run, loaded, train, valid, **more),
         data_collator=collate,
         compute_metrics=measure,

@@ -8,6 +8,7 @@ from typing import Any
 
 from transformers import Trainer
 
+from worker.engine import processes
 from worker.engine.fit import finish, fit
 from worker.engine.phases import phase
 from worker.errors import BadData
@@ -47,8 +48,9 @@ def _draw(made: Trainer, classes: Classes, run: Run) -> None:
     """Draw which classes are taken for which, for the card."""
     with phase(run.emit, "drawing where it errs"):
         logits, labels = said(made)
-        guessed = (classes[number] for number in logits.argmax(axis=1))
-        confusion(guessed, (classes[number] for number in labels), run.output)
+        if processes.is_first():
+            guessed = (classes[number] for number in logits.argmax(axis=1))
+            confusion(guessed, (classes[number] for number in labels), run.output)
 
 
 def target_of(data: Classified[Any]) -> Callable[[Classes], Any]:

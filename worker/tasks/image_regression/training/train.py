@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from transformers import Trainer
 
+from worker.engine import processes
 from worker.engine.fit import finish, fit
 from worker.engine.model import Loaded
 from worker.engine.phases import phase
@@ -47,7 +48,8 @@ def _draw(made: Trainer, target: str, scale: Scale, run: Run) -> None:
     with phase(run.emit, "drawing where it errs"):
         own = (scale.mean + scale.deviation * one.reshape(-1) for one in said(made))
         guesses, truth = (one.tolist() for one in own)
-        scatter({target: list(zip(truth, guesses, strict=True))}, run.output)
+        if processes.is_first():
+            scatter({target: list(zip(truth, guesses, strict=True))}, run.output)
 
 
 def gathered(params: ImageRegressionParams, run: Run) -> Album[Scored[Any]]:

@@ -14,6 +14,7 @@ import torch
 from transformers import AutoModelForSeq2SeqLM
 
 from worker.contract import Event
+from worker.engine import processes
 from worker.engine.adapter import adapt
 from worker.engine.arguments import judged_first, trainer_parts
 from worker.engine.fit import begin, finish, fit
@@ -106,8 +107,9 @@ class Writer:
         if not rows:
             return {}
         collate = PairCollate(self.tokenizer, self.loaded.model)
+        write = partial(written, model, collate, 2 * self.params.batch_size)
         with phase(self.emit, "validating", at_once=False), self.loaded.precision.mixed():
-            tokens = written(model, rows, collate, 2 * self.params.batch_size)
+            tokens = processes.in_parts(rows, write)
         said = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
         length = sum(map(len, tokens)) / len(tokens)
         return {**rouge(said, wanted[: len(rows)]), "gen_len": length}

@@ -37,7 +37,7 @@ def greedy(config: GenerationConfig) -> GenerationConfig:
 
 
 @torch.inference_mode()
-def written(model: Any, rows: Sequence[Tokens], collate: Any, batch: int) -> list[list[int]]:
+def written(model: Any, collate: Any, batch: int, rows: Sequence[Tokens]) -> list[list[int]]:
     """Return the tokens that `model` writes for each row, its first and padding left out."""
     model.eval()
     found: list[list[int]] = [[]] * len(rows)
