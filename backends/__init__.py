@@ -24,7 +24,7 @@ from worker.params import unused
 if TYPE_CHECKING:
     from backends.base import Backend
 
-_NOT_BACKENDS = {"base", "deploy", "errors", "handle", "hub", "image", "packages"}
+_NOT_BACKENDS = {"base", "deploy", "errors", "handle", "hub", "image", "packages", "together"}
 
 
 @dataclass(frozen=True, slots=True)

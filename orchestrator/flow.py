@@ -7,7 +7,7 @@ it is through callbacks. To add a surface, call them in this order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -15,12 +15,13 @@ from typing import Any
 import backends
 import worker.tasks
 from backends.base import Backend, OnProgress, silent
+from backends.together import Together
 from orchestrator import again, allowance, preflight, rerunning, resuming
 from orchestrator.asked import Asked, Packed, packed, refusals
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.holding import held
 from orchestrator.jobs.records import Record
-from orchestrator.jobs.submit import Submitted, claim, launch_claimed
+from orchestrator.jobs.submit import Submitted, claim, launch_claimed, launch_together
 from orchestrator.jobs.watch import Silence
 from orchestrator.original import Original
 from orchestrator.plan import Plan, chosen
@@ -31,7 +32,7 @@ from orchestrator.settings.job import JobSettings, named, project_of
 from orchestrator.settings.layers import ARGUMENTS, FLAGS, Settings
 from orchestrator.settings.secrets import refuse_written_down, secrets_of
 from worker import launch
-from worker.errors import BadConfig
+from worker.errors import BadConfig, HubtrainError
 from worker.hubclient import hub
 from worker.task import Finding, Task
 
@@ -267,7 +268,20 @@ def submit(
 
     Interrupted anywhere, the same call goes on where it stopped. Raises `HubtrainError`.
     """
-    asked = checked.asked
+    written, asked = write_down(client, checked, on_progress), checked.asked
+    if not isinstance(written, Record):
+        return written
+    how: dict[str, Any] = {"records": client.records, "clock": client.clock}
+    return launch_claimed(written, asked.backend, asked.secrets, on_progress=on_progress, **how)
+
+
+def write_down(
+    client: Client, checked: Checked, on_progress: OnProgress = silent
+) -> Record | AlreadyDone | Refused:
+    """Pack, send and put on record a checked job, as `submit` does before it launches it.
+
+    From here on `gc` and the same command know it. Raises `HubtrainError`.
+    """
     with packed(checked.asked, checked.report, on_progress) as job:
         job.request()  # what the backend cannot do is refused here
         if made := _made_before(client, job) or _broken_budget(client, job):
@@ -275,8 +289,7 @@ def submit(
         how: dict[str, Any] = {"records": client.records, "clock": client.clock}
         with held(job.stored_in, on_progress):  # until it is on record that a job reads them
             order = job.order(*job.send(client, on_progress))
-            record = claim(order, ended=checked.ended, **how)
-        return launch_claimed(record, asked.backend, asked.secrets, on_progress=on_progress, **how)
+            return claim(order, ended=checked.ended, **how)
 
 
 def complete(
@@ -290,6 +303,43 @@ def complete(
     return launch_claimed(
         record, asked.backend, asked.secrets, on_progress=on_progress, **how
     ).record
+
+
+def together(asked: Asked) -> int:
+    """Return how many jobs like this one its place takes by one request."""
+    return asked.backend.most if isinstance(asked.backend, Together) else 1
+
+
+def launch_all(
+    client: Client,
+    jobs: Sequence[tuple[Asked, Record]],
+    at_once: int,
+    on_progress: OnProgress = silent,
+) -> list[Record | HubtrainError]:
+    """Launch jobs that were written down, of one place and with the same secrets.
+
+    By one request where their place takes several: it then has at most `at_once` of them run at a
+    time. Returns for each its record, or why it is not launched.
+    """
+    asked = jobs[0][0]
+    if len(jobs) > 1 and isinstance(asked.backend, Together):
+        return launch_together(
+            [record for _, record in jobs],
+            asked.backend,
+            asked.secrets,
+            at_once,
+            records=client.records,
+            clock=client.clock,
+            on_progress=on_progress,
+        )
+
+    def launched(asked: Asked, record: Record) -> Record | HubtrainError:
+        try:
+            return complete(client, asked, record, on_progress)
+        except HubtrainError as error:
+            return error
+
+    return [launched(asked, record) for asked, record in jobs]
 
 
 def watch(

@@ -17,13 +17,13 @@ from standins.bench import CANARY
 from standins.bench import job as any_job
 from standins.waiting import until
 
-from backends.base import Status
+from backends.base import Found, Status
 from backends.errors import JobGone, LaunchFailed, PlanRefused
 from backends.handle import Handle
 from backends.slurm import Slurm
 from backends.slurm.flavors import flavors, memory_of, nodes_of
 from backends.slurm.options import SlurmOptions
-from backends.slurm.request import plan, seconds, wall_time, warning
+from backends.slurm.request import SlurmRequest, plan, seconds, wall_time, warning
 from backends.slurm.states import status_of
 from worker.contract import (
     REPLACED,
@@ -292,6 +292,94 @@ def test_a_job_that_waits_says_for_what() -> None:
     status = status_of("number=7\nstate=PENDING|Resources|2026-11-27T18:00:00\n")
     assert status.alive
     assert status.detail == "Resources, expected to start 2026-11-27T18:00:00"
+
+
+def planned(bench: SlurmBench, many: int, **changes: Any) -> list[SlurmRequest]:
+    return [bench.plan(bench.job(lines=2, **changes)) for _ in range(many)]
+
+
+def names_in_slurm() -> list[str]:
+    return slurm("squeue", "--noheader", "--array", "--states=all", "--format=%j %i").splitlines()
+
+
+def test_jobs_together_are_one_array_and_each_stays_a_job(bench: SlurmBench) -> None:
+    requests = planned(bench, 3)
+    handles = bench.slurm.launch_all(requests, {"HF_TOKEN": CANARY}, 2)
+    assert handles == [Handle("slurm", request.folder) for request in requests]
+    of_it = [line for line in names_in_slurm() if requests[0].job.job_id in line]
+    assert len(of_it) == 3 and len({line.partition("_")[0] for line in of_it}) == 1
+    until(lambda: all("line 1" in list(bench.backend.logs(one)) for one in handles[:2]))
+    assert (
+        bench.backend.status(handles[2]).detail
+        == "its turn among the trials of its sweep (--parallel)"
+    )
+    assert [bench.backend.find(request) for request in requests] == handles
+    assert [bench.backend.recall(one) for one in handles] == [one.job for one in requests]
+    found = {one.handle: one for one in Slurm().sweep("ann")}
+    assert [found[one].job_id for one in handles] == [one.job.job_id for one in requests]
+    assert all(found[one].status.alive for one in handles)
+    bench.backend.cancel(handles[0])
+    assert ended(bench, handles[0]).reason is EndReason.USER
+    assert bench.backend.status(handles[1]).alive, "one task is cancelled, and no other"
+    until(lambda: "line 1" in list(bench.backend.logs(handles[2])))
+    kept = "".join(map(bench.kept, requests))
+    assert CANARY not in kept
+    for handle in handles:
+        bench.backend.remove(handle)
+    until(lambda: not any(found.status.alive for found in mine(handles)))
+    assert not (folder(handles[0]).parent / "arrays" / requests[0].job.job_id).exists()
+
+
+def mine(handles: list[Handle]) -> list[Found]:
+    return [found for found in Slurm().sweep("ann") if found.handle in handles]
+
+
+def test_an_array_runs_what_was_not_launched_and_nothing_twice(bench: SlurmBench) -> None:
+    """Also where the answer was lost, before or after the numbers were written down."""
+    requests = planned(bench, 3)
+    alone = bench.backend.launch(requests[1], {"HF_TOKEN": CANARY})
+    handles = bench.slurm.launch_all(requests, {"HF_TOKEN": CANARY}, 3)
+    assert handles[1] == alone
+    numbers = [number(bench, one) for one in handles]
+    for handle in handles:
+        (folder(handle) / "number").unlink()
+    assert [bench.backend.find(request) for request in requests] == handles
+    assert bench.slurm.launch_all(requests, {"HF_TOKEN": CANARY}, 3) == handles
+    fewer = bench.slurm.launch_all(requests[:2], {"HF_TOKEN": CANARY}, 3)
+    assert fewer == handles[:2]
+    until(lambda: all("line 1" in list(bench.backend.logs(one)) for one in handles))
+    assert [number(bench, one) for one in handles] == numbers
+    for handle in handles:
+        assert list(bench.backend.logs(handle)).count("line 0") == 1
+
+
+def test_an_array_that_slurm_refuses_leaves_nothing(bench: SlurmBench) -> None:
+    requests = planned(bench, 2, machine=machine("no-such"))
+    with pytest.raises(LaunchFailed, match=r"invalid partition specified") as refused:
+        bench.slurm.launch_all(requests, {"HF_TOKEN": CANARY}, 1)
+    assert refused.value.fix == "--slurm-array 1 submits each by itself."
+    assert not any(Path(request.folder).exists() for request in requests)
+    assert not list((Path(requests[0].folder).parent / "arrays").iterdir())
+
+
+def test_a_task_that_is_requeued_gets_its_secrets_again(bench: SlurmBench) -> None:
+    setup = f"{WORKER}; export STANDIN_ACTS='save-when-asked=7 steps=1 sleep=600'"
+    model, data = ModelRef(name="/model"), DataRef(folder="/data")
+    specs = [
+        bench.job(push=None, machine=machine(slurm_setup=setup), model=model, data=data)
+        for _ in range(2)
+    ]
+    standin = ROOT / "tests" / "standins" / "worker.py"
+    requests = [with_standin(bench.backend.plan(one), standin) for one in specs]
+    handles = bench.slurm.launch_all(requests, {"HF_TOKEN": CANARY}, 2)
+    bench.launched += handles
+    until(lambda: all("step 1 done" in list(bench.backend.logs(one)) for one in handles))
+    slurm("scontrol", "requeue", number(bench, handles[1]))
+    until(lambda: bench.backend.status(handles[1]).stage == "PENDING")
+    assert bench.backend.status(handles[0]).stage == "RUNNING"
+    wait_no_longer(number(bench, handles[1]))
+    until(lambda: list(bench.backend.logs(handles[1])).count("step 1 done") == 2)
+    assert any("goes on from step 7" in line for line in bench.backend.logs(handles[1]))
 
 
 SINFO = """cpu*|(null)|64|256000|2-00:00:00|12|up

@@ -65,6 +65,15 @@ def bench(
         node.hang_up()
 
 
+def test_an_array_goes_through_ssh(bench: FarBench) -> None:
+    requests = [bench.plan(bench.job(lines=1)) for _ in range(2)]
+    handles = bench.slurm.launch_all(requests, {"HF_TOKEN": CANARY}, 1)
+    assert [one.path.partition("/")[0] for one in handles] == [NAME, NAME]
+    until(lambda: all("line 0" in list(bench.backend.logs(one)) for one in handles))
+    for handle in handles:
+        bench.backend.remove(handle)
+
+
 def test_a_job_lives_behind_a_login_node(bench: FarBench, node: LoginNode) -> None:
     spec, before = bench.job(lines=30), node.logins
     request, handle = bench.launch(spec)

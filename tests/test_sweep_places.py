@@ -5,16 +5,18 @@ They take minutes: `pytest -m campaign`. What a sweep does beside that is in `te
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from benches.jobs import cancel_all
-from benches.slurm import configuration, slurm
+from benches.slurm import SERVICE, configuration, slurm
 from standins.containers import docker, worker_image
 from standins.laptop import Laptop, processes
 from standins.localhub import HubServer
+from standins.waiting import until
 
 from backends.handle import Handle
 
@@ -78,6 +80,41 @@ def test_on_slurm(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (Path(done["model"]) / "model.skops").is_file()
     waiting = slurm("squeue", "--noheader", "--format=%j").split()
     assert not [job for job in laptop.jobs() if f"hubtrain-{job['job']}" in waiting]
+
+
+def test_a_grid_on_slurm_is_one_array_that_needs_no_client(
+    laptop: Laptop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever begins it is killed at once; the controller is restarted; the end is one sweep."""
+    monkeypatch.setenv("SLURM_CONF", str(configuration()))
+    words = (
+        *("sweep", "tabular", "--data-path", "t.csv", "--target-columns", "y", "--num-trials", "1"),
+        *("--project-name", "lone", "--parallel", "2", "--try", f"model={','.join(VALUES)}"),
+        *("--backend", "slurm-debug", "--json"),
+    )
+    begun = laptop.start(*words)
+    until(lambda: [job["handle"] for job in laptop.jobs() if job["handle"]][len(VALUES) - 1 :])
+    begun.kill()
+    begun.communicate()
+    subprocess.run([SERVICE, "stop"], check=True)
+    subprocess.run([SERVICE, "start"], check=True)
+    ids = [job["job"] for job in laptop.jobs()]
+    named = slurm("squeue", "--noheader", "--array", "--states=all", "--format=%j %i").splitlines()
+    of_it = {line.partition("_")[0] for line in named if any(job in line for job in ids)}
+    assert len(of_it) == 1, "one array of all trials"
+    until(lambda: not _alive(laptop), 300, every=1.0)
+    done = laptop.run(*words)
+    assert done.code == 0, done.err + done.out
+    assert {trial["state"] for trial in done.document["trials"]} == {"succeeded"}
+    assert sorted(job["job"] for job in laptop.jobs()) == sorted(ids), "nothing ran twice"
+    assert laptop.run("rm", "lone", "--yes").code == 0
+    assert not list((laptop.home / "runs" / "arrays").iterdir())
+
+
+def _alive(laptop: Laptop) -> list[str]:
+    """Return what of the sweep still runs or waits, as Slurm has it."""
+    queued = slurm("squeue", "--noheader", "--array", "--format=%Z").split()
+    return [folder for folder in queued if str(laptop.home) in folder]
 
 
 @pytest.mark.parametrize("place", ["jobs-cpu-basic", "spaces-cpu-basic"])

@@ -1,15 +1,15 @@
 """Slurm: a batch job per job, submitted on this machine or through `ssh` on a login node.
 
-Everything of a job lies in one folder of the cluster's shared file system: worker, spec, script,
-log, and how it ended. So a job is known when Slurm has forgotten it, which without accounting
-takes five minutes.
+Several together are tasks of one job array. Everything of a job lies in one folder of the cluster's
+shared file system: worker, spec, script, log, and how it ended. So a job is known when Slurm has
+forgotten it, which without accounting takes five minutes.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -19,12 +19,14 @@ from backends.errors import BackendError, JobGone, LaunchFailed
 from backends.handle import Handle
 from backends.packages import installed, refuse_lacking
 from backends.slurm import logs
+from backends.slurm.array import Array
 from backends.slurm.cluster import Cluster, Gone, NoSlurm
 from backends.slurm.flavors import Ask, flavors, nodes_of
 from backends.slurm.launch import payload
 from backends.slurm.options import SlurmOptions
 from backends.slurm.request import NAME, SlurmRequest, job_id_in, plan
 from backends.slurm.states import status_of
+from backends.together import Together
 from worker.clock import Clock
 from worker.contract import JobSpec
 
@@ -32,7 +34,7 @@ HOST = "HUBTRAIN_SLURM_HOST"
 """Environment of the laptop: the login node of commands that are about no single job."""
 
 
-class Slurm(Backend[SlurmRequest]):
+class Slurm(Backend[SlurmRequest], Together):
     """Batch jobs of this user, found again by their folders."""
 
     name = "slurm"
@@ -117,12 +119,31 @@ class Slurm(Backend[SlurmRequest]):
         """Send the job's folder and submit its script, unless that has been done."""
         on_progress(f"submitting {request.name} on {request.cluster.where}", None)
         sent = payload(request, secrets)
-        try:
+        with _launching("the job"):
             told = request.cluster.do("submit", request.folder, request.name, given=sent)
-        except BackendError as error:
-            refused = "Slurm refused the job: " if type(error) is BackendError else ""
-            raise LaunchFailed(f"{refused}{error.message}", fix=error.fix) from error
         return _handle(request, told)
+
+    @property
+    def most(self) -> int:
+        """How many jobs an array takes."""
+        return self.asked.slurm_array
+
+    def launch_all(
+        self,
+        requests: Sequence[SlurmRequest],
+        secrets: Mapping[str, str],
+        at_once: int,
+        on_progress: OnProgress = silent,
+    ) -> list[Handle]:
+        """Send the folders of jobs and submit one job array of those that are not submitted."""
+        array = Array(requests)
+        where = requests[0].cluster
+        on_progress(f"submitting {len(requests)} jobs as one array on {where.where}", None)
+        about = (array.folder, array.name, str(at_once), *array.job_ids)
+        with _launching("the jobs", "--slurm-array 1 submits each by itself."):
+            told = where.do("array", *about, given=array.payload(secrets))
+        lines = told.splitlines()
+        return [_handle(one, line) for one, line in zip(requests, lines, strict=True)]
 
     def find(self, request: SlurmRequest) -> Handle | None:
         """Look for the job in its folder, then in Slurm by its name."""
@@ -183,8 +204,18 @@ class Slurm(Backend[SlurmRequest]):
         ]
 
 
+@contextmanager
+def _launching(what: str, fix: str = "") -> Iterator[None]:
+    """Raise what was refused meanwhile as `LaunchFailed`."""
+    try:
+        yield
+    except BackendError as error:
+        refused = f"Slurm refused {what}: " if type(error) is BackendError else ""
+        raise LaunchFailed(f"{refused}{error.message}", fix=error.fix or fix) from error
+
+
 def _handle(request: SlurmRequest, told: bytes) -> Handle:
-    _, folder = told.decode().split()
+    _, folder = told.decode().strip().split(maxsplit=1)
     return Handle(Slurm.name, f"{request.options.slurm_host or ''}{folder}")
 
 

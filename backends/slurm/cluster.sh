@@ -26,24 +26,101 @@ patiently() {
 # submit FOLDER NAME: its files come as a tar on standard input; says the job's number in Slurm.
 # Whoever comes second waits, and finds the job of the first.
 submit() {
+    alone_in "$1"
+    number=$(found "$2")
+    if [ -z "$number" ]; then
+        trap 'cd / && rm -rf -- "$1"' EXIT
+        unpack
+        rm -f array
+        number=$(patiently clean sbatch --parsable --export=ALL job.sh 9>&- 2>refusal) || refused
+        trap - EXIT
+        number=${number%%;*}
+        rm -f refusal
+    fi
+    note "$number"
+    answer && echo "$number" && pwd -P
+}
+
+# array FOLDER NAME AT_ONCE JOB...: submit for several jobs, whose files come as one tar: `shared` and a folder
+# for each. One array, whose links in FOLDER lead to their folders, runs those that have not been submitted,
+# so many at once. Says number and folder of each.
+array() {
+    umask 077
+    alone_in "$1"
+    jobs=$(cd ../.. && pwd -P) name=$2 at_once=$3
+    shift 3
+    unpack
+    wanted='' index=0
+    for job in "$@"; do
+        number=$(number_of "$job")
+        if [ -n "$number" ]; then
+            (cd "$jobs/$job" && note "$number")
+        else
+            mkdir -p -- "$jobs/$job"
+            cp -R shared/. "$job"/. "$jobs/$job"
+            ln -sfn "../../$job" $index
+            echo "$name $index" >"$jobs/$job/array"
+            touch "$jobs/$job/whole"
+            wanted=$wanted,$index
+        fi
+        rm -rf -- "./$job"
+        index=$((index + 1))
+    done
+    rm -rf shared
+    if [ -n "$wanted" ]; then
+        trap unmade EXIT
+        number=$(patiently clean sbatch --parsable --export=ALL "--array=${wanted#,}%$at_once" array.sh 9>&- 2>refusal) ||
+            refused
+        trap - EXIT
+        for index in $(echo "$wanted" | tr , ' '); do
+            (cd -P $index && note "${number%%;*}_$index")
+        done
+        rm -f refusal
+    fi
+    answer
+    for job in "$@"; do echo "$(cat "$jobs/$job/number") $jobs/$job"; done
+}
+
+# note NUMBER: in the job's own folder; the job does so itself when it begins.
+note() {
+    [ -s number ] || { echo "$1" >number.new && mv number.new number; }
+}
+
+# number_of JOB: as found, in the job's own folder.
+number_of() {
+    cd "$jobs/$1" 2>/dev/null || return 0
+    found "hubtrain-$1"
+}
+
+# unmade: nothing is left of the jobs of an array that was refused, nor of the array if it has no others.
+unmade() {
+    for index in $(echo "$wanted" | tr , ' '); do rm -rf -- "$(cd -P $index && pwd)"; done
+    tidy "$PWD"
+}
+
+# tidy FOLDER: an array's folder goes with the last of its jobs.
+tidy() {
+    for link in "$1"/[0-9]*; do
+        if [ -e "$link" ]; then return; fi
+    done
+    cd / && rm -rf -- "$1"
+}
+
+# alone_in FOLDER: made, and whoever comes second waits.
+alone_in() {
     (umask 077 && mkdir -p -- "$1")
     enter "$1"
     if command -v flock >/dev/null; then
         exec 9>lock
         flock -w 50 9 || { echo 'another launch of this job is busy' >&2; exit 1; }
     fi
-    number=$(found "$2")
-    if [ -z "$number" ]; then
-        trap 'cd / && rm -rf -- "$1"' EXIT
-        tar -x -f -
-        [ -e whole ] || { echo 'the files of the job were cut short' >&2; exit 1; }
-        number=$(patiently clean sbatch --parsable --export=ALL job.sh 9>&- 2>refusal) || refused
-        trap - EXIT
-        number=${number%%;*}
-        echo "$number" >number.new && mv number.new number
-        rm -f refusal
-    fi
-    answer && echo "$number" && pwd -P
+}
+
+# unpack: the tar on standard input, whole or not at all.
+unpack() {
+    rm -f whole
+    tar -x -f -
+    [ -e whole ] || { echo 'the files of the job were cut short' >&2; exit 1; }
 }
 
 # refused: says why. An answer that was lost may be that of a job: its folder stays.
@@ -66,8 +143,10 @@ clean() {
 # found NAME: the number of the job in this folder, from its folder or from Slurm; nothing for none.
 found() {
     if [ -s number ]; then cat number && return; fi
-    told=$(patiently squeue --noheader --states=all --user="$(id -u)" --name="$1" --format=%i)
-    echo "$told" | tail -n 1
+    name=$1 index=
+    if [ -s array ]; then read -r name index <array; fi
+    told=$(patiently squeue --noheader --array --states=all --user="$(id -u)" --name="$name" --format=%i)
+    echo "$told" | sed -n "/${index:+_$index}\$/p" | tail -n 1
 }
 
 # find FOLDER NAME
@@ -133,14 +212,28 @@ drop() {
             sleep 0.5
         done
     fi
+    array=''
+    if [ -s array ]; then read -r array _ <array && array=$(cd .. && pwd -P)/arrays/${array#hubtrain-array-}; fi
     cd / && rm -rf -- "$1"
+    if [ -n "$array" ]; then tidy "$array"; fi
     answer
 }
 
-# ours: name, number, state and folder of each of our jobs that Slurm has.
+# ours: name, number, state and folder of each of our jobs that Slurm has, tasks of arrays by their own names.
 ours() {
-    told=$(patiently squeue --noheader --states=all --user="$(id -u)" --format='%j|%i|%T|%Z')
-    answer && echo "$told" | grep '^hubtrain-' || true
+    told=$(patiently squeue --noheader --array --states=all --user="$(id -u)" --format='%j|%i|%T|%Z')
+    answer
+    echo "$told" | while IFS='|' read -r name number state folder; do
+        case $name in
+        hubtrain-array-*)
+            folder=$(cd -P -- "$folder/${number##*_}" 2>/dev/null && pwd) || continue
+            name=hubtrain-${folder##*/}
+            ;;
+        hubtrain-*) ;;
+        *) continue ;;
+        esac
+        echo "$name|$number|$state|$folder"
+    done
 }
 
 # machines: its partitions, for `flavors`.

@@ -15,19 +15,27 @@ from worker.hubclient import hub_variables
 
 
 def payload(request: SlurmRequest, secrets: Mapping[str, str]) -> bytes:
-    """Return the folder as a tar: its files, its script, and what only the worker may read."""
+    """Return the folder as a tar."""
+    return tarred(files_of(request, secrets))
+
+
+def files_of(request: SlurmRequest, secrets: Mapping[str, str]) -> dict[str, bytes]:
+    """Return all files of a job, by path: its script and what only the worker may read, too."""
     handed = {"environment": _of_this_machine(request), "secrets": dict(secrets)}
-    files = {
+    return {
         **request.files,
         SCRIPT: request.script.encode(),
         HANDED: json.dumps(handed).encode(),
-        WHOLE: b"",
     }
+
+
+def tarred(files: Mapping[str, bytes]) -> bytes:
+    """Return files as a tar whose last entry says that it came whole."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        for path, content in files.items():
+        for path, content in {**files, WHOLE: b""}.items():
             entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(content), 0o600 if path == HANDED else 0o644
+            entry.size, entry.mode = len(content), 0o600 if path.endswith(HANDED) else 0o644
             archive.addfile(entry, io.BytesIO(content))
     return packed.getvalue()
 

@@ -12,6 +12,9 @@ LOOK_SECONDS = 0.5
 LOOK_SECONDS_FAR = 2.0
 """Wait between two looks at the log, here and over ssh."""
 
+LOOK_SECONDS_WAITING = 10.0
+"""The wait becomes this long for a job that has said nothing: it may be last of many in a queue."""
+
 ASK_SECONDS = 5.0
 ASK_SECONDS_MOST = 60.0
 """How long a log is silent before Slurm is asked whether the job lives; it grows while it does."""
@@ -25,7 +28,9 @@ class Log:
         self.over = False
         """Whether the job's script said that it had ended, before the last piece was read."""
 
-        self._read = 0
+        self.read = 0
+        """Bytes so far."""
+
         self._rest = b""
 
     def new_lines(self) -> Iterator[str]:
@@ -41,10 +46,10 @@ class Log:
             self._rest = b""
 
     def _piece(self) -> bytes:
-        told = self.cluster.do("lines", self.folder, str(self._read))
+        told = self.cluster.do("lines", self.folder, str(self.read))
         word, _, piece = told.partition(b"\n")
         self.over = word == b"over"
-        self._read += len(piece)
+        self.read += len(piece)
         return piece
 
 
@@ -58,7 +63,7 @@ def read(cluster: Cluster, folder: str) -> Iterator[str]:
 def follow(cluster: Cluster, folder: str, alive: Callable[[], bool], clock: Clock) -> Iterator[str]:
     """Yield lines as they come until the job is not alive. A cluster that is away is waited for."""
     log = Log(cluster, folder)
-    look = LOOK_SECONDS_FAR if cluster.host else LOOK_SECONDS
+    look = soon = LOOK_SECONDS_FAR if cluster.host else LOOK_SECONDS
     silent, ask = 0.0, ASK_SECONDS
     while True:
         try:
@@ -73,6 +78,7 @@ def follow(cluster: Cluster, folder: str, alive: Callable[[], bool], clock: Cloc
             silent = 0.0
         clock.sleep(look)
         silent += look
+        look = soon if log.read else min(look * 1.2, LOOK_SECONDS_WAITING)
     yield from log.new_lines()
     yield from log.rest()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from pydantic import Field, field_validator
 
 from worker.params import Params
@@ -66,6 +66,9 @@ class SlurmOptions(Params):
 
     slurm_gpu_memory: Annotated[float, Gt(0)] | None = None
     """Memory of one GPU in GB, which Slurm does not tell; by the GPU's name when not given."""
+
+    slurm_array: Annotated[int, Ge(1), Le(1000)] = 100
+    """Trials of a sweep that one job array takes at most; 1 submits each by itself."""
 
     slurm_requeue: bool = True
     """Let Slurm start the job again when it takes its node away."""

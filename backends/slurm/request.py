@@ -74,7 +74,7 @@ class SlurmRequest:
         made = f"an environment of its own, {self.environment}, made unless it is there"
         return (
             f"copy worker and job to {self.folder} on {self.cluster.where}",
-            f"sbatch {SCRIPT}: {' '.join(_asked(self)).replace('--', '')}",
+            f"sbatch {SCRIPT}: {' '.join(asked(self, self.name)).replace('--', '')}",
             f"  with {made if self.environment else _python(self)}",
             "  its secrets in a file that only you can read, until it has read them",
         )
@@ -147,10 +147,11 @@ def _named_by(packages: Mapping[str, bytes]) -> str:
 def _script(request: SlurmRequest) -> Iterator[str]:
     """Yield the lines of the job script. It holds no secret: everybody may see it."""
     yield "#!/bin/bash -l"
-    yield from (f"#SBATCH {option}" for option in _asked(request))
+    yield from (f"#SBATCH {option}" for option in asked(request, request.name))
     yield ""
     yield f"# {request.job.project}: a job of hubtrain, in the folder of this script."
-    yield 'echo "$SLURM_JOB_ID" >number'
+    yield "number=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}"
+    yield 'echo "${number:-$SLURM_JOB_ID}" >number.begun && mv number.begun number'
     yield "rm -f ended"
     if setup := request.options.slurm_setup:
         yield from ("", setup.strip(), "")
@@ -173,14 +174,14 @@ def _python(request: SlurmRequest) -> str:
     return "python3" if request.options.slurm_host else shlex.quote(sys.executable)
 
 
-def _asked(request: SlurmRequest) -> Iterator[str]:
-    """Yield the options of `sbatch`."""
+def asked(request: SlurmRequest, name: str, log: str = LOG) -> Iterator[str]:
+    """Yield the options of `sbatch` for what is called `name` there."""
     options, ask = request.options, Ask.of(request.job.machine.flavor or "")
     wall = wall_time(request.job, options)
     others = [g for g in (options.slurm_gres or "").split(",") if not g.startswith("gpu:")]
     gres = ",".join(filter(None, (ask.gres, *others)))
-    asked = {
-        "job-name": request.name,
+    told = {
+        "job-name": name,
         "partition": ask.partition or options.slurm_partition,
         "account": options.slurm_account,
         "qos": options.slurm_qos,
@@ -193,10 +194,10 @@ def _asked(request: SlurmRequest) -> Iterator[str]:
         "constraint": options.slurm_constraint,
         "time": wall,
         "signal": f"B:USR1@{warning(wall)}",
-        "output": LOG,
+        "output": log,
         "open-mode": "append",
     }
-    yield from (f"--{name}={value}" for name, value in asked.items() if value)
+    yield from (f"--{option}={value}" for option, value in told.items() if value)
     yield "--requeue" if options.slurm_requeue else "--no-requeue"
 
 

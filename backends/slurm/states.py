@@ -38,6 +38,10 @@ _DETAILS = {
 }
 
 
+_WAITS = {"JobArrayTaskLimit": "its turn among the trials of its sweep (--parallel)"}
+"""What a job waits for, where Slurm's own word says little."""
+
+
 def status_of(told: str) -> Status:
     """Return what `look` of `cluster.sh` says, as a status."""
     facts = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
@@ -59,6 +63,7 @@ def _waiting(state: str, told: str) -> str:
     why, _, when = told.partition("|")
     if state != "PENDING" or why in {"", "None"}:
         return ""
+    why = _WAITS.get(why, why)
     return f"{why}, expected to start {when}" if when not in {"", "N/A"} else why
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from backends.base import Backend, OnProgress, silent
 from backends.errors import LaunchFailed, PlanRefused
 from backends.handle import Handle
+from backends.together import Together
 from orchestrator.forecast import Forecast
 from orchestrator.jobs.records import Record, Records
 from worker.clock import Clock
@@ -172,10 +173,41 @@ def launch_claimed(
     except (LaunchFailed, PlanRefused) as error:  # nothing of it is left: the next try is a new job
         records.add(record.job_id, [_failed(error, clock)])
         raise
-    record = _launched(record, handle, backend, records, clock)
-    if record.ended or record.story.cancel_asked_at:  # while it was being launched
-        backend.cancel(handle)
-    return Submitted(record, handle, existed=False)
+    return Submitted(_launched(record, handle, backend, records, clock), handle, existed=False)
+
+
+def launch_together(
+    written: Sequence[Record],
+    backend: Together,
+    secrets: Mapping[str, str],
+    at_once: int,
+    *,
+    records: Records,
+    clock: Clock,
+    on_progress: OnProgress = silent,
+) -> list[Record | HubtrainError]:
+    """Launch jobs that are on record by one request, as `launch_claimed` does each.
+
+    Returns for each its record, or what became of it.
+    """
+    assert isinstance(backend, Backend)
+    try:
+        requests = [backend.plan(record.spec) for record in written]
+        handles = backend.launch_all(requests, secrets, at_once, on_progress)
+    except (LaunchFailed, PlanRefused) as error:
+        for record in written:
+            records.add(record.job_id, [_failed(error, clock)])
+        return [error] * len(written)
+    except HubtrainError as error:
+        return [error] * len(written)
+
+    def told(record: Record, handle: Handle) -> Record | HubtrainError:
+        try:
+            return _launched(record, handle, backend, records, clock)
+        except HubtrainError as error:
+            return error
+
+    return list(map(told, written, handles))
 
 
 def _launched(
@@ -183,18 +215,22 @@ def _launched(
 ) -> Record:
     """Write down the launch and return the record, which somebody may have removed meanwhile.
 
-    Then nobody would find the machine again: it is removed, and that is raised.
+    Then nobody would find the machine again: it is removed, and that is raised. One that was
+    cancelled while it was being launched is cancelled now.
     """
     try:
         launched = Launched(handle=str(handle), at=clock.now(), source="laptop")
         records.add(record.job_id, [launched])
-        return records.get(record.job_id)
+        record = records.get(record.job_id)
     except BadConfig as gone:
         backend.remove(handle)
         raise LaunchFailed(
             f"{record.job_id} was removed while it was being launched, and so is its machine.",
             fix="To train it all the same: the same command again.",
         ) from gone
+    if record.ended or record.story.cancel_asked_at:
+        backend.cancel(handle)
+    return record
 
 
 def find_launch(record: Record, backend: Backend[Any]) -> Handle | None:

@@ -4,6 +4,9 @@ Each trial is looked for on record before it is made: by its number, which its j
 that a process before this one has launched is watched, one that it only wrote down is launched,
 and one that it told of is told again, which changes nothing. Watching is done in threads, all else
 in one, which hears from them.
+
+Where a place takes several jobs by one request, all that may begin go there together; and as it has
+a queue, it is given the whole of a grid, of which it runs so many at once.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
@@ -25,6 +28,7 @@ from orchestrator.jobs.records import Record
 from orchestrator.jobs.seen import glance_of
 from orchestrator.jobs.spending import committed
 from orchestrator.jobs.watch import Silence
+from orchestrator.sweep.chosen import is_grid
 from orchestrator.sweep.search import Search
 from orchestrator.sweep.spec import SweepSpec, halted
 from orchestrator.sweep.trial import Trial
@@ -82,6 +86,9 @@ class Running:
 
     _news: SimpleQueue[_News] = field(default_factory=SimpleQueue)
     _watched: set[int] = field(default_factory=set)
+    _written: list[tuple[Trial, Asked, Record]] = field(default_factory=list)
+    """What is on record and to be launched."""
+
     _begun_here: set[int] = field(default_factory=set)
     _failed: int = 0
     """Trials that failed in this process since one succeeded."""
@@ -95,6 +102,9 @@ class Running:
         while True:
             while self._may_begin() and self._begin():
                 pass
+            if self._written:
+                self._launch()
+                continue
             self.on_trials(self.trials)
             if not self._watched:
                 return
@@ -127,16 +137,11 @@ class Running:
         if record.settled:
             self._told(trial)
             return
-        try:
-            if record.story.handle is None and not record.ended:
-                record = flow.complete(
-                    self.client, asked_for(self.client, self.spec, trial), record
-                )
-        except HubtrainError as error:
-            self._stop_beginning(trial, error)
-            return
-        trial.record = record
-        self._watch(trial, record)
+        if record.story.handle is None and not record.ended:
+            asked = asked_for(self.client, self.spec, trial)
+            self._written.append((trial, asked, record))
+        else:
+            self._watch(trial, record)
 
     def _may_begin(self) -> bool:
         waiting = any(trial.record is None and not trial.over for trial in self.trials)
@@ -146,7 +151,24 @@ class Running:
             self.ended_early = f"hubtrain cancel {self.spec.name} was typed"
         if self._watched and self.usd_left < self._needed:
             return False
-        return not self.ended_early and len(self._watched) < self.spec.how.parallel
+        return not self.ended_early and len(self._written) < self._room
+
+    @cached_property
+    def _together(self) -> int:
+        """How many trials go to their place by one request."""
+        return flow.together(asked_for(self.client, self.spec, Trial(0, self.search.settings(0))))
+
+    @property
+    def _queues(self) -> bool:
+        """Whether trials wait for each other in their place, and not here."""
+        return self._together > 1 and is_grid(self.spec)
+
+    @property
+    def _room(self) -> int:
+        """How many trials may be launched now."""
+        if self._queues:
+            return 0 if self._watched else self._together
+        return min(self._together, self.spec.how.parallel - len(self._watched))
 
     def _begin(self) -> bool:
         """Begin the next trial; false if that has to wait, or there will be none."""
@@ -161,12 +183,13 @@ class Running:
                 self._told(twin)
             return True
         try:
-            return self._launch(trial)
+            return self._write_down(trial)
         except HubtrainError as error:
             self._not_launched(trial, error)
         return not self.ended_early
 
-    def _launch(self, trial: Trial) -> bool:
+    def _write_down(self, trial: Trial) -> bool:
+        """Put a trial on record, to be launched; false if there is no money for it yet."""
         asked = asked_for(self.client, self.spec, trial)
         checked = self._checked(asked)
         if isinstance(checked, Refused):
@@ -175,17 +198,31 @@ class Running:
         capped = self._capped(checked)
         if capped is None:
             return False
-        outcome = flow.submit(self.client, capped, self.on_progress)
+        outcome = flow.write_down(self.client, capped, self.on_progress)
         if isinstance(outcome, Refused):
             self._refused(trial, outcome)
             return True
-        trial.record = outcome.record
         self._begun_here.add(trial.number)
         if isinstance(outcome, AlreadyDone):
+            trial.record = outcome.record
             self._told(trial)
         else:
-            self._watch(trial, outcome.record)
+            trial.record = outcome
+            self._written.append((trial, capped.asked, outcome))
         return True
+
+    def _launch(self) -> None:
+        """Launch what is on record, and watch it. Where it may have been, nothing more begins."""
+        written, self._written = self._written, []
+        jobs = [(asked, record) for _, asked, record in written]
+        at_once = self.spec.how.parallel
+        launched = flow.launch_all(self.client, jobs, at_once, self.on_progress)
+        for (trial, _, _), outcome in zip(written, launched, strict=True):
+            if isinstance(outcome, HubtrainError):
+                self._not_launched(trial, outcome)
+            else:
+                trial.record = outcome
+                self._watch(trial, outcome)
 
     def _checked(self, asked: Asked) -> Checked | Refused:
         first, self.first = self.first, None
@@ -299,10 +336,21 @@ class Running:
 
     def _another_failed(self, why: str) -> None:
         self._failed += 1
-        if self._failed >= IN_A_ROW:
-            self.ended_early = f"{self._failed} trials failed one after the other, the last: {why}"
+        if self._failed < IN_A_ROW:
+            return
+        self.ended_early = f"{self._failed} trials failed one after the other, the last: {why}"
+        if self._queues:
+            self._take_out_of_the_queue()
+
+    def _take_out_of_the_queue(self) -> None:
+        """Cancel the trials that wait in their place for their turn."""
+        for trial in self.trials:
+            if trial.record and not trial.over and trial.record.story.started_at is None:
+                self._aside(partial(self._cancel, trial, trial.record))
 
     def _stop_beginning(self, trial: Trial, error: HubtrainError) -> None:
+        if self.ended_early.endswith(f": {error.message}"):  # said of another already
+            return
         self.ended_early = f"t{trial.number}: {error.message}"
         self.on_trouble(trial, error)
 

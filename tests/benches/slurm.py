@@ -31,6 +31,7 @@ class SlurmBench(Bench):
 
     def __init__(self, backend: Slurm) -> None:
         super().__init__(backend)
+        self.slurm = backend
         self.launched: list[Handle] = []
 
     @classmethod
