@@ -24,7 +24,8 @@ from worker.params import unused
 if TYPE_CHECKING:
     from backends.base import Backend
 
-_NOT_BACKENDS = {"base", "deploy", "errors", "handle", "hub", "image", "packages", "together"}
+_BESIDE = "base deploy errors handle hub image keeping packages together"
+_NOT_BACKENDS = frozenset(_BESIDE.split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from backends.base import Backend, Flavor, OnProgress, Status, silent, spec_in
-from backends.docker.engine import address, asking, engine, place, shares_disk
+from backends.docker import image
+from backends.docker.engine import address, asking, engine, has_usual, place, shares_disk
 from backends.docker.launch import Launch, container, handed, lines_of, remove
 from backends.docker.options import DockerOptions
 from backends.docker.request import APP, NAME, ContainerRequest, plan
 from backends.errors import BackendError, JobGone, PlanRefused
 from backends.handle import Handle
+from backends.keeping import KeepsImages, KeptImage
 from backends.local.machine import this_machine
 from backends.local.run import RunFolder
 from worker.clock import Clock
@@ -31,7 +33,7 @@ _KILLED = 128 + 9
 """Exit code of a container whose worker was killed."""
 
 
-class Docker(Backend[ContainerRequest]):
+class Docker(Backend[ContainerRequest], KeepsImages):
     """Containers of one engine, found again by their names."""
 
     name = "docker"
@@ -170,6 +172,18 @@ class Docker(Backend[ContainerRequest]):
             remove(there)
         with suppress(JobGone):
             _folder(handle).delete()
+
+    def images(self, owners: Iterable[str]) -> list[KeptImage]:
+        """Return those of the engine; none where this machine has no engine, nor names another."""
+        if not self.place and not has_usual():
+            return []
+        with engine(self.place) as there:
+            return image.images(there)
+
+    def remove_image(self, name: str) -> None:
+        """Remove it from the engine."""
+        with engine(self.place) as there:
+            image.remove(there, name)
 
 
 def _lines(there: Any, skip: int, *, follow: bool) -> Iterator[str]:

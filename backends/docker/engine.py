@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,15 @@ def _chosen_context() -> str:
         settings = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
         return str(settings.get("currentContext") or "")
     return ""
+
+
+def has_usual() -> bool:
+    """Whether this machine may have an engine: a socket for it, and the package that speaks to it.
+
+    Where that cannot be seen (Windows), it may.
+    """
+    here = not USUAL.startswith("unix://") or Path(USUAL.removeprefix("unix://")).exists()
+    return here and find_spec("docker") is not None
 
 
 def address(place: str) -> str:

@@ -6,13 +6,18 @@ import io
 import re
 import tarfile
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from backends.base import OnProgress, silent
 from backends.docker.engine import asking
 from backends.docker.request import ContainerRequest
-from backends.errors import LaunchFailed
+from backends.errors import BackendError, LaunchFailed
+from backends.keeping import KeptImage
 from worker.contract import JOB_FILE, EndReason
+
+LABEL = "hubtrain=worker"
+"""What an image of ours carries at its engine."""
 
 TOLD_LINES = 20
 """Lines of a failed build that its error repeats."""
@@ -41,7 +46,7 @@ def _built(engine: Any, request: ContainerRequest, on_progress: OnProgress) -> N
         forcerm=True,
         network_mode=request.options.docker_network,
         decode=True,
-        labels={"hubtrain": "worker"},
+        labels=dict([LABEL.split("=")]),
     )
     said: list[str] = []
     problem = None
@@ -54,6 +59,35 @@ def _built(engine: Any, request: ContainerRequest, on_progress: OnProgress) -> N
     if problem:
         words = ["The image could not be built:", *filter(None, said), problem]
         raise LaunchFailed("\n  ".join(words), reason=EndReason.BUILD_ERROR)
+
+
+def images(engine: Any) -> list[KeptImage]:
+    """Return the images that hubtrain had this engine build, with the containers that use them."""
+    with asking("listing images and containers"):
+        made = engine.images.list(filters={"label": LABEL})
+        there = [one.attrs for one in engine.containers.list(all=True, ignore_removed=True)]
+    users: dict[str, list[str]] = {}
+    for container in there:
+        users.setdefault(container["Image"], []).append(container["Name"].removeprefix("/"))
+    return [
+        KeptImage(
+            name=(one.tags or [one.id])[0],
+            size_bytes=one.attrs["Size"],
+            used_by=tuple(sorted(users.get(one.id, ()))),
+        )
+        for one in made
+    ]
+
+
+def remove(engine: Any, name: str) -> None:
+    """Remove an image and the layers that no other has. Refuses one that is not ours, or in use."""
+    from docker.errors import ImageNotFound
+
+    key, value = LABEL.split("=")
+    with asking(f"removing the image {name}"), suppress(ImageNotFound):
+        if (engine.images.get(name).labels or {}).get(key) != value:
+            raise BackendError(f"{name} was not made by hubtrain and is left alone.")
+        engine.images.remove(name)
 
 
 def tar(files: Mapping[str, bytes]) -> io.BytesIO:

@@ -7,19 +7,21 @@ installed when it starts. The Hub itself ends a Job at its time limit. Jobs are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from backends.base import Backend, Flavor, Found, Need, OnProgress, Status, silent
-from backends.errors import JobGone
+from backends.errors import BackendError, JobGone
 from backends.handle import Handle
 from backends.hub import logs
 from backends.hub.files import delete, recalled
 from backends.hub.hardware import SHORT_NAMES, flavors
 from backends.hub.refusals import absent
+from backends.jobs.image import NAME as IMAGE_NAME
+from backends.jobs.image import OWN, SPACES, images
 from backends.jobs.launch import Launch, forget, stop
 from backends.jobs.options import JobsOptions
 from backends.jobs.request import (
@@ -32,7 +34,9 @@ from backends.jobs.request import (
     JobRequest,
     plan,
 )
+from backends.keeping import KeepsImages, KeptImage
 from worker.account import RUN_JOBS
+from worker.clock import Clock
 from worker.contract import MARK, EndReason, JobSpec
 from worker.errors import NotThere
 from worker.hubclient import explained, hub, patiently
@@ -45,7 +49,7 @@ _STARTED = "===== Job started at "
 """How the line begins that the Hub itself puts before a Job's own."""
 
 
-class Jobs(Backend[JobRequest]):
+class Jobs(Backend[JobRequest], KeepsImages):
     """A Job of the Hub per job, found by the Hub's id of it, or by its labels."""
 
     name = "jobs"
@@ -62,6 +66,16 @@ class Jobs(Backend[JobRequest]):
     permissions = (RUN_JOBS,)
     short_names: ClassVar[Mapping[str, str]] = SHORT_NAMES
     options = JobsOptions
+
+    def __init__(self, token: str | None = None, clock: Clock | None = None) -> None:
+        super().__init__(token, clock)
+        self.asked = JobsOptions()
+
+    def having(self, options: Any, flavor: str | None) -> Jobs:
+        """Return Jobs for a job with these options."""
+        one = Jobs(self.token, self.clock)
+        one.asked = options
+        return one
 
     @property
     def api(self) -> HfApi:
@@ -82,8 +96,20 @@ class Jobs(Backend[JobRequest]):
         return replace(flavor, usd_per_hour=round(flavor.usd_per_hour + more, 4))
 
     def writes(self, owner: str, project: str) -> tuple[str, ...]:
-        """Return the dataset that holds what the Job runs."""
-        return (f"{owner}/{project}-…",)
+        """Return the dataset that holds what the Job runs, and the Space of an image of its own."""
+        own = (f"{owner}/{IMAGE_NAME}-…",) if self.asked.jobs_image == OWN else ()
+        return (f"{owner}/{project}-…", *own)
+
+    def images(self, owners: Iterable[str]) -> list[KeptImage]:
+        """Return the images of our own of these accounts."""
+        return [one for owner in owners for one in images(self.api, owner, self.clock)]
+
+    def remove_image(self, name: str) -> None:
+        """Delete the Space of an image."""
+        repo_id = name.removeprefix(SPACES)
+        if not repo_id.partition("/")[2].startswith(f"{IMAGE_NAME}-"):
+            raise BackendError(f"{name} was not made by hubtrain and is left alone.")
+        delete(self.api, repo_id, "space", self.clock)
 
     def plan(self, job: JobSpec) -> JobRequest:
         """Return the Job that runs `job`."""

@@ -16,6 +16,7 @@ from backends.base import OnProgress
 from backends.errors import LaunchFailed
 from backends.hub.creating import Creating
 from backends.hub.files import amount, commit, delete, has_files, once
+from backends.jobs.image import OwnImage
 from backends.jobs.request import COMMAND, JOB_LABEL, KIND, MOUNT, OURS, PAGE_PORT, JobRequest
 from worker.clock import Clock
 from worker.contract import JOB_FILE
@@ -70,6 +71,10 @@ class Launch(Creating):
             raise
 
     def _run(self) -> JobInfo:
+        request = self.request
+        if request.own_image:
+            image = OwnImage(self.api, request.own_repo, self.clock)
+            image.make(request.own_image, self.on_progress)
         revision = self._sent()
         for n in count(1):
             if found := self._one():

@@ -14,6 +14,7 @@ from typing import Any
 from backends.hub.files import RepoFile, amount, listed, of_job
 from backends.hub.refusals import refuse_what_cannot_be
 from backends.image import TORCH_FILE, torch_in
+from backends.jobs.image import OWN, SPACES, own_files, repo_of
 from backends.jobs.options import JobsOptions
 from worker.contract import EndReason, JobSpec, Limits
 from worker.duration import roughly
@@ -21,8 +22,9 @@ from worker.duration import roughly
 IMAGE = "ghcr.io/astral-sh/uv:python3.11-bookworm"
 """Python and uv: the image huggingface_hub runs uv scripts in, with the Python of our pins.
 
-The alternative, an image of our own that a paused Space has built, needs a paid plan and minutes of
-building before the first job of its kind, and is as large to fetch as the packages are."""
+The alternative, an image of our own that a paused Space has built (`backends.jobs.image`), needs a
+paid plan and minutes of building before the first job of its kind, and is as large to fetch as the
+packages are."""
 
 KIND = "dataset"
 """What the Hub calls the repo that holds code and job: Jobs mount such repos, at a commit."""
@@ -68,6 +70,13 @@ class JobRequest:
     labels: Mapping[str, str] = field(hash=False)
     page: bool
     files: tuple[RepoFile, ...]
+    own_image: tuple[RepoFile, ...] = ()
+    """Files of the Space that builds its image; none where the image is there already."""
+
+    @property
+    def own_repo(self) -> str:
+        """That Space."""
+        return self.image.removeprefix(SPACES)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -93,7 +102,12 @@ class JobRequest:
     def steps(self) -> tuple[str, ...]:
         """What `launch` does, in order. Whatever fails before the last step leaves nothing."""
         page = f", of which its page's own address is ${PAGE_USD_PER_HOUR:.2f},"
+        built = (
+            f"build the image of the private Space {self.own_repo} on hardware that costs nothing,"
+            " and pause it, unless that has been done",
+        )
         return (
+            *(built if self.own_image else ()),
             f"create the private dataset {self.repo_id}, and commit {amount(self.files)}: the"
             " worker, the job, and what it needs",
             f"run a Job on {self.flavor} at ${self.usd_per_hour:.2f}/h{page * self.page} under"
@@ -107,6 +121,8 @@ class JobRequest:
         needs = self.torch or "no torch"
         if self.image == IMAGE:
             return f"{IMAGE}, public: nothing to build; what is needed ({needs}) is installed there"
+        if self.own_image:
+            return f"{self.image}, built once for all jobs that need the same ({needs})"
         return f"{self.image}, with what it lacks ({needs}) installed there"
 
     def __repr__(self) -> str:
@@ -140,13 +156,16 @@ def plan(job: JobSpec, options: JobsOptions) -> JobRequest:
     refuse_what_cannot_be(job, "Job", "jobs-a10g")
     seconds, why, words = timeout(job.limits, job.machine.usd_per_hour)
     name = f"{job.project}-{job.job_id}"
+    files = of_job(job)
+    own = own_files(files) if options.jobs_image == OWN else ()
+    image = f"{SPACES}{repo_of(str(job.owner), files)}" if own else options.jobs_image or IMAGE
     return JobRequest(
         namespace=str(job.owner),
         repo_id=f"{job.owner}/{name}",
         job_id=job.job_id,
         flavor=str(job.machine.flavor),
         usd_per_hour=job.machine.usd_per_hour,
-        image=options.jobs_image or IMAGE,
+        image=image,
         timeout_seconds=seconds,
         timeout_for=words,
         labels={
@@ -157,7 +176,8 @@ def plan(job: JobSpec, options: JobsOptions) -> JobRequest:
             TIMEOUT_LABEL: why,
         },
         page=options.jobs_page,
-        files=of_job(job),
+        files=files,
+        own_image=own,
     )
 
 

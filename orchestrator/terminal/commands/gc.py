@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 @click.option("--yes", "-y", is_flag=True, help="Stop what is found without asking.")
 @click.option("--delete", is_flag=True, help="Delete it too, instead of only stopping it.")
 @click.option("--data", is_flag=True, help="Also the private datasets of packed data.")
+@click.option("--images", is_flag=True, help="Also the images that jobs ran in.")
 @click.option("--username", "owners", multiple=True, help="Account to look at; yours if not given.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document; asks nothing.")
-def COMMAND(  # noqa: N802
-    yes: bool, delete: bool, data: bool, owners: tuple[str, ...], as_json: bool
+def COMMAND(  # noqa: N802, PLR0917
+    yes: bool, delete: bool, data: bool, images: bool, owners: tuple[str, ...], as_json: bool
 ) -> int:
     """Find what still costs after its job, and stop it.
 
@@ -58,6 +59,8 @@ def COMMAND(  # noqa: N802
     }
     if data:
         document["data"] = _data(desk, swept, owners, yes)
+    if images:
+        document["images"] = _images(desk, swept, owners, yes)
     desk.screen.document(document)
     return FAILED if left or swept.unanswered else 0
 
@@ -103,6 +106,17 @@ def _data(desk: Desk, swept: Sweep, owners: tuple[str, ...], yes: bool) -> list[
     )
     removed = [one for one in free if removing and _removed(desk, one.repo_id)]
     return [{**one.to_json(), "removed": one in removed} for one in found]
+
+
+def _images(desk: Desk, swept: Sweep, owners: tuple[str, ...], yes: bool) -> list[dict[str, Any]]:
+    """List the images of jobs and remove those that none uses; each, for `--json`."""
+    from orchestrator.terminal.images import images
+
+    try:
+        of = owners or desk.accounts()
+    except HubtrainError:  # said already: nobody could be asked who this is
+        of = ()
+    return images(desk, of, swept.unanswered, yes=yes)
 
 
 def _use(one: Stored) -> str:
