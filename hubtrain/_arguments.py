@@ -6,21 +6,16 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from worker.errors import BadConfig, HubtrainError
-from worker.params import Setting, settings_of
 
 if TYPE_CHECKING:
     from orchestrator.deploy import DeployCheck
+    from orchestrator.mentions import Mention
     from orchestrator.preflight.report import CheckReport
 
 Report = TypeVar("Report", "CheckReport", "DeployCheck")
-
-_FLAG = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*[a-z0-9])(?: (?!-)([^\s,;]*[^\s,;.:]))?")
-_PROSE = {"alone", "ends", "if", "is", "names", "needs", "or", "out", "takes", "trains", "with"}
-"""Words that follow a flag and are not its value."""
 
 
 def as_arguments(report: Report) -> Report:
@@ -52,52 +47,23 @@ def in_arguments() -> Iterator[None]:
 
 def text(said: str) -> str:
     """Return a sentence with the names of arguments where it names flags."""
-    return _FLAG.sub(_named, said)
+    from orchestrator.mentions import respelled
+
+    return respelled(said, lambda one: f"{one.setting.name}{one.after}")
 
 
 def fix(said: str) -> str:
     """Return what to do next with arguments and their values where it has flags."""
-    return _FLAG.sub(_given, said).replace("the same command", "the same call")
+    from orchestrator.mentions import respelled
+
+    return respelled(said, _given).replace("the same command", "the same call")
 
 
-def _named(found: re.Match[str]) -> str:
-    setting, _ = _meant(found[1])
-    return found[0].replace(f"--{found[1]}", setting.name, 1) if setting else found[0]
-
-
-def _given(found: re.Match[str]) -> str:
-    (setting, on), value = _meant(found[1]), found[2]
-    behind = f" {value}" if value else ""
-    if setting is None:
-        return found[0]
-    if setting.type is bool:
-        return f"{setting.name}={on}{behind}"
-    if not value or value in _PROSE:
-        return setting.name + behind
+def _given(one: Mention) -> str:
+    name, value = one.setting.name, one.value
+    if one.setting.type is bool:
+        return f"{name}={one.on}{one.after}"
+    if not value:
+        return name + one.after
     number = re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", value)
-    return f"{setting.name}={value}" if number else f'{setting.name}="{value}"'
-
-
-def _meant(flag: str) -> tuple[Setting | None, bool]:
-    """Return the setting a flag means and whether it switches it on; none of other programs'."""
-    known, name = _settings(), flag.replace("_", "-")
-    if name in known:
-        return known[name], True
-    return known.get(name.removeprefix("no-")), False
-
-
-@cache
-def _settings() -> dict[str, Setting]:
-    import worker.tasks
-    from orchestrator.settings.gather import classes_of
-    from orchestrator.tools import exports
-
-    classes = [c for name in worker.tasks.names() for c in classes_of(worker.tasks.load(name))]
-    classes += [tool.settings for tool in exports().values()]
-    return {
-        flag.removeprefix("--"): setting
-        for one in classes
-        for setting in settings_of(one)
-        for flag in setting.flags
-        if flag.startswith("--")
-    }
+    return f"{name}={value}" if number else f'{name}="{value}"'

@@ -23,11 +23,11 @@ from standins import typed
 from tiny_llm import EOS, IM_END, chats, job, tokenizer, write_model, write_rows
 
 import backends
+from orchestrator.flags import options_of
 from orchestrator.settings.gather import classes_of, gather
 from orchestrator.settings.job import JobSettings
 from orchestrator.settings.layers import Settings
 from orchestrator.terminal.command import task_command
-from orchestrator.terminal.flags import options_of
 from worker.contract import Checkpoint, Event, Metric, Progress
 from worker.errors import BadConfig
 from worker.params import Setting, settings_of

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize("module", ["click.core", "worker.tasks", "orchestrator.terminal.flags"])
+@pytest.mark.parametrize("module", ["click.core", "worker.tasks", "orchestrator.flags"])
 def test_ctrl_c_among_the_imports_is_quiet(tmp_path: Path, module: str) -> None:
     process = subprocess.Popen(
         [sys.executable, "-X", "importtime", "-m", "orchestrator.terminal.entry", "backends"],

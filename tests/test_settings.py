@@ -7,13 +7,13 @@ import click
 import pytest
 from standins import typed
 
-from orchestrator.settings.files import read
-from orchestrator.settings.job import JobSettings, seconds
-from orchestrator.settings.layers import FLAGS, Catalog, Layer, Settings, from_environment, merge
-from orchestrator.terminal.flags import (
+from orchestrator.flags import (
     nearest_option,
     options_of,
 )
+from orchestrator.settings.files import read
+from orchestrator.settings.job import JobSettings, seconds
+from orchestrator.settings.layers import FLAGS, Catalog, Layer, Settings, from_environment, merge
 from worker import tasks
 from worker.errors import BadConfig
 from worker.params import Params, settings_of

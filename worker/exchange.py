@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from worker.answers import Kind
+from worker.bars import Bars
 from worker.contract import DataRef, Event, ModelRef
 from worker.finding import Finding
 from worker.params import Params
@@ -99,6 +100,9 @@ class DataReport:
 
     classes: int = 0
     """Classes that are told apart, by tasks that do so."""
+
+    bars: tuple[Bars, ...] = ()
+    """How many examples there are of each class, how long they are: what a surface may draw."""
 
 
 @dataclass(frozen=True, slots=True)

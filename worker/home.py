@@ -19,6 +19,7 @@ _OURS = (
     "prices",
     "sweeps",
     "app.key",
+    "uploads",
 )
 """Beginnings of the names of all files that hubtrain keeps there."""
 

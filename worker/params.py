@@ -7,11 +7,12 @@ the validation are all read off the class by `settings_of`; nothing else lists t
 from __future__ import annotations
 
 import inspect
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
@@ -19,6 +20,14 @@ from worker.facts import CheckContext
 from worker.finding import Finding
 
 ENV_PREFIX = "HUBTRAIN_"
+
+_HUGE = 10**6
+_BOUNDS: Mapping[type[Any], str] = {
+    Ge: "at least {:,}",
+    Gt: "more than {:,}",
+    Le: "at most {:,}",
+    Lt: "less than {:,}",
+}
 
 
 class Params(BaseModel):
@@ -135,6 +144,9 @@ class Setting:
     consent: bool = False
     """Whether only the user can give it, and nobody else's job: see `Consent`."""
 
+    bounds: str = ""
+    """What a number has to be, in words: `more than 0 and at most 1`; empty for any."""
+
     @property
     def flags(self) -> tuple[str, ...]:
         return ("--" + self.name.replace("_", "-"), *self.aliases)
@@ -214,7 +226,25 @@ def _setting(name: str, field: FieldInfo, home: type[Params]) -> Setting:
         rest=any(isinstance(m, Rest) for m in marks),
         goes_on=vars(home).get("goes_on", False) or any(isinstance(m, GoesOn) for m in marks),
         consent=any(isinstance(m, Consent) for m in marks),
+        bounds=_bounds([*field.metadata, *_inner(field.annotation)]),
     )
+
+
+def _bounds(marks: Iterable[Any]) -> str:
+    """Return in words what a number has to be; what only catches slips of the keys is left out."""
+    found = [
+        (words, getattr(mark, kind.__name__.lower()))
+        for mark in marks
+        for kind, words in _BOUNDS.items()
+        if isinstance(mark, kind)
+    ]
+    return " and ".join(words.format(value) for words, value in found if value < _HUGE)
+
+
+def _inner(annotation: Any) -> tuple[Any, ...]:
+    """Return the marks of a type that stands beside none, as in `Annotated[int, Ge(1)] | None`."""
+    within = get_args(annotation) if get_origin(annotation) in {Union, UnionType} else ()
+    return tuple(m for a in within if get_origin(a) is Annotated for m in get_args(a)[1:])
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:

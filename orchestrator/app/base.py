@@ -37,6 +37,8 @@ class App:
     """Which pages are open, and what each of them shows now."""
 
     pages: tuple[Page, ...] = ()
+    own_machine: bool = True
+    """Whether nobody but the user of this machine reaches it: its folders may be named then."""
 
 
 def pages() -> tuple[Page, ...]:

@@ -58,7 +58,7 @@ class Served:
 
         self.secret = key() if is_here(host) else _password()
         self.door = Door(self.secret, password=not is_here(host))
-        self.app = App(client, pages=pages())
+        self.app = App(client, pages=pages(), own_machine=is_here(host))
 
     @property
     def url(self) -> str:

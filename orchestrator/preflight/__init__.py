@@ -88,6 +88,7 @@ def check(
         seconds=clock.monotonic() - started,
         facts=None if found.wrong else facts,
         held=tuple(found.held),
+        data=checking.data,
     )
     return report if report.ok else report.refused()
 
@@ -129,6 +130,7 @@ class _Check:
 
         self.others: dict[str, ModelFacts] = {}
         self.silent: list[str] = []
+        self.data: DataReport | None = None
 
     def run(self) -> Facts | None:
         source = self.pool.submit(self._source)
@@ -334,6 +336,7 @@ class _Check:
         with self.doing(f"{task.unit(params)} of the examples" if task.reads_rows else task.name):
             report, of_data = check_data(self.inspector, params, *found, model)
         self.findings.merge(of_data)
+        self.data = report
         return report
 
     def _given(self, flavors: list[Flavor]) -> list[Flavor]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.words import size
+from worker.bars import Bars
 from worker.duration import duration
 from worker.errors import BadConfig, BadData, HubtrainError
 from worker.inspecting import InspectionRequest
@@ -99,7 +100,8 @@ class Inspector:
         found = told["report"]
         findings = tuple(_finding(**finding) for finding in found.pop("findings"))
         example = _rendered(found.pop("example"))
-        return DataReport(findings=findings, example=example, **found)
+        bars = tuple(_bars(**one) for one in found.pop("bars"))
+        return DataReport(findings=findings, example=example, bars=bars, **found)
 
     def _too_much(self, facts: ModelFacts, budget: str) -> BadData:
         why, fix = self._task.over_budget(facts)
@@ -116,6 +118,10 @@ def _rendered(told: Mapping[str, Any] | None) -> Rendered | None:
         return None
     parts = tuple(Part(**part) for part in told["parts"])
     return Rendered(_one_line(told["where"]), parts, _one_line(told["note"]))
+
+
+def _bars(*, title: str, bars: list[tuple[str, int]]) -> Bars:
+    return Bars(_one_line(title), tuple((_one_line(name), count) for name, count in bars))
 
 
 def _one_line(text: str) -> str:

@@ -88,6 +88,10 @@ class CheckReport:
     held: tuple[Held, ...] = ()
     """Where something is already. That is wrong, unless this very job put it there."""
 
+    data: DataReport | None = None
+    """What the task made of the examples, whatever else is wrong; none where they could not be
+    looked at."""
+
     @property
     def makers(self) -> set[str | None]:
         """Jobs that put there what is in the model's place; none for what cannot be told."""

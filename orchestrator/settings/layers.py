@@ -171,6 +171,20 @@ class Settings:
             lines = [self._complaint(e) for e in error.errors()]
             raise BadConfig("\n".join(lines)) from error
 
+    def complaints(self, params: type[Params]) -> dict[str, str]:
+        """Return what is wrong with a class of settings, by the setting's name.
+
+        What is wrong with several of them together is under an empty name.
+        """
+        values = {k: v for k, v in self.values.items() if k in params.model_fields}
+        try:
+            params(**values)
+        except ValidationError as error:
+            return {
+                str(e["loc"][0]) if e["loc"] else "": self._complaint(e) for e in error.errors()
+            }
+        return {}
+
     def _complaint(self, error: Any) -> str:
         if not error["loc"]:
             return str(error["msg"]).removeprefix("Value error, ")

@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import click
 
-from orchestrator.settings.files import read
-from orchestrator.settings.gather import classes_of, task_of, task_of_file, task_of_shell
-from orchestrator.settings.layers import Settings
-from orchestrator.terminal.command import CONFIG, DETACH, DRY_RUN, JSON, TOKEN_OPTION, merged
-from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.flags import (
+from orchestrator.flags import (
+    CONFIG,
+    DETACH,
+    DRY_RUN,
+    JSON,
+    TOKEN_OPTION,
     SettingsCommand,
     config_among,
     given,
@@ -24,6 +24,11 @@ from orchestrator.terminal.flags import (
     normalized,
     options_of,
 )
+from orchestrator.settings.files import read
+from orchestrator.settings.gather import classes_of, task_of, task_of_file, task_of_shell
+from orchestrator.settings.layers import Settings
+from orchestrator.terminal.command import merged
+from orchestrator.terminal.desk import Desk
 from worker.errors import BadConfig
 from worker.task import Task
 

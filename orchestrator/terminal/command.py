@@ -12,12 +12,12 @@ from typing import Any
 
 import click
 
+from orchestrator.flags import COMMAND_OPTIONS, SettingsCommand, given, options_of_task
 from orchestrator.settings.configfile import TOKEN
 from orchestrator.settings.files import read
-from orchestrator.settings.gather import classes_of, gather, task_of_file
+from orchestrator.settings.gather import gather, task_of_file
 from orchestrator.settings.layers import Settings
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.flags import SettingsCommand, given, hidden, options_of
 from orchestrator.words import count, size
 from worker.common import Asking
 from worker.errors import BadConfig
@@ -25,20 +25,6 @@ from worker.placeholders import is_placeholder
 from worker.task import Finding, Task
 from worker.tasks import typed
 
-COMMAND_OPTIONS = (
-    click.Option(["--train"], is_flag=True, help="Train a model."),
-    click.Option(["--deploy"], is_flag=True, help="Let a trained model answer on a page."),
-    click.Option(["--inference"], is_flag=True, help="Ask a trained model, or chat with it."),
-    CONFIG := click.Option(["--config"], help="File of settings (YAML or .env), or its address."),
-    TOKEN_OPTION := click.Option(
-        ["--token"], help="Hub token; better in HF_TOKEN or from `hf auth login`."
-    ),
-    DRY_RUN := click.Option(
-        ["--dry-run"], is_flag=True, help="Check, print the plan, create nothing."
-    ),
-    DETACH := click.Option(["--detach"], is_flag=True, help="Launch and leave; do not watch."),
-    JSON := click.Option(["--json"], is_flag=True, help="Print one JSON document."),
-)
 _OWN = {option.name for option in COMMAND_OPTIONS}
 
 
@@ -48,15 +34,13 @@ def task_command(task: Task[Any], *, trains: bool = False) -> click.Command:
     So does one of a task with whose models nothing else is done.
     """
     trains = trains or not (task.question or task.has_page)
-    options: list[click.Parameter] = [*COMMAND_OPTIONS, *options_of(classes_of(task))]
-    options += hidden(options_of((task.ignored,)))
 
     def run(**values: Any) -> int:
         own = {name: values.pop(name) for name in list(values) if name in _OWN}
         own["train"] = own["train"] or (trains and not (own["inference"] or own["deploy"]))
         return _run(task, own, given(values))
 
-    return SettingsCommand(task.name, params=options, callback=run, help=task.help)
+    return SettingsCommand(task.name, params=options_of_task(task), callback=run, help=task.help)
 
 
 def command_of(where: str) -> str:

@@ -17,9 +17,9 @@ from pkgutil import iter_modules
 import click
 
 import worker.tasks
+from orchestrator.flags import complaint, config_among, in_two, normalized
 from orchestrator.terminal import commands
 from orchestrator.terminal.exits import DETACHED, FAILED, MENDABLE
-from orchestrator.terminal.flags import config_among, in_two, normalized, unknown_options
 from orchestrator.visible import spell_what_lacks
 
 
@@ -138,9 +138,7 @@ def _name() -> str:
 
 
 def _usage(error: click.UsageError) -> str:
-    if isinstance(error, click.NoSuchOption):
-        command = error.ctx.command if error.ctx else program
-        return "\n".join(unknown_options(sys.argv[1:], error.option_name, command))
+    words = sys.argv[1:]
     if isinstance(error, click.NoSuchCommand):
         from orchestrator.settings.autotrain import not_yet
         from worker.nearest import hint, nearest
@@ -150,9 +148,8 @@ def _usage(error: click.UsageError) -> str:
             return f"{error.command_name}: {what} is not there yet."
         near = hint(nearest(error.command_name, names)) or f" {_name()} --help lists them."
         return f"no command {error.command_name}.{near}"
-    if said := in_two(sys.argv[1:], error.format_message()):
-        return said
-    said = error.format_message().rstrip(".") + "."
-    if isinstance(error, click.MissingParameter) or not error.ctx:
+    said = complaint(error, words)
+    known = isinstance(error, click.MissingParameter | click.NoSuchOption)
+    if known or not error.ctx or in_two(words, error.format_message()):
         return said
     return f"{said} Try '{error.ctx.command_path} --help'."

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.testing import CliRunner
 
-from orchestrator.terminal.flags import SettingsCommand, given, normalized
+from orchestrator.flags import SettingsCommand, given, normalized
 
 
 def parsed(options: Iterable[click.Parameter], words: Iterable[str]) -> dict[str, Any]:

@@ -7,9 +7,17 @@ from typing import Any
 import click
 
 from orchestrator.deploy.asked import CLASSES, OTHERS, asked
-from orchestrator.terminal.command import DETACH, DRY_RUN, JSON, TOKEN_OPTION
+from orchestrator.flags import (
+    DETACH,
+    DRY_RUN,
+    JSON,
+    TOKEN_OPTION,
+    SettingsCommand,
+    given,
+    normalized,
+    options_of,
+)
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.flags import SettingsCommand, given, normalized, options_of
 
 _OWN = (DRY_RUN, DETACH, TOKEN_OPTION, JSON)
 

@@ -8,10 +8,17 @@ import click
 
 from backends.slurm.options import SlurmOptions
 from orchestrator import handover
+from orchestrator.flags import (
+    JSON,
+    TOKEN_OPTION,
+    SettingsCommand,
+    given,
+    hidden,
+    normalized,
+    options_of,
+)
 from orchestrator.handover import Handover
-from orchestrator.terminal.command import JSON, TOKEN_OPTION
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.flags import SettingsCommand, given, hidden, normalized, options_of
 from orchestrator.tools import MODEL, export_of, exports
 from worker.task import Finding
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
+from orchestrator.flags import SettingsCommand, config_among, given, options_of
 from orchestrator.settings.files import read
 from orchestrator.settings.sweep import SweepSettings
 from orchestrator.sweep.begin import how_of
 from orchestrator.sweep.space import TRY, said
 from orchestrator.terminal.any_task import TAKES_ALL, with_settings
-from orchestrator.terminal.flags import SettingsCommand, config_among, given, options_of
 from orchestrator.terminal.sweeps import go_on, sweep
 
 

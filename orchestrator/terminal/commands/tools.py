@@ -6,9 +6,8 @@ from typing import Any
 
 import click
 
-from orchestrator.terminal.command import JSON, TOKEN_OPTION
+from orchestrator.flags import JSON, TOKEN_OPTION, SettingsCommand, given, normalized, options_of
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.flags import SettingsCommand, given, normalized, options_of
 from orchestrator.tools import MODEL, tools, work_of
 from worker.task import Finding, Tool
 

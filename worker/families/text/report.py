@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
 
+from worker.bars import by_length
 from worker.families.balance import few_steps, plan
 from worker.families.balance import rows as rows_that
 from worker.families.corpus import Corpus, FromRow
@@ -59,6 +60,7 @@ def report(
         tokens=round(counted.total * scale),
         longest=counted.longest if scale == 1 and counted.exact else 0,
         steps=steps,
+        bars=(by_length("Texts by tokens", counted.counts, scale),),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from worker.bars import by_class
 from worker.families.balance import FEW, classes, counted, uneven, validated
 from worker.families.divided import not_validated, size
 from worker.families.heads import new_head
@@ -35,7 +36,8 @@ def inspect(params: ImageParams, splits: Splits, facts: ModelFacts) -> DataRepor
         *_validated(corpus, params),
         *new_head(facts, len(data.classes)),
     ]
-    return replace(report(corpus, params, about), classes=len(data.classes))
+    bars = (by_class("Images by class", data.counts, corpus.scale),)
+    return replace(report(corpus, params, about), classes=len(data.classes), bars=bars)
 
 
 def _size(corpus: PictureCorpus[Classified[Any]], params: ImageParams) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from worker.bars import by_length
 from worker.families.text.lengths import CHARACTERS_A_TOKEN
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
@@ -64,6 +65,7 @@ def inspected(
         units=round(sum(counts.pieces) * scale),
         steps=steps,
         example=showing.example(train, params, tokenizer, how, params.row_tokens),
+        bars=(by_length("Examples by tokens", counts.lengths, scale),),
     )
     return report, train
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from worker.bars import by_length
 from worker.families.balance import few_steps, plan, uneven, validated
 from worker.families.balance import rows as rows_that
 from worker.families.divided import how_many, not_validated, size
@@ -69,6 +70,7 @@ def inspect(
         longest=counted.longest if scale == 1 and counted.exact else 0,
         steps=steps,
         example=_example(corpus.train),
+        bars=(by_length("Sentences by tokens", counted.counts, scale),),
         classes=len(corpus.train.classes) if params.learns.target == "class" else 0,
     )
 

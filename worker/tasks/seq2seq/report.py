@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from worker.bars import by_length
 from worker.families.balance import few_steps, plan
 from worker.families.balance import rows as rows_that
 from worker.families.corpus import Corpus
@@ -50,6 +51,10 @@ def inspect(params: Seq2SeqParams, splits: Splits, facts: ModelFacts, tokenizer:
         tokens=round((texts.total + targets.total) * scale),
         steps=steps,
         example=_example(corpus.train),
+        bars=(
+            by_length("Texts by tokens", texts.counts, scale),
+            by_length("Targets by tokens", targets.counts, scale),
+        ),
     )
 
 

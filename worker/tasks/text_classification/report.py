@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from worker.bars import by_class
 from worker.families.balance import FEW, counted, uneven, validated
 from worker.families.divided import how_many, size
 from worker.families.heads import new_head
@@ -27,7 +28,8 @@ def inspect(
     about = [*_about(found, scale, params), *new_head(facts, len(found.names))]
     how: dict[str, Any] = {"params": params, "facts": facts, "tokenizer": tokenizer}
     made = report.report(found.corpus, "a class", about, **how)
-    return replace(made, classes=len(found.names))
+    classed = by_class("Texts by class", found.counts(), scale)
+    return replace(made, classes=len(found.names), bars=(classed, *made.bars))
 
 
 def _about(found: Classes, scale: float, params: TextClassificationParams) -> Iterable[Finding]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from worker.bars import by_class, by_length
 from worker.families import balance
 from worker.families.balance import counted, few_steps, plan, uneven
 from worker.families.balance import rows as rows_that
@@ -38,13 +39,14 @@ def inspect(params: TokenParams, splits: Splits, facts: ModelFacts, tokenizer: A
     rows = corpus.rows
     steps = params.steps(max(1, rows))
     marks = scheme(found.examples)
+    kinds = _kinds(found.examples, marks)
     long = lengths([one.text for one in corpus.learned], tokenizer, params, facts.config)
     findings = [
         _size(corpus, params, scale, marks),
         *_nothing_to_learn(found),
         *(finding for split in corpus.splits for finding in _left_out(split)),
         *_broken_entities(corpus.splits, marks),
-        *uneven(_kinds(found.examples, marks), _unit(marks), scale),
+        *uneven(kinds, _unit(marks), scale),
         *_validated(corpus),
         *not_validated(corpus, params, "how often the model is right", "sentence"),
         *_numbers(corpus),
@@ -62,6 +64,10 @@ def inspect(params: TokenParams, splits: Splits, facts: ModelFacts, tokenizer: A
         tokens=round(long.total * scale),
         steps=steps,
         example=_example(found),
+        bars=(
+            by_class(f"{_unit(marks).capitalize()} by kind", kinds, scale),
+            by_length("Sentences by tokens", long.counts, scale),
+        ),
     )
 
 

@@ -2,6 +2,9 @@
 
 Values stay as they were typed, and a flag that was not given leaves no trace, so that layers
 merge as plain dicts and validation has one home. Dashes and underscores mean the same.
+
+It reads words and says nothing: the terminal's commands are made of it, and a command that is
+pasted into the app is read by it.
 """
 
 from __future__ import annotations
@@ -16,11 +19,28 @@ import click
 
 if TYPE_CHECKING:
     from worker.params import Params, Setting
+    from worker.task import Task
 
 BEHIND = "--"
 """Ends the options of a command: the words behind it are meant for somebody else."""
 
 METAVARS = {int: "INT", float: "NUMBER", str: "TEXT"}
+
+COMMAND_OPTIONS = (
+    click.Option(["--train"], is_flag=True, help="Train a model."),
+    click.Option(["--deploy"], is_flag=True, help="Let a trained model answer on a page."),
+    click.Option(["--inference"], is_flag=True, help="Ask a trained model, or chat with it."),
+    CONFIG := click.Option(["--config"], help="File of settings (YAML or .env), or its address."),
+    TOKEN_OPTION := click.Option(
+        ["--token"], help="Hub token; better in HF_TOKEN or from `hf auth login`."
+    ),
+    DRY_RUN := click.Option(
+        ["--dry-run"], is_flag=True, help="Check, print the plan, create nothing."
+    ),
+    DETACH := click.Option(["--detach"], is_flag=True, help="Launch and leave; do not watch."),
+    JSON := click.Option(["--json"], is_flag=True, help="Print one JSON document."),
+)
+"""What the command of a task takes beside settings."""
 
 
 class SettingOption(click.Option):
@@ -76,6 +96,38 @@ def options_of(classes: Iterable[type[Params]]) -> list[click.Option]:
         for setting in settings_of(params):
             seen.setdefault(setting.name, _option(setting))
     return list(seen.values())
+
+
+def options_of_task(task: Task[Any]) -> list[click.Parameter]:
+    """Return all that the command of a task takes: settings, and what to do with them."""
+    from orchestrator.settings.gather import classes_of
+
+    ignored = hidden(options_of((task.ignored,)))
+    return [*COMMAND_OPTIONS, *options_of(classes_of(task)), *ignored]
+
+
+def typed(task: Task[Any], words: Sequence[str]) -> dict[str, Any]:
+    """Return what the words behind `hubtrain TASK` give, by name, as they were typed.
+
+    Raises `click.UsageError`: see `complaint`.
+    """
+    command = SettingsCommand(
+        task.name,
+        params=options_of_task(task),
+        add_help_option=False,
+        context_settings={"token_normalize_func": normalized},
+    )
+    own = {option.name for option in COMMAND_OPTIONS if option.is_flag}
+    found = given(command.make_context(task.name, list(words)).params)
+    return {name: value for name, value in found.items() if value or name not in own}
+
+
+def complaint(error: click.UsageError, words: Sequence[str]) -> str:
+    """Return what to say of words that a command does not take."""
+    if isinstance(error, click.NoSuchOption) and error.ctx:
+        return "\n".join(unknown_options(words, error.option_name, error.ctx.command))
+    said = error.format_message()
+    return in_two(words, said) or said.rstrip(".") + "."
 
 
 def hidden(options: Iterable[click.Option]) -> list[click.Option]:

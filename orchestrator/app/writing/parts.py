@@ -1,0 +1,218 @@
+"""What is known of a draft as HTML: its rows, what the check found, machines, and the start."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Any
+
+from orchestrator.form.look import Look
+from orchestrator.form.preview import Preview
+from orchestrator.form.starting import Offer, price
+from orchestrator.form.wording import Told, in_words
+from orchestrator.preflight import Compared
+from orchestrator.preflight import Offer as Machine
+from orchestrator.words import count, money, size
+from worker.bars import Bars
+from worker.duration import roughly
+from worker.rendered import Part, Rendered
+
+FIRST = 8
+"""Machines that are shown before the others are folded."""
+
+_MARKS = {"ok": "✓", "warn": "!", "error": "✗"}
+
+
+def preview(found: Preview) -> str:
+    """Return the first rows as a table."""
+    if not found.columns:
+        return ""
+    head = "".join(f"<th scope=col>{escape(name)}</th>" for name in found.columns)
+    rows = "".join(
+        f"<tr><th scope=row>{number}</th>{''.join(f'<td>{escape(c)}</td>' for c in cells)}</tr>"
+        for number, cells in found.rows
+    )
+    return (
+        f"<h2>{escape(found.source)}: the first rows</h2>"
+        '<div class="wide" tabindex="0"><table class="rows">'
+        f"<thead><tr><th></th>{head}</tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def learned(look: Look) -> str:
+    """Return an example as the model gets it, and how many examples there are of what kind."""
+    data = look.report.data if look.report else None
+    if data is None:
+        return ""
+    drawn = "".join(map(bars, data.bars))
+    pictures = f'<div class="pictures">{drawn}</div>' if drawn else ""
+    return f"{example(data.example) if data.example else ''}{pictures}"
+
+
+def example(one: Rendered) -> str:
+    """Return an example, what is learned of it marked."""
+    note = f"<p class=small>{escape(one.note)}</p>" if one.note else ""
+    return (
+        f"<h2>{escape(one.where)}, as the model gets it; <mark>marked</mark> is what it learns</h2>"
+        f'<pre class="example">{"".join(map(_piece, one.parts))}</pre>{note}'
+    )
+
+
+def _piece(one: Part) -> str:
+    text = escape(one.text)
+    text = f"<i>{text}</i>" if one.special else text
+    return f"<mark>{text}</mark>" if one.learned else text
+
+
+def bars(one: Bars) -> str:
+    """Return counts as a figure of bars, which is a table to those who do not see it."""
+    most = max((n for _, n in one.bars), default=0)
+    if not most:
+        return ""
+    rows = "".join(
+        f"<tr><th scope=row>{escape(name)}</th>"
+        f'<td><i style="width:{100 * n / most:.1f}%"></i></td><td>{n:,}</td></tr>'
+        for name, n in one.bars
+    )
+    title = escape(one.title)
+    return f'<figure class="bars"><figcaption>{title}</figcaption><table>{rows}</table></figure>'
+
+
+def report(look: Look) -> str:
+    """Return what the check found, with what to press where it can be mended so."""
+    lines = "".join(map(_finding, look.findings))
+    notes = "".join(f'<li class="warn"><b>!</b> {escape(n)}</li>' for n in look.draft.notes)
+    other = "".join(f'<li class="error"><b>✗</b> {escape(o)}</li>' for o in look.read.other)
+    where = "".join(
+        f'<li class="error"><b>✗</b> {_to(name)} {escape(text)}</li>'
+        for name, text in look.read.at.items()
+    )
+    found = f"{notes}{other}{where}{lines}"
+    return f'<ul class="findings">{found}</ul>' if found else ""
+
+
+def _finding(one: Told) -> str:
+    found = one.finding
+    text = f"<b>{_MARKS[found.level]}</b> <span>{escape(found.topic)}</span> {escape(found.text)}"
+    if one.changes is not None:
+        text += f' <button type="button" {_changing(one.changes)}>{escape(one.press)}</button>'
+    elif one.field:
+        text += f" {_to(one.field)}"
+    instead = f" {'or ' * bool(one.changes)}{escape(one.instead)}" if one.instead else ""
+    return f'<li class="{found.level}">{text}{instead}</li>'
+
+
+def _to(field: str) -> str:
+    """Return a link to a field."""
+    return f'<a href="#f-{escape(field)}">{escape(field.replace("_", " "))}</a>'
+
+
+def _changing(changes: Mapping[str, Any]) -> str:
+    return f'data-changes="{escape(json.dumps(changes))}"'
+
+
+def machines(look: Look) -> str:
+    """Return what the job takes on each machine, to choose from."""
+    found = look.compared
+    if found is None:
+        return '<p class="none">Once model and data are known, machines and prices stand here.</p>'
+    told = {f.text for f in look.report.findings} if look.report else set()
+    new = dict.fromkeys(in_words(f.text) for f in found.findings if f.text not in told)
+    silent = "".join(f"<p class=small>{escape(text)}</p>" for text in new)
+    if not found.offers:
+        return silent
+    chosen = _chosen(look)
+    able = [o for o in found.offers if not o.why_not]
+    first = [*able[:FIRST], *(o for o in able[FIRST:] if o.name == chosen)]
+    rest = [o for o in found.offers if o not in first]
+    more = ""
+    if rest:
+        summary = f"<summary>{count(len(rest), 'other machine')}</summary>"
+        table = _table(rest, chosen, found)
+        more = f"<details data-group=machines>{summary}{table}</details>"
+    return f"{_table(first, chosen, found)}{more}{silent}"
+
+
+def _chosen(look: Look) -> str:
+    """Return the machine that the draft says, or that the check chose for it."""
+    report = look.report
+    if report is not None and report.ok and look.read.asked is not None:
+        name, flavor = look.read.asked.backend.name, report.flavor.name
+        return name if flavor == name else f"{name}-{flavor}"
+    return str(look.draft.values.get("backend", "local"))
+
+
+def _table(offers: Iterable[Machine], chosen: str, found: Compared) -> str:
+    best = found.recommended
+    rows = "".join(_machine(o, chosen, cheapest=o is best) for o in offers)
+    head = "".join(
+        f"<th scope=col>{title}</th>"
+        for title in ("machine", "cost", "at most", "time", "memory", "of", "")
+    )
+    return (
+        '<div class="wide" tabindex="0"><table class="machines"><thead><tr>'
+        f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _machine(offer: Machine, chosen: str, *, cheapest: bool) -> str:
+    choice, name = offer.choice, escape(offer.name)
+    estimate, paid = choice.estimate, choice.flavor.usd_per_hour
+    on = " checked" if offer.name == chosen else ""
+    off = " disabled" if offer.why_not else ""
+    said = offer.why_not or ("" if choice.safe else "may not fit")
+    said = said or ("the cheapest that fits" if cheapest else "")
+    cells = (
+        money(estimate.usd.expected) if paid else "free",
+        money(estimate.usd_at_most) if paid else "free",
+        roughly(estimate.minutes.expected * 60) if estimate.known else "not known",
+        size(choice.footprint.expected),
+        size(choice.capacity),
+        escape(said),
+    )
+    return (
+        f'<tr><td><label><input type="radio" name="machine"{on}{off} '
+        f"{_changing({'backend': offer.name})}> {name}</label></td>"
+        f"{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    )
+
+
+def bar(look: Look, offer: Offer | None) -> str:
+    """Return the answer: what is still to be mended, what it would cost, or how it starts."""
+    if offer is not None and offer.begun:
+        return _starting(offer)
+    if offer is not None:
+        return (
+            f"<p><b>{escape(price(offer.checked))}?</b></p>"
+            f'<button type="button" class="go" data-start="{escape(offer.name)}">Yes, start'
+            '</button><button type="button" data-keep>Not yet</button>'
+        )
+    if wrong := len(look.read.at) + len(look.read.other):
+        return f'<p class="error">{count(wrong, "thing")} to mend.</p>'
+    if look.checked is None:
+        return "<p>Checking…</p>"
+    if look.ready is None:
+        errors = sum(f.finding.level == "error" for f in look.findings)
+        return f'<p class="error">{count(errors, "thing")} to mend. Nothing was created.</p>'
+    return (
+        f"<p>Ready. {escape(price(look.ready))}</p>"
+        '<button type="button" class="go" data-offer>Start…</button>'
+    )
+
+
+def _starting(offer: Offer) -> str:
+    if offer.wrong:
+        back = '<button type="button" data-keep>Back</button>'
+        return f'<p class="error">{escape(offer.wrong)}</p>{back}'
+    if offer.job_id:
+        there = "It was there already" if offer.existed else "Started"
+        return f"<p><b>{there} as {escape(offer.job_id)}.</b></p>"
+    share = offer.share
+    width = f' style="width:{100 * share:.0f}%"' if share is not None else ""
+    told = f' aria-valuenow="{100 * share:.0f}"' if share is not None else ""
+    return (
+        f'<p role="status">{escape(offer.doing)}…</p><div class="bar" role="progressbar" '
+        f'aria-label="{escape(offer.doing)}"{told}><i{width}></i></div>'
+    )

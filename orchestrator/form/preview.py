@@ -1,0 +1,69 @@
+"""The first rows of the examples as they lie in the data: which columns, and what in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from orchestrator.data.sources import find
+from orchestrator.form.draft import Draft
+from orchestrator.jobs.client import Client
+from worker.common import Data
+from worker.errors import HubtrainError
+from worker.hubclient import hub
+from worker.shorten import shortened
+
+ROWS = 5
+READ_BYTES = 4 << 20
+LONGEST = 160
+"""Characters of a value that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The columns of the training rows, and the first of these."""
+
+    source: str = ""
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    """Rows as people read them, each with its line or its place."""
+
+
+NOTHING = Preview()
+
+
+def preview(client: Client, said: Draft) -> Preview:
+    """Return the first rows that a draft names; nothing where they cannot be read.
+
+    Why they cannot is said by the check.
+    """
+    if not said.task.reads_rows or not said.values.get("data_path"):
+        return NOTHING
+    try:
+        wanted = said.settings().of(Data)
+        table = find(wanted, hub(client.token), said.task.media).tables["train"]
+        columns = table.columns()
+        rows = islice(table.rows(READ_BYTES), ROWS)
+        shown = tuple((number, tuple(_cells(row, columns))) for number, row in rows)
+        return Preview(table.name, columns, shown)
+    except (HubtrainError, OSError):
+        return NOTHING
+
+
+def _cells(row: dict[str, Any], columns: tuple[str, ...]) -> Iterator[str]:
+    yield from map(_cell, map(partial(row.get), columns))
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bytes():
+            return f"{len(value):,} bytes"
+        case {"bytes": bytes() as content, **rest}:
+            return str(rest.get("path") or f"{len(content):,} bytes")
+        case _:
+            return shortened(str(value), LONGEST)
