@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
+from orchestrator.app.board import Board
 from orchestrator.jobs.client import Client
 from worker.show.visits import Visits
 
@@ -39,6 +41,13 @@ class App:
     pages: tuple[Page, ...] = ()
     own_machine: bool = True
     """Whether nobody but the user of this machine reaches it: its folders may be named then."""
+    on_open: Callable[..., Any] = field(default=lambda **_: None)
+    """Registers what is to be done when the page that is laid out now is opened (`Blocks.load`)."""
+
+    @cached_property
+    def board(self) -> Board:
+        """What is known of all jobs."""
+        return Board(self.client)
 
 
 def pages() -> tuple[Page, ...]:

@@ -110,6 +110,7 @@ def _blocks(app: App) -> Any:
 
     first, *others = sorted(app.pages, key=lambda page: page.path != "")
     with gr.Blocks(title="hubtrain", analytics_enabled=False) as blocks:
+        app.on_open = blocks.load
         _lay_out(app, first)
     for page in others:
         with blocks.route(page.title, page.path, show_in_navbar=False):

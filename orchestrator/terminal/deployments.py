@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import backends.deploy
@@ -11,7 +10,7 @@ from backends.deploy.base import Deployed
 from backends.errors import JobGone
 from backends.handle import Handle
 from orchestrator.deploy import document
-from orchestrator.jobs.deployments import DeploymentRecord
+from orchestrator.deploy.known import Known, known_deployments
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
 from orchestrator.words import money
@@ -21,48 +20,13 @@ from worker.finding import Finding
 DEPLOYED = ("DEPLOYED", "MODEL", "ON", "STATE", "PRICE")
 
 
-@dataclass(frozen=True)
-class Known:
-    """A deployment of this laptop, and how it is now."""
-
-    record: DeploymentRecord
-    now: Deployed | None
-    """None where its provider could not be asked."""
-
-    @property
-    def row(self) -> tuple[str, ...]:
-        """Return it as `hubtrain jobs` shows it."""
-        one, usd = self.record, self.record.usd_per_hour
-        state = self.now.status.stage.lower().replace("_", " ") if self.now else "not known"
-        price = f"{money(usd)}/h" if usd else "free"
-        return (str(one.handle), one.model, one.flavor, state, price)
-
-    @property
-    def costs(self) -> tuple[str, float] | None:
-        """Return its handle and what an hour costs now; none where it is not known to cost."""
-        if not (self.now and self.now.status.costing):
-            return None
-        return str(self.record.handle), self.record.usd_per_hour
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """Return it for `--json`."""
-        if self.now:
-            return document(self.now, self.record.usd_per_hour)
-        return {"deployment": str(self.record.handle), "model": self.record.model, "stage": None}
-
-
 def deployments(desk: Desk) -> list[Known]:
-    """Return this laptop's deployments, and forget those that are gone."""
-    found = []
-    for record in desk.deployments.all():
-        try:
-            found.append(Known(record, desk.place(record.handle).look(record.handle)))
-        except JobGone:
-            desk.deployments.forget(record.handle)
-        except HubtrainError as error:
-            desk.screen.findings([Finding("warn", "not asked", f"{record.handle}: {error}")])
-            found.append(Known(record, None))
+    """Return this laptop's deployments, and say which of them could not be asked about."""
+    found = known_deployments(desk)
+    unasked = (one for one in found if one.unanswered)
+    desk.screen.findings(
+        Finding("warn", "not asked", f"{one.record.handle}: {one.unanswered}") for one in unasked
+    )
     return found
 
 

@@ -10,6 +10,7 @@ from html import escape
 WIDTH, HEIGHT = 480, 190
 LEFT, RIGHT, TOP, BOTTOM = 56, 10, 10, 24
 MOST_POINTS = 160
+SPARK_WIDTH, SPARK_HEIGHT, SPARK_POINTS = 96, 24, 48
 LARGEST = 1e300
 """Larger values are not drawn: what lies between two of them is no number any more."""
 
@@ -33,6 +34,24 @@ def chart(title: str, lines: Sequence[Line]) -> str:
     if not kept:
         return f'<figure>{caption}<p class="none">nothing measured yet</p></figure>'
     return f"<figure>{caption}{_svg(title, kept)}</figure>"
+
+
+def spark(points: Sequence[Point], said: str) -> str:
+    """Return a line as small as a word, without axes; `said` is read aloud in its place."""
+    kept = thinned(_finite(list(points)), SPARK_POINTS)
+    if len(kept) < 2:  # noqa: PLR2004
+        return ""
+    (x0, *_, x1), ys = [x for x, _ in kept], [y for _, y in kept]
+    low, high = min(ys), max(ys)
+    places = " ".join(
+        f"{(x - x0) / ((x1 - x0) or 1) * SPARK_WIDTH:.1f},"
+        f"{2 + (1 - (y - low) / ((high - low) or 1)) * (SPARK_HEIGHT - 4):.1f}"
+        for x, y in kept
+    )
+    return (
+        f'<svg class="spark" viewBox="0 0 {SPARK_WIDTH} {SPARK_HEIGHT}" role="img"'
+        f' aria-label="{escape(said)}"><polyline class="line0" points="{places}"/></svg>'
+    )
 
 
 def thinned(points: list[Point], most: int = MOST_POINTS) -> list[Point]:

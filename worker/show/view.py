@@ -19,7 +19,7 @@ from worker.samples import Samples
 from worker.show.chart import Line, chart
 from worker.show.usage import Usage
 
-_WORDS = {
+WORDS = {
     State.CREATED: "Starting",
     State.QUEUED: "Starting",
     State.RUNNING: "Running",
@@ -28,6 +28,8 @@ _WORDS = {
     State.CANCELLED: "Stopped",
     State.LOST: "Lost",
 }
+"""What people read for a state."""
+
 _GIB = 2**30
 
 MOST_CURVES = 24
@@ -85,7 +87,7 @@ def answer(view: View) -> str:
     )
     rows = [
         f"<h1>{escape(view.spec.project)} <small>job {escape(view.spec.job_id)}</small></h1>",
-        f'<p class="state">{_WORDS[story.state]}{escape(reason)}'
+        f'<p class="state">{WORDS[story.state]}{escape(reason)}'
         + (f"<span>{joined}{took}</span>" if took else "")
         + "</p>",
         _bar(view),

@@ -1,0 +1,1 @@
+"""What the pages show: values in, HTML out. No gradio here, and no server."""
