@@ -114,8 +114,10 @@ MAY_IMPORT = {
         "worker.timeout",
     ),
     "worker.show": (
+        "worker.answers",
         "worker.contract",
         "worker.duration",
+        "worker.exchange",
         "worker.samples",
         "worker.show",
         "worker.tasks",
@@ -543,18 +545,24 @@ def test_heavy_libraries_wait_until_they_are_used() -> None:
                     wrong.append(at(path, line, f"{name} at module level"))
     # Pages are Gradio's, and are imported only on the machine that has it, by what serves them.
     pages = (
+        "orchestrator/app/asking.py",
         "orchestrator/app/pages/",
         "worker/page/",
         "worker/serve/page.py",
-        "worker/serve/answers.py",
+        "worker/show/answers.py",
     )
     wrong = [w for w in wrong if not (w.startswith(pages) and "gradio" in w)]
     assert not wrong, "\n".join(wrong)
 
 
 def light_modules() -> list[str]:
-    serving = ("worker.serve.page", "worker.serve.answers")
-    served = ("orchestrator.app.pages", "orchestrator.app.routes", "orchestrator.app.gate")
+    serving = ("worker.serve.page", "worker.show.answers")
+    served = (
+        "orchestrator.app.asking",
+        "orchestrator.app.gate",
+        "orchestrator.app.pages",
+        "orchestrator.app.routes",
+    )
     rented = ("worker.supervise", "worker.page", "worker.run", *serving, *served)
     named = (module_of(path) for path in sources("orchestrator", "backends", "worker"))
     return [

@@ -1,7 +1,7 @@
 """What models answer, by kind: how an answer looks as plain data, and as cells of a table.
 
 The shapes are those of transformers' pipelines, so that a task may hand on what one returns. A task
-says which kind it is (`Page.answers_as`); `worker.serve.answers` shows each kind on a page. Light.
+says which kind it is (`Page.answers_as`); `worker.show.answers` shows each kind on a page. Light.
 """
 
 from __future__ import annotations

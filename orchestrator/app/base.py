@@ -8,16 +8,20 @@ from functools import cached_property
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.app.board import Board
+from orchestrator.app.logs import Logs
 from orchestrator.jobs.client import Client
 from worker.show.visits import Visits
+
+if TYPE_CHECKING:
+    from orchestrator.app.trying import Trying
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page: a module in `pages/` has one, called `PAGE`."""
+    """One page: a module in `pages/` has one, called `PAGE`; one with an underscore is a part."""
 
     path: str
     """What its address ends with, without a slash; empty for the first page."""
@@ -49,6 +53,22 @@ class App:
         """What is known of all jobs."""
         return Board(self.client)
 
+    @cached_property
+    def logs(self) -> Logs:
+        """What jobs have printed."""
+        return Logs(self.client)
+
+    @cached_property
+    def trying(self) -> Trying:
+        """The model that is asked now."""
+        from orchestrator.app.trying import Trying
+
+        return Trying()
+
+    def has(self, path: str) -> bool:
+        """Whether there is a page at this address."""
+        return any(page.path == path for page in self.pages)
+
 
 def pages() -> tuple[Page, ...]:
     """Return the pages, in the order of the menu."""
@@ -70,5 +90,6 @@ def routes() -> list[Callable[[Any, App], Any]]:
 
 
 def _modules(room: ModuleType) -> list[ModuleType]:
-    names = sorted(module.name for module in iter_modules(room.__path__))
+    found = (module.name for module in iter_modules(room.__path__))
+    names = sorted(name for name in found if not name.startswith("_"))
     return [import_module(f"{room.__name__}.{name}") for name in names]

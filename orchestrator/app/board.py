@@ -10,20 +10,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.glance import Glance
-from orchestrator.jobs.losses import losses
+from orchestrator.jobs.peek import losses, version
 from orchestrator.jobs.spending import Month, budget, month
 from worker.errors import HubtrainError
 from worker.home import home
 
 if TYPE_CHECKING:
     from orchestrator.deploy.known import Known
+    from orchestrator.jobs.records import Record
 
 ASK_SECONDS, ASK_SECONDS_MOST = 3.0, 30.0
 """Wait between two rounds of questions to providers; it grows while nothing changes."""
@@ -36,6 +37,9 @@ NOTE_SECONDS = 120.0
 
 SPARKS = 512
 """Loss curves that are kept."""
+
+RECORDS = 8
+"""Jobs that are kept with all their events, beside the one asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +76,12 @@ class Board:
     _unanswered: dict[str, str] = field(default_factory=dict)
     _looked: float = 0.0
     _asking: threading.Thread | None = None
+    _records: dict[str, tuple[Hashable, Record]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def version(self) -> Hashable:
         """Return what is another value once there is something else to show; cheap."""
-        self._look()
+        self.look()
         now = self.client.clock.now().timestamp()
         goes_on = any(not job.settled for job in self._jobs)
         moment = now // (10 if goes_on else 60)
@@ -98,6 +103,25 @@ class Board:
             most = None
         reasons = tuple(dict.fromkeys(self._unanswered.values()))
         return Seen(jobs, self._deployed, month(jobs, now), most, self.notes(), reasons, now)
+
+    def record(self, job_id: str) -> Record:
+        """Return a job, read again where it has another event. Raises `BadConfig` for none."""
+        now = version(home(), job_id)
+        with self._lock:
+            known = self._records.get(job_id)
+        if known is None or known[0] != now:
+            known = (now, self.client.records.get(job_id))
+            with self._lock:
+                self._records = {**dict(list(self._records.items())[-RECORDS:]), job_id: known}
+        return replace(known[1], unanswered=self._unanswered.get(job_id, ""))
+
+    def look(self) -> None:
+        """Note that somebody looks, and ask the providers from now on."""
+        self._looked = time.monotonic()
+        with self._lock:
+            if self._asking is None or not self._asking.is_alive():
+                self._asking = threading.Thread(target=self._ask_on, name="app-asks", daemon=True)
+                self._asking.start()
 
     def notes(self) -> tuple[Note, ...]:
         """Return what is to be told of things asked for, newest first."""
@@ -121,14 +145,6 @@ class Board:
             self._notes = [*(one for one in self._notes if one is not note), told]
 
         threading.Thread(target=run, name="app-errand", daemon=True).start()
-
-    def _look(self) -> None:
-        """Note that somebody looks, and ask the providers from now on."""
-        self._looked = time.monotonic()
-        with self._lock:
-            if self._asking is None or not self._asking.is_alive():
-                self._asking = threading.Thread(target=self._ask_on, name="app-asks", daemon=True)
-                self._asking.start()
 
     def _ask_on(self) -> None:
         """Ask the providers for as long as somebody looks."""

@@ -26,8 +26,8 @@ from worker.show.door import KeyDoor
 
 HERE = Path(__file__).parent
 
-CLOSED = ("/proxy=", "/component_server", "/monitoring", "/stream/", "/file=", "/file/")
-"""Parts of gradio that no page uses: none reads a file of this machine for a browser."""
+CLOSED = ("/proxy=", "/component_server", "/monitoring", "/stream/")
+"""Parts of gradio that no page uses."""
 
 LOGIN, LOGOUT = "/login", "/logout"
 WRONG_SECONDS = 1.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from html import escape
@@ -72,11 +73,16 @@ class Served:
         """Serve it until the process is interrupted; `on_ready` is told when it answers."""
         import uvicorn
 
-        web = application(self.app, self.door, on_ready)
-        config = uvicorn.Config(
-            *(web,), log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1
-        )
-        uvicorn.Server(config).run(sockets=[self._socket])
+        with tempfile.TemporaryDirectory(prefix="hubtrain-app-") as uploads:
+            os.environ["GRADIO_TEMP_DIR"] = uploads  # gradio's own is one for all users here
+            web = application(self.app, self.door, on_ready)
+            config = uvicorn.Config(
+                *(web,), log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1
+            )
+            try:
+                uvicorn.Server(config).run(sockets=[self._socket])
+            finally:
+                self.app.trying.close()
 
 
 def application(app: App, door: Any, on_ready: Callable[[], None] = lambda: None) -> Any:
@@ -101,7 +107,7 @@ def application(app: App, door: Any, on_ready: Callable[[], None] = lambda: None
     web.add_middleware(Gate, door=door)
     running += [context for mount in routes() if (context := mount(web, app)) is not None]
     css = (Path(__file__).parent / "app.css").read_text(encoding="utf-8")
-    return mounted(web, _blocks(app), head=HEAD, css=css)
+    return mounted(web, _blocks(app), head=HEAD, css=css, uploads=True)
 
 
 def _blocks(app: App) -> Any:

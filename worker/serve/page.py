@@ -18,8 +18,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from worker.errors import HubtrainError
-from worker.serve.answers import LONGEST_INPUT, given, input_of, output_of, shown
 from worker.session import Messages
+from worker.show.answers import LONGEST_INPUT, given, input_of, output_of, shown
 from worker.show.crosssite import from_here, with_headers
 from worker.task import Page
 

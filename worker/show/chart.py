@@ -25,11 +25,16 @@ class Line:
     points: list[Point]
 
 
-def chart(title: str, lines: Sequence[Line]) -> str:
-    """Return a figure of `lines` over the steps; one that says so where nothing is measured yet."""
-    kept = [Line(line.name, _finite(line.points)) for line in lines]
-    kept = [line for line in kept if line.points]
-    named = "".join(_legend(i, line) for i, line in enumerate(kept))
+def chart(title: str, lines: Sequence[Line], *, numbered: bool = False) -> str:
+    """Return a figure of `lines` over the steps; one that says so where nothing is measured yet.
+
+    A line has the colour of its place among those that have points, or `numbered` among all.
+    """
+    drawn = [(n, Line(line.name, _finite(line.points))) for n, line in enumerate(lines)]
+    kept = [(n, line) for n, line in drawn if line.points]
+    if not numbered:
+        kept = list(enumerate(line for _, line in kept))
+    named = "".join(_legend(number, line) for number, line in kept)
     caption = f"<figcaption>{escape(title)}{named}</figcaption>"
     if not kept:
         return f'<figure>{caption}<p class="none">nothing measured yet</p></figure>'
@@ -63,11 +68,11 @@ def thinned(points: list[Point], most: int = MOST_POINTS) -> list[Point]:
     return [(group[-1][0], sum(y for _, y in group) / len(group)) for group in groups]
 
 
-def _svg(title: str, lines: Sequence[Line]) -> str:
-    xs = [x for line in lines for x, _ in line.points]
-    ys = [y for line in lines for _, y in line.points]
+def _svg(title: str, lines: Sequence[tuple[int, Line]]) -> str:
+    xs = [x for _, line in lines for x, _ in line.points]
+    ys = [y for _, line in lines for _, y in line.points]
     box = _Box(min(xs), max(xs), *_padded(min(ys), max(ys)))
-    drawn = "".join(box.path(i, thinned(line.points)) for i, line in enumerate(lines))
+    drawn = "".join(box.path(number, thinned(line.points)) for number, line in lines)
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
         f"{box.axes()}{drawn}</svg>"

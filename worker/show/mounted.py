@@ -9,10 +9,10 @@ from worker.show import style
 IDLE_SECONDS = 1.0
 
 
-def mounted(app: Any, page: Any, *, head: str, css: str = "", **more: Any) -> Any:
+def mounted(app: Any, page: Any, *, head: str, css: str = "", uploads: bool = False) -> Any:
     """Put a gradio page into an ASGI application; `head` and `css` are added to its own.
 
-    `more` are arguments of `gradio.mount_gradio_app`.
+    With `uploads` a browser is given what was uploaded; no other file of this machine, ever.
     """
     import gradio as gr
 
@@ -33,6 +33,5 @@ def mounted(app: Any, page: Any, *, head: str, css: str = "", **more: Any) -> An
         run_history=False,
         show_error=False,
         ssr_mode=False,
-        blocked_paths=["/"],
-        **more,
+        blocked_paths=[] if uploads else ["/"],
     )

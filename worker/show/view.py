@@ -6,7 +6,7 @@ It needs no gradio and no server, so the live page and the last page show the sa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -129,8 +129,32 @@ def _measured(view: View) -> list[str]:
 
 def _drawn(view: View, name: str) -> str:
     """Return a measurement's curves over training and validation."""
-    lines = [_line(view, name, "training"), _line(view, f"{VALID}{name}", "validation")]
-    return chart(_words(name), lines)
+    return chart(_words(name), [_line(view, name, "training"), _of_validation(view, name)])
+
+
+def laid_over(views: Sequence[tuple[str, View]]) -> str:
+    """Return the curves of several jobs, each under its name, in the same charts.
+
+    A measurement of one of them alone is drawn too. The curve of a validation follows that of its
+    training, so that one style sheet can pair them.
+    """
+    names = dict.fromkeys(name for _, view in views for name in ("loss", *_measured(view)))
+    charts = []
+    for name in list(names)[:MOST_CURVES]:
+        lines = [
+            line
+            for label, view in views
+            for line in (
+                _line(view, name, label),
+                _line(view, f"{VALID}{name}", f"{label}, validation"),
+            )
+        ]
+        charts.append(chart(_words(name), lines, numbered=True))
+    return f'<section class="curves">{"".join(charts)}</section>'
+
+
+def _of_validation(view: View, name: str) -> Line:
+    return _line(view, f"{VALID}{name}", "validation")
 
 
 def _line(view: View, name: str, label: str) -> Line:
@@ -183,22 +207,26 @@ def _is_after(samples: Samples) -> bool:
 
 def settings(view: View) -> str:
     """Return every setting of the job, with what the worker made of it for its machine."""
+    rows = (
+        f"<tr><th>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>"
+        for k, v in told_settings(view).items()
+        if v is not None
+    )
+    return f'<table class="settings">{"".join(rows)}</table>'
+
+
+def told_settings(view: View) -> dict[str, Any]:
+    """Return every setting of the job by name, as `settings` shows it."""
     spec = view.spec
     about: dict[str, Any] = {"task": spec.task}
     if spec.model:
         about |= {"base model": spec.model.name, "revision": spec.model.revision}
     data = {"data": spec.data.repo_id or spec.data.folder, "commit": spec.data.revision}
     asked = {**about, **data, **spec.params}
-    asked |= {
+    return asked | {
         name: f"{value} ({asked[name]} was asked for)" if asked.get(name, value) != value else value
         for name, value in view.story.chosen.items()
     }
-    rows = (
-        f"<tr><th>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>"
-        for k, v in asked.items()
-        if v is not None
-    )
-    return f'<table class="settings">{"".join(rows)}</table>'
 
 
 def what_stopping_keeps(view: View, *, keeps_disk: bool) -> str:

@@ -51,7 +51,7 @@ def _filters() -> tuple[Any, list[Any]]:
         search = gr.Textbox(label="Search", placeholder="Name, task, place", scale=2, min_width=140)
         made = [
             gr.Dropdown(
-                options, value="", label=name.capitalize(), elem_id=f"by-{name}", min_width=110
+                options, value="", label=name.capitalize(), elem_id=f"by-{name}", min_width=150
             )
             for name, options in shown.choices(()).items()
         ]

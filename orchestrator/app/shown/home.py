@@ -161,8 +161,9 @@ def table(jobs: Sequence[Glance], wanted: Wanted, curve: Curve, now: datetime) -
     )
     heads = "".join(f'<th scope="col" class="{kind}">{name}</th>' for name, kind in _HEADS)
     return (
-        f'<table class="jobs"><caption class="small">{_caption(len(jobs), wanted, len(page))}'
-        f"</caption><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+        f'<table class="jobs" role="table"><caption class="small">'
+        f"{_caption(len(jobs), wanted, len(page))}</caption>"
+        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
     )
 
 
@@ -195,8 +196,8 @@ def _row(job: Glance, curve: Curve, now: datetime, *, resumable: bool) -> str:
         ("money", money(job.usd(job.known_at(now))) if job.usd_per_hour else "free"),
         ("", "" if job.settled else _stop(job)),
     )
-    inner = "".join(f'<td class="{kind}">{said}</td>' for kind, said in cells)
-    return f'<tr class="{job.state}">{inner}</tr>'
+    inner = "".join(f'<td role="cell" class="{kind}">{said}</td>' for kind, said in cells)
+    return f'<tr role="row" class="{job.state}">{inner}</tr>'
 
 
 def _state(job: Glance, now: datetime, *, resumable: bool) -> str:

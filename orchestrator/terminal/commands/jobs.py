@@ -15,9 +15,9 @@ from orchestrator.terminal.exits import FAILED
 from orchestrator.terminal.listing import ROW, costs, rows
 
 if TYPE_CHECKING:
+    from orchestrator.deploy.known import Known
     from orchestrator.jobs.glance import Glance
     from orchestrator.jobs.records import Record
-    from orchestrator.terminal.deployments import Known
 
 _DAYS = 7
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from backends.handle import Handle
 from orchestrator.jobs.records import Record
+from orchestrator.jobs.removal import remove_job
 from orchestrator.sweep import spec as sweeps
 from orchestrator.terminal.deployments import remove
 from orchestrator.terminal.desk import Desk
@@ -82,26 +82,7 @@ def _forgotten(desk: Desk, record: Record) -> None:
 
 
 def _removed(desk: Desk, record: Record, *, force: bool) -> None:
-    """Delete what the job left and its record. Raises `HubtrainError` where it cannot be known."""
-    record = desk.refreshed(record)
-    if record.unanswered:
-        raise HubtrainError(
-            f"{record.job_id} cannot be asked about: {record.unanswered}",
-            fix=f"hubtrain rm --forget {record.job_id} deletes its record alone.",
-        )
-    if not record.story.state.final and record.story.handle:
-        if not force:
-            raise click.UsageError(f"{record.job_id} still runs; --force stops it first")
-        watch = desk.watch(record)
-        record = watch.cancel()
-        if watch.problem:
-            raise watch.problem
-    if record.story.handle and not desk.elsewhere(record):
-        for one in desk.records.continuing(record.job_id):
-            desk.refreshed(one)  # one that has ended, or got further, is not in the way
-        desk.records.begin_removal(record.job_id)
-        desk.backend(record).remove(Handle.parse(record.story.handle))
-    desk.records.remove(record.job_id)
+    remove_job(desk, record, force=force)
     desk.screen.say(f"Removed {record.job_id}  {record.spec.project}")
 
 
