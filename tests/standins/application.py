@@ -19,6 +19,26 @@ STARTS = 120.0
 """Seconds that gradio may take to load on a busy machine."""
 
 
+def environ_in(folder: Path) -> dict[str, str]:
+    """Return the environment of somebody whose jobs and models are in a folder."""
+    own = {"HUBTRAIN_HOME": str(folder / "home"), "HF_HOME": str(folder / "hf"), "COLUMNS": "300"}
+    return {**os.environ, **own}
+
+
+def command(folder: Path, *words: str) -> str:
+    """Run a command of theirs to its end, and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "orchestrator.terminal.cli", *words],
+        env=environ_in(folder),
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 class Application:
     """`hubtrain app`, from when it answers until the end of the block."""
 
@@ -27,11 +47,10 @@ class Application:
     ) -> None:
         self.home = folder / "home"
         self.printed = ""
-        own = {"HUBTRAIN_HOME": str(self.home), "HF_HOME": str(folder / "hf"), "COLUMNS": "300"}
         asked = ["app", "--no-open", "--port", str(port), *words]
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "orchestrator.terminal.cli", *asked],
-            env={**os.environ, **own, **(environ or {})},
+            env={**environ_in(folder), **(environ or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

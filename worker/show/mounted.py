@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from worker.show import style
@@ -22,16 +23,18 @@ def mounted(app: Any, page: Any, *, head: str, css: str = "", uploads: bool = Fa
     theme = gr.themes.Base(
         font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
     )
-    return gr.mount_gradio_app(
-        app,
-        page,
-        path="/",
-        theme=theme,
-        css=style() + css,
-        head=head,
-        footer_links=[],
-        run_history=False,
-        show_error=False,
-        ssr_mode=False,
-        blocked_paths=[] if uploads else ["/"],
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "SSR mode is not supported with multi-page apps")
+        return gr.mount_gradio_app(
+            app,
+            page,
+            path="/",
+            theme=theme,
+            css=style() + css,
+            head=head,
+            footer_links=[],
+            run_history=False,
+            show_error=False,
+            ssr_mode=False,
+            blocked_paths=[] if uploads else ["/"],
+        )

@@ -8,7 +8,6 @@ from typing import Any
 
 import gradio as gr
 
-from orchestrator.app.asking import QUIET
 from orchestrator.app.base import App
 from orchestrator.app.trying import Model, model_of
 from worker.errors import HubtrainError
@@ -20,15 +19,11 @@ WAITS: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": 4}
 def try_it(app: App) -> Any:
     """Lay it out, hidden; returns what is to be shown where there is a model."""
 
-    def wanted(request: gr.Request) -> str:
-        return str(request.query_params.get("id", ""))
-
     with gr.Accordion("Try the model", open=False, visible=False, elem_id="try") as box:
-        job = gr.State("")
         begin = gr.Button("Ask it here", size="sm", elem_id="try-begin")
-        begin.click(wanted, outputs=[job], **QUIET)
 
-        def form(job_id: str) -> None:
+        def form(request: gr.Request) -> None:
+            job_id = str(request.query_params.get("id", ""))
             try:
                 model = model_of(app.client, app.client.records.get(job_id))
             except HubtrainError as error:
@@ -37,7 +32,7 @@ def try_it(app: App) -> Any:
                 return
             _prompt(app, model) if model.page is None else _form(app, model)
 
-        gr.render(inputs=[job], triggers=[job.change], show_progress="hidden")(form)
+        gr.render(triggers=[begin.click], show_progress="hidden")(form)
 
     return box
 
