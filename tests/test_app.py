@@ -58,7 +58,13 @@ def test_the_key_opens_it_once_and_a_cookie_afterwards(app: Application) -> None
         assert (let_in.status_code, let_in.headers["location"]) == (303, "/?job=k4x")
         assert key not in let_in.headers["set-cookie"]
         assert http.get("/").status_code == 200
-        assert http.get("/gradio_api/file=/etc/hostname").status_code == 404
+        for file in ("/etc/hostname", app.home / "app.key", Path(__file__)):
+            assert http.get(f"/gradio_api/file={file}").status_code == 403
+        climbing = {"files": ("../../../home/app.key", b"x")}
+        (there,) = http.post("/gradio_api/upload", files=climbing).json()
+        assert Path(there).name == "app.key" and not Path(there).is_relative_to(app.home)
+        assert http.get(f"/gradio_api/file={there}").content == b"x"
+        assert (app.home / "app.key").read_text().strip() == key
         elsewhere = {"Host": "127.0.0.1:1"}
         assert http.get("/", headers=elsewhere).status_code == 401
         led = http.get("/", params={"key": key}, headers=elsewhere)
