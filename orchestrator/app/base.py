@@ -43,8 +43,10 @@ class App:
     """Which pages are open, and what each of them shows now."""
 
     pages: tuple[Page, ...] = ()
+
     own_machine: bool = True
     """Whether nobody but the user of this machine reaches it: its folders may be named then."""
+
     on_open: Callable[..., Any] = field(default=lambda **_: None)
     """Registers what is to be done when the page that is laid out now is opened (`Blocks.load`)."""
 
