@@ -80,7 +80,7 @@ class Answers:
         jobs = shown.chosen(seen.jobs, wanted)
         values = {
             "top": _shell(shown.top(seen)),
-            "jobs": _shell(shown.table(jobs, wanted, curve, seen.now)),
+            "rows": _shell(shown.table(jobs, wanted, curve, seen.now)),
             "deployed": _shell(shown.deployed(seen)),
             "newer": first > 0,
             "older": first + ROWS < len(jobs),
