@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from worker.params import Params, Setting
     from worker.task import Task
 
@@ -49,9 +51,14 @@ class SettingOption(click.Option):
     The words behind `--` are the value of one that takes the `rest`.
     """
 
-    def __init__(self, *args: Any, group: str, rest: bool = False, **how: Any) -> None:
+    def __init__(self, *args: Any, setting: Setting, **how: Any) -> None:
         super().__init__(*args, **how)
-        self.group, self.rest = group, rest
+        self.setting, self.group, self.rest = setting, setting.group, setting.rest
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        from orchestrator.completing import values
+
+        return values(self.setting, incomplete)
 
 
 class SettingsCommand(click.Command):
@@ -75,6 +82,13 @@ class SettingsCommand(click.Command):
             raise click.UsageError(f"{rest.opts[0]} and {BEHIND} are the same; give one.", ctx)
         ctx.params[str(rest.name)] = args[at + 1 :]
         return left
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Return the flags that begin so, with dashes or underscores as they were begun."""
+        found = super().shell_complete(ctx, normalized(incomplete))
+        for item in found if "_" in incomplete else ():
+            item.value = "--" + item.value.removeprefix("--").replace("-", "_")
+        return found
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         groups: dict[str, list[tuple[str, str]]] = {}
@@ -139,8 +153,7 @@ def hidden(options: Iterable[click.Option]) -> list[click.Option]:
 
 
 def _option(setting: Setting) -> click.Option:
-    how: dict[str, Any] = {"default": None, "help": _help(setting), "group": setting.group}
-    how |= {"rest": setting.rest}
+    how: dict[str, Any] = {"default": None, "help": _help(setting), "setting": setting}
     if setting.type is bool:
         on = [flag for flag in setting.flags if flag.startswith("--")]
         switches = [f"{flag}/--no-{flag.removeprefix('--')}" for flag in on]

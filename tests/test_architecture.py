@@ -200,6 +200,7 @@ MAY_IMPORT = {
         "orchestrator.data.package",
         "orchestrator.words",
     ),
+    "orchestrator.offered": BELOW,
     "orchestrator.plan": (
         *BELOW,
         "orchestrator.data",
@@ -287,7 +288,13 @@ MAY_IMPORT = {
         "orchestrator.jobs",
         "orchestrator.settings",
     ),
-    "orchestrator.flags": (*BELOW, "orchestrator.settings"),
+    "orchestrator.flags": (*BELOW, "orchestrator.completing", "orchestrator.settings"),
+    "orchestrator.completing": (
+        *BELOW,
+        "orchestrator.jobs",
+        "orchestrator.offered",
+        "orchestrator.samples",
+    ),
     "orchestrator.mentions": (*BELOW, "orchestrator.settings", "orchestrator.tools"),
     "orchestrator.form": (
         *BELOW,
@@ -493,7 +500,7 @@ def test_nothing_imports_a_surface() -> None:
 
 
 TALKS = {"click", "getpass", "rich"}
-READS = {"orchestrator.flags", "orchestrator.form.spelling"}
+READS = {"orchestrator.completing", "orchestrator.flags", "orchestrator.form.spelling"}
 """What reads the words of a command with a library that could also talk, and says nothing."""
 ENDS = {"print", "input", "exit", "quit", "sys.exit", "os._exit"}
 

@@ -17,6 +17,7 @@ _OURS = (
     "settings.json",
     "crash.txt",
     "prices",
+    "machines.json",
     "sweeps",
     "app.key",
     "uploads",

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+import worker.tasks
 from orchestrator.flags import (
     CONFIG,
     DETACH,
@@ -31,6 +32,10 @@ from orchestrator.terminal.command import merged
 from orchestrator.terminal.desk import Desk
 from worker.errors import BadConfig
 from worker.task import Task
+from worker.tasks import typed
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 TAKES_ALL: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True}
 """How a command is declared whose words are read here."""
@@ -44,7 +49,41 @@ class Changing(Protocol):
     def __call__(self, changes: Mapping[str, Any], *, dry_run: bool, detach: bool) -> int: ...
 
 
-_OF_A_RUN = (TOKEN_OPTION, DRY_RUN, DETACH, JSON)
+_OF_A_RUN: tuple[click.Option, ...] = (TOKEN_OPTION, DRY_RUN, DETACH, JSON)
+_OF_SETTINGS: tuple[click.Option, ...] = (CONFIG, TOKEN_OPTION, JSON)
+
+
+class TakesSettings(click.Command):
+    """A command whose last words are read here, as a shell is to complete them."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        return [*super().shell_complete(ctx, incomplete), *settings_next(ctx, None, incomplete)]
+
+
+def settings_next(
+    ctx: click.Context, param: click.Parameter | None, incomplete: str
+) -> list[CompletionItem[str]]:
+    """Return what may come next in such words: a task, or settings of the one that is known."""
+    from orchestrator.completing import beginning, get_completions, task_of_job
+
+    said, task = ctx.params, None
+    if "changes" in said:
+        words, own = list(said["changes"]), _OF_A_RUN
+        task = task_of_job(said.get("job") or said.get("model") or "")
+    else:
+        words, own = [*filter(None, [said.get("what")]), *said["words"]], _OF_SETTINGS
+        if not (words or incomplete.startswith("-")):
+            return beginning(incomplete, ((typed(name), "") for name in worker.tasks.names()))
+        where = config_among(words)
+        if words and (where is None or Path(where).is_file()):
+            task, _, words = _task(words)
+    if task is None:
+        return []
+    return get_completions(_command(task.name, own, task, _nothing), words, incomplete)
+
+
+def _nothing(**values: Any) -> int:
+    return 0
 
 
 def with_settings(name: str, words: Sequence[str], do: Doing, *, sweeps: bool = False) -> int:
@@ -56,14 +95,12 @@ def with_settings(name: str, words: Sequence[str], do: Doing, *, sweeps: bool = 
     task, extra, rest = _task(list(words))
 
     def run(**values: Any) -> int:
-        own = {option.name: values.pop(str(option.name)) for option in (CONFIG, JSON, TOKEN_OPTION)}
+        own = {option.name: values.pop(str(option.name)) for option in _OF_SETTINGS}
         desk = Desk(bool(own["json"]))
         settings = merged(task, own["config"], {**extra, **given(values)}, desk, sweeps=sweeps)
         return do(desk, task, settings)
 
-    options: list[click.Parameter] = [CONFIG, TOKEN_OPTION, JSON, *options_of(classes_of(task))]
-    options += hidden(options_of((task.ignored,)))
-    return _main(name, options, run, rest)
+    return _main(name, _command(name, _OF_SETTINGS, task, run), rest)
 
 
 def with_changes(
@@ -78,18 +115,23 @@ def with_changes(
         own = {str(option.name): values.pop(str(option.name)) for option in _OF_A_RUN}
         return change(given(values), dry_run=bool(own["dry_run"]), detach=bool(own["detach"]))
 
-    return _main(f"{name} {what}", [*_OF_A_RUN, *options_of(classes_of(task))], run, words)
+    return _main(f"{name} {what}", _command(name, _OF_A_RUN, task, run), words)
 
 
-def _main(
-    name: str, options: list[click.Parameter], run: Callable[..., int], words: Sequence[str]
-) -> int:
-    command = SettingsCommand(
+def _command(
+    name: str, own: Sequence[click.Option], task: Task[Any], run: Callable[..., int]
+) -> click.Command:
+    """Return a command of its `own` options and the settings of a task's job."""
+    ignored = hidden(options_of((task.ignored,))) if CONFIG in own else []
+    return SettingsCommand(
         name.partition(" ")[0],
-        params=options,
+        params=[*own, *options_of(classes_of(task)), *ignored],
         callback=run,
         context_settings={"token_normalize_func": normalized},
     )
+
+
+def _main(name: str, command: click.Command, words: Sequence[str]) -> int:
     code: int = command.main(list(words), prog_name=f"hubtrain {name}", standalone_mode=False)
     return code
 

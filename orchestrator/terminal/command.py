@@ -18,6 +18,7 @@ from orchestrator.settings.files import read
 from orchestrator.settings.gather import gather, task_of_file
 from orchestrator.settings.layers import Settings
 from orchestrator.terminal.desk import Desk
+from orchestrator.terminal.question import someone_is_there
 from orchestrator.words import count, size
 from worker.common import Asking
 from worker.errors import BadConfig
@@ -51,6 +52,9 @@ def command_of(where: str) -> str:
 def _run(task: Task[Any], own: Mapping[str, Any], flags: dict[str, Any]) -> int:
     desk = Desk(bool(own.get("json")))
     settings = merged(task, own.get("config"), flags, desk)
+    asked = _asked(desk, task, settings, own, flags)
+    if asked:
+        settings, own = merged(task, None, {**flags, **asked}, desk), {**own, "train": True}
     if own.get("inference"):
         if other := next((name for name in ("train", "deploy") if own.get(name)), None):
             fix = f"--{other} first; then --inference with --model and what came of it"
@@ -62,7 +66,8 @@ def _run(task: Task[Any], own: Mapping[str, Any], flags: dict[str, Any]) -> int:
     if own.get("train"):
         from orchestrator.terminal.train import train
 
-        return train(desk, task, settings, **how, deploys=bool(own.get("deploy")))
+        deploys = bool(own.get("deploy"))
+        return train(desk, task, settings, **how, deploys=deploys, confirm=bool(asked))
     if not own.get("deploy"):
         raise BadConfig("say what to do: --train, --inference, or --deploy")
     from orchestrator.settings.deploy import deploy_settings, fixed
@@ -72,6 +77,21 @@ def _run(task: Task[Any], own: Mapping[str, Any], flags: dict[str, Any]) -> int:
     model, owner = settings.of(Asking).model, settings.of(Hub).username
     wanted = deploy_settings(settings, trains=False)
     return deploy(desk, wanted, model, task, fixed(settings, [task]), owner=owner, **how)
+
+
+def _asked(
+    desk: Desk, task: Task[Any], settings: Settings, own: Mapping[str, Any], flags: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what the user answers where a command says too little; empty where it says enough.
+
+    Nobody is asked but at a terminal.
+    """
+    other = any(own.get(name) for name in ("config", "inference", "deploy"))
+    if other or (own.get("train") and flags) or not someone_is_there(as_json=desk.as_json):
+        return {}
+    from orchestrator.terminal.missing import ask
+
+    return ask(desk, task, settings)
 
 
 def merged(

@@ -59,7 +59,9 @@ def _shown(desk: Desk, asked: Asked) -> int:
     if not found.offers:
         desk.screen.say("Nothing can be said of it before that is mended.")
         return MENDABLE
-    desk.screen.table(HEADER, [_row(offer) for offer in found.offers], whole=4)
+    desk.screen.table(
+        HEADER, [_row(offer) for offer in found.offers], whole=4, spare=("OF", "MEMORY", "AT MOST")
+    )
     desk.screen.say("", *_advice(found))
     return FAILED if backends.any_bills(found.silent) else 0
 

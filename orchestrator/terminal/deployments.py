@@ -10,7 +10,6 @@ from backends.deploy.base import Deployed
 from backends.errors import JobGone
 from backends.handle import Handle
 from orchestrator.deploy import document
-from orchestrator.deploy.known import Known, known_deployments
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
 from orchestrator.words import money
@@ -18,16 +17,6 @@ from worker.errors import HubtrainError
 from worker.finding import Finding
 
 DEPLOYED = ("DEPLOYED", "MODEL", "ON", "STATE", "PRICE")
-
-
-def deployments(desk: Desk) -> list[Known]:
-    """Return this laptop's deployments, and say which of them could not be asked about."""
-    found = known_deployments(desk)
-    unasked = (one for one in found if one.unanswered)
-    desk.screen.findings(
-        Finding("warn", "not asked", f"{one.record.handle}: {one.unanswered}") for one in unasked
-    )
-    return found
 
 
 def pause(desk: Desk, handle: Handle) -> dict[str, Any]:

@@ -17,6 +17,9 @@ NOTHING = "-"
 
 ROW = ("JOB", "PROJECT", "TASK", "WHERE", "STATE", "STEP", "LOSS", "COST")
 
+SPARE = ("TASK", "WHERE", "STEP", "LOSS")
+"""The columns that a narrow terminal leaves out, in this order."""
+
 
 def rows(jobs: Sequence[Glance], now: datetime) -> list[tuple[str, ...]]:
     """Return jobs as `hubtrain jobs` shows them."""

@@ -242,9 +242,17 @@ class Screen:
             self._errors.print(f"    {_escaped(self._told(fix))}")
 
     def table(
-        self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, whole: int = 1
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        *,
+        whole: int = 1,
+        spare: Sequence[str] = (),
     ) -> None:
-        """Print a table without lines. A narrow terminal cuts cells, but not the `whole` first."""
+        """Print a table without lines, made to fit a narrow terminal.
+
+        There cells are cut, but not the `whole` first, and columns left out: the `spare` ones.
+        """
         from orchestrator.terminal.table import GAP, table
 
         if self.as_json:
@@ -254,7 +262,8 @@ class Screen:
         if not text.isprintable() or self._clean(text) != text:  # one look at all, as it is rare
             cells = [[self._clean(cell).replace("\n", " ") for cell in row] for row in cells]
         columns = [self._clean(column) for column in columns]
-        header, *laid = table(columns, cells, whole, None if self._plain else self._console.width)
+        room = None if self._plain else self._console.width
+        header, *laid = table(columns, cells, whole, room, spare)
         if self._plain:
             self._print("\n".join(GAP.join(row).rstrip() for row in (header, *laid)))
         else:
@@ -273,6 +282,16 @@ class Screen:
         with self._console.status(_escaped(self._clean(f"  {what}"))) as self._status:
             status = self._status
             yield lambda now: status.update(_escaped(self._clean(f"  {what}: {now}")))
+
+    @property
+    def console(self) -> Console:
+        """What paints, for whoever does more than print."""
+        return self._console
+
+    @property
+    def repaints(self) -> bool:
+        """Whether what is shown can be painted over, as on a terminal that is more than a pipe."""
+        return not (self.as_json or self._plain) and self._console.is_interactive
 
     @contextmanager
     def stages(self) -> Iterator[Stages]:

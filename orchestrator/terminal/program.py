@@ -13,6 +13,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,12 +23,20 @@ from orchestrator.terminal import commands
 from orchestrator.terminal.exits import DETACHED, FAILED, MENDABLE
 from orchestrator.visible import spell_what_lacks
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+_ROOM = 70
+"""Letters that say what a command does, beside it in a shell's list."""
+
 
 class Program(click.Group):
     """Finds its commands on disk. `--config FILE` runs the job of the file, or asks its model."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0].startswith("-") and (where := config_among(args)) is not None:
+        where = config_among(args) if args and args[0].startswith("-") else None
+        if where is not None and (not ctx.resilient_parsing or Path(where).is_file()):
             from orchestrator.terminal.command import command_of
 
             trains = [] if "--inference" in args else ["--train"]
@@ -53,6 +62,14 @@ class Program(click.Group):
 
                 return task_command(task, trains=True)
         return None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Return the commands that begin so, without importing them, and the options."""
+        from orchestrator.completing import beginning
+
+        names = (name for name in self.list_commands(ctx) if name.startswith(incomplete))
+        found = beginning("", ((name, _summary(name, _ROOM)) for name in names))
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them, which takes longer than all the rest."""
@@ -88,6 +105,10 @@ def main() -> None:
     """Run the program on `sys.argv` and exit."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a closed terminal is no other end
     spell_what_lacks(sys.stdout, sys.stderr)
+    if f"_{_name()}_COMPLETE".upper() in os.environ:
+        from orchestrator.completing import register
+
+        register()
     try:
         code = program.main(prog_name=_name(), standalone_mode=False)
     except (KeyboardInterrupt, click.Abort):

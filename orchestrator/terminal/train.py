@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import click
+
 from orchestrator import flow
 from orchestrator.asked import Asked
 from orchestrator.flow import AlreadyDone, Checked, Planned, Refused
@@ -15,7 +17,7 @@ from orchestrator.terminal.after import AfterTraining
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import MENDABLE
 from orchestrator.terminal.follow import close, detachable, follow, unlaunched
-from orchestrator.words import count
+from orchestrator.words import count, money
 from worker.duration import duration
 from worker.task import Finding, Task
 
@@ -44,31 +46,27 @@ def train(
     dry_run: bool,
     detach: bool,
     deploys: bool = False,
+    confirm: bool = False,
 ) -> int:
     """Check, pack, launch and watch a job; returns the exit code.
 
-    With `deploys` the model that comes of it is deployed; whether it can be is checked first.
+    With `deploys` the model that comes of it is deployed; whether it can be is checked first. With
+    `confirm` the user is asked before anything is rented.
     """
     with desk.screen.one_document():
-        return _train(desk, task, settings, dry_run=dry_run, detach=detach, deploys=deploys)
-
-
-def _train(
-    desk: Desk,
-    task: Task[Any],
-    settings: Settings,
-    *,
-    dry_run: bool,
-    detach: bool,
-    deploys: bool,
-) -> int:
-    asked = flow.ask(desk, task, settings)
-    after = AfterTraining.of(settings, task, asked.job) if deploys else None
-    return run(desk, asked, dry_run=dry_run, detach=detach, after=after)
+        asked = flow.ask(desk, task, settings)
+        after = AfterTraining.of(settings, task, asked.job) if deploys else None
+        return run(desk, asked, dry_run=dry_run, detach=detach, after=after, confirm=confirm)
 
 
 def run(
-    desk: Desk, asked: Asked, *, dry_run: bool, detach: bool, after: Afterwards | None = None
+    desk: Desk,
+    asked: Asked,
+    *,
+    dry_run: bool,
+    detach: bool,
+    after: Afterwards | None = None,
+    confirm: bool = False,
 ) -> int:
     """Check, pack, launch and watch a job that is asked for; returns the exit code."""
     checked = passed(desk, asked)
@@ -76,7 +74,8 @@ def run(
         return MENDABLE
     if example := checked.report.known.data.example:
         desk.screen.example(example)
-    if after and not after.possible(desk, checked, detach=detach):
+    possible = after is None or after.possible(desk, checked, detach=detach)
+    if not possible or (confirm and not dry_run and not _may_rent(desk, checked)):
         return MENDABLE
     go_on = flow.plan if dry_run else flow.submit
     with unlaunched(desk), desk.screen.stages() as stages:
@@ -105,6 +104,18 @@ def passed(desk: Desk, asked: Asked) -> Checked | None:
         return None
     desk.screen.findings(checked.report.findings)
     return checked
+
+
+def _may_rent(desk: Desk, checked: Checked) -> bool:
+    """Ask whether what costs may be rented; yes where nothing costs."""
+    if not checked.report.flavor.usd_per_hour:
+        return True
+    estimate, where = checked.report.estimate, checked.asked.job.backend
+    costs = f"{money(estimate.usd.expected)} expected, {money(estimate.usd_at_most)} at most"
+    may = click.confirm(f"  Rent {where}: {costs}?", default=False)
+    if not may:
+        desk.screen.say("Nothing was created.")
+    return may
 
 
 def refused(desk: Desk, refused: Refused) -> int:

@@ -8,7 +8,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,17 +74,28 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*words: str, cwd: Path, environ: Mapping[str, str]) -> Iterator[Terminal]:
+def terminal(
+    *words: str, cwd: Path, environ: Mapping[str, str], term: str = "dumb"
+) -> Iterator[Terminal]:
     """Run `hubtrain` with these words in a terminal of its own while inside."""
-    ours, its = pty.openpty()
     command = [sys.executable, "-P", "-m", "orchestrator.terminal.cli", *words]
+    with running_in_a_terminal(command, cwd=cwd, environ=environ, term=term) as shown:
+        yield shown
+
+
+@contextmanager
+def running_in_a_terminal(
+    command: Sequence[str], *, cwd: Path, environ: Mapping[str, str], term: str = "dumb"
+) -> Iterator[Terminal]:
+    """Run any command in a terminal of its own while inside."""
+    ours, its = pty.openpty()
     process = subprocess.Popen(
         command,
         stdin=its,
         stdout=its,
         stderr=its,
         cwd=cwd,
-        env={**environ, "TERM": "dumb"},
+        env={**environ, "TERM": term},
         start_new_session=True,
         preexec_fn=_own_terminal,  # noqa: PLW1509 (there is no thread that could hold a lock)
     )

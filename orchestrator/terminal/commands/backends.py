@@ -8,8 +8,9 @@ import click
 
 import backends
 from backends.base import Flavor
+from orchestrator.offered import keep
 from orchestrator.preflight.places import places
-from orchestrator.terminal.any_task import TAKES_ALL
+from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, settings_next
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
 from orchestrator.words import money, size
@@ -19,10 +20,16 @@ from worker.hubclient import hub
 from worker.task import Finding
 
 
-@click.command("backends", context_settings=TAKES_ALL)
+@click.command("backends", cls=TakesSettings, context_settings=TAKES_ALL)
 @click.option("--for", "what", metavar="WHAT", help="A job, its config file, or TASK and SETTINGS.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[SETTINGS]...")
+@click.argument(
+    "words",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    metavar="[SETTINGS]...",
+    shell_complete=settings_next,
+)
 def COMMAND(what: str | None, words: tuple[str, ...], as_json: bool) -> int:  # noqa: N802
     """List backends and flavors with today's prices.
 
@@ -44,10 +51,11 @@ def COMMAND(what: str | None, words: tuple[str, ...], as_json: bool) -> int:  # 
             found[name] = desk.provider(name).flavors()
         except HubtrainError as error:
             desk.screen.findings([Finding("warn", name, error.message, error.fix)])
+    keep(found)
     desk.screen.document({name: [asdict(f) for f in flavors] for name, flavors in found.items()})
     rows = [_row(name, flavor) for name, flavors in found.items() for flavor in flavors]
     columns = ("--backend", "PRICE", "GPU", "VRAM", "MEMORY", "CPUS", "SHORT")
-    desk.screen.table(columns, rows, whole=5)
+    desk.screen.table(columns, rows, spare=("SHORT", "CPUS", "MEMORY", "VRAM"))
     named = ((name, flavor.short_names) for name, flavors in found.items() for flavor in flavors)
     if short := next((f"{name}-{shorts[0]}" for name, shorts in named if shorts), None):
         desk.screen.say("", f"SHORT may stand for the machine's name: --backend {short}")

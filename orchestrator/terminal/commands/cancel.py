@@ -9,6 +9,7 @@ import click
 
 from backends.errors import JobGone
 from backends.handle import Handle
+from orchestrator import completing
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.summary import summary
 from orchestrator.sweep.spec import halt
@@ -23,7 +24,7 @@ from worker.task import Finding
 
 
 @click.command("cancel")
-@click.argument("jobs", nargs=-1, required=True)
+@click.argument("jobs", nargs=-1, required=True, shell_complete=completing.running)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def COMMAND(jobs: tuple[str, ...], as_json: bool) -> int:  # noqa: N802
     """Stop jobs and their machines, sweeps, deployments.

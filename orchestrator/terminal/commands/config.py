@@ -12,16 +12,22 @@ import click
 
 from orchestrator.settings.layers import Settings
 from orchestrator.settings.shown import DEFAULT, Shown, shown
-from orchestrator.terminal.any_task import TAKES_ALL, with_settings
+from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, settings_next, with_settings
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import MENDABLE
 from worker.task import Finding, Task
 from worker.tasks import typed
 
 
-@click.command("config", context_settings=TAKES_ALL)
+@click.command("config", cls=TakesSettings, context_settings=TAKES_ALL)
 @click.option("--all", "everything", is_flag=True, help="Show also what has its default.")
-@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[TASK] [SETTINGS]...")
+@click.argument(
+    "words",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    metavar="[TASK] [SETTINGS]...",
+    shell_complete=settings_next,
+)
 def COMMAND(words: tuple[str, ...], everything: bool) -> int:  # noqa: N802
     """Print a job's settings, and where each was said. Nothing is checked or created.
 

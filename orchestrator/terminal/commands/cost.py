@@ -119,7 +119,7 @@ def _show(desk: Desk, found: list[Line], by: str, jobs: list[Glance]) -> None:
         desk.screen.say("No job has run yet.")
         return
     header = (by.upper(), "JOBS", "TIME", "COST", "EXPECTED", "OF THAT")
-    desk.screen.table(header, [_row(line) for line in found])
+    desk.screen.table(header, [_row(line) for line in found], whole=0, spare=header[4:])
     total = sum(line.usd for line in found)
     desk.screen.say("", f"{count(len(jobs), 'job')}, {money(total)} in all")
 

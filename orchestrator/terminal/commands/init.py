@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from orchestrator import completing
 from orchestrator.samples import begin
 from orchestrator.terminal.desk import Desk
 from orchestrator.words import count
@@ -15,7 +16,7 @@ from worker.task import Finding
 
 @click.command("init")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.argument("task")
+@click.argument("task", shell_complete=completing.tasks)
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 def COMMAND(task: str, folder: Path | None, as_json: bool) -> int:  # noqa: N802
     """Write a job to begin with, and a sample of data.

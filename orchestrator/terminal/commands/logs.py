@@ -7,6 +7,7 @@ from contextlib import nullcontext
 
 import click
 
+from orchestrator import completing
 from orchestrator.jobs.lines import lines
 from orchestrator.jobs.records import Record
 from orchestrator.terminal.desk import Desk
@@ -17,7 +18,7 @@ from worker.task import Finding
 
 
 @click.command("logs")
-@click.argument("job")
+@click.argument("job", shell_complete=completing.jobs)
 @click.option("--follow", "-f", "following", is_flag=True, help="Stay until the job ends.")
 @click.option("--events", is_flag=True, help="Print the job's events instead of its output.")
 @click.option("--json", "as_json", is_flag=True, help="Print events and lines as JSON, one a line.")

@@ -12,14 +12,14 @@ from orchestrator import flow
 from orchestrator.jobs.records import Record
 from orchestrator.rehearsal import STEPS, Rehearsal, Runner, refuse_free, rehearse
 from orchestrator.settings.layers import Settings
-from orchestrator.terminal.any_task import TAKES_ALL, with_settings
+from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, settings_next, with_settings
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED, MENDABLE
 from orchestrator.terminal.train import passed
 from worker.task import Task
 
 
-@click.command("rehearse", context_settings=TAKES_ALL)
+@click.command("rehearse", cls=TakesSettings, context_settings=TAKES_ALL)
 @click.option("--steps", type=click.IntRange(1, 100), default=STEPS, help="Steps to train.")
 @click.option(
     "--runner",
@@ -27,7 +27,13 @@ from worker.task import Task
     default=str(Runner.PROCESS),
     help="What a Space is here: docker really builds its image, which takes minutes.",
 )
-@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[TASK] [SETTINGS]...")
+@click.argument(
+    "words",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    metavar="[TASK] [SETTINGS]...",
+    shell_complete=settings_next,
+)
 def COMMAND(words: tuple[str, ...], steps: int, runner: str) -> int:  # noqa: N802
     """Try a job for a few steps, on a Hub made here.
 

@@ -8,17 +8,17 @@ from typing import Any
 import click
 
 import worker.tasks
-from orchestrator import flow
+from orchestrator import completing, flow
 from orchestrator.original import original
-from orchestrator.terminal.any_task import TAKES_ALL, with_changes
+from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, settings_next, with_changes
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.train import run
 from orchestrator.terminal.verdict import Verify
 from orchestrator.verify import TOLERANCE
 
 
-@click.command("rerun", context_settings=TAKES_ALL)
-@click.argument("model")
+@click.command("rerun", cls=TakesSettings, context_settings=TAKES_ALL)
+@click.argument("model", shell_complete=completing.models)
 @click.option("--verify", is_flag=True, help="Compare the curves at the end; exits 1 if unlike.")
 @click.option(
     "--tolerance",
@@ -27,7 +27,13 @@ from orchestrator.verify import TOLERANCE
     show_default=True,
     help="Largest difference that --verify lets pass.",
 )
-@click.argument("changes", nargs=-1, type=click.UNPROCESSED, metavar="[SETTINGS]...")
+@click.argument(
+    "changes",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    metavar="[SETTINGS]...",
+    shell_complete=settings_next,
+)
 def COMMAND(  # noqa: N802
     model: str, changes: tuple[str, ...], verify: bool, tolerance: float
 ) -> int:

@@ -8,17 +8,23 @@ from typing import Any
 import click
 
 import worker.tasks
-from orchestrator import flow
+from orchestrator import completing, flow
 from orchestrator.flow import AlreadyDone
 from orchestrator.jobs.resumed import job_to_resume, successor
-from orchestrator.terminal.any_task import TAKES_ALL, with_changes
+from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, settings_next, with_changes
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.train import already_done, run
 
 
-@click.command("resume", context_settings=TAKES_ALL)
-@click.argument("job")
-@click.argument("changes", nargs=-1, type=click.UNPROCESSED, metavar="[SETTINGS]...")
+@click.command("resume", cls=TakesSettings, context_settings=TAKES_ALL)
+@click.argument("job", shell_complete=completing.resumable)
+@click.argument(
+    "changes",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    metavar="[SETTINGS]...",
+    shell_complete=settings_next,
+)
 def COMMAND(job: str, changes: tuple[str, ...]) -> int:  # noqa: N802
     """Go on from the last checkpoint of a job that ended.
 

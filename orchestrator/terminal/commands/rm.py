@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from orchestrator import completing
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.removal import remove_job
 from orchestrator.sweep import spec as sweeps
@@ -19,7 +20,7 @@ from worker.task import Finding
 
 
 @click.command("rm")
-@click.argument("jobs", nargs=-1, required=True)
+@click.argument("jobs", nargs=-1, required=True, shell_complete=completing.jobs)
 @click.option("--yes", "-y", is_flag=True, help="Delete without asking, also on a terminal.")
 @click.option("--force", is_flag=True, help="Stop jobs that still run.")
 @click.option("--data", is_flag=True, help="Also delete the private dataset of their packed data.")

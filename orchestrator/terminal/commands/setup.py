@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
+from orchestrator.completing import SHELLS
 from orchestrator.terminal.checkup import checkup
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.question import someone_is_there
@@ -35,7 +38,7 @@ def COMMAND(update_torch: bool, colab: bool, as_json: bool) -> int:  # noqa: N80
     if desk.token is None and someone_is_there(as_json=as_json):
         _log_in()
         desk = Desk(as_json)
-    found = [*made, *checkup(desk)]
+    found = [*made, *checkup(desk), *_completion()]
     desk.screen.findings(found)
     desk.screen.document([asdict(finding) for finding in found])
     return 1 if any(f.level == "error" for f in found) else 0
@@ -57,6 +60,14 @@ def _torch(asked: bool) -> Iterator[Finding]:
     if asked:
         text = "packages are not changed here: yours may be made for your GPU"
         yield Finding("warn", "setup", text, "pip install --upgrade torch")
+
+
+def _completion() -> Iterator[Finding]:
+    """Say how the user's shell is told to complete words, where that is one that can."""
+    shell = Path(os.environ.get("SHELL", "")).name
+    if shell in SHELLS:
+        text = f"{shell} can complete commands, flags, jobs and machines after Tab"
+        yield Finding("ok", "shell", f"{text}: hubtrain completion --help says how")
 
 
 def _log_in() -> None:

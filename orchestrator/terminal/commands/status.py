@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from orchestrator import completing
 from orchestrator.jobs.summary import summary
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.ending import ending
@@ -15,7 +16,7 @@ from worker.task import Finding
 
 
 @click.command("status")
-@click.argument("job")
+@click.argument("job", shell_complete=completing.jobs)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def COMMAND(job: str, as_json: bool) -> int:  # noqa: N802
     """Say how a job or a deployment is, or how it ended.

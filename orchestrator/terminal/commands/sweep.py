@@ -12,11 +12,15 @@ from orchestrator.settings.files import read
 from orchestrator.settings.sweep import SweepSettings
 from orchestrator.sweep.begin import how_of
 from orchestrator.sweep.space import TRY, said
-from orchestrator.terminal.any_task import TAKES_ALL, with_settings
+from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, settings_next, with_settings
 from orchestrator.terminal.sweeps import go_on, sweep
 
 
-@click.command("sweep", cls=SettingsCommand, context_settings=TAKES_ALL)
+class _Sweep(SettingsCommand, TakesSettings):
+    """Shows its settings in their groups, and takes those of a task."""
+
+
+@click.command("sweep", cls=_Sweep, context_settings=TAKES_ALL)
 @click.option(
     TRY,
     "tried",
@@ -30,7 +34,13 @@ from orchestrator.terminal.sweeps import go_on, sweep
 @click.option(
     "--dry-run", is_flag=True, help="Check the trials, sum up what they cost, begin none."
 )
-@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[TASK] [SETTINGS]...")
+@click.argument(
+    "words",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    metavar="[TASK] [SETTINGS]...",
+    shell_complete=settings_next,
+)
 def COMMAND(  # noqa: N802
     words: tuple[str, ...],
     tried: tuple[str, ...],

@@ -25,7 +25,7 @@ from orchestrator.sweep.trial import best_of
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import DETACHED, FAILED
 from orchestrator.terminal.follow import of_silence
-from orchestrator.terminal.sweeps.board import columns, picture, ranked, row, summary
+from orchestrator.terminal.sweeps.board import SPARE, columns, picture, ranked, row, summary
 from orchestrator.terminal.sweeps.preview import previewed
 from orchestrator.terminal.train import refused
 from orchestrator.words import count, money
@@ -150,7 +150,7 @@ def _close(desk: Desk, running: Running) -> int:
     spec, now = running.spec, desk.clock.now()
     trials = ranked(running.trials, spec)
     desk.screen.say("")
-    desk.screen.table(columns(spec), [row(t, spec, now) for t in trials], whole=2)
+    desk.screen.table(columns(spec), [row(t, spec, now) for t in trials], whole=2, spare=SPARE)
     if lines := picture(running.trials, spec):
         desk.screen.say("", *lines)
     desk.screen.say("", summary(running.trials, spec, running.search.total, now))

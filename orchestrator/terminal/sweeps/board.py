@@ -20,6 +20,9 @@ from worker.clock import Clock
 from worker.duration import roughly
 
 NOTHING = "-"
+SPARE = ("TIME", "COST")
+"""The columns that a narrow terminal leaves out, in this order."""
+
 _BELOW = 6
 """Lines of a screen that are no trials: header, summary and what stands around."""
 
@@ -72,7 +75,7 @@ class LiveBoard(Board):
         chosen = _important(self._trials, self.spec, room)
         header = columns(self.spec)
         rows = [row(trial, self.spec, now) for trial in chosen]
-        laid = table(header, rows, 2, self._console.width - 1)
+        laid = table(header, rows, 2, self._console.width - 1, SPARE)
         lines = [GAP.join(cells).rstrip() for cells in laid]
         return Text("\n".join([*map(self._clean, lines), "", f"  {self._summary(now)}"]))
 

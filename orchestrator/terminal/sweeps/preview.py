@@ -26,7 +26,9 @@ def previewed(desk: Desk, spec: SweepSpec) -> int:
         "CHECK",
     )
     desk.screen.say("")
-    desk.screen.table(header, [_preview_row(t, c, spec) for t, c in found.trials])
+    desk.screen.table(
+        header, [_preview_row(t, c, spec) for t, c in found.trials], spare=("TIME", "AT MOST")
+    )
     usd, minutes = found.sum(lambda r: r.estimate.usd), found.sum(lambda r: r.estimate.minutes)
     if found.total > len(found.trials):
         first = f"The first {len(found.trials)} of {found.total}"

@@ -1,0 +1,166 @@
+"""What a shell offers after Tab: flags and their values, jobs, tasks, machines, files.
+
+Nobody is asked over a network: machines are those of when their providers were last asked. Where
+something is wrong nothing is offered, since a message would stand in the middle of what is typed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    FishComplete,
+    ShellComplete,
+    ZshComplete,
+    add_completion_class,
+)
+
+if TYPE_CHECKING:
+    from orchestrator.jobs.glance import Glance
+    from worker.params import Setting
+    from worker.task import Task
+
+Item = CompletionItem[str]
+
+_TYPEABLE = re.compile(r"[\w.-]+")
+"""A name that stands for itself in every shell."""
+
+
+class _Quiet(ShellComplete):
+    """Offers nothing where something is wrong."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[Item]:
+        with suppress(Exception):
+            return super().get_completions(args, incomplete)
+        return []
+
+
+class Bash(_Quiet, BashComplete):
+    """Bash, which takes `--lr=3` for three words."""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        args, incomplete = super().get_completion_args()
+        return [word for word in args if word != "="], incomplete
+
+
+class Zsh(_Quiet, ZshComplete):
+    """Zsh."""
+
+
+class Fish(_Quiet, FishComplete):
+    """Fish."""
+
+
+SHELLS: dict[str, type[ShellComplete]] = {one.name: one for one in (Bash, Zsh, Fish)}
+
+
+def variable(program: str) -> str:
+    """Return the variable by which a shell asks this program what to offer."""
+    return f"_{program}_COMPLETE".upper()
+
+
+def script(shell: str, program: str) -> str:
+    """Return what a shell has to read to ask this program."""
+    return SHELLS[shell](click.Command(program), {}, program, variable(program)).source()
+
+
+def register() -> None:
+    """Let click answer shells by these classes."""
+    for one in SHELLS.values():
+        add_completion_class(one)
+
+
+def beginning(incomplete: str, names: Iterable[tuple[str, str]]) -> list[Item]:
+    """Return the names that begin so, each with what it is."""
+    return [Item(name, help=about or None) for name, about in names if name.startswith(incomplete)]
+
+
+def values(setting: Setting, incomplete: str) -> list[Item]:
+    """Return what may be given for a setting: its choices, machines, or, of a text, files."""
+    if setting.choices:
+        return beginning(incomplete, ((choice, "") for choice in setting.choices))
+    if offered := {"backend": _machines, "deploy_backend": _places}.get(setting.name):
+        return beginning(incomplete, offered())
+    return [Item(incomplete, type="file")] if setting.type is str else []
+
+
+def _machines() -> Iterator[tuple[str, str]]:
+    import backends
+    from orchestrator.offered import known
+
+    kinds = map(backends.load, backends.names())
+    named = {name: "" for one in kinds for name in (one.name, *one.aliases, *_short(one))}
+    yield from {**named, **known()}.items()
+
+
+def _places() -> Iterator[tuple[str, str]]:
+    import backends.deploy
+
+    for one in map(backends.deploy.load, backends.deploy.names()):
+        yield from ((name, "") for name in (one.name, *_short(one)))
+
+
+def _short(one: Any) -> Iterator[str]:
+    return (f"{one.name}-{short}" for short in one.short_names)
+
+
+def tasks(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
+    """Return the names of what can be trained."""
+    from orchestrator.samples import kinds
+
+    return beginning(incomplete, ((kind.name, kind.task.help) for kind in kinds()))
+
+
+def jobs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
+    """Return jobs by their ids and their projects, the newest first."""
+    return beginning(incomplete, _named(_known()))
+
+
+def running(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
+    """Return the jobs that have not ended."""
+    return beginning(incomplete, _named([job for job in _known() if not job.final]))
+
+
+def resumable(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
+    """Return the jobs that can be gone on with."""
+    return beginning(incomplete, _named([job for job in _known() if job.resumable]))
+
+
+def models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
+    """Return the jobs that made a model, and files: it may be a folder."""
+    made = [job for job in _known() if job.state == "succeeded"]
+    return [*beginning(incomplete, _named(made)), Item(incomplete, type="file")]
+
+
+def _known() -> list[Glance]:
+    from orchestrator.jobs.client import Client
+
+    return Client().glances()
+
+
+def _named(found: list[Glance]) -> Iterator[tuple[str, str]]:
+    yield from ((job.job_id, f"{job.project}, {job.state}") for job in found)
+    projects = {job.project: f"{job.job_id}, {job.state}" for job in reversed(found)}
+    yield from ((name, about) for name, about in projects.items() if _TYPEABLE.fullmatch(name))
+    if found:
+        yield "latest", f"{found[0].job_id}, {found[0].project}"
+
+
+def task_of_job(name: str) -> Task[Any] | None:
+    """Return the task of a job by its id, the start of it, or its project; none if none is so."""
+    import worker.tasks
+
+    of_name = (job for job in _known() if job.job_id.startswith(name) or job.project == name)
+    job = next(of_name, None)
+    return worker.tasks.load(job.task) if job and name else None
+
+
+def get_completions(command: click.Command, words: list[str], incomplete: str) -> list[Item]:
+    """Return what may come behind the `words` of a command."""
+    return ShellComplete(command, {}, "", "").get_completions(words, incomplete)
