@@ -33,6 +33,7 @@ def page() -> str:
         ),
         ("Job", ("Job",)),
         ("Deployment", ("Deployment",)),
+        ("Client", ("Client",)),
         ("Errors", sorted(n for n in hubtrain.__all__ if _is_error(n))),
         ("States and reasons", ("State", "EndReason")),
     ):

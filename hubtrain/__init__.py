@@ -28,11 +28,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubtrain._arguments import as_arguments, in_arguments, typed
+from hubtrain._arguments import in_arguments, typed
+from hubtrain._client import Client
 from hubtrain._deployment import Deployment
 from hubtrain._errors import CheckFailed, JobFailed, WaitTimeout
 from hubtrain._job import Job
-from orchestrator.jobs.client import Client
+from orchestrator.api.arguments import as_arguments
+from orchestrator.jobs.client import Client as Jobs
 from worker.contract import EndReason, State
 from worker.errors import (
     BadConfig,
@@ -57,6 +59,7 @@ __all__ = [
     "BadConfig",
     "BadData",
     "CheckFailed",
+    "Client",
     "Deployment",
     "EndReason",
     "GatedModel",
@@ -180,7 +183,7 @@ def rerun(
         return _launched(client, flow.rerun(client, found, _plain(changes), ARGUMENTS), on_progress)
 
 
-def _launched(client: Client, asked: Asked, on_progress: OnProgress | None) -> Job:
+def _launched(client: Jobs, asked: Asked, on_progress: OnProgress | None) -> Job:
     from backends.base import silent
     from orchestrator import flow
 
@@ -372,7 +375,7 @@ def _asked(
     config: str | os.PathLike[str] | None,
     token: str | None,
     settings: dict[str, Any],
-) -> tuple[Client, Asked]:
+) -> tuple[Jobs, Asked]:
     from orchestrator import flow
 
     client, named, gathered = _gathered(task, config, token, settings)
@@ -384,7 +387,7 @@ def _gathered(
     config: str | os.PathLike[str] | None,
     token: str | None,
     settings: dict[str, Any],
-) -> tuple[Client, Task[Any], Settings]:
+) -> tuple[Jobs, Task[Any], Settings]:
     from orchestrator.settings.files import read
     from orchestrator.settings.gather import gather, task_of, task_of_file, task_of_shell
     from orchestrator.settings.layers import ARGUMENTS
@@ -409,9 +412,9 @@ def _plain(settings: dict[str, Any]) -> dict[str, Any]:
     return {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
 
 
-def _client(token: str | None) -> Client:
+def _client(token: str | None) -> Jobs:
     typed(token, str, "token", "'hf_…'")
-    return Client(given_token=token)
+    return Jobs(given_token=token)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,27 +1,11 @@
-"""What the flow says for the command line, said for Python: `--overwrite` is `overwrite=True`."""
+"""How arguments are given to the Python API, and how what is wrong with them is said."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
 
 from worker.errors import BadConfig, HubtrainError
-
-if TYPE_CHECKING:
-    from orchestrator.deploy import DeployCheck
-    from orchestrator.mentions import Mention
-    from orchestrator.preflight.report import CheckReport
-
-Report = TypeVar("Report", "CheckReport", "DeployCheck")
-
-
-def as_arguments(report: Report) -> Report:
-    """Return a report whose findings name settings, and say what to do, as Python does."""
-    said = (replace(f, text=text(f.text), fix=fix(f.fix)) for f in report.findings)
-    return replace(report, findings=tuple(said))
 
 
 def typed(value: object, kind: type | tuple[type, ...], name: str, example: str) -> None:
@@ -41,29 +25,7 @@ def in_arguments() -> Iterator[None]:
     except CheckFailed:  # made of a report that does already
         raise
     except HubtrainError as error:
+        from orchestrator.api.arguments import fix, text
+
         error.message, error.fix = text(error.message), fix(error.fix)
         raise
-
-
-def text(said: str) -> str:
-    """Return a sentence with the names of arguments where it names flags."""
-    from orchestrator.mentions import respelled
-
-    return respelled(said, lambda one: f"{one.setting.name}{one.after}")
-
-
-def fix(said: str) -> str:
-    """Return what to do next with arguments and their values where it has flags."""
-    from orchestrator.mentions import respelled
-
-    return respelled(said, _given).replace("the same command", "the same call")
-
-
-def _given(one: Mention) -> str:
-    name, value = one.setting.name, one.value
-    if one.setting.type is bool:
-        return f"{name}={one.on}{one.after}"
-    if not value:
-        return name + one.after
-    number = re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", value)
-    return f"{name}={value}" if number else f'{name}="{value}"'

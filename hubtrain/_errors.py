@@ -8,6 +8,7 @@ from worker.errors import BadConfig, HubtrainError
 
 if TYPE_CHECKING:
     from hubtrain._job import Job
+    from orchestrator.api.documents import Checked
     from orchestrator.deploy import DeployCheck
     from orchestrator.preflight.report import CheckReport
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 class CheckFailed(BadConfig):
     """The check before a job or a deployment found something to mend; nothing was created."""
 
-    def __init__(self, report: CheckReport | DeployCheck) -> None:
+    def __init__(self, report: CheckReport | DeployCheck | Checked) -> None:
         wrong = [f for f in report.findings if f.level == "error"]
         lines = (f"{f.topic}: {f.text} {f.fix}".rstrip() for f in wrong)
         super().__init__("\n".join(lines))

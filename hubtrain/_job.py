@@ -7,6 +7,7 @@ from typing import Any
 
 from hubtrain._arguments import typed
 from hubtrain._errors import JobFailed, WaitTimeout
+from hubtrain._reach import Here, Reach
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
 from worker.contract import EndReason, State
@@ -15,11 +16,12 @@ from worker.contract import EndReason, State
 class Job:
     """One job, as it was last known. `refresh` and `wait` ask how it is now.
 
-    Made by `train`, `job` and `jobs`.
+    Made by `train`, `job` and `jobs`, of this module and of a `Client`.
     """
 
-    def __init__(self, client: Client, record: Record) -> None:
-        self._client, self._record = client, record
+    def __init__(self, client: Client | Reach, record: Record) -> None:
+        self._reach = client if isinstance(client, Reach) else Here(client)
+        self._record = record
 
     def __repr__(self) -> str:
         return f"<hubtrain.Job {self.id} {self.project!r} {self.state}>"
@@ -95,13 +97,13 @@ class Job:
     @property
     def url(self) -> str | None:
         """Address of the job's page; none while there is none. It may hold a key: keep it."""
-        return self._client.page(self._record)
+        return self._reach.page(self._record)
 
     @property
     def cost(self) -> float:
         """US dollars spent on its machine so far, by the provider's price."""
         record = self._record
-        now = record.known_at(self._client.clock.now())
+        now = record.known_at(self._reach.now())
         return record.story.cost(record.spec.machine.usd_per_hour, now)
 
     @property
@@ -113,14 +115,14 @@ class Job:
         """Return all that is known of it: the document of `hubtrain status --json`."""
         from orchestrator.jobs.summary import summary
 
-        return summary(self._record, self._client.clock.now())
+        return summary(self._record, self._reach.now())
 
     def refresh(self) -> Job:
         """Ask once how the job is now, and return it.
 
         If its provider does not answer the job is as it was last known, and `unanswered` says why.
         """
-        self._record = self._client.refreshed(self._client.records.get(self.id))
+        self._record = self._reach.refreshed(self._record)
         return self
 
     def wait(
@@ -136,8 +138,6 @@ class Job:
         with the job whenever something is new, `on_line` with every line of its output. Ctrl-C
         leaves the job running. Raises `WaitTimeout` after `timeout` seconds.
         """
-        from orchestrator import flow
-
         typed(timeout, (int, float), "timeout", "600.0, in seconds")
 
         def news(record: Record) -> None:
@@ -145,12 +145,7 @@ class Job:
             if on_update is not None:
                 on_update(self)
 
-        record = self._client.records.get(self.id)
-        if not record.settled:
-            record = flow.watch(
-                self._client, record, on_news=news, on_line=on_line, timeout=timeout
-            )
-        self._record = record
+        self._record = self._reach.followed(self._record, news, on_line, timeout)
         if not self.ended:
             raise WaitTimeout(f"{self.id} has not ended within {timeout:g} s; it goes on.")
         return self
@@ -164,13 +159,7 @@ class Job:
 
     def logs(self, *, follow: bool = False) -> Iterator[str]:
         """Yield the lines the job has printed; with `follow`, until it has ended."""
-        from orchestrator.jobs.lines import lines
-        from worker.contract import from_marked
-
-        record = self._client.records.get(self.id)
-        return (
-            text for text in lines(self._client, record, follow=follow) if not from_marked(text)
-        )
+        return self._reach.lines(self._record, follow=follow)
 
     def cancel(self) -> Job:
         """Stop the job and its machine, wait until that costs nothing, and return the job.
@@ -178,8 +167,5 @@ class Job:
         A job that has ended keeps its end. Raises `HubtrainError` if it is not known to have
         stopped.
         """
-        watch = self._client.watch(self._client.records.get(self.id))
-        self._record = watch.cancel()
-        if watch.problem is not None:
-            raise watch.problem
+        self._record = self._reach.cancelled(self._record)
         return self

@@ -64,14 +64,15 @@ def mentions(said: str) -> list[Mention]:
 
 def _mention(found: re.Match[str]) -> Mention | None:
     """Return the setting that a flag means; none of other programs'."""
-    known, name = _settings(), found[1].replace("_", "-")
+    known, name = settings_by_flag(), found[1].replace("_", "-")
     on = name in known
     setting = known.get(name) or known.get(name.removeprefix("no-"))
     return Mention(setting, on, f"--{found[1]}", found[2] or "") if setting else None
 
 
 @cache
-def _settings() -> dict[str, Setting]:
+def settings_by_flag() -> dict[str, Setting]:
+    """Return every setting there is by each of its flags, without the dashes."""
     classes = [c for name in worker.tasks.names() for c in classes_of(worker.tasks.load(name))]
     classes += [tool.settings for tool in exports().values()]
     return {

@@ -18,7 +18,7 @@ from standins.waiting import until
 from tiny_llm import chats, write_model, write_rows
 
 import hubtrain
-from hubtrain import _arguments
+from orchestrator.api import arguments
 from orchestrator.jobs.client import Client
 from worker.contract import (
     DataRef,
@@ -178,7 +178,7 @@ def test_a_refused_job_carries_its_report_and_nothing_is_created(
 )
 def test_what_to_type_next_is_said_as_arguments(typed: str, called: str | None) -> None:
     expected = called or 'hf upload OWNER/NAME m, then model="OWNER/NAME"'
-    assert _arguments.fix(typed) == expected
+    assert arguments.fix(typed) == expected
 
 
 def test_the_page_says_what_the_docstrings_say() -> None:

@@ -156,6 +156,9 @@ MAY_IMPORT = {
     "orchestrator.words": ("worker.duration",),
     "orchestrator.visible": (),
     "orchestrator.aside": BELOW,
+    "orchestrator.document": (),
+    "orchestrator.exits": (),
+    "orchestrator.crash": BELOW,
     "orchestrator.forecast": (),
     "orchestrator.allowance": (
         *BELOW,
@@ -195,6 +198,7 @@ MAY_IMPORT = {
     ),
     "orchestrator.jobs": (
         *BELOW,
+        "orchestrator.document",
         "orchestrator.forecast",
         "orchestrator.jobs",
         "orchestrator.data.package",
@@ -311,11 +315,14 @@ MAY_IMPORT = {
         "orchestrator.settings",
         "orchestrator.words",
     ),
+    "orchestrator.api": (*BELOW, "orchestrator"),
     "orchestrator.terminal": (*BELOW, "orchestrator"),
     "orchestrator.app": (*BELOW, "orchestrator"),
     "hubtrain": (
         *BELOW,
         "hubtrain",
+        "orchestrator.api",
+        "orchestrator.document",
         "orchestrator.deploy",
         "orchestrator.flow",
         "orchestrator.jobs",

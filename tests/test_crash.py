@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.terminal import crash
+from orchestrator import crash
 
 TOKEN = "hf_canaryCanaryCanaryCanaryCanary0123"
 

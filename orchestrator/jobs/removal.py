@@ -1,11 +1,45 @@
-"""Deleting a job: what it left at its provider, then its record. Its model stays."""
+"""Jobs deleted: what they left at their provider, their record, their packed data. Models stay."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from backends.handle import Handle
+from orchestrator.document import Document
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
 from worker.errors import BadConfig, HubtrainError
+
+
+class RemovedJob(Document):
+    """What became of a job that was to be deleted."""
+
+    job: str
+    data: str | None = None
+    """The private dataset of its packed data; none where there is none."""
+
+    data_removed: bool = False
+    """Whether that is deleted, too."""
+
+    problem: str | None = None
+    """What kept some of it; none where nothing did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What became of the packed data of a job that is deleted."""
+
+    repo_id: str | None = None
+    removed: bool = False
+    used: str = ""
+    """Why it stays although it was to go: somebody else's job reads it."""
+
+    failed: HubtrainError | None = None
+
+    def document(self, job_id: str) -> RemovedJob:
+        """Return it as a document about its job."""
+        problem = self.failed.message if self.failed else None
+        return RemovedJob(job=job_id, data=self.repo_id, data_removed=self.removed, problem=problem)
 
 
 def remove_job(client: Client, record: Record, *, force: bool) -> None:
@@ -32,3 +66,18 @@ def remove_job(client: Client, record: Record, *, force: bool) -> None:
         client.records.begin_removal(record.job_id)
         client.backend(record).remove(Handle.parse(record.story.handle))
     client.records.remove(record.job_id)
+
+
+def data_of(client: Client, record: Record, *, remove: bool) -> Data:
+    """Return what there is of a job's packed data, and delete it if it is to go and may."""
+    from orchestrator.jobs.stored import InUse, discard, packed_data
+
+    repo_id = packed_data(record.spec)
+    if repo_id is None or not remove:
+        return Data(repo_id)
+    try:
+        return Data(repo_id, removed=discard(client, repo_id))
+    except InUse as used:
+        return Data(repo_id, used=used.message)
+    except HubtrainError as error:
+        return Data(repo_id, failed=error)

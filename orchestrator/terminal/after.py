@@ -74,7 +74,11 @@ class AfterTraining:
         if findings.wrong:
             wrong = sum(finding.level == "error" for finding in found)
             desk.screen.say(f"{count(wrong, 'thing')} to mend. Nothing was created.")
-            desk.screen.document({"report": checked.report.to_json()})
+            if desk.as_json:
+                from orchestrator.api.errors import of_findings
+
+                said = of_findings(found).model_dump()
+                desk.screen.document(said | {"report": checked.report.to_json()})
         return not findings.wrong
 
     def plan(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import backends
 from orchestrator import flow
+from orchestrator.api.documents import offers
 from orchestrator.asked import Asked
 from orchestrator.preflight import Compared, Offer
 from orchestrator.settings.gather import task_of
@@ -55,7 +56,7 @@ def _shown(desk: Desk, asked: Asked) -> int:
     with desk.screen.waiting("Checking") as on_step:
         found = flow.compare(desk, asked, on_step)
     desk.screen.findings(found.findings)
-    desk.screen.document(_document(found))
+    desk.screen.document(offers(found).model_dump())
     if not found.offers:
         desk.screen.say("Nothing can be said of it before that is mended.")
         return MENDABLE
@@ -90,24 +91,3 @@ def _advice(found: Compared) -> list[str]:
     if why := offer.choice.estimate.pace.words:
         lines.append(why)
     return lines
-
-
-def _document(found: Compared) -> dict[str, Any]:
-    best = found.recommended
-    return {
-        "offers": [
-            {
-                "backend": offer.name,
-                "usd_per_hour": offer.choice.flavor.usd_per_hour,
-                **offer.choice.estimate.to_json(),
-                "memory_bytes": offer.choice.footprint.expected,
-                "memory_there": offer.choice.capacity,
-                "fits": not offer.why_not,
-                "safe": offer.choice.safe,
-                "why_not": offer.why_not or None,
-            }
-            for offer in found.offers
-        ],
-        "recommended": best.name if best else None,
-        "findings": [f.text for f in found.findings],
-    }

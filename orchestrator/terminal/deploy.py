@@ -39,7 +39,13 @@ def deploy(
     if (ready := checked.ready) is None:
         wrong = sum(finding.level == "error" for finding in checked.findings)
         desk.screen.say(f"{count(wrong, 'thing')} to mend. Nothing was created.")
-        desk.screen.document({"findings": [asdict(f) for f in checked.findings]})
+        if desk.as_json:
+            from orchestrator.api.errors import of_findings
+
+            said = of_findings(checked.findings)
+            desk.screen.document(
+                said.model_dump() | {"findings": list(map(asdict, checked.findings))}
+            )
         return MENDABLE
     if dry_run:
         desk.screen.say("", "The plan; nothing was created:", *repr(ready.request).splitlines())

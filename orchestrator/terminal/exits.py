@@ -1,12 +1,5 @@
-"""The exit codes of the program: 0 only on success."""
+"""The exit codes of the program, as the terminal's commands return them."""
 
-from __future__ import annotations
+from orchestrator.exits import DETACHED, FAILED, MENDABLE, exit_code
 
-FAILED = 1
-"""What was asked for was tried and failed."""
-
-MENDABLE = 2
-"""Something the user can mend, before anything ran."""
-
-DETACHED = 130
-"""The watch was left; the job goes on."""
+__all__ = ["DETACHED", "FAILED", "MENDABLE", "exit_code"]

@@ -27,6 +27,7 @@ from orchestrator.terminal.chat import Chat
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import DETACHED
 from orchestrator.terminal.output import Screen
+from orchestrator.terminal.question import on_terminal
 from orchestrator.terminal.replies import remark
 from orchestrator.words import count
 from worker.common import Asking, Prompting
@@ -94,7 +95,7 @@ def _wanted(desk: Desk, question: Prompting) -> Callable[[_Asked], int]:
         return _answer_file
     if question.prompt is not None:
         return _answer_one
-    if sys.stdin.isatty() and sys.stdout.isatty() and not desk.as_json:
+    if on_terminal() and not desk.as_json:
         return _chat
     raise BadConfig(
         "--inference has nothing to answer, and a chat needs a terminal.",

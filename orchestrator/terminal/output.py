@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
+    from orchestrator.api.errors import Failure
     from orchestrator.sweep.spec import SweepSpec
     from orchestrator.terminal.stages import Stages
     from orchestrator.terminal.sweeps.board import Board
@@ -225,12 +226,18 @@ class Screen:
         for line in lines(example, self._console, room, self._clean):
             self._console.print(line)
 
-    def error(self, message: str, fix: str = "", *, exit_code: int = 2) -> None:
+    def error(
+        self, message: str, fix: str = "", *, exit_code: int = 2, failure: Failure | None = None
+    ) -> None:
         """Print what was wrong to standard error, and as JSON where that is asked for.
 
         Each line of the message is a problem with its mark; an indented one goes on with the last.
+        `failure` is the same as data, where more is known than these words.
         """
-        self.document({"error": message, "fix": fix, "exit_code": exit_code})
+        if self.as_json:
+            from orchestrator.api.errors import told
+
+            self.document((failure or told(message, fix, exit_code)).model_dump())
         margin = len("  x ")
         room = self._errors.width - margin if self._errors.is_terminal else _PIPE_WIDTH
         for line in self._told(message).split("\n"):

@@ -20,12 +20,13 @@ import click
 import worker.tasks
 from orchestrator.flags import complaint, config_among, in_two, normalized
 from orchestrator.terminal import commands
-from orchestrator.terminal.exits import DETACHED, FAILED, MENDABLE
+from orchestrator.terminal.exits import DETACHED, FAILED, MENDABLE, exit_code
 from orchestrator.visible import spell_what_lacks
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from orchestrator.api.errors import Failure
 
 _ROOM = 70
 """Letters that say what a command does, beside it in a shell's list."""
@@ -126,7 +127,6 @@ def _told(error: Exception) -> int:
     from orchestrator.terminal.output import Screen
     from worker import disk
     from worker.clock import SystemClock
-    from worker.contract import EndReason
     from worker.errors import HubtrainError
 
     screen = Screen(SystemClock(), as_json="--json" in sys.argv)
@@ -134,16 +134,25 @@ def _told(error: Exception) -> int:
         case click.UsageError():
             code, said = MENDABLE, (_usage(error), "")
         case HubtrainError():
-            mendable = error.reason in {EndReason.BAD_CONFIG, EndReason.BAD_DATA}
-            code, said = MENDABLE if mendable else FAILED, (error.message, error.fix)
+            code, said = exit_code(error.reason), (error.message, error.fix)
         case OSError():
             code, said = FAILED, disk.refused(error)
         case _:
-            from orchestrator.terminal import crash
+            from orchestrator import crash
 
             code, said = FAILED, crash.told(error)
-    screen.error(*said, exit_code=code)
+    screen.error(*said, exit_code=code, failure=_as_data(error) if screen.as_json else None)
     return code
+
+
+def _as_data(error: Exception) -> Failure | None:
+    """Return what went wrong with what else is known of it; none where that is all in its words."""
+    from orchestrator.api.errors import failure
+    from worker.errors import BadConfig, HubtrainError
+
+    if isinstance(error, click.UsageError):
+        error = BadConfig(_usage(error))
+    return failure(error, arguments=False) if isinstance(error, HubtrainError) else None
 
 
 def _summary(command: str, room: int) -> str:

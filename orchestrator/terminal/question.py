@@ -12,7 +12,12 @@ from orchestrator.terminal.desk import Desk
 
 def someone_is_there(*, as_json: bool) -> bool:
     """Whether a question would be seen and could be answered."""
-    return not as_json and "CI" not in os.environ and sys.stdin.isatty() and sys.stdout.isatty()
+    return not as_json and "CI" not in os.environ and on_terminal()
+
+
+def on_terminal() -> bool:
+    """Whether a person may read what is printed, and type. What starts us may have closed both."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
 
 
 def agreed(desk: Desk, question: str) -> bool:

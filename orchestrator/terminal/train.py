@@ -123,7 +123,10 @@ def refused(desk: Desk, refused: Refused) -> int:
     desk.screen.findings(refused.new)
     wrong = sum(f.level == "error" for f in refused.report.findings)
     desk.screen.say(f"{count(wrong, 'thing')} to mend. Nothing was created.")
-    desk.screen.document({"report": refused.report.to_json()})
+    if desk.as_json:
+        from orchestrator.api.errors import refusal
+
+        desk.screen.document(refusal(refused.report).model_dump())
     return MENDABLE
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from standins.documents import is_declared
 from standins.localhub import HubServer
 from standins.waiting import until
 
@@ -24,11 +25,15 @@ class Said:
     code: int
     out: str
     err: str
+    words: tuple[str, ...] = ()
+    """Those of the command."""
 
     @property
     def document(self) -> Any:
-        """The JSON document of a `--json` command."""
-        return json.loads(self.out.splitlines()[-1])
+        """The JSON document of a `--json` command, which is one that it is said to print."""
+        found = json.loads(self.out.splitlines()[-1])
+        is_declared(self.words, found)
+        return found
 
 
 @dataclass
@@ -96,7 +101,8 @@ def finish(process: subprocess.Popen[str]) -> Said:
         out, err = process.communicate(timeout=SECONDS)
     finally:
         process.kill()
-    return Said(process.returncode, out, err)
+    words = process.args[4:] if isinstance(process.args, list) else []
+    return Said(process.returncode, out, err, tuple(map(str, words)))
 
 
 def processes(marker: str) -> dict[int, str]:

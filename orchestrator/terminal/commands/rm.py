@@ -8,7 +8,7 @@ import click
 
 from orchestrator import completing
 from orchestrator.jobs.records import Record
-from orchestrator.jobs.removal import remove_job
+from orchestrator.jobs.removal import Data, data_of, remove_job
 from orchestrator.sweep import spec as sweeps
 from orchestrator.terminal.deployments import remove
 from orchestrator.terminal.desk import Desk
@@ -44,11 +44,10 @@ def COMMAND(  # noqa: N802, PLR0917
     for name in named:
         try:
             removed.append(_one(desk, name, force=force, data=data, forget=forget))
-        except (HubtrainError, click.UsageError) as error:
+        except HubtrainError as error:
             if len(named) == 1:
                 raise
-            fix = getattr(error, "fix", "")
-            desk.screen.findings([Finding("error", name, error.message, fix)])
+            desk.screen.findings([Finding("error", name, error.message, error.fix)])
             removed.append({"job": name, "problem": error.message})
     for name in sweeps.names():
         if name in jobs and not desk.records.of_sweep(name):
@@ -71,8 +70,11 @@ def _one(desk: Desk, name: str, *, force: bool, data: bool, forget: bool) -> dic
     if forget:
         _forgotten(desk, record)
     else:
-        _removed(desk, record, force=force)
-    return {"job": record.job_id, **_data(desk, record, remove=data and not forget)}
+        remove_job(desk, record, force=force)
+        desk.screen.say(f"Removed {record.job_id}  {record.spec.project}")
+    kept = data_of(desk, record, remove=data and not forget)
+    _tell_of_data(desk, kept, asked=data and not forget)
+    return kept.document(record.job_id).model_dump()
 
 
 def _forgotten(desk: Desk, record: Record) -> None:
@@ -82,30 +84,15 @@ def _forgotten(desk: Desk, record: Record) -> None:
     desk.screen.say(f"Forgot {record.job_id}  {record.spec.project}{left}")
 
 
-def _removed(desk: Desk, record: Record, *, force: bool) -> None:
-    remove_job(desk, record, force=force)
-    desk.screen.say(f"Removed {record.job_id}  {record.spec.project}")
-
-
-def _data(desk: Desk, record: Record, *, remove: bool) -> dict[str, Any]:
-    """Name the dataset of a job's packed data, or delete it; what became of it, for `--json`."""
-    from orchestrator.jobs.stored import InUse, discard, packed_data
-
-    repo_id = packed_data(record.spec)
-    if repo_id is None:
-        return {"data": None, "data_removed": False}
-    about: dict[str, Any] = {"data": repo_id, "data_removed": False}
-    if not remove:
-        desk.screen.say(f"  its data stays: {repo_id} (private); hubtrain gc --data removes it")
-        return about
-    try:
-        removed = discard(desk, repo_id)
-    except InUse as used:
-        desk.screen.say(f"  its data {used.message}")
-        return about
-    except HubtrainError as error:
-        desk.screen.findings([Finding("error", "data", error.message, error.fix)])
-        return {**about, "problem": error.message}
-    if removed:
-        desk.screen.say(f"  and its data {repo_id}")
-    return {**about, "data_removed": removed}
+def _tell_of_data(desk: Desk, data: Data, *, asked: bool) -> None:
+    """Name the dataset of a job's packed data, and say what became of it."""
+    if data.failed is not None:
+        desk.screen.findings([Finding("error", "data", data.failed.message, data.failed.fix)])
+    elif data.used:
+        desk.screen.say(f"  its data {data.used}")
+    elif data.removed:
+        desk.screen.say(f"  and its data {data.repo_id}")
+    elif data.repo_id and not asked:
+        desk.screen.say(
+            f"  its data stays: {data.repo_id} (private); hubtrain gc --data removes it"
+        )

@@ -18,7 +18,10 @@ def COMMAND(as_json: bool) -> int:  # noqa: N802
     """
     desk = Desk(as_json)
     found = list(kinds())
-    desk.screen.document([_told(kind) for kind in found])
+    if as_json:
+        from orchestrator.api.documents import kind
+
+        desk.screen.document([kind(one).model_dump() for one in found])
     desk.screen.table(("TASK", "A LINE OF ITS DATA"), [(k.name, _row(k)) for k in found])
     desk.screen.say(
         "", "begin with one   hubtrain init TASK", "its settings     hubtrain TASK --help"
@@ -28,13 +31,3 @@ def COMMAND(as_json: bool) -> int:  # noqa: N802
 
 def _row(kind: Kind) -> str:
     return kind.sample.row if kind.sample else "-"
-
-
-def _told(kind: Kind) -> dict[str, object]:
-    return {
-        "task": kind.name,
-        "command": kind.task.name.replace("_", "-"),
-        "settings": dict(kind.given),
-        "help": kind.task.help,
-        "example": kind.sample.row if kind.sample else None,
-    }

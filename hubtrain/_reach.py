@@ -1,0 +1,176 @@
+"""How a `Job` is reached: from this machine's records, or through an app that has it.
+
+What is known of a job is a record either way; only how it is asked about and told differs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.jobs.client import Client
+from worker.errors import HubtrainError
+
+if TYPE_CHECKING:
+    from hubtrain._app import AppAt
+    from orchestrator.jobs.records import Record
+
+OnNews = Callable[["Record"], None]
+OnLine = Callable[[str], None]
+
+LOOK_SECONDS = 5.0
+"""How long an app is asked to wait for a job's end before what is new is shown."""
+
+LINES = 1000
+"""Lines of output that an app is asked for at a time."""
+
+
+class Reach(ABC):
+    """What a job is asked for. All may block, and raise `HubtrainError`."""
+
+    @abstractmethod
+    def now(self) -> datetime:
+        """Return what time it is where the job's costs are counted."""
+
+    @abstractmethod
+    def page(self, record: Record) -> str | None:
+        """Return the address of the job's page; none while there is none."""
+
+    @abstractmethod
+    def refreshed(self, record: Record) -> Record:
+        """Return the job as it is now."""
+
+    @abstractmethod
+    def followed(
+        self, record: Record, on_news: OnNews, on_line: OnLine | None, timeout: float | None
+    ) -> Record:
+        """Return the job once it has ended and costs nothing, or after `timeout` seconds."""
+
+    @abstractmethod
+    def lines(self, record: Record, *, follow: bool) -> Iterator[str]:
+        """Yield what the job has printed; with `follow`, until it has ended."""
+
+    @abstractmethod
+    def cancelled(self, record: Record) -> Record:
+        """Stop the job, and return it once it costs nothing."""
+
+
+class Here(Reach):
+    """The jobs of this machine."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def now(self) -> datetime:
+        return self._client.clock.now()
+
+    def page(self, record: Record) -> str | None:
+        return self._client.page(record)
+
+    def refreshed(self, record: Record) -> Record:
+        return self._client.refreshed(self._client.records.get(record.job_id))
+
+    def followed(
+        self, record: Record, on_news: OnNews, on_line: OnLine | None, timeout: float | None
+    ) -> Record:
+        from orchestrator import flow
+
+        record = self._client.records.get(record.job_id)
+        if record.settled:
+            return record
+        return flow.watch(self._client, record, on_news=on_news, on_line=on_line, timeout=timeout)
+
+    def lines(self, record: Record, *, follow: bool) -> Iterator[str]:
+        from orchestrator.jobs.lines import lines
+        from worker.contract import from_marked
+
+        record = self._client.records.get(record.job_id)
+        return (
+            text for text in lines(self._client, record, follow=follow) if not from_marked(text)
+        )
+
+    def cancelled(self, record: Record) -> Record:
+        watch = self._client.watch(self._client.records.get(record.job_id))
+        record = watch.cancel()
+        if watch.problem is not None:
+            raise watch.problem
+        return record
+
+
+class There(Reach):
+    """The jobs that an app has."""
+
+    def __init__(self, app: AppAt) -> None:
+        self._app = app
+        self._pages: dict[str, str | None] = {}
+
+    def found(self, name: str, wait_seconds: float = 0.0) -> Record:
+        """Return a job by its name, once it has ended or after so many seconds."""
+        from orchestrator.api.answers import WholeJob
+        from orchestrator.jobs.records import Record
+
+        told = self._app.asked("record", {"job": name, "wait_seconds": wait_seconds}, WholeJob)
+        self._pages[told.spec.job_id] = told.page
+        how: dict[str, Any] = {"asked_at": told.asked_at, "unanswered": told.unanswered}
+        return Record(told.spec, told.events, told.hub, **how)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def page(self, record: Record) -> str | None:
+        return self._pages.get(record.job_id)
+
+    def refreshed(self, record: Record) -> Record:
+        return self.found(record.job_id)
+
+    def followed(
+        self, record: Record, on_news: OnNews, on_line: OnLine | None, timeout: float | None
+    ) -> Record:
+        clock, printed = self._app.clock, 0
+        until = None if timeout is None else clock.monotonic() + timeout
+        while not record.settled:
+            left = LOOK_SECONDS if until is None else min(LOOK_SECONDS, until - clock.monotonic())
+            if left <= 0:
+                break
+            now = self.found(record.job_id, left)
+            if len(now.events) > len(record.events):
+                on_news(now)
+            record = now
+            printed = self._printed(record, printed, on_line) if on_line else 0
+        return record
+
+    def lines(self, record: Record, *, follow: bool) -> Iterator[str]:
+        after = 0
+        while True:
+            ended = follow and self.found(record.job_id, LOOK_SECONDS).settled
+            found = self._page_of_lines(record, after)
+            while found.lines:
+                yield from found.lines
+                after = found.next
+                found = self._page_of_lines(record, after)
+            if ended or not follow:
+                return
+
+    def cancelled(self, record: Record) -> Record:
+        from orchestrator.jobs.summary import JobSummary
+
+        self._app.asked("cancel", {"job": record.job_id}, JobSummary)
+        return self.found(record.job_id)
+
+    def _printed(self, record: Record, after: int, on_line: OnLine) -> int:
+        """Tell of the lines that are new, and return how many there are."""
+        try:
+            found = self._page_of_lines(record, after)
+        except HubtrainError:  # the next look may have them
+            return after
+        for line in found.lines:
+            on_line(line)
+        return int(found.next)
+
+    def _page_of_lines(self, record: Record, after: int) -> Any:
+        from orchestrator.api.answers import LogLines
+
+        asked = {"job": record.job_id, "after": after, "limit": LINES}
+        return self._app.asked("logs", asked, LogLines)

@@ -1,0 +1,83 @@
+"""Answers that only calls have: commands print lists of the same documents."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from backends.base import Flavor
+from orchestrator.api.documents import Kind
+from orchestrator.document import Document
+from orchestrator.jobs.summary import JobSummary
+from orchestrator.preflight.estimate import Estimate
+from worker.contract import Event, JobSpec
+from worker.finding import Finding
+
+
+class Tasks(Document):
+    """What can be trained."""
+
+    tasks: list[Kind]
+
+
+class Places(Document):
+    """Where jobs can run, with today's prices."""
+
+    backends: dict[str, list[Flavor]]
+    unanswered: list[str]
+    """What could not be asked, and why."""
+
+
+class JobList(Document):
+    """Jobs, the newest first."""
+
+    jobs: list[JobSummary]
+    more: int
+    """How many others there are."""
+
+    usd_per_hour: float
+    """What all jobs together cost now, as far as it is known."""
+
+
+class WholeJob(Document):
+    """All that is known of a job, as its record has it."""
+
+    spec: JobSpec
+    events: tuple[Event, ...]
+    """What it is now, and was, follows from them."""
+
+    hub: str
+    asked_at: datetime | None
+    """When its provider answered last."""
+
+    unanswered: str
+    """Why its provider could not be asked just now; empty if it was, or did not need to be."""
+
+    page: str | None
+    """Address of its page as its owner opens it: it may hold a key."""
+
+
+class LogLines(Document):
+    """Lines of a job's output, without what it measured: that is in `job`."""
+
+    job: str
+    ended: bool
+    lines: list[str]
+    first: int
+    """How many lines come before these."""
+
+    next: int
+    """What to give as `after` for the lines that follow."""
+
+
+class Launch(Document):
+    """A job that was launched."""
+
+    job: JobSummary
+    existed: bool
+    """Whether this very job was there already: nothing new was launched."""
+
+    findings: tuple[Finding, ...] = ()
+    """What its check has found."""
+
+    estimate: Estimate | None = None
+    """Minutes and US dollars; none for a job that was there before it was checked."""

@@ -1,0 +1,215 @@
+"""The verbs: what a program may have done, each a function from a typed request to a document.
+
+`VERBS` finds them by name: HTTP, MCP and the docs are made from it, so that a function with
+`@verb`, a request and an answer is all that a new one takes. They raise `HubtrainError`, which
+`orchestrator.api.errors` makes data of.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import backends
+from backends.base import Flavor
+from orchestrator import flow
+from orchestrator.api import documents, requests
+from orchestrator.api.answers import JobList, Launch, LogLines, Places, Tasks, WholeJob
+from orchestrator.api.launching import checked, gathered, launch, passed, settled, unbounded
+from orchestrator.api.schema import TaskSettings, settings_schema
+from orchestrator.api.verb import VERBS, Caller, verb
+from orchestrator.jobs import ledger as ledgers
+from orchestrator.jobs import removal
+from orchestrator.jobs.client import Client
+from orchestrator.jobs.lines import lines
+from orchestrator.jobs.records import Record
+from orchestrator.jobs.resumed import job_to_resume, successor
+from orchestrator.jobs.summary import JobSummary, summed_up
+from orchestrator.rehearsal import refuse_free
+from orchestrator.rehearsal import rehearse as tried
+from orchestrator.samples import kinds
+from orchestrator.settings.layers import ARGUMENTS
+from orchestrator.visible import visible
+from worker.contract import from_marked
+from worker.errors import HubtrainError
+from worker.finding import Finding
+from worker.redact import Redactor
+
+__all__ = ["VERBS"]
+
+
+@verb()
+def tasks(caller: Caller, asked: requests.Nothing) -> Tasks:
+    """List what can be trained, each with a line of its data."""
+    return Tasks(tasks=[documents.kind(one) for one in kinds()])
+
+
+@verb()
+def settings(caller: Caller, asked: requests.OfTask) -> TaskSettings:
+    """Describe the settings of a task's jobs as JSON schema."""
+    return settings_schema(asked.task, asked.group)
+
+
+@verb()
+def backends_(caller: Caller, asked: requests.Nothing) -> Places:
+    """List where jobs can run: backends and their machines with today's prices."""
+    found: dict[str, list[Flavor]] = {}
+    unanswered = []
+    for name in backends.names():
+        try:
+            found[name] = caller.client.provider(name).flavors()
+        except HubtrainError as error:
+            unanswered.append(f"{name}: {error}")
+    return Places(backends=found, unanswered=unanswered)
+
+
+@verb()
+def compare(caller: Caller, asked: requests.Compare) -> documents.Offers:
+    """Say what a job would take and cost on every machine, the cheapest finished run first."""
+    return documents.offers(flow.compare(caller.client, settled(caller.client, asked)))
+
+
+@verb()
+def check(caller: Caller, asked: requests.Check) -> documents.Checked:
+    """Check a job, free and in seconds: account, model, data, memory, minutes and price.
+
+    `ok` says whether it may run, `findings` what was found, each with what mends it.
+    """
+    job = settled(caller.client, asked)
+    report = flow.check(caller.client, job).report
+    if report.held:
+        report = report.refused()
+    if caller.needs_cap and report.ok and (wrong := unbounded(job, report)):
+        finding = Finding("warn", "price", wrong.message, wrong.fix)
+        report = replace(report, findings=(*report.findings, finding))
+    return checked(report)
+
+
+@verb(changes=True)
+def rehearse(caller: Caller, asked: requests.Rehearse) -> documents.Rehearsed:
+    """Try a job for a few steps, free, on a Hub made for it here: the real worker, end to end.
+
+    Takes a minute or more. It is for jobs that rent a machine.
+    """
+    client = caller.client
+    task, found = gathered(client, asked)
+    job = flow.ask(client, task, found)
+    refuse_free(job)
+    report = passed(client, job).report
+    done = tried(client, job, report, found, steps=asked.steps, on_progress=caller.on_progress)
+    return documents.Rehearsed.model_validate(done.to_json(client.clock.now()))
+
+
+@verb(changes=True)
+def train(caller: Caller, asked: requests.Train) -> Launch:
+    """Check a job, send its data and launch it; answers as soon as it is launched.
+
+    The same call again is the same job. Follow it with `job` and `logs`.
+    """
+    return launch(caller, settled(caller.client, asked))
+
+
+@verb(changes=True)
+def resume(caller: Caller, asked: requests.Resume) -> Launch:
+    """Go on with a job that ended without its model, from its last checkpoint, as a new job."""
+    client = caller.client
+    record = job_to_resume(client, asked.job)
+    if done := successor(client, record):
+        return Launch(job=_summed_up(client, done), existed=True)
+    return launch(caller, flow.resume(client, record, asked.settings, ARGUMENTS))
+
+
+@verb()
+def jobs(caller: Caller, asked: requests.Jobs) -> JobList:
+    """List the jobs that are known here, and what they cost now."""
+    client = caller.client
+    known = client.glances()
+    known = client.asked(known) if asked.refresh else known
+    shown = [job for job in known if not (asked.open_only and job.settled)]
+    found = [
+        _summed_up(client, replace(client.records.get(job.job_id), unanswered=job.unanswered))
+        for job in shown[: asked.limit]
+    ]
+    usd = sum(job.usd_per_hour for job in known if job.costing)
+    return JobList(jobs=found, more=len(shown) - len(found), usd_per_hour=usd)
+
+
+@verb()
+def job(caller: Caller, asked: requests.Job) -> JobSummary:
+    """Say how a job is now, or how it ended and why; `wait_seconds` waits for its end."""
+    return _summed_up(caller.client, _now(caller.client, asked))
+
+
+@verb(tool=False)
+def record(caller: Caller, asked: requests.JobAndEvents) -> WholeJob:
+    """Return all that is known of a job: what it was asked to do, and every event of it."""
+    client = caller.client
+    found = _now(client, asked)
+    return WholeJob(
+        spec=found.spec,
+        events=found.events,
+        hub=found.hub,
+        asked_at=found.asked_at,
+        unanswered=found.unanswered,
+        page=client.page(found),
+    )
+
+
+@verb()
+def logs(caller: Caller, asked: requests.Logs) -> LogLines:
+    """Return lines of what a job has printed."""
+    client = caller.client
+    record = client.record(asked.job)
+    hidden = Redactor(os.environ)
+    printed = [
+        hidden(visible(line))
+        for line in lines(client, record, follow=False)
+        if from_marked(line) is None
+    ]
+    first = max(0, len(printed) - asked.limit) if asked.after is None else asked.after
+    found = printed[first : first + asked.limit]
+    ended = client.records.get(record.job_id).ended
+    return LogLines(
+        job=record.job_id, ended=ended, lines=found, first=first, next=first + len(found)
+    )
+
+
+@verb(changes=True)
+def cancel(caller: Caller, asked: requests.Cancel) -> JobSummary:
+    """Stop a job and its machine, and say how it is once that costs nothing.
+
+    A job that has ended keeps its end.
+    """
+    watch = caller.client.watch(caller.client.record(asked.job))
+    record = watch.cancel()
+    if watch.problem is not None:
+        raise watch.problem
+    return _summed_up(caller.client, record)
+
+
+@verb(changes=True, removes=True)
+def remove(caller: Caller, asked: requests.Remove) -> removal.RemovedJob:
+    """Delete what a job left at its provider, and its record. Its model stays."""
+    client = caller.client
+    record = client.record(asked.job)
+    removal.remove_job(client, record, force=asked.force)
+    return removal.data_of(client, record, remove=asked.data).document(record.job_id)
+
+
+@verb()
+def cost(caller: Caller, asked: requests.Cost) -> ledgers.Ledger:
+    """Say what jobs have cost, beside what was expected, and the budget of the month."""
+    how = (asked.by, asked.month)
+    return ledgers.ledger(caller.client, *how, offline=not asked.refresh)[0]
+
+
+def _now(client: Client, asked: requests.Job) -> Record:
+    """Return a job as it is now, or once it has ended if that is to be waited for."""
+    known = client.record(asked.job)
+    if asked.wait_seconds and not known.settled:
+        return flow.watch(client, known, timeout=asked.wait_seconds)
+    return client.refreshed(known)
+
+
+def _summed_up(client: Client, record: Record) -> JobSummary:
+    return summed_up(record, client.clock.now())

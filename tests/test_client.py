@@ -1,0 +1,219 @@
+"""A running app asked by programs: HTTP, `hubtrain.Client`, AutoTrain's addresses, MCP at /mcp."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from mcp.client.client import Client as Tools
+from mcp.client.streamable_http import streamable_http_client
+from standins.application import Application, visitor
+from tiny_llm import chats, write_model, write_rows
+
+import hubtrain
+import worker
+from orchestrator.api.errors import Failure
+from orchestrator.api.verbs import VERBS
+
+PATIENCE = 240.0
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+    """The app of somebody who has a small model and data."""
+    folder = tmp_path_factory.mktemp("app")
+    write_model(folder / "model")
+    write_rows(folder / "chats.jsonl", chats(24))
+    with Application(folder, environ={"HF_TOKEN": ""}) as made:
+        yield made
+
+
+@pytest.fixture
+def client(app: Application) -> hubtrain.Client:
+    """What a program has that was given the address that the app has printed."""
+    return hubtrain.Client(app.url)
+
+
+@pytest.fixture
+def http(app: Application) -> Iterator[httpx2.Client]:
+    """A program without a library, with the key."""
+    key = httpx2.URL(app.url).params["key"]
+    with visitor(app.url, headers={"Authorization": f"Bearer {key}"}) as made:
+        yield made
+
+
+def settings(app: Application, **more: Any) -> dict[str, Any]:
+    """Return a job of two steps on this machine."""
+    folder = app.home.parent
+    small = {"batch_size": 1, "gradient_accumulation": 1, "block_size": 64, "max_steps": 2}
+    paths = {"model": folder / "model", "data_path": folder / "chats.jsonl"}
+    return {**paths, "project_name": "bot", "samples": 0, **small, **more}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(280)
+def test_a_program_trains_through_the_app(
+    app: Application, client: hubtrain.Client, http: httpx2.Client, tmp_path: Path
+) -> None:
+    report = client.check("llm-sft", **settings(app))
+    assert report.ok and report.estimate and report.estimate.usd_at_most == 0
+    file = tmp_path / "job.yml"
+    file.write_text("task: llm-sft\nepochs: 1\n", encoding="utf-8")
+    job = client.train(config=file, **settings(app))
+    assert isinstance(job, hubtrain.Job)
+    seen: list[float] = []
+    lines: list[str] = []
+    job.wait(PATIENCE, on_update=lambda now: seen.append(now.progress), on_line=lines.append)
+    assert (job.state, job.reason, job.progress) == ("succeeded", "ok", 1.0), job.message
+    assert job.result() == job.model == str(app.home.parent / "bot")
+    assert job.metrics["loss"] > 0 and [one["step"] for one in job.history][-1] == 2
+    assert seen[-1] == 1.0 and lines
+    assert list(job.logs())[: len(lines)] == lines and list(job.logs(follow=True))
+    assert job.to_dict()["job"] == job.id and job.cost == 0.0
+    assert job.cancel().state == "succeeded"
+    assert client.jobs() == [job] == [client.job("bot")]
+    assert client.train("llm-sft", **settings(app, epochs=1)) == job
+    assert [line.group for line in client.cost("project").lines] == ["bot"]
+    known = http.get("/api/v1/job", params={"job": "latest", "wait_seconds": 5})
+    assert (known.status_code, known.json()["job"]) == (200, job.id)
+    old = http.post("/api/logs", json={"jid": job.id}).json()
+    assert old["success"] and old["logs"].splitlines() == list(job.logs())
+    stopped = http.post("/api/stop_training", json={"jid": job.id}).json()
+    assert (stopped["success"], stopped["state"]) == (True, "succeeded")
+    client.remove(job.id)
+    assert client.jobs() == []
+
+
+def test_errors_are_those_of_this_api_with_the_words_of_the_terminal(
+    app: Application, client: hubtrain.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_TOKEN", "")
+    wrong: list[tuple[str, dict[str, Any]]] = [
+        ("llm-sft", settings(app, batch_sise=2)),
+        ("llm-sft", settings(app, batch_size=0)),
+        ("tea", {}),
+        ("llm-sft", settings(app, data_path="/no/such.csv", project_name="other")),
+    ]
+    for task, given in wrong:
+        said = []
+        for train in (client.train, hubtrain.train):
+            with pytest.raises(hubtrain.BadConfig) as raised:
+                train(task, **given)
+            said.append((type(raised.value), str(raised.value), raised.value.reason))
+        assert said[0] == said[1]
+    with pytest.raises(hubtrain.CheckFailed) as refused:
+        client.train("llm-sft", **wrong[-1][1])
+    assert not refused.value.report.ok
+    with pytest.raises(hubtrain.HubtrainError, match="no job 'nobody'"):
+        client.job("nobody")
+    with pytest.raises(hubtrain.HubtrainError, match="is not opened by this key") as shut:
+        hubtrain.Client(f"{app.url}x").jobs()
+    assert "HUBTRAIN_APP_KEY" in shut.value.fix
+    with pytest.raises(hubtrain.HubtrainError, match="does not answer"):
+        hubtrain.Client("http://127.0.0.1:1", "k").jobs()
+    assert httpx2.URL(app.url).params["key"] not in repr(client) + repr(vars(client))
+
+
+def test_the_app_of_this_machine_needs_no_key(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBTRAIN_HOME", str(app.home))
+    here = hubtrain.Client(app.url.partition("/?")[0])
+    assert "llm" in [kind.task for kind in here.tasks()]
+    assert "local" in here.backends().backends
+    assert here.settings("llm").json_schema["properties"]["batch_size"]["type"] == "integer"
+
+
+@pytest.mark.parametrize("name", ["train", "check", "rehearse", "resume", "job", "jobs"])
+def test_its_verbs_are_those_of_the_module(name: str) -> None:
+    """What belongs to the machine alone is not asked of an app."""
+    own = {"token", "on_progress", "runner"} | ({"refresh"} if name == "job" else set())
+    here = inspect.signature(getattr(hubtrain, name)).parameters.keys() - own
+    assert here <= inspect.signature(getattr(hubtrain.Client, name)).parameters.keys()
+
+
+def test_the_verbs_are_described_and_what_is_wrong_is_data(http: httpx2.Client) -> None:
+    paths = http.get("/openapi.json").json()["paths"]
+    assert {f"/api/v1/{name}" for name in VERBS} <= paths.keys()
+    train = paths["/api/v1/train"]["post"]
+    asked = train["requestBody"]["content"]["application/json"]["schema"]
+    assert "settings" in asked["properties"] and "get" not in paths["/api/v1/train"]
+    assert train["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
+    assert paths["/api/v1/job"]["get"]["parameters"][0]["required"]
+    for path, body in (
+        ("check", b'{"task": "tea"}'),
+        ("check", b"no json"),
+        ("job", b"[]"),
+        ("job", b'{"jib": "x"}'),
+        ("record", b'{"job": "nobody"}'),
+    ):
+        answer = http.post(f"/api/v1/{path}", content=body)
+        assert answer.status_code == 422
+        assert Failure.model_validate_json(answer.content).exit_code == 2
+    assert http.get("/api/v1/cost", params={"by": "project"}).json()["by"] == "project"
+
+
+def test_nothing_of_it_is_open_to_strangers(app: Application) -> None:
+    with visitor(app.url) as stranger:
+        paths = [f"/api/v1/{name}" for name in VERBS]
+        for path in [*paths, "/api/create_project", "/api/logs", "/mcp"]:
+            assert stranger.post(path, json={}).status_code == 401, path
+        assert stranger.get("/ui/params/llm/basic").status_code == 401
+
+
+def test_programs_of_autotrain_go_on_working(app: Application, http: httpx2.Client) -> None:
+    assert http.get("/api/version").json() == {"version": worker.__version__}
+    basic = http.get("/ui/params/llm:sft/basic").json()
+    full = http.get("/ui/params/llm:sft/full").json()
+    assert set(basic) < set(full) and full["lr"]["type"] == "number"
+    assert full["trainer"]["default"] == "sft" and "dpo" in full["trainer"]["options"]
+    assert http.get("/ui/params/tea/full").status_code == 422
+    folder = app.home.parent
+    body: dict[str, Any] = {
+        "project_name": "old",
+        "task": "llm:sft",
+        "base_model": str(folder / "model"),
+        "hardware": "spaces-a10g-large",
+        "username": "ann",
+        "hub_dataset": "ann/chats",
+        "train_split": "train",
+        "params": {"lr": 1e-3, "valid_split": "null"},
+        "column_mapping": {"text_column": "messages"},
+    }
+    refused = http.post("/api/create_project", json=body)
+    told = refused.json()
+    assert (refused.status_code, told["success"]) == (422, False)
+    topics = {one["topic"]: one["what"] for one in told["problems"]}
+    assert "token" in topics["account"], told
+    unknown = http.post("/api/create_project", json=body | {"params": {"tea": 1}}).json()
+    assert unknown["problems"][0]["where"] == "tea"
+    other = http.post("/api/create_project", json=body | {"project": "x"}).json()
+    assert other["problems"][0]["where"] == "project"
+    assert http.post("/api/stop_training", json={}).json()["problems"][0]["where"] == "jid"
+    nobody = http.post("/api/logs", json={"jid": "ann/nothing-k4x7qp"}).json()
+    assert not nobody["success"]
+
+
+def test_assistants_have_their_tools_in_the_app(app: Application) -> None:
+    key = httpx2.URL(app.url).params["key"]
+    address = str(httpx2.URL(app.url).copy_with(host="127.0.0.1", path="/mcp", query=None))
+
+    async def run() -> None:
+        headers = {"Authorization": f"Bearer {key}"}
+        async with (
+            httpx2.AsyncClient(headers=headers) as http,
+            Tools(streamable_http_client(address, http_client=http)) as tools,
+        ):
+            named = {tool.name for tool in (await tools.list_tools()).tools}
+            assert "train" in named and "record" not in named
+            answer = await tools.call_tool("job", {"job": "nobody"})
+            assert answer.is_error and "nobody" in json.dumps(answer.structured_content)
+
+    anyio.run(run)
