@@ -7,12 +7,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 import tiny_vit
-from playwright.sync_api import Browser, Page, sync_playwright
-from services.browser import found as browser_found
+from playwright.sync_api import Browser, Page
+from standins.visitor import chromium, shows, submit, visiting
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -63,24 +62,14 @@ def ports() -> Iterator[dict[str, int]]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=browser_found(), args=["--no-sandbox", "--no-proxy-server"]
-        )
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page that loads nothing from other servers."""
-    page = browser.new_page()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    yield page
-    hosts = {urlsplit(url).hostname for url in asked if url.startswith("http")}
-    assert hosts == {"127.0.0.1"}
-    page.close()
+    with visiting(browser) as page:
+        yield page
 
 
 def ask(page: Page, port: int, text: str = "") -> None:
@@ -88,10 +77,6 @@ def ask(page: Page, port: int, text: str = "") -> None:
     if text:
         page.get_by_label("Text").fill(text)
         submit(page)
-
-
-def submit(page: Page) -> None:
-    page.get_by_role("button", name="Submit").click()
 
 
 def test_labels_have_their_scores(ports: dict[str, int], page: Page) -> None:
@@ -122,12 +107,6 @@ def test_a_table_gives_numbers(ports: dict[str, int], page: Page) -> None:
     page.keyboard.press("Enter")
     submit(page)
     shows(page, "age: 41\ncity: ")
-
-
-def shows(page: Page, text: str) -> None:
-    """Wait until an answer is this text."""
-    found = "text => [...document.querySelectorAll('textarea')].some(t => t.value == text)"
-    page.wait_for_function(found, arg=text)
 
 
 def test_an_answer_is_text_and_no_html(ports: dict[str, int], page: Page) -> None:

@@ -16,7 +16,7 @@ import tiny_vit
 from standins.laptop import Laptop
 from standins.localhub import HubServer
 
-from orchestrator.inference.predictions import Predictions
+from orchestrator.inference.predictions import Predictions, harmless
 from orchestrator.inference.predictions import told as as_printed
 from orchestrator.inference.questions import Questions, columns_of
 from orchestrator.inference.rows import Rows, find
@@ -133,6 +133,43 @@ def test_who_was_killed_goes_on_and_nothing_is_half_written(tmp_path: Path) -> N
     assert said[2]["x"] == "4" and set(list(said[2].values())[1:]) == {""}
     with pytest.raises(BadConfig, match="is there already"):
         Predictions(output, {}).begin()
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("=1+1", "'=1+1"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+        ("- a", "'- a"),
+        ("\t=1", "'\t=1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("'=1", "''=1"),
+        *((same, same) for same in ("-5", "+3.2e4", "a=1", "'tis", "", 1.5, -2, None)),
+    ],
+)
+def test_no_answer_is_a_formula_of_a_spreadsheet(text: Any, safe: Any) -> None:
+    assert harmless(text) == safe
+
+
+def test_in_csv_classes_that_are_formulas_are_marked_and_told_and_the_input_is_as_it_was(
+    tmp_path: Path,
+) -> None:
+    (path := tmp_path / "a.csv").write_text("x\n=2\n@ann\n")
+    said = [{"label": "=1+1", "score": 0.7}, {"label": "-1", "score": 0.3}]
+    for name, prediction, formulas in (("b.csv", "'=1+1", 2), ("b.jsonl", "=1+1", 0)):
+        made = Predictions(tmp_path / name, {})
+        made.begin()
+        for _ in range(2):
+            made.add(cells("labels", said))
+        made.finish(find(str(path), ()))
+        assert made.formulas == formulas
+        rows = [row for _, row in find(str(tmp_path / name), ()).read()]
+        assert [(row["x"], row["prediction"]) for row in rows] == [
+            ("=2", prediction),
+            ("@ann", prediction),
+        ]
+        assert {"score_=1+1", "score_-1"} < rows[0].keys()
 
 
 def test_a_row_that_is_printed_keeps_its_columns() -> None:

@@ -200,7 +200,12 @@ def test_where_the_model_errs_is_a_picture_on_the_card(tmp_path: Path) -> None:
     judged.scatter({"rent": points, "nothing": [(2.0, 2.0)]}, tmp_path)
     with Image.open(tmp_path / "judged.png") as picture:
         assert (picture.format, picture.size) == ("PNG", (960, 420))
+    steps = [(i / 10, 1 - i / 20) for i in range(11)]
+    judged.curves({f"class {i} 0.75": steps for i in range(9)} | {"of nothing": []}, tmp_path)
+    with Image.open(tmp_path / "precision_recall.png") as picture:
+        assert (picture.format, picture.size) == ("PNG", (960, 420))
     write(trained(*EVENTS), tmp_path)
+    assert "on validation rows](precision_recall.png)" in (tmp_path / "README.md").read_text()
     said = "![What the model says of validation rows, and what is true](judged.png)"
     assert said in (tmp_path / "README.md").read_text()
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_detector import write_detr, write_folder, write_table
+from tiny_detector import turned, write_detr, write_folder, write_table
 from tiny_vit import image
 
 from worker.contract import DataRef
@@ -39,7 +40,7 @@ def said(report: DataReport, level: str) -> list[str]:
     return [f.text for f in report.findings if f.level == level]
 
 
-def on(*boxes: list[float], category: Any = "mask") -> dict[str, Any]:
+def on(*boxes: Sequence[float], category: Any = "mask") -> dict[str, Any]:
     return {"bbox": list(boxes), "category": [category] * len(boxes)}
 
 
@@ -142,6 +143,25 @@ def test_everything_wrong_with_boxes_is_told_at_once() -> None:
 def test_boxes_of_another_kind_are_recognised(box: list[float], words: str) -> None:
     (wrong,) = said(inspected([on(box)] * 10), "error")
     assert words in wrong
+
+
+def photos(*boxes: Sequence[float]) -> dict[str, Split]:
+    """Return photos of 60 x 40 points that are shown as 40 x 60, each with a box."""
+    content = turned(40, 60)
+    told = [(i, {"image": content, "objects": on(box)}) for i, box in enumerate(boxes, 1)]
+    return {"train": Split("photos.jsonl", ("image", "objects"), told, len(told))}
+
+
+def test_boxes_are_those_of_photos_as_they_are_shown() -> None:
+    report = TASK.inspect(PARAMS, photos(*[[5, 45, 10, 14]] * 10), FACTS, None)
+    assert "images of 40 x 60 pixels · 10 turned as their EXIF says" in said(report, "ok")[0]
+    assert not any("box" in text for text in said(report, "warn"))
+
+
+def test_boxes_of_photos_as_they_are_stored_are_recognised() -> None:
+    stored = photos(*[[5, 5, 10, 10]] * 8, [45, 5, 14, 10], [25, 5, 30, 10])
+    (wrong,) = said(TASK.inspect(PARAMS, stored, FACTS, None), "error")
+    assert "2 boxes reach out of photos as their EXIF turns them" in wrong
 
 
 def test_no_boxes_at_all_and_no_such_column_are_refused() -> None:

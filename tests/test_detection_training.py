@@ -10,7 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_detector import COLOURS, SIDE, job, rows, scene, write_detr, write_rt_detr, write_table
+from tiny_detector import (
+    COLOURS,
+    SIDE,
+    job,
+    rows,
+    scene,
+    turned,
+    write_detr,
+    write_rt_detr,
+    write_table,
+)
 
 from worker.contract import Metric
 from worker.tasks.object_detection import TASK
@@ -41,6 +51,7 @@ def test_squares_are_found_that_were_not_at_first(trained: tuple[Path, list[Any]
     assert max(one["valid_map_50"] for one in told) > 0.5
     names = {"map", "map_50", "map_75", "map_blue", "map_red", "mar_1", "mar_10", "mar_100"}
     assert {f"valid_{name}" for name in names} <= told[-1].keys()
+    assert (trained[0] / "precision_recall.png").is_file()
     assert "valid_map_small" in told[-1] and "valid_map_large" not in told[-1]
 
 
@@ -126,6 +137,46 @@ def test_boxes_follow_what_is_done_to_the_image() -> None:
         inside = pixels[int(box[1]) + 1 : int(box[3]) - 1, int(box[0]) + 1 : int(box[2]) - 1]
         assert np.ptp(inside[..., 0]) < 30 and np.ptp(inside[..., 2]) < 30, number  # one colour
         assert abs(inside[..., 0] - inside[..., 2]).min() > 50, number
+
+
+def test_a_photo_that_its_exif_turns_is_learned_and_asked_about_as_it_is_shown(
+    trained: tuple[Path, list[Any]], tmp_path: Path
+) -> None:
+    """As stock transformers and datasets show it."""
+    from datasets import Image as Feature
+    from transformers import AutoImageProcessor
+    from transformers.image_utils import load_image
+
+    from worker.families.pictures.examples import Example
+    from worker.families.pictures.training.store import Store
+    from worker.tasks.object_detection.boxes import Box, Object
+    from worker.tasks.object_detection.examples import Objects
+    from worker.tasks.object_detection.training.pictures import Scenes
+
+    content, objects = scene(2)  # of 48 x 64 points
+    (x, y, side, _), name = objects["bbox"][0], objects["category"][0]
+    (photo := tmp_path / "a.jpg").write_bytes(turned(48, 64, content))
+    store = Store(tmp_path / "images.bin")
+    place = store.keep(photo.read_bytes())
+    objects_on: Objects = (Object(name, Box(x, y, side, side)),)
+    seen = np.asarray(store.image(place, 1))
+    assert (seen == np.asarray(load_image(str(photo)))).all()
+    assert (
+        seen
+        == np.asarray(Feature().decode_example({"path": str(photo), "bytes": None}).convert("RGB"))
+    ).all()
+    processor = AutoImageProcessor.from_pretrained(trained[0], backend="pil")
+    one = Scenes(store, [Example(1, place, objects_on)], ["blue", "red"], processor)[0]
+    assert one["truth"].size == (64, 48) and one["truth"].boxes[0].tolist() == [
+        x, y, x + side, y + side,
+    ]  # fmt: skip
+    inside = seen[y + 2 : y + side - 2, x + 2 : x + side - 2].reshape(-1, 3).mean(0)
+    assert inside == pytest.approx(COLOURS[name], abs=12)
+
+    (upright := tmp_path / "a.png").write_bytes(content)
+    ask = [TASK.question(image=str(file), threshold=0.1) for file in (photo, upright)]
+    (found, same) = TASK.answering(str(trained[0]), ask[0], 1)(ask)
+    assert [*found[0]["box"].values()] == pytest.approx([*same[0]["box"].values()], abs=3)
 
 
 def test_measures_are_those_of_coco_and_nothing_is_printed(

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 from tiny_vit import HUGE, image, write_folders, write_model
 
 import hubtrain
 from worker.errors import BadConfig, BadData
 from worker.families.pictures.cost import multiplications, stages
 from worker.families.pictures.kinds import CONVOLUTIONS, KINDS, UNSUITED
-from worker.imagefile import MOST_PIXELS, fault, is_cut_short, kind_of, size_of
+from worker.imagefile import MOST_PIXELS, fault, is_cut_short, is_turned, kind_of, size_of
 from worker.splits import Split
 from worker.task import DataReport, ModelFacts
 from worker.tasks.image_classification import TASK
@@ -186,6 +186,35 @@ def test_the_size_of_every_kind_of_webp_is_read(how: dict[str, Any]) -> None:
     stream = BytesIO()
     Image.new("RGB", (300, 20)).save(stream, "WebP", **how)
     assert size_of(stream.getvalue()) == (300, 20)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WebP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_size_is_that_of_the_image_as_it_is_shown(kind: str, orientation: int) -> None:
+    exif, stream = Image.Exif(), BytesIO()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.new("RGB", (40, 30)).save(stream, kind, exif=exif)
+    content = stream.getvalue()
+    with Image.open(BytesIO(content)) as stored:
+        assert size_of(content) == ImageOps.exif_transpose(stored).size
+    assert is_turned(content) is (orientation > 4)
+    for length in range(0, len(content), 7):
+        is_turned(content[:length])
+
+
+def test_the_orientation_of_another_image_behind_the_first_does_not_count() -> None:
+    exif, first, second = Image.Exif(), BytesIO(), BytesIO()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (40, 30)).save(first, "JPEG")
+    Image.new("RGB", (40, 30)).save(second, "JPEG", exif=exif)
+    assert size_of(first.getvalue() + second.getvalue()) == (40, 30)
+
+
+def test_where_there_is_no_exif_the_orientation_of_xmp_counts() -> None:
+    stream, said = BytesIO(), b'<rdf:Description tiff:Orientation="8"/>'
+    Image.new("RGB", (40, 30)).save(stream, "JPEG", xmp=said)
+    with Image.open(BytesIO(stream.getvalue())) as stored:
+        assert ImageOps.exif_transpose(stored).size == size_of(stream.getvalue()) == (30, 40)
 
 
 def test_a_cut_photo_with_a_small_picture_in_its_notes_is_found_cut() -> None:

@@ -78,6 +78,7 @@ def test_several_classes_are_learned_and_scored_one_by_one(tmp_path: Path) -> No
     data = write_rows(tmp_path / "train.parquet", rows(10))
     params, run, events = job(model, data, tmp_path, epochs=10, lr=8e-3, augment=False)
     TASK.train(params, run)
+    assert {"judged.png", "precision_recall.png"} <= {file.name for file in run.output.iterdir()}
     config = json.loads((run.output / "config.json").read_text())
     assert config["problem_type"] == "multi_label_classification"
     assert list(config["label2id"]) == ["blue", "green", "red"]

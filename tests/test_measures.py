@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from sklearn import metrics as judge
 
-from worker.families.training.measures import classification, regression, several_labels
+from worker.families.training.measures import (
+    average_precision,
+    classification,
+    precision_recall,
+    regression,
+    several_labels,
+)
 
 AVERAGES = ("macro", "micro", "weighted")
 SCORES = ("f1", "precision", "recall")
@@ -60,3 +66,16 @@ def test_measures_of_numbers() -> None:
         }
     )
     assert set(regression(guesses, np.full(80, 2.0))) == {"mse", "rmse", "mae"}
+
+
+@pytest.mark.parametrize("digits", [0, 1, 9])
+def test_precision_over_recall(digits: int) -> None:
+    chance = np.random.default_rng(7)
+    scores, labels = np.round(chance.normal(size=80), digits), chance.integers(0, 2, 80)
+    curve = precision_recall(scores, labels)
+    precision, recall, thresholds = judge.precision_recall_curve(labels, scores)
+    assert len(curve) == len(thresholds) == len(np.unique(scores))
+    theirs = np.stack([recall[:-1], precision[:-1]], axis=1)
+    assert np.array(curve[::-1]) == pytest.approx(theirs)
+    assert average_precision(curve) == pytest.approx(judge.average_precision_score(labels, scores))
+    assert precision_recall(scores, labels * 0) == []

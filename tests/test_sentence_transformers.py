@@ -46,6 +46,7 @@ def test_each_trainer_learns_and_its_card_tells_how_to_load_it(
     left = {path.name for path in run.output.iterdir()}
     assert {"modules.json", "1_Pooling", "config_sentence_transformers.json"} <= left
     assert "README.md" not in left, "the card is the supervisor's"
+    assert ("judged.png" in left) is (LEARNING[trainer].target is not None)
     if trainer == "pair":
         loading = TASK.loading(params, str(run.output), adapter=False)
         code = re.findall(r"```python\n(.*?)\n```", loading, re.S)

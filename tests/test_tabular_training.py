@@ -42,6 +42,7 @@ def test_every_model_learns_what_it_can(tmp_path: Path, model: Name) -> None:
         found = measured(trained(tmp_path, "dear", model=model, num_trials=1))
         assert found["valid_accuracy"] >= 0.73, "always no is right of 0.54"
         assert {"valid_loss", "valid_auc", "valid_f1", "valid_precision"} <= set(found)
+        assert (tmp_path / "out" / judged.CURVE_FILE).is_file()
         odd, _ = TASK.answer(str(tmp_path / "out"), ask)
         assert odd["class"] in {"yes", "no"}
         assert sum(odd["probabilities"].values()) == pytest.approx(1, abs=1e-4)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import ExifTags, Image
 from tiny_run import run_of
 
 from worker.contract import Event
@@ -79,6 +79,19 @@ def scene(number: int) -> tuple[bytes, dict[str, Any]]:
     out = io.BytesIO()
     made.save(out, "PNG")
     return out.getvalue(), objects
+
+
+def turned(width: int, height: int, shown: bytes | None = None) -> bytes:
+    """Return a photo as a camera stores it that was held upright: its EXIF turns it.
+
+    It is shown with this width and height, and as the image `shown`.
+    """
+    exif, out = Image.Exif(), io.BytesIO()
+    exif[ExifTags.Base.Orientation] = 6
+    made = Image.open(io.BytesIO(shown)) if shown else Image.new("RGB", (width, height))
+    stored = made.resize((width, height)).transpose(Image.Transpose.ROTATE_90)
+    stored.save(out, "JPEG", quality=95, exif=exif)
+    return out.getvalue()
 
 
 def rows(count: int, first: int = 0) -> list[dict[str, Any]]:

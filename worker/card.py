@@ -22,7 +22,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from worker import tasks
 from worker.contract import EVALUATED, JobSpec, Story
 from worker.hubclient import endpoint
-from worker.judged import JUDGED_FILE
+from worker.judged import PICTURES
 from worker.manifest import TrainedJob, curve, drawn, manifest, telling
 from worker.markdown import FILTERS, code, text
 from worker.output import MANIFEST_FILE
@@ -56,7 +56,7 @@ def write(trained: TrainedJob, folder: Path) -> None:
         samples=_samples(trained.spec, folder / SAMPLES_FILE),
         evaluation=_evaluation(folder / EVALUATION_FILE),
         picture=_pictured(trained, folder / PICTURE_FILE),
-        judged=JUDGED_FILE if (folder / JUDGED_FILE).exists() else "",
+        judged={name: words for name, words in PICTURES.items() if (folder / name).exists()},
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
 
@@ -118,11 +118,11 @@ def card(
     samples: Samples | None = None,
     evaluation: Mapping[str, Any] | None = None,
     picture: str = "",
-    judged: str = "",
+    judged: Mapping[str, str] | None = None,
 ) -> str:
-    """Return the text of the model card: with samples, an evaluation, and two files of pictures.
+    """Return the text of the model card: with samples, an evaluation, and files of pictures.
 
-    `picture` shows how training went, `judged` where the model errs.
+    `picture` shows how training went, `judged` where the model errs, in words by their names.
     """
     here = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -153,7 +153,7 @@ def card(
         evaluated=list(_evaluated(evaluation or {}, _before(story))),
         picture=picture,
         pictured=drawn(spec)[0].capitalize(),
-        judged=judged,
+        judged=judged or {},
         curve_names=[name.replace("_", " ") for name in names],
         curve=[[f"{row['step']:.0f}", *(shown(row.get(n)) for n in names)] for row in rows],
         facts=list(_facts(trained)),

@@ -11,6 +11,8 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 
+from worker import exif
+
 READABLE = frozenset({"JPEG", "PNG", "GIF", "WebP", "BMP", "TIFF", "AVIF"})
 """What Pillow opens as it is installed."""
 
@@ -93,12 +95,22 @@ def is_damaged(content: bytes) -> bool:
 
 
 def size_of(content: bytes) -> tuple[int, int] | None:
-    """Return width and height as the image's header states them; none where it does not."""
+    """Return width and height of the image as it is shown; none where its header does not tell."""
     read = _SIZES.get(kind_of(content) or "")
     try:
-        return read(content) if read else None
+        size = read(content) if read else None
     except (struct.error, IndexError):  # the header itself is cut short
         return None
+    return size[::-1] if size and is_turned(content) else size
+
+
+def is_turned(content: bytes) -> bool:
+    """Whether the image is stored with its sides changed: its EXIF turns it (`worker.exif`)."""
+    kind = kind_of(content)
+    pixels = len(content)
+    if kind == "JPEG":  # phones put more images behind the first
+        pixels = next((at for mark, at in _segments(content) if mark == _PIXELS), pixels)
+    return exif.is_turned(content[:pixels], kind)
 
 
 def _jpeg(content: bytes) -> tuple[int, int] | None:

@@ -1,9 +1,9 @@
 """Where a model errs, as a picture for its card, drawn with Pillow.
 
 A task draws one while it trains, once the rows that judge have been told of: `confusion` for one
-class each, `matrix` for counts of another kind, `scatter` for numbers. It is left beside the model
-as `JUDGED_FILE`, where the card finds it. Without Pillow, which comes with the page of a job, there
-is none.
+class each, `matrix` for counts of another kind, `scatter` for numbers, `curves` for how often what
+is found is right. They are left beside the model as `PICTURES` are called, where the card finds
+them. Without Pillow, which comes with the page of a job, there are none.
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from worker.picture import COLOURS, FINER, GRID, INK, PAPER, WIDTH, Pen
+from worker.picture import COLOURS, FINER, GRID, INK, PAPER, RIGHT, WIDTH, Pen, Point
 from worker.picture import HEIGHT as LOW
 from worker.shorten import shortened
 from worker.splits import in_order
 
-JUDGED_FILE = "judged.png"
+JUDGED_FILE, CURVE_FILE = "judged.png", "precision_recall.png"
+PICTURES = {
+    JUDGED_FILE: "What the model says of validation rows, and what is true",
+    CURVE_FILE: "Precision over recall on validation rows",
+}
+"""The files, and what is on them in words."""
 
 MOST = 16
 """Classes that are shown; of more, the commonest, and all others as one."""
@@ -30,6 +35,9 @@ POINTS = 2000
 
 NAMES, HEAD, SIDE = 190, 74, 46
 """Pixels of the names at the left, of the names above, and of a cell."""
+
+MANY_COLOURS = (*COLOURS, "#9333ea", "#0891b2", "#be185d")
+"""Of curves; where there are more, they are grey."""
 
 LETTERS = 20
 DARK = 0.55
@@ -85,25 +93,64 @@ def matrix(
     large.resize(size, Image.Resampling.LANCZOS).save(folder / JUDGED_FILE, optimize=True)
 
 
-def scatter(points: Mapping[str, Sequence[tuple[float, float]]], folder: Path) -> None:
-    """Draw what is true (across) and what is said (up), by name, and where both are the same."""
+def scatter(points: Mapping[str, Sequence[Point]], folder: Path, *, same_unit: bool = True) -> None:
+    """Draw what is true (across) and what is said (up), by name.
+
+    Of the `same_unit` they are right on a line, which is drawn too.
+    """
     if find_spec("PIL") is None or not any(points.values()):
         return
     from PIL import Image, ImageDraw, ImageFont
 
-    shown = {name: all_[:: -(-len(all_) // POINTS)] for name, all_ in points.items() if all_}
-    ends = [value for all_ in shown.values() for point in all_ for value in point]
+    shown = {name: _some(all_) for name, all_ in points.items() if all_}
+    drawn = [point for all_ in shown.values() for point in all_]
+    across, up = ([point[side] for point in drawn] for side in (0, 1))
+    ends = across + up if same_unit else across
     line = [(min(ends), min(ends)), (max(ends), max(ends))]
     large = Image.new("RGB", (WIDTH * FINER, LOW * FINER), PAPER)
-    pen = Pen(ImageDraw.Draw(large), ImageFont.load_default(17 * FINER), [line])
+    lines = [line] if same_unit else [drawn]
+    pen = Pen(ImageDraw.Draw(large), ImageFont.load_default(17 * FINER), lines)
     pen.x1 = max(*ends, min(ends) + 1e-9)
     pen.axes(f"true {pen.x1:,.4g}")
-    pen.pen.line([pen.at(*end) for end in line], GRID, 3 * FINER)
+    if same_unit:
+        pen.pen.line([pen.at(*end) for end in line], GRID, 3 * FINER)
     for (name, all_), colour in zip(shown.items(), COLOURS, strict=False):
         for point in all_:
             pen.pen.circle(pen.at(*point), 3 * FINER, outline=colour, width=FINER)
         pen.label(f"predicted {shortened(name, LETTERS)}", colour)
     large.resize((WIDTH, LOW), Image.Resampling.LANCZOS).save(folder / JUDGED_FILE, optimize=True)
+
+
+def curves(lines: Mapping[str, Sequence[Point]], folder: Path, about: str = "recall") -> None:
+    """Draw precision (up) over recall (across), each line by a name that tells how good it is.
+
+    `about` says what is across. Lines that have no colour are grey and have no name.
+    """
+    shown = {name: _some(all_) for name, all_ in lines.items() if all_}
+    if find_spec("PIL") is None or not shown:
+        return
+    from PIL import Image, ImageDraw, ImageFont
+
+    large = Image.new("RGB", (WIDTH * FINER, LOW * FINER), PAPER)
+    font = ImageFont.load_default(17 * FINER)
+    pen = Pen(ImageDraw.Draw(large), font, [[(0.0, 0.0), (1.0, 1.0)]])
+    pen.axes(f"{about} 1")
+    pen.label("precision", INK)
+    named = [*zip(shown.items(), MANY_COLOURS, strict=False)]
+    for all_ in [*shown.values()][len(named) :]:
+        pen.curve(all_, GRID)
+    for (_, all_), colour in reversed(named):  # the first lies above the others
+        pen.curve(all_, colour)
+    for (name, _), colour in named:
+        if pen.named + pen.length(name) < WIDTH - RIGHT:
+            pen.label(name, colour)
+    large.resize((WIDTH, LOW), Image.Resampling.LANCZOS).save(folder / CURVE_FILE, optimize=True)
+
+
+def _some(points: Sequence[Point]) -> Sequence[Point]:
+    """Return points, evenly taken where they are too many, the last one among them."""
+    step = -(-len(points) // POINTS)
+    return points if step == 1 else [*points[::step], points[-1]]
 
 
 def _shade(share: float) -> str:

@@ -78,17 +78,26 @@ class Pen:
 
     def line(self, name: str, points: Sequence[Point], colour: str) -> None:
         """Draw a line, its points where they are few, and its name with its last value."""
-        places = [self.at(*point) for point in points]
-        if len(places) > 1:
-            self.pen.line(places, colour, 3 * FINER, joint="curve")
+        places = self.curve(points, colour)
         for x, y in places if len(places) <= 40 else places[-1:]:  # noqa: PLR2004
             self.pen.circle((x, y), 4 * FINER, fill=colour)
         self.label(f"{name} {points[-1][1]:.4g}", colour)
 
+    def curve(self, points: Sequence[Point], colour: str) -> list[Point]:
+        """Draw a line alone; return its points in the picture."""
+        places = [self.at(*point) for point in points]
+        if len(places) > 1:
+            self.pen.line(places, colour, 3 * FINER, joint="curve")
+        return places
+
     def label(self, said: str, colour: str) -> None:
         """Write a line's name above, beside those that stand there."""
         self.text(self.named * FINER, TOP / 2 * FINER, said, colour, "lm")
-        self.named += self.pen.textlength(said, font=self.font) / FINER + 28
+        self.named += self.length(said) + 28
+
+    def length(self, said: str) -> float:
+        """Return the width of a text, in pixels."""
+        return float(self.pen.textlength(said, font=self.font)) / FINER
 
     def text(self, x: float, y: float, said: str, colour: str, anchor: str) -> None:
         self.pen.text((x, y), said, fill=colour, font=self.font, anchor=anchor)

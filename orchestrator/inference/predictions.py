@@ -10,7 +10,8 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import IO, Any
@@ -20,6 +21,9 @@ from worker.answers import Cells
 from worker.errors import BadConfig
 
 SUFFIXES = (".csv", ".jsonl")
+FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""How texts begin that a spreadsheet computes: also with the wide signs of East Asia."""
+
 FAULT = "fault"
 """Key of a kept line that says why there is no answer."""
 
@@ -36,6 +40,8 @@ class Predictions:
     """Columns that answers have, in order."""
 
     faults: int = 0
+    formulas: int = 0
+    """Answers that a spreadsheet would compute, and that the output has behind a `'`."""
 
     @property
     def kept(self) -> Path:
@@ -47,7 +53,7 @@ class Predictions:
 
         Raises `BadConfig` where the output is there, or answers of something else are kept.
         """
-        if self.output.suffix.lower() not in SUFFIXES:
+        if suffix_of(self.output) not in SUFFIXES:
             stem = self.output.with_suffix("")
             raise BadConfig(
                 f"--output {self.output}: predictions are written as .csv or .jsonl.",
@@ -86,8 +92,11 @@ class Predictions:
         lines = self._lines()
         next(lines)
         with unfinished.open("w", encoding="utf-8", newline="") as file:
-            write = _csv if self.output.suffix.lower() == ".csv" else _jsonl
-            write(file, (*rows.columns, *names.values()), _joined(rows, lines, names))
+            joined = _joined(rows, lines, names)
+            if suffix_of(self.output) == ".csv":
+                self.formulas = _csv(file, rows.columns, [*names.values()], joined)
+            else:
+                _jsonl(file, joined)
         os.replace(unfinished, self.output)
         self.kept.unlink()
         return {old: new for old, new in names.items() if old != new}
@@ -147,15 +156,37 @@ def _joined(
         yield {**{name: shown(cell) for name, cell in row.items()}, **answer}
 
 
-def _csv(file: IO[str], columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> None:
-    writer = csv.writer(file)
-    names = list(columns)
-    writer.writerow(names)
+def _csv(
+    file: IO[str], own: Sequence[str], answers: Sequence[str], rows: Iterable[dict[str, Any]]
+) -> int:
+    """Write rows with the columns that they had and those of answers; return how many formulas."""
+    writer, formulas = csv.writer(file), 0
+    writer.writerow([*own, *answers])
     for row in rows:
-        writer.writerow([_cell(row.get(name)) for name in names])
+        told = [_cell(row.get(name)) for name in answers]
+        safe = [harmless(cell) for cell in told]
+        formulas += sum(cell is not old for cell, old in zip(safe, told, strict=True))
+        writer.writerow([*(_cell(row.get(name)) for name in own), *safe])
+    return formulas
 
 
-def _jsonl(file: IO[str], columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> None:
+def harmless(cell: Any) -> Any:
+    """Return a cell that no spreadsheet computes: what begins as a formula does, behind a `'`.
+
+    Where that is the first of several it was the text's own, so taking one away restores it. Names
+    of classes and written texts come from a model, and so from whoever made that; this is what
+    OWASP advises (owasp.org/www-community/attacks/CSV_Injection).
+    """
+    if not isinstance(cell, str) or not FORMULA.match(cell):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
+
+
+def _jsonl(file: IO[str], rows: Iterable[dict[str, Any]]) -> None:
     for row in rows:
         file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
 
@@ -167,6 +198,6 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def suffix_of(output: str) -> str:
+def suffix_of(output: str | Path) -> str:
     """Return how the name of an output ends, in small letters."""
     return PurePath(output).suffix.lower()

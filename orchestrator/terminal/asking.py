@@ -144,6 +144,11 @@ class _Work:
             return DETACHED
         for old, new in made.finish(self.rows).items():
             screen.aside(f'"{old}" of the answers is "{new}": {self.rows.name} has a "{old}"')
+        if made.formulas:
+            text = (
+                f"{count(made.formulas, 'answer')} would be a spreadsheet's formula: a ' is before"
+            )
+            screen.aside(f"{text} it. In a file .jsonl answers stand as they are")
         screen.say(f"{count(done, 'row')} in {made.output}")
         summary = {"model": self.by.model, "output": str(made.output), "rows": done}
         screen.document({**summary, "unanswered": made.faults})

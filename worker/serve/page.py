@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
+from pathlib import PurePath
 from typing import Any
 
 import gradio as gr
@@ -66,7 +67,7 @@ def form_page(title: str, page: Page, ask: Callable[[Mapping[str, Any]], Any]) -
     def answer(*values: Any) -> Any:
         said = {f.name: given(f, value) for f, value in zip(page.fields, values, strict=True)}
         asked = {name: value for name, value in said.items() if value is not None}
-        with _told():
+        with _told(*(asked.get(field.name) for field in page.fields if field.kind == "image")):
             return shown(page.answers_as, ask(asked), asked)
 
     return _own(
@@ -152,12 +153,18 @@ def _own(page: gr.Blocks) -> gr.Blocks:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Show visitors what they can mend, in our words, and nothing of other errors."""
+def _told(*files: str | None) -> Iterator[None]:
+    """Show visitors what they can mend, in our words, and nothing of other errors.
+
+    What they have sent as `files` is called as they call it.
+    """
     try:
         yield
     except HubtrainError as error:
-        raise gr.Error(error.message, print_exception=False) from error
+        message = error.message
+        for file in filter(None, files):
+            message = message.replace(file, PurePath(file).name)
+        raise gr.Error(message, print_exception=False) from error
     except ValidationError as error:
         asked = ", ".join(str(wrong["loc"][0]) for wrong in error.errors() if wrong["loc"])
         raise gr.Error(f"Please give: {asked}.", print_exception=False) from error

@@ -32,7 +32,7 @@ def serve(folder: Path) -> int:
         _say(f"Fetching {deployment.model.name}")
         model = fetch(deployment, _token(), folder / "weights")
         _say("Loading the model")
-        page = _page(deployment, model)
+        page = page_of(deployment, model)
     except (HubtrainError, OSError, ValueError) as error:
         _say(f"The model cannot be served: {error}")
         return 1
@@ -47,7 +47,8 @@ def _token() -> str | None:
     return next(filter(None, found), None)
 
 
-def _page(deployment: Deployment, model: Path) -> Any:
+def page_of(deployment: Deployment, model: Path) -> Any:
+    """Return the page on which the model in a folder answers. Raises `HubtrainError`."""
     os.environ.update(HF_HUB_OFFLINE="1", GRADIO_ANALYTICS_ENABLED="False")
     from worker.serve.page import chat_page, form_page
     from worker.serve.streaming import growing

@@ -7,12 +7,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import gradio as gr
+from PIL import Image, ImageOps
 
 from worker.answers import Kind
 from worker.exchange import Field
 
 LONGEST_INPUT = 100_000
 """Letters that a visitor may send at once."""
+
+LONGEST_SIDE = 1024
+"""Points of a picture with boxes: gradio paints a picture as large for each of them."""
 
 SHOWN = 10
 """Classes that are shown, the likeliest first."""
@@ -25,7 +29,9 @@ def input_of(field: Field) -> Any:
     """Return what a visitor gives a field with."""
     match field.kind:
         case "image":
-            return gr.Image(type="filepath", sources=["upload", "clipboard"], label=field.label)
+            return _as_sent(
+                gr.Image(type="filepath", sources=["upload", "clipboard"], label=field.label)
+            )
         case "number":
             return gr.Number(label=field.label)
         case "row":
@@ -42,6 +48,12 @@ def input_of(field: Field) -> Any:
             return gr.Textbox(max_length=LONGEST_INPUT, label=field.label)
 
 
+def _as_sent(picture: gr.Image) -> gr.Image:
+    """Let a picture reach the model as it is: gradio would open it first, and fail in its words."""
+    picture.preprocess = lambda sent: sent.path if sent else None
+    return picture
+
+
 def given(field: Field, value: Any) -> Any:
     """Return what a visitor gave as the question takes it; nothing where it is empty."""
     if field.kind == "number":
@@ -55,10 +67,12 @@ def given(field: Field, value: Any) -> Any:
 def output_of(kind: Kind) -> Any:
     """Return what an answer of this kind is shown in."""
     match kind:
-        case "labels" | "tags" | "span":
+        case "labels" | "tags":
             return gr.Label(num_top_classes=SHOWN, label="Answer")
         case "entities":
             return gr.HighlightedText(show_legend=True, label="Answer")
+        case "span":
+            return gr.HighlightedText(label="Answer")
         case "boxes":
             return gr.AnnotatedImage(label="Answer")
         case "text" | "number" | "similarity":
@@ -98,15 +112,27 @@ def _place(one: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _boxes(answer: Any, asked: Asked) -> tuple[Any, list[Any]]:
+    """Mark boxes on the picture as the model has seen it: turned as its EXIF says."""
+    with Image.open(next(iter(asked.values()))) as file:
+        picture = ImageOps.exif_transpose(file).convert("RGB")
+    width = picture.width
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    scale = picture.width / width
     marked = []
     for one in answer:
-        corners = (max(0, round(one["box"][n])) for n in ("xmin", "ymin", "xmax", "ymax"))
+        corners = (max(0, round(scale * one["box"][n])) for n in ("xmin", "ymin", "xmax", "ymax"))
         marked.append((tuple(corners), f"{one['label']} {one['score']:.0%}"))
-    return next(iter(asked.values())), marked
+    return picture, marked
 
 
-def _span(answer: Any, _: Asked) -> dict[str, float]:
-    return {str(answer["answer"] or "no answer"): float(answer["score"])}
+def _span(answer: Any, asked: Asked) -> list[tuple[str, str | None]]:
+    """Show an answer, and below it the text, where it is marked."""
+    text, sure = str(next(iter(asked.values()), "")), f"{answer['score']:.0%}"
+    if not answer["answer"]:
+        return [("no answer", sure), (f"\n\n{text}", None)]
+    start, end = int(answer["start"]), int(answer["end"])
+    place = (text[start:end], sure)
+    return [(answer["answer"], sure), (f"\n\n{text[:start]}", None), place, (text[end:], None)]
 
 
 _SHOWN: Mapping[Kind, Callable[[Any, Asked], Any]] = {

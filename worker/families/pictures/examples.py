@@ -15,7 +15,15 @@ from worker.errors import BadData
 from worker.families.columns import chosen
 from worker.families.corpus import Found, FromRow
 from worker.families.labels import shown
-from worker.imagefile import READABLE, is_cut_short, is_damaged, kind_of, size_of, too_large
+from worker.imagefile import (
+    READABLE,
+    is_cut_short,
+    is_damaged,
+    is_turned,
+    kind_of,
+    size_of,
+    too_large,
+)
 from worker.splits import Row, Split
 
 T = TypeVar("T")
@@ -32,7 +40,10 @@ class Example(FromRow, Generic[T, L]):
     image: T
     label: L
     size: tuple[int, int] | None = None
-    """Width and height in pixels; none where the header of its file does not tell."""
+    """Width and height in pixels, as it is shown; none where its file's header does not tell."""
+
+    turned: bool = False
+    """Whether it is stored with its sides changed, as cameras do that are held upright."""
 
 
 @dataclass(slots=True)
@@ -77,7 +88,8 @@ def collect(
         if said is None:
             found.unlabelled.append(number)
         elif _usable(found, number, content):
-            found.examples.append(Example(number, keep(content), said, size_of(content)))
+            size, turned = size_of(content), is_turned(content)
+            found.examples.append(Example(number, keep(content), said, size, turned))
     return found
 
 

@@ -12,6 +12,8 @@ A share of nothing counts as 0. The image of the machine that trains needs no sc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -77,6 +79,28 @@ def regression(guesses: Numbers, truth: Numbers) -> dict[str, float]:
         found["r2"] = 1 - mse / spread
         found["explained_variance"] = 1 - float(off.var()) / spread
     return found
+
+
+def precision_recall(scores: Numbers, labels: Numbers) -> list[tuple[float, float]]:
+    """Return (recall, precision) where all that scores as high as an example counts as found.
+
+    From the highest score on; both arguments are (examples), labels 0 or 1. None where no example
+    is of the class.
+    """
+    order = np.argsort(-scores, kind="stable")
+    found, positives = np.cumsum(labels[order] > 0), int((labels > 0).sum())
+    if not positives:
+        return []
+    last = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # of each score
+    recall, precision = found[last] / positives, found[last] / (last + 1)
+    return list(zip(recall.tolist(), precision.tolist(), strict=True))
+
+
+def average_precision(curve: Sequence[tuple[float, float]]) -> float:
+    """Return the mean precision over the recalls that are gained, as scikit-learn has it."""
+    recalls = [0.0, *(recall for recall, _ in curve)]
+    gained = (after - before for before, after in pairwise(recalls))
+    return sum(more * precision for more, (_, precision) in zip(gained, curve, strict=True))
 
 
 def _scores(guesses: Numbers, labels: Numbers, classes: int) -> dict[str, Numbers]:

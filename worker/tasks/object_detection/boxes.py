@@ -6,7 +6,7 @@ A box is x, y, width, height in pixels from the upper left corner, as COCO has t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -131,15 +131,27 @@ class Checked:
     """Boxes of which all four numbers are at most 1, as if they were shares of the image."""
 
     boxes: int = 0
+    turned: int = 0
+    """Boxes on photos that their EXIF turns."""
+
+    stored: int = 0
+    """Those among them that reach out of the photo as it is shown, and not as it is stored."""
 
 
-def checked(rows: Sequence[tuple[int, tuple[Object, ...], tuple[int, int] | None]]) -> Checked:
-    """Return what is odd about boxes: each row with its number, objects, and size of its image."""
+Looked = tuple[int, Sequence[Object], tuple[int, int] | None, bool]
+"""Number of a row, its objects, the size of its image as it is shown, and whether it is turned."""
+
+
+def checked(rows: Iterable[Looked]) -> Checked:
+    """Return what is odd about boxes."""
     found = Checked([], [], [])
-    for row, objects, size in rows:
-        faults = {fault for one in objects if (fault := _fault(found, one.box, size))}
-        for fault in faults:
+    for row, objects, size, turned in rows:
+        boxes = [one.box for one in objects]
+        for fault in {fault for box in boxes if (fault := _fault(found, box, size))}:
             getattr(found, fault).append(row)
+        if size and turned:
+            found.turned += len(boxes)
+            found.stored += sum(_beyond(b, size[::-1]) <= SLACK < _beyond(b, size) for b in boxes)
     return found
 
 
@@ -153,9 +165,14 @@ def _fault(found: Checked, box: Box, size: tuple[int, int] | None) -> str:
         return ""
     if box.within(size).empty:
         return "outside"
-    width, height = size
-    beyond = max(box.x + box.width - width, box.y + box.height - height)
-    if max(beyond, -box.x, -box.y) <= SLACK:
+    if _beyond(box, size) <= SLACK:
         return ""
+    width, height = size
     found.corners += box.x < box.width <= width and box.y < box.height <= height
     return "across"
+
+
+def _beyond(box: Box, size: tuple[int, int]) -> float:
+    """Return by how many pixels a box reaches out of an image."""
+    width, height = size
+    return max(box.x + box.width - width, box.y + box.height - height, -box.x, -box.y)

@@ -22,6 +22,10 @@ from worker.tasks.object_detection.params import DetectionParams
 MOST = 0.5
 """Share of the boxes from which they are taken to be written in another way."""
 
+AS_STORED = 0.1
+"""The same of boxes on turned photos: of those that are drawn on a photo as it is stored, most are
+where it has pixels as it is shown too."""
+
 
 def inspect(params: DetectionParams, splits: Splits, facts: ModelFacts) -> DataReport:
     """Return what training would make of the data. Raises `BadData`.
@@ -49,7 +53,9 @@ def _size(corpus: PictureCorpus[Annotated[Any]], params: DetectionParams) -> Fin
     images, named = corpus.about(len(data.examples)), counted(counts, corpus.scale)
     background = [f"{corpus.about(data.background)} of nothing, kept as background"]
     told = [f"{images} images with {boxes}: {named}", *(background if data.background else [])]
-    return size(corpus, params, *told, *pixels(data))
+    turned = sum(each.turned for each in data.examples)
+    photos = [f"{corpus.about(turned)} turned as their EXIF says"] if turned else []
+    return size(corpus, params, *told, *pixels(data), *photos)
 
 
 def _nothing_to_learn(data: Annotated[Any]) -> Iterable[Finding]:
@@ -68,7 +74,8 @@ def _odd(data: Annotated[Any]) -> Iterable[Finding]:
         fix = '{"bbox": [[x, y, width, height], …], "category": [name, …]} in each'
         yield Finding("error", "data", text, fix)
     yield from left_out(data, "objects")
-    yield from _boxes(checked([(each.row, each.label, each.size) for each in data.examples]))
+    looked = ((each.row, each.label, each.size, each.turned) for each in data.examples)
+    yield from _boxes(checked(looked))
 
 
 def _boxes(found: Checked) -> Iterable[Finding]:
@@ -76,6 +83,10 @@ def _boxes(found: Checked) -> Iterable[Finding]:
         text = "most boxes reach out of their images, and would not if they were two corners"
         fix = "write [x, y, width, height], not [x1, y1, x2, y2]"
         yield Finding("error", "data", text, fix)
+    elif found.stored > AS_STORED * found.turned:
+        text = f"{found.stored:,} boxes reach out of photos as their EXIF turns them, which is how "
+        fix = "draw boxes on the photos as they are shown, or save the photos turned, without EXIF"
+        yield Finding("error", "data", f"{text}they are shown, and not as they are stored", fix)
     elif found.shares > MOST * found.boxes:
         text = "most boxes have no number above 1, as if they were shares of the image"
         yield Finding("error", "data", text, fix="write x, y, width and height in pixels")

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from worker import judged
 from worker.engine.fit import begin
 from worker.engine.phases import phase
 from worker.errors import BadData
 from worker.families.corpus import learnable
 from worker.families.heads import numbered
 from worker.families.text.training import sequences
+from worker.families.training.classes import draw_one, draw_several
 from worker.families.training.measures import classification, several_labels
 from worker.reading import load
 from worker.shorten import some
@@ -49,23 +48,8 @@ def head(found: Classes) -> sequences.Head[Names]:
     return sequences.Head(
         label=partial(_several if found.several else _one, numbers),
         measured=several_labels if found.several else classification,
-        drawn=partial(_draw_several if found.several else _draw_one, found.names),
+        drawn=partial(draw_several if found.several else draw_one, found.names),
     )
-
-
-def _draw_one(names: Names, logits: Any, labels: Any, folder: Path) -> None:
-    said, true = ([names[number] for number in some] for some in (logits.argmax(axis=1), labels))
-    judged.confusion(said, true, folder)
-
-
-def _draw_several(names: Names, logits: Any, labels: Any, folder: Path) -> None:
-    """Draw how many texts of each class were found, missed, and said to be of it and are not."""
-    said, true = logits > 0, labels > 0
-    common = np.argsort(-true.sum(axis=0), kind="stable")[: judged.MOST]
-    counts = [(said & true), (~said & true), (said & ~true)]
-    rows = [[int(count[:, one].sum()) for count in counts] for one in common]
-    columns = ("found", "missed", "wrongly said")
-    judged.matrix(rows, [names[one] for one in common], columns, folder)
 
 
 def _one(numbers: dict[str, int], names: Names) -> int:

@@ -14,8 +14,8 @@ from worker.engine.phases import phase
 from worker.errors import BadData
 from worker.families.pictures.training.album import Album, album_of, known
 from worker.families.pictures.training.heads import begun, said, trainer, with_head
+from worker.families.training.classes import draw_one, draw_several
 from worker.families.training.measures import classification, several_labels
-from worker.judged import confusion
 from worker.task import Run
 from worker.tasks.image_classification.examples import Classes, Classified, held_out, read
 from worker.tasks.image_classification.params import ImageParams
@@ -39,18 +39,17 @@ def train(params: ImageParams, run: Run) -> None:
     target = target_of(data)
     made = trainer(params, run, loaded, processor, album, target=target, measured=measured)
     if fit(made, params, run, unit="images"):
-        if album.corpus.held and not data.several:
-            _draw(made, data.classes, run)
+        if album.corpus.held:
+            _draw(made, data, run)
         finish(loaded, params, run, processor.save_pretrained)
 
 
-def _draw(made: Trainer, classes: Classes, run: Run) -> None:
+def _draw(made: Trainer, data: Classified[Any], run: Run) -> None:
     """Draw which classes are taken for which, for the card."""
     with phase(run.emit, "drawing where it errs"):
-        logits, labels = said(made)
+        draw, seen = draw_several if data.several else draw_one, said(made)
         if processes.is_first():
-            guessed = (classes[number] for number in logits.argmax(axis=1))
-            confusion(guessed, (classes[number] for number in labels), run.output)
+            draw(data.classes, *seen, run.output)
 
 
 def target_of(data: Classified[Any]) -> Callable[[Classes], Any]:

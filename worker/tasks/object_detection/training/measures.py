@@ -11,6 +11,7 @@ import io
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from worker.families.training.measures import Numbers
+from worker.judged import LETTERS, curves
+from worker.shorten import shortened
 from worker.tasks.object_detection.training.pictures import Truth
 
 AREAS = {"": 0, "_small": 1, "_medium": 2, "_large": 3}
@@ -56,6 +59,29 @@ def measured(
     told |= {f"mar_{most}": _mean(recall[:, :, 0, i]) for i, most in enumerate(MOST)}
     told |= {f"mar{area}": _mean(recall[:, :, i, -1]) for area, i in AREAS.items() if area}
     return {name: value for name, value in told.items() if not np.isnan(value)}
+
+
+def draw(
+    truth: Sequence[Truth], found: Sequence[Found], classes: Sequence[str], folder: Path
+) -> None:
+    """Draw precision over recall of boxes that overlap by half, of all classes and of each.
+
+    Precisions are COCO's: at 101 recalls, each the best at that recall or more.
+    """
+    if (judge := judged(truth, found, len(classes))) is None:
+        return
+    counts = np.bincount([int(c) for one in truth for c in one.classes], minlength=len(classes))
+    common = [int(i) for i in np.argsort(-counts, kind="stable") if counts[i]]
+    each = {i: judge.eval["precision"][HALF, :, i, 0, -1] for i in common}
+    named = {shortened(classes[i], LETTERS): precision for i, precision in each.items()}
+    if len(common) > 1:
+        named = {"all classes": np.mean(list(each.values()), axis=0), **named}
+    recalls = judge.params.recThrs.tolist()
+    lines = {
+        f"{name} {precision.mean():.3g}": list(zip(recalls, precision.tolist(), strict=True))
+        for name, precision in named.items()
+    }
+    curves(lines, folder, "recall of boxes that overlap by half:")
 
 
 def judged(truth: Sequence[Truth], found: Sequence[Found], classes: int) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from transformers import AutoImageProcessor, AutoModelForObjectDetection
 
+from worker.engine import processes
 from worker.engine.arguments import trainer_parts
 from worker.engine.fit import begin, finish, fit
 from worker.engine.model import Loaded
@@ -21,7 +22,7 @@ from worker.task import Run
 from worker.tasks.object_detection.examples import Annotated, read
 from worker.tasks.object_detection.kinds import MASKED, size_for
 from worker.tasks.object_detection.params import DetectionParams
-from worker.tasks.object_detection.training.measures import Found, measured
+from worker.tasks.object_detection.training.measures import Found, draw, measured
 from worker.tasks.object_detection.training.model import detector
 from worker.tasks.object_detection.training.pictures import Scenes, Truth, collate
 
@@ -42,7 +43,17 @@ def train(params: DetectionParams, run: Run) -> None:
         loaded = detector(source, params, album.corpus.train.classes)
     trainer = trainer_of(params, run, loaded, processor, album)
     if fit(trainer, params, run, unit="images"):
+        if album.corpus.held:
+            _draw(trainer, run)
         finish(loaded, params, run, processor.save_pretrained)
+
+
+def _draw(trainer: DetectionTrainer, run: Run) -> None:
+    """Draw how often what the finished model finds is right, for the card."""
+    with phase(run.emit, "drawing where it errs"):
+        _, truth, found = trainer.judge()
+        if processes.is_first():
+            draw(truth, found, trainer.classes, run.output)
 
 
 def gathered(params: DetectionParams, run: Run) -> Album[Annotated[Any]]:
@@ -97,9 +108,19 @@ class DetectionTrainer(LeanTrainer):
         """Return the loss of a batch."""
         return model(**{name: value for name, value in inputs.items() if name != "truth"}).loss
 
-    @torch.no_grad()
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Return `eval_loss`, a mean over images, and the measures of what was found on them."""
+        loss, truth, found = self.judge()
+        metrics = {"eval_loss": loss}
+        judged = measured(truth, found, self.classes)
+        metrics |= {f"eval_{name}": value for name, value in judged.items()}
+        self.log(metrics)
+        self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    @torch.no_grad()
+    def judge(self) -> tuple[float, list[Truth], list[Found]]:
+        """Return the loss, a mean over images, what is on them, and what the model finds."""
         model = self.accelerator.unwrap_model(self.model_wrapped)
         model.eval()
         losses = 0.0
@@ -114,12 +135,7 @@ class DetectionTrainer(LeanTrainer):
                 truth += real
                 found += self._found(said, [one.size for one in real])
             self.callback_handler.on_prediction_step(self.args, self.state, self.control)
-        metrics = {"eval_loss": losses / len(truth)}
-        judged = measured(truth, found, self.classes)
-        metrics |= {f"eval_{name}": value for name, value in judged.items()}
-        self.log(metrics)
-        self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
+        return losses / len(truth), truth, found
 
     def _found(self, said: Any, sizes: list[tuple[int, int]]) -> list[Found]:
         """Return what a model said of images of these heights and widths."""

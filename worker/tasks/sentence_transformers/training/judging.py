@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from sentence_transformers.sentence_transformer.evaluation import (
     TripletEvaluator,
 )
 
-from worker.families.training.measures import classification
+from worker.families.training.classes import draw_one
+from worker.families.training.measures import Numbers, classification
+from worker.judged import scatter
 from worker.tasks.sentence_transformers.params import SentenceParams
 from worker.tasks.sentence_transformers.rows import Example, columns_of
 
@@ -49,13 +52,31 @@ class ClassEvaluator(BaseEvaluator):  # type: ignore[misc]
 
     def __call__(self, model: Any, *_: Any, **__: Any) -> dict[str, float]:
         """Return accuracy, F1, precision and recall."""
+        return classification(self.logits(model), self.labels)
+
+    def logits(self, model: Any) -> Numbers:
+        """Return what the classifier says of the pairs (pairs, classes)."""
         first, second = (
             model.encode(list(column), convert_to_tensor=True, show_progress_bar=False).float()
             for column in self.pairs
         )
         with torch.inference_mode():
             logits = self.loss.classifier(torch.cat([first, second, (first - second).abs()], 1))
-        return classification(logits.float().cpu().numpy(), self.labels)
+        said: Numbers = logits.float().cpu().numpy()
+        return said
+
+    def draw(self, model: Any, classes: Sequence[str], folder: Path) -> None:
+        """Draw which class of pairs is taken for which, for the card."""
+        draw_one(classes, self.logits(model), self.labels, folder)
+
+
+def draw_scores(model: Any, held: Sequence[Example], folder: Path) -> None:
+    """Draw how alike pairs are to a model over the scores that they have, for the card."""
+    sides = columns_of(held, 2)
+    first, second = (model.encode(side, show_progress_bar=False) for side in sides)
+    alike = model.similarity_pairwise(first, second).tolist()
+    points = [(float(one.target or 0), said) for one, said in zip(held, alike, strict=True)]
+    scatter({"similarity": points}, folder, same_unit=False)
 
 
 def evaluator_of(

@@ -34,7 +34,11 @@ from worker.tasks.sentence_transformers.rows import (
     columns_of,
     gathered,
 )
-from worker.tasks.sentence_transformers.training.judging import evaluator_of
+from worker.tasks.sentence_transformers.training.judging import (
+    ClassEvaluator,
+    draw_scores,
+    evaluator_of,
+)
 from worker.tasks.sentence_transformers.training.trainer import SentenceTrainer, Shuffled
 
 COLUMNS = ("sentence1", "sentence2", "sentence3")
@@ -56,6 +60,10 @@ def train(params: SentenceParams, run: Run, *, unit: str) -> None:
     if fit(trainer, params, run, unit=unit):
         with saving(params, run):
             save(loaded, run.output)
+            if isinstance(judge := trainer.evaluator, ClassEvaluator):
+                judge.draw(loaded.model, corpus.train.classes, run.output)
+            elif params.learns.target == "score":
+                draw_scores(loaded.model, corpus.held, run.output)
 
 
 class Loading:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from worker.judged import confusion, matrix, scatter
+import numpy as np
+
+from worker.families.training.classes import draw_one
+from worker.judged import matrix, scatter
 from worker.tasks.tabular.training.frames import Frame
-from worker.tasks.tabular.training.scores import Judge, predicted
+from worker.tasks.tabular.training.scores import Judge, places, predicted
 
 
 def draw(judge: Judge, model: Any, asked: Frame, folder: Path) -> None:
@@ -25,11 +28,13 @@ def draw(judge: Judge, model: Any, asked: Frame, folder: Path) -> None:
             points[name] = [(float(true) / units[name], one / units[name]) for true, one in pairs]
         scatter(points, folder)
         return
-    classes = dict(judge.said(model, asked.rows))
-    if len(classes) == 1:
-        ((name, one),) = classes.items()
-        confusion(one, map(str, told[name]), folder)
+    sure = dict(judge.sure(model, asked.rows))
+    if len(sure) == 1:
+        ((name, one),) = sure.items()
+        names = judge.classes[name]
+        draw_one(names, np.log(one), places(told[name], names), folder)
         return
+    classes = dict(judge.said(model, asked.rows))
     right = {name: sum(map(str.__eq__, one, map(str, told[name]))) for name, one in classes.items()}
     counts = [[count, len(asked) - count] for count in right.values()]
     matrix(counts, list(right), ("right", "wrong"), folder)

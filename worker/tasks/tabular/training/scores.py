@@ -44,7 +44,7 @@ class Judge:
         if self.classes:
             losses = [
                 log_loss(sure, self.classes[name], asked.told[name])
-                for name, sure in self._sure(model, asked.rows)
+                for name, sure in self.sure(model, asked.rows)
             ]
             return sum(losses) / len(losses)
         errors = {
@@ -64,7 +64,7 @@ class Judge:
         found, told = {"loss": self.loss(model, asked)}, asked.told
         if not self.classes:
             return found | _of_numbers(dict(predicted(model, asked)), told)
-        sure = dict(self._sure(model, asked.rows))
+        sure = dict(self.sure(model, asked.rows))
         if len(sure) == 1:
             ((name, one),) = sure.items()
             return found | _of_classes(one, self.classes[name], told[name])
@@ -72,10 +72,10 @@ class Judge:
 
     def said(self, model: Any, rows: Any) -> Iterator[tuple[str, list[str]]]:
         """Yield each target with the class of each row, the likeliest."""
-        for name, sure in self._sure(model, rows):
+        for name, sure in self.sure(model, rows):
             yield name, [self.classes[name][i] for i in sure.argmax(axis=1)]
 
-    def _sure(self, model: Any, rows: Any) -> Iterator[tuple[str, Any]]:
+    def sure(self, model: Any, rows: Any) -> Iterator[tuple[str, Any]]:
         """Yield each target with the probabilities of its classes (rows, classes)."""
         sure, known = model.predict_proba(rows), model.classes_
         if len(self.classes) == 1:
@@ -85,14 +85,14 @@ class Judge:
 
     def _of_several(self, sure: Mapping[str, Any], told: Told) -> dict[str, float]:
         """Return the measurements of several targets together, and how often each is right."""
-        places = {name: _places(told[name], self.classes[name]) for name in sure}
-        right = {name: one.argmax(axis=1) == places[name] for name, one in sure.items()}
+        true = {name: places(told[name], self.classes[name]) for name in sure}
+        right = {name: one.argmax(axis=1) == true[name] for name, one in sure.items()}
         found = {"accuracy": float(np.logical_and.reduce(list(right.values())).mean())}
         if all(len(classes) == BINARY for classes in self.classes.values()):
             odds = np.stack(
                 [np.log(one[:, 1]) - np.log(one[:, 0]) for one in sure.values()], axis=1
             )
-            found = several_labels(odds, np.stack(list(places.values()), axis=1))
+            found = several_labels(odds, np.stack(list(true.values()), axis=1))
         return found | {f"accuracy_{name}": float(one.mean()) for name, one in right.items()}
 
 
@@ -105,16 +105,16 @@ def predicted(model: Any, asked: Frame) -> Iterator[tuple[str, Any]]:
 
 def log_loss(sure: Any, classes: Sequence[str], labels: Sequence[str | float]) -> float:
     """Return the mean log loss of probabilities (rows, classes)."""
-    return float(metrics.log_loss(_places(labels, classes), sure, labels=range(len(classes))))
+    return float(metrics.log_loss(places(labels, classes), sure, labels=range(len(classes))))
 
 
 def _of_classes(
     sure: Any, classes: Sequence[str], labels: Sequence[str | float]
 ) -> dict[str, float]:
-    places = _places(labels, classes)
-    found = classification(np.log(sure), places)
-    if len(classes) > BINARY and len(np.unique(places)) == len(classes):
-        found["auc"] = float(metrics.roc_auc_score(places, sure, multi_class="ovr"))
+    true = places(labels, classes)
+    found = classification(np.log(sure), true)
+    if len(classes) > BINARY and len(np.unique(true)) == len(classes):
+        found["auc"] = float(metrics.roc_auc_score(true, sure, multi_class="ovr"))
     return found
 
 
@@ -136,7 +136,8 @@ def _of_one(said: Any, truth: Any) -> dict[str, float]:
     return found
 
 
-def _places(labels: Sequence[str | float], classes: Sequence[str]) -> Any:
+def places(labels: Sequence[str | float], classes: Sequence[str]) -> Any:
+    """Return the numbers of labels among the classes."""
     place = {name: i for i, name in enumerate(classes)}
     return np.asarray([place[str(label)] for label in labels])
 

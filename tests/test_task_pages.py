@@ -1,0 +1,228 @@
+"""Pages of trained models, asked in a real browser: each shows the kind of answer it should."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_detector
+import tiny_reader
+import tiny_sentences
+import tiny_t5
+import tiny_vlm
+from playwright.sync_api import Browser, Page
+from standins.laptop import Laptop
+from standins.localhub import HubServer
+from standins.visitor import chromium, log_in, submit, visiting
+from tiny_llm import write_rows
+from tiny_vit import image
+
+from worker import tasks
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+CONTEXT = "the size is 77 , the age is 451 , the rank is 20"
+SAID = "in the evening the dog sees the cat ."
+
+
+@dataclass(frozen=True)
+class Case:
+    """A task, how a tiny model of it is trained, and what its page shows."""
+
+    model: Callable[[Path], Path]
+    data: Callable[[Path], Path]
+    settings: Mapping[str, Any]
+    visit: Callable[[Page, Path], None]
+    question: Mapping[str, Any]
+
+
+def pairs(folder: Path) -> Path:
+    return write_rows(folder / "pairs.jsonl", tiny_t5.rows(160))
+
+
+def asked_for(folder: Path) -> Path:
+    return write_rows(folder / "questions.jsonl", tiny_reader.questions(160, 1))
+
+
+def squares(folder: Path) -> Path:
+    return tiny_detector.write_table(folder / "squares.parquet", 60)
+
+
+def colours(folder: Path) -> Path:
+    return tiny_vlm.write_table(folder / "colours.parquet", 16)
+
+
+def alike(folder: Path) -> Path:
+    return write_rows(folder / "alike.jsonl", tiny_sentences.rows("pair_score", 60))
+
+
+def writes(page: Page, _: Path) -> None:
+    page.get_by_label("Text").fill(SAID)
+    submit(page)
+    page.wait_for_function("document.querySelectorAll('textarea')[1]?.value.includes('the')")
+
+
+def marks(page: Page, _: Path) -> None:
+    page.get_by_label("Text").fill(CONTEXT)
+    page.get_by_label("Question").fill("what is the age ?")
+    submit(page)
+    marked = page.locator(".highlighted").first
+    marked.wait_for()
+    assert (marked.text_content() or "").strip().split()[0] in CONTEXT.split()
+    assert page.get_by_text("the size is").count(), "the answer stands where it was found"
+
+
+def draws(page: Page, folder: Path) -> None:
+    """Send a photo that its EXIF turns: boxes are drawn on it as it is shown."""
+    (photo := folder / "turned.jpg").write_bytes(
+        tiny_detector.turned(48, 64, tiny_detector.scene(700)[0])
+    )
+    page.locator("input[type=file]").first.set_input_files(photo)
+    page.locator("img").first.wait_for()
+    submit(page)
+    page.locator(".base-image").wait_for()
+    page.locator("button.legend-item").first.wait_for()
+    size = "e => [e.naturalWidth, e.naturalHeight]"
+    base, mask = (page.locator(name).first for name in (".base-image", "img.mask"))
+    assert base.evaluate(size) == mask.evaluate(size) == [48, 64]
+
+
+def says(page: Page, folder: Path) -> None:
+    (photo := folder / "red.png").write_bytes(image("red", 500))
+    page.locator("input[type=file]").first.set_input_files(photo)
+    page.locator("img").first.wait_for()
+    page.get_by_label("Question").fill(tiny_vlm.QUESTION)
+    submit(page)
+    page.wait_for_function(
+        "[...document.querySelectorAll('textarea')].some(t => /red|green|blue/.test(t.value))"
+    )
+
+
+def compares(page: Page, _: Path) -> None:
+    page.get_by_label("Text", exact=True).fill("the a b fox")
+    page.get_by_label("Another text").fill("dog b a hello")
+    submit(page)
+    page.wait_for_function(
+        "[...document.querySelectorAll('textarea')].some(t => /^-?[01]\\.\\d+$/.test(t.value))"
+    )
+
+
+QA = {"epochs": 3, "lr": 3e-3, "max_seq_length": 32, "max_doc_stride": 6}
+CASES = {
+    "seq2seq": Case(
+        tiny_t5.write_model, pairs, {"epochs": 2, "lr": 5e-3, "max_target_length": 12}, writes, {}
+    ),
+    "extractive_qa": Case(tiny_reader.write_model, asked_for, QA, marks, {}),
+    "object_detection": Case(
+        tiny_detector.write_rt_detr, squares,
+        {"epochs": 2, "lr": 4e-3, "image_square_size": tiny_detector.SIDE, "augment": False},
+        draws, {"threshold": 0.05},
+    ),
+    "vlm": Case(tiny_vlm.write_idefics, colours, {"epochs": 2, "lr": 3e-3}, says, {}),
+    "sentence_transformers": Case(
+        tiny_sentences.write_model, alike,
+        {"trainer": "pair_score", "epochs": 1, "max_seq_length": 16}, compares, {},
+    ),
+}  # fmt: skip
+EVERY = pytest.mark.parametrize("name", CASES)
+
+SERVER = """
+import json, socket, sys, threading
+import uvicorn
+from pathlib import Path
+from worker.contract import Deployment
+from worker.serve.page import application
+from worker.serve.server import page_of
+
+ports = {}
+for name, (folder, question) in json.loads(sys.argv[1]).items():
+    deployment = Deployment(task=name, model={"name": name}, question=question)
+    listening = socket.create_server(("127.0.0.1", 0))
+    ports[name] = listening.getsockname()[1]
+    page = application(page_of(deployment, Path(folder)))
+    server = uvicorn.Server(uvicorn.Config(page, log_config=None, ws="none"))
+    threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True).start()
+print(json.dumps(ports), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module")
+def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
+    """The pages of a model of each task, all in one process."""
+    told = {}
+    for name, case in CASES.items():
+        output = trained(name, case, tmp_path_factory.mktemp(name))
+        told[name] = (str(output), case.question)
+    command = [sys.executable, "-c", SERVER, json.dumps(told)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())
+        process.kill()
+
+
+def trained(name: str, case: Case, folder: Path) -> Path:
+    """Return the folder of a model that knows a little of its task."""
+    import torch
+    from tiny_run import run_of
+
+    torch.set_num_threads(1)
+    task, data, base = tasks.load(name), case.data(folder), case.model(folder / "base")
+    params = task.params(model=str(base), data_path=str(data), **case.settings)
+    run, _ = run_of(base, data, folder, headline=task.measures(params)[0])
+    for made in (run.output, run.work):
+        made.mkdir(parents=True)
+    task.train(params, run)
+    return run.output
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@EVERY
+def test_a_trained_model_answers_as_its_kind_is_shown(
+    name: str, ports: dict[str, int], browser: Browser, tmp_path: Path
+) -> None:
+    with visiting(browser) as page:
+        page.goto(f"http://127.0.0.1:{ports[name]}/")
+        CASES[name].visit(page, tmp_path)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(600)
+@EVERY
+def test_the_whole_way_from_rows_to_a_page(
+    name: str, shared_hub: HubServer, browser: Browser, tmp_path: Path
+) -> None:
+    case, typed = CASES[name], tasks.typed(name)
+    laptop = Laptop(tmp_path / "home", shared_hub)
+    base, data = case.model(tmp_path / "base"), case.data(tmp_path)
+    how = {**case.settings, "model": base, "data_path": data, "project_name": typed}
+    flags = [word for key, value in how.items() for word in flag(key, value)]
+    said = laptop.run(typed, "--train", "--push-to-hub", *flags)
+    assert said.code == 0, said.out + said.err
+    question = [word for key, value in case.question.items() for word in flag(key, value)]
+    said = laptop.run("deploy", f"ann/{typed}", *question)
+    assert said.code == 0, said.out + said.err
+    with visiting(browser) as page:
+        log_in(page, shared_hub)
+        page.goto(f"{shared_hub.endpoint}/spaces/ann/{typed}-chat")
+        page.get_by_role("button", name="Submit").wait_for()
+        case.visit(page, tmp_path)
+
+
+def flag(name: str, value: Any) -> tuple[str, ...]:
+    """Return a setting as it is typed."""
+    typed = name.replace("_", "-")
+    return (f"--no-{typed}",) if value is False else (f"--{typed}", str(value))
