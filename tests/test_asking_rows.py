@@ -263,6 +263,19 @@ def bert(**config: Any) -> ModelFacts:
         ({"architectures": ["BertForTokenClassification"]}, "token_classification"),
         ({"architectures": ["BertForQuestionAnswering"]}, "extractive_qa"),
         ({"architectures": ["BertModel"]}, "sentence_transformers"),
+        ({"architectures": ["T5EncoderModel"], "model_type": "t5"}, "sentence_transformers"),
+        ({"architectures": ["T5ForConditionalGeneration"], "model_type": "t5"}, "seq2seq"),
+        ({"architectures": ["MarianMTModel"], "model_type": "marian"}, "seq2seq"),
+        ({"architectures": ["Idefics3ForConditionalGeneration"], "model_type": "idefics3"}, "vlm"),
+        ({"architectures": ["LlavaForConditionalGeneration"], "model_type": "llava"}, "vlm"),
+        (
+            {"architectures": ["RTDetrForObjectDetection"], "model_type": "rt_detr"},
+            "object_detection",
+        ),
+        (
+            {"architectures": ["ViTForImageClassification"], "model_type": "vit"},
+            "image_classification",
+        ),
         (
             {"architectures": None, "model_type": None, "vocab_size": None, "hubtrain": {}},
             "tabular",

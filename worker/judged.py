@@ -37,7 +37,7 @@ NAMES, HEAD, SIDE = 190, 74, 46
 """Pixels of the names at the left, of the names above, and of a cell."""
 
 MANY_COLOURS = (*COLOURS, "#9333ea", "#0891b2", "#be185d")
-"""Of curves; where there are more, they are grey."""
+"""Of curves, of which more are grey."""
 
 LETTERS = 20
 DARK = 0.55
@@ -121,10 +121,10 @@ def scatter(points: Mapping[str, Sequence[Point]], folder: Path, *, same_unit: b
     large.resize((WIDTH, LOW), Image.Resampling.LANCZOS).save(folder / JUDGED_FILE, optimize=True)
 
 
-def curves(lines: Mapping[str, Sequence[Point]], folder: Path, about: str = "recall") -> None:
+def curves(lines: Mapping[str, Sequence[Point]], folder: Path, about: str = "precision") -> None:
     """Draw precision (up) over recall (across), each line by a name that tells how good it is.
 
-    `about` says what is across. Lines that have no colour are grey and have no name.
+    `about` says what is up. Lines whose names find no place are grey.
     """
     shown = {name: _some(all_) for name, all_ in lines.items() if all_}
     if find_spec("PIL") is None or not shown:
@@ -134,16 +134,16 @@ def curves(lines: Mapping[str, Sequence[Point]], folder: Path, about: str = "rec
     large = Image.new("RGB", (WIDTH * FINER, LOW * FINER), PAPER)
     font = ImageFont.load_default(17 * FINER)
     pen = Pen(ImageDraw.Draw(large), font, [[(0.0, 0.0), (1.0, 1.0)]])
-    pen.axes(f"{about} 1")
-    pen.label("precision", INK)
-    named = [*zip(shown.items(), MANY_COLOURS, strict=False)]
-    for all_ in [*shown.values()][len(named) :]:
-        pen.curve(all_, GRID)
-    for (_, all_), colour in reversed(named):  # the first lies above the others
-        pen.curve(all_, colour)
-    for (name, _), colour in named:
-        if pen.named + pen.length(name) < WIDTH - RIGHT:
-            pen.label(name, colour)
+    pen.axes("recall 1")
+    pen.label(about, INK)
+    colours = dict.fromkeys(shown, GRID)
+    for name, colour in zip(shown, MANY_COLOURS, strict=False):
+        if pen.named + pen.length(name) > WIDTH - RIGHT:
+            break
+        pen.label(name, colour)
+        colours[name] = colour
+    for name in reversed(shown):  # the first lies above the others
+        pen.curve(shown[name], colours[name])
     large.resize((WIDTH, LOW), Image.Resampling.LANCZOS).save(folder / CURVE_FILE, optimize=True)
 
 

@@ -36,6 +36,7 @@ class ObjectDetection(ImageTask[DetectionParams]):
     also_called: ClassVar[Mapping[str, Mapping[str, Any]]] = {"image-object-detection": {}}
     extras = ("detection",)
     question = Question
+    fixed = ("threshold",)
 
     def sample(self, given: Mapping[str, Any]) -> Sample:
         """Return pictures of shapes, and a list that says where they are."""

@@ -154,9 +154,15 @@ class SentenceTransformers(TextTask[SentenceParams]):
         train(params, run, unit=self.unit(params))
 
 
-_OTHER_HEADS = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
-"""How the classes end of models with a head that says something else of a text. That of a language
-model does not count: models of sentences go on naming it, and do not use it."""
+_OTHER_HEADS = (
+    "ForSequenceClassification",
+    "ForTokenClassification",
+    "ForQuestionAnswering",
+    "ForConditionalGeneration",
+    "MTModel",
+)
+"""How the classes end of models that say something else of a text, or write another. The head of a
+language model does not count: models of sentences go on naming it, and do not use it."""
 
 
 def _check_reads_text(facts: ModelFacts) -> None:

@@ -81,7 +81,7 @@ def draw(
         f"{name} {precision.mean():.3g}": list(zip(recalls, precision.tolist(), strict=True))
         for name, precision in named.items()
     }
-    curves(lines, folder, "recall of boxes that overlap by half:")
+    curves(lines, folder, "precision (overlap from 0.5)")
 
 
 def judged(truth: Sequence[Truth], found: Sequence[Found], classes: int) -> Any:
