@@ -30,7 +30,7 @@ from tiny_vit import image
 
 from worker import tasks
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(600)]
 
 CONTEXT = "the size is 77 , the age is 451 , the rank is 20"
 IS_SAID = "how => [...document.querySelectorAll('textarea')].some(t => t.value.match(how))"

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from services.browser import found
 
 from standins.localhub import HubServer
+from standins.waiting import PATIENCE
 
 
 @contextmanager
@@ -27,6 +28,7 @@ def chromium() -> Iterator[Browser]:
 def visiting(browser: Browser) -> Iterator[Page]:
     """A page of a browser, which at its end has asked no server but this machine."""
     page = browser.new_page()
+    page.set_default_timeout(1000 * PATIENCE)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     yield page
