@@ -197,7 +197,7 @@ def test_where_the_model_errs_is_a_picture_on_the_card(tmp_path: Path) -> None:
         cells = judged.MOST * judged.SIDE
         assert picture.height == judged.HEAD + cells + 16, "of 30 classes the most are shown"
     points = [(float(i), i + 0.5) for i in range(5000)]
-    judged.scatter({"rent": points, "nothing": [(2.0, 2.0)]}, tmp_path)
+    judged.scatter({"rent": points, "nothing": [(2.0, 2.0), (1.0, math.nan)]}, tmp_path)
     with Image.open(tmp_path / "judged.png") as picture:
         assert (picture.format, picture.size) == ("PNG", (960, 420))
     steps = [(i / 10, 1 - i / 20) for i in range(11)]

@@ -239,6 +239,17 @@ def test_a_trained_model_answers_as_its_kind_is_shown(
         CASES[name].visit(page, tmp_path)
 
 
+def test_a_file_that_is_no_picture_is_told_in_our_words(
+    ports: dict[str, int], browser: Browser, tmp_path: Path
+) -> None:
+    with visiting(browser) as page:
+        page.goto(f"http://127.0.0.1:{ports['object_detection']}/")
+        send(page, tmp_path / "broken.png", b"no picture")
+        submit(page)
+        page.get_by_text("broken.png is no image that can be read").first.wait_for()
+        assert page.get_by_text("/tmp").count() == 0
+
+
 def test_what_the_cards_say_runs_as_it_stands_in_a_process_without_hubtrain(
     models: dict[str, tuple[Any, Path]], tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -98,11 +99,12 @@ def scatter(points: Mapping[str, Sequence[Point]], folder: Path, *, same_unit: b
 
     Of the `same_unit` they are right on a line, which is drawn too.
     """
-    if find_spec("PIL") is None or not any(points.values()):
+    finite = {name: [p for p in all_ if all(map(isfinite, p))] for name, all_ in points.items()}
+    shown = {name: _some(all_) for name, all_ in finite.items() if all_}
+    if find_spec("PIL") is None or not shown:
         return
     from PIL import Image, ImageDraw, ImageFont
 
-    shown = {name: _some(all_) for name, all_ in points.items() if all_}
     drawn = [point for all_ in shown.values() for point in all_]
     across, up = ([point[side] for point in drawn] for side in (0, 1))
     ends = across + up if same_unit else across
