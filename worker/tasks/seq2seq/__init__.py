@@ -34,7 +34,6 @@ class Seq2Seq(TextTask[Seq2SeqParams]):
     help = "Train a model to write one text from another."
     params = Seq2SeqParams
     question = Question
-    fixed = ("max_new_tokens",)
     pipeline = "text2text-generation"
     fixed = ("max_new_tokens", "num_beams", "trust_remote_code")
 

@@ -47,7 +47,6 @@ class VlmTask(Task[VlmParams]):
         *("processor_config.json", "preprocessor_config.json"),
     )
     question = Question
-    fixed = ("max_new_tokens",)
     fixed = ("max_new_tokens", "trust_remote_code")
 
     def sample(self, given: Mapping[str, Any]) -> Sample:
