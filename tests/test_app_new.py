@@ -105,7 +105,8 @@ def test_an_uploaded_file_becomes_a_trained_model(
     expect(page.locator("#e-lr")).to_have_text("lr fast: must be a number.", timeout=SOON)
     page.fill("#f-lr", "1e-3")
     # The columns are chosen among those there; the class is not found by itself.
-    expect(page.locator("#f-target_column option")).to_contain_text(["choose", "mail", "kind"])
+    there = ["found by its name", "mail", "kind"]
+    expect(page.locator("#f-target_column option")).to_contain_text(there)
     page.select_option("#f-text_column", "mail")
     page.select_option("#f-target_column", "kind")
     page.fill("#f-epochs", "1")
@@ -114,6 +115,11 @@ def test_an_uploaded_file_becomes_a_trained_model(
     expect(page.locator("[data-part=learned]")).to_contain_text("Texts by class", timeout=SOON)
     table = page.locator("[data-part=machines] tr", has_text="local")
     expect(table).to_contain_text("free", timeout=SOON)
+    page.fill("#f-backend", "spaces")
+    expect(page.locator("[data-part=bar]")).to_contain_text("to mend", timeout=SOON)
+    table.locator("input").check()
+    expect(page.locator("#f-backend")).to_have_value("local", timeout=SOON)
+    expect(start).to_be_visible(timeout=SOON)
     ARTIFACTS.mkdir(exist_ok=True)
     page.screenshot(path=ARTIFACTS / "app-new.png", full_page=True)
     _the_same_in_the_terminal(page, app, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -65,5 +66,7 @@ def _cell(value: Any) -> str:
             return f"{len(value):,} bytes"
         case {"bytes": bytes() as content, **rest}:
             return str(rest.get("path") or f"{len(content):,} bytes")
+        case list() | dict():
+            return shortened(json.dumps(value, ensure_ascii=False, default=str), LONGEST)
         case _:
             return shortened(str(value), LONGEST)

@@ -10,7 +10,8 @@ from typing import Any
 import gradio as gr
 
 from orchestrator.app.base import App, Page
-from orchestrator.app.writing.sheet import Desk, Sheets, Told
+from orchestrator.app.writing.sheet import Sheets, Told
+from orchestrator.app.writing.site import Site
 
 HERE = Path(__file__).parent.parent / "writing"
 TICK_SECONDS = 0.7
@@ -20,7 +21,7 @@ _TAKE = "watch('value', () => { if (props.value) window.hubtrainSheet(JSON.parse
 
 def lay_out(app: App) -> None:
     """Lay out the form, and what carries the answers to it."""
-    sheets = Sheets(Desk(app.client, os.environ if app.own_machine else {}, app.own_machine))
+    sheets = Sheets(Site(app.client, os.environ if app.own_machine else {}, app.own_machine))
     css, js = ((HERE / f"sheet.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     shell = (HERE / "shell.html").read_text(encoding="utf-8")
     form = gr.HTML(

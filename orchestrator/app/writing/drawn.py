@@ -126,7 +126,7 @@ def _choice(one: Field, options: Sequence[str]) -> str:
     """Return the options of a choice: the default first, then all, the one that is said marked."""
     default = f"{one.default or 'none'} (default)"
     if one.kind == "column" and one.default and one.default not in options:
-        default = "choose a column"
+        default = "found by its name"
     there = [*options, *([one.text] if one.text and one.text not in options else [])]
     lines = [f'<option value="">{escape(default)}</option>']
     lines += [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
@@ -17,10 +18,15 @@ from orchestrator.words import count, money, size
 from worker.bars import Bars
 from worker.duration import roughly
 from worker.rendered import Part, Rendered
+from worker.shorten import shortened
 
 FIRST = 8
 """Machines that are shown before the others are folded."""
 
+SHOWN = 40
+"""Characters of an address that are shown."""
+
+_ADDRESS = re.compile(r"(https?://[^\s,]+[^\s,.:;])")
 _MARKS = {"ok": "✓", "warn": "!", "error": "✗"}
 
 
@@ -95,13 +101,24 @@ def report(look: Look) -> str:
 
 def _finding(one: Told) -> str:
     found = one.finding
-    text = f"<b>{_MARKS[found.level]}</b> <span>{escape(found.topic)}</span> {escape(found.text)}"
+    text = f"<b>{_MARKS[found.level]}</b> <span>{escape(found.topic)}</span> {_linked(found.text)}"
     if one.changes is not None:
         text += f' <button type="button" {_changing(one.changes)}>{escape(one.press)}</button>'
     elif one.field:
         text += f" {_to(one.field)}"
-    instead = f" {'or ' * bool(one.changes)}{escape(one.instead)}" if one.instead else ""
+    instead = f" {'or ' * bool(one.changes)}{_linked(one.instead)}" if one.instead else ""
     return f'<li class="{found.level}">{text}{instead}</li>'
+
+
+def _linked(text: str) -> str:
+    """Return a text with its addresses as links, of which only the beginning is shown."""
+    parts = _ADDRESS.split(text)
+    return "".join(
+        f'<a href="{escape(p)}" target="_blank" rel="noreferrer">{escape(shortened(p, SHOWN))}</a>'
+        if place % 2
+        else escape(p)
+        for place, p in enumerate(parts)
+    )
 
 
 def _to(field: str) -> str:

@@ -15,7 +15,7 @@ const soon = (kind, more, ms) => {
 
 function values() {
   const said = {};
-  for (const field of form.querySelectorAll('[name]')) {
+  for (const field of form.querySelectorAll('[name]:not([type=radio])')) {
     if (field.type === 'checkbox') {
       if ('said' in field.dataset) said[field.name] = field.checked;
     } else if (field.value.trim() !== '') said[field.name] = field.value;
@@ -106,7 +106,7 @@ window.hubtrainSheet = take;
 form.addEventListener('submit', event => event.preventDefault());
 form.addEventListener('input', event => {
   const field = event.target;
-  if (field.id === 'files') return;
+  if (field.id === 'files' || field.type === 'radio') return;
   touched.set(field.name, number);
   if (field.type === 'checkbox') field.dataset.said = '';
   soon('typed', typed, field.tagName === 'SELECT' || field.type === 'checkbox' ? 0 : 350);

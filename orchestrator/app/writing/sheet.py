@@ -6,63 +6,50 @@ older than what it sent last, however they arrive: an older number changes nothi
 
 from __future__ import annotations
 
-import os
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import backends
 import worker.tasks
 from orchestrator.app.writing import drawn, parts
 from orchestrator.app.writing.drawn import Known
+from orchestrator.app.writing.received import received
+from orchestrator.app.writing.site import Site
 from orchestrator.form import models, spelling, uploads
 from orchestrator.form.again import again, fresh
 from orchestrator.form.draft import Draft, draft, words_of
 from orchestrator.form.fields import Form, form_of
 from orchestrator.form.look import Look, Read, Watched, read
 from orchestrator.form.preview import NOTHING, preview
-from orchestrator.form.starting import Offer, Offers
+from orchestrator.form.starting import Offer
 from orchestrator.form.wording import in_words
-from orchestrator.jobs.client import Client
 from orchestrator.settings.gather import task_of
-from worker.errors import BadData, HubtrainError
+from worker.errors import HubtrainError
 from worker.tasks import typed
 
 Told = dict[str, Any]
 """What a browser is told: parts of the page by name, as HTML, and what else it has to know."""
 
 
-@dataclass(frozen=True)
-class Desk:
-    """What all pages of an app have in common."""
-
-    client: Client
-    environ: Mapping[str, str] = field(default_factory=dict)
-    """Variables that settings may come from, as they do in the terminal."""
-
-    own_machine: bool = True
-    """Whether this machine is the user's own: its folders may be named then."""
-
-    job_page: Callable[[str], str] = "/job?id={}".format
-    offers: Offers = field(default_factory=Offers)
-
-
 class Sheet:
     """One open page. Thread-safe."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, site: Site) -> None:
+        self._site = site
         self._lock = threading.RLock()
-        self._watched = Watched(desk.client)
+        self._watched = Watched(site.client)
         self._draft = Draft(worker.tasks.load(_first_task()))
         self._read = Read()
         self._offer: Offer | None = None
         self._preview, self._previewed = NOTHING, ""
         self._accounts: tuple[str, ...] = ()
+        self._asking = 0
+        """Threads that find out what the page is told later, beside the check."""
+
         self._sent: dict[str, Any] = {}
         self._number = -1
 
@@ -93,15 +80,15 @@ class Sheet:
     def _on_hello(self, message: Mapping[str, Any]) -> Told:
         """Begin with what the page's address says: a task, a job to do again, a start that runs."""
         self._sent, asked = {}, dict(message.get("asked") or {})
-        threading.Thread(target=self._settle, daemon=True, name="accounts").start()
-        taken = {job.project for job in self._desk.client.glances()}
+        self._aside(self._settle)
+        taken = {job.project for job in self._site.client.glances()}
         told: Told = {"tasks": _tasks()}
         try:
-            starting = self._desk.offers.find(str(asked.get("starting", "")))
+            starting = self._site.offers.find(str(asked.get("starting", "")))
             if starting is not None:
                 said = starting.draft
             elif job := asked.get("again"):
-                said = again(self._desk.client.record(str(job)).spec, taken)
+                said = again(self._site.client.record(str(job)).spec, taken)
             else:
                 task, extra = task_of(str(asked.get("task") or _first_task()), "the task")
                 said = fresh(task, taken, extra)
@@ -111,12 +98,25 @@ class Sheet:
         self._offer = starting
         return told
 
+    def _aside(self, work: Callable[[], None]) -> None:
+        """Do in a thread what takes a while; the page asks again until it is done."""
+
+        def run() -> None:
+            try:
+                work()
+            finally:
+                with self._lock:
+                    self._asking -= 1
+
+        self._asking += 1
+        threading.Thread(target=run, daemon=True, name="aside").start()
+
     def _settle(self) -> None:
         """Find out what takes a while: whose token it is; and remove uploads that nobody needs."""
-        records = self._desk.client.records
-        uploads.clear(self._desk.client.clock, lambda job: records.find(job) is not None)
+        records = self._site.client.records
+        uploads.clear(self._site.client.clock, lambda job: records.find(job) is not None)
         try:
-            accounts = tuple(self._desk.client.accounts())
+            accounts = tuple(self._site.client.accounts())
         except HubtrainError:  # said by the check, where the job needs the Hub
             return
         with self._lock:
@@ -130,14 +130,10 @@ class Sheet:
         task = worker.tasks.load(str(message.get("task") or self._draft.task.name))
         values = dict(message.get("values") or {})
         if task is not self._draft.task:
-            shared = task.params.model_fields.keys() & self._draft.task.params.model_fields.keys()
-            kept = {k: v for k, v in values.items() if k in shared or k not in self._own}
-            values = {k: v for k, v in kept.items() if k not in {"trainer", "model"}}
+            before, now = self._draft.task.params.model_fields, task.params.model_fields
+            lost = {*(before.keys() - now.keys()), "trainer", "model"}
+            values = {name: value for name, value in values.items() if name not in lost}
         return draft(task, values)
-
-    @property
-    def _own(self) -> set[str]:
-        return set(self._draft.task.params.model_fields)
 
     def _on_change(self, message: Mapping[str, Any]) -> None:
         """Do what a finding advises, or take a machine from the table."""
@@ -149,7 +145,7 @@ class Sheet:
 
     def _on_command(self, message: Mapping[str, Any]) -> Told:
         def read_command(text: str, *how: Any) -> Draft:
-            return spelling.of_command(text, *how, files=self._desk.own_machine)
+            return spelling.of_command(text, *how, files=self._site.own_machine)
 
         return self._pasted("command", read_command, message)
 
@@ -157,7 +153,7 @@ class Sheet:
         """Take what was pasted in place of the draft; where it cannot be read, say why."""
         text = str(message.get("text", ""))
         try:
-            self._write(reads(text, self._desk.client.accounts, self._desk.environ))
+            self._write(reads(text, self._site.client.accounts, self._site.environ))
         except HubtrainError as error:
             return {f"{what}_wrong": words_of(error)}
         self._sent[what] = text  # what stands there is not written over
@@ -165,15 +161,15 @@ class Sheet:
 
     def _on_models(self, message: Mapping[str, Any]) -> Told:
         text = str(message.get("text", ""))
-        desk = self._desk
-        found = models.suggested(desk.client, self._draft, text, folders=desk.own_machine)
+        site = self._site
+        found = models.suggested(site.client, self._draft, text, folders=site.own_machine)
         return {"models": list(found.names), "models_note": found.note}
 
     def _on_uploaded(self, message: Mapping[str, Any]) -> Told:
         """Take in files that gradio has received, in place of those that were uploaded before."""
         before = str(self._draft.values.get("data_path", ""))
         try:
-            files = [_received(one) for one in message.get("files") or ()]
+            files = [received(one) for one in message.get("files") or ()]
             path = uploads.received(files)
         except HubtrainError as error:
             return {"upload_wrong": words_of(error)}
@@ -187,35 +183,34 @@ class Sheet:
         """Say what a start costs, so that it can be confirmed."""
         look = self._watched.look
         if look is not None and look.ready is not None:
-            self._offer = self._desk.offers.make(self._desk.client, look.ready, look.draft)
+            self._offer = self._site.offers.make(self._site.client, look.ready, look.draft)
 
     def _on_keep(self, message: Mapping[str, Any]) -> None:
         self._offer = None
 
     def _on_start(self, message: Mapping[str, Any]) -> None:
-        self._offer = self._desk.offers.start(str(message.get("offer"))) or self._offer
+        self._offer = self._site.offers.start(str(message.get("offer"))) or self._offer
 
     def _write(self, said: Draft, *, drawn_anew: bool = True) -> None:
         """Take a draft as the one that is written, read it, and have it checked.
 
         The fields are told again, filled in, unless it is what stands in them: `drawn_anew`.
         """
-        desk = self._desk
+        site = self._site
         self._draft, self._offer = said, None
         if drawn_anew:
             self._sent.pop("form", None)
-        self._read = read(desk.client, said, desk.environ, own_machine=desk.own_machine)
+        self._read = read(site.client, said, site.environ, own_machine=site.own_machine)
         self._watched.wanted(said, self._read)
         key = repr([said.task.name, *(said.values.get(k) for k in ("data_path", "train_split"))])
         if key != self._previewed:
             self._previewed, self._preview = key, NOTHING
             allowed = "data_path" not in self._read.at
             if allowed and said.values.get("data_path"):
-                run = threading.Thread(target=self._preview_of, args=(said, key), daemon=True)
-                run.start()
+                self._aside(partial(self._preview_of, said, key))
 
     def _preview_of(self, said: Draft, key: str) -> None:
-        found = preview(self._desk.client, said)
+        found = preview(self._site.client, said)
         with self._lock:
             if key == self._previewed:
                 self._preview = found
@@ -247,9 +242,9 @@ class Sheet:
         if offer is not None and offer.begun:
             told["starting"] = offer.name
             if offer.job_id:
-                told["go"] = self._desk.job_page(offer.job_id)
+                told["go"] = self._site.job_page(offer.job_id)
         starts = offer is not None and offer.begun and not offer.over
-        told["busy"] = bool(look.busy) or starts
+        told["busy"] = bool(look.busy) or starts or self._asking > 0
         return told
 
 
@@ -269,23 +264,6 @@ def _first_task() -> str:
     return max(tasks, key=lambda task: len(task.params.model_fields)).name
 
 
-def _received(told: Mapping[str, Any]) -> tuple[str, Path]:
-    """Return a file that gradio has received, under its owner's name; raises `BadData` for others.
-
-    The browser says where it is, so that is not taken on trust.
-    """
-    path, root = Path(str(told.get("path", ""))).resolve(), received_in()
-    if not path.is_relative_to(root) or not path.is_file():
-        raise BadData("this is no file that was uploaded.")
-    return str(told.get("name", path.name)), path
-
-
-def received_in() -> Path:
-    """Return the folder in which gradio keeps what it receives."""
-    chosen = os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio"
-    return Path(chosen).resolve()
-
-
 def _tasks() -> list[tuple[str, str]]:
     return [(name, typed(name)) for name in worker.tasks.names()]
 
@@ -295,15 +273,15 @@ class Sheets:
 
     MOST = 64
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, site: Site) -> None:
+        self._site = site
         self._lock = threading.Lock()
         self._sheets: dict[str, Sheet] = {}
 
     def of(self, session: str) -> Sheet:
         """Return the page of a session, which is a new one where it has none."""
         with self._lock:
-            sheet = self._sheets.pop(session, None) or Sheet(self._desk)
+            sheet = self._sheets.pop(session, None) or Sheet(self._site)
             self._sheets[session] = sheet
             while len(self._sheets) > self.MOST:
                 self._sheets.pop(next(iter(self._sheets)))
