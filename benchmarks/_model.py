@@ -7,6 +7,8 @@ import random
 from pathlib import Path
 from typing import Any
 
+from worker.task import ModelFacts
+
 TEXT = "the model learns what a person wrote and answers as that person would have done it"
 WORDS = TEXT.split(" ")
 
@@ -87,3 +89,20 @@ def write_pairs(file: Path, pairs: int) -> Path:
             answers = {name: f" {words(5, 245)}" for name in ("chosen", "rejected")}
             out.write(json.dumps({"prompt": words(10, 150), **answers}) + "\n")
     return file
+
+
+def facts_of(model: Path) -> ModelFacts:
+    """Return what the estimates are told of a model."""
+    from safetensors import safe_open
+
+    config = json.loads((model / "config.json").read_text())
+    count = 0
+    for file in model.glob("*.safetensors"):
+        with safe_open(file, "pt") as weights:
+            for name in weights.keys():  # noqa: SIM118
+                shape = weights.get_slice(name).get_shape()
+                size = 1
+                for side in shape:
+                    size *= side
+                count += size
+    return ModelFacts(str(model), count, 2.0, config)

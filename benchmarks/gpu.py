@@ -12,20 +12,18 @@ of its own, and have the GPU one after another.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks._job import run_on
-from benchmarks._model import write, write_data
+from benchmarks._model import facts_of, write, write_data
+from benchmarks._turns import MEMORY, Child, Clock, in_turn, leave, your_turn
 from worker.contract import Event, Progress
-from worker.task import ModelFacts, Run
+from worker.task import Run
 from worker.tasks.llm import cost
 from worker.tasks.llm.params import LlmParams
 
@@ -37,9 +35,6 @@ GOAL = 0.95
 DEVICE = "cuda"
 PEAK = 989e12
 """Dense 16-bit operations a second of an H100 or H200, from NVIDIA's data sheet."""
-
-MEMORY = 84e9
-"""Of an H100, less what CUDA takes."""
 
 SHAPES: dict[str, dict[str, Any]] = {
     "1b": {  # Llama-3.2-1B
@@ -89,19 +84,18 @@ def ours(model: Path, data: Path, **settings: Any) -> dict[str, float]:
     from worker.engine.lean import leave_out, unused
 
     def tell(event: Event) -> None:
-        if isinstance(event, Progress):
-            clock.tick(event.step, event.units)
+        if isinstance(event, Progress) and event.step >= WARM:
+            clock.tick(event.units)
 
     params, run = _job(model, data, tell, **settings)
     leave_out(unused(params))
-    import torch
 
     from worker.tasks.llm.training.train import train
 
-    clock = Clock(torch)
-    your_turn()
+    clock = Clock(DEVICE)
+    your_turn(DEVICE)
     train(params, run)
-    return clock.found
+    return _found(clock)
 
 
 def by_hand(
@@ -127,8 +121,8 @@ def by_hand(
     from worker.tasks.llm.training.batches import Collate, TrainingRows
     from worker.tasks.llm.training.corpus import tokenized
 
-    clock = Clock(torch)
-    your_turn()
+    clock = Clock(DEVICE)
+    your_turn(DEVICE)
     source = Source(run.base, AutoModelForCausalLM)
     corpus = tokenized(params, run, source.processor(AutoTokenizer))
     packed = TrainingRows(corpus.train, best_fit([*map(len, corpus.train)], ROW_TOKENS))
@@ -157,13 +151,12 @@ def by_hand(
         schedule.step()
         optimizer.zero_grad()
         if step in {WARM, STEPS}:
-            clock.tick(step, seen)
-    return clock.found
+            clock.tick(seen)
+    return _found(clock)
 
 
 def trl(model: Path, data: Path, *, peft: bool = False, **more: Any) -> dict[str, float]:
     """Train with TRL's SFTTrainer, packed."""
-    import torch
     from datasets import load_dataset
     from transformers import TrainerCallback
     from trl import SFTConfig, SFTTrainer
@@ -173,14 +166,14 @@ def trl(model: Path, data: Path, *, peft: bool = False, **more: Any) -> dict[str
         from peft import LoraConfig
 
         adapter = LoraConfig(r=16, lora_alpha=32, lora_dropout=0.05, target_modules="all-linear")
-    clock = Clock(torch)
+    clock = Clock(DEVICE)
 
     class Ticks(TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if state.global_step in {WARM, STEPS}:
-                clock.tick(state.global_step, int(state.global_step * tokens_a_step))
+                clock.tick(int(state.global_step * tokens_a_step))
 
-    your_turn()
+    your_turn(DEVICE)
     with tempfile.TemporaryDirectory() as folder:
         trainer = SFTTrainer(
             model=str(model),
@@ -204,30 +197,11 @@ def trl(model: Path, data: Path, *, peft: bool = False, **more: Any) -> dict[str
         lengths = [len(row) for row in trainer.train_dataset["input_ids"]]
         tokens_a_step = ROWS * PASSES * sum(lengths) / len(lengths)
         trainer.train()
-    return clock.found
+    return _found(clock)
 
 
-class Clock:
-    """Tokens a second between two steps, and the most memory that was held."""
-
-    def __init__(self, torch: Any) -> None:
-        self.torch = torch
-        self.told: list[tuple[float, int]] = []
-
-    def tick(self, step: int, tokens: int) -> None:
-        """Take the time once the GPU has done all it was given."""
-        if step >= WARM:
-            self.torch.cuda.synchronize()
-            self.told.append((time.perf_counter(), tokens))
-
-    @property
-    def found(self) -> dict[str, float]:
-        (began, before), (ended, after) = self.told[0], self.told[-1]
-        return {
-            "tokens_a_second": (after - before) / (ended - began),
-            "allocated": self.torch.cuda.max_memory_allocated(),
-            "reserved": self.torch.cuda.max_memory_reserved(),
-        }
+def _found(clock: Clock) -> dict[str, float]:
+    return {"tokens_a_second": clock.a_second, **clock.memory}
 
 
 def _sent(batch: dict[str, Any]) -> dict[str, Any]:
@@ -258,6 +232,7 @@ CONTESTANTS: dict[str, tuple[str, Callable[..., dict[str, float]], dict[str, Any
     "3b-full-hand": ("3b", by_hand, {"recompute": True}),
     "3b-lora-ours": ("3b", ours, LORA),
     "3b-lora-hand": ("3b", by_hand, LORA),
+    "3b-lora-hand-4x2": ("3b", by_hand, LORA | {"rows": 4, "passes": 2}),
 }
 """Each with its shape, how it trains, and its settings."""
 
@@ -267,62 +242,6 @@ def _job(
 ) -> tuple[LlmParams, Run]:
     params = LlmParams(model=str(model), data_path=str(data), **(SETTINGS | settings))
     return params, run_on(model, data, emit)
-
-
-def your_turn() -> None:
-    """Wait, all libraries loaded, until one is next, and then until the GPU is free."""
-    import torch
-
-    sys.stdin.readline()
-    torch.zeros(1, device=DEVICE)  # begins CUDA, which takes seconds
-    sys.stdin.readline()
-
-
-class Child:
-    """A contestant in a process of its own, which imports and then waits for its turn."""
-
-    def __init__(self, name: str, model: Path, data: Path) -> None:
-        self.name = name
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        self.process = _elsewhere(
-            *("--child", name, str(model), str(data)),
-            env={**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1", "TRL_EXPERIMENTAL_SILENCE": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-        )
-
-    def warm(self) -> None:
-        """Let it begin CUDA."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("warm\n")
-        self.process.stdin.flush()
-
-    def run(self) -> dict[str, float] | None:
-        """Let it train; returns what it found, none if it failed."""
-        said, _ = self.process.communicate("go\n", timeout=300)
-        if self.process.returncode:
-            self.errors.seek(0)
-            print(f"  {self.name} failed: {self.errors.read()[-1500:]}")
-            return None
-        return dict(json.loads(said.splitlines()[-1]))
-
-
-def facts_of(model: Path) -> ModelFacts:
-    """Return what the estimates are told of a model."""
-    from safetensors import safe_open
-
-    config = json.loads((model / "config.json").read_text())
-    count = 0
-    for file in model.glob("*.safetensors"):
-        with safe_open(file, "pt") as weights:
-            for name in weights.keys():  # noqa: SIM118
-                shape = weights.get_slice(name).get_shape()
-                size = 1
-                for side in shape:
-                    size *= side
-                count += size
-    return ModelFacts(str(model), count, 2.0, config)
 
 
 def shown(name: str, model: Path, found: dict[str, float]) -> str:
@@ -352,32 +271,28 @@ def main(only: str = "") -> None:
         print("  no GPU here: nothing measured")
         return
     names = [n for n in CONTESTANTS if not only or n.startswith(tuple(only.split(",")))]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as there:
+        folder = Path(there)
         data = write_data(folder / "data.jsonl", 800, 2000)
-        children = [Child(n, folder / CONTESTANTS[n][0], data) for n in names]
+        children = [_child(n, folder / CONTESTANTS[n][0], data) for n in names]
         shapes = dict.fromkeys(CONTESTANTS[n][0] for n in names)
-        for writer in [_elsewhere("--write", shape, str(folder / shape)) for shape in shapes]:
+        for writer in [_written(shape, folder / shape) for shape in shapes]:
             writer.wait()
-        speeds = dict(_in_turn(children, folder))
+        speeds = {}
+        for name, found in in_turn(children):
+            print(shown(name, folder / CONTESTANTS[name][0], found), flush=True)
+            speeds[name] = found["tokens_a_second"]
     _verdicts(speeds)
 
 
-def _in_turn(children: list[Child], folder: Path) -> Iterator[tuple[str, float]]:
-    """Yield the tokens a second of each, and print what else there is to say."""
-    children[0].warm()
-    for child, following in zip(children, [*children[1:], None], strict=True):
-        if following:
-            following.warm()
-        if found := child.run():
-            print(shown(child.name, folder / CONTESTANTS[child.name][0], found), flush=True)
-            yield child.name, found["tokens_a_second"]
+def _child(name: str, model: Path, data: Path) -> Child:
+    return Child(name, ["benchmarks.gpu", "--child", name, str(model), str(data)])
 
 
-def _elsewhere(*arguments: str, **how: Any) -> subprocess.Popen[str]:
-    """Run this module in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.gpu", *arguments]
-    return subprocess.Popen(command, text=True, **how)
+def _written(shape: str, folder: Path) -> subprocess.Popen[bytes]:
+    """Begin to write a model, in a process of its own."""
+    command = ["benchmarks.gpu", "--write", shape, str(folder)]
+    return subprocess.Popen([sys.executable, "-m", *command])
 
 
 def _write(name: str, folder: Path) -> None:
@@ -408,8 +323,7 @@ if __name__ == "__main__":
     asked = parser.parse_args()
     if asked.child:
         how, settings = CONTESTANTS[asked.child[0]][1:]
-        print(json.dumps(how(Path(asked.child[1]), Path(asked.child[2]), **settings)), flush=True)
-        os._exit(0)  # taking CUDA down takes seconds
+        leave(how(Path(asked.child[1]), Path(asked.child[2]), **settings))
     elif asked.write:
         _write(asked.write[0], Path(asked.write[1]))
     else:

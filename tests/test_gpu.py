@@ -10,9 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_bert
+import tiny_detector
+import tiny_reader
+import tiny_sentences
+import tiny_t5
+import tiny_text
+import tiny_vit
+import tiny_vlm
 from tiny_llm import chats, job, write_model, write_rows
 
 from worker.contract import EndReason, Event, Metric
+from worker.tasks import load
 
 torch = pytest.importorskip("torch")
 pytestmark = [
@@ -205,3 +214,92 @@ def test_the_gpu_is_seen_and_computes() -> None:
     print(gpu)
     assert gpu.name
     assert 0 < gpu.used < gpu.total
+
+
+BF16 = {"mixed_precision": "bf16"}
+SHORT: dict[str, Any] = {"valid_split": "0.2", "logging_steps": 1, **BF16}
+
+
+def texts(folder: Path) -> Any:
+    rows = tiny_text.write_rows(folder / "rows.jsonl", tiny_text.rows(400))
+    model = tiny_bert.write_model(folder / "model")
+    how: dict[str, Any] = {"target_column": "label", "epochs": 4, **SHORT}
+    return tiny_text.job(load("text_classification"), model, rows, folder, **how)
+
+
+def tags(folder: Path) -> Any:
+    model = tiny_reader.write_model(folder / "model")
+    how: dict[str, Any] = {"lr": 3e-3, **SHORT}
+    rows = tiny_reader.sentences(400)
+    return tiny_reader.job(load("token_classification"), model, rows, folder, **how)
+
+
+def answers(folder: Path) -> Any:
+    model = tiny_reader.write_model(folder / "model")
+    how: dict[str, Any] = {
+        "lr": 3e-3,
+        "max_seq_length": 48,
+        "max_doc_stride": 8,
+        "epochs": 4,
+        **SHORT,
+    }
+    return tiny_reader.job(load("extractive_qa"), model, tiny_reader.questions(400), folder, **how)
+
+
+def writing(folder: Path) -> Any:
+    model = tiny_t5.write_model(folder / "model")
+    rows = write_rows(folder / "rows.jsonl", tiny_t5.rows(400))
+    return tiny_t5.job(model, rows, folder, epochs=2, **SHORT)
+
+
+def sentences(folder: Path) -> Any:
+    model = tiny_sentences.write_model(folder / "model")
+    return tiny_sentences.job(model, folder, "pair", **SHORT)
+
+
+def classified(folder: Path) -> Any:
+    model = tiny_vit.write_model(folder / "model")
+    rows = tiny_vit.write_table(folder / "rows.parquet", 60)
+    return tiny_vit.job(model, rows, folder, epochs=4, **SHORT)
+
+
+def detected(folder: Path) -> Any:
+    model = tiny_detector.write_rt_detr(folder / "model")
+    rows = tiny_detector.write_table(folder / "rows.parquet", 120)
+    return tiny_detector.job(model, rows, folder, epochs=3, **SHORT)
+
+
+def told_in_4_bits(folder: Path) -> Any:
+    model = tiny_vlm.write_idefics(folder / "model", dtype=torch.bfloat16)
+    rows = tiny_vlm.write_table(folder / "rows.parquet", 60)
+    lora = {**LORA, "quantization": "int4", "lora_r": 8}
+    return tiny_vlm.job(model, rows, folder, epochs=4, **{**lora, **SHORT})
+
+
+FAMILIES = {
+    "text_classification": texts,
+    "token_classification": tags,
+    "extractive_qa": answers,
+    "seq2seq": writing,
+    "sentence_transformers": sentences,
+    "image_classification": classified,
+    "object_detection": detected,
+    "vlm": told_in_4_bits,
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_learns_in_bfloat16(name: str, tmp_path: Path) -> None:
+    params, run, events = FAMILIES[name](tmp_path)
+    for folder in (run.output, run.work):
+        folder.mkdir(parents=True, exist_ok=True)
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    load(name).train(params, run)
+    assert torch.cuda.max_memory_allocated() > before
+    found = losses(events)
+    judged = [e.values for e in events if isinstance(e, Metric) and "valid_loss" in e.values]
+    print(name, found[0], found[-1], judged[-1])
+    assert sum(found[-5:]) < 0.9 * sum(found[:5])
+    assert all(math.isfinite(value) for values in judged for value in values.values())
+    assert list(run.output.glob("*.safetensors"))

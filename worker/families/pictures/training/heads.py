@@ -6,12 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from transformers import (
-    AutoImageProcessor,
-    AutoModelForImageClassification,
-    EvalPrediction,
-    Trainer,
-)
+from transformers import AutoImageProcessor, AutoModelForImageClassification, EvalPrediction
 
 from worker.engine.adapter import adapt
 from worker.engine.arguments import trainer_parts
@@ -68,7 +63,7 @@ def trainer(
     *,
     target: Callable[[Any], Any],
     measured: Callable[[Numbers, Numbers], dict[str, float]],
-) -> Trainer:
+) -> LeanTrainer:
     """Return what trains and judges.
 
     `target` makes a number, or a list of numbers, of what an example says; `measured` is given
@@ -91,7 +86,7 @@ def trainer(
     )
 
 
-def said(made: Trainer) -> tuple[Numbers, Numbers]:
+def said(made: LeanTrainer) -> tuple[Numbers, Numbers]:
     """Return what a model says of the images that judge, (images, classes), and the truth."""
     seen = made.predict(made.eval_dataset)
     return logits_of(seen.predictions), seen.label_ids

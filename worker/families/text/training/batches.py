@@ -80,11 +80,11 @@ class Collate:
     def _column(self, cells: Sequence[Any], name: str, wide: int) -> torch.Tensor:
         if name not in self.padding:
             return torch.as_tensor(np.asarray(cells))
-        made = torch.full((len(cells), wide), self.padding[name], dtype=torch.long)
+        made = np.full((len(cells), wide), self.padding[name], np.int64)
         for row, cell in zip(made, cells, strict=True):
             start = wide - len(cell) if self.left else 0
-            row[start : start + len(cell)] = torch.as_tensor(np.asarray(cell), dtype=torch.long)
-        return made
+            row[start : start + len(cell)] = cell
+        return torch.from_numpy(made)
 
 
 class ByLength(Sampler[int]):

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from worker.families.pictures.examples import Example
 from worker.families.pictures.training.store import Place, Store
+from worker.families.pictures.training.tones import Tones
 from worker.families.training.measures import Numbers
 from worker.tasks.object_detection.examples import Objects
 
@@ -67,7 +68,7 @@ class Scenes(Dataset[dict[str, Any]]):
         self.store = store
         self.examples = examples
         self.numbers = {name: number for number, name in enumerate(classes)}
-        self.processor = processor
+        self.tones = Tones(processor, do_pad=False)
         self.seed = seed
         self.epoch = 0
         """Which epoch it is, counted from 0; whoever trains says so."""
@@ -83,7 +84,7 @@ class Scenes(Dataset[dict[str, Any]]):
             # made of the three alone, so neither workers nor a resume change what is seen
             chance = random.Random(f"{self.seed} {self.epoch} {i}")
             image, boxes, classes = augmented(image, boxes, classes, chance)
-        pixels = self.processor(image, return_tensors="pt", do_pad=False)["pixel_values"][0]
+        pixels = self.tones.of(image)
         width, height = image.size
         return {
             "pixel_values": pixels,

@@ -12,11 +12,13 @@ from sentence_transformers.base.sampler import DefaultBatchSampler
 from sentence_transformers.sentence_transformer.trainer import SentenceTransformerTrainer
 from torch.utils.data import RandomSampler
 
+from worker.engine.trainer import LeanTrainer
+
 HEAD_FILE = "loss.safetensors"
 """File of a checkpoint with the weights of the loss: the classifier of `pair_class`."""
 
 
-class SentenceTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
+class SentenceTrainer(LeanTrainer, SentenceTransformerTrainer):  # type: ignore[misc]
     """The library's trainer without its model card, and with its loss's weights in checkpoints."""
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
