@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 LIMIT = 600
@@ -93,7 +94,7 @@ class Child:
     def warm(self) -> None:
         """Let it begin CUDA."""
         assert self.process.stdin is not None
-        if self.process.poll() is None:
+        with suppress(BrokenPipeError):  # it has failed, and `run` says so
             self.process.stdin.write("warm\n")
             self.process.stdin.flush()
 
