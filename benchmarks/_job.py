@@ -13,6 +13,8 @@ from worker.task import Run
 def run_on(model: Path, data: Path, emit: Callable[[Event], None]) -> Run:
     """Return a run that trains `model` on `data` and tells `emit` how it goes."""
     folder = Path(tempfile.mkdtemp())
+    for part in ("output", "work"):
+        (folder / part).mkdir()
     return Run(
         model=ModelRef(name=str(model)),
         data=DataRef(folder=str(data.parent), train=(data.name,)),

@@ -163,7 +163,7 @@ def main(
 ) -> None:
     """Print rows a second of each contestant in each family, and ratios."""
     device = device or _device()
-    families = [one for name, one in FAMILIES.items() if not only or name in only]
+    families = [FAMILIES[name] for name in only or FAMILIES]
     names = [name for name in CONTESTANTS if not contestants or name in contestants]
     with tempfile.TemporaryDirectory() as folder:
         writers = [_written(one, Path(folder), device, rows) for one in families]

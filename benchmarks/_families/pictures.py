@@ -341,16 +341,16 @@ SMOLVLM = {
 PICTURES = [
     Family(
         "image_classification", write_vit, data((500, 375), labelled), classifier,
-        Size(SMALL_VIT, 320, 8), Size({}, 6400, 64),
+        Size(SMALL_VIT, 320, 8), Size({}, 4480, 64),
     ),
     Family(
         "object_detection", write_detr, data((640, 480), boxed), detector,
         Size({"resnet": SMALL_RESNET, "detr": SMALL_DETR, "side": 200}, 120, 4),
-        Size({"resnet": {}, "detr": {}, "side": 600}, 640, 8),
+        Size({"resnet": {}, "detr": {}, "side": 600}, 480, 8),
     ),
     Family(
         "vlm", write_smolvlm, data((640, 480), asked_about), answerer,
-        Size(SMALL_VLM, 160, 8), Size(SMOLVLM, 1280, 16),
+        Size(SMALL_VLM, 160, 8), Size(SMOLVLM, 800, 16),
         {"peft": True, "quantization": None, "gradient_accumulation": 1},
     ),
 ]  # fmt: skip

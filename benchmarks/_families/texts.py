@@ -282,6 +282,6 @@ TEXTS = [
     ),
     Family(
         "sentence_transformers", write_bert, data(paired), embedder,
-        Size(SMALL, 320, 16), Size(BASE, 6400, 64), {**LENGTHS, "trainer": "pair"},
+        Size(SMALL, 320, 16), Size(BASE, 4800, 64), {**LENGTHS, "trainer": "pair"},
     ),
 ]  # fmt: skip
