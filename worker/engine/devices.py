@@ -32,6 +32,24 @@ def require(accelerators: int) -> None:
         )
 
 
+def readers(most: int) -> int:
+    """Return how many processes make batches while a GPU computes, `most` at most.
+
+    None where the cores have the model to compute.
+    """
+    if device() != "cuda":
+        return 0
+    _forks_use_one_thread()
+    return min(most, (os.cpu_count() or 1) - 1)
+
+
+@cache
+def _forks_use_one_thread() -> None:
+    """Let forked processes tokenize on one thread: a pool of threads is lost in a fork, which then
+    waits for it for ever."""
+    os.register_at_fork(after_in_child=lambda: os.environ.update(TOKENIZERS_PARALLELISM="false"))
+
+
 def memory() -> float:
     """Return the bytes of memory training can have: a GPU's, or a share of this machine's.
 

@@ -8,7 +8,6 @@ imported at all, and nothing here needs it.
 from __future__ import annotations
 
 import math
-import os
 import random
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
@@ -144,5 +143,5 @@ class Epochs(TrainerCallback):  # type: ignore[misc]
 
 
 def readers() -> int:
-    """Return how many processes open images; none where the cores have the model to compute."""
-    return min(MOST_READERS, (os.cpu_count() or 1) - 1) if devices.device() == "cuda" else 0
+    """Return how many processes open images."""
+    return devices.readers(MOST_READERS)

@@ -29,7 +29,9 @@ class Tones:
     def __init__(self, processor: Any, **how: Any) -> None:
         self.processor, self.how = processor, how
         self.table: NDArray[np.float32] | None = _table(processor)
-        noise = np.random.default_rng(0).integers(0, VALUES, (61, 53, CHANNELS), np.uint8)
+        # without the darkest and the brightest, by which some might measure the others
+        values, shape = (VALUES // 8, VALUES // 2), (61, 53, CHANNELS)
+        noise = np.random.default_rng(0).integers(*values, shape, np.uint8)
         image = Image.fromarray(noise)
         if not torch.equal(self.of(image), self._computed(image)):
             self.table = None

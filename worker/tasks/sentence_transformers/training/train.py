@@ -41,6 +41,9 @@ from worker.tasks.sentence_transformers.training.judging import (
 )
 from worker.tasks.sentence_transformers.training.trainer import SentenceTrainer, Shuffled
 
+READERS = 2
+"""Processes that make tokens while a GPU computes: this library does so anew for each batch."""
+
 COLUMNS = ("sentence1", "sentence2", "sentence3")
 """What the library is given them as: it goes by their order."""
 
@@ -123,6 +126,7 @@ def _trainer(
         if params.learns.batch_negatives
         else 2 * params.batch_size,
         "eval_on_start": judged_first(params, run, held),
+        "dataloader_num_workers": devices.readers(READERS),
     }
     return SentenceTrainer(
         **trainer_parts(params, run, loaded, learned, held, **more),
