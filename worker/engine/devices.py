@@ -39,12 +39,12 @@ def readers(most: int) -> int:
     """
     if device() != "cuda":
         return 0
-    _forks_use_one_thread()
+    forks_use_one_thread()
     return min(most, (os.cpu_count() or 1) - 1)
 
 
 @cache
-def _forks_use_one_thread() -> None:
+def forks_use_one_thread() -> None:
     """Let forked processes tokenize on one thread: a pool of threads is lost in a fork, which then
     waits for it for ever."""
     os.register_at_fork(after_in_child=lambda: os.environ.update(TOKENIZERS_PARALLELISM="false"))
