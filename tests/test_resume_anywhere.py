@@ -5,14 +5,18 @@ They take minutes: `pytest -m campaign`.
 
 from __future__ import annotations
 
+import random
+import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from benches.slurm import configuration, slurm
 from standins.containers import worker_image
-from standins.laptop import Laptop, killed_at
+from standins.laptop import Laptop, finish, killed_at, send
 from standins.waiting import until
 from test_resume import TRAINING, curve, laptop, pushed_step, step_of, uninterrupted
 
@@ -118,3 +122,60 @@ def test_a_laptop_killed_at_every_step_of_resume(laptop: Laptop) -> None:
         if over:
             break
     assert nth > 3, "there were steps to be killed at"
+
+
+def test_worker_and_trainer_killed_at_random_steps(laptop: Laptop) -> None:
+    """Each time it is resumed; what is measured is as if nothing had happened."""
+    chance, steps = random.Random(4), 60
+    saving = ("--save-strategy", "steps", "--save-steps", "3", "--max-steps", str(steps))
+    quick = ["4" if word == "24" else word for word in TRAINING if word != "--push-to-hub"]
+    words = (*quick, "--backend", "local", *saving)
+    killed: list[str] = []
+    done = 0
+    while (ended := _killed(laptop, words, done, chance, killed))["state"] != "succeeded":
+        assert ended["resumable"]["step"] > done, ended
+        done, words = ended["resumable"]["step"], ("resume", ended["job"], "--json")
+    assert len(killed) == len(ended["resumes"]) >= 3
+    assert {"worker", "trainer"} == set(killed)
+    assert curve(laptop, ended["job"]) == pytest.approx(uninterrupted(laptop, steps), rel=1e-4)
+
+
+def _killed(
+    laptop: Laptop, words: tuple[str, ...], done: int, chance: random.Random, killed: list[str]
+) -> Any:
+    """Run a job, kill its trainer or worker some steps after `done`, and return how it ended.
+
+    What was killed is appended to `killed`; nothing is where the job was done before.
+    """
+    known = {job["job"] for job in laptop.jobs()}
+    process = laptop.start(*words)
+
+    def new() -> Any:
+        return next((j["job"] for j in laptop.jobs() if j["job"] not in known), None)
+
+    job, step = until(new, PATIENCE), done + chance.randint(4, 12)
+    log = laptop.home / "runs" / job / "log.txt"
+    until(lambda: process.poll() is not None or _reached(log) >= step, PATIENCE, every=0.02)
+    what = ("worker", "trainer")[len(killed) % 2]
+    if process.poll() is None and (victim := _process(laptop, job, what)):
+        send(victim, signal.SIGKILL)
+        killed.append(what)
+    assert finish(process).code in {0, 1}
+    return laptop.run("status", job, "--json").document
+
+
+def _reached(log: Path) -> int:
+    """Return the last step that a local job has told."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return max(map(int, re.findall(r'"kind":"progress","step":(\d+)', text)), default=0)
+
+
+def _process(laptop: Laptop, job: str, what: str) -> int | None:
+    """Return the pid of a local job's worker, or of its trainer; none once it has ended."""
+    try:
+        worker = psutil.Process(int((laptop.home / "runs" / job / "pid").read_text()))
+        trainers = [c for c in worker.children(recursive=True) if "worker.run" in c.cmdline()]
+    except psutil.Error:
+        return None
+    found = [worker] if what == "worker" else trainers
+    return found[0].pid if found else None

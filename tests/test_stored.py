@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from standins.laptop import Laptop, finish
 from standins.localhub import HubServer
+from standins.waiting import until
 from test_gc import SPEC
 
+from orchestrator.data.package.notes import may_remove, note_use
+from orchestrator.jobs.client import Client
 from orchestrator.jobs.holding import held, held_alone
 from orchestrator.jobs.records import Records
+from orchestrator.jobs.stored import InUse, discard, stored
+from worker.clock import SystemClock
 from worker.contract import DataRef, EndReason, Failed
 
 NOW = datetime.now(UTC)
@@ -62,6 +70,90 @@ def test_gc_lists_packed_data_and_removes_what_no_job_reads(laptop: Laptop) -> N
     elsewhere = laptop.run("gc", "--data", "--yes", HUBTRAIN_HOME=str(laptop.home / "other"))
     assert f"{read} · 6.5 kB · sent just now: its job may be being launched" in elsewhere.out
     assert laptop.hub.api().repo_exists(read, repo_type="dataset")
+
+
+class Later(SystemClock):
+    """A clock that is an hour ahead, by which what is sent now was sent long ago."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(hours=1)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(min(seconds, 0.05))
+
+
+@pytest.fixture
+def computers(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Client]:
+    """Return clients of computers, by name; the one that is named last is the one we are at."""
+
+    def at(name: str) -> Client:
+        monkeypatch.setenv("HUBTRAIN_HOME", str(laptop.home / name))
+        return Client(clock=Later(), given_token=laptop.hub.tokens["ann"])
+
+    return at
+
+
+def test_data_used_again_elsewhere_stays(
+    laptop: Laptop, computers: Callable[[str], Client]
+) -> None:
+    """Though nothing of the job that will read it is to be seen yet."""
+    repo_id, api = dataset(laptop.hub, "f"), laptop.hub.api()
+    here = computers("here")
+    assert [one.free for one in stored(here, ["ann"], []) if one.repo_id == repo_id] == [True]
+    there = computers("there")
+    assert note_use(repo_id, api, there.clock) and note_use(repo_id, api, there.clock)
+    here = computers("here")
+    assert [one.free for one in stored(here, ["ann"], []) if one.repo_id == repo_id] == [False]
+    with pytest.raises(InUse, match="another computer uses it"):
+        discard(here, repo_id)
+    tags = [tag.name for tag in api.list_repo_refs(repo_id, repo_type="dataset").tags]
+    assert len(tags) == 1 and tags[0].startswith("used-"), "of each computer its last use"
+    assert discard(computers("there"), repo_id), "its own use does not keep a computer from it"
+    assert not note_use(repo_id, api, there.clock)
+
+
+def test_data_that_is_being_removed_is_waited_for(
+    laptop: Laptop, computers: Callable[[str], Client]
+) -> None:
+    repo_id, api = dataset(laptop.hub, "9"), laptop.hub.api()
+    here = computers("here")
+    assert may_remove(repo_id, api, here.clock)
+    there = computers("there")
+    with ThreadPoolExecutor(1) as pool:
+        using = pool.submit(note_use, repo_id, api, there.clock)
+        until(lambda: laptop.hub.requests(f"{repo_id}/refs", "GET"))
+        api.delete_repo(repo_id, repo_type="dataset")
+        assert using.result() is False
+    dataset(laptop.hub, "9")
+    assert may_remove(repo_id, api, here.clock)  # by one that was killed then
+    assert note_use(repo_id, api, there.clock), "a note that stays says nothing"
+    tags = [tag.name for tag in api.list_repo_refs(repo_id, repo_type="dataset").tags]
+    assert "removing" not in tags
+    api.delete_repo(repo_id, repo_type="dataset")
+
+
+def test_a_removal_that_was_cut_short_is_ended(laptop: Laptop) -> None:
+    (laptop.home.parent / "run.py").write_text("print('half')\n")
+    words = ("spacerunner", "--script-path", "run.py", "--project-name", "half")
+    where = ("--username", "ann", "--backend", "jobs-cpu-basic", "--max-duration", "10m")
+    begun = laptop.run(*words, *where, "--detach", "--json")
+    job_id = begun.document["job"]
+    assert laptop.run("cancel", job_id).code == 0
+    code = "/api/repos/delete"
+    laptop.hub.forget_requests()
+    laptop.hub.fault({"delay": 20}, method="DELETE", path=code)
+    removing = laptop.start("rm", job_id, "--yes")
+    until(lambda: laptop.hub.requests(code, "DELETE"))
+    removing.kill()
+    removing.communicate()
+    laptop.hub.clear_faults()
+    listed = laptop.run("jobs")
+    assert f"{job_id} is being removed, or that was cut short" in listed.out + listed.err
+    ended = laptop.run("gc", "--json")
+    assert (ended.code, ended.document["removed"]) == (0, [job_id]), ended.err
+    assert laptop.jobs() == []
+    assert not laptop.hub.api().repo_exists(f"ann/half-{job_id}", repo_type="dataset")
+    assert laptop.run("gc", "--json").document["removed"] == []
 
 
 def test_data_that_is_being_sent_stays(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:

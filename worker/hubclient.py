@@ -49,6 +49,9 @@ SILENT_TRIES = 2
 _MALFORMED = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError)
 """What is raised where an answer is read that lacks what all such answers have."""
 
+_CUT_SHORT = "Consistency check failed"
+"""How the client library says that a file came with another size than was told."""
+
 T = TypeVar("T")
 
 
@@ -122,6 +125,7 @@ def explained(doing: str) -> Iterator[None]:
 
     What reads an answer goes inside as well: any answer may be another than the Hub's.
     """
+    from httpx2 import InvalidURL  # of an id in an answer that no address can hold
     from huggingface_hub.errors import HFValidationError
 
     try:
@@ -138,7 +142,7 @@ def explained(doing: str) -> Iterator[None]:
     except Exception as error:
         if told := hub_error(doing, error):
             raise told from error
-        if isinstance(error, _MALFORMED):
+        if isinstance(error, (*_MALFORMED, InvalidURL)):
             raise HubUnreachable(
                 f"{doing}: {endpoint()} did not answer as a Hub does "
                 f"({type(error).__name__}: {str(error)[:100]}).",
@@ -165,6 +169,11 @@ def hub_error(doing: str, error: BaseException) -> HubtrainError | None:
         return HubUnreachable(
             f"{doing}: no answer from {endpoint()} ({type(error).__name__}).",
             fix="Check the network, then run the same command again; nothing is done twice.",
+        )
+    if isinstance(error, OSError) and str(error).startswith(_CUT_SHORT):
+        return HubUnreachable(
+            f"{doing}: {endpoint()} did not send the whole file.",
+            fix="Run the same command again.",
         )
     return None
 

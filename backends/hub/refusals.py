@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from backends.errors import BackendError, JobGone, PlanRefused
 from backends.handle import Handle
 from worker.account import who
 from worker.clock import Clock
 from worker.contract import JobSpec
-from worker.errors import NoWrite
+from worker.errors import NotThere, NoWrite
+from worker.hubclient import explained
 from worker.paths import is_path
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
+
+T = TypeVar("T")
 
 REPO_NAME = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][\w.-]{0,94}[A-Za-z0-9]")
 """What the Hub takes for the name of a repo."""
@@ -47,6 +51,20 @@ def refuse_what_cannot_be(job: JobSpec, noun: str, example: str) -> None:
             " 96, beginning and ending with a letter or digit.",
             fix="Choose another --project-name.",
         )
+
+
+def shown(handle: Handle, ask: Callable[[], T]) -> T:
+    """Return what the Hub shows of a machine. Raises `NotThere` once it has said so twice.
+
+    One such answer may be that of something between, and would end a job that runs.
+    """
+    for _ in range(2):
+        try:
+            with explained(f"asking about {handle}"):
+                return ask()
+        except NotThere as error:
+            gone = error
+    raise gone
 
 
 def absent(handle: Handle, gone: str, api: HfApi, clock: Clock) -> BackendError | NoWrite:

@@ -19,7 +19,7 @@ from backends.handle import Handle
 from backends.hub import logs
 from backends.hub.files import delete, recalled
 from backends.hub.hardware import SHORT_NAMES, flavors
-from backends.hub.refusals import absent
+from backends.hub.refusals import absent, shown
 from backends.jobs.image import NAME as IMAGE_NAME
 from backends.jobs.image import OWN, SPACES, images
 from backends.jobs.launch import Launch, forget, stop
@@ -136,8 +136,9 @@ class Jobs(Backend[JobRequest], KeepsImages):
         owner, _, job_id = handle.path.partition("/")
         gone = f"The Hub has no Job {handle.path} of hubtrain."
         try:
+            which = {"job_id": job_id, "namespace": owner}
+            job = shown(handle, lambda: self.api.inspect_job(**which))
             with explained(f"asking about {handle}"):
-                job = self.api.inspect_job(job_id=job_id, namespace=owner)
                 if JOB_LABEL not in (job.labels or {}) or job.status.stage == "DELETED":
                     raise JobGone(gone)
                 return job

@@ -20,13 +20,13 @@ from backends.handle import Handle
 from backends.hub import logs
 from backends.hub.files import delete, recalled
 from backends.hub.hardware import FREE, SHORT_NAMES, flavors
-from backends.hub.refusals import absent
+from backends.hub.refusals import absent, shown
 from backends.spaces.launch import Launch, job_of
 from backends.spaces.request import JOB_TAG, KIND, TAG, SpaceRequest, plan, space_name
 from worker.clock import ALPHABET
 from worker.contract import EndReason, JobSpec
 from worker.errors import NotThere
-from worker.hubclient import endpoint, explained, hub, patiently
+from worker.hubclient import endpoint, hub, patiently
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -96,8 +96,7 @@ class Spaces(Backend[SpaceRequest]):
     def status(self, handle: Handle) -> Status:
         """Ask the Hub about the Space, and about the token where it shows none."""
         try:
-            with explained(f"asking about {handle}"):
-                return status_of(self.api.space_info(handle.path))
+            return shown(handle, lambda: status_of(self.api.space_info(handle.path)))
         except NotThere as gone:
             text = f"The Hub has no Space {handle.path}."
             raise absent(handle, text, self.api, self.clock) from gone

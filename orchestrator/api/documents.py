@@ -219,6 +219,9 @@ class Leftovers(Document):
     unanswered: list[str]
     """What could not be asked, and why."""
 
+    removed: list[str]
+    """Jobs whose `rm` was cut short, and that are removed now."""
+
     data: list[StoredData] | None = None
     """With `--data`."""
 

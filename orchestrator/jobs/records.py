@@ -266,6 +266,12 @@ class Records:
                 )
             db.execute("update jobs set removing = 1 where job_id = ?", (job_id,))
 
+    def being_removed(self) -> list[str]:
+        """Return the jobs whose removal has begun and is not over, newest first."""
+        with self.opened() as db:
+            ask = "select job_id from jobs where removing order by rowid desc"
+            return [str(row[0]) for row in db.execute(ask)]
+
     def remove(self, job_id: str) -> None:
         """Forget the job. One that is not there is not an error."""
         with self.opened() as db:

@@ -60,12 +60,32 @@ def remove_job(client: Client, record: Record, *, force: bool) -> None:
         record = watch.cancel()
         if watch.problem:
             raise watch.problem
+    for one in client.records.continuing(record.job_id):
+        client.refreshed(one)  # one that has ended, or got further, is not in the way
+    _remove(client, record)
+
+
+def _remove(client: Client, record: Record) -> None:
+    """Delete what a job left, then its record, which says when that has begun."""
     if record.story.handle and not client.elsewhere(record):
-        for one in client.records.continuing(record.job_id):
-            client.refreshed(one)  # one that has ended, or got further, is not in the way
         client.records.begin_removal(record.job_id)
         client.backend(record).remove(Handle.parse(record.story.handle))
     client.records.remove(record.job_id)
+
+
+def finish_removals(client: Client, unanswered: list[str]) -> list[str]:
+    """End the removals that were cut short; returns their jobs. Who does not answer is noted."""
+    done = []
+    for job_id in client.records.being_removed():
+        record = client.records.find(job_id)
+        if record is None or client.elsewhere(record):
+            continue
+        try:
+            _remove(client, record)
+            done.append(job_id)
+        except HubtrainError as error:
+            unanswered.append(f"{job_id}: {error}")
+    return done
 
 
 def data_of(client: Client, record: Record, *, remove: bool) -> Data:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from backends.errors import JobGone
+from orchestrator.data.package.notes import may_remove, used_elsewhere
 from orchestrator.data.package.upload import is_packed
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.gc import START_SECONDS, Leftover
@@ -37,7 +38,8 @@ class Stored:
     """Jobs that have not ended and read it."""
 
     arriving: bool = False
-    """Whether it was sent just now, by no job on record here: one may be launched elsewhere."""
+    """Whether it was sent just now by no job on record here, or is used on another computer: one
+    may be launched there."""
 
     @property
     def free(self) -> bool:
@@ -64,7 +66,9 @@ def stored(client: Client, owners: Iterable[str], machines: Iterable[Leftover]) 
                 size = sum(s.size or 0 for s in info.siblings or [])
                 jobs = tuple(sorted(users.get(repo_id, ())))
                 fresh = info.last_modified is not None and info.last_modified > freshest
-                found.append(Stored(repo_id, size, jobs, fresh and repo_id not in known))
+                arriving = fresh and repo_id not in known
+                arriving = arriving or used_elsewhere(repo_id, api, client.clock)
+                found.append(Stored(repo_id, size, jobs, arriving))
     return found
 
 
@@ -93,12 +97,15 @@ def discard(client: Client, repo_id: str) -> bool:
     """
     if not is_packed(repo_id):
         raise ValueError(f"{repo_id} was not made by hubtrain")
-    remove = partial(hub(client.token).delete_repo, repo_id, repo_type="dataset")
+    api = hub(client.token)
+    remove = partial(api.delete_repo, repo_id, repo_type="dataset")
     with held_alone(repo_id) as free, suppress(NotThere):
         if not free:
             raise InUse(f"{repo_id} stays: it is being sent for a job.", fix="Again, later.")
         if used := readers(client, repo_id):  # written down since it was asked last
             raise InUse(f"{repo_id} stays: {', '.join(used)} reads it.", fix="Again, later.")
+        if not may_remove(repo_id, api, client.clock):
+            raise InUse(f"{repo_id} stays: another computer uses it.", fix="Again, later.")
         patiently(f"removing the dataset {repo_id}", remove, client.clock)
         return True
     return False

@@ -21,8 +21,13 @@ FORBIDDEN = (
     'File "/',
     "hubtrain itself made a mistake",
     "could not be looked at",
+    "force_download",
 )
 """What is said, or slips through, where nobody foresaw something."""
+
+
+MARKS = ("✗", "  ! ", '"error"', "errors")
+"""What stands before that which is wrong."""
 
 
 def command(*words: str) -> Said:
@@ -52,5 +57,5 @@ def understood(*words: str, names: str = "", case: object = "") -> Said:
     assert not [word for word in FORBIDDEN if word in text], told
     assert took < CPU_SECONDS, f"{took:.0f} s of work: {told}"
     if said.code:
-        assert names in text and ("✗" in text or '"error"' in text or "errors" in text), told
+        assert names in text and any(mark in text for mark in MARKS), told
     return said

@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from backends.base import OnProgress, silent
+from orchestrator.data.package.notes import note_use
 from orchestrator.data.package.shards import Package
 from orchestrator.data.sources import DATA_PREFIX
 from worker.clock import Clock, SystemClock
@@ -75,6 +76,8 @@ def upload(
     repo_id = repo_of(package, owner)
     found = _look_up(repo_id, hub, clock)
     missing = _missing(package, found)
+    if found is not None and not note_use(repo_id, hub, clock):
+        found, missing = None, list(package.digests)
     if found is not None and not missing:
         on_progress("On the Hub", 1.0)
         return _ref(package, repo_id, found.sha)
@@ -91,7 +94,7 @@ def upload(
 def _refuse_removed(ref: DataRef, hub: HfApi, clock: Clock) -> None:
     """Raise `NotThere` where packed data that an earlier job sent has been removed since."""
     packed = ref.repo_id if ref.repo_id and is_packed(ref.repo_id) else None
-    if packed and _look_up(packed, hub, clock) is None:
+    if packed and not note_use(packed, hub, clock):
         raise NotThere(
             f"the data of the earlier job is not there any more: {packed}.",
             fix="Run the job's command again: it sends its data.",

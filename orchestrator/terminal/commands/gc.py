@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.jobs.gc import Leftover, Sweep, sweep, take_back
+from orchestrator.jobs.removal import finish_removals
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
 from orchestrator.terminal.question import agreed
@@ -34,7 +35,11 @@ def COMMAND(  # noqa: N802, PLR0917
     is left, and everything could be asked.
     """
     desk = Desk(as_json)
+    unanswered: list[str] = []
+    removed = finish_removals(desk, unanswered)
+    desk.screen.say(*(f"Removed {job}, whose rm was cut short" for job in removed))
     swept = sweep(desk, list(owners), lambda seconds: _tell_of_waiting(desk, seconds))
+    swept.unanswered[:0] = unanswered
     found = list(swept.leftovers.values())
     garbage = [one for one in found if one.garbage]
     running = [str(one.found.handle) for one in found if not one.garbage]
@@ -53,6 +58,7 @@ def COMMAND(  # noqa: N802, PLR0917
         "stopped": [str(one.found.handle) for one in garbage if one not in left],
         "left": [str(one.found.handle) for one in left],
         "secrets_taken_back": taken,
+        "removed": removed,
         "running": running,
         "deployed": [finding.text for finding in deployed],
         "unanswered": swept.unanswered,

@@ -9,6 +9,7 @@ import click
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.exits import FAILED
 from orchestrator.terminal.joblist import JobList, documents, say
+from worker.finding import Finding
 
 if TYPE_CHECKING:
     from orchestrator.deploy.known import Known
@@ -57,7 +58,13 @@ def COMMAND(  # noqa: N802, PLR0917
         desk.screen.documents(documents(desk, shown))
     else:
         say(desk, desk.screen, shown, offline=offline)
+    desk.screen.findings(map(_half_removed, desk.records.being_removed() if jobs else []))
     return 0 if shown.as_of_now else FAILED
+
+
+def _half_removed(job: str) -> Finding:
+    text = f"{job} is being removed, or that was cut short"
+    return Finding("warn", "rm", text, "hubtrain gc ends it")
 
 
 def _recent(job: Glance, desk: Desk) -> bool:
