@@ -197,7 +197,8 @@ def test_rm_names_the_data_that_stays_or_removes_it(laptop: Laptop) -> None:
     assert f"its data {repo_id} stays: fff reads it" in laptop.run("rm", "eee", "--data").out
     assert laptop.hub.api().repo_exists(repo_id, repo_type="dataset")
     gone = laptop.run("rm", "fff", "--data", "--json")
-    assert gone.document == [{"job": "fff", "data": repo_id, "data_removed": True}]
+    about = {"job": "fff", "data": repo_id, "data_removed": True, "problem": None}
+    assert gone.document == [about]
     assert not laptop.hub.api().repo_exists(repo_id, repo_type="dataset")
     assert laptop.jobs() == []
 
