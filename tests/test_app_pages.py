@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from services.browser import found as browser_found
 from standins.application import Application, command, visitor
 from standins.waiting import until
+from tiny_llm import chats, write_model, write_rows
 
 from orchestrator.app.trying import Trying, model_of
 from orchestrator.jobs.client import Client
@@ -45,7 +46,12 @@ for n in range(3000):
     print("line", n, flush=True)
     time.sleep(0.2)
 """
-WAIT = 60_000
+LEARNER = (
+    *("llm", "--train", "--trainer", "sft", "--model", "./tiny", "--data-path", "chats.jsonl"),
+    *("--project-name", "learner", "--max-steps", "100000", "--save-steps", "2"),
+    *("--batch-size", "1", "--model-max-length", "32", "--samples", "0"),
+)
+WAIT = 150_000
 
 
 def spec(job_id: str, project: str, *, lr: float = 1e-3, usd: float = 0.0) -> JobSpec:
@@ -66,9 +72,10 @@ def life(one: JobSpec, began: datetime, steps: int, *ends: Event) -> list[Event]
     told: list[Event] = [Started(job_id=one.job_id, at=began)]
     for step in range(1, steps + 1):
         told.append(Progress(step=step, total_steps=100, at=began))
-        values = {"loss": 2 / step**0.4, "lr": 1e-4}
+        loss = 2 / step ** (0.3 + 30 * one.params["lr"])
+        values = {"loss": loss, "lr": 1e-4}
         if step % 10 == 0:
-            values["valid_loss"] = 2.2 / step**0.4
+            values["valid_loss"] = 1.1 * loss
         told.append(Metric(step=step, values=values, at=began))
     worker = [e.model_copy(update={"seq": n}) for n, e in enumerate((*told, *ends), 1)]
     handle = f"{one.machine.backend}://ann/{one.job_id}"
@@ -85,7 +92,7 @@ def written(folder: Path) -> None:
     words = f"the loss is no number any more {NASTY}"
     lost = Failed(reason=EndReason.BAD_CONFIG, message=words, at=over)
     first, second = spec("aaa111", "first-try"), spec("bbb222", "second-try", lr=5e-3)
-    failed, paid = spec("ccc333", "diverged", lr=0.5), spec("ddd444", "support-bot", usd=0.6)
+    failed, paid = spec("ccc333", "diverged", lr=0.005), spec("ddd444", "support-bot", usd=0.6)
     Records(folder).write(
         [
             (first, [*life(first, over, 100, Finished(at=over)), gone]),
@@ -191,7 +198,7 @@ def test_a_job_after_its_end(page: Page, house: House) -> None:
     assert "Failed (bad_config)" in page.inner_text("#answer")
     assert NASTY in page.inner_text("#answer"), "what a job says is text"
     page.get_by_role("button", name="Settings").click()
-    page.wait_for_function("document.querySelector('#settings').innerText.includes('0.5')")
+    page.wait_for_function("document.querySelector('#settings').innerText.includes('0.005')")
     shot(page, "job")
     phone(page)
     page.goto(f"{house.own}job?id=nobody")
@@ -293,3 +300,36 @@ def test_what_a_screen_reader_is_told(page: Page) -> None:
         assert said in told, said
     assert re.search(r'img "loss from [\d.]+ to [\d.]+"', told)
     assert 'textbox "Search"' in told
+
+
+def test_a_training_that_was_stopped_goes_on(page: Page, house: House) -> None:
+    records = Records(house.app.home)
+
+    write_model(house.folder / "tiny")
+    write_rows(house.folder / "chats.jsonl", chats(20))
+    command(house.folder, *LEARNER, "--detach")
+    (first,) = records.ids("learner")
+    page.goto(f"{house.own}job?id={first}")
+    page.wait_for_selector("#controls button.stop")
+    until(lambda: records.get(first).story.last_checkpoint, 200)
+    page.click("#controls button.stop")
+    page.click("#sure-yes")
+    page.click("#controls button.resume")
+    page.wait_for_selector("#sure-yes")
+    assert re.search(r"Go on with learner from step \d+ on local: .*free", page.inner_text("#sure"))
+    page.click("#sure-yes")
+    page.wait_for_selector("text=Launched as")
+    again = records.ids("learner")[0]
+    assert records.get(again).spec.start is not None and again != first
+    command(house.folder, "cancel", again)
+
+
+def test_a_job_is_removed_where_it_is_shown(page: Page, house: House) -> None:
+    page.get_by_role("link", name="fruit-or-not").click()
+    page.click("#controls button.remove")
+    page.wait_for_selector("#sure-yes")
+    assert "Models stay" in page.inner_text("#sure")
+    page.click("#sure-yes")
+    page.wait_for_selector("text=No such job")
+    assert Records(house.app.home).ids("fruit-or-not") == []
+    assert (house.folder / "my-tabular").exists() or (house.folder / "fruit-or-not").exists()

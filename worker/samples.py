@@ -34,9 +34,14 @@ class Samples:
 def read(file: Path) -> Samples | None:
     """Return the samples of a file, control characters shown; none where there is no such file."""
     try:
-        found = json.loads(file.read_text("utf-8"))
+        return parsed(file.read_text("utf-8"))
     except FileNotFoundError:
         return None
+
+
+def parsed(text: str) -> Samples:
+    """Return the samples of such a file's text. Raises `ValueError`, `LookupError`, `TypeError`."""
+    found = json.loads(text)
     shown = [{name: _visible(said) for name, said in one.items()} for one in found["samples"]]
     return Samples(found["about"], shown)
 

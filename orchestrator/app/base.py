@@ -16,6 +16,7 @@ from orchestrator.jobs.client import Client
 from worker.show.visits import Visits
 
 if TYPE_CHECKING:
+    from orchestrator.app.samples import Said
     from orchestrator.app.trying import Trying
 
 
@@ -59,6 +60,13 @@ class App:
     def logs(self) -> Logs:
         """What jobs have printed."""
         return Logs(self.client)
+
+    @cached_property
+    def said(self) -> Said:
+        """What the models of jobs said before and after."""
+        from orchestrator.app.samples import Said
+
+        return Said(self.client)
 
     @cached_property
     def trying(self) -> Trying:

@@ -7,15 +7,14 @@ either as `Authorization: Bearer …`. Whoever has neither gets one sentence.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import secrets
-import time
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -31,7 +30,7 @@ CLOSED = ("/proxy=", "/component_server", "/monitoring", "/stream/")
 
 LOGIN, LOGOUT = "/login", "/logout"
 WRONG_SECONDS = 1.0
-"""What a wrong password takes at least, so that nobody tries many."""
+"""What a wrong password takes, one after the other, so that nobody tries many."""
 
 LONGEST = 4096
 """Bytes of a login that are read."""
@@ -90,6 +89,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, *, door: Door) -> None:
         self.app, self.door = app, door
+        self._wrong = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what is for strangers, and pass on the rest."""
@@ -137,7 +137,8 @@ class Gate:
                 return Response(status_code=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         said = parse_qs(body.decode("utf-8", "replace")).get("password", [""])[0]
         if not self.door.opens(said):
-            await run_in_threadpool(time.sleep, WRONG_SECONDS)
+            async with self._wrong:
+                await asyncio.sleep(WRONG_SECONDS)
             return self._shut(wrong=True)
         return _let_in(self.door, "/", request)
 

@@ -307,7 +307,7 @@ def _told(view: View) -> Iterable[tuple[str, str]]:
     cap = f" of at most ${limits.max_usd:.2f}" if limits.max_usd is not None else ""
     yield "Cost", f"${view.cost:.2f}{cap}"
     machine = view.spec.machine
-    yield "Where", escape(" ".join(filter(None, (machine.backend, machine.flavor))))
+    yield "Where", escape(" ".join(dict.fromkeys(filter(None, (machine.backend, machine.flavor)))))
 
 
 def _meter(name: str, share: float, said: str) -> str:

@@ -109,7 +109,7 @@ class Answers:
 
     def _values(self, record: Record) -> dict[str, str]:
         now = self.app.client.clock.now()
-        view = shown.view_of(record, now)
+        view = shown.view_of(record, now, self.app.said.of(record))
         over = record.story.state.final
         resumable = over and checkpoint_of(record) is not None
         can = shown.Can(not record.settled, resumable, self.app.has("new"))

@@ -76,7 +76,7 @@ def _result(view: View, now: datetime) -> dict[str, str]:
         for name, value in story.metrics.items()
         if name.removeprefix("valid_") in {"loss", *view.telling}
     }
-    where = " ".join(filter(None, (machine.backend, machine.flavor)))
+    where = " ".join(dict.fromkeys(filter(None, (machine.backend, machine.flavor))))
     return {
         "state": WORDS[story.state].lower(),
         **measured,

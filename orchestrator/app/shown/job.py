@@ -11,6 +11,7 @@ from orchestrator.app.board import Note
 from orchestrator.jobs.records import Record
 from orchestrator.words import money
 from worker.duration import duration, roughly
+from worker.samples import Samples
 from worker.show.digest import Digest
 from worker.show.view import View
 
@@ -25,9 +26,10 @@ class Can:
     """Run again with changes: there is a page that does so."""
 
 
-def view_of(record: Record, now: datetime) -> View:
+def view_of(record: Record, now: datetime, samples: Samples | None = None) -> View:
     """Return a job as its own page shows it."""
-    return View.of(record.spec, Digest().of(list(record.events)), record.known_at(now))
+    events = Digest().of(list(record.events))
+    return View.of(record.spec, events, record.known_at(now), samples=samples)
 
 
 def controls(record: Record, can: Can, page: str | None, notes: tuple[Note, ...]) -> str:
