@@ -36,7 +36,7 @@ from worker.contract import (
     Started,
 )
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 ARTIFACTS = Path(__file__).parent / "artifacts"
 NASTY = "<img src=x onerror=\"document.title='taken'\">"
 SCRIPT = f"""
