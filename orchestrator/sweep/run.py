@@ -159,14 +159,14 @@ class Running:
         return flow.together(asked_for(self.client, self.spec, Trial(0, self.search.settings(0))))
 
     @property
-    def _queues(self) -> bool:
+    def queues(self) -> bool:
         """Whether trials wait for each other in their place, and not here."""
         return self._together > 1 and is_grid(self.spec)
 
     @property
     def _room(self) -> int:
         """How many trials may be launched now."""
-        if self._queues:
+        if self.queues:
             return 0 if self._watched else self._together
         return min(self._together, self.spec.how.parallel - len(self._watched))
 
@@ -339,7 +339,7 @@ class Running:
         if self._failed < IN_A_ROW:
             return
         self.ended_early = f"{self._failed} trials failed one after the other, the last: {why}"
-        if self._queues:
+        if self.queues:
             self._take_out_of_the_queue()
 
     def _take_out_of_the_queue(self) -> None:

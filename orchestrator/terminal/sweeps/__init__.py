@@ -139,7 +139,10 @@ def _leave(desk: Desk, running: Running) -> None:
         prices = [t.record.spec.machine.usd_per_hour for t in going if t.record]
         named = ", ".join(f"t{t.number} ({t.record.job_id})" for t in going if t.record)
         costs = f" · {money(sum(prices))}/h in all" if sum(prices) else ""
-        desk.screen.say("", f"Left running: {named}{costs}. No further trial is begun.")
+        further = (
+            "What waits there begins by itself" if running.queues else "No further trial is begun"
+        )
+        desk.screen.say("", f"Left running: {named}{costs}. {further}.")
     desk.screen.say(f"go on     hubtrain sweep --resume {spec.name}")
     desk.screen.say(f"stop it   hubtrain cancel {spec.name}" if going else "")
     desk.screen.say(summary(running.trials, spec, running.search.total, now))
