@@ -28,6 +28,7 @@ from typing import Any
 from benchmarks._families import Asked, Family, Size
 from benchmarks._families.pictures import PICTURES
 from benchmarks._families.texts import TEXTS
+from benchmarks._families.vlm import WORDS_AND_PICTURES
 from benchmarks._job import run_on
 from benchmarks._model import facts_of
 from benchmarks._turns import MEMORY, Child, Clock, in_turn, leave, your_turn
@@ -45,7 +46,7 @@ MEMORY_TOLD = ("low", "expected", "high")
 """What is foretold of memory; it is printed behind what torch held at most."""
 
 PROGRAM = "benchmarks.families"
-FAMILIES = {family.task: family for family in (*TEXTS, *PICTURES)}
+FAMILIES = {family.task: family for family in (*TEXTS, *PICTURES, *WORDS_AND_PICTURES)}
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 

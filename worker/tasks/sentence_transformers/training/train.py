@@ -65,7 +65,7 @@ def train(params: SentenceParams, run: Run, *, unit: str) -> None:
             save(loaded, run.output)
             if isinstance(judge := trainer.evaluator, ClassEvaluator):
                 judge.draw(loaded.model, corpus.train.classes, run.output)
-            elif params.learns.target == "score":
+            elif corpus.held and params.learns.target == "score":
                 draw_scores(loaded.model, corpus.held, run.output)
 
 
