@@ -61,6 +61,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser, app: Application) -> Iterator[Page]:
     """A browser that the app has let in; what its console says of errors fails the test."""
     made = browser.new_page(viewport={"width": 1100, "height": 900})
+    made.set_default_timeout(SOON)
     wrong: list[str] = []
     made.on("pageerror", lambda error: wrong.append(str(error)))
     made.goto(app.url)
@@ -179,6 +180,7 @@ def test_what_is_pasted_fills_the_form(page: Page, app: Application, folder: Pat
 
 def test_on_a_phone_with_a_keyboard_alone(browser: Browser, app: Application, folder: Path) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.set_default_timeout(SOON)
     page.goto(app.url)
     opened(page, app, "?task=text-classification")
     page.focus("#task")
