@@ -19,7 +19,11 @@ from tiny_llm import chats, write_model, write_rows
 import hubtrain
 import worker
 from orchestrator.api.errors import Failure
+from orchestrator.api.launching import settled
+from orchestrator.api.requests import JobAsked
 from orchestrator.api.verbs import VERBS
+from orchestrator.app.routes import autotrain
+from orchestrator.jobs.client import Client as Jobs
 
 PATIENCE = 240.0
 
@@ -199,6 +203,55 @@ def test_programs_of_autotrain_go_on_working(app: Application, http: httpx2.Clie
     assert http.post("/api/stop_training", json={}).json()["problems"][0]["where"] == "jid"
     nobody = http.post("/api/logs", json={"jid": "ann/nothing-k4x7qp"}).json()
     assert not nobody["success"]
+
+
+CHOSEN = {"text_column": "chosen", "rejected_text_column": "rejected", "prompt_text_column": "p"}
+LABELLED = {"text_column": "text", "target_column": "label"}
+OF_AUTOTRAIN: dict[str, dict[str, Any]] = {
+    "llm:sft": {"text_column": "messages"},
+    "llm:default": {"text_column": "text"},
+    "llm:generic": {"text_column": "text"},
+    "llm:dpo": CHOSEN,
+    "llm:orpo": CHOSEN,
+    "llm:reward": {"text_column": "chosen", "rejected_text_column": "rejected"},
+    "text-classification": LABELLED,
+    "text-regression": LABELLED,
+    "token-classification": {"text_column": "tokens", "target_column": "tags"},
+    "seq2seq": LABELLED,
+    "extractive-question-answering": {"text_column": "context", "question_column": "question"},
+    "extractive-qa": {"text_column": "context", "answer_column": "answers"},
+    "st:pair": {"sentence1_column": "a", "sentence2_column": "b"},
+    "st:triplet": {"sentence1_column": "a", "sentence2_column": "b", "sentence3_column": "c"},
+    "image-classification": {"image_column": "image", "target_column": "label"},
+    "image-regression": {"image_column": "image", "target_column": "label"},
+    "image-object-detection": {"image_column": "image", "objects_column": "objects"},
+    "vlm:vqa": {"image_column": "i", "text_column": "answer", "prompt_text_column": "question"},
+    "vlm:captioning": {"image_column": "image", "text_column": "caption"},
+    "tabular:classification": {"id_column": "id", "target_columns": ["label"]},
+    "tabular-regression": {"id_column": "id", "target_columns": ["label"]},
+}
+"""Tasks as its page and its API call them, with columns as they map them."""
+
+
+@pytest.mark.parametrize("task", OF_AUTOTRAIN)
+def test_every_task_of_autotrains_api_is_understood_and_pushed(task: str, tmp_path: Path) -> None:
+    body = {
+        "task": task,
+        "base_model": "xgboost" if task.startswith("tabular") else "ann/base",
+        "project_name": "old",
+        "hardware": "spaces-a10g-large",
+        "username": "ann",
+        "hub_dataset": "ann/data",
+        "train_split": "train",
+        "params": {"valid_split": "null", "lr": None},
+        "column_mapping": OF_AUTOTRAIN[task],
+    }
+    asked = JobAsked.model_validate(autotrain.job_of(body))
+    job = settled(Jobs(given_token="hf_of_nobody"), asked)
+    assert (job.job.push_to_hub, job.job.username, job.flavor) == (True, "ann", "a10g-large")
+    assert job.notes == ()
+    mapped = {name: getattr(job.params, name, None) for name in OF_AUTOTRAIN[task]}
+    assert None not in mapped.values() or task == "token-classification"
 
 
 def test_assistants_have_their_tools_in_the_app(app: Application) -> None:

@@ -45,7 +45,7 @@ def mount(web: FastAPI, app: App) -> None:
     """Add the addresses."""
 
     async def create(request: Request) -> Response:
-        return await _done(app, request, "train", _job_of, _created)
+        return await _done(app, request, "train", job_of, _created)
 
     async def stop(request: Request) -> Response:
         return await _done(app, request, "cancel", _named, lambda done: {})
@@ -77,7 +77,7 @@ async def _done(app: App, request: Request, name: str, asked: Any, told: Any) ->
     return JSONResponse(body, plain.status_code)
 
 
-def _job_of(body: dict[str, Any]) -> dict[str, Any]:
+def job_of(body: dict[str, Any]) -> dict[str, Any]:
     """Return the job that it asks for. Raises `BadConfig` for fields that it does not know."""
     known = {"task", "params", "column_mapping", *NAMES}
     if unknown := [name for name in body if name not in known]:
