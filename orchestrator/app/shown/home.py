@@ -106,7 +106,7 @@ def _notes(seen: Seen) -> str:
         f'<p class="{"wrong" if note.wrong else "note"}" role="status">{escape(note.text)}</p>'
         for note in seen.notes
     ]
-    told += [f'<p class="wrong">Not asked: {escape(why)}</p>' for why in seen.unanswered]
+    told += [f'<p class="small">Not asked: {escape(why)}</p>' for why in seen.unanswered]
     return "".join(told)
 
 

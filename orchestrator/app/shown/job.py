@@ -50,7 +50,7 @@ def controls(record: Record, can: Can, page: str | None, notes: tuple[Note, ...]
         for note in notes
     )
     if record.unanswered:
-        told += f'<p class="wrong">Not asked just now: {escape(record.unanswered)}</p>'
+        told += f'<p class="small">Not asked just now: {escape(record.unanswered)}</p>'
     return f'<div class="controls">{"".join(parts)}</div>{told}'
 
 
