@@ -126,7 +126,7 @@ def test_a_laptop_killed_at_every_step_of_resume(laptop: Laptop) -> None:
 
 def test_worker_and_trainer_killed_at_random_steps(laptop: Laptop) -> None:
     """Each time it is resumed; what is measured is as if nothing had happened."""
-    chance, steps = random.Random(4), 60
+    chance, steps = random.Random(4), 33
     saving = ("--save-strategy", "steps", "--save-steps", "3", "--max-steps", str(steps))
     quick = ["4" if word == "24" else word for word in TRAINING if word != "--push-to-hub"]
     words = (*quick, "--backend", "local", *saving)
