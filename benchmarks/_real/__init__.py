@@ -1,0 +1,1 @@
+"""Real data, and what stands beside a model that learns from it: small models, plain baselines."""
