@@ -237,7 +237,18 @@ WRONG = list(Failure.model_fields)
     [
         (["jobs"], []),
         (["doctor"], ["level", "topic", "text", "fix"]),
-        (["gc"], ["stopped", "left", "secrets_taken_back", "running", "deployed", "unanswered"]),
+        (
+            ["gc"],
+            [
+                "stopped",
+                "left",
+                "secrets_taken_back",
+                "removed",
+                "running",
+                "deployed",
+                "unanswered",
+            ],
+        ),
         (["backends"], ["local"]),
         (["llm", "--train", "--model", "m"], WRONG),
         (["rm", "nope"], WRONG),
