@@ -17,6 +17,9 @@ from orchestrator.tools import exports
 from worker.params import Setting, settings_of
 
 FLAG = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*[a-z0-9])(?: (?!-)([^\s,;]*[^\s,;.:]))?")
+_COMMAND = re.compile(r"\bhubtrain [a-z][^,;\n]*")
+"""A command that a sentence names: its flags are typed with it, whoever reads the sentence."""
+
 _PROSE = {"alone", "ends", "if", "is", "names", "needs", "or", "out", "takes", "trains", "with"}
 """Words that follow a flag and are not its value."""
 
@@ -49,9 +52,10 @@ class Mention:
 
 def respelled(said: str, spell: Callable[[Mention], str]) -> str:
     """Return a sentence in which each mention of a setting is as `spell` has it."""
+    commands = _commands(said)
 
     def one(found: re.Match[str]) -> str:
-        mention = _mention(found)
+        mention = _mention(found, commands)
         return spell(mention) if mention else found[0]
 
     return FLAG.sub(one, said)
@@ -59,11 +63,19 @@ def respelled(said: str, spell: Callable[[Mention], str]) -> str:
 
 def mentions(said: str) -> list[Mention]:
     """Return the settings that a sentence names, in its order."""
-    return [mention for found in FLAG.finditer(said) if (mention := _mention(found))]
+    commands = _commands(said)
+    return [mention for found in FLAG.finditer(said) if (mention := _mention(found, commands))]
 
 
-def _mention(found: re.Match[str]) -> Mention | None:
-    """Return the setting that a flag means; none of other programs'."""
+def _commands(said: str) -> list[range]:
+    """Return where commands stand in a sentence."""
+    return [range(*found.span()) for found in _COMMAND.finditer(said)]
+
+
+def _mention(found: re.Match[str], commands: list[range]) -> Mention | None:
+    """Return the setting that a flag means; none of a command, nor of other programs'."""
+    if any(found.start() in command for command in commands):
+        return None
     known, name = settings_by_flag(), found[1].replace("_", "-")
     on = name in known
     setting = known.get(name) or known.get(name.removeprefix("no-"))

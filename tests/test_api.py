@@ -174,6 +174,10 @@ def test_a_refused_job_carries_its_report_and_nothing_is_created(
         ("more rows, or leave --valid-split out", "more rows, or leave valid_split out"),
         ("hf download d --local-dir d", "hf download d --local-dir d"),
         ("Run the same command again.", "Run the same call again."),
+        (
+            "On with it: hubtrain llm --train --model a/b",
+            "On with it: hubtrain llm --train --model a/b",
+        ),
     ],
 )
 def test_what_to_type_next_is_said_as_arguments(typed: str, called: str | None) -> None:
