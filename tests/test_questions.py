@@ -9,8 +9,8 @@ from standins.laptop import Laptop
 from standins.localhub import HubServer
 from standins.terminal import CTRL_C, Terminal, terminal
 
+from orchestrator.exits import DETACHED, MENDABLE
 from orchestrator.samples import begin
-from orchestrator.terminal.exits import DETACHED, MENDABLE
 
 WORDS = ("tabular", "--target-columns", "fruit")
 

@@ -16,10 +16,10 @@ from standins.localhub import HubServer
 from standins.terminal import CTRL_C, terminal
 from standins.waiting import PATIENCE
 
+from orchestrator.exits import DETACHED
 from orchestrator.jobs.records import Records
 from orchestrator.jobs.rounds import Pace
 from orchestrator.jobs.watch import ASK_SECONDS, ASK_SECONDS_MOST
-from orchestrator.terminal.exits import DETACHED
 from orchestrator.terminal.listing import ROW, SPARE
 from orchestrator.terminal.table import GAP, table, width
 from worker.clock import SystemClock

@@ -11,6 +11,7 @@ from backends.handle import Handle
 from orchestrator import deploy as flow
 from orchestrator.deploy import Ready
 from orchestrator.deploy.model import Deployable, deployable
+from orchestrator.exits import FAILED
 from orchestrator.flow import Checked
 from orchestrator.jobs.records import Record
 from orchestrator.preflight.report import Findings
@@ -19,7 +20,6 @@ from orchestrator.settings.job import JobSettings
 from orchestrator.settings.layers import Settings
 from orchestrator.terminal.deploy import deploy
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import FAILED
 from orchestrator.words import count, money
 from worker.contract import ModelRef, PushTarget
 from worker.errors import BadConfig, HubtrainError

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import create_model
 
+from orchestrator.exits import DETACHED, FAILED
 from orchestrator.inference.many import answered
 from orchestrator.inference.predictions import Predictions, suffix_of, told
 from orchestrator.inference.process import SECONDS, ProcessSession
@@ -19,7 +20,6 @@ from orchestrator.inference.questions import Asked, Questions, columns_of
 from orchestrator.inference.rows import Rows, find
 from orchestrator.settings.layers import Settings
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import DETACHED, FAILED
 from orchestrator.words import count
 from worker.answers import Cells, cells
 from worker.common import AskingMany, Prompting

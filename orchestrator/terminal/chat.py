@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from orchestrator.terminal.exits import DETACHED
+from orchestrator.exits import DETACHED
 from orchestrator.terminal.output import Screen
 from orchestrator.terminal.replies import remark
 from worker.errors import HubtrainError

@@ -10,12 +10,12 @@ import backends
 from orchestrator import flow
 from orchestrator.api.documents import offers
 from orchestrator.asked import Asked
+from orchestrator.exits import FAILED, MENDABLE
 from orchestrator.preflight import Compared, Offer
 from orchestrator.settings.gather import task_of
 from orchestrator.settings.layers import Settings
 from orchestrator.terminal.any_task import with_settings
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import FAILED, MENDABLE
 from orchestrator.words import money, size
 from worker.duration import roughly
 from worker.errors import BadConfig

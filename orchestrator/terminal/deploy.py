@@ -12,9 +12,9 @@ from backends.deploy.base import Deployed
 from backends.handle import Handle
 from orchestrator import deploy as flow
 from orchestrator.deploy.model import deployable
+from orchestrator.exits import DETACHED, MENDABLE
 from orchestrator.settings.deploy import DeploySettings
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import DETACHED, MENDABLE
 from orchestrator.words import count, money
 from worker.errors import HubUnreachable
 from worker.task import Task

@@ -10,8 +10,8 @@ from backends.deploy.base import Deployed
 from backends.errors import JobGone
 from backends.handle import Handle
 from orchestrator.deploy import document
+from orchestrator.exits import FAILED
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import FAILED
 from orchestrator.words import money
 from worker.errors import HubtrainError
 from worker.finding import Finding

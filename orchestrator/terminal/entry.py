@@ -30,7 +30,7 @@ def main() -> None:
 
 def _leave(*_: object) -> None:
     """Exit at once: while the program is still importing there is nothing to clean up."""
-    from orchestrator.terminal.exits import DETACHED
+    from orchestrator.exits import DETACHED
 
     os._exit(DETACHED)
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from orchestrator import flow
+from orchestrator.exits import DETACHED
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.summary import summary
 from orchestrator.jobs.watch import Silence
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.ending import ending
-from orchestrator.terminal.exits import DETACHED
 from orchestrator.words import clock_time
 from worker.contract import EndReason
 from worker.duration import roughly

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.aside import environ_of
+from orchestrator.exits import DETACHED
 from orchestrator.inference.endpoint import EndpointSession, address_of, key_for
 from orchestrator.inference.model import Look, check
 from orchestrator.inference.process import SECONDS, ProcessSession
@@ -25,7 +26,6 @@ from orchestrator.settings.layers import Settings
 from orchestrator.terminal.asking import ByRows, answer_rows, asked_by_rows, many_of
 from orchestrator.terminal.chat import Chat
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import DETACHED
 from orchestrator.terminal.output import Screen
 from orchestrator.terminal.question import on_terminal
 from orchestrator.terminal.replies import remark

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import click
 
 import worker.tasks
+from orchestrator.exits import DETACHED, FAILED, MENDABLE, exit_code
 from orchestrator.flags import complaint, config_among, in_two, normalized
 from orchestrator.terminal import commands
-from orchestrator.terminal.exits import DETACHED, FAILED, MENDABLE, exit_code
 from orchestrator.visible import spell_what_lacks
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import click
 
 from orchestrator import flow
 from orchestrator.asked import Asked
+from orchestrator.exits import MENDABLE
 from orchestrator.flow import AlreadyDone, Checked, Planned, Refused
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.submit import Submitted
@@ -15,7 +16,6 @@ from orchestrator.jobs.summary import summary
 from orchestrator.settings.layers import Settings
 from orchestrator.terminal.after import AfterTraining
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import MENDABLE
 from orchestrator.terminal.follow import close, detachable, follow, unlaunched
 from orchestrator.words import count, money
 from worker.duration import duration

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from orchestrator.exits import FAILED, MENDABLE
 from orchestrator.flow import Checked
 from orchestrator.jobs.records import Record
 from orchestrator.original import Original, described
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import FAILED, MENDABLE
 from orchestrator.verify import Gap, Verdict, verified
 from orchestrator.words import count
 from worker.errors import BadConfig

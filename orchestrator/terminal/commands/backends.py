@@ -8,11 +8,11 @@ import click
 
 import backends
 from backends.base import Flavor
+from orchestrator.exits import FAILED
 from orchestrator.offered import keep
 from orchestrator.preflight.places import places
 from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, settings_next
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import FAILED
 from orchestrator.words import money, size
 from worker.account import who
 from worker.errors import HubtrainError

@@ -10,13 +10,13 @@ import click
 from backends.errors import JobGone
 from backends.handle import Handle
 from orchestrator import completing
+from orchestrator.exits import FAILED
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.summary import summary
 from orchestrator.sweep.spec import halt
 from orchestrator.terminal.deployments import pause
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.ending import ending
-from orchestrator.terminal.exits import FAILED
 from orchestrator.terminal.listing import unconfirmed
 from orchestrator.terminal.named import trials_of
 from worker.errors import HubtrainError

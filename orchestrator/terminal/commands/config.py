@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
+from orchestrator.exits import MENDABLE
 from orchestrator.settings.layers import Settings
 from orchestrator.settings.shown import DEFAULT, Shown, shown
 from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, settings_next, with_settings
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import MENDABLE
 from worker.task import Finding, Task
 from worker.tasks import typed
 

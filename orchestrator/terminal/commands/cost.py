@@ -8,11 +8,11 @@ from dataclasses import astuple, fields
 
 import click
 
+from orchestrator.exits import FAILED
 from orchestrator.jobs.glance import Glance
 from orchestrator.jobs.ledger import GROUPS, Line, ledger
 from orchestrator.jobs.spending import Month, set_budget
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import FAILED
 from orchestrator.words import count, money
 from worker.duration import roughly
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.exits import FAILED
 from orchestrator.jobs.gc import Leftover, Sweep, sweep, take_back
 from orchestrator.jobs.removal import finish_removals
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import FAILED
 from orchestrator.terminal.question import agreed
 from orchestrator.words import count, money, size
 from worker.errors import HubtrainError, NoWrite

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.exits import FAILED
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import FAILED
 from orchestrator.terminal.joblist import JobList, documents, say
 from worker.finding import Finding
 

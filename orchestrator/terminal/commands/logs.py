@@ -8,10 +8,10 @@ from contextlib import nullcontext
 import click
 
 from orchestrator import completing
+from orchestrator.exits import FAILED
 from orchestrator.jobs.lines import lines
 from orchestrator.jobs.records import Record
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import FAILED
 from orchestrator.terminal.follow import detachable, follow
 from worker.contract import EndReason, Metric, from_marked
 from worker.task import Finding

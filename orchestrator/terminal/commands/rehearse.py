@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from orchestrator import flow
+from orchestrator.exits import FAILED, MENDABLE
 from orchestrator.jobs.records import Record
 from orchestrator.rehearsal import STEPS, Rehearsal, Runner, refuse_free, rehearse
 from orchestrator.settings.layers import Settings
 from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, settings_next, with_settings
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import FAILED, MENDABLE
 from orchestrator.terminal.train import passed
 from worker.task import Task
 

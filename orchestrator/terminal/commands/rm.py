@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from orchestrator import completing
+from orchestrator.exits import FAILED
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.removal import Data, data_of, remove_job
 from orchestrator.sweep import spec as sweeps
 from orchestrator.terminal.deployments import remove
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import FAILED
 from orchestrator.terminal.named import singly
 from orchestrator.terminal.question import agreed, someone_is_there
 from worker.errors import HubtrainError

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from orchestrator import completing
+from orchestrator.exits import FAILED
 from orchestrator.jobs.summary import summary
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.ending import ending
-from orchestrator.terminal.exits import FAILED
 from orchestrator.terminal.listing import unconfirmed
 from orchestrator.terminal.stages import training_note
 from orchestrator.words import clock_time

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from orchestrator.exits import DETACHED, FAILED
 from orchestrator.flow import Checked, Refused
 from orchestrator.jobs.watch import Silence
 from orchestrator.settings.job import JobSettings, LimitSettings
@@ -23,7 +24,6 @@ from orchestrator.sweep.spec import MAY_CHANGE, alone, known, names
 from orchestrator.sweep.summary import document
 from orchestrator.sweep.trial import best_of
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import DETACHED, FAILED
 from orchestrator.terminal.follow import of_silence
 from orchestrator.terminal.sweeps.board import SPARE, columns, picture, ranked, row, summary
 from orchestrator.terminal.sweeps.preview import previewed

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from orchestrator.exits import MENDABLE
 from orchestrator.flow import Checked, Refused
 from orchestrator.preflight.estimate import Range
 from orchestrator.sweep import SweepSpec, Trial
 from orchestrator.sweep.begin import preview
 from orchestrator.sweep.space import shown
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.exits import MENDABLE
 from orchestrator.words import count, money
 from worker.duration import roughly
 
