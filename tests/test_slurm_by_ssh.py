@@ -67,7 +67,7 @@ def bench(
 
 def test_an_array_goes_through_ssh(bench: FarBench) -> None:
     requests = [bench.plan(bench.job(lines=1)) for _ in range(2)]
-    handles = bench.slurm.launch_all(requests, {"HF_TOKEN": CANARY}, 1)
+    handles = bench.slurm.launch_all(requests, {"HF_TOKEN": CANARY}, 2)
     assert [one.path.partition("/")[0] for one in handles] == [NAME, NAME]
     until(lambda: all("line 0" in list(bench.backend.logs(one)) for one in handles))
     for handle in handles:
