@@ -37,7 +37,7 @@ found = [repr(dict(os.environ)).encode(), pathlib.Path("/proc/self/environ").rea
 home = pathlib.Path(os.environ.get("HF_HOME", pathlib.Path.home() / ".cache/huggingface"))
 found += [path.read_bytes() for path in home.glob("*token*") if path.is_file()]
 found += [path.read_bytes() for path in pathlib.Path().glob("*.json")]
-print("SPIED " + base64.b64encode(b" ".join(found)).decode().replace("/", "."), flush=True)
+print("SPIED " + base64.b64encode(b" ".join(found)).decode().replace("/", "~"), flush=True)
 
 
 class SpyConfig(LlamaConfig):
@@ -83,7 +83,7 @@ def test_the_code_of_a_private_model_trains_and_finds_no_token(laptop: Laptop) -
     spied = re.findall(r"SPIED (\S+)", log)
     assert spied, log
     for told in spied:
-        seen = base64.b64decode(told.replace(".", "/"))
+        seen = base64.b64decode(told.replace("~", "/"))
         assert b"HF_HUB_OFFLINE" in seen and b"PYTHONSAFEPATH" in seen
         assert laptop.hub.tokens["ann"].encode() not in seen
     assert "the trainer gets no token of the Hub" in log
