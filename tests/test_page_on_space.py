@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from services.browser import found as browser_found
 from standins.laptop import Laptop, trainer_of
 from standins.localhub import HubServer
 from standins.waiting import until
@@ -127,6 +128,14 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
     write_rows(folder / "chats.jsonl", chats(40))
     yield Laptop(folder / "home", hub)
     hub.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=browser_found(), args=["--no-sandbox"])
+        yield made
+        made.close()
 
 
 @pytest.fixture

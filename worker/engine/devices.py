@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import cache
 
 import torch
@@ -46,8 +47,10 @@ def readers(most: int) -> int:
 @cache
 def forks_use_one_thread() -> None:
     """Let forked processes tokenize on one thread: a pool of threads is lost in a fork, which then
-    waits for it for ever."""
-    os.register_at_fork(after_in_child=lambda: os.environ.update(TOKENIZERS_PARALLELISM="false"))
+    waits for it for ever. Windows forks nothing."""
+    if sys.platform != "win32":
+        one_thread = {"TOKENIZERS_PARALLELISM": "false"}
+        os.register_at_fork(after_in_child=lambda: os.environ.update(one_thread))
 
 
 def memory() -> float:
