@@ -161,10 +161,9 @@ def test_tools_say_what_they_take_and_what_is_wrong_and_where(laptop: Laptop) ->
         ):
             wrong = await refused(client, name, **given)
             assert (wrong.exit_code, wrong.problems[0].where) == (2, where), wrong
-        nothing = settings(laptop, data_path="/no/such.csv", text_column="tea")
+        nothing = settings(laptop, project_name="tea", data_path="/no/such.csv", text_column="tea")
         wrong = await refused(client, "train", task="llm-sft", settings=nothing)
-        assert wrong.kind == "CheckFailed"
-        assert "data" in {problem.topic for problem in wrong.problems}
+        assert (wrong.kind, wrong.problems[0].topic) == ("CheckFailed", "data")
         assert wrong.report and not wrong.report["ok"]
 
     with_tools(laptop, use)

@@ -22,6 +22,7 @@ from tiny_llm import chats, write_model, write_rows
 
 import hubtrain
 from backends.deploy.spaces import Spaces
+from orchestrator.api.errors import Failure
 from orchestrator.deploy.model import Deployable
 from orchestrator.deploy.room import check_room, needed_bytes
 from orchestrator.preflight.report import Findings
@@ -320,7 +321,8 @@ def test_an_adapter_that_was_trained_is_deployed(
     assert refused.code == 2 and "--deploy needs the trained model on the Hub" in refused.err
     small = laptop.run(*job, "--push-to-hub", "--deploy-backend", "spaces-t5", "--json")
     told = json.loads(small.out)
-    assert small.code == told["exit_code"] == 2 and told.keys() >= {"report", "deployment"}
+    assert small.code == told["exit_code"] == 2
+    assert told.keys() == {*Failure.model_fields, "deployment"}
     assert "spaces has no machine 't5'" in small.out
     reader = {"HUBTRAIN_READ_TOKEN": hub.tokens["ann"]}
     dry = laptop.run(*job, "--push-to-hub", "--dry-run", "--json", **reader)

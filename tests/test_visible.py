@@ -123,8 +123,8 @@ def test_an_output_of_few_characters_refuses_none(encoding: str) -> None:
     assert json.loads(text.splitlines()[-1]) == {"said": "größe 漢字 👧"}
 
 
-def test_what_a_machine_costs_is_cut_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "44")
+def test_what_a_machine_costs_is_never_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
     out = Terminal()
     rows = [["spaces-rtx-pro-6000x4", "$11.00/h", "RTX PRO 6000", "384 GB"]]
     Screen(SystemClock(), out=out).table(["--backend", "PRICE", "GPU", "VRAM"], rows, whole=2)

@@ -24,22 +24,6 @@ PORT = 7860
 PASSWORD = "HUBTRAIN_APP_PASSWORD"
 """Environment variable with the password for an app that others reach."""
 
-HEAD = """
-<script>
-document.documentElement.lang = "en";
-let lastWord = Date.now();
-const ask = window.fetch;
-window.fetch = async (...what) => {
-  const answer = await ask(...what);
-  if (answer.ok) lastWord = Date.now();
-  return answer;
-};
-setInterval(() => {
-  document.body.classList.toggle("stale", Date.now() - lastWord > 20000 && !document.hidden);
-}, 2000);
-</script>
-"""
-
 
 class Served:
     """An app that is about to be served: its port is open already.
@@ -107,7 +91,7 @@ def application(app: App, door: Any, on_ready: Callable[[], None] = lambda: None
     web.add_middleware(Gate, door=door)
     running += [context for mount in routes() if (context := mount(web, app)) is not None]
     css = (Path(__file__).parent / "app.css").read_text(encoding="utf-8")
-    return mounted(web, _blocks(app), head=HEAD, css=css, uploads=True)
+    return mounted(web, _blocks(app), css=css, uploads=True)
 
 
 def _blocks(app: App) -> Any:

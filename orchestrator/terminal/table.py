@@ -27,9 +27,9 @@ def table(
 ) -> list[list[str]]:
     """Return the cells of the header and of each row, as wide as their columns.
 
-    More than `room` columns of the screen are not taken: long cells are cut, then columns left out,
-    the first of those named in `spare` first, then cells cut to almost nothing. The first `whole`
-    columns are cut last. Without `room` all is as it is.
+    More than `room` columns of the screen are not taken if that helps: long cells are cut, then
+    columns left out, the first of those named in `spare` first, then cells cut to almost nothing.
+    Those of the first `whole` columns are never cut. Without `room` all is as it is.
     """
     cells = [columns, *rows]
     widths = dict(enumerate(max(map(width, column)) for column in zip(*cells, strict=True)))
@@ -61,7 +61,7 @@ def _fitted(widths: dict[int, int], whole: int, room: int, spare: list[int]) -> 
         narrow = _narrowed(kept, whole, room, READABLE)
         if _taken(narrow) <= room:
             return narrow
-    return _narrowed(_narrowed(narrow, whole, room, LEAST), 0, room, LEAST)
+    return _narrowed(narrow, whole, room, LEAST)
 
 
 def _narrowed(widths: dict[int, int], whole: int, room: int, least: int) -> dict[int, int]:

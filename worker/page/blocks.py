@@ -13,7 +13,6 @@ from typing import Any
 import gradio as gr
 
 from worker.page.gate import viewer_of
-from worker.show import mounted as shared
 from worker.show import view as shown
 from worker.show.view import View
 from worker.show.visits import Visit, Visits
@@ -28,20 +27,6 @@ watch('value', () => {
   const end = element.querySelector('[data-end]');
   if (end) location.replace(end.dataset.end);
 });
-"""
-_HEAD = """
-<script>
-let lastWord = Date.now();
-const ask = window.fetch;
-window.fetch = async (...what) => {
-  const answer = await ask(...what);
-  if (answer.ok) lastWord = Date.now();
-  return answer;
-};
-setInterval(() => {
-  document.body.classList.toggle('stale', Date.now() - lastWord > 20000 && !document.hidden);
-}, 2000);
-</script>
 """
 
 
@@ -146,11 +131,6 @@ def log_tail(live: Live, search: str) -> str:
     wanted = search.casefold()
     lines = [line for line in live.journal.tail if wanted in line.casefold()]
     return "\n".join(lines[-LOG_LINES:])
-
-
-def mounted(app: Any, page: gr.Blocks) -> Any:
-    """Put the page into an ASGI application."""
-    return shared.mounted(app, page, head=_HEAD)
 
 
 def _answer(live: Live, view: View, session: str) -> str:

@@ -88,8 +88,9 @@ class Server:
     def _app(self) -> Any:
         from fastapi import FastAPI
 
-        from worker.page.blocks import build, mounted
+        from worker.page.blocks import build
         from worker.page.gate import Gate
+        from worker.show.mounted import mounted
 
         live, door = self.live, self._door
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)

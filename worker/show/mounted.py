@@ -9,9 +9,26 @@ from worker.show import style
 
 IDLE_SECONDS = 1.0
 
+_HEAD = """
+<script>
+document.documentElement.lang = "en";
+let lastWord = Date.now();
+const ask = window.fetch;
+window.fetch = async (...what) => {
+  const answer = await ask(...what);
+  if (answer.ok) lastWord = Date.now();
+  return answer;
+};
+setInterval(() => {
+  document.body.classList.toggle("stale", Date.now() - lastWord > 20000 && !document.hidden);
+}, 2000);
+</script>
+"""
+"""Marks a page as stale once its server has been silent for 20 s."""
 
-def mounted(app: Any, page: Any, *, head: str, css: str = "", uploads: bool = False) -> Any:
-    """Put a gradio page into an ASGI application; `head` and `css` are added to its own.
+
+def mounted(app: Any, page: Any, *, css: str = "", uploads: bool = False) -> Any:
+    """Put a gradio page into an ASGI application; `css` is added to its own.
 
     With `uploads` a browser is given what was uploaded; no other file of this machine, ever.
     """
@@ -31,7 +48,7 @@ def mounted(app: Any, page: Any, *, head: str, css: str = "", uploads: bool = Fa
             path="/",
             theme=theme,
             css=style() + css,
-            head=head,
+            head=_HEAD,
             footer_links=[],
             run_history=False,
             show_error=False,
