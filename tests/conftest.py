@@ -21,12 +21,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from seeds import LACKING as SEEDS
 from services.browser import NAMED, NO_SKIPS
 from services.browser import found as browser_found
 from standins.localhub import ORGS, USERS, HubServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 HubFactory = Callable[..., HubServer]
 
@@ -51,6 +55,15 @@ def hub_server(tmp_path: Path) -> Iterator[HubFactory]:
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One real Chromium without a window for all tests of a file."""
+    from standins.visitor import chromium
+
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

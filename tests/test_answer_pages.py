@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import tiny_vit
 from playwright.sync_api import Browser, Page
-from standins.visitor import chromium, shows, submit, visiting
+from standins.visitor import shows, submit, visiting
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -58,12 +58,6 @@ def ports() -> Iterator[dict[str, int]]:
         assert process.stdout is not None
         yield json.loads(process.stdout.readline())
         process.kill()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

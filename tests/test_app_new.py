@@ -16,8 +16,7 @@ import pytest
 import tiny_bert
 import tiny_text
 import yaml
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from services.browser import found as browser_found
+from playwright.sync_api import Browser, Page, expect
 from standins.application import Application
 from standins.waiting import until
 
@@ -47,14 +46,6 @@ def app(folder: Path) -> Iterator[Application]:
     environ = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_TOKEN": ""}
     with Application(folder, environ=environ) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=browser_found(), args=["--no-sandbox"])
-        yield made
-        made.close()
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
-from services.browser import found as browser_found
+from playwright.sync_api import Browser, Page
 from standins.application import Application, command, visitor
 from standins.waiting import until
 from tiny_llm import chats, write_model, write_rows
@@ -131,14 +130,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             yield House(app, folder)
     finally:
         command(folder, "cancel", "long-one")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=browser_found(), args=["--no-sandbox"])
-        yield made
-        made.close()
 
 
 @pytest.fixture

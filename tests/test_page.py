@@ -18,8 +18,7 @@ from typing import Any
 import httpx2
 import itsdangerous
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
-from services.browser import found as browser_found
+from playwright.sync_api import Browser, Page, Request
 from standins.application import visitor
 from standins.localhub import HubServer
 from starlette.types import Message
@@ -61,15 +60,6 @@ from worker.show.view import (
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 KEY = "open-sesame-7x9"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A real Chromium without a window."""
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=browser_found(), args=["--no-sandbox"])
-        yield made
-        made.close()
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
-from services.browser import found as browser_found
+from playwright.sync_api import Browser, BrowserContext, Page, Request
 from standins.laptop import Laptop, trainer_of
 from standins.localhub import HubServer
 from standins.waiting import until
@@ -128,14 +127,6 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
     write_rows(folder / "chats.jsonl", chats(40))
     yield Laptop(folder / "home", hub)
     hub.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=browser_found(), args=["--no-sandbox"])
-        yield made
-        made.close()
 
 
 @pytest.fixture

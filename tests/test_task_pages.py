@@ -24,7 +24,7 @@ import tiny_vlm
 from playwright.sync_api import Browser, Page
 from standins.laptop import Laptop
 from standins.localhub import HubServer
-from standins.visitor import chromium, log_in, submit, visiting
+from standins.visitor import log_in, submit, visiting
 from tiny_llm import write_rows
 from tiny_vit import image
 
@@ -222,12 +222,6 @@ def trained(name: str, case: Case, folder: Path) -> tuple[Any, Path]:
         made.mkdir(parents=True)
     task.train(params, run)
     return params, run.output
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @EVERY
