@@ -16,6 +16,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from benchmarks._used import cpu_seconds
 from benchmarks.listing import JOBS, fill
 
 GOAL_SECONDS = 1.0
@@ -46,17 +49,11 @@ def opened(page: Any, url: str, ready: str) -> float:
     return time.monotonic() - began
 
 
-def cpu(pid: int) -> float:
-    """Return the CPU-seconds that a process has used."""
-    ticks = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[11:13]
-    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
-
-
 def share(pid: int) -> float:
     """Return what share of one core a process uses for a while."""
-    before = cpu(pid)
+    before = cpu_seconds(pid)
     time.sleep(IDLE_SECONDS)
-    return (cpu(pid) - before) / IDLE_SECONDS
+    return (cpu_seconds(pid) - before) / IDLE_SECONDS
 
 
 def main() -> None:
@@ -79,11 +76,10 @@ def main() -> None:
             page.goto("about:blank")
             time.sleep(12)  # the last page is taken to be closed, and nobody is asked any more
             idle = share(app.pid)
-            status = Path(f"/proc/{app.pid}/status").read_text("ascii")
+            held = psutil.Process(app.pid).memory_info().rss
         finally:
             app.terminate()
             app.wait()
-    held = int(status.partition("VmRSS:")[2].split()[0]) * 1024
     print(
         f"  {JOBS:,} jobs open in {again:.2f} s (goal {GOAL_SECONDS}), the first time in "
         f"{first:.2f} s; a job in {job:.2f} s; {held / 1e6:.0f} MB (goal {GOAL_BYTES / 1e6:.0f}); "

@@ -21,6 +21,7 @@ from typing import Any
 
 from benchmarks._job import run_on
 from benchmarks._model import write_data, write_model
+from benchmarks._turns import QUIET
 from worker.contract import Event, Progress
 from worker.task import Run
 from worker.tasks.llm.params import LlmParams
@@ -31,11 +32,7 @@ DOCUMENTS = 90
 RUNS = 2
 GOAL = 1.0
 
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TRL_EXPERIMENTAL_SILENCE": "1",
-}
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", **QUIET}
 
 SETTINGS: dict[str, Any] = {
     "trainer": "sft",

@@ -15,9 +15,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
 from benchmarks._model import write_data, write_model
+from benchmarks._turns import QUIET
+from benchmarks._used import cpu_seconds
 from worker.contract import Metric, from_line
 
 GOAL_SECONDS = 6.5
@@ -47,8 +47,7 @@ SFTTrainer(
 
 def cpu_until(command: list[str], first: Callable[[str], bool]) -> float:
     """Return the CPU-seconds `command` has used when a line it prints is the `first` wanted."""
-    quiet = {"HF_HUB_DISABLE_TELEMETRY": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
-    environment = {**os.environ, **quiet, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, **QUIET, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -60,9 +59,9 @@ def cpu_until(command: list[str], first: Callable[[str], bool]) -> float:
         assert process.stdout is not None
         for line in process.stdout:
             if first(line):
-                used = psutil.Process(process.pid).cpu_times()
+                used = cpu_seconds(process.pid)
                 process.kill()
-                return float(used.user + used.system)
+                return used
     raise RuntimeError(f"{command[:3]} ended without a step")
 
 

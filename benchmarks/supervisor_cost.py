@@ -23,6 +23,7 @@ from typing import Any
 
 import httpx2
 
+from benchmarks._used import cpu_seconds
 from worker.contract import Started, from_line
 
 KEY = "benchmark-key"
@@ -46,7 +47,7 @@ def main() -> None:
 def _alternate(process: subprocess.Popen[str], viewer: _Viewer, file: Path) -> tuple[float, float]:
     """Return the median steps per second of windows with the supervisor and without."""
     edges: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
-    cpu = _cpu_seconds(process.pid)
+    cpu = cpu_seconds(process.pid)
     for pair in range(PAIRS):
         for awake in (pair % 2 == 0, pair % 2 == 1):  # with, without, without, with, …
             (viewer.watching.set if awake else viewer.watching.clear)()
@@ -54,7 +55,7 @@ def _alternate(process: subprocess.Popen[str], viewer: _Viewer, file: Path) -> t
                 viewer.idle.wait(5)
             _freeze(process, not awake)
             edges[awake].append(_wait())
-    spent = _cpu_seconds(process.pid) - cpu
+    spent = cpu_seconds(process.pid) - cpu
     share = spent / (PAIRS * WINDOW_SECONDS * (os.cpu_count() or 1))
     print(f"  {share:.2%} of the machine's CPU, {viewer.looks} looks at the page")
     ends = [float(line) for line in file.read_text().splitlines()]
@@ -78,13 +79,6 @@ def _rate(ends: list[float], began: float, ended: float) -> float:
     """Return steps per second between the first and last step that end in a window."""
     inside = [t for t in ends if began <= t <= ended]
     return (len(inside) - 1) / (inside[-1] - inside[0])
-
-
-def _cpu_seconds(pid: int) -> float:
-    import psutil
-
-    times = psutil.Process(pid).cpu_times()
-    return float(times.user + times.system)
 
 
 @contextmanager
