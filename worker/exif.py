@@ -39,11 +39,11 @@ def _notes(content: bytes, kind: str | None) -> bytes:
     """Return the EXIF of an image, which is built as a TIFF; nothing where there is none."""
     if kind == "TIFF":
         return content
-    mark = {"JPEG": _HEADER, "PNG": b"eXIf", "WebP": b"EXIF"}.get(kind or "")
-    at = content.find(mark) if mark else -1
-    if at < 0:
+    mark = {"JPEG": _HEADER, "PNG": b"eXIf", "WebP": b"EXIF"}.get(kind or "", b"")
+    at = content.find(mark)
+    if not mark or at < 0:
         return b""
-    start = at + len(mark or b"") + (4 if kind == "WebP" else 0)  # behind the size of the chunk
+    start = at + len(mark) + (4 if kind == "WebP" else 0)  # behind the size of the chunk
     return content[start : start + 65_536].removeprefix(_HEADER)
 
 

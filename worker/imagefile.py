@@ -61,7 +61,7 @@ def is_cut_short(content: bytes) -> bool:
 
 def too_large(content: bytes) -> str:
     """Return the size of an image that is too large to be opened, in words; else nothing."""
-    width, height = size_of(content) or (0, 0)
+    width, height = size_of(content, turned=False) or (0, 0)  # there are as many either way
     return f"{width:,} x {height:,} pixels" if width * height > MOST_PIXELS else ""
 
 
@@ -94,14 +94,19 @@ def is_damaged(content: bytes) -> bool:
     return False
 
 
-def size_of(content: bytes) -> tuple[int, int] | None:
-    """Return width and height of the image as it is shown; none where its header does not tell."""
+def size_of(content: bytes, *, turned: bool | None = None) -> tuple[int, int] | None:
+    """Return width and height of the image as it is shown; none where its header does not tell.
+
+    `turned` is what `is_turned` says, by who knows: it may read the whole file.
+    """
     read = _SIZES.get(kind_of(content) or "")
     try:
         size = read(content) if read else None
     except (struct.error, IndexError):  # the header itself is cut short
         return None
-    return size[::-1] if size and is_turned(content) else size
+    if size and turned is None:
+        turned = is_turned(content)
+    return size[::-1] if size and turned else size
 
 
 def is_turned(content: bytes) -> bool:

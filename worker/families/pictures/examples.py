@@ -88,7 +88,8 @@ def collect(
         if said is None:
             found.unlabelled.append(number)
         elif _usable(found, number, content):
-            size, turned = size_of(content), is_turned(content)
+            turned = is_turned(content)
+            size = size_of(content, turned=turned)
             found.examples.append(Example(number, keep(content), said, size, turned))
     return found
 

@@ -29,12 +29,11 @@ def draw(judge: Judge, model: Any, asked: Frame, folder: Path) -> None:
         scatter(points, folder)
         return
     sure = dict(judge.sure(model, asked.rows))
+    true = {name: places(told[name], judge.classes[name]) for name in sure}
     if len(sure) == 1:
         ((name, one),) = sure.items()
-        names = judge.classes[name]
-        draw_one(names, np.log(one), places(told[name], names), folder)
+        draw_one(judge.classes[name], np.log(one), true[name], folder)
         return
-    classes = dict(judge.said(model, asked.rows))
-    right = {name: sum(map(str.__eq__, one, map(str, told[name]))) for name, one in classes.items()}
-    counts = [[count, len(asked) - count] for count in right.values()]
-    matrix(counts, list(right), ("right", "wrong"), folder)
+    right = [int((one.argmax(axis=1) == true[name]).sum()) for name, one in sure.items()]
+    counts = [[count, len(asked) - count] for count in right]
+    matrix(counts, list(sure), ("right", "wrong"), folder)

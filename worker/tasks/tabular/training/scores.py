@@ -70,11 +70,6 @@ class Judge:
             return found | _of_classes(one, self.classes[name], told[name])
         return found | self._of_several(sure, told)
 
-    def said(self, model: Any, rows: Any) -> Iterator[tuple[str, list[str]]]:
-        """Yield each target with the class of each row, the likeliest."""
-        for name, sure in self.sure(model, rows):
-            yield name, [self.classes[name][i] for i in sure.argmax(axis=1)]
-
     def sure(self, model: Any, rows: Any) -> Iterator[tuple[str, Any]]:
         """Yield each target with the probabilities of its classes (rows, classes)."""
         sure, known = model.predict_proba(rows), model.classes_
