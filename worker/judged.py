@@ -15,8 +15,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from worker.picture import COLOURS, FINER, GRID, INK, PAPER, RIGHT, WIDTH, Pen, Point
-from worker.picture import HEIGHT as LOW
+from worker.picture import COLOURS, FINER, GRID, INK, PAPER, RIGHT, WIDTH, Point, drawing
 from worker.shorten import shortened
 from worker.splits import in_order
 
@@ -103,24 +102,19 @@ def scatter(points: Mapping[str, Sequence[Point]], folder: Path, *, same_unit: b
     shown = {name: _some(all_) for name, all_ in finite.items() if all_}
     if find_spec("PIL") is None or not shown:
         return
-    from PIL import Image, ImageDraw, ImageFont
-
     drawn = [point for all_ in shown.values() for point in all_]
     across, up = ([point[side] for point in drawn] for side in (0, 1))
     ends = across + up if same_unit else across
     line = [(min(ends), min(ends)), (max(ends), max(ends))]
-    large = Image.new("RGB", (WIDTH * FINER, LOW * FINER), PAPER)
-    lines = [line] if same_unit else [drawn]
-    pen = Pen(ImageDraw.Draw(large), ImageFont.load_default(17 * FINER), lines)
-    pen.x1 = max(*ends, min(ends) + 1e-9)
-    pen.axes(f"true {pen.x1:,.4g}")
-    if same_unit:
-        pen.pen.line([pen.at(*end) for end in line], GRID, 3 * FINER)
-    for (name, all_), colour in zip(shown.items(), COLOURS, strict=False):
-        for point in all_:
-            pen.pen.circle(pen.at(*point), 3 * FINER, outline=colour, width=FINER)
-        pen.label(f"predicted {shortened(name, LETTERS)}", colour)
-    large.resize((WIDTH, LOW), Image.Resampling.LANCZOS).save(folder / JUDGED_FILE, optimize=True)
+    with drawing([line] if same_unit else [drawn], folder / JUDGED_FILE) as pen:
+        pen.x1 = max(*ends, min(ends) + 1e-9)
+        pen.axes(f"true {pen.x1:,.4g}")
+        if same_unit:
+            pen.pen.line([pen.at(*end) for end in line], GRID, 3 * FINER)
+        for (name, all_), colour in zip(shown.items(), COLOURS, strict=False):
+            for point in all_:
+                pen.pen.circle(pen.at(*point), 3 * FINER, outline=colour, width=FINER)
+            pen.label(f"predicted {shortened(name, LETTERS)}", colour)
 
 
 def curves(lines: Mapping[str, Sequence[Point]], folder: Path, about: str = "precision") -> None:
@@ -131,22 +125,17 @@ def curves(lines: Mapping[str, Sequence[Point]], folder: Path, about: str = "pre
     shown = {name: _some(all_) for name, all_ in lines.items() if all_}
     if find_spec("PIL") is None or not shown:
         return
-    from PIL import Image, ImageDraw, ImageFont
-
-    large = Image.new("RGB", (WIDTH * FINER, LOW * FINER), PAPER)
-    font = ImageFont.load_default(17 * FINER)
-    pen = Pen(ImageDraw.Draw(large), font, [[(0.0, 0.0), (1.0, 1.0)]])
-    pen.axes("recall 1")
-    pen.label(about, INK)
-    colours = dict.fromkeys(shown, GRID)
-    for name, colour in zip(shown, MANY_COLOURS, strict=False):
-        if pen.named + pen.length(name) > WIDTH - RIGHT:
-            break
-        pen.label(name, colour)
-        colours[name] = colour
-    for name in reversed(shown):  # the first lies above the others
-        pen.curve(shown[name], colours[name])
-    large.resize((WIDTH, LOW), Image.Resampling.LANCZOS).save(folder / CURVE_FILE, optimize=True)
+    with drawing([[(0.0, 0.0), (1.0, 1.0)]], folder / CURVE_FILE) as pen:
+        pen.axes("recall 1")
+        pen.label(about, INK)
+        colours = dict.fromkeys(shown, GRID)
+        for name, colour in zip(shown, MANY_COLOURS, strict=False):
+            if pen.named + pen.length(name) > WIDTH - RIGHT:
+                break
+            pen.label(name, colour)
+            colours[name] = colour
+        for name in reversed(shown):  # the first lies above the others
+            pen.curve(shown[name], colours[name])
 
 
 def _some(points: Sequence[Point]) -> Sequence[Point]:

@@ -7,7 +7,8 @@ of a job, or without two points there is none.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,15 +34,21 @@ def draw(lines: Mapping[str, Sequence[Point]], file: Path) -> bool:
     kept = {name: points for name, points in finite if points}
     if sum(map(len, kept.values())) < 2 or find_spec("PIL") is None:  # noqa: PLR2004
         return False
+    with drawing(list(kept.values()), file) as pen:
+        pen.axes(f"step {pen.x1:,.0f}")
+        for (name, points), colour in zip(kept.items(), COLOURS, strict=False):
+            pen.line(name, points, colour)
+    return True
+
+
+@contextmanager
+def drawing(lines: Sequence[Sequence[Point]], file: Path) -> Iterator[Pen]:
+    """Give what draws a picture with room for all points of `lines`; it is then in `file`."""
     from PIL import Image, ImageDraw, ImageFont
 
     large = Image.new("RGB", (WIDTH * FINER, HEIGHT * FINER), PAPER)
-    pen = Pen(ImageDraw.Draw(large), ImageFont.load_default(17 * FINER), list(kept.values()))
-    pen.axes(f"step {pen.x1:,.0f}")
-    for (name, points), colour in zip(kept.items(), COLOURS, strict=False):
-        pen.line(name, points, colour)
+    yield Pen(ImageDraw.Draw(large), ImageFont.load_default(17 * FINER), lines)
     large.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS).save(file, optimize=True)
-    return True
 
 
 class Pen:

@@ -36,7 +36,7 @@ def require(accelerators: int) -> None:
 def readers(most: int) -> int:
     """Return how many processes make batches while a GPU computes, `most` at most.
 
-    None where the cores have the model to compute.
+    None where the cores have the model to compute. Each is a fork that tokenizes on one thread.
     """
     if device() != "cuda":
         return 0

@@ -19,6 +19,7 @@ from worker.families.tags import split
 from worker.families.text.training.batches import Collate, TextTrainer, longest_first, trainer_of
 from worker.families.text.training.heads import saving, tokenizer_of, with_head
 from worker.families.training.entities import NOT_JUDGED, named, tagging
+from worker.families.training.measures import logits_of
 from worker.reading import load as load_data
 from worker.task import Run
 from worker.tasks.token_classification.params import TokenParams
@@ -79,7 +80,7 @@ def _draw(trainer: TextTrainer, names: tuple[str, ...], folder: Path) -> None:
 
 def _guessed(logits: Any, labels: Any) -> Any:
     """Return the likeliest tag of each token: all that has to be kept of a validation."""
-    return (logits[0] if isinstance(logits, tuple) else logits).argmax(dim=-1)
+    return logits_of(logits).argmax(dim=-1)
 
 
 def _measured(names: tuple[str, ...], seen: EvalPrediction) -> dict[str, float]:

@@ -18,6 +18,7 @@ from worker.engine.fit import begin, finish, fit
 from worker.engine.model import Loaded, load
 from worker.engine.phases import phase
 from worker.errors import BadConfig
+from worker.families.heads import numbered
 from worker.task import Run
 from worker.tasks.llm import trainers
 from worker.tasks.llm.heads.score import LABEL
@@ -49,7 +50,7 @@ def train(params: LlmParams, own: Pairs, run: Run, *, centering: float) -> None:
     """
     begin(params)
     head = trainers.of(params).head
-    more = {"id2label": {0: LABEL}, "label2id": {LABEL: 0}, "problem_type": "regression"}
+    more = {**numbered([LABEL]), "problem_type": "regression"}
     source = source_of(params, run.base, more)
     with phase(run.emit, "reading data"):
         params, tokenizer = opened(params, source)
