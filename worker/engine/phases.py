@@ -15,16 +15,23 @@ BUSY_SHARE = 0.01
 
 @contextmanager
 def phase(
-    emit: Callable[[Event], None], name: str, *, every_seconds: float = 20.0, at_once: bool = True
+    emit: Callable[[Event], None],
+    name: str,
+    *,
+    every_seconds: float = 20.0,
+    at_once: bool = True,
+    worked: Callable[[], float] = time.process_time,
 ) -> Iterator[None]:
     """Emit a `Phase` now, and again after every stretch in which this process did some work.
 
     Without `at_once` not now: for what is mostly over before anybody would read it.
 
-    A process that waits for nothing stays silent, so that its supervisor can find it hung.
+    A process that waits for nothing stays silent, so that its supervisor can find it hung:
+    `worked` says how many seconds all of its threads were at work so far.
     """
     done = threading.Event()
-    beat = threading.Thread(target=_beat, args=(emit, name, every_seconds, done), daemon=True)
+    told = (emit, name, every_seconds, worked, done)
+    beat = threading.Thread(target=_beat, args=told, daemon=True)
     if at_once:
         emit(Phase(name=name))
     beat.start()
@@ -36,11 +43,15 @@ def phase(
 
 
 def _beat(
-    emit: Callable[[Event], None], name: str, every_seconds: float, done: threading.Event
+    emit: Callable[[Event], None],
+    name: str,
+    every_seconds: float,
+    worked: Callable[[], float],
+    done: threading.Event,
 ) -> None:
-    worked = time.process_time()
+    before = worked()
     while not done.wait(every_seconds):
-        now = time.process_time()
-        if now - worked >= BUSY_SHARE * every_seconds:
+        now = worked()
+        if now - before >= BUSY_SHARE * every_seconds:
             emit(Phase(name=name))
-        worked = now
+        before = now
