@@ -24,7 +24,6 @@ when this process ends; `hubtrain.job(id)` finds it from any other. What goes wr
 from __future__ import annotations
 
 import os
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +32,7 @@ from hubtrain._client import Client
 from hubtrain._deployment import Deployment
 from hubtrain._errors import CheckFailed, JobFailed, WaitTimeout
 from hubtrain._job import Job
+from hubtrain._reach import Here
 from orchestrator.api.arguments import as_arguments
 from orchestrator.jobs.client import Client as Jobs
 from worker.contract import EndReason, State
@@ -325,20 +325,18 @@ def deploy(
     from backends.base import silent
     from orchestrator import deploy as flow
     from orchestrator.deploy.asked import asked
+    from orchestrator.deploy.known import seen
     from orchestrator.settings.layers import ARGUMENTS
 
     typed(model, str, "the model", "'ann/support-bot'")
     with in_arguments():
         client = _client(token)
         wanted = asked(_plain(settings), ARGUMENTS)
-        checked = flow.check(
-            client, wanted.settings, partial(wanted.model, client, model), wanted.owner
-        )
+        checked = wanted.checked(client, model)
         if checked.ready is None:
             raise CheckFailed(as_arguments(checked))
         handle = flow.send(client, checked.ready, on_progress or silent)
-        usd = checked.ready.order.flavor.usd_per_hour
-        return Deployment(client, client.place(handle).look(handle), usd)
+        return Deployment(Here(client), seen(client, handle))
 
 
 def job(name: str, *, token: str | None = None, refresh: bool = True) -> Job:

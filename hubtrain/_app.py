@@ -31,7 +31,13 @@ CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
 """What an answer may take that tells something; what starts or tries a job takes its time."""
 
-SLOW = frozenset({"train", "resume", "rehearse", "cancel", "remove"})
+SLOW = frozenset(
+    {
+        *("train", "resume", "rehearse", "cancel", "remove"),
+        *("check_sweep", "start_sweep", "cancel_sweep"),
+        *("deploy", "pause_deployment", "remove_deployment"),
+    }
+)
 
 
 class AppAt:
@@ -98,6 +104,10 @@ def raised(failure: Failure) -> HubtrainError:
         from orchestrator.api.documents import Checked
 
         return CheckFailed(Checked.model_validate(failure.report))
+    if failure.findings is not None:
+        from orchestrator.deploy.documents import DeploymentPlan
+
+        return CheckFailed(DeploymentPlan(ok=False, findings=failure.findings))
     kind = getattr(errors, failure.kind, HubtrainError)
     error: HubtrainError = kind(failure.error, fix=failure.fix, reason=failure.reason)
     return error

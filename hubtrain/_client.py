@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hubtrain._app import AppAt
 from hubtrain._arguments import typed
+from hubtrain._deployment import Deployment
 from hubtrain._job import Job
 from hubtrain._reach import There
 
 if TYPE_CHECKING:
     from orchestrator.api.answers import Places
-    from orchestrator.api.documents import Checked, Kind, Offers, Rehearsed
+    from orchestrator.api.documents import Checked, Kind, Offers, Rehearsed, SweepPlan
     from orchestrator.api.schema import TaskSettings
     from orchestrator.jobs.ledger import Ledger
+    from orchestrator.sweep.documents import Sweep
     from worker.clock import Clock
 
 
@@ -125,6 +128,88 @@ class Client:
 
         return self._app.asked("cost", {"by": by, "month": month}, Ledger)
 
+    def start_sweep(
+        self,
+        task: str | None = None,
+        *,
+        tries: Mapping[str, Any] | None = None,
+        how: Mapping[str, Any] | None = None,
+        config: str | os.PathLike[str] | None = None,
+        **settings: Any,
+    ) -> Sweep:
+        """Let a sweep go on by itself where the app runs, and return it.
+
+            client.start_sweep("tabular", tries={"model": ["xgboost", "ridge"]}, data_path="/t.csv")
+
+        `tries` has the values of each setting: a list, or `{"low": …, "high": …, "log": True}`;
+        `how` the settings of the sweep itself, such as `trials` and `parallel`. `max_cost` bounds
+        all trials together. The same call again goes on with it where it stopped.
+        """
+        from orchestrator.api.answers import StartedSweep
+
+        asked = _asked_sweep(task, config, tries, how, settings)
+        return self._app.asked("start_sweep", asked, StartedSweep).sweep
+
+    def check_sweep(
+        self,
+        task: str | None = None,
+        *,
+        tries: Mapping[str, Any] | None = None,
+        how: Mapping[str, Any] | None = None,
+        config: str | os.PathLike[str] | None = None,
+        **settings: Any,
+    ) -> SweepPlan:
+        """Check the trials of a sweep, and sum up what they would take; as `start_sweep`."""
+        from orchestrator.api.documents import SweepPlan
+
+        return self._app.asked(
+            "check_sweep", _asked_sweep(task, config, tries, how, settings), SweepPlan
+        )
+
+    def sweep(self, name: str, *, wait_seconds: float = 0.0) -> Sweep:
+        """Return a sweep as it is, or once it has ended, or after so many seconds (50 at most)."""
+        from orchestrator.sweep.documents import Sweep
+
+        typed(name, str, "the sweep", "'support-bot'")
+        return self._app.asked("sweep", {"sweep": name, "wait_seconds": wait_seconds}, Sweep)
+
+    def sweeps(self) -> list[Sweep]:
+        """Return the sweeps that were begun where the app runs."""
+        from orchestrator.api.answers import SweepList
+
+        return self._app.asked("sweeps", {}, SweepList).sweeps
+
+    def cancel_sweep(self, name: str) -> Sweep:
+        """Stop all trials of a sweep; no further one begins."""
+        from orchestrator.sweep.documents import Sweep
+
+        return self._app.asked("cancel_sweep", {"sweep": name}, Sweep)
+
+    def deploy(
+        self, model: str, *, max_usd_per_hour: float | None = None, **settings: Any
+    ) -> Deployment:
+        """Let a trained model of the Hub answer on a page; as `hubtrain.deploy`.
+
+        One that costs more than `max_usd_per_hour` while it is awake is not made.
+        """
+        from orchestrator.api.answers import Deployed
+
+        typed(model, str, "the model", "'ann/support-bot'")
+        asked = {"model": model, "settings": _plain(settings), "max_usd_per_hour": max_usd_per_hour}
+        return Deployment(self._there, self._app.asked("deploy", asked, Deployed).deployment)
+
+    def deployments(self) -> list[Deployment]:
+        """Return the app's deployments, newest first."""
+        from orchestrator.api.answers import DeploymentList
+
+        found = self._app.asked("deployments", {}, DeploymentList)
+        return [Deployment(self._there, one) for one in found.deployments]
+
+    def deployment(self, name: str) -> Deployment:
+        """Return a deployment by its handle or its name."""
+        typed(name, str, "the deployment", "'space://ann/support-bot-chat'")
+        return Deployment(self._there, self._there.deployment(name))
+
     def tasks(self) -> list[Kind]:
         """Return what can be trained, each with a line of its data."""
         from orchestrator.api.answers import Tasks
@@ -154,6 +239,18 @@ def _asked(
     return {"task": task, "settings": _plain(settings), "yaml": text}
 
 
+def _asked_sweep(
+    task: str | None,
+    config: str | os.PathLike[str] | None,
+    tries: Mapping[str, Any] | None,
+    how: Mapping[str, Any] | None,
+    settings: dict[str, Any],
+) -> dict[str, Any]:
+    """Return a sweep as it is asked for; the file's own block goes along in its text."""
+    asked = _asked(task, config, settings)
+    return {**asked, "tries": dict(tries or {}), "how": dict(how or {})}
+
+
 def _text(config: str) -> str:
     """Return the settings of a file as YAML, its variables filled in from here."""
     import yaml
@@ -161,7 +258,9 @@ def _text(config: str) -> str:
     from orchestrator.settings.files import read
 
     file = read(config)
-    values = dict(file.layer().values)
+    values: dict[str, Any] = dict(file.layer().values)
+    if file.sweep:
+        values["sweep"] = dict(file.sweep)
     return yaml.safe_dump({**values, "task": file.task} if file.task else values)
 
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hubtrain._arguments import typed
+from worker.errors import HubtrainError
 
 if TYPE_CHECKING:
-    from backends.deploy.base import Deployed
-    from backends.handle import Handle
-    from orchestrator.jobs.client import Client
+    from hubtrain._reach import Reach
+    from orchestrator.deploy import documents
 
 
 class Deployment:
     """A model that answers on a page or behind an address, as it was last known.
 
-    Made by `deploy`. `refresh` and `wait` ask how it is now.
+    Made by `deploy`, of this module and of a `Client`. `refresh` and `wait` ask how it is now.
     """
 
-    def __init__(self, client: Client, now: Deployed, usd_per_hour: float) -> None:
-        self._client, self._now, self._usd = client, now, usd_per_hour
+    def __init__(self, reach: Reach, now: documents.Deployment) -> None:
+        self._reach, self._now = reach, now
 
     def __repr__(self) -> str:
         return f"<hubtrain.Deployment {self.handle} {self.stage}>"
@@ -27,52 +27,52 @@ class Deployment:
     @property
     def handle(self) -> str:
         """Name that finds it from any machine, in `hubtrain cancel` and `hubtrain rm` too."""
-        return str(self._now.handle)
+        return self._now.deployment
 
     @property
-    def model(self) -> str:
-        """The model that answers."""
+    def model(self) -> str | None:
+        """The model that answers; none where its provider has it no more."""
         return self._now.model
 
     @property
-    def flavor(self) -> str:
-        """The machine it runs on."""
+    def flavor(self) -> str | None:
+        """The machine it runs on; none where its provider has it no more."""
         return self._now.flavor
 
     @property
-    def stage(self) -> str:
-        """How it is, in its provider's word."""
-        return self._now.status.stage
+    def stage(self) -> str | None:
+        """How it is, in its provider's word; none where that could not be asked."""
+        return self._now.stage
 
     @property
     def ready(self) -> bool:
         """Whether it answers now, or will once somebody asks."""
-        return self._now.ready
+        return bool(self._now.ready)
 
     @property
     def costing(self) -> bool:
         """Whether it costs `usd_per_hour` now."""
-        return self._now.status.costing
+        return bool(self._now.costing)
 
     @property
     def usd_per_hour(self) -> float:
         """US dollars an hour while it is awake."""
-        return self._usd
+        return self._now.usd_per_hour or 0.0
 
     @property
     def url(self) -> str | None:
         """Address of its page; none while there is none."""
-        return self._now.status.url
+        return self._now.url
 
     def to_dict(self) -> dict[str, Any]:
         """Return all that is known of it: the document of `hubtrain deploy --json`."""
-        from orchestrator.deploy import document
-
-        return document(self._now, self._usd)
+        return self._now.model_dump()
 
     def refresh(self) -> Deployment:
         """Ask once how it is now, and return it. Raises `HubtrainError` where it is gone."""
-        self._now = self._client.place(self._handle).look(self._handle)
+        self._now = self._reach.deployment(self.handle)
+        if self._now.stage == "gone":
+            raise HubtrainError(f"{self.handle} is gone: its provider has it no more.")
         return self
 
     def wait(self, timeout: float = 3600.0) -> Deployment:
@@ -81,22 +81,15 @@ class Deployment:
         Raises `HubtrainError` where it will not, with the last that it wrote, or after `timeout`
         seconds: then it goes on starting.
         """
-        from orchestrator import deploy as flow
-
         typed(timeout, (int, float), "timeout", "600.0, in seconds")
-        self._now = flow.wait(self._client, self._handle, timeout=timeout)
+        self._now = self._reach.answering(self.handle, timeout)
         return self
 
     def cancel(self) -> Deployment:
         """Stop it, so that it costs nothing until it is deployed again, and return it."""
-        self._client.place(self._handle).pause(self._handle)
-        return self.refresh()
+        self._now = self._reach.paused(self.handle)
+        return self
 
     def remove(self) -> None:
         """Delete it."""
-        self._client.place(self._handle).remove(self._handle)
-        self._client.deployments.forget(self._handle)
-
-    @property
-    def _handle(self) -> Handle:
-        return self._now.handle
+        self._reach.removed(self.handle)

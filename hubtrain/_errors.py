@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from hubtrain._job import Job
     from orchestrator.api.documents import Checked
     from orchestrator.deploy import DeployCheck
+    from orchestrator.deploy.documents import DeploymentPlan
     from orchestrator.preflight.report import CheckReport
 
 
 class CheckFailed(BadConfig):
     """The check before a job or a deployment found something to mend; nothing was created."""
 
-    def __init__(self, report: CheckReport | DeployCheck | Checked) -> None:
+    def __init__(self, report: CheckReport | DeployCheck | Checked | DeploymentPlan) -> None:
         wrong = [f for f in report.findings if f.level == "error"]
         lines = (f"{f.topic}: {f.text} {f.fix}".rstrip() for f in wrong)
         super().__init__("\n".join(lines))

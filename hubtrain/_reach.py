@@ -1,6 +1,6 @@
-"""How a `Job` is reached: from this machine's records, or through an app that has it.
+"""How a `Job` or a `Deployment` is reached: from this machine, or through an app that has it.
 
-What is known of a job is a record either way; only how it is asked about and told differs.
+What is known of it is the same either way; only how it is asked about and told differs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from orchestrator.jobs.client import Client
 from worker.errors import HubtrainError
 
 if TYPE_CHECKING:
+    from backends.handle import Handle
     from hubtrain._app import AppAt
+    from orchestrator.deploy.documents import Deployment
     from orchestrator.jobs.records import Record
 
 OnNews = Callable[["Record"], None]
@@ -28,7 +30,7 @@ LINES = 1000
 
 
 class Reach(ABC):
-    """What a job is asked for. All may block, and raise `HubtrainError`."""
+    """What a job or a deployment is asked for. All may block, and raise `HubtrainError`."""
 
     @abstractmethod
     def now(self) -> datetime:
@@ -55,6 +57,22 @@ class Reach(ABC):
     @abstractmethod
     def cancelled(self, record: Record) -> Record:
         """Stop the job, and return it once it costs nothing."""
+
+    @abstractmethod
+    def deployment(self, handle: str) -> Deployment:
+        """Return the deployment as it is now."""
+
+    @abstractmethod
+    def answering(self, handle: str, timeout: float) -> Deployment:
+        """Return the deployment once it answers; raises after `timeout` seconds."""
+
+    @abstractmethod
+    def paused(self, handle: str) -> Deployment:
+        """Stop the deployment, and return it as it is then."""
+
+    @abstractmethod
+    def removed(self, handle: str) -> None:
+        """Delete the deployment."""
 
 
 class Here(Reach):
@@ -97,6 +115,27 @@ class Here(Reach):
         if watch.problem is not None:
             raise watch.problem
         return record
+
+    def deployment(self, handle: str) -> Deployment:
+        from orchestrator.deploy.known import seen
+
+        return seen(self._client, _handle(handle))
+
+    def answering(self, handle: str, timeout: float) -> Deployment:
+        from orchestrator import deploy
+
+        deploy.wait(self._client, _handle(handle), timeout=timeout)
+        return self.deployment(handle)
+
+    def paused(self, handle: str) -> Deployment:
+        from orchestrator.deploy.known import pause
+
+        return pause(self._client, _handle(handle))
+
+    def removed(self, handle: str) -> None:
+        from orchestrator.deploy.known import remove
+
+        remove(self._client, _handle(handle))
 
 
 class There(Reach):
@@ -159,6 +198,33 @@ class There(Reach):
         self._app.asked("cancel", {"job": record.job_id}, JobSummary)
         return self.found(record.job_id)
 
+    def deployment(self, handle: str, wait_seconds: float = 0.0) -> Deployment:
+        from orchestrator.deploy.documents import Deployment
+
+        asked = {"deployment": handle, "wait_seconds": wait_seconds}
+        return self._app.asked("deployment", asked, Deployment)
+
+    def answering(self, handle: str, timeout: float) -> Deployment:
+        clock = self._app.clock
+        until, now = clock.monotonic() + timeout, self.deployment(handle)
+        while not now.ready:
+            if (left := until - clock.monotonic()) <= 0:
+                from orchestrator.deploy import unready
+
+                raise unready(handle, now.stage)
+            now = self.deployment(handle, min(LOOK_SECONDS, left))
+        return now
+
+    def paused(self, handle: str) -> Deployment:
+        from orchestrator.deploy.documents import Deployment
+
+        return self._app.asked("pause_deployment", {"deployment": handle}, Deployment)
+
+    def removed(self, handle: str) -> None:
+        from orchestrator.deploy.documents import RemovedDeployment
+
+        self._app.asked("remove_deployment", {"deployment": handle}, RemovedDeployment)
+
     def _printed(self, record: Record, after: int, on_line: OnLine) -> int:
         """Tell of the lines that are new, and return how many there are."""
         try:
@@ -174,3 +240,9 @@ class There(Reach):
 
         asked = {"job": record.job_id, "after": after, "limit": LINES}
         return self._app.asked("logs", asked, LogLines)
+
+
+def _handle(handle: str) -> Handle:
+    from backends.handle import Handle
+
+    return Handle.parse(handle)

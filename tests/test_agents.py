@@ -128,6 +128,95 @@ def test_an_assistant_rehearses_a_job_and_runs_it_to_its_end(laptop: Laptop) -> 
     with_tools(laptop, use)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_an_assistant_runs_a_sweep_that_goes_on_by_itself(laptop: Laptop) -> None:
+    rows = [f"{i % 17},{(i * 7) % 5},{'yn'[i % 17 > 8]}\n" for i in range(60)]
+    table = laptop.home.parent / "t.csv"
+    table.write_text("a,b,y\n" + "".join(rows))
+    job = {"data_path": str(table), "target_columns": ["y"], "project_name": "table"}
+    asked: dict[str, Any] = {
+        "task": "tabular",
+        "settings": {**job, "num_trials": 1},
+        "tries": {"model": ["decision_tree", "naive_bayes"]},
+        "how": {"parallel": 2},
+    }
+    paid = {"backend": "spaces-cpu-upgrade", "push_to_hub": True, "project_name": "paid"}
+
+    async def started(client: Client) -> None:
+        plan = await called(client, "check_sweep", **asked)
+        assert (plan["total"], len(plan["trials"])) == (2, 2)
+        wrong = await refused(client, "start_sweep", **asked | {"how": {"trails": 2}})
+        assert (wrong.exit_code, wrong.problems[0].where) == (2, "how.trails")
+        wrong = await refused(client, "start_sweep", **asked | {"tries": {"modle": ["ridge"]}})
+        assert wrong.problems[0].where == "modle", wrong
+        costing = asked | {"settings": asked["settings"] | paid}
+        wrong = await refused(client, "start_sweep", **costing)
+        assert "nothing bounds them" in wrong.error and wrong.problems[0].where == "max_cost"
+        wrong = await refused(client, "train", yaml="task: tabular\nsweep: {try: {model: [ridge]}}")
+        assert "what a sweep tries" in wrong.error
+        assert (await called(client, "sweeps"))["sweeps"] == []
+        begun = await called(client, "start_sweep", **asked)
+        assert (begun["existed"], begun["sweep"]["running"]) == (False, True)
+
+    async def ended(client: Client) -> None:
+        now = await called(client, "sweep", sweep="table")
+        while now["running"]:
+            now = await called(client, "sweep", sweep="table", wait_seconds=50)
+        assert [t["state"] for t in now["trials"]] == ["succeeded", "succeeded"], now
+        values = [trial["value"] for trial in now["trials"]]
+        assert (now["best"], now["ended_early"]) == (values.index(max(values)), None)
+        assert (Path(now["model"]) / "model.skops").is_file()
+        again = await called(client, "start_sweep", **asked)
+        assert [t["job"] for t in again["sweep"]["trials"]] == [t["job"] for t in now["trials"]]
+        assert (await called(client, "cancel_sweep", sweep="table"))["best"] == now["best"]
+        assert [one["sweep"] for one in (await called(client, "sweeps"))["sweeps"]] == ["table"]
+        assert (await refused(client, "sweep", sweep="tabel")).exit_code == 2
+
+    with_tools(laptop, started)
+    with_tools(laptop, ended)  # the program that has begun it is gone
+    told = laptop.run("status", "table", "--json").document
+    assert (told["sweep"], told["total"]) == ("table", 2)
+    assert "2 of 2 trials ended · best t" in laptop.run("status", "table").out
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_an_assistant_deploys_a_model_and_removes_it(laptop: Laptop) -> None:
+    async def use(client: Client) -> None:
+        paid = {"model": "ann/base", "settings": {"deploy_backend": "spaces-t4"}}
+        checked = await called(client, "check_deployment", **paid)
+        assert checked["ok"] and checked["usd_per_hour"] == 0.4 and checked["plan"]
+        assert "'max_usd_per_hour' is needed" in checked["findings"][-1]["text"]
+        wrong = await refused(client, "deploy", **paid)
+        assert (wrong.exit_code, wrong.problems[0].where) == (2, "max_usd_per_hour"), wrong
+        wrong = await refused(client, "deploy", **paid, max_usd_per_hour=0.3)
+        assert "is 0.3: this costs $0.40 an hour on t4-small" in wrong.error
+        wrong = await refused(client, "deploy", model="ann/nothing")
+        assert (wrong.kind, wrong.problems[0].topic) == ("CheckFailed", "model"), wrong
+        assert wrong.findings and not (await called(client, "deployments"))["deployments"]
+        made = await called(client, "deploy", model="ann/base", settings={"system": "Be kind."})
+        handle = made["deployment"]["deployment"]
+        assert handle == "space://ann/base-chat" and made["findings"]
+        now = made["deployment"]
+        while not now["ready"]:
+            now = await called(client, "deployment", deployment="base-chat", wait_seconds=50)
+        assert now["url"] and not now["costing"]
+        listed = await called(client, "deployments")
+        assert [one["deployment"] for one in listed["deployments"]] == [handle]
+        assert listed["usd_per_hour"] == 0
+        paused = await called(client, "pause_deployment", deployment=handle)
+        assert (paused["ready"], paused["stage"]) == (False, "PAUSED")
+        assert (await called(client, "deployment", deployment=handle, wait_seconds=50)) == paused
+        removed = await called(client, "remove_deployment", deployment=handle)
+        assert removed == {"deployment": handle, "removed": True}
+        assert (await refused(client, "deployment", deployment="base-chat")).exit_code == 2
+        assert (await called(client, "deployment", deployment=handle))["stage"] == "gone"
+
+    with_tools(laptop, use)
+    assert not laptop.hub.api().repo_exists("ann/base-chat", repo_type="space")
+
+
 def test_tools_say_what_they_take_and_what_is_wrong_and_where(laptop: Laptop) -> None:
     async def use(client: Client) -> None:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
@@ -136,7 +225,7 @@ def test_tools_say_what_they_take_and_what_is_wrong_and_where(laptop: Laptop) ->
         assert tools["job"].input_schema["required"] == ["job"]
         assert [
             n for n, t in tools.items() if t.annotations and t.annotations.destructive_hint
-        ] == ["remove"]
+        ] == ["remove", "remove_deployment"]
         kinds = (await called(client, "tasks"))["tasks"]
         assert {worker.tasks.typed(name) for name in worker.tasks.names()} <= {
             kind["task"] for kind in kinds

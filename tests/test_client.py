@@ -135,7 +135,29 @@ def test_the_app_of_this_machine_needs_no_key(
     assert here.settings("llm").json_schema["properties"]["batch_size"]["type"] == "integer"
 
 
-@pytest.mark.parametrize("name", ["train", "check", "rehearse", "resume", "job", "jobs"])
+def test_sweeps_and_deployments_are_asked_of_the_app(
+    app: Application, client: hubtrain.Client, http: httpx2.Client, tmp_path: Path
+) -> None:
+    file = tmp_path / "sweep.yml"
+    file.write_text("task: llm-sft\nsweep:\n  try: {lr: [1e-4, 1e-3]}\n", encoding="utf-8")
+    plan = client.check_sweep(config=file, tries={"epochs": [1, 2]}, **settings(app))
+    assert (plan.total, plan.trials[3].settings) == (4, {"lr": 1e-3, "epochs": 2})
+    with pytest.raises(hubtrain.BadConfig, match="say what to try"):
+        client.start_sweep("llm-sft", **settings(app))
+    with pytest.raises(hubtrain.BadConfig, match="what a sweep tries, and this is one job"):
+        client.train(config=file, **settings(app))
+    with pytest.raises(hubtrain.BadConfig, match="no sweep 'nobody'"):
+        client.cancel_sweep("nobody")
+    with pytest.raises(hubtrain.CheckFailed, match="a deployment needs") as refused:
+        client.deploy("ann/base")
+    assert not refused.value.report.ok
+    with pytest.raises(hubtrain.BadConfig, match="no deployment 'nobody'"):
+        client.deployment("nobody")
+    assert (client.sweeps(), client.deployments()) == ([], [])
+    assert http.get("/api/v1/sweeps").json() == {"sweeps": []}
+
+
+@pytest.mark.parametrize("name", ["train", "check", "rehearse", "resume", "job", "jobs", "deploy"])
 def test_its_verbs_are_those_of_the_module(name: str) -> None:
     """What belongs to the machine alone is not asked of an app."""
     own = {"token", "on_progress", "runner"} | ({"refresh"} if name == "job" else set())

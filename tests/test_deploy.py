@@ -13,11 +13,13 @@ import pytest
 import tiny_bert
 import tiny_vit
 from gradio_client import Client
+from standins.application import Application
 from standins.laptop import Laptop, Said
 from standins.localhub import HubServer
 from standins.preflight import Impatient
 from standins.spaces import host, visit
 from standins.visitor import chromium, log_in, visiting
+from standins.waiting import PATIENCE
 from tiny_llm import chats, write_model, write_rows
 
 import hubtrain
@@ -189,6 +191,23 @@ def test_python_deploys_the_same(
         hubtrain.deploy(MODEL, sytem="Be kind.")
 
 
+def test_an_app_deploys_the_same_for_programs(
+    deployed: Said, laptop: Laptop, tmp_path: Path
+) -> None:
+    own = {**laptop.environ, "HUBTRAIN_HOME": str(laptop.home)}
+    with Application(tmp_path, environ=own) as app:
+        asked = hubtrain.Client(app.url)
+        page = asked.deploy(MODEL, max_new_tokens=64).wait(PATIENCE)
+        assert (page.handle, page.model, page.ready) == (f"space://{SPACE}", MODEL, True)
+        assert asked.deployment("tiny-chat").to_dict() == page.to_dict()
+        assert page.cancel().stage == "PAUSED" and not page.ready
+        assert [one.stage for one in asked.deployments()] == ["PAUSED"]
+        with pytest.raises(hubtrain.CheckFailed, match="leave deploy_public") as refused:
+            asked.deploy(MODEL, deploy_public=True)
+        assert refused.value.report.findings
+        assert asked.deploy(MODEL, max_new_tokens=64).wait(PATIENCE).ready
+
+
 def test_a_dry_run_makes_nothing(laptop: Laptop, hub: HubServer) -> None:
     hub.forget_requests()
     said = laptop.run(
@@ -304,7 +323,7 @@ def test_a_public_model_is_read_without_a_token(
     push(hub, "ann/open", model, private=False)
     said = laptop.run("deploy", "ann/open", "--deploy-public", "--dry-run", "--json")
     assert said.code == 0, said.err
-    plan = said.document
+    plan = said.document["plan"]
     assert plan["private"] is False and "secret" not in " ".join(plan["steps"])
     assert {"Dockerfile", "deployment.json", "worker/serve/page.py"} <= {
         file["path"] for file in plan["files"]
@@ -326,8 +345,10 @@ def test_an_adapter_that_was_trained_is_deployed(
     assert "spaces has no machine 't5'" in small.out
     reader = {"HUBTRAIN_READ_TOKEN": hub.tokens["ann"]}
     dry = laptop.run(*job, "--push-to-hub", "--dry-run", "--json", **reader)
-    found = json.loads(dry.out)["deployment"]["findings"]
-    assert dry.code == 0 and "error" not in {one["level"] for one in found}, "it is not there yet"
+    told = dry.document["deployment"]
+    assert dry.code == 0 and "error" not in {f["level"] for f in told["findings"]}, "not there yet"
+    assert (told["ok"], told["deployment"]) == (True, "space://ann/bot-chat")
+    assert told["plan"]["private"] and told["usd_per_hour"] == 0
     said = laptop.run(*job, "--push-to-hub", "--epochs", "1", "--max-steps", "2")
     assert said.code == 0, said.out + said.err
     assert "Deployment of ann/bot, once it is trained:" in said.out

@@ -23,6 +23,7 @@ from typing import Any
 
 from backends.errors import JobGone
 from worker.clock import Clock
+from worker.detached import detached
 from worker.home import home
 
 PAGE_KEY = "HUBTRAIN_PAGE_KEY"
@@ -117,10 +118,9 @@ class RunFolder:
     def start(self, command: tuple[str, ...], environ: Mapping[str, str], lock: int) -> None:
         """Start a process that outlives this one and has the lock. Raises `OSError`."""
         os.set_inheritable(lock, True)
-        how: dict[str, Any] = {"start_new_session": True, "pass_fds": (lock,)}
+        inherit: dict[str, Any] = {"pass_fds": (lock,)}
         if sys.platform == "win32":
-            flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
-            how = {"creationflags": flags, "close_fds": False}
+            inherit = {"close_fds": False}
         with self.log.open("ab") as log:
             process: subprocess.Popen[bytes] = subprocess.Popen(
                 command,
@@ -129,7 +129,8 @@ class RunFolder:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                **how,
+                **detached(),
+                **inherit,
             )
         self.write("pid", str(process.pid))
         # A launcher that lives on must take note of the end, or the process stays as a zombie.

@@ -6,9 +6,11 @@ from datetime import datetime
 
 from backends.base import Flavor
 from orchestrator.api.documents import Kind
+from orchestrator.deploy.documents import Deployment
 from orchestrator.document import Document
 from orchestrator.jobs.summary import JobSummary
 from orchestrator.preflight.estimate import Estimate
+from orchestrator.sweep.documents import Sweep
 from worker.contract import Event, JobSpec
 from worker.finding import Finding
 
@@ -81,3 +83,36 @@ class Launch(Document):
 
     estimate: Estimate | None = None
     """Minutes and US dollars; none for a job that was there before it was checked."""
+
+
+class Deployed(Document):
+    """A deployment that was made, or brought up to date."""
+
+    deployment: Deployment
+    findings: tuple[Finding, ...] = ()
+    """What its check has found."""
+
+
+class DeploymentList(Document):
+    """Deployments, the newest first."""
+
+    deployments: list[Deployment]
+    usd_per_hour: float
+    """What all of them together cost now, as far as it is known."""
+
+
+class StartedSweep(Document):
+    """A sweep that goes on by itself."""
+
+    sweep: Sweep
+    existed: bool
+    """Whether it ran already: nothing new was begun."""
+
+    findings: tuple[Finding, ...] = ()
+    """What the check of its first trial has found; none where it is gone on with."""
+
+
+class SweepList(Document):
+    """Sweeps that were begun on this machine."""
+
+    sweeps: list[Sweep]

@@ -1,6 +1,7 @@
 """The documents that commands print with `--json` and that calls are answered with.
 
-What a room makes a document of itself stands there: a job, the ledger, a removal.
+What a room makes a document of itself stands there: a job, the ledger, a removal, a sweep, a
+deployment.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from pydantic import ConfigDict, Field
 
 import worker.tasks
 from orchestrator import samples
+from orchestrator.deploy.documents import DeploymentPlan
 from orchestrator.document import Document
 from orchestrator.jobs.summary import JobSummary
 from orchestrator.preflight import Compared
 from orchestrator.preflight.estimate import Estimate, Range
 from orchestrator.verify import Gap
-from worker.contract import DataRef, EndReason, Event, ModelRef, Parallel, State
+from worker.contract import DataRef, Event, ModelRef, Parallel
 from worker.finding import Finding
 from worker.rendered import Rendered
 
@@ -116,8 +118,8 @@ class Plan(Document):
     plan: dict[str, Any]
     """What the provider would be sent, in its own words."""
 
-    deployment: dict[str, Any] | None = None
-    """What the check of the deployment that is to follow has found."""
+    deployment: DeploymentPlan | None = None
+    """With `--deploy`: the deployment that is to follow."""
 
 
 class Comparison(Document):
@@ -138,34 +140,6 @@ class Trained(JobSummary):
 
     verify: Comparison | None = None
     """With `--verify`: how its curves compare with those of the original."""
-
-
-class Deployment(Document):
-    """A model that answers on a page or behind an address."""
-
-    deployment: str
-    """Its handle, which `status`, `cancel` and `rm` take."""
-
-    model: str | None = None
-    flavor: str | None = None
-    stage: str | None = None
-    """How it is, in its provider's word; `gone`; none where it could not be asked."""
-
-    url: str | None = None
-    costing: bool | None = None
-    usd_per_hour: float | None = None
-    """What an hour costs while it is awake."""
-
-    problem: str | None = None
-    """Why it could not be stopped."""
-
-
-class RemovedDeployment(Document):
-    """What became of a deployment that was to be deleted."""
-
-    deployment: str
-    removed: bool
-    """Whether it is deleted; else its record alone."""
 
 
 class NotRemoved(Document):
@@ -282,58 +256,6 @@ class Rehearsed(Document):
     proved: list[Shown]
     not_proved: list[Shown]
     job: JobSummary
-
-
-class SweptTrial(Document):
-    """One trial of a sweep."""
-
-    trial: int
-    job: str | None
-    settings: dict[str, Any]
-    state: State | None
-    reason: EndReason | None
-    value: float | None
-    """What it is judged by."""
-
-    as_: int | None = Field(alias="as")
-    """The earlier trial that had the same settings and is not repeated."""
-
-    pruned: bool
-    """Whether it was ended because others did better."""
-
-    refused: str | None
-    """Why it could not be begun."""
-
-    model: str | None
-    cost_usd: float
-    seconds: float
-
-
-class Sweep(Document):
-    """A sweep and all of its trials."""
-
-    sweep: str
-    total: int
-    metric: str
-    better: str
-    """`lower` or `higher`."""
-
-    best: int | None
-    model: str | None
-    """Where the best model is."""
-
-    removed: list[str]
-    """Repos of other trials that were deleted."""
-
-    cost_usd: float
-    max_cost_usd: float | None
-    ended_early: str | None
-    """Why not all trials were made."""
-
-    worth: dict[str, float]
-    """How much of the difference each setting made, as a share of one."""
-
-    trials: list[SweptTrial]
 
 
 class SweepPlanTrial(Document):

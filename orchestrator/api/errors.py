@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import worker.errors
 from orchestrator.api.arguments import as_arguments, fix, text
@@ -19,6 +19,9 @@ from orchestrator.preflight.report import CheckReport
 from worker.contract import EndReason
 from worker.errors import BadConfig, HubtrainError
 from worker.finding import Finding
+
+if TYPE_CHECKING:
+    from orchestrator.deploy import DeployCheck
 
 _FIELD = re.compile(r"(?:no )?field '([^']+)'")
 _COLUMN = re.compile(r'no column "([^"]+)"')
@@ -75,15 +78,25 @@ class CheckRefused(BadConfig):
     """The check before a job found something to mend; nothing was created."""
 
     def __init__(self, report: CheckReport) -> None:
-        wrong = [f for f in report.findings if f.level == "error"]
+        wrong = wrong_of(report.findings)
         super().__init__("\n".join(f"{f.topic}: {f.text} {f.fix}".rstrip() for f in wrong))
         self.report = report
+
+
+class DeploymentRefused(BadConfig):
+    """The check before a deployment found something to mend; nothing was created."""
+
+    def __init__(self, found: DeployCheck) -> None:
+        super().__init__("\n".join(f"{f.topic}: {f.text}" for f in wrong_of(found.findings)))
+        self.found = found
 
 
 def failure(error: HubtrainError, *, arguments: bool = True) -> Failure:
     """Return an error as data; with `arguments` in the words of those who give settings by name."""
     if isinstance(error, CheckRefused):
         return refusal(error.report, arguments=arguments)
+    if isinstance(error, DeploymentRefused):
+        return refused_deployment(error.found)
     said = (text(error.message), fix(error.fix)) if arguments else (error.message, error.fix)
     return told(*said, exit_code(error.reason), reason=error.reason, kind=_kind(error))
 
@@ -94,9 +107,14 @@ def refusal(report: CheckReport, *, arguments: bool = False) -> Failure:
     return of_findings(said.findings).model_copy(update={"report": said.to_json()})
 
 
+def refused_deployment(found: DeployCheck) -> Failure:
+    """Return what keeps a deployment from being made."""
+    return of_findings(found.findings).model_copy(update={"findings": list(found.findings)})
+
+
 def of_findings(findings: Iterable[Finding]) -> Failure:
     """Return what a check found to be wrong."""
-    wrong = [f for f in findings if f.level == "error"]
+    wrong = wrong_of(findings)
     return Failure(
         error="\n".join(f"{f.topic}: {f.text}" for f in wrong),
         fix="\n".join(f.fix for f in wrong if f.fix),
@@ -108,6 +126,11 @@ def of_findings(findings: Iterable[Finding]) -> Failure:
             for f in wrong
         ),
     )
+
+
+def wrong_of(findings: Iterable[Finding]) -> list[Finding]:
+    """Return those that keep what was checked from being done."""
+    return [f for f in findings if f.level == "error"]
 
 
 def told(

@@ -31,8 +31,17 @@ YAML = "the YAML"
 
 
 def gathered(client: Client, asked: JobAsked) -> tuple[Task[Any], Settings]:
-    """Return the task that is asked for, and all settings. Raises `BadConfig`."""
-    file = _file(asked)
+    """Return the task of the job that is asked for, and all settings. Raises `BadConfig`."""
+    file = file_of(asked)
+    if file is not None and file.sweep:
+        raise BadConfig(f"{file.source} says what a sweep tries, and this is one job.")
+    return gathered_with(client, asked, file)
+
+
+def gathered_with(
+    client: Client, asked: JobAsked, file: ConfigFile | None
+) -> tuple[Task[Any], Settings]:
+    """Return the same with a file that was read already."""
     if asked.task is not None:
         task, extra = task_of(asked.task, "the task")
     elif file is not None:
@@ -43,7 +52,7 @@ def gathered(client: Client, asked: JobAsked) -> tuple[Task[Any], Settings]:
     return task, gather(task, file, given, client.accounts, source=ARGUMENTS)
 
 
-def _file(asked: JobAsked) -> ConfigFile | None:
+def file_of(asked: JobAsked) -> ConfigFile | None:
     """Return the file that is given by its place or as text, whose variables are not filled in."""
     if asked.config is not None and asked.yaml is not None:
         raise BadConfig("config and yaml: give one of them.")

@@ -9,9 +9,11 @@ from typing import Any
 from backends.base import Flavor
 from orchestrator.api import documents as d
 from orchestrator.api.errors import Failure
+from orchestrator.deploy.documents import Deployment, DeploymentPlan, RemovedDeployment
 from orchestrator.jobs.ledger import Ledger
 from orchestrator.jobs.removal import RemovedJob
 from orchestrator.jobs.summary import JobSummary
+from orchestrator.sweep.documents import Sweep
 from worker.finding import Finding
 
 TASK = "TASK"
@@ -37,31 +39,31 @@ PRINTED = (
     Printed(TASK, d.Answer, "--inference"),
     Printed(TASK, d.Answers, "--inference with --output"),
     Printed(TASK, dict[str, Any], "--inference of a file: a row with its answer", a_line=True),
-    Printed(TASK, d.Deployment, "--deploy"),
+    Printed(TASK, Deployment, "--deploy"),
     Printed("backends", dict[str, list[Flavor]]),
     Printed("backends", d.Offers, "--for"),
-    Printed("cancel", list[JobSummary | d.Deployment]),
+    Printed("cancel", list[JobSummary | Deployment]),
     Printed("config", d.Configured),
     Printed("cost", Ledger),
     Printed("data", d.Uploaded),
-    Printed("deploy", d.Deployment),
-    Printed("deploy", dict[str, Any], "--dry-run: what the provider would be sent"),
+    Printed("deploy", Deployment),
+    Printed("deploy", DeploymentPlan, "--dry-run"),
     Printed("doctor", list[Finding]),
     Printed("export", dict[str, Any], "of a model: what came of it, `folder` among it"),
     Printed("export", d.Handed, "--slurm, --sky"),
     Printed("gc", d.Leftovers),
     Printed("init", d.Begun),
-    Printed("jobs", list[JobSummary | d.Deployment]),
+    Printed("jobs", list[JobSummary | Deployment]),
     Printed("logs", d.AnyLine, a_line=True),
     Printed("rehearse", d.Rehearsed),
     Printed("rerun", d.Trained),
     Printed("rerun", d.Plan, "--dry-run"),
     Printed("resume", d.Trained),
     Printed("resume", d.Plan, "--dry-run"),
-    Printed("rm", list[RemovedJob | d.RemovedDeployment | d.NotRemoved]),
+    Printed("rm", list[RemovedJob | RemovedDeployment | d.NotRemoved]),
     Printed("setup", list[Finding]),
-    Printed("status", JobSummary | d.Deployment),
-    Printed("sweep", d.Sweep),
+    Printed("status", JobSummary | Sweep | Deployment),
+    Printed("sweep", Sweep),
     Printed("sweep", d.SweepPlan, "--dry-run"),
     Printed("tasks", list[d.Kind]),
     Printed("tools", dict[str, Any], "what came of it"),

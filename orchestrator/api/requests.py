@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, ConfigDict
 
 from orchestrator.rehearsal import STEPS
+from orchestrator.settings.sweep import SweepSettings
 
 MOST_LINES = 1000
 LONGEST_WAIT = 50.0
@@ -140,3 +141,64 @@ class OfTask(Request):
 
     group: str | None = None
     """Only those of one group; `groups` of the answer names them."""
+
+
+class CheckSweep(JobAsked):
+    """A sweep to be checked: one job with many settings."""
+
+    tries: dict[str, Any] = {}
+    """What to try, by setting: a list of values, `{"low": 1e-6, "high": 1e-3, "log": true}`, or
+    text as behind `--try`. They win over those of the file's block `sweep`."""
+
+    how: SweepSettings = SweepSettings()
+    """How settings are chosen, how many, and how many trials run at a time."""
+
+
+class StartSweep(CheckSweep):
+    """A sweep to be run. What costs needs `max_cost` among its settings: it bounds the whole."""
+
+
+class NamedSweep(Request):
+    """A sweep by its name."""
+
+    sweep: str
+    """The name of its project."""
+
+
+class SweepAsked(NamedSweep):
+    """A sweep that is asked about."""
+
+    wait_seconds: Annotated[float, Ge(0), Le(LONGEST_WAIT)] = 0.0
+    """Answer once it has ended, or after so many seconds."""
+
+
+class CheckDeployment(Request):
+    """A deployment to be checked."""
+
+    model: str
+    """The trained model: its repo on the Hub."""
+
+    settings: dict[str, Any] = {}
+    """How it is deployed, by the names of `hubtrain deploy --help` with underscores: such as
+    `deploy_backend` (`spaces`, `spaces-t4`), `deploy_sleep` and `system`."""
+
+    max_usd_per_hour: Annotated[float, Gt(0)] | None = None
+    """Most US dollars that an hour of it may cost while it is awake."""
+
+
+class Deploy(CheckDeployment):
+    """A deployment to be made. What costs needs `max_usd_per_hour`."""
+
+
+class NamedDeployment(Request):
+    """A deployment by its name."""
+
+    deployment: str
+    """Its handle, as `deploy` answers with it, or its name."""
+
+
+class DeploymentAsked(NamedDeployment):
+    """A deployment that is asked about."""
+
+    wait_seconds: Annotated[float, Ge(0), Le(LONGEST_WAIT)] = 0.0
+    """Answer once it answers itself, or after so many seconds."""

@@ -16,6 +16,7 @@ from backends.base import Flavor, LaunchRequest, OnProgress, silent
 from backends.deploy.base import SECRET, Deployed, DeployOrder, Place
 from backends.errors import BackendError, LaunchFailed, UnknownFlavor
 from backends.handle import Handle
+from orchestrator.deploy.documents import DeploymentPlan
 from orchestrator.deploy.model import Deployable
 from orchestrator.deploy.room import cheapest, check_room
 from orchestrator.jobs.client import Client
@@ -48,6 +49,11 @@ class Ready:
     place: Place[Any]
     secrets: dict[str, str] = field(repr=False)
 
+    @property
+    def handle(self) -> Handle:
+        """What will find it."""
+        return Handle(self.place.scheme, self.order.path)
+
 
 @dataclass(frozen=True)
 class DeployCheck:
@@ -61,6 +67,23 @@ class DeployCheck:
     def ok(self) -> bool:
         """Whether it may be made."""
         return self.ready is not None
+
+    def document(self) -> DeploymentPlan:
+        """Return it for programs."""
+        found = list(self.findings)
+        if (ready := self.ready) is None:
+            return DeploymentPlan(ok=False, findings=found)
+        order = ready.order
+        return DeploymentPlan(
+            ok=True,
+            findings=found,
+            deployment=str(ready.handle),
+            model=order.deployment.model.name,
+            flavor=order.flavor.name,
+            usd_per_hour=order.flavor.usd_per_hour,
+            sleep_seconds=order.sleep_seconds if order.flavor.usd_per_hour else None,
+            plan=ready.request.to_json(),
+        )
 
 
 def check(
@@ -86,7 +109,7 @@ def send(client: Client, ready: Ready, on_progress: OnProgress = silent) -> Hand
     It is noted first, so that `jobs` shows it whatever becomes of this process.
     """
     order, now = ready.order, client.clock.now()
-    handle, flavor = Handle(ready.place.scheme, order.path), order.flavor
+    handle, flavor = ready.handle, order.flavor
     name = order.deployment.model.name
     before = next((one for one in client.deployments.all() if one.handle == handle), None)
     client.deployments.put(DeploymentRecord(handle, name, flavor.name, flavor.usd_per_hour, now))
@@ -108,8 +131,21 @@ def wait(
 ) -> Deployed:
     """Return the deployment once it answers. `on_stage` is told each new stage.
 
-    Raises `HubtrainError` where it will not, with the last that it wrote.
+    Raises `HubtrainError` where it will not, with the last that it wrote, and after `timeout`.
     """
+    now = watch(client, handle, on_stage, timeout)
+    if not now.ready:
+        raise unready(handle, now.status.stage)
+    return now
+
+
+def watch(
+    client: Client,
+    handle: Handle,
+    on_stage: Callable[[str], None] = lambda stage: None,
+    timeout: float = START_SECONDS,
+) -> Deployed:
+    """Return the deployment once it answers, or as it is after `timeout`. Raises as `wait`."""
     place, until, stage = client.place(handle), client.clock.monotonic() + timeout, ""
     while True:
         now = place.look(handle)
@@ -119,25 +155,18 @@ def wait(
             return now
         if not now.status.alive:
             raise _failed(place, now)
-        if client.clock.monotonic() > until:
-            raise HubtrainError(
-                f"{handle} does not answer yet ({stage}); it goes on starting.",
-                fix=f"hubtrain jobs shows it; hubtrain cancel {handle} stops it.",
-            )
-        client.clock.sleep(POLL_SECONDS)
+        left = until - client.clock.monotonic()
+        if left <= 0:
+            return now
+        client.clock.sleep(min(POLL_SECONDS, left))
 
 
-def document(now: Deployed, usd_per_hour: float) -> dict[str, Any]:
-    """Return a deployment as plain data."""
-    return {
-        "deployment": str(now.handle),
-        "model": now.model,
-        "flavor": now.flavor,
-        "stage": now.status.stage,
-        "url": now.status.url,
-        "costing": now.status.costing,
-        "usd_per_hour": usd_per_hour,
-    }
+def unready(handle: Handle | str, stage: str | None) -> HubtrainError:
+    """Return what is said of a deployment that has been waited for long enough."""
+    return HubtrainError(
+        f"{handle} does not answer yet ({stage}); it goes on starting.",
+        fix=f"hubtrain jobs shows it; hubtrain cancel {handle} stops it.",
+    )
 
 
 def _check(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import worker.tasks
-from orchestrator.deploy.model import Deployable, deployable
+from orchestrator.deploy import DeployCheck, check
+from orchestrator.deploy.model import deployable
 from orchestrator.jobs.client import Client
 from orchestrator.settings.deploy import DeploySettings, fixed, fixed_settings
 from orchestrator.settings.job import Hub
@@ -33,9 +35,10 @@ class AskedDeployment:
     owner: str | None
     """Who pays; none: whose token it is."""
 
-    def model(self, client: Client, name: str) -> Deployable:
-        """Return the model of that name. Raises `HubtrainError`."""
-        return deployable(client, name, None, self.fixed)
+    def checked(self, client: Client, model: str) -> DeployCheck:
+        """Check the deployment of the model of that name: free, in seconds."""
+        find = partial(deployable, client, model, None, self.fixed)
+        return check(client, self.settings, find, self.owner)
 
 
 def asked(

@@ -1,13 +1,13 @@
-"""The deployments of this laptop, and how they are now. Says nothing: surfaces do."""
+"""The deployments of this laptop: how they are now, and their end. Says nothing: surfaces do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from backends.deploy.base import Deployed
 from backends.errors import JobGone
-from orchestrator.deploy import document
+from backends.handle import Handle
+from orchestrator.deploy.documents import GONE, Deployment, RemovedDeployment
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.deployments import DeploymentRecord
 from orchestrator.words import money
@@ -41,11 +41,18 @@ class Known:
         return str(self.record.handle), self.record.usd_per_hour
 
     @property
-    def document(self) -> dict[str, Any]:
-        """Return it for `--json`."""
+    def document(self) -> Deployment:
+        """Return it for programs."""
+        one = self.record
         if self.now:
-            return document(self.now, self.record.usd_per_hour)
-        return {"deployment": str(self.record.handle), "model": self.record.model, "stage": None}
+            return document(self.now, one.usd_per_hour)
+        return Deployment(
+            deployment=str(one.handle),
+            model=one.model,
+            flavor=one.flavor,
+            usd_per_hour=one.usd_per_hour,
+            problem=self.unanswered or None,
+        )
 
 
 def known_deployments(client: Client) -> list[Known]:
@@ -59,3 +66,67 @@ def known_deployments(client: Client) -> list[Known]:
         except HubtrainError as error:
             found.append(Known(record, None, str(error)))
     return found
+
+
+def document(now: Deployed, usd_per_hour: float | None) -> Deployment:
+    """Return how a deployment is for programs."""
+    return Deployment(
+        deployment=str(now.handle),
+        model=now.model,
+        flavor=now.flavor,
+        stage=now.status.stage,
+        ready=now.ready,
+        url=now.status.url,
+        costing=now.status.costing,
+        usd_per_hour=usd_per_hour,
+    )
+
+
+def gone(handle: Handle) -> Deployment:
+    """Return one that its provider has no more."""
+    return Deployment(deployment=str(handle), stage=GONE, ready=False, costing=False)
+
+
+def seen(client: Client, handle: Handle) -> Deployment:
+    """Return how a deployment is now. Raises `HubtrainError` where that cannot be asked."""
+    try:
+        return document(client.place(handle).look(handle), _usd_per_hour(client, handle))
+    except JobGone:
+        return gone(handle)
+
+
+def pause(client: Client, handle: Handle) -> Deployment:
+    """Stop a deployment until it is deployed again, and return how it is then.
+
+    One that is gone is forgotten. Raises `HubtrainError`: `JobGone` for one that is on no record
+    here, since it may be misspelt.
+    """
+    place, usd = client.place(handle), _usd_per_hour(client, handle)
+    try:
+        place.pause(handle)
+        return document(place.look(handle), usd)
+    except JobGone:
+        if usd is None:
+            raise
+        client.deployments.forget(handle)
+        return gone(handle)
+
+
+def remove(client: Client, handle: Handle, *, forget: bool = False) -> RemovedDeployment:
+    """Delete a deployment and its record; with `forget` the record alone.
+
+    Raises `HubtrainError`, also for one that is on no record here and not there.
+    """
+    place = client.place(handle)
+    if _usd_per_hour(client, handle) is None:
+        place.look(handle)  # a word that was misspelt has removed nothing
+    if not forget:
+        place.remove(handle)
+    client.deployments.forget(handle)
+    return RemovedDeployment(deployment=str(handle), removed=not forget)
+
+
+def _usd_per_hour(client: Client, handle: Handle) -> float | None:
+    """Return what an hour of a deployment costs; none where it is on no record here."""
+    known = (one for one in client.deployments.all() if one.handle == handle)
+    return next((one.usd_per_hour for one in known), None)

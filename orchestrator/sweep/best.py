@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.jobs.client import Client
+from orchestrator.settings.job import JobSettings
+from orchestrator.settings.layers import Settings
+from orchestrator.sweep.spec import SweepSpec
 from orchestrator.sweep.trial import Trial
 from worker.account import WRITE, who
 from worker.errors import BadConfig, NotThere, NoWrite
@@ -41,6 +44,14 @@ class Placed:
     url: str
     removed: tuple[str, ...] = ()
     """Repos of other trials that were deleted."""
+
+
+def target_of(spec: SweepSpec, owner: str | None) -> Target | None:
+    """Return where the best model goes; none where it stays where it was trained."""
+    job = Settings(spec.catalog, spec.settings, spec.origins).of(JobSettings)
+    if not job.push_to_hub:
+        return None
+    return Target(job.repo_id or f"{owner}/{spec.name}", job.private)
 
 
 def refuse_taken(client: Client, target: Target) -> None:

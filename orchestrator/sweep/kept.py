@@ -1,10 +1,16 @@
-"""A sweep as the records of this machine have it, for who looks at it and does not run it."""
+"""A sweep as this machine has it, for who looks at it and does not run it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orchestrator.jobs.client import Client
-from orchestrator.sweep.spec import SweepSpec
+from orchestrator.sweep.chosen import search_of
+from orchestrator.sweep.documents import Sweep, document
+from orchestrator.sweep.spec import END, SweepSpec, folder_of, halt, is_run
 from orchestrator.sweep.trial import Trial
+
+UNATTENDED = "its process has ended, and nothing more begins"
 
 
 def trials(client: Client, spec: SweepSpec) -> list[Trial]:
@@ -19,3 +25,68 @@ def trials(client: Client, spec: SweepSpec) -> list[Trial]:
         if record.spec.trial
     ]
     return sorted(found, key=lambda trial: trial.number)
+
+
+def leave(found: Sweep) -> None:
+    """Keep what whoever ran a sweep knows of it, and no record does."""
+    path = folder_of(found.sweep) / END
+    path.write_text(found.model_dump_json(by_alias=True), encoding="utf-8")
+
+
+def seen(client: Client, spec: SweepSpec) -> Sweep:
+    """Return a sweep as it is now, whoever runs it. Raises `HubtrainError`.
+
+    Providers are asked of its trials where no process does.
+    """
+    runs = is_run(spec.name)
+    known = trials(client, spec)
+    if not runs:
+        known = [replace(one, record=client.refreshed(one.record)) for one in known if one.record]
+    left = _left(spec.name)
+    if left is not None:
+        known = _with(known, left)
+    total = left.total if left else search_of(spec, keeps=False).total
+    over = len(known) >= total and all(trial.over for trial in known)
+    early = (left.ended_early if left else None) or ("" if over else UNATTENDED)
+    found = document(
+        spec,
+        total,
+        known,
+        client.clock.now(),
+        ended_early="" if runs else early,
+        worth=left.worth if left else {},
+        running=runs,
+    )
+    if left is None:
+        return found
+    return found.model_copy(update={"model": left.model or found.model, "removed": left.removed})
+
+
+def _with(known: list[Trial], left: Sweep) -> list[Trial]:
+    """Return the trials with what no record tells of them: those without a job among them."""
+    jobs = {one.number: one for one in known}
+    for told in left.trials:
+        refused = Trial(told.trial, told.settings, refused=told.refused or "", twin=told.as_)
+        trial = jobs.setdefault(told.trial, refused)
+        trial.pruned = told.pruned
+    return [jobs[number] for number in sorted(jobs)]
+
+
+def stop(client: Client, spec: SweepSpec) -> None:
+    """Stop all trials of a sweep, and let none begin. Raises `HubtrainError` where one goes on."""
+    halt(spec.name)
+    problems = []
+    for trial in trials(client, spec):
+        if trial.record and not trial.record.settled:
+            watch = client.watch(trial.record)
+            watch.cancel()
+            problems += [watch.problem] if watch.problem else []
+    if problems:
+        raise problems[0]
+
+
+def _left(name: str) -> Sweep | None:
+    try:
+        return Sweep.model_validate_json((folder_of(name) / END).read_bytes())
+    except (OSError, ValueError):  # nobody has left it, or another version did
+        return None

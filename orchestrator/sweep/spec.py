@@ -26,6 +26,10 @@ from worker.task import Measure, Task
 
 FILE = "sweep.json"
 _HALT = "halt"
+_LOCK = "lock.sqlite"
+END = "end.json"
+"""What was known at its end by whoever ran it last."""
+
 MAY_CHANGE = ("parallel", "keep", "trials")
 """What may be said otherwise when a sweep is gone on with."""
 
@@ -160,12 +164,14 @@ def halted(name: str) -> bool:
 
 @contextmanager
 def alone(name: str) -> Iterator[None]:
-    """Run a sweep: no other process does meanwhile, and `halt` begins anew. Raises `BadConfig`.
+    """Run a sweep: no other process does meanwhile, and nothing of its end holds any more.
+
+    Raises `BadConfig` where another process runs it.
 
     The lock is SQLite's: it ends with the process, however that ends.
     """
     folder_of(name).mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(folder_of(name) / "lock.sqlite", timeout=0.2)) as lock:
+    with closing(sqlite3.connect(folder_of(name) / _LOCK, timeout=0.2)) as lock:
         lock.isolation_level = None
         try:
             lock.execute("begin exclusive")
@@ -178,12 +184,26 @@ def alone(name: str) -> Iterator[None]:
                 f"the sweep {name} is being run by another process.",
                 fix="hubtrain jobs shows its trials.",
             ) from error
-        (folder_of(name) / _HALT).unlink(missing_ok=True)
+        for earlier in (_HALT, END):
+            (folder_of(name) / earlier).unlink(missing_ok=True)
         try:
             yield
         finally:
             with suppress(sqlite3.Error):
                 lock.execute("rollback")
+
+
+def is_run(name: str) -> bool:
+    """Whether a process of this machine runs the sweep now."""
+    path = folder_of(name) / _LOCK
+    if not path.is_file():
+        return False
+    with closing(sqlite3.connect(path, timeout=0)) as lock:
+        try:
+            lock.execute("select count(*) from sqlite_master").fetchone()
+        except sqlite3.OperationalError as error:
+            return "locked" in str(error)
+    return False
 
 
 def _plain(value: Any) -> Any:

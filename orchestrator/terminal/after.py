@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from backends.handle import Handle
 from orchestrator import deploy as flow
-from orchestrator.deploy import Ready
+from orchestrator.deploy import DeployCheck, Ready
 from orchestrator.deploy.model import Deployable, deployable
 from orchestrator.exits import FAILED
 from orchestrator.flow import Checked
@@ -70,7 +69,9 @@ class AfterTraining:
         found = findings.in_order()
         desk.screen.findings(found)
         with desk.screen.one_document("deployment"):
-            desk.screen.document({"findings": [asdict(finding) for finding in found]})
+            planned = DeployCheck(tuple(found), self.ready)
+            told = planned.document().model_copy(update={"ok": not findings.wrong})
+            desk.screen.document(told.model_dump())
         if findings.wrong:
             wrong = sum(finding.level == "error" for finding in found)
             desk.screen.say(f"{count(wrong, 'thing')} to mend. Nothing was created.")
@@ -85,10 +86,9 @@ class AfterTraining:
         """Return the step that follows the job, as a plan shows it; empty where none does."""
         if self.ready is None:
             return ""
-        order, place = self.ready.order, self.ready.place
-        price = f"{money(order.flavor.usd_per_hour)}/h" if order.flavor.usd_per_hour else "free"
-        where = Handle(place.scheme, order.path)
-        return f"Then   {self.repo_id} is deployed as {where} on {order.flavor.name} ({price})"
+        flavor, handle = self.ready.order.flavor, self.ready.handle
+        price = f"{money(flavor.usd_per_hour)}/h" if flavor.usd_per_hour else "free"
+        return f"Then   {self.repo_id} is deployed as {handle} on {flavor.name} ({price})"
 
     def _made(self, desk: Desk, base: ModelRef, push: PushTarget, *, adapter: bool) -> Deployable:
         """Return the model that the job will have made, by the one it starts from."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from backends.deploy.base import Deployed
 from backends.handle import Handle
 from orchestrator import deploy as flow
+from orchestrator.deploy.documents import Deployment
+from orchestrator.deploy.known import document
 from orchestrator.deploy.model import deployable
 from orchestrator.exits import DETACHED, MENDABLE
 from orchestrator.settings.deploy import DeploySettings
@@ -40,16 +41,13 @@ def deploy(
         wrong = sum(finding.level == "error" for finding in checked.findings)
         desk.screen.say(f"{count(wrong, 'thing')} to mend. Nothing was created.")
         if desk.as_json:
-            from orchestrator.api.errors import of_findings
+            from orchestrator.api.errors import refused_deployment
 
-            said = of_findings(checked.findings)
-            desk.screen.document(
-                said.model_dump() | {"findings": list(map(asdict, checked.findings))}
-            )
+            desk.screen.document(refused_deployment(checked).model_dump())
         return MENDABLE
     if dry_run:
         desk.screen.say("", "The plan; nothing was created:", *repr(ready.request).splitlines())
-        desk.screen.document(ready.request.to_json())
+        desk.screen.document(checked.document().model_dump())
         return 0
     with desk.screen.stages() as stages:
         handle = flow.send(desk, ready, stages)
@@ -76,7 +74,7 @@ def _tell(desk: Desk, now: Deployed, usd: float) -> None:
         f"page        {now.status.url}",
         *_ends(now.handle),
     )
-    desk.screen.document(flow.document(now, usd))
+    desk.screen.document(document(now, usd).model_dump())
 
 
 def _ends(handle: Handle) -> list[str]:
@@ -92,7 +90,8 @@ def _left(desk: Desk, handle: Handle, code: int) -> int:
     usd = known.usd_per_hour
     cost = f"and costs {money(usd)}/h from then on" if usd else "and costs nothing"
     desk.screen.say("", f"{handle} goes on starting, {cost}.", *_ends(handle))
-    desk.screen.document({"deployment": str(handle), "model": known.model, "usd_per_hour": usd})
+    left = Deployment(deployment=str(handle), model=known.model, usd_per_hour=usd)
+    desk.screen.document(left.model_dump())
     return code
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import backends.deploy
 from backends.deploy.base import Deployed
-from backends.errors import JobGone
 from backends.handle import Handle
-from orchestrator.deploy import document
+from orchestrator.deploy import known
+from orchestrator.deploy.documents import GONE, Deployment
 from orchestrator.exits import FAILED
 from orchestrator.terminal.desk import Desk
 from orchestrator.words import money
@@ -19,51 +19,41 @@ from worker.finding import Finding
 DEPLOYED = ("DEPLOYED", "MODEL", "ON", "STATE", "PRICE")
 
 
-def pause(desk: Desk, handle: Handle) -> dict[str, Any]:
-    """Stop a deployment, say so, and return what became of it for `--json`."""
-    place = desk.place(handle)
-    known = next((one for one in desk.deployments.all() if one.handle == handle), None)
-    try:
-        place.pause(handle)
-        now = place.look(handle)
-    except JobGone:
-        if known is None:  # it may be misspelt
-            raise
-        desk.deployments.forget(handle)
+def pause(desk: Desk, handle: Handle) -> Deployment:
+    """Stop a deployment, say so, and return what became of it."""
+    now = known.pause(desk, handle)
+    if now.stage == GONE:
         desk.screen.say(f"{handle} is gone already: it costs nothing.")
-        return {"deployment": str(handle), "stage": "gone", "costing": False}
-    where = f"{place.name}-{known.flavor if known else now.flavor}"
-    stage = now.status.stage.lower().replace("_", " ")
-    if now.status.costing:
-        text = f"{handle} is not known to have stopped ({stage}), and costs."
+    elif now.costing:
+        text = f"{handle} is not known to have stopped ({_stage(now)}), and costs."
         desk.screen.findings([Finding("warn", "cancel", text, f"hubtrain cancel {handle}")])
     else:
-        desk.screen.say(f"Stopped {handle} ({stage}): it costs nothing now.")
+        where = f"{desk.place(handle).name}-{now.flavor}"
+        desk.screen.say(f"Stopped {handle} ({_stage(now)}): it costs nothing now.")
         desk.screen.say(f"start it again   hubtrain deploy {now.model} --deploy-backend {where}")
-    return document(now, 0.0)
+    return now
 
 
 def status(desk: Desk, handle: Handle) -> int:
     """Say how a deployment is; returns the exit code: 1 for one that is gone."""
-    known = next((one for one in desk.deployments.all() if one.handle == handle), None)
-    try:
-        now = desk.place(handle).look(handle)
-    except JobGone:
+    now = known.seen(desk, handle)
+    desk.screen.document(now.model_dump())
+    if now.stage == GONE:
         desk.screen.say(f"{handle} is gone: its provider has it no more, and it costs nothing.")
-        desk.screen.document({"deployment": str(handle), "stage": "gone", "costing": False})
         return FAILED
-    usd = known.usd_per_hour if known else 0.0
-    stage = now.status.stage.lower().replace("_", " ")
-    price = f", costing {money(usd)}/h" if usd else ", costing"
+    price = f", costing {money(now.usd_per_hour)}/h" if now.usd_per_hour else ", costing"
     desk.screen.say(
         f"{handle}  {now.model} on {now.flavor}",
-        f"{stage}{price if now.status.costing else ', costing nothing'}",
-        *([f"page        {now.status.url}"] if now.status.url else []),
+        f"{_stage(now)}{price if now.costing else ', costing nothing'}",
+        *([f"page        {now.url}"] if now.url else []),
         f"stop it     hubtrain cancel {handle}",
         f"delete it   hubtrain rm {handle}",
     )
-    desk.screen.document(document(now, usd))
     return 0
+
+
+def _stage(now: Deployment) -> str:
+    return str(now.stage).lower().replace("_", " ")
 
 
 def logs(desk: Desk, handle: Handle) -> int:
@@ -78,14 +68,9 @@ def logs(desk: Desk, handle: Handle) -> int:
 
 def remove(desk: Desk, handle: Handle, *, forget: bool) -> dict[str, Any]:
     """Delete a deployment, or its record alone, and return what became of it for `--json`."""
-    place = desk.place(handle)
-    if all(one.handle != handle for one in desk.deployments.all()):
-        place.look(handle)  # a word that was misspelt has removed nothing
-    if not forget:
-        place.remove(handle)
-    desk.deployments.forget(handle)
+    done = known.remove(desk, handle, forget=forget)
     desk.screen.say(f"{'Forgot' if forget else 'Removed'} {handle}")
-    return {"deployment": str(handle), "removed": not forget}
+    return done.model_dump()
 
 
 def swept(desk: Desk, owners: Sequence[str]) -> list[Finding]:

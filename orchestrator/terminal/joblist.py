@@ -62,7 +62,7 @@ def say(desk: Desk, screen: Screen, shown: JobList, *, offline: bool) -> None:
 def documents(desk: Desk, shown: JobList) -> Iterator[dict[str, Any]]:
     """Yield the list for `--json`, each job read when it is its turn: there may be ten thousand."""
     jobs = (document(desk, job, shown.remote.get(job.job_id)) for job in shown.jobs)
-    return chain(jobs, (one.document for one in shown.deployed))
+    return chain(jobs, (one.document.model_dump() for one in shown.deployed))
 
 
 def document(desk: Desk, job: Glance, record: Record | None = None) -> dict[str, Any]:

@@ -25,6 +25,14 @@ def trials_of(client: Client, name: str) -> list[str]:
     return trials
 
 
+def sweep_named(client: Client, name: str) -> spec.SweepSpec | None:
+    """Return the sweep of this name; none where none is called so. Raises as `trials_of`."""
+    if name not in spec.names():
+        return None
+    trials_of(client, name)
+    return spec.known(name)
+
+
 def singly(client: Client, names: Sequence[str]) -> list[str]:
     """Return the names with those of sweeps replaced by their jobs. Raises `BadConfig`."""
     sweeps = spec.names()

@@ -111,7 +111,7 @@ def _entries(desk: Desk, shown: JobList) -> Iterator[Entry]:
     for one in shown.deployed:
         handle, _, _, stage, price = one.row
         told = " · ".join((handle, stage, price))
-        yield Entry(handle, (stage,), None, False, told.__str__, partial(getattr, one, "document"))
+        yield Entry(handle, (stage,), None, False, told.__str__, one.document.model_dump)
     for job in reversed(shown.jobs):
         state = (job.state, job.reason, job.cancelling, job.costing, job.unanswered)
         line, whole = partial(_line, desk, job), partial(document, desk, job)

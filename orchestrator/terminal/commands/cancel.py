@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import click
 
 from backends.errors import JobGone
 from backends.handle import Handle
 from orchestrator import completing
+from orchestrator.deploy.documents import Deployment
 from orchestrator.exits import FAILED
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.summary import summary
@@ -45,8 +45,8 @@ def COMMAND(jobs: tuple[str, ...], as_json: bool) -> int:  # noqa: N802
         asked.append(record)
     paused = [_paused(desk, handle) for handle in deployed.values()]
     now = desk.clock.now()
-    desk.screen.document([*(summary(r, now) for r in asked), *paused])
-    over = all(map(_over, asked)) and not any(one["costing"] or "problem" in one for one in paused)
+    desk.screen.document([*(summary(r, now) for r in asked), *(p.model_dump() for p in paused)])
+    over = all(map(_over, asked)) and not any(one.costing or one.problem for one in paused)
     return 0 if over else FAILED
 
 
@@ -62,14 +62,14 @@ def _named(desk: Desk, name: str) -> list[Record]:
     return going
 
 
-def _paused(desk: Desk, handle: Handle) -> dict[str, Any]:
+def _paused(desk: Desk, handle: Handle) -> Deployment:
     """Stop a deployment, and return what became of it; one that cannot be stopped may cost."""
     try:
         return pause(desk, handle)
     except HubtrainError as error:
         desk.screen.findings([Finding("error", "cancel", f"{handle}: {error.message}", error.fix)])
         costs = not isinstance(error, JobGone)
-        return {"deployment": str(handle), "costing": costs, "problem": error.message}
+        return Deployment(deployment=str(handle), costing=costs, problem=error.message)
 
 
 def _over(record: Record) -> bool:

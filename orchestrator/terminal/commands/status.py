@@ -10,6 +10,7 @@ from orchestrator.jobs.summary import summary
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.ending import ending
 from orchestrator.terminal.listing import unconfirmed
+from orchestrator.terminal.named import sweep_named
 from orchestrator.terminal.stages import training_note
 from orchestrator.words import clock_time
 from worker.task import Finding
@@ -19,16 +20,21 @@ from worker.task import Finding
 @click.argument("job", shell_complete=completing.jobs)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def COMMAND(job: str, as_json: bool) -> int:  # noqa: N802
-    """Say how a job or a deployment is, or how it ended.
+    """Say how a job, sweep or deployment is, or how it ended.
 
-    JOB is the job's id, the start of it, its project's name, `latest`, or its handle; or the handle
-    or name of a deployment. Exits 0 unless it failed, is gone, or could not be asked.
+    JOB is the job's id, the start of it, its project's name, `latest`, or its handle; or the name
+    of a sweep; or the handle or name of a deployment. Exits 0 unless it failed, is gone, or could
+    not be asked.
     """
     desk = Desk(as_json)
     if (handle := desk.deployment(job)) is not None:
         from orchestrator.terminal import deployments
 
         return deployments.status(desk, handle)
+    if (sweep := sweep_named(desk, job)) is not None:
+        from orchestrator.terminal import sweeps
+
+        return sweeps.status(desk, sweep)
     record = desk.refreshed(desk.record(job))
     now = desk.clock.now()
     known, story = record.known_at(now), record.story

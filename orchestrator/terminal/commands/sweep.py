@@ -34,6 +34,7 @@ class _Sweep(SettingsCommand, TakesSettings):
 @click.option(
     "--dry-run", is_flag=True, help="Check the trials, sum up what they cost, begin none."
 )
+@click.option("--detach", is_flag=True, help="Let it go on by itself; do not watch.")
 @click.argument(
     "words",
     nargs=-1,
@@ -41,12 +42,13 @@ class _Sweep(SettingsCommand, TakesSettings):
     metavar="[TASK] [SETTINGS]...",
     shell_complete=settings_next,
 )
-def COMMAND(  # noqa: N802
+def COMMAND(  # noqa: N802, PLR0917
     words: tuple[str, ...],
     tried: tuple[str, ...],
     resume: str | None,
     max_cost: str | None,
     dry_run: bool,
+    detach: bool,
     **how: Any,
 ) -> int:
     """Train one job with many settings; keep the best.
@@ -54,21 +56,22 @@ def COMMAND(  # noqa: N802
     SETTINGS are those of `hubtrain TASK --train`, with --config FILE and --json among them; the
     file may have a block `sweep`. Each trial is a job of its own, called NAME-t0, NAME-t1, …;
     --max-cost bounds all of them together. Ctrl-C leaves those that run; the same command again
-    goes on, and `hubtrain cancel NAME` stops them. Exits 0 if every trial was made and one
+    goes on, and `hubtrain cancel NAME` stops them; with --detach a process of its own makes
+    them all, and `hubtrain status NAME` says how it is. Exits 0 if every trial was made and one
     succeeded.
     """
     words = tuple(word for word in words if word != "--train")
     if resume is not None:
         changes = given({**how, "max_cost": max_cost})
-        return go_on(resume, changes, [*words, *tried, *["--dry-run"] * dry_run])
+        words_left = [*words, *tried, *["--dry-run"] * dry_run]
+        return go_on(resume, changes, words_left, detach=detach)
     where = config_among(words)
     block = read(where).sweep if where else {}
     own = how_of(block, given(how), where or "")
     wanted = {**_block_tries(block, where), **said(tried)}
     words += ("--max-cost", max_cost) if max_cost is not None else ()
-    return with_settings(
-        "sweep", words, partial(sweep, tried=wanted, how=own, dry_run=dry_run), sweeps=True
-    )
+    do = partial(sweep, tried=wanted, how=own, dry_run=dry_run, detach=detach)
+    return with_settings("sweep", words, do, sweeps=True)
 
 
 def _block_tries(block: Any, where: str | None) -> dict[str, Any]:

@@ -11,21 +11,32 @@ from typing import Any
 from orchestrator.exits import DETACHED, FAILED
 from orchestrator.flow import Checked, Refused
 from orchestrator.jobs.watch import Silence
-from orchestrator.settings.job import JobSettings, LimitSettings
+from orchestrator.settings.job import LimitSettings
 from orchestrator.settings.layers import FLAGS, Catalog, Layer, Settings, merge
 from orchestrator.settings.sweep import SweepSettings
-from orchestrator.sweep import Placed, Running, SweepSpec, Trial, place
+from orchestrator.sweep import Placed, Running, SweepSpec, Trial
 from orchestrator.sweep.begin import begun, check_first, draft, judged
-from orchestrator.sweep.best import Target, refuse_taken
+from orchestrator.sweep.best import refuse_taken, target_of
 from orchestrator.sweep.chosen import is_grid, search_of
+from orchestrator.sweep.detached import start
+from orchestrator.sweep.documents import Sweep, SweptTrial
+from orchestrator.sweep.ending import left, place_best
+from orchestrator.sweep.kept import seen
 from orchestrator.sweep.search import Search
 from orchestrator.sweep.space import shown
 from orchestrator.sweep.spec import MAY_CHANGE, alone, known, names
-from orchestrator.sweep.summary import document
 from orchestrator.sweep.trial import best_of
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.follow import of_silence
-from orchestrator.terminal.sweeps.board import SPARE, columns, picture, ranked, row, summary
+from orchestrator.terminal.sweeps.board import (
+    NOTHING,
+    SPARE,
+    columns,
+    picture,
+    ranked,
+    row,
+    summary,
+)
 from orchestrator.terminal.sweeps.preview import previewed
 from orchestrator.terminal.train import refused
 from orchestrator.words import count, money
@@ -47,12 +58,13 @@ def sweep(
     tried: Mapping[str, Any],
     how: SweepSettings,
     dry_run: bool,
+    detach: bool = False,
 ) -> int:
     """Begin a sweep, or go on with it if it was begun; returns the exit code."""
     spec = draft(desk, task, settings, tried, how)
     there = begun(desk, spec)
     if there is not None and not dry_run:
-        return _run(desk, there)
+        return _detached(desk, there) if detach else _run(desk, there)
     with desk.screen.waiting("Checking the first trial") as on_step:
         checked = check_first(desk, spec, on_step)
     if isinstance(checked, Refused):
@@ -60,15 +72,17 @@ def sweep(
     desk.screen.say(f"Checked in {duration(checked.report.seconds)}, nothing rented")
     desk.screen.findings(checked.report.findings)
     spec = judged(spec, checked)
-    if (target := _target(spec, checked.report.owner)) and there is None:
+    if (target := target_of(spec, checked.report.owner)) and there is None:
         refuse_taken(desk, target)
     desk.screen.findings(_about(spec, search_of(spec, keeps=False), checked))
     if dry_run:
         return previewed(desk, spec)
-    return _run(desk, spec, checked)
+    return _detached(desk, spec) if detach else _run(desk, spec, checked)
 
 
-def go_on(name: str, changes: Mapping[str, Any], words: Sequence[str]) -> int:
+def go_on(
+    name: str, changes: Mapping[str, Any], words: Sequence[str], *, detach: bool = False
+) -> int:
     """Go on with a sweep by its name, with some of what may change; returns the exit code.
 
     Raises `BadConfig`, also for `words` that are none of this command's.
@@ -87,7 +101,8 @@ def go_on(name: str, changes: Mapping[str, Any], words: Sequence[str]) -> int:
         )
     if str(Path.cwd()) != spec.folder:
         raise BadConfig(f"{name} was begun in {spec.folder}.", fix=f"cd {spec.folder}")
-    return _run(Desk("--json" in words), _with(spec, changes))
+    desk, spec = Desk("--json" in words), _with(spec, changes)
+    return _detached(desk, spec) if detach else _run(desk, spec)
 
 
 def _with(spec: SweepSpec, changes: Mapping[str, Any]) -> SweepSpec:
@@ -108,12 +123,57 @@ def _run(desk: Desk, spec: SweepSpec, first: Checked | None = None) -> int:
                 running.run()
         except KeyboardInterrupt:
             _leave(desk, running)
-            desk.screen.document(document(running, None, desk.clock.now()))
+            _tell_programs(desk, left(running))
             sys.exit(DETACHED)
         except HubtrainError:
             _leave(desk, running)
             raise
         return _close(desk, running)
+
+
+def _tell_programs(desk: Desk, found: Sweep) -> None:
+    desk.screen.document(found.model_dump(mode="json", by_alias=True))
+
+
+def _detached(desk: Desk, spec: SweepSpec) -> int:
+    """Let a sweep go on by itself; returns the exit code."""
+    start(desk, spec)
+    desk.screen.say(
+        "",
+        f"{spec.name} goes on by itself on this machine.",
+        f"see it    hubtrain status {spec.name}",
+        f"stop it   hubtrain cancel {spec.name}",
+    )
+    _tell_programs(desk, seen(desk, spec))
+    return 0
+
+
+def status(desk: Desk, spec: SweepSpec) -> int:
+    """Say how a sweep is; returns the exit code: 1 for one that ended without a model."""
+    found = seen(desk, spec)
+    _tell_programs(desk, found)
+    header = ("TRIAL", "JOB", spec.measure.name.upper(), "COST", "STATE")
+    desk.screen.table(header, map(_seen, found.trials), whole=2, spare=("COST",))
+    over = sum(one.state is not None and one.state.final for one in found.trials)
+    where = f" · best t{found.best}: {found.model}" if found.best is not None else ""
+    desk.screen.say("", f"{spec.name}: {over} of {count(found.total, 'trial')} ended{where}")
+    if found.running:
+        desk.screen.say("it goes on", f"stop it   hubtrain cancel {spec.name}")
+        return 0
+    if found.ended_early:
+        desk.screen.findings([Finding("warn", "ended early", found.ended_early)])
+        desk.screen.say(f"go on     hubtrain sweep --resume {spec.name}")
+    return FAILED if found.best is None or found.ended_early else 0
+
+
+def _seen(trial: SweptTrial) -> tuple[str, ...]:
+    state = "waiting" if trial.state is None else str(trial.state)
+    if trial.as_ is not None:
+        state = f"as t{trial.as_}"
+    state = f"refused: {trial.refused}" if trial.refused else state
+    value = NOTHING if trial.value is None else f"{trial.value:.4f}"
+    cost = money(trial.cost_usd) if trial.cost_usd else NOTHING
+    return f"t{trial.trial}", trial.job or NOTHING, value, cost, state
 
 
 def _tell(desk: Desk, running: Running) -> None:
@@ -164,7 +224,7 @@ def _close(desk: Desk, running: Running) -> int:
     if running.ended_early:
         desk.screen.findings([Finding("warn", "ended early", running.ended_early)])
         desk.screen.say(f"go on   hubtrain sweep --resume {spec.name}{_more(running)}")
-    desk.screen.document(document(running, placed, now))
+    _tell_programs(desk, left(running, placed))
     best = best_of(running.trials, spec.measure)
     return 0 if best and not running.ended_early and not trouble else FAILED
 
@@ -184,32 +244,21 @@ def _placed(desk: Desk, running: Running) -> tuple[Placed | None, bool]:
         return None, False
     tried = ", ".join(f"{name} {shown(value)}" for name, value in best.settings.items())
     desk.screen.say(f"best    t{best.number}: {tried}")
-    target = _target(spec, best.record.spec.owner)
-    complete = not running.ended_early and all(trial.over for trial in running.trials)
-    if target is None or not complete:
-        desk.screen.say(f"model   {best.model}")
-        return None, False
-    others = [t for t in running.trials if t is not best and t.record]
     try:
-        placed = place(desk, best, others, target, keep=spec.how.keep)
+        placed = place_best(running)
     except HubtrainError as error:
         desk.screen.findings([Finding("error", "model", error.message, error.fix)])
         return None, True
+    if placed is None:
+        desk.screen.say(f"model   {best.model}")
+        return None, False
     desk.screen.say(f"model   {placed.url}")
     if placed.removed:
         desk.screen.say(f"deleted {count(len(placed.removed), 'repo')} of other trials")
-    elif others:
+    elif any(trial.record for trial in running.trials if trial is not best):
         say = "models of the other trials stay in private repos"
         desk.screen.say(f"{say}; hubtrain sweep --resume {spec.name} --keep best deletes them")
     return placed, False
-
-
-def _target(spec: SweepSpec, owner: str | None) -> Target | None:
-    """Return where the best model goes; none where it stays where it was trained."""
-    job = Settings(spec.catalog, spec.settings, spec.origins).of(JobSettings)
-    if not job.push_to_hub:
-        return None
-    return Target(job.repo_id or f"{owner}/{spec.name}", job.private)
 
 
 def _about(spec: SweepSpec, search: Search, checked: Checked) -> list[Finding]:

@@ -1,9 +1,4 @@
-"""The verbs: what a program may have done, each a function from a typed request to a document.
-
-`VERBS` finds them by name: HTTP, MCP and the docs are made from it, so that a function with
-`@verb`, a request and an answer is all that a new one takes. They raise `HubtrainError`, which
-`orchestrator.api.errors` makes data of.
-"""
+"""Verbs over what can be trained, and over jobs."""
 
 from __future__ import annotations
 
@@ -17,7 +12,7 @@ from orchestrator.api import documents, requests
 from orchestrator.api.answers import JobList, Launch, LogLines, Places, Tasks, WholeJob
 from orchestrator.api.launching import checked, gathered, launch, passed, settled, unbounded
 from orchestrator.api.schema import TaskSettings, settings_schema
-from orchestrator.api.verb import VERBS, Caller, verb
+from orchestrator.api.verb import Caller, verb
 from orchestrator.jobs import ledger as ledgers
 from orchestrator.jobs import removal
 from orchestrator.jobs.client import Client
@@ -34,8 +29,6 @@ from worker.contract import from_marked
 from worker.errors import HubtrainError
 from worker.finding import Finding
 from worker.redact import Redactor
-
-__all__ = ["VERBS"]
 
 
 @verb()
