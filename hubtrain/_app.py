@@ -55,40 +55,53 @@ class AppAt:
 
     def asked(self, name: str, given: Mapping[str, Any], answer: type[D]) -> D:
         """Return what the app answers to a verb. Raises `HubtrainError`: what it says is wrong."""
-        from orchestrator.api.errors import Failure
+        told = self._sent(f"v1/{name}", given, None if name in SLOW else ANSWER_SECONDS)
+        if not told.is_success:
+            raise raised(self._read(told, _failure()))
+        return self._read(told, answer)
 
-        told = self._sent(name, given)
-        if told.status_code == HTTPStatus.UNAUTHORIZED:
-            raise HubtrainError(
-                f"the app at {self.url} is not opened by this key.",
-                fix=f"Give `key`, or set {KEY}: the key in the address that `hubtrain app` prints,"
-                " or its password.",
-            )
-        kind: Any = answer if told.is_success else Failure
+    def asked_as_autotrain(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the app answers at an address of AutoTrain's. Raises as `asked`."""
+        told = self._sent(name, given, None)
+        if not told.is_success:
+            raise raised(self._read(told, _failure()))
+        found: dict[str, Any] = told.json()
+        return found
+
+    def _read(self, told: httpx2.Response, kind: type[D]) -> D:
         try:
-            found = kind.model_validate_json(told.content)
+            return kind.model_validate_json(told.content)
         except ValueError as error:
             said = f"{self.url} answers {told.status_code}, and not as an app of this version does."
             raise HubtrainError(said) from error
-        if isinstance(found, Failure):
-            raise raised(found)
-        return found  # type: ignore[no-any-return]
 
-    def _sent(self, name: str, given: Mapping[str, Any]) -> httpx2.Response:
+    def _sent(self, path: str, given: Mapping[str, Any], seconds: float | None) -> httpx2.Response:
         import httpx2
 
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        seconds = None if name in SLOW else ANSWER_SECONDS
         timeout = httpx2.Timeout(seconds, connect=CONNECT_SECONDS)
         try:
-            return httpx2.post(
-                f"{self.url}/api/v1/{name}", json=dict(given), headers=headers, timeout=timeout
+            told = httpx2.post(
+                f"{self.url}/api/{path}", json=dict(given), headers=headers, timeout=timeout
             )
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise HubtrainError(
                 f"the app at {self.url} does not answer: {error}.",
                 fix="`hubtrain app` starts one, and prints its address.",
             ) from error
+        if told.status_code == HTTPStatus.UNAUTHORIZED:
+            raise HubtrainError(
+                f"the app at {self.url} is not opened by this key.",
+                fix=f"Give `key`, or set {KEY}: the key in the address that `hubtrain app` prints,"
+                " or its password.",
+            )
+        return told
+
+
+def _failure() -> type[Failure]:
+    from orchestrator.api.errors import Failure
+
+    return Failure
 
 
 def _host(parts: SplitResult) -> str:

@@ -253,6 +253,8 @@ def _asked_sweep(
 
 def _text(config: str) -> str:
     """Return the settings of a file as YAML, its variables filled in from here."""
+    import json
+
     import yaml
 
     from orchestrator.settings.files import read
@@ -260,7 +262,7 @@ def _text(config: str) -> str:
     file = read(config)
     values: dict[str, Any] = dict(file.layer().values)
     if file.sweep:
-        values["sweep"] = dict(file.sweep)
+        values["sweep"] = json.loads(json.dumps(file.sweep))  # as plain words
     return yaml.safe_dump({**values, "task": file.task} if file.task else values)
 
 

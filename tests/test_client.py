@@ -14,10 +14,13 @@ import pytest
 from mcp.client.client import Client as Tools
 from mcp.client.streamable_http import streamable_http_client
 from standins.application import Application, visitor
+from standins.localhub import HubServer
+from standins.waiting import until
 from tiny_llm import chats, write_model, write_rows
 
 import hubtrain
 import worker
+from hubtrain.autotrain import Client
 from orchestrator.api.errors import Failure
 from orchestrator.api.launching import settled
 from orchestrator.api.requests import JobAsked
@@ -29,12 +32,12 @@ PATIENCE = 240.0
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    """The app of somebody who has a small model and data."""
+def app(shared_hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+    """The app of somebody who has a small model and data, and no account."""
     folder = tmp_path_factory.mktemp("app")
     write_model(folder / "model")
     write_rows(folder / "chats.jsonl", chats(24))
-    with Application(folder, environ={"HF_TOKEN": ""}) as made:
+    with Application(folder, environ=shared_hub.env("ann", HF_TOKEN="")) as made:
         yield made
 
 
@@ -191,7 +194,9 @@ def test_nothing_of_it_is_open_to_strangers(app: Application) -> None:
         paths = [f"/api/v1/{name}" for name in VERBS]
         for path in [*paths, "/api/create_project", "/api/logs", "/mcp"]:
             assert stranger.post(path, json={}).status_code == 401, path
-        assert stranger.get("/ui/params/llm/basic").status_code == 401
+        for path in ("params/llm/basic", "logs", "stop_training", "model_choices/llm"):
+            assert stranger.get(f"/ui/{path}").status_code == 401, path
+        assert stranger.post("/ui/create_project", data={"task": "llm"}).status_code == 401
 
 
 def test_programs_of_autotrain_go_on_working(app: Application, http: httpx2.Client) -> None:
@@ -225,6 +230,54 @@ def test_programs_of_autotrain_go_on_working(app: Application, http: httpx2.Clie
     assert http.post("/api/stop_training", json={}).json()["problems"][0]["where"] == "jid"
     nobody = http.post("/api/logs", json={"jid": "ann/nothing-k4x7qp"}).json()
     assert not nobody["success"]
+
+
+@pytest.mark.slow
+def test_programs_of_autotrains_client_and_page_go_on_working(
+    app: Application, http: httpx2.Client, shared_hub: HubServer
+) -> None:
+    folder = app.home.parent
+    long = {"batch_size": 1, "block_size": 64, "epochs": 100_000, "push_to_hub": False}
+    job = {"task": "llm:sft", "base_model": str(folder / "model"), "train_split": "train"}
+    old = Client(app.url, username="ann")
+    with pytest.raises(hubtrain.BadConfig, match="no setting 'tea'"):
+        old.create(**job, project_name="x", backend="local", dataset="d", params={"tea": 1})
+    made = old.create(
+        **job,
+        project_name="by-client",
+        backend="local-ui",
+        dataset=str(folder / "chats.jsonl"),
+        params=long,
+    )
+    assert made["success"] and made["job_id"] and "by-client is" in made["message"]
+    now = http.get("/ui/is_model_training").json()
+    assert now == {"model_training": True, "pids": [made["job_id"]]}
+    assert "logs" in old.get_logs(made["job_id"])
+    assert old.stop_training(made["job_id"])["success"]
+    assert http.get("/ui/is_model_training").json() == {"model_training": False, "pids": []}
+
+    said = {**job, "project_name": "by-page", "hardware": "local-ui", "autotrain_user": "ann"}
+    said |= {"params": json.dumps(long), "column_mapping": '{"text": "messages"}'}
+    files = {"data_files_training": ("chats.jsonl", (folder / "chats.jsonl").read_bytes())}
+    both = http.post("/ui/create_project", data=said | {"hub_dataset": "a/b"}, files=files)
+    assert (both.status_code, both.json()["success"]) == (422, False)
+    assert http.post("/ui/create_project", data=said).status_code == 422
+    kept = list((app.home / "uploads").glob("*/chats.jsonl"))
+    sent = http.post("/ui/create_project", data=said, files=files).json()
+    assert sent["success"] == "true" and "monitor_url" in sent, sent
+    assert kept == [] and list((app.home / "uploads").glob("*/chats.jsonl"))
+    until(lambda: http.get("/ui/logs").json()["logs"])
+    assert http.get("/ui/stop_training").json() == {"success": True}
+    assert not http.get("/ui/is_model_training").json()["model_training"]
+    assert http.get("/ui/accelerators").json()["accelerators"] >= 0
+    assert "rate" in http.get("/ui/help/lr").json()["message"]
+    assert http.get("/ui/help/tea").status_code == 422
+    tables = http.get("/ui/model_choices/tabular:classification").json()
+    assert {"id": "xgboost", "name": "xgboost"} in tables
+    shared_hub.api().create_repo("ann/base", exist_ok=True)
+    shared_hub.api().upload_folder(repo_id="ann/base", folder_path=folder / "model")
+    models = http.get("/ui/model_choices/llm:sft").json()
+    assert {"id": "ann/base", "name": "ann/base"} in models
 
 
 CHOSEN = {"text_column": "chosen", "rejected_text_column": "rejected", "prompt_text_column": "p"}

@@ -32,10 +32,10 @@ Call `tasks`, then `settings` of one, then `check` until `ok`; `compare` says wh
 where. `rehearse` tries a job that rents a machine, for nothing. `train` launches it; what costs
 needs `max_cost` or `max_duration` among its settings. Follow it with `job` (`wait_seconds`) and
 `logs`; `cancel` stops it and what it costs. `check_sweep` and `start_sweep` (`max_cost` bounds all
-of it) do the same for many settings of one job. `check_deployment` and `deploy` (what costs needs
-`max_usd_per_hour`) let a trained model answer on a page. An answer with isError has `problems`: each says what
-is wrong, where, and what mends it. Paths are those of the machine that hubtrain runs on: give them
-whole."""
+of it) do the same for many settings of one job. `check_deployment` and `deploy` let a trained model
+answer on a page; what costs needs `max_usd_per_hour`. An answer with isError has `problems`: each
+says what is wrong, where, and what mends it. Paths are those of the machine that hubtrain runs on:
+give them whole."""
 
 Context = ServerRequestContext[Any, Any]
 """What is known of one request."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from orchestrator.form.draft import Draft
 from orchestrator.form.fields import sampled
 from orchestrator.jobs.client import Client
 from worker.errors import HubtrainError
 from worker.hubclient import explained, hub
+from worker.params import settings_of
+from worker.task import Task
 
 MOST = 10
+TRENDING, DOWNLOADED = 30, 100
 FEWEST = 2
 """Letters from which on the Hub is asked."""
 
@@ -42,6 +47,24 @@ def suggested(client: Client, said: Draft, text: str, *, folders: bool) -> Sugge
         return Suggested(_on_hub(client, said, wanted))
     except HubtrainError:
         return Suggested(note="The Hub does not answer: type a model's name, or a folder.")
+
+
+def popular(client: Client, task: Task[Any], given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return models that a job of a task may begin with: of the Hub, those that many use now.
+
+    First those that are talked of, then the most downloaded. Raises `HubtrainError` where the Hub
+    cannot be asked.
+    """
+    setting = next((one for one in settings_of(task.params) if one.name == "model"), None)
+    if setting is None or setting.choices:
+        return tuple(map(str, setting.choices)) if setting else ()
+    params = sampled(Draft(task, given))
+    tag = task.pipeline_tag(params) if params else None
+    find = partial(hub(client.token).list_models, pipeline_tag=tag)
+    with explained("listing models"):
+        names = dict.fromkeys(one.id for one in find(sort="trending_score", limit=TRENDING))
+        names |= dict.fromkeys(one.id for one in find(sort="downloads", limit=DOWNLOADED))
+    return tuple(names)
 
 
 def _on_hub(client: Client, said: Draft, wanted: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ are refused, columns are mapped for each task. Answers have its keys, and beside
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
@@ -45,7 +46,7 @@ def mount(web: FastAPI, app: App) -> None:
     """Add the addresses."""
 
     async def create(request: Request) -> Response:
-        return await _done(app, request, "train", job_of, _created)
+        return await _done(app, request, "train", job_of, created)
 
     async def stop(request: Request) -> Response:
         return await _done(app, request, "cancel", _named, lambda done: {})
@@ -60,7 +61,13 @@ def mount(web: FastAPI, app: App) -> None:
     web.add_api_route("/ui/params/{task}/{which}", params)
 
 
-async def _done(app: App, request: Request, name: str, asked: Any, told: Any) -> Response:
+async def _done(
+    app: App,
+    request: Request,
+    name: str,
+    asked: Callable[[dict[str, Any]], dict[str, Any]],
+    as_told: Callable[[Any], dict[str, Any]],
+) -> Response:
     """Answer one of its requests with a verb, in its keys."""
     try:
         given = asked(await given_in(request))
@@ -68,11 +75,16 @@ async def _done(app: App, request: Request, name: str, asked: Any, told: Any) ->
         done = Answered(failure(error))
     else:
         done = await run_in_threadpool(answered, VERBS[name], Caller(app.client), given)
+    return told(done, as_told)
+
+
+def told(done: Answered, as_told: Callable[[Any], dict[str, Any]]) -> Response:
+    """Return what came of a call with our keys and, by `as_told`, with its own."""
     plain = response(done)
     if (wrong := done.failure) is not None:
         more = {"success": False, "message": f"{wrong.error} {wrong.fix}".strip()}
     else:
-        more = {"success": True, "message": "", **told(done.document)}
+        more = {"success": True, "message": "", **as_told(done.document)}
     body = json.loads(bytes(plain.body)) | more
     return JSONResponse(body, plain.status_code)
 
@@ -90,7 +102,8 @@ def job_of(body: dict[str, Any]) -> dict[str, Any]:
     return {"task": body.get("task"), "settings": {"push_to_hub": True, **given, **fields}}
 
 
-def _created(done: Launch) -> dict[str, Any]:
+def created(done: Launch) -> dict[str, Any]:
+    """Return its keys of a job that was launched."""
     job = done.job
     return {"job_id": job.job, "message": f"{job.project} is {job.state}", "monitor_url": job.url}
 
