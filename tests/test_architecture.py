@@ -290,6 +290,7 @@ MAY_IMPORT = {
         "orchestrator.sweep",
         "orchestrator.words",
     ),
+    "orchestrator.lookout": (*BELOW, "orchestrator.deploy", "orchestrator.jobs"),
     "orchestrator.handover": (*BELOW, "orchestrator.jobs", "orchestrator.settings"),
     "orchestrator.tools": (
         *BELOW,

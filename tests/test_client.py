@@ -238,7 +238,11 @@ def test_programs_of_autotrains_client_and_page_go_on_working(
 ) -> None:
     folder = app.home.parent
     long = {"batch_size": 1, "block_size": 64, "epochs": 100_000, "push_to_hub": False}
-    job = {"task": "llm:sft", "base_model": str(folder / "model"), "train_split": "train"}
+    job: dict[str, Any] = {
+        "task": "llm:sft",
+        "base_model": str(folder / "model"),
+        "train_split": "train",
+    }
     old = Client(app.url, username="ann")
     with pytest.raises(hubtrain.BadConfig, match="no setting 'tea'"):
         old.create(**job, project_name="x", backend="local", dataset="d", params={"tea": 1})

@@ -14,16 +14,15 @@ from standins.bench import without_spaces
 from standins.laptop import Laptop
 from standins.localhub import HubServer
 from standins.terminal import CTRL_C, terminal
-from standins.waiting import PATIENCE
+from standins.waiting import PATIENCE, until
 
 from orchestrator.exits import DETACHED
+from orchestrator.jobs.pace import ASK_SECONDS, ASK_SECONDS_MOST, Pace
 from orchestrator.jobs.records import Records
-from orchestrator.jobs.rounds import Pace
-from orchestrator.jobs.watch import ASK_SECONDS, ASK_SECONDS_MOST
 from orchestrator.terminal.listing import ROW, SPARE
 from orchestrator.terminal.table import GAP, table, width
 from worker.clock import SystemClock
-from worker.contract import Failed, Finished, Progress, Started
+from worker.contract import Failed, Finished, Launched, Progress, Started
 from worker.contract.reason import EndReason
 
 NOW = datetime.now(UTC)
@@ -117,6 +116,25 @@ def test_the_list_is_painted_anew_in_its_place_until_ctrl_c(
         shown.until(another), shown.until("7/9"), shown.until("Ctrl-C")
         assert shown.end(CTRL_C) == DETACHED
     assert "Traceback" not in shown.shown and "\x1b[?25h" in shown.shown[-200:], "a cursor again"
+
+
+def test_a_provider_that_is_silent_holds_up_no_picture(
+    laptop: Laptop, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", laptop.hub.endpoint)  # whose job it is
+    name = begin(records)
+    records.add(name, [Launched(handle="spaces://ann/silent", at=NOW, source="laptop")])
+    laptop.hub.fault({"delay": 2 * PATIENCE}, path="/api/spaces/ann/silent.*")
+    with terminal(
+        *("jobs", "--watch"), cwd=laptop.home, environ=laptop.environ, term="xterm"
+    ) as shown:
+        shown.until(name)
+        until(lambda: laptop.hub.requests("/api/spaces/ann/silent.*"))
+        records.add(name, [Progress(step=7, total_steps=9, at=NOW, seq=2)])
+        shown.until("7/9")
+        assert "Nothing costs now" not in shown.shown
+        assert shown.end(CTRL_C) == DETACHED
+    laptop.hub.clear_faults()
 
 
 def test_in_a_pipe_only_what_changes_is_a_line(laptop: Laptop, records: Records) -> None:

@@ -83,14 +83,15 @@ class Client:
             return list(jobs)
         from concurrent.futures import ThreadPoolExecutor
 
+        with ThreadPoolExecutor(8) as pool:
+            known = {job.job_id: job for job in pool.map(self.asked_of, open_jobs)}
+        return [known.get(job.job_id, job) for job in jobs]
+
+    def asked_of(self, job: Glance) -> Glance:
+        """Return a job as its provider knows it now."""
         from orchestrator.jobs.seen import glance_of
 
-        def ask(job: Glance) -> Glance:
-            return glance_of(self.refreshed(self.records.get(job.job_id)))
-
-        with ThreadPoolExecutor(8) as pool:
-            known = {job.job_id: job for job in pool.map(ask, open_jobs)}
-        return [known.get(job.job_id, job) for job in jobs]
+        return glance_of(self.refreshed(self.records.get(job.job_id)))
 
     @property
     def has_deployed(self) -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 from backends.base import Backend
 from backends.handle import Handle
 from orchestrator.jobs.archive import archived_events
+from orchestrator.jobs.pace import ASK_SECONDS, longer
 from orchestrator.jobs.reader import Reader, quietly
 from orchestrator.jobs.records import Record, Records
 from orchestrator.jobs.submit import find_launch
@@ -36,16 +37,14 @@ from worker.errors import HubtrainError, HubUnreachable
 LOOK_SECONDS = 0.25
 """Wait between two looks at the lines that have come."""
 
-ASK_SECONDS = 2.0
-"""First wait between two questions to the provider; it grows while nothing changes."""
-
-ASK_SECONDS_MOST = 30.0
-
 STOP_SECONDS = 90.0
 """Longest wait for the machine to stop by itself after the job's end, before it is stopped."""
 
 GIVE_UP_SECONDS = 60.0
 """Longest wait for a machine that was told to stop."""
+
+GONE_SECONDS_MOST = 5.0
+"""Longest wait between two looks at such a machine."""
 
 NOTE_SECONDS = 60.0
 """Longest time that a machine costs after its job's end without that being noted."""
@@ -123,7 +122,7 @@ class Watch:
             over = reader.over  # asked before reading, so that the last lines are read
             self._take(reader.new_lines(), reader.count)
             if self.clock.monotonic() - asked >= (ASK_SECONDS if over else wait):
-                wait = ASK_SECONDS if self._ask() else min(wait * 1.3, ASK_SECONDS_MOST)
+                wait = ASK_SECONDS if self._ask() else longer(wait)
                 asked = self.clock.monotonic()
                 if over and self._dead() and self._last_word():
                     break
@@ -309,7 +308,7 @@ class Watch:
                 self._ask()
                 if self._still_there():
                     self.clock.sleep(wait)
-                    wait = min(wait * 1.3, 5.0)
+                    wait = longer(wait, GONE_SECONDS_MOST)
         return self.record
 
     def _dead(self) -> bool:

@@ -27,6 +27,8 @@ class JobList:
     """Jobs among them that are on no record here, by id."""
 
     unanswered: list[str] = field(default_factory=list)
+    asked: bool = True
+    """Whether everybody has been asked."""
 
     @property
     def as_of_now(self) -> bool:
@@ -35,7 +37,7 @@ class JobList:
             *(not j.unanswered for j in self.jobs),
             *(d.now is not None for d in self.deployed),
         )
-        return all(asked) and not self.unanswered
+        return self.asked and all(asked) and not self.unanswered
 
 
 def say(desk: Desk, screen: Screen, shown: JobList, *, offline: bool) -> None:

@@ -1,6 +1,7 @@
 """`hubtrain jobs --watch`: the list of jobs kept as it is now, until Ctrl-C.
 
-On a terminal it is painted anew in its place; elsewhere each change is a line, or a document.
+On a terminal it is painted anew in its place; elsewhere each change is a line, or a document. No
+provider is waited for: they are asked beside it.
 """
 
 from __future__ import annotations
@@ -10,9 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NoReturn
 
-from orchestrator.deploy.known import Known, known_deployments
 from orchestrator.jobs.glance import Glance
-from orchestrator.jobs.rounds import Pace, Rounds
+from orchestrator.lookout import DEPLOYED, Lookout
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.frame import repainted
 from orchestrator.terminal.joblist import JobList, document, say
@@ -41,15 +41,20 @@ def watch(desk: Desk, listed: Callable[[Glance], bool], *, offline: bool) -> NoR
 
 
 def _looks(desk: Desk, listed: Callable[[Glance], bool], *, offline: bool) -> Iterator[JobList]:
-    rounds, pace = Rounds(desk, offline=offline), Pace(desk.clock)
-    deployed: list[Known] = []
+    def jobs() -> Iterator[Glance]:
+        return filter(listed, desk.glances())
+
+    lookout = Lookout(desk, jobs)
     while True:
-        shown = JobList(rounds.look(filter(listed, desk.glances())))
-        if desk.has_deployed and not offline and pace.due("deployed"):
-            before, deployed = deployed, known_deployments(desk)
-            pace.asked("deployed", news=deployed != before)
-        shown.deployed = deployed
-        yield shown
+        if not offline:
+            lookout.look()
+        why = lookout.unanswered.get(DEPLOYED)
+        yield JobList(
+            lookout.told(jobs()),
+            list(lookout.deployed),
+            unanswered=[why] if why else [],
+            asked=lookout.began,
+        )
 
 
 def _picture(desk: Desk, screen: Screen, shown: JobList, *, offline: bool) -> None:
