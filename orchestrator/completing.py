@@ -42,11 +42,26 @@ class _Quiet(ShellComplete):
 
 
 class Bash(_Quiet, BashComplete):
-    """Bash, which takes `--lr=3` for three words."""
+    """Bash, which takes `--lr=3` for three words, and `space://ann/bot` for as many."""
+
+    _before = ""
+    """What of the word stands before its last colon: bash puts an answer behind that."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
         args, incomplete = super().get_completion_args()
-        return [word for word in args if word != "="], incomplete
+        words = [""]
+        for word in [*args, *filter(None, [incomplete])]:
+            if word == ":" or words[-1].endswith(":"):
+                words[-1] += word
+            else:
+                words.append(word)
+        whole = words.pop() if incomplete else ""
+        self._before = whole[: whole.rfind(":") + 1]
+        return [word for word in words[1:] if word != "="], whole
+
+    def format_completion(self, item: Item) -> str:
+        item.value = item.value.removeprefix(self._before)
+        return super().format_completion(item)
 
 
 class Zsh(_Quiet, ZshComplete):
@@ -118,13 +133,14 @@ def tasks(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[I
 
 
 def jobs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
-    """Return jobs by their ids and their projects, the newest first."""
-    return beginning(incomplete, _named(_known()))
+    """Return jobs by their ids and their projects, the newest first, and deployments."""
+    return beginning(incomplete, (*_named(_known()), *_deployed()))
 
 
 def running(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
-    """Return the jobs that have not ended."""
-    return beginning(incomplete, _named([job for job in _known() if not job.final]))
+    """Return the jobs that have not ended, and deployments."""
+    going = [job for job in _known() if not job.final]
+    return beginning(incomplete, (*_named(going), *_deployed()))
 
 
 def resumable(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
@@ -150,6 +166,16 @@ def _named(found: list[Glance]) -> Iterator[tuple[str, str]]:
     yield from ((name, about) for name, about in projects.items() if _TYPEABLE.fullmatch(name))
     if found:
         yield "latest", f"{found[0].job_id}, {found[0].project}"
+
+
+def _deployed() -> Iterator[tuple[str, str]]:
+    """Yield deployments by their handles and their names."""
+    from orchestrator.jobs.client import Client
+
+    client = Client()
+    for one in client.deployments.all() if client.has_deployed else ():
+        yield str(one.handle), one.model
+        yield one.handle.path.rpartition("/")[2], f"{one.model}, deployed"
 
 
 def task_of_job(name: str) -> Task[Any] | None:

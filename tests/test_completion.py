@@ -16,14 +16,17 @@ from benches.spaces import job
 from standins.terminal import Terminal, running_in_a_terminal
 
 from backends.base import Flavor
+from backends.handle import Handle
 from orchestrator import offered
 from orchestrator.completing import Bash
+from orchestrator.jobs.deployments import DeploymentRecord, Deployments
 from orchestrator.jobs.records import Records
 from orchestrator.terminal.program import program
 from worker.contract import Started
 
 BIN = Path(sys.executable).parent
 NOW = datetime.now(UTC)
+NOWHERE = "http://127.0.0.1:9"
 TAB, ERASE = "\t", "\x15"
 
 
@@ -35,6 +38,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records = Records(home)
     records.claim("f", lambda: spec, NOW)
     records.add(spec.job_id, [Started(job_id=spec.job_id, at=NOW, seq=1)])
+    handle = Handle("space", "ann/tiny-chat")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_ENDPOINT", NOWHERE)
+        Deployments(records).put(DeploymentRecord(handle, "ann/tiny", "cpu-basic", 0.0, NOW))
     (home / "chats.jsonl").write_text("{}\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HUBTRAIN_HOME", str(home))
@@ -49,7 +56,7 @@ def environ(home: Path) -> dict[str, str]:
     return {
         **kept,
         "HUBTRAIN_HOME": str(home),
-        "HF_ENDPOINT": "http://127.0.0.1:9",
+        "HF_ENDPOINT": NOWHERE,
         "HOME": str(home),
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "PS1": "> ",
@@ -74,6 +81,7 @@ def offers(words: str) -> list[str]:
 @pytest.fixture
 def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HUBTRAIN_HOME", str(home))
+    monkeypatch.setenv("HF_ENDPOINT", NOWHERE)
     return home
 
 
@@ -81,6 +89,12 @@ def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("words", "some", "none"),
     [
         ("hubtrain ", ["jobs", "llm", "text-classification", "completion"], ["--help"]),
+        ("hubtrain tr", ["train"], []),
+        ("hubtrain train --learning", ["--learning-rate"], []),
+        ("hubtrain status tiny", ["tiny-chat"], ["space://ann/tiny-chat"]),
+        ("hubtrain cancel space : //an", ["//ann/tiny-chat"], []),
+        ("hubtrain rm space :", ["//ann/tiny-chat"], []),
+        ("hubtrain rm space : //ann/tiny-chat ", ["support-bot"], ["//ann/tiny-chat"]),
         ("hubtrain llm --learn", ["--learning-rate"], ["--lr"]),
         ("hubtrain llm --lora_r", ["--lora_r"], ["--lora-r"]),
         ("hubtrain llm --no-pef", ["--no-peft"], []),
@@ -146,6 +160,7 @@ def completes(shown: Terminal) -> None:
         ("hubtrain comple", "hubtrain completion "),
         ("hubtrain llm --learning", "hubtrain llm --learning-rate "),
         ("hubtrain logs support", "hubtrain logs support-bot "),
+        ("hubtrain status space://a", "hubtrain status space://ann/tiny-chat "),
         ("hubtrain llm --data-path cha", "chats.jsonl"),
         ("autotrain llm --trainer gr", "autotrain llm --trainer grpo "),
     ):
@@ -175,7 +190,10 @@ def test_zsh_completes(home: Path, environ: dict[str, str]) -> None:
 
 @pytest.mark.program("fish")
 def test_fish_completes(home: Path, environ: dict[str, str]) -> None:
-    asked = ("hubtrain llm --learn", "autotrain llm --trainer gr", "hubtrain llm --data-path cha")
+    asked = (
+        *("hubtrain llm --learn", "autotrain llm --trainer gr", "hubtrain llm --data-path cha"),
+        "hubtrain status space://a",
+    )
     script = ["hubtrain completion fish | source", "autotrain completion fish | source"]
     script += [f"complete -C {shlex.quote(words)}" for words in asked]
     done = subprocess.run(
@@ -186,6 +204,7 @@ def test_fish_completes(home: Path, environ: dict[str, str]) -> None:
         text=True,
         check=True,
     )
-    rate, trainer, file = (line.partition("\t") for line in done.stdout.splitlines())
+    rate, trainer, file, deployed = (line.partition("\t") for line in done.stdout.splitlines())
     assert rate[0] == "--learning-rate" and "rate" in rate[2], "with what it means"
     assert (trainer[0], file[0]) == ("grpo", "chats.jsonl")
+    assert deployed[0] == "space://ann/tiny-chat"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -70,6 +71,8 @@ class Program(click.Group):
 
         names = (name for name in self.list_commands(ctx) if name.startswith(incomplete))
         found = beginning("", ((name, _summary(name, _ROOM)) for name in names))
+        if incomplete:  # or each Tab would import all tasks
+            found += beginning(incomplete, _commands_of_tasks())
         return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -153,6 +156,13 @@ def _as_data(error: Exception) -> Failure | None:
     if isinstance(error, click.UsageError):
         error = BadConfig(_usage(error))
     return failure(error, arguments=False) if isinstance(error, HubtrainError) else None
+
+
+def _commands_of_tasks() -> Iterator[tuple[str, str]]:
+    """Yield the commands that train by themselves, without `--train`, each with what it does."""
+    for task in map(worker.tasks.load, worker.tasks.names()):
+        if task.command:
+            yield task.command, task.help
 
 
 def _summary(command: str, room: int) -> str:
