@@ -142,7 +142,7 @@ def test_sweeps_and_deployments_are_asked_of_the_app(
     app: Application, client: hubtrain.Client, http: httpx2.Client, tmp_path: Path
 ) -> None:
     file = tmp_path / "sweep.yml"
-    file.write_text("task: llm-sft\nsweep:\n  try: {lr: [1e-4, 1e-3]}\n", encoding="utf-8")
+    file.write_text("task: llm-sft\nsweep:\n  try: {lr: [0.0001, 0.001]}\n", encoding="utf-8")
     plan = client.check_sweep(config=file, tries={"epochs": [1, 2]}, **settings(app))
     assert (plan.total, plan.trials[3].settings) == (4, {"lr": 1e-3, "epochs": 2})
     with pytest.raises(hubtrain.BadConfig, match="say what to try"):
