@@ -151,8 +151,8 @@ def test_sweeps_and_deployments_are_asked_of_the_app(
         client.train(config=file, **settings(app))
     with pytest.raises(hubtrain.BadConfig, match="no sweep 'nobody'"):
         client.cancel_sweep("nobody")
-    with pytest.raises(hubtrain.CheckFailed, match="a deployment needs") as refused:
-        client.deploy("ann/base")
+    with pytest.raises(hubtrain.CheckFailed, match="no model ann/nothing") as refused:
+        client.deploy("ann/nothing")
     assert not refused.value.report.ok
     with pytest.raises(hubtrain.BadConfig, match="no deployment 'nobody'"):
         client.deployment("nobody")
