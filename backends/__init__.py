@@ -24,8 +24,8 @@ from worker.params import unused
 if TYPE_CHECKING:
     from backends.base import Backend
 
-_BESIDE = "base deploy errors handle hub image keeping packages together"
-_NOT_BACKENDS = frozenset(_BESIDE.split())
+_BESIDE = {"base", "deploy", "errors", "handle", "hub", "image", "keeping", "packages", "together"}
+"""Modules here that are no backends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def any_bills(names: Iterable[str]) -> bool:
 
 def names() -> list[str]:
     """Return the backends there are, importing none of them."""
-    return sorted(m.name for m in iter_modules(__path__) if m.name not in _NOT_BACKENDS)
+    return sorted(m.name for m in iter_modules(__path__) if m.name not in _BESIDE)
 
 
 def load(name: str) -> type[Backend[Any]]:

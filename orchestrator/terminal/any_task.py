@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 TAKES_ALL: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True}
 """How a command is declared whose words are read here."""
 
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 Doing = Callable[[Desk, Task[Any], Settings], int]
 
 
@@ -80,6 +81,13 @@ def settings_next(
     if task is None:
         return []
     return get_completions(_command(task.name, own, task, _nothing), words, incomplete)
+
+
+def words_of_settings(name: str = "words", metavar: str = "[TASK] [SETTINGS]...") -> Decorator:
+    """Return the argument of a command that takes such words, as a decorator."""
+    return click.argument(
+        name, nargs=-1, type=click.UNPROCESSED, metavar=metavar, shell_complete=settings_next
+    )
 
 
 def _nothing(**values: Any) -> int:

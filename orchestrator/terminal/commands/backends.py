@@ -11,7 +11,7 @@ from backends.base import Flavor
 from orchestrator.exits import FAILED
 from orchestrator.offered import keep
 from orchestrator.preflight.places import places
-from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, settings_next
+from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, words_of_settings
 from orchestrator.terminal.desk import Desk
 from orchestrator.words import money, size
 from worker.account import who
@@ -23,13 +23,7 @@ from worker.task import Finding
 @click.command("backends", cls=TakesSettings, context_settings=TAKES_ALL)
 @click.option("--for", "what", metavar="WHAT", help="A job, its config file, or TASK and SETTINGS.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.argument(
-    "words",
-    nargs=-1,
-    type=click.UNPROCESSED,
-    metavar="[SETTINGS]...",
-    shell_complete=settings_next,
-)
+@words_of_settings("words", "[SETTINGS]...")
 def COMMAND(what: str | None, words: tuple[str, ...], as_json: bool) -> int:  # noqa: N802
     """List backends and flavors with today's prices.
 

@@ -13,7 +13,12 @@ import click
 from orchestrator.exits import MENDABLE
 from orchestrator.settings.layers import Settings
 from orchestrator.settings.shown import DEFAULT, Shown, shown
-from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, settings_next, with_settings
+from orchestrator.terminal.any_task import (
+    TAKES_ALL,
+    TakesSettings,
+    with_settings,
+    words_of_settings,
+)
 from orchestrator.terminal.desk import Desk
 from worker.task import Finding, Task
 from worker.tasks import typed
@@ -21,13 +26,7 @@ from worker.tasks import typed
 
 @click.command("config", cls=TakesSettings, context_settings=TAKES_ALL)
 @click.option("--all", "everything", is_flag=True, help="Show also what has its default.")
-@click.argument(
-    "words",
-    nargs=-1,
-    type=click.UNPROCESSED,
-    metavar="[TASK] [SETTINGS]...",
-    shell_complete=settings_next,
-)
+@words_of_settings()
 def COMMAND(words: tuple[str, ...], everything: bool) -> int:  # noqa: N802
     """Print a job's settings, and where each was said. Nothing is checked or created.
 

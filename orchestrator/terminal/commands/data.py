@@ -8,7 +8,12 @@ import click
 
 from orchestrator.prepare import Prepared, prepare
 from orchestrator.settings.layers import Settings
-from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, settings_next, with_settings
+from orchestrator.terminal.any_task import (
+    TAKES_ALL,
+    TakesSettings,
+    with_settings,
+    words_of_settings,
+)
 from orchestrator.terminal.desk import Desk
 from orchestrator.words import count, size
 from worker.hubclient import endpoint
@@ -17,13 +22,7 @@ from worker.tasks import typed
 
 
 @click.command("data", cls=TakesSettings, context_settings=TAKES_ALL)
-@click.argument(
-    "words",
-    nargs=-1,
-    type=click.UNPROCESSED,
-    metavar="[TASK] [SETTINGS]...",
-    shell_complete=settings_next,
-)
+@words_of_settings()
 def COMMAND(words: tuple[str, ...]) -> int:  # noqa: N802
     """Prepare a job's examples and upload them.
 

@@ -13,7 +13,12 @@ from orchestrator.exits import FAILED, MENDABLE
 from orchestrator.jobs.records import Record
 from orchestrator.rehearsal import STEPS, Rehearsal, Runner, refuse_free, rehearse
 from orchestrator.settings.layers import Settings
-from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, settings_next, with_settings
+from orchestrator.terminal.any_task import (
+    TAKES_ALL,
+    TakesSettings,
+    with_settings,
+    words_of_settings,
+)
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.train import passed
 from worker.task import Task
@@ -27,13 +32,7 @@ from worker.task import Task
     default=str(Runner.PROCESS),
     help="What a Space is here: docker really builds its image, which takes minutes.",
 )
-@click.argument(
-    "words",
-    nargs=-1,
-    type=click.UNPROCESSED,
-    metavar="[TASK] [SETTINGS]...",
-    shell_complete=settings_next,
-)
+@words_of_settings()
 def COMMAND(words: tuple[str, ...], steps: int, runner: str) -> int:  # noqa: N802
     """Try a job for a few steps, on a Hub made here.
 

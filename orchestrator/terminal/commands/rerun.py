@@ -10,7 +10,7 @@ import click
 import worker.tasks
 from orchestrator import completing, flow
 from orchestrator.original import original
-from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, settings_next, with_changes
+from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, with_changes, words_of_settings
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.train import run
 from orchestrator.terminal.verdict import Verify
@@ -27,13 +27,7 @@ from orchestrator.verify import TOLERANCE
     show_default=True,
     help="Largest difference that --verify lets pass.",
 )
-@click.argument(
-    "changes",
-    nargs=-1,
-    type=click.UNPROCESSED,
-    metavar="[SETTINGS]...",
-    shell_complete=settings_next,
-)
+@words_of_settings("changes", "[SETTINGS]...")
 def COMMAND(  # noqa: N802
     model: str, changes: tuple[str, ...], verify: bool, tolerance: float
 ) -> int:

@@ -11,20 +11,14 @@ import worker.tasks
 from orchestrator import completing, flow
 from orchestrator.flow import AlreadyDone
 from orchestrator.jobs.resumed import job_to_resume, successor
-from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, settings_next, with_changes
+from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, with_changes, words_of_settings
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.train import already_done, run
 
 
 @click.command("resume", cls=TakesSettings, context_settings=TAKES_ALL)
 @click.argument("job", shell_complete=completing.resumable)
-@click.argument(
-    "changes",
-    nargs=-1,
-    type=click.UNPROCESSED,
-    metavar="[SETTINGS]...",
-    shell_complete=settings_next,
-)
+@words_of_settings("changes", "[SETTINGS]...")
 def COMMAND(job: str, changes: tuple[str, ...]) -> int:  # noqa: N802
     """Go on from the last checkpoint of a job that ended.
 

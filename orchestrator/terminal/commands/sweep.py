@@ -12,7 +12,12 @@ from orchestrator.settings.files import read
 from orchestrator.settings.sweep import SweepSettings
 from orchestrator.sweep.begin import how_of
 from orchestrator.sweep.space import TRY, said
-from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, settings_next, with_settings
+from orchestrator.terminal.any_task import (
+    TAKES_ALL,
+    TakesSettings,
+    with_settings,
+    words_of_settings,
+)
 from orchestrator.terminal.sweeps import go_on, sweep
 
 
@@ -35,13 +40,7 @@ class _Sweep(SettingsCommand, TakesSettings):
     "--dry-run", is_flag=True, help="Check the trials, sum up what they cost, begin none."
 )
 @click.option("--detach", is_flag=True, help="Let it go on by itself; do not watch.")
-@click.argument(
-    "words",
-    nargs=-1,
-    type=click.UNPROCESSED,
-    metavar="[TASK] [SETTINGS]...",
-    shell_complete=settings_next,
-)
+@words_of_settings()
 def COMMAND(  # noqa: N802, PLR0917
     words: tuple[str, ...],
     tried: tuple[str, ...],
