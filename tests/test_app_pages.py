@@ -41,9 +41,9 @@ NASTY = "<img src=x onerror=\"document.title='taken'\">"
 SCRIPT = f"""
 import time
 print({NASTY!r}, flush=True)
-for n in range(3000):
+for n in range(600):
     print("line", n, flush=True)
-    time.sleep(0.2)
+    time.sleep(1.5)
 """
 LEARNER = (
     *("llm", "--train", "--trainer", "sft", "--model", "./tiny", "--data-path", "chats.jsonl"),
@@ -51,6 +51,16 @@ LEARNER = (
     *("--batch-size", "1", "--model-max-length", "32", "--samples", "0"),
 )
 WAIT = 150_000
+LOSES_AN_ANSWER = """
+const ask = window.fetch;
+let lost = false;
+window.fetch = async (...what) => {
+  const answer = await ask(...what);
+  if (lost || !String(what[0]).includes('/gradio_api/run/')) return answer;
+  lost = true;
+  return new Response('a proxy lost it', {status: 502});
+};
+"""
 
 
 def spec(job_id: str, project: str, *, lr: float = 1e-3, usd: float = 0.0) -> JobSpec:
@@ -173,6 +183,17 @@ def test_all_jobs_with_what_costs_first(page: Page) -> None:
     shot(page, "home-phone")
 
 
+def test_an_answer_that_was_lost_is_sent_again(browser: Browser, house: House) -> None:
+    page = browser.new_page()
+    page.set_default_timeout(WAIT)
+    page.add_init_script(LOSES_AN_ANSWER)
+    page.goto(house.app.url)
+    page.goto(f"{house.own}job?id=ccc333")
+    page.wait_for_selector("#answer .failed")
+    page.wait_for_selector("#controls button.remove")
+    page.close()
+
+
 def test_jobs_are_found_by_words_and_by_state(page: Page) -> None:
     page.fill("#filters input[type=text], #filters textarea", "TRY llm")
     page.wait_for_function("document.querySelectorAll('#jobs tbody tr').length == 2")
@@ -189,7 +210,7 @@ def test_a_job_after_its_end(page: Page, house: House) -> None:
     assert "Failed (bad_config)" in page.inner_text("#answer")
     assert NASTY in page.inner_text("#answer"), "what a job says is text"
     page.get_by_role("button", name="Settings").click()
-    page.wait_for_function("document.querySelector('#settings').innerText.includes('0.005')")
+    page.wait_for_selector("#settings >> text=0.005")
     shot(page, "job")
     phone(page)
     page.goto(f"{house.own}job?id=nobody")

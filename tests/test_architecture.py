@@ -571,13 +571,14 @@ def test_heavy_libraries_wait_until_they_are_used() -> None:
         "worker/page/",
         "worker/serve/page.py",
         "worker/show/answers.py",
+        "worker/show/polled.py",
     )
     wrong = [w for w in wrong if not (w.startswith(pages) and "gradio" in w)]
     assert not wrong, "\n".join(wrong)
 
 
 def light_modules() -> list[str]:
-    serving = ("worker.serve.page", "worker.show.answers")
+    serving = ("worker.serve.page", "worker.show.answers", "worker.show.polled")
     served = (
         "orchestrator.app.asking",
         "orchestrator.app.gate",

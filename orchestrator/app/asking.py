@@ -10,9 +10,7 @@ from typing import Any
 import gradio as gr
 
 from worker.errors import HubtrainError
-
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-"""How a page asks its server for what nobody waits for."""
+from worker.show.polled import QUIET
 
 PRESSED = """
 element.addEventListener('click', event => {

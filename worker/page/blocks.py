@@ -14,13 +14,14 @@ import gradio as gr
 
 from worker.page.gate import viewer_of
 from worker.show import view as shown
+from worker.show.polled import QUIET, Polled, redrawn, update
 from worker.show.view import View
 from worker.show.visits import Visit, Visits
 from worker.supervise.live import Live
 
 TICK_SECONDS = 2.0
 LOG_LINES = 300
-PARTS = ("answer", "curves", "samples", "machine", "log", "more", "settings", "stop", "who")
+PARTS = ("answer", "curves", "samples", "machine", "more", "settings", "who")
 
 _LEAVE = """
 watch('value', () => {
@@ -33,7 +34,7 @@ watch('value', () => {
 def build(live: Live, visits: Visits, look: Callable[[], View], sign_in: bool) -> gr.Blocks:
     """Return the page of a job that runs; `sign_in` where people can say who they are."""
     with gr.Blocks(title=f"{live.spec.project}: hubtrain", analytics_enabled=False) as page:
-        _connect(page, _lay_out(), Answers(live, visits, look, sign_in))
+        _connect(page, _lay_out(), Answers(live, look, sign_in), Polled(visits))
     return page
 
 
@@ -42,28 +43,28 @@ class Answers:
     """What the page answers to its readers."""
 
     live: Live
-    visits: Visits
     look: Callable[[], View]
     sign_in: bool
 
-    def refresh(self, search: str, request: gr.Request) -> list[Any]:
+    def refresh(self, visit: Visit, request: gr.Request, search: str) -> list[Any]:
         """Return what changed since this page was last drawn, part by part."""
-        session = str(request.session_hash)
-        visit, view = self.visits.look(session), self.look()
+        view = self.look()
         viewer, ends = viewer_of(request), bool(self.live.stopped_by) or self.live.over
         known = shown.who(viewer.name, viewer.may_stop) if self.sign_in and not ends else ""
-        values = {
-            "answer": _answer(self.live, view, session),
-            "curves": _shell(shown.curves(view)),
-            "samples": _shell(shown.samples(view)),
-            "machine": _shell(shown.machine(view)),
-            "log": log_tail(self.live, search),
-            "more": _shell(shown.more_curves(view) or "Nothing else is measured yet."),
-            "settings": _shell(shown.settings(view)),
-            "stop": viewer.may_stop and not ends,
-            "who": _shell(known) if known else "",
+        parts = {
+            "answer": _answer(self.live, view, str(request.session_hash)),
+            "curves": shown.curves(view),
+            "samples": shown.samples(view),
+            "machine": shown.machine(view),
+            "more": shown.more_curves(view) or "Nothing else is measured yet.",
+            "settings": shown.settings(view),
+            "who": known,
         }
-        return [_update(visit, part, values[part]) for part in PARTS]
+        return [
+            *(redrawn(visit, name, parts[name]) for name in PARTS),
+            update(visit, "log", value=log_tail(self.live, search)),
+            update(visit, "stop", visible=viewer.may_stop and not ends),
+        ]
 
     def ask(self, request: gr.Request) -> list[Any]:
         """Say what stopping keeps, and show the two ways on."""
@@ -80,7 +81,7 @@ class Answers:
 
 
 def _lay_out() -> dict[str, Any]:
-    """Return the page's components from top to bottom: `PARTS`, and those of the stop button."""
+    """Return the page's components from top to bottom."""
     made: dict[str, Any] = {"answer": gr.HTML(elem_id="answer", js_on_load=_LEAVE)}
     with gr.Row(elem_id="controls"):
         made["stop"] = gr.Button("Stop…", visible=False, size="sm", elem_id="stop")
@@ -110,20 +111,16 @@ def _log() -> dict[str, Any]:
     return {"search": search, "log": log}
 
 
-def _connect(page: gr.Blocks, made: dict[str, Any], answers: Answers) -> None:
+def _connect(page: gr.Blocks, made: dict[str, Any], answers: Answers, polled: Polled) -> None:
     """Let the components ask and show what `answers` says."""
-    quiet: dict[str, Any] = {
-        "queue": False,
-        "show_progress": "hidden",
-        "api_visibility": "private",
-    }
-    parts, search = [made[part] for part in PARTS], made["search"]
-    for moment in (page.load, gr.Timer(TICK_SECONDS).tick, search.change):
-        moment(answers.refresh, [search], parts, trigger_mode="always_last", **quiet)
+    outputs = [made[name] for name in (*PARTS, "log", "stop")]
+    look = polled.asks(answers.refresh, [made["search"]], outputs)
+    for moment in (page.load, gr.Timer(TICK_SECONDS).tick, made["search"].change):
+        moment(**look, trigger_mode="always_last")
     sure = made["sure"]
-    made["stop"].click(answers.ask, outputs=[sure, made["words"]], **quiet)
-    made["yes"].click(answers.stop, outputs=[sure], **quiet)
-    made["no"].click(lambda: gr.update(visible=False), outputs=[sure], **quiet)
+    made["stop"].click(answers.ask, outputs=[sure, made["words"]], **QUIET)
+    made["yes"].click(answers.stop, outputs=[sure], **QUIET)
+    made["no"].click(lambda: gr.update(visible=False), outputs=[sure], **QUIET)
 
 
 def log_tail(live: Live, search: str) -> str:
@@ -136,14 +133,8 @@ def log_tail(live: Live, search: str) -> str:
 def _answer(live: Live, view: View, session: str) -> str:
     # The script in `_LEAVE` sees this mark and opens the last page, which needs no server.
     mark = f'<i data-end="end?of={session}"></i>' if live.over else ""
-    return _shell(shown.answer(view) + mark)
+    return shown.answer(view) + mark
 
 
 def _shell(html: str) -> str:
     return f'<div class="hubtrain">{html}</div>'
-
-
-def _update(visit: Visit, part: str, value: Any) -> Any:
-    if not visit.draws(part, value):
-        return gr.skip()
-    return gr.update(visible=value) if part == "stop" else value

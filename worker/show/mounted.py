@@ -14,8 +14,11 @@ _HEAD = """
 document.documentElement.lang = "en";
 let lastWord = Date.now();
 const ask = window.fetch;
-window.fetch = async (...what) => {
-  const answer = await ask(...what);
+window.fetch = async (where, how) => {
+  if (String(where).includes("/gradio_api/run/")) {
+    how = {signal: AbortSignal.timeout(60000), ...how};
+  }
+  const answer = await ask(where, how);
   if (answer.ok) lastWord = Date.now();
   return answer;
 };
@@ -24,7 +27,11 @@ setInterval(() => {
 }, 2000);
 </script>
 """
-"""Marks a page as stale once its server has been silent for 20 s."""
+"""Marks a page as stale once its server has been silent for 20 s.
+
+A question without an answer fails after a minute: gradio then loads the page again. Otherwise it
+would wait for that answer for ever, and ask nothing any more.
+"""
 
 
 def mounted(app: Any, page: Any, *, css: str = "", uploads: bool = False) -> Any:

@@ -15,6 +15,8 @@ class Visit:
 
     seen: float
     drawn: dict[str, int] = field(default_factory=dict)
+    turn: int = 0
+    """Number of the last answer that changed something."""
 
     def draws(self, part: str, value: object) -> bool:
         """Whether a part of the page has to be drawn anew to show this; then it is taken as drawn.
@@ -25,6 +27,7 @@ class Visit:
         if self.drawn.get(part) == print_of:
             return False
         self.drawn[part] = print_of
+        self.turn += 1
         return True
 
 
@@ -34,12 +37,18 @@ class Visits:
     def __init__(self) -> None:
         self._open: dict[str, Visit] = {}
 
-    def look(self, session: str) -> Visit:
-        """Note that a page polls, and return what it shows."""
+    def look(self, session: str, turn: str = "0") -> Visit:
+        """Note that a page polls, and return what it shows.
+
+        `turn` is the number of the last answer that has reached it: where later ones were lost,
+        nothing of what they drew is taken as drawn.
+        """
         now = time.monotonic()
         self._open = {s: v for s, v in self._open.items() if now - v.seen < OPEN_SECONDS}
         visit = self._open.setdefault(session, Visit(now))
         visit.seen = now
+        if turn != str(visit.turn):
+            visit.drawn.clear()
         return visit
 
     def leave(self, session: str | None) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 
 import gradio as gr
 
-from orchestrator.app.asking import QUIET
 from orchestrator.app.base import App, Page
 from orchestrator.app.shown import compare as shown
 from worker.errors import HubtrainError
+from worker.show.polled import QUIET, Polled, redrawn
+from worker.show.visits import Visit
 
 TICK_SECONDS = 4.0
 
@@ -24,10 +25,10 @@ def lay_out(app: App) -> None:
         one = gr.Dropdown([], label="This job", elem_id="one", filterable=True)
         other = gr.Dropdown([], label="That job", elem_id="other", filterable=True)
     both = gr.HTML(elem_id="compared", js_on_load=None)
-    how = {"inputs": [one, other], "outputs": [both]}
-    app.on_open(answers.offered, outputs=[one, other], **QUIET).then(answers.drawn, **how, **QUIET)
+    look = Polled(app.visits).asks(answers.drawn, [one, other], [both])
+    app.on_open(answers.offered, outputs=[one, other], **QUIET).then(**look)
     for moment in (one.change, other.change, gr.Timer(TICK_SECONDS).tick):
-        moment(answers.drawn, **how, trigger_mode="always_last", **QUIET)
+        moment(**look, trigger_mode="always_last")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,11 @@ class Answers:
         chosen = [one if one in known else None for one in asked]
         return [gr.update(choices=offered, value=value) for value in chosen]
 
-    def drawn(self, one: str | None, other: str | None, request: gr.Request) -> Any:
+    def drawn(self, visit: Visit, _: gr.Request, one: str | None, other: str | None) -> list[Any]:
         """Return the two jobs, if they are other than this page shows them."""
         self.app.board.look()
-        visit = self.app.visits.look(str(request.session_hash))
         html = self._both(one, other)
-        return f'<div class="hubtrain">{html}</div>' if visit.draws("both", html) else gr.skip()
+        return [redrawn(visit, "both", html)]
 
     def _both(self, one: str | None, other: str | None) -> str:
         if not one or not other:

@@ -7,10 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from orchestrator.app.asking import QUIET
 from orchestrator.app.base import App, Page
 from orchestrator.app.shown import cost as shown
 from orchestrator.jobs.ledger import GROUPS
+from worker.show.polled import QUIET, Polled, redrawn
+from worker.show.visits import Visit
 
 TICK_SECONDS = 4.0
 
@@ -24,10 +25,10 @@ def lay_out(app: App) -> None:
         )
         only = gr.Dropdown([("All months", "")], value="", label="Month", elem_id="month")
     ledger = gr.HTML(elem_id="ledger", js_on_load=None)
-    how = {"inputs": [by, only], "outputs": [ledger]}
-    app.on_open(answers.months, outputs=[only], **QUIET).then(answers.drawn, **how, **QUIET)
+    look = Polled(app.visits).asks(answers.drawn, [by, only], [ledger])
+    app.on_open(answers.months, outputs=[only], **QUIET).then(**look)
     for moment in (by.change, only.change, gr.Timer(TICK_SECONDS).tick):
-        moment(answers.drawn, **how, trigger_mode="always_last", **QUIET)
+        moment(**look, trigger_mode="always_last")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,11 @@ class Answers:
         """Return the months to choose from."""
         return gr.update(choices=shown.months(self.app.board.seen()))
 
-    def drawn(self, by: str, only: str, request: gr.Request) -> Any:
+    def drawn(self, visit: Visit, _: gr.Request, by: str, only: str) -> list[Any]:
         """Return what jobs have cost, if that is other than this page shows it."""
         self.app.board.look()
         html = shown.ledger(self.app.board.seen(), by, only or shown.ALL)
-        visit = self.app.visits.look(str(request.session_hash))
-        return f'<div class="hubtrain">{html}</div>' if visit.draws("ledger", html) else gr.skip()
+        return [redrawn(visit, "ledger", html)]
 
 
 PAGE = Page("cost", "Cost", lay_out, place=70)

@@ -8,13 +8,15 @@ from typing import Any
 
 import gradio as gr
 
-from orchestrator.app.asking import PRESSED, QUIET, question
+from orchestrator.app.asking import PRESSED, question
 from orchestrator.app.base import App, Page
 from orchestrator.app.board import curve
 from orchestrator.app.shown import home as shown
 from orchestrator.app.shown.home import ROWS, Wanted
 from orchestrator.app.stopping import question as words_before
 from orchestrator.app.stopping import stop
+from worker.show.polled import QUIET, Polled, redrawn, update
+from worker.show.visits import Visit
 
 TICK_SECONDS = 2.0
 FILTERS = ("state", "task", "place")
@@ -34,15 +36,15 @@ def lay_out(app: App) -> None:
 
     inputs = [search, *filters, first]
     outputs = [top, table, deployed, newer, older, *filters]
-    look = {"fn": Answers(app).drawn, "inputs": inputs, "outputs": outputs}
+    look = Polled(app.visits).asks(Answers(app).drawn, inputs, outputs)
     for moment in (app.on_open, gr.Timer(TICK_SECONDS).tick):
-        moment(**look, trigger_mode="always_last", **QUIET)
+        moment(**look, trigger_mode="always_last")
     for one in (search, *filters):
         change = one.change(lambda: 0, outputs=[first], **QUIET)
-        change.then(**look, **QUIET)
+        change.then(**look)
     for button, by in ((newer, -ROWS), (older, ROWS)):
         turned = button.click(partial(_turned, by), [first], [first], **QUIET)
-        turned.then(**look, **QUIET)
+        turned.then(**look)
     sure.before([top, table, deployed], partial(words_before, app.board), partial(stop, app.board))
 
 
@@ -68,40 +70,23 @@ class Answers:
 
     app: App
 
-    def drawn(  # noqa: PLR0917
-        self, search: str, state: str, task: str, place: str, first: int, request: gr.Request
-    ) -> list[Any]:
+    def drawn(self, visit: Visit, _: gr.Request, search: str | None, *asked: Any) -> list[Any]:
         """Return what has changed since this page was last drawn, part by part."""
+        state, task, place, first = asked
         wanted = Wanted(search or "", state or "", task or "", place or "", first)
-        visit = self.app.visits.look(str(request.session_hash))
         if not visit.draws("all", (wanted, self.app.board.version())):
             return [gr.skip()] * (5 + len(FILTERS))
         seen = self.app.board.seen()
         jobs = shown.chosen(seen.jobs, wanted)
-        values = {
-            "top": _shell(shown.top(seen)),
-            "rows": _shell(shown.table(jobs, wanted, curve, seen.now)),
-            "deployed": _shell(shown.deployed(seen)),
-            "newer": first > 0,
-            "older": first + ROWS < len(jobs),
-        }
-        drawn = [
-            (gr.update(visible=value) if isinstance(value, bool) else value)
-            if visit.draws(part, value)
-            else gr.skip()
-            for part, value in values.items()
-        ]
+        turns = {"newer": first > 0, "older": first + ROWS < len(jobs)}
         options = shown.choices(seen.jobs)
-        return drawn + [
-            gr.update(choices=options[name])
-            if visit.draws(f"by-{name}", tuple(options[name]))
-            else gr.skip()
-            for name in FILTERS
+        return [
+            redrawn(visit, "top", shown.top(seen)),
+            redrawn(visit, "rows", shown.table(jobs, wanted, curve, seen.now)),
+            redrawn(visit, "deployed", shown.deployed(seen)),
+            *(update(visit, name, visible=there) for name, there in turns.items()),
+            *(update(visit, f"by-{name}", choices=options[name]) for name in FILTERS),
         ]
-
-
-def _shell(html: str) -> str:
-    return f'<div class="hubtrain">{html}</div>'
 
 
 PAGE = Page("", "Jobs", lay_out, place=0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from orchestrator.app.asking import PRESSED, QUIET, question
+from orchestrator.app.asking import PRESSED, question
 from orchestrator.app.base import App, Page
 from orchestrator.app.goingon import GoingOn, question_before_removal, remove
 from orchestrator.app.pages._tryit import try_it
@@ -19,6 +19,8 @@ from orchestrator.jobs.records import Record
 from orchestrator.jobs.resumable import checkpoint_of
 from worker.errors import HubtrainError
 from worker.show import view as shared
+from worker.show.polled import QUIET, Polled, redrawn, update
+from worker.show.visits import Visit
 
 TICK_SECONDS = 2.0
 PARTS = ("answer", "controls", "curves", "samples", "more", "cost", "settings", "whole")
@@ -49,10 +51,10 @@ def lay_out(app: App) -> None:
             made[part] = gr.HTML(elem_id=part, js_on_load=None)
 
     outputs = [*(made[part] for part in PARTS), log, trying]
-    look = {"fn": answers.drawn, "inputs": [search, listening], "outputs": outputs}
+    look = Polled(app.visits).asks(answers.drawn, [search, listening], outputs)
     for moment in (app.on_open, gr.Timer(TICK_SECONDS).tick, search.change):
-        moment(**look, trigger_mode="always_last", **QUIET)
-    box.expand(lambda: True, outputs=[listening], **QUIET).then(**look, **QUIET)
+        moment(**look, trigger_mode="always_last")
+    box.expand(lambda: True, outputs=[listening], **QUIET).then(**look)
     box.collapse(lambda: False, outputs=[listening], **QUIET)
     sure.before([made["controls"]], answers.question, answers.do)
 
@@ -84,11 +86,10 @@ class Answers:
         else:
             stop(self.app.board, act, job_id)
 
-    def drawn(self, search: str, listening: bool, request: gr.Request) -> list[Any]:
+    def drawn(self, visit: Visit, request: gr.Request, search: str, listening: bool) -> list[Any]:
         """Return what has changed since this page was last drawn, part by part."""
         name = str(request.query_params.get("id", ""))
         self.app.board.look()
-        visit = self.app.visits.look(str(request.session_hash))
         try:
             record = self.app.board.record(name)
         except HubtrainError as error:
@@ -98,14 +99,11 @@ class Answers:
         else:
             values, asks = self._values(record), made_by(record) is not None
             log = self.app.logs.tail(record, search or "") if listening else ""
-        drawn = [
-            f'<div class="hubtrain">{values[part]}</div>'
-            if visit.draws(part, values[part])
-            else gr.skip()
-            for part in PARTS
+        return [
+            *(redrawn(visit, name, values[name]) for name in PARTS),
+            update(visit, "log", value=log),
+            update(visit, "asks", visible=asks),
         ]
-        drawn.append(log if visit.draws("log", log) else gr.skip())
-        return [*drawn, gr.update(visible=asks) if visit.draws("asks", asks) else gr.skip()]
 
     def _values(self, record: Record) -> dict[str, str]:
         now = self.app.client.clock.now()

@@ -8,12 +8,13 @@ from typing import Any
 
 import gradio as gr
 
-from orchestrator.app.asking import QUIET
 from orchestrator.app.base import App, Page
 from orchestrator.app.shown import sweep as shown
 from orchestrator.sweep.kept import trials
 from orchestrator.sweep.spec import known, names
 from worker.errors import HubtrainError
+from worker.show.polled import QUIET, Polled, redrawn
+from worker.show.visits import Visit
 
 TICK_SECONDS = 4.0
 EXAMPLE = "hubtrain sweep TASK --try lr=1e-5,3e-5"
@@ -24,10 +25,10 @@ def lay_out(app: App) -> None:
     answers = Answers(app)
     name = gr.Dropdown([], label="Sweep", elem_id="sweep", filterable=True)
     trials_of_it = gr.HTML(elem_id="trials", js_on_load=None)
-    how = {"inputs": [name], "outputs": [trials_of_it]}
-    app.on_open(answers.offered, outputs=[name], **QUIET).then(answers.drawn, **how, **QUIET)
+    look = Polled(app.visits).asks(answers.drawn, [name], [trials_of_it])
+    app.on_open(answers.offered, outputs=[name], **QUIET).then(**look)
     for moment in (name.change, gr.Timer(TICK_SECONDS).tick):
-        moment(answers.drawn, **how, trigger_mode="always_last", **QUIET)
+        moment(**look, trigger_mode="always_last")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +43,13 @@ class Answers:
         only = there[0] if len(there) == 1 else None
         return gr.update(choices=there, value=asked if asked in there else only)
 
-    def drawn(self, name: str | None, request: gr.Request) -> Any:
+    def drawn(self, visit: Visit, _: gr.Request, name: str | None) -> list[Any]:
         """Return the sweep, if it is other than this page shows it."""
         self.app.board.look()
-        visit = self.app.visits.look(str(request.session_hash))
         if not visit.draws("all", (name, self.app.board.version())):
-            return gr.skip()
+            return [gr.skip()]
         html = self._sweep(name)
-        return f'<div class="hubtrain">{html}</div>' if visit.draws("sweep", html) else gr.skip()
+        return [redrawn(visit, "sweep", html)]
 
     def _sweep(self, name: str | None) -> str:
         if not name:
