@@ -31,6 +31,9 @@ GRACE = 10.0
 PORTS = range(20_000, 32_000)
 """Where free ports are looked for: below those that the system gives to outgoing connections."""
 
+SHARED = ("OMP_NUM_THREADS",)
+"""Variables that say how this machine's cores are shared, where an order does not."""
+
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -47,7 +50,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a run should do. `environment` is all it gets; `memory` is in bytes."""
+    """What a run should do. `environment` and `SHARED` are all it gets; `memory` is in bytes."""
 
     argv: Sequence[str]
     environment: Mapping[str, str]
@@ -93,7 +96,7 @@ class Run:
             shim = subprocess.Popen(
                 [sys.executable, "-I", str(SHIM), str(folder)],
                 cwd=folder,
-                env=dict(order.environment),
+                env={**shared(), **order.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
@@ -200,6 +203,11 @@ def _shims_of(folder: Path | None) -> Iterator[psutil.Process]:
             argv = process.cmdline()
             if len(argv) == 4 and argv[2] == str(SHIM) and argv[3] in {str(folder or argv[3])}:  # noqa: PLR2004
                 yield process
+
+
+def shared() -> dict[str, str]:
+    """Return the variables that a run has from the Hub's own."""
+    return {name: os.environ[name] for name in SHARED if name in os.environ}
 
 
 def clean_environment(folder: Path, path: str = "") -> dict[str, str]:

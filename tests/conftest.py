@@ -12,6 +12,8 @@ import tempfile
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="hubtrain-tests-")
 os.environ["HF_HUB_DISABLE_XET"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+# Models as small as those of tests wait longer for one another's threads than they compute.
+os.environ["OMP_NUM_THREADS"] = "1"
 # Nor may one submit to the Slurm of whoever runs it: there is none but where a test asks for it.
 os.environ["SLURM_CONF"] = os.devnull
 

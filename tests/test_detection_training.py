@@ -30,7 +30,6 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
-    import torch
 
     folder = tmp_path_factory.mktemp("squares")
     data = write_table(folder / "train.parquet", 120)
@@ -38,10 +37,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
         write_rt_detr(folder / "rt_detr"), data, folder, epochs=18, lr=4e-3, batch_size=12,
         augment=False, early_stopping_patience=99,
     )  # fmt: skip
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # layers this small wait longer for one another than they compute
     TASK.train(params, run)
-    torch.set_num_threads(threads)
     return run.output, events
 
 

@@ -25,9 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarnin
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
 
-    torch.set_num_threads(1)  # two cores, and other tests beside this one
     return write_model(tmp_path_factory.mktemp("engine") / "model")
 
 

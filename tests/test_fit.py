@@ -27,7 +27,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from transformers import ViTConfig, ViTForImageClassification
 
-    torch.set_num_threads(1)
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("vit") / "model"
     sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1}

@@ -262,9 +262,7 @@ Running = Callable[..., Ran]
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
 
-    torch.set_num_threads(1)  # two cores, and other tests beside this one
     return write_model(tmp_path_factory.mktemp("flags") / "model")
 
 

@@ -171,7 +171,7 @@ def test_a_model_whose_tensors_are_named_like_events_changes_nothing(tmp_path: P
     }
     done = subprocess.run(
         [sys.executable, "-m", "worker"],
-        env={**os.environ, **places, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, **places},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",

@@ -121,11 +121,9 @@ def judged(questions: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Any, list[Any]]]:
     """Return what llama.cpp and transformers answer, by kind of model or type of numbers."""
-    import torch
 
     from worker.tasks.llm.training.gguf.writing import write
 
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("gguf")
     questions, own = [], []
     for name in (*KINDS, *TYPES):

@@ -88,7 +88,6 @@ def built(name: str, settings: dict[str, Any], dtype: str = "float32") -> Any:
     from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
     torch.manual_seed(0)
-    torch.set_num_threads(1)
     model = AutoModelForCausalLM.from_config(
         CONFIG_MAPPING[name](**settings), dtype=getattr(torch, dtype)
     )

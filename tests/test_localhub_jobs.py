@@ -19,6 +19,7 @@ from standins.spaces import SERVE, bill, new_space, wait_for
 from standins.waiting import PATIENCE, until
 
 from localhub.jobs.cron import Schedule
+from localhub.processes import SHARED
 
 HubFactory = Callable[..., HubServer]
 FINAL = {"COMPLETED", "ERROR", "CANCELED"}
@@ -84,7 +85,7 @@ def test_a_job_runs_with_what_it_was_given_and_nothing_else(hub: HubServer, api:
             "CPU_CORES",
             "MEMORY",
         ),
-        *("JOB_ID", "GREETING", "TOKEN"),
+        *("JOB_ID", "GREETING", "TOKEN", *SHARED),
     }
     assert (environment["JOB_ID"], environment["TOKEN"]) == (job.id, "canary")
     done = ended(api, job)

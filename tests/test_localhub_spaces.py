@@ -29,6 +29,7 @@ from standins.spaces import (
 from standins.waiting import PATIENCE
 
 from localhub.prices import FLAVORS, GIB, PriceList, memory_option
+from localhub.processes import SHARED
 
 HubFactory = Callable[..., HubServer]
 CANARY = "LOCALHUB_TEST_CANARY"
@@ -37,7 +38,7 @@ SPACE_ENVIRONMENT = {
     *("PATH", "HOME", "TMPDIR", "LANG", "HF_ENDPOINT", "HF_HUB_DISABLE_XET", "SYSTEM"),
     *("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "ACCELERATOR", "CPU_CORES", "MEMORY"),
     *("SPACE_ID", "SPACE_HOST", "SPACE_AUTHOR_NAME", "SPACE_REPO_NAME", "SPACE_TITLE"),
-    *("ACCELERATORS", "SPACE_CREATOR_USER_ID", "SPACE_PASS_KEY"),
+    *("ACCELERATORS", "SPACE_CREATOR_USER_ID", "SPACE_PASS_KEY", *SHARED),
 }
 
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[float, float, float]]:
     """Low, high and measured bytes, by what was trained."""
     folder = tmp_path_factory.mktemp("peaks")
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
 
     def run(word: str) -> str:
         command = [sys.executable, peaks.__file__, word, str(folder)]

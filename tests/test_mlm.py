@@ -155,9 +155,7 @@ def test_a_model_that_sees_other_texts_gets_each_in_a_row_of_its_own() -> None:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
 
-    torch.set_num_threads(1)
     return tiny_bert.write_model(tmp_path_factory.mktemp("mlm") / "bert")
 
 

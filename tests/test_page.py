@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx2
 import itsdangerous
+import psutil
 import pytest
 from playwright.sync_api import Browser, Page, Request
 from standins.application import visitor
@@ -178,10 +179,17 @@ STRANGE = [
 ]
 
 
+def loaded(worker: Worker) -> bool:
+    """Return whether a worker has loaded gradio, which brings pandas."""
+    return any("pandas" in one.path for one in psutil.Process(worker.process.pid).memory_maps())
+
+
 def test_a_stranger_gets_one_sentence_and_nothing_else(start: Any) -> None:
     worker = start("print=private matters", "steps=600x0.1")
     url = address(worker)
-    with visitor(url, timeout=30) as http:
+    worker.until("progress")
+    assert not loaded(worker), "what serves a page is loaded for who comes to see it"
+    with visitor(url) as http:
         front = http.get("/")
         assert front.status_code == 200
         assert "private matters" not in front.text
@@ -192,7 +200,8 @@ def test_a_stranger_gets_one_sentence_and_nothing_else(start: Any) -> None:
         assert http.get("/", params={"key": "open-sesame-7x8"}).status_code == 401
         http.cookies.set("hubtrain_k4x", KEY)  # the key is not what the cookie holds
         assert http.get("/log").status_code == 401
-    with visitor(url, timeout=30) as http:
+    assert loaded(worker)
+    with visitor(url) as http:
         answered = http.get("/", params={"key": KEY})
         assert (answered.status_code, answered.headers["location"]) == (303, "./")
         assert "private matters" in http.get("/log").text
@@ -207,7 +216,7 @@ NAVIGATES = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 def test_another_page_of_this_machine_can_neither_read_nor_press(start: Any) -> None:
     worker = start("print=private matters", "steps=3000x0.1")
     url = address(worker)
-    with visitor(url, timeout=30) as http:
+    with visitor(url) as http:
         http.get("/", params={"key": KEY})
         for site in ("same-site", "cross-site"):
             asks = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"}
@@ -299,7 +308,7 @@ def test_a_browser_keeps_the_cookie_from_other_servers_here(browser: Browser, st
 def test_a_job_without_a_key_shows_its_page_to_nobody(start: Any) -> None:
     url = address(start("steps=600x0.1", environ={"HUBTRAIN_PAGE_KEY": ""}))
     for params in ({}, {"key": ""}, {"key": "None"}):
-        with visitor(url, timeout=30) as http:
+        with visitor(url) as http:
             assert http.get("/log", params=params).status_code == 401
 
 

@@ -42,9 +42,7 @@ ONLY_LOSSES: dict[str, Any] = {"logging_steps": 1, "save_strategy": "no", "eval_
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
 
-    torch.set_num_threads(1)
     return tiny_llm.write_model(tmp_path_factory.mktemp("tiny"))
 
 
@@ -258,7 +256,7 @@ def test_killed_at_random_moments_it_measures_what_it_would_have(
     words = [str(TESTS / "standins" / "lives.py"), str(model), str(chats), str(tmp_path / "lives")]
     ran = subprocess.run(
         [sys.executable, "-P", *words, str(seed)],
-        env={**os.environ, "PYTHONPATH": places, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": places},
         capture_output=True,
         text=True,
         check=False,

@@ -48,9 +48,7 @@ def measured(events: list[Event], name: str) -> list[float]:
 
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
 
-    torch.set_num_threads(1)
     return write_model(tmp_path_factory.mktemp("reward") / "llama")
 
 

@@ -56,7 +56,7 @@ def command(job: Path, folder: Path) -> list[str]:
     return [sys.executable, "-m", "worker.run", "--job", str(job), *folders]
 
 
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_TOKEN": CANARY}
+ENVIRONMENT = {**os.environ, "HF_TOKEN": CANARY}
 
 
 def run(job: Path, folder: Path) -> tuple[int, list[Event], str]:

@@ -16,9 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
 
-    torch.set_num_threads(1)
     return write_model(tmp_path_factory.mktemp("schedule") / "model")
 
 

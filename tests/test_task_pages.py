@@ -211,10 +211,8 @@ def ports(models: dict[str, tuple[Any, Path]]) -> Iterator[dict[str, int]]:
 
 def trained(name: str, case: Case, folder: Path) -> tuple[Any, Path]:
     """Return settings, and the folder of a model that knows a little of its task."""
-    import torch
     from tiny_run import run_of
 
-    torch.set_num_threads(1)
     task, data, base = tasks.load(name), case.data(folder), case.model(folder / "base")
     params = task.params(model=str(base), data_path=str(data), **case.settings)
     run, _ = run_of(base, data, folder, headline=task.measures(params)[0])

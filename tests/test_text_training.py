@@ -26,9 +26,7 @@ TRAINED, UNSEEN = rows(240), rows(60, first=5000)
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
 
-    torch.set_num_threads(1)
     return tiny_bert.write_model(tmp_path_factory.mktemp("text") / "bert")
 
 

@@ -61,13 +61,6 @@ A whole model in 16 bits is one in 32 to transformers 4 unless told, so these ha
 """
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-
-
 def base(folder: Path) -> Path:
     """Write a model that is as those of Llama 3 and Qwen are where it matters here."""
     tiny_llm.write_model(folder)

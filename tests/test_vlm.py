@@ -33,9 +33,7 @@ Trained = tuple[VlmParams, Run, list[Event]]
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    import torch
 
-    torch.set_num_threads(1)  # models so small wait for one another's threads
     made: dict[str, Path] = {}
 
     def model(kind: str) -> Path:

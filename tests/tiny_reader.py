@@ -62,7 +62,6 @@ def write_model(folder: Path, kind: str = "bert", **more: Any) -> Path:
         "hidden_dropout_prob": 0.0,
         "attention_probs_dropout_prob": 0.0,
     }
-    torch.set_num_threads(1)  # two cores, and other tests beside this one
     torch.manual_seed(0)
     tokenizer().save_pretrained(folder)
     AutoModel.from_config(AutoConfig.for_model(kind, **{**sizes, **more})).save_pretrained(folder)

@@ -1,11 +1,13 @@
-"""Serves the page from a thread. The port is open at once; gradio answers when it is loaded.
+"""Serves the page from a thread. The port is open at once; gradio is loaded for the first visitor.
 
+Loading it takes two seconds of a processor's work, which a trainer that starts has better use for.
 An error here never ends the job; it is written to the job's log.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import socket
 import threading
 import time
@@ -72,6 +74,7 @@ class Server:
             self.live.journal.log(f"The page could not be served: {error!r}")
 
     def _run(self) -> None:
+        select.select([self._socket], [], [])  # until somebody comes
         os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1")
         import uvicorn
 
