@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from standins.laptop import Laptop
+from standins.waiting import PATIENCE
 from tiny_llm import chats, write_model, write_rows
 
 from worker.clock import SystemClock
@@ -75,6 +76,7 @@ def live(tmp_path: Path) -> Iterator[Live]:
 
 
 DRIVER = {"driver": "12.9"}
+FOREVER = "time.sleep(600)"
 TORCH = {"torch": "2.13.0", "cuda": "13.0"}
 BOTH = "the driver runs CUDA 12.9 and older, and torch 2.13.0 is built for CUDA 13.0"
 
@@ -96,36 +98,34 @@ def saying(*lines: dict[str, Any], then: str = "pass") -> list[str]:
             "(GPU 1 multiplies)",
         ),
         (saying(DRIVER, TORCH, then="os.abort()"), f"exit code -6: {BOTH}"),
-        (saying(DRIVER, TORCH, {"devices": 2}, then="time.sleep(60)"), "no answer within 1 s"),
-        (saying(DRIVER, then="time.sleep(60)"), "and torch was not reached"),
+        (saying(DRIVER, TORCH, {"devices": 2}, then=FOREVER), "no answer within 3 s"),
+        (saying(DRIVER, then=FOREVER), "and torch was not reached"),
         (saying({"driver": None}, TORCH, {"error": "no driver"}), "there is no driver, and"),
         (saying(), "exit code 0: the driver's CUDA version is not known"),
         (["no-such-program"], "exit code"),
     ],
 )
 def test_what_is_not_proven_ends_the_job(live: Live, command: list[str], words: str) -> None:
-    began = time.monotonic()
-    ending = prove(live, command, patience=1.0)
+    ending = prove(live, command, patience=3.0 if FOREVER in command[-1] else PATIENCE)
     assert ending is not None and ending.reason is EndReason.NO_ACCELERATOR
     assert words in ending.message
     assert "a10g-largex2 is paid for with 2 accelerators" in ending.message
     assert "hubtrain backends" in ending.message
-    assert time.monotonic() - began < 8
 
 
 @pytest.mark.parametrize("limits", [Limits(max_seconds=0.5), Limits(max_usd=0.0005)])
 def test_limits_hold_while_accelerators_are_tried(live: Live, limits: Limits) -> None:
     live.spec = live.spec.model_copy(update={"limits": limits})
-    ending = prove(live, saying(DRIVER, then="time.sleep(60)"), patience=8.0)
+    ending = prove(live, saying(DRIVER, then=FOREVER), patience=PATIENCE)
     assert ending is not None and ending.reason in {EndReason.DEADLINE, EndReason.COST_CAP}
 
 
 def test_a_driver_that_only_complains_gives_no_answer(live: Live) -> None:
     complaining = saying(
-        DRIVER, then="[(print('NVRM: Xid', flush=True), time.sleep(0.2)) for _ in range(40)]"
+        DRIVER, then="[(print('NVRM: Xid', flush=True), time.sleep(0.2)) for _ in range(3000)]"
     )
-    ending = prove(live, complaining, patience=1.0)
-    assert isinstance(ending, Failed) and "no answer within 1 s" in ending.message
+    ending = prove(live, complaining, patience=3.0)
+    assert isinstance(ending, Failed) and "no answer within 3 s" in ending.message
     assert "NVRM" in ending.detail
 
 
@@ -140,17 +140,17 @@ def test_a_probe_that_cannot_be_killed_does_not_keep_the_machine(live: Live) -> 
         "if (debugger := os.fork()) == 0:\n"
         "    os.setsid(), os.close(1), os.close(2), time.sleep(0.2)\n"
         "    held = libc.ptrace(0x4206, parent, None, None)\n"  # PTRACE_SEIZE
-        "    os.write(told, b'no' if held else b'yes'), time.sleep(20), os._exit(0)\n"
+        "    os.write(told, b'no' if held else b'yes'), time.sleep(90), os._exit(0)\n"
         "libc.prctl(0x59616D61, debugger, 0, 0, 0)\n"  # PR_SET_PTRACER
-        "print('held:', os.read(ready, 3).decode(), flush=True), time.sleep(60)"
+        "print('held:', os.read(ready, 3).decode(), flush=True), time.sleep(600)"
     )
     began = time.monotonic()
-    ending = prove(live, saying(DRIVER, then=held), patience=1.0)
+    ending = prove(live, saying(DRIVER, then=held), patience=3.0)
     assert isinstance(ending, Failed)
     if "held: yes" not in ending.detail:
         pytest.skip("no process may debug another here")
     assert ending.reason is EndReason.NO_ACCELERATOR
-    assert time.monotonic() - began < 12
+    assert time.monotonic() - began < PATIENCE, "its debugger holds it for longer"
 
 
 def test_what_is_proven_lets_the_job_begin(live: Live) -> None:

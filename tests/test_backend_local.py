@@ -39,7 +39,7 @@ def test_a_local_job_survives_the_process_that_launched_it(
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     command = [sys.executable, "-c", code, spec.model_dump_json(), str(STANDIN)]
-    assert subprocess.run(command, timeout=30, check=False).returncode == -9
+    assert subprocess.run(command, timeout=60, check=False).returncode == -9
     local, handle = Local(), Handle("local", spec.job_id)
     try:
         assert local.status(handle).alive

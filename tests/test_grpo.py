@@ -6,13 +6,13 @@ import copy
 import json
 import random
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from standins.laptop import Laptop
+from standins.waiting import PATIENCE
 from test_llm_data import FACTS, split
 from test_pairs_training import assert_same, gradients
 from tiny_llm import TEMPLATE, job, tokenizer, write_model, write_rows
@@ -541,17 +541,17 @@ def test_conversations_are_answered_in_turns(folder: Path, tmp_path: Path) -> No
         ("return None", "mine failed"),
         ("import sys; sys.exit(0)", "mine failed (mine.py line 2): SystemExit: 0"),
         ("while True: pass", "mine was not done with 16 answers after 0.2 s"),
-        ("import time; time.sleep(60)", "mine was not done with 16 answers after 0.2 s"),
+        ("import time; time.sleep(600)", "mine was not done with 16 answers after 0.2 s"),
     ],
 )
 def test_what_a_function_does_wrong_is_told_by_its_name(
     folder: Path, tmp_path: Path, body: str, said: str
 ) -> None:
     rewards = file(tmp_path, f"def mine(completions, **kwargs):\n    {body}\n")
-    began = time.monotonic()
+    seconds = 0.2 if "was not done" in said else PATIENCE
     with pytest.raises(BadData) as caught:
-        trained(folder, tmp_path, rewards, reward_seconds=0.2)
-    assert said in caught.value.message and time.monotonic() - began < 20
+        trained(folder, tmp_path, rewards, reward_seconds=seconds)
+    assert said in caught.value.message
     assert explain(caught.value).reason == "bad_data"
     assert threading.active_count() < 20
 

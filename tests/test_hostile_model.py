@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from standins.preflight import CHATS, Impatient, errors, model, only_error, said
+from standins.waiting import PATIENCE
 
 import backends
 from orchestrator.preflight import CheckReport, JobRequest, check
@@ -64,9 +65,7 @@ def test_whatever_a_template_raises_is_said_in_words(tmp_path: Path, template: s
 
 
 def test_a_template_that_never_ends_is_stopped(tmp_path: Path) -> None:
-    began = time.monotonic()
     wrong = only_error(looked(tmp_path, LOOP, Budget(seconds=5)))
-    assert time.monotonic() - began < 20
     assert "took more than 5.0 s and was stopped" in wrong.text
     assert "--chat-template chatml" in wrong.fix
 
@@ -93,7 +92,7 @@ def test_of_a_very_long_row_only_the_beginning_is_counted(tmp_path: Path) -> Non
     assert "1 row is very long: only the beginning was counted" in said(report, "data")
     whole = report.known.data.units
     assert 3_000_000 < whole < 11_000_000 and report.known.data.steps > 3000
-    assert took < 20
+    assert took < PATIENCE
 
 
 class Touch:

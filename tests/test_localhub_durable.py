@@ -17,6 +17,7 @@ import psutil
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 from standins.localhub import HubServer
+from standins.waiting import until
 
 HubFactory = Callable[..., HubServer]
 
@@ -200,8 +201,7 @@ def test_interrupted_upload_leaves_nothing(hub_server: HubFactory) -> None:
         with pytest.raises(OSError, match="sleep"):
             httpx2.put(href, content=slowly())  # type: ignore[arg-type]
         assert http.post("/ann/m.git/info/lfs/objects/batch", json=batch).json() != {}
-        time.sleep(0.3)
-        assert list((hub.data / "incoming").iterdir()) == []
+        until(lambda: not list((hub.data / "incoming").iterdir()))
         assert not (hub.data / "lfs" / oid[:2]).exists()
         assert httpx2.put(href, content=data).status_code == 200
     assert (hub.data / "lfs" / oid[:2] / oid[2:]).read_bytes() == data

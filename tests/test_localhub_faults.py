@@ -101,7 +101,7 @@ def test_log_stream_breaks_after_some_events(hub: HubServer) -> None:
     job = api.run_job(
         image="python:3.11", command=["python", "-c", code], flavor="cpu-basic", namespace="ann"
     )
-    api.wait_for_job(job.id, namespace="ann", timeout=30, poll_interval=0.2)
+    api.wait_for_job(job.id, namespace="ann", timeout=60, poll_interval=0.2)
     hub.fault({"drop_stream_after": 3}, path=f"/api/jobs/ann/{job.id}/logs")
     read: list[str] = []
 

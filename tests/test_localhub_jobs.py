@@ -133,8 +133,7 @@ def test_a_dropped_stream_is_resumed_without_a_gap(hub: HubServer, api: HfApi) -
 
 def test_metrics_tell_what_a_job_uses(api: HfApi) -> None:
     job = submit(api, SLEEP)
-    ended(api, job, "RUNNING")
-    time.sleep(0.3)
+    until(lambda: logs(api, job) == ["asleep"])
     (sample,) = api.fetch_job_metrics(job_id=job.id, namespace="ann")
     assert sample["memory_used_bytes"] > 1_000_000
     assert (sample["cpu_millicores"], sample["memory_total_bytes"]) == (2000, 16 * 1024**3)

@@ -86,7 +86,7 @@ class Browser:
 
 @pytest.fixture
 def browser() -> Iterator[Browser]:
-    with httpx2.Client(timeout=30) as client:
+    with httpx2.Client(timeout=60) as client:
         yield Browser(client)
 
 

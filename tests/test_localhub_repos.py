@@ -266,7 +266,7 @@ def test_commit_id_is_the_one_git_computes(api: HfApi, repo: str, tmp_path: Path
             env=git_env | env,
             capture_output=True,
             check=True,
-            timeout=30,
+            timeout=60,
         )
         return done.stdout.decode().strip()
 
@@ -496,7 +496,7 @@ def test_resolve_speaks_headers_and_ranges(
             [*command, f"{shared_hub.endpoint}/{repo}/resolve/main/{path}"],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             check=True,
         )
         return int(done.stdout), out.read_bytes() if out.exists() else b""

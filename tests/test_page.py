@@ -279,7 +279,7 @@ def test_the_cookie_of_a_page_serves_no_other_address(start: Any) -> None:
     url = httpx2.URL(address(worker))
     assert url.host.startswith("k4x-") and url.host.endswith(".localhost")
     elsewhere = str(url.copy_with(host="127.0.0.1"))
-    with httpx2.Client(base_url=elsewhere, timeout=30) as http:
+    with httpx2.Client(base_url=elsewhere, timeout=60) as http:
         there = http.get("/log", params={"key": KEY})
         assert there.status_code == 303
         assert there.headers["location"] == f"{url}?key={KEY}"
@@ -363,7 +363,7 @@ def on_space(start: Any, hub_server: Any) -> Any:
 
 def stop(url: str, cookies: dict[str, str]) -> None:
     """Press the button behind the button, without a browser."""
-    with httpx2.Client(base_url=url, cookies=cookies, timeout=30) as http:
+    with httpx2.Client(base_url=url, cookies=cookies, timeout=60) as http:
         config = http.get("/config").json()
         for dependency in config["dependencies"]:
             body = {"fn_index": dependency["id"], "data": [""], "session_hash": "direct"}

@@ -323,7 +323,7 @@ def test_who_answers_ends_with_who_asked(tmp_path: Path) -> None:
         process.stdin.flush()
         with (tmp_path / "config.json").open("w"):  # opens once it is being read
             process.stdin.close()
-            assert process.wait(30) == 1
+            assert process.wait(60) == 1
 
 
 def test_an_answer_that_takes_too_long_is_not_waited_for(tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ from typing import Any
 import httpx2
 from huggingface_hub import HfApi
 
+from standins.waiting import PATIENCE
+
 USERS = ("ann:write", "bob:read")
 ORGS = ("lab:ann",)
-START_SECONDS = 30
-STOP_SECONDS = 15
+START_SECONDS = PATIENCE
+STOP_SECONDS = PATIENCE
 
 
 @dataclass
@@ -109,7 +111,7 @@ class HubServer:
     def http(self, user: str | None = "ann") -> httpx2.Client:
         """Return a plain HTTP client that sends a user's token; close it, or use `with`."""
         headers = {"Authorization": f"Bearer {self.tokens[user]}"} if user else {}
-        return httpx2.Client(base_url=self.endpoint, headers=headers, timeout=30)
+        return httpx2.Client(base_url=self.endpoint, headers=headers, timeout=PATIENCE)
 
     def env(self, user: str | None = "ann", **more: str) -> dict[str, str]:
         """Return the environment of a subprocess that works on this Hub as a user."""
@@ -130,7 +132,7 @@ class HubServer:
         """Call one of the `/_local` paths and return its JSON."""
         headers = {"Authorization": f"Bearer {self.admin_token}"}
         answer = httpx2.request(
-            method, f"{self.endpoint}/_local/{path}", json=body, headers=headers, timeout=30
+            method, f"{self.endpoint}/_local/{path}", json=body, headers=headers, timeout=PATIENCE
         )
         answer.raise_for_status()
         return answer.json()

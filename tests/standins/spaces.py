@@ -76,7 +76,9 @@ def visit(
     headers = {**request.pop("headers", {}), "Host": host(hub, name)}
     if user:
         headers.setdefault("Authorization", f"Bearer {hub.tokens[user]}")
-    return httpx2.request(method, f"{hub.endpoint}{path}", headers=headers, timeout=20, **request)
+    return httpx2.request(
+        method, f"{hub.endpoint}{path}", headers=headers, timeout=PATIENCE, **request
+    )
 
 
 def host(hub: HubServer, name: str) -> str:
