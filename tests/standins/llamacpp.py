@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import urllib.request
 from typing import Any
@@ -14,12 +15,17 @@ WORDS = 512
 
 def main() -> None:
     """Answer the questions of standard input."""
+    servers: list[Any] = []
     for question in json.load(sys.stdin):
-        print(json.dumps(answered(question)), flush=True)
+        print(json.dumps(answered(question, servers)), flush=True)
+    os._exit(0)  # a server that is torn down may wait for its own loop for ever
 
 
-def answered(question: dict[str, Any]) -> dict[str, Any]:
-    """Return the tokens of texts, what prompts go on with, and how likely each token is next."""
+def answered(question: dict[str, Any], servers: list[Any]) -> dict[str, Any]:
+    """Return the tokens of texts, what prompts go on with, and how likely each token is next.
+
+    What answered is kept in `servers`.
+    """
     params = xllamacpp.CommonParams()
     params.model.path = question["file"]
     params.n_ctx = question.get("context", WORDS)
@@ -28,6 +34,7 @@ def answered(question: dict[str, Any]) -> dict[str, Any]:
     params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     server = xllamacpp.Server(params)
+    servers.append(server)
     said = [ask(server, prompt, question.get("words", 1)) for prompt in question["prompts"]]
     return {
         "tokens": [tokens(server, text) for text in question.get("texts", ())],
