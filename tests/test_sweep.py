@@ -394,6 +394,31 @@ def test_who_leaves_is_told_what_runs_and_one_command_stops_it(house: House) -> 
 
 
 @pytest.mark.slow
+def test_a_sweep_goes_on_by_itself_until_it_is_done_or_cancelled(house: House) -> None:
+    def status() -> dict[str, Any]:
+        found: dict[str, Any] = house.run("status", "box", "--json").document
+        return found
+
+    slow = ("--try", "guess=0.1,0.9", "--pace", "600")
+    begun = house.sweep(*slow, "--detach")
+    assert begun.code == 0 and begun.document["running"], begun.err
+    until(lambda: [one["state"] for one in status()["trials"]] == ["running"])
+    twice = house.sweep(*slow, "--detach")
+    assert twice.code == 2 and "hubtrain status box" in twice.document["fix"]
+    assert house.run("cancel", "box").code == 0
+    until(lambda: not status()["running"])
+    assert [one["state"] for one in status()["trials"]] == ["cancelled"]
+    assert "hubtrain cancel box was typed" in status()["ended_early"]
+    assert house.run("rm", "box").code == 0
+    assert house.sweep("--try", "guess=0.1,0.9", "--detach").code == 0
+    until(lambda: not status()["running"])
+    done = status()
+    assert (done["best"], done["ended_early"]) == (1, None), done
+    assert house.run("status", "box").code == 0
+    assert sorted(house.starts()) == [0, 0, 1]
+
+
+@pytest.mark.slow
 def test_the_same_settings_are_not_paid_for_twice(house: House) -> None:
     """Of two values five drawings have some twice, also while the first of them runs."""
     done = house.sweep("--trials", "5", "--try", "guess=0.2,0.7", "--parallel", "2")

@@ -182,7 +182,7 @@ def alone(name: str) -> Iterator[None]:
                 ) from error
             raise BadConfig(
                 f"the sweep {name} is being run by another process.",
-                fix="hubtrain jobs shows its trials.",
+                fix=f"hubtrain status {name} shows its trials.",
             ) from error
         for earlier in (_HALT, END):
             (folder_of(name) / earlier).unlink(missing_ok=True)

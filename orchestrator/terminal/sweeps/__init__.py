@@ -152,8 +152,10 @@ def status(desk: Desk, spec: SweepSpec) -> int:
     """Say how a sweep is; returns the exit code: 1 for one that ended without a model."""
     found = seen(desk, spec)
     _tell_programs(desk, found)
-    header = ("TRIAL", "JOB", spec.measure.name.upper(), "COST", "STATE")
-    desk.screen.table(header, map(_seen, found.trials), whole=2, spare=("COST",))
+    tried = [one.setting for one in spec.space]
+    header = ("TRIAL", "JOB", *map(str.upper, tried), spec.measure.name.upper(), "COST", "STATE")
+    rows = [_seen(trial, tried) for trial in found.trials]
+    desk.screen.table(header, rows, whole=2, spare=("COST",))
     over = sum(one.state is not None and one.state.final for one in found.trials)
     where = f" · best t{found.best}: {found.model}" if found.best is not None else ""
     desk.screen.say("", f"{spec.name}: {over} of {count(found.total, 'trial')} ended{where}")
@@ -166,14 +168,15 @@ def status(desk: Desk, spec: SweepSpec) -> int:
     return FAILED if found.best is None or found.ended_early else 0
 
 
-def _seen(trial: SweptTrial) -> tuple[str, ...]:
+def _seen(trial: SweptTrial, tried: Sequence[str]) -> tuple[str, ...]:
     state = "waiting" if trial.state is None else str(trial.state)
     if trial.as_ is not None:
         state = f"as t{trial.as_}"
     state = f"refused: {trial.refused}" if trial.refused else state
     value = NOTHING if trial.value is None else f"{trial.value:.4f}"
     cost = money(trial.cost_usd) if trial.cost_usd else NOTHING
-    return f"t{trial.trial}", trial.job or NOTHING, value, cost, state
+    settings = (shown(trial.settings.get(name)) for name in tried)
+    return f"t{trial.trial}", trial.job or NOTHING, *settings, value, cost, state
 
 
 def _tell(desk: Desk, running: Running) -> None:
