@@ -1,6 +1,6 @@
 """AutoTrain's client, for programs that were written for it: a running app in AutoTrain's place.
 
-    from hubtrain.autotrain import Client  # was: from autotrain.client import Client
+    from hubtrain.autotrain import Client  # in the place of AutoTrain's own
 
     client = Client(host="http://127.0.0.1:7860", token="KEY", username="ann")
     job = client.create(
