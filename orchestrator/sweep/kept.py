@@ -10,7 +10,7 @@ from orchestrator.sweep.documents import Sweep, document
 from orchestrator.sweep.spec import END, SweepSpec, folder_of, halt, is_run
 from orchestrator.sweep.trial import Trial
 
-UNATTENDED = "its process has ended, and nothing more begins"
+UNATTENDED = "no process runs it any more"
 
 
 def trials(client: Client, spec: SweepSpec) -> list[Trial]:
