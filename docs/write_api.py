@@ -11,7 +11,8 @@ import hubtrain
 HEAD = """# The Python API
 
 Written from the docstrings of `hubtrain/` by `python docs/write_api.py`.
-A whole program is [examples/python_api.py](../examples/python_api.py).
+A whole program is [examples/python_api.py](../examples/python_api.py), and
+[examples/hubtrain.ipynb](../examples/hubtrain.ipynb) is [a notebook](#in-a-notebook).
 """
 
 SETTINGS = """Settings are keyword arguments: [every setting](settings.md) by its name. Numbers,
@@ -23,13 +24,32 @@ They are those that `hubtrain jobs` lists, and every command of the terminal wor
 """
 
 
+NOTEBOOK = """## In a notebook
+
+`Job.watch` draws the job in its cell, with the curves of the job's page. Stopping the cell
+leaves the job running, and says how to watch it again.
+
+[examples/hubtrain.ipynb](../examples/hubtrain.ipynb) goes from sample data to a model that
+answers, in Jupyter and in Colab: upload it there, and beside it `hubtrain.zip`, which `git
+archive -o hubtrain.zip HEAD` makes in a copy of the repository; its first cell installs that.
+The token is that of `HF_TOKEN`, of a secret of this name in Colab, or of a login on a page of
+the Hub: no cell shows it.
+
+What trains on the machine of a Colab runtime ends with the runtime, and so does all that lies
+there. What is rented goes on, and `hubtrain.job(handle)` finds it from anywhere.
+"""
+
+
 def page() -> str:
     """Return the page as Markdown."""
     parts = [HEAD, _plain(str(hubtrain.__doc__)), SETTINGS]
     for title, names in (
         (
             "Functions",
-            ("train", "resume", "rerun", "check", "rehearse", "job", "jobs", "export", "deploy"),
+            (
+                *("init", "train", "resume", "rerun", "check", "rehearse", "job", "jobs"),
+                *("export", "deploy"),
+            ),
         ),
         ("Job", ("Job",)),
         ("Deployment", ("Deployment",)),
@@ -41,6 +61,7 @@ def page() -> str:
         for name in names:
             parts += _entry(name, getattr(hubtrain, name))
         parts.append("")
+        parts += [NOTEBOOK] if title == "Job" else []
     return "\n".join(parts).replace("\n\n\n", "\n\n").rstrip() + "\n"
 
 

@@ -11,14 +11,15 @@
         backend="spaces-a10g",
         push_to_hub=True,
     )
-    job.wait()
+    job.watch()
     print(job.state, job.metrics, job.model)
+    print(job.ask("Where is my parcel?"))
     page = hubtrain.deploy(job.model).wait()
     print(page.url)
 
-Settings are keyword arguments with the names of the YAML keys. Nothing is printed. A job goes on
-when this process ends; `hubtrain.job(id)` finds it from any other. What goes wrong is a
-`HubtrainError`.
+Settings are keyword arguments with the names of the YAML keys. Nothing but `Job.watch` shows or
+prints anything. A job goes on when this process ends; `hubtrain.job(id)` finds it from any other.
+What goes wrong is a `HubtrainError`.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ __all__ = [
     "check",
     "deploy",
     "export",
+    "init",
     "job",
     "jobs",
     "rehearse",
@@ -194,6 +196,20 @@ def _launched(client: Jobs, asked: Asked, on_progress: OnProgress | None) -> Job
     if isinstance(outcome, flow.Refused):
         raise CheckFailed(as_arguments(outcome.report))
     return Job(client, outcome.record)
+
+
+def init(task: str, folder: str | os.PathLike[str] = ".") -> list[Path]:
+    """Write a job to begin with and a sample of data into `folder`, as `hubtrain init` does.
+
+    Returns the files, `job.yml` first: `train(config="job.yml")` trains it in that folder. Raises
+    `BadConfig` where a file is there already, or where there is no sample of this task.
+    """
+    from orchestrator.samples import begin
+
+    typed(task, str, "the task", "'llm-sft'")
+    typed(folder, (str, os.PathLike), "the folder", "'first-job'")
+    with in_arguments():
+        return begin(task, Path(folder))
 
 
 def check(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from hubtrain._arguments import typed
+from hubtrain._arguments import in_arguments, typed
 from hubtrain._errors import JobFailed, WaitTimeout
 from hubtrain._reach import Here, Reach
 from orchestrator.jobs.client import Client
@@ -79,6 +79,17 @@ class Job:
         return steps.step / max(1, steps.total_steps) if steps else 0.0
 
     @property
+    def checkpoint(self) -> int | None:
+        """Step of the last checkpoint that outlives the job's machine; none before the first.
+
+        A job that ends without its model is gone on with from there, by `resume`.
+        """
+        from orchestrator.jobs.resumable import checkpoint_kept
+
+        kept = checkpoint_kept(self._record)
+        return kept.step if kept else None
+
+    @property
     def metrics(self) -> dict[str, float]:
         """The last value of each measurement, such as `loss` and `valid_loss`."""
         return dict(self._record.story.metrics)
@@ -149,6 +160,36 @@ class Job:
         if not self.ended:
             raise WaitTimeout(f"{self.id} has not ended within {timeout:g} s; it goes on.")
         return self
+
+    def watch(self, *, until: Callable[[Job], object] | None = None) -> Job:
+        """Show how the job goes on until it has ended, as `wait` does; returns the job.
+
+        A notebook's cell has its state in words, its cost and its curves, drawn anew as they
+        grow; elsewhere lines are printed. It returns earlier once `until`, asked whenever
+        something is new, is true. Ctrl-C, which is the stop button of a cell, only ends the
+        showing: the job goes on, and that is said.
+        """
+        from hubtrain._watching import watched
+
+        return watched(self, until)
+
+    def ask(
+        self,
+        question: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]],
+        **settings: Any,
+    ) -> Any:
+        """Return what the job's model answers, on this machine: text to a prompt.
+
+        A model that takes no prompt is asked by `{"FIELD": …}`, and its answer is plain data; which
+        fields it has is said where another is given. A list of questions has a list of answers,
+        and the model is loaded once. `settings` are those of `hubtrain TASK --inference --help`,
+        such as `max_new_tokens`. Raises `HubtrainError` where there is no model, or none to ask.
+        """
+        typed(question, (str, Mapping, Sequence), "the question", "'Where is my parcel?'")
+        questions = [question] if isinstance(question, (str, Mapping)) else list(question)
+        with in_arguments():
+            answers = self._reach.answers(self._record, questions, settings)
+        return answers[0] if isinstance(question, (str, Mapping)) else answers
 
     def result(self, timeout: float | None = None) -> str:
         """Wait for the job and return where its model is; raises `JobFailed` if there is none."""

@@ -6,17 +6,18 @@ What is known of it is the same either way; only how it is asked about and told 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from orchestrator.jobs.client import Client
-from worker.errors import HubtrainError
+from worker.errors import BadConfig, HubtrainError
 
 if TYPE_CHECKING:
     from backends.handle import Handle
     from hubtrain._app import AppAt
     from orchestrator.deploy.documents import Deployment
+    from orchestrator.inference.trained import Question
     from orchestrator.jobs.records import Record
 
 OnNews = Callable[["Record"], None]
@@ -31,6 +32,9 @@ LINES = 1000
 
 class Reach(ABC):
     """What a job or a deployment is asked for. All may block, and raise `HubtrainError`."""
+
+    finds: ClassVar[str]
+    """What finds a job by its id, as it is written in Python."""
 
     @abstractmethod
     def now(self) -> datetime:
@@ -74,9 +78,17 @@ class Reach(ABC):
     def removed(self, handle: str) -> None:
         """Delete the deployment."""
 
+    @abstractmethod
+    def answers(
+        self, record: Record, questions: Sequence[Question], settings: Mapping[str, Any]
+    ) -> list[Any]:
+        """Return what the job's model answers, each question in its turn."""
+
 
 class Here(Reach):
     """The jobs of this machine."""
+
+    finds = "hubtrain.job"
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -137,9 +149,19 @@ class Here(Reach):
 
         remove(self._client, _handle(handle))
 
+    def answers(
+        self, record: Record, questions: Sequence[Question], settings: Mapping[str, Any]
+    ) -> list[Any]:
+        from orchestrator.inference.trained import answers, model_of
+
+        known = self._client.records.get(record.job_id)
+        return answers(model_of(self._client, known), questions, settings)
+
 
 class There(Reach):
     """The jobs that an app has."""
+
+    finds = "client.job"
 
     def __init__(self, app: AppAt) -> None:
         self._app = app
@@ -224,6 +246,14 @@ class There(Reach):
         from orchestrator.deploy.documents import RemovedDeployment
 
         self._app.asked("remove_deployment", {"deployment": handle}, RemovedDeployment)
+
+    def answers(
+        self, record: Record, questions: Sequence[Question], settings: Mapping[str, Any]
+    ) -> list[Any]:
+        raise BadConfig(
+            f"{record.job_id} is a job of the app at {self._app.url}: its model is asked there.",
+            fix="Open the job in the app: Try the model.",
+        )
 
     def _printed(self, record: Record, after: int, on_line: OnLine) -> int:
         """Tell of the lines that are new, and return how many there are."""

@@ -20,6 +20,7 @@ from tiny_llm import chats, write_model, write_rows
 import hubtrain
 from orchestrator.api import arguments
 from orchestrator.jobs.client import Client
+from orchestrator.jobs.view import view_of
 from worker.contract import (
     DataRef,
     EndReason,
@@ -33,6 +34,7 @@ from worker.contract import (
     Progress,
     Started,
 )
+from worker.show.cell import cell
 
 ROOT = Path(__file__).parent.parent
 CANARY = "hf_canary" + "x" * 20
@@ -268,6 +270,8 @@ import hubtrain, sys
 job = hubtrain.train("llm-sft", model="tiny", data_path="chats.jsonl", project_name="forever",
                      peft=True, epochs=100000, model_max_length=64)
 print(job.id, flush=True)
+job.watch()
+print("WAITING", flush=True)
 job.wait()
 """
 
@@ -301,7 +305,10 @@ def test_ctrl_c_leaves_a_job_that_another_process_finds_and_stops(laptop: Laptop
         job = process.stdout.readline().strip()
         until(lambda: processes(f"{job}/job.json"), 90)
         process.send_signal(signal.SIGINT)
+        shown = "".join(iter(process.stdout.readline, "WAITING\n"))
+        process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
+    assert shown.startswith("Starting") and f"Left running as {job}. Nothing was stopped." in shown
     assert (out, "KeyboardInterrupt" in err) == ("", True)
     assert processes(f"{job}/job.json")
     told = subprocess.run(
@@ -330,3 +337,40 @@ def test_a_model_is_exported_with_the_errors_of_the_terminal(home: Path) -> None
     assert refused.value.fix == "gguf"
     done = hubtrain.export(model, gguf="f32", output_folder=home / "out")
     assert done["folder"] == str(home / "out") and (home / "out" / done["file"]).stat().st_size
+
+
+def test_what_a_job_says_of_itself_is_only_shown(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job, evil = running(), "<img src=x onerror=alert(1)>\x1b[2J"
+    gone = Observed(stage="gone", alive=False, costing=False, at=START, source="laptop")
+    failed = Failed(reason=EndReason.OOM, message=evil, detail=evil, at=START, seq=4)
+    Client().records.add("k4x7qp", [failed, gone])
+    assert job.refresh().watch() is job
+    shown = capsys.readouterr().out
+    assert "Failed (oom)" in shown and "loss 2.5" in shown and "cost $0.00" in shown
+    assert "\x1b" not in shown and r"\x1b[2J" in shown
+    record = Client().record("k4x7qp")
+    page = cell(view_of(record, START), "")
+    assert "<img" not in page and "&lt;img" in page and page.count("<svg") > 0
+
+
+def test_who_has_seen_enough_stops_looking(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    job = running()
+    assert job.watch(until=lambda job: job.progress >= 0.25) is job
+    assert (job.state, capsys.readouterr().out.count("Running")) == ("running", 1)
+
+
+def test_without_a_model_there_is_nobody_to_ask(home: Path) -> None:
+    with pytest.raises(hubtrain.BadConfig, match="k4x7qp has made no model"):
+        running().ask("Hello?")
+    with pytest.raises(hubtrain.BadConfig, match="the question is to be like"):
+        ANY.Job.ask(running(), 7)
+
+
+def test_a_sample_is_written_once(home: Path) -> None:
+    files = hubtrain.init("tabular", home / "first")
+    assert [file.name for file in files] == ["job.yml", "fruit.csv"]
+    assert hubtrain.check(config=files[0], data_path=files[1]).ok
+    with pytest.raises(hubtrain.BadConfig, match=r"job\.yml"):
+        hubtrain.init("tabular", home / "first")

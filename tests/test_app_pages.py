@@ -15,7 +15,8 @@ from standins.application import Application, command, visitor
 from standins.waiting import until
 from tiny_llm import chats, write_model, write_rows
 
-from orchestrator.app.trying import Trying, model_of
+from orchestrator.app.trying import Trying
+from orchestrator.inference.trained import model_of
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Records
 from worker.contract import (

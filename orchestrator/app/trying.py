@@ -12,55 +12,12 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any
 
-import worker.tasks
-from orchestrator.aside import environ_of
-from orchestrator.inference.model import Look, check
 from orchestrator.inference.process import ProcessSession
-from orchestrator.jobs.client import Client
-from orchestrator.jobs.records import Record
+from orchestrator.inference.trained import Model
 from worker.errors import BadConfig, HubtrainError
-from worker.hubclient import hub
 from worker.session import Reply
-from worker.task import Page, Task
 
 IDLE_SECONDS = 300.0
-SILENCE_SECONDS = 1800.0
-"""Longest silence: a large model may have to be fetched first."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """A trained model that can be asked."""
-
-    task: Task[Any]
-    name: str
-    """Hub id or folder."""
-
-    page: Page | None
-    """What a question is made of; none: a prompt, that the model goes on with."""
-
-    environ: Mapping[str, str]
-
-
-def made_by(record: Record) -> str | None:
-    """Return the model that came of a job: Hub id or folder; none if none did."""
-    story = record.story
-    task = worker.tasks.load(record.spec.task)
-    if task.question is None or task.makes != "model":
-        return None
-    return story.pushed.repo_id if story.pushed else story.output
-
-
-def model_of(client: Client, record: Record) -> Model:
-    """Return the model of a job, once nothing speaks against asking it. Raises `HubtrainError`."""
-    task, name = worker.tasks.load(record.spec.task), made_by(record)
-    if name is None:
-        raise BadConfig(f"{record.job_id} has made no model that can be asked here.")
-    look = Look(hub(client.token), client.clock, task.model_reads)
-    facts = check(name, task, look, trusted=False)
-    environ = environ_of(client.token) | ({"HF_HUB_OFFLINE": "1"} if look.offline else {})
-    page = task.page(facts)
-    return Model(task, name, None if page is None or page.is_chat else page, environ)
 
 
 @dataclass
@@ -120,9 +77,7 @@ class Trying:
         if known and known.alive and self._model and self._model.name == model.name:
             return known
         self._close()
-        self._session = ProcessSession(
-            model.task.name, _asked(model), model.environ, SILENCE_SECONDS
-        )
+        self._session = model.loaded()
         self._model = model
         return self._session
 
@@ -136,13 +91,3 @@ class Trying:
         self._timer = threading.Timer(IDLE_SECONDS, self.close)
         self._timer.daemon = True
         self._timer.start()
-
-
-def _asked(model: Model) -> dict[str, Any]:
-    """Return what the process is told first: the model, and what is the same for all questions."""
-    assert model.task.question is not None
-    question = model.task.question.model_construct()
-    fixed = question.model_dump(mode="json", exclude_unset=True)
-    if model.page is None:
-        return {"model": model.name, "question": fixed}
-    return {"model": model.name, "question": fixed, "together": 1}

@@ -21,7 +21,12 @@ def checkpoint_of(record: Record) -> Checkpoint | None:
         return None
     there = start and (start.folder is None or Path(start.folder).exists())
     begun = Checkpoint(step=start.step, where=start.where) if start and there else None
-    return story.checkpoint_kept(keeps_disk=_keeps_disk(record)) or begun
+    return checkpoint_kept(record) or begun
+
+
+def checkpoint_kept(record: Record) -> Checkpoint | None:
+    """Return the last checkpoint of a job that outlives its machine; none where there is none."""
+    return record.story.checkpoint_kept(keeps_disk=_keeps_disk(record))
 
 
 def _keeps_disk(record: Record) -> bool:

@@ -1,7 +1,8 @@
 """How a job is shown: what the page of a running job and the app on the laptop have in common.
 
-It knows no server: events go in and HTML comes out, so that both show the same. What only one of
-them needs is in `worker/page` or `orchestrator/app`. Light: the standard library and jinja2.
+It knows no server: events go in and HTML comes out, so that both show the same, and the cell of a
+notebook too. What only one of them needs is in `worker/page`, `orchestrator/app` or `hubtrain`.
+Light: the standard library and jinja2.
 """
 
 from __future__ import annotations
@@ -23,4 +24,15 @@ def filled(template: Path, **values: Any) -> str:
 
 def style() -> str:
     """Return the style sheet that all pages share."""
-    return (HERE / "page.css").read_text(encoding="utf-8")
+    page = (HERE / "page.css").read_text(encoding="utf-8")
+    return colours(":root", ".dark") + page + parts()
+
+
+def colours(light: str, dark: str) -> str:
+    """Return the colours, as a style sheet for what these two selectors find."""
+    return filled(HERE / "colours.css.jinja", light=light, dark=dark) + "\n"
+
+
+def parts() -> str:
+    """Return the style sheet of the parts of a job's page, which touches nothing around them."""
+    return (HERE / "job.css").read_text(encoding="utf-8")

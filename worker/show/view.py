@@ -13,7 +13,7 @@ from html import escape
 from typing import Any
 
 import worker.tasks
-from worker.contract import VALID, Event, JobSpec, Progress, State, Story, fold
+from worker.contract import VALID, EndReason, Event, JobSpec, Progress, State, Story, fold
 from worker.duration import roughly
 from worker.samples import Samples
 from worker.show.chart import Line, chart
@@ -80,21 +80,38 @@ class View:
 def answer(view: View) -> str:
     """Return the first thing to read: how it goes, how far it is, what it cost."""
     story = view.story
-    reason = f" ({story.reason})" if story.state.final and story.reason not in {None, "ok"} else ""
-    took = roughly(story.seconds(view.now)) if story.started_at else ""
-    joined = (
-        " in " if story.state is State.SUCCEEDED else " after " if story.state.final else " for "
-    )
+    state, took = _state(view)
     rows = [
         f"<h1>{escape(view.spec.project)} <small>job {escape(view.spec.job_id)}</small></h1>",
-        f'<p class="state">{WORDS[story.state]}{escape(reason)}'
-        + (f"<span>{joined}{took}</span>" if took else "")
-        + "</p>",
+        f'<p class="state">{escape(state)}{f"<span>{took}</span>" if took else ""}</p>',
         _bar(view),
         _message(view),
         _facts(view),
     ]
     return f'<section class="answer {story.state}">{"".join(rows)}</section>'
+
+
+def in_words(view: View) -> list[str]:
+    """Return what `answer` says as lines of text, in which the job's own words are as they are."""
+    story = view.story
+    facts = [f"{name.lower()} {said}" for name, said in _told(view)]
+    lines = [" · ".join(["".join(_state(view)), *facts]), *story.message.splitlines()]
+    lines += story.detail.splitlines()
+    if made := story.pushed.url if story.pushed else story.output:
+        lines.append(f"{_made(view)}: {made}")
+    return lines
+
+
+def _state(view: View) -> tuple[str, str]:
+    """Return a job's state with its reason, and how long it took or takes; empty before it runs."""
+    story = view.story
+    state = WORDS[story.state]
+    if story.state.final and story.reason not in {None, EndReason.OK}:
+        state += f" ({story.reason})"
+    if not story.started_at:
+        return state, ""
+    joined = "in" if story.state is State.SUCCEEDED else "after" if story.state.final else "for"
+    return state, f" {joined} {roughly(story.seconds(view.now))}"
 
 
 def curves(view: View) -> str:
@@ -286,14 +303,16 @@ def _made(view: View) -> str:
 
 def _facts(view: View) -> str:
     return (
-        "<dl>" + "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in _told(view)) + "</dl>"
+        "<dl>"
+        + "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in _told(view))
+        + "</dl>"
     )
 
 
 def _told(view: View) -> Iterable[tuple[str, str]]:
     story, progress, limits = view.story, view.story.progress, view.spec.limits
     if not story.state.final and (doing := story.phase or view.waiting):
-        yield "Now", escape(doing)
+        yield "Now", doing
     if progress:
         yield "Step", f"{progress.step:,} of {progress.total_steps:,}"
         if progress.eta_seconds is not None and not story.state.final:
@@ -301,13 +320,13 @@ def _told(view: View) -> Iterable[tuple[str, str]]:
     first = view.telling[0] if view.telling else "loss"
     for name in dict.fromkeys(("loss", f"{VALID}loss", first, f"{VALID}{first}")):
         if name in story.metrics:
-            yield escape(_words(name)), f"{story.metrics[name]:.4g}"
+            yield _words(name), f"{story.metrics[name]:.4g}"
     if progress and progress.speed and not story.state.final:
         yield "Speed", progress.speed
     cap = f" of at most ${limits.max_usd:.2f}" if limits.max_usd is not None else ""
     yield "Cost", f"${view.cost:.2f}{cap}"
     machine = view.spec.machine
-    yield "Where", escape(" ".join(dict.fromkeys(filter(None, (machine.backend, machine.flavor)))))
+    yield "Where", " ".join(dict.fromkeys(filter(None, (machine.backend, machine.flavor))))
 
 
 def _meter(name: str, share: float, said: str) -> str:

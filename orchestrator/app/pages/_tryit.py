@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from orchestrator.app.base import App
-from orchestrator.app.trying import Model, model_of
+from orchestrator.inference.trained import Model, model_of
 from worker.errors import HubtrainError
 from worker.show.answers import given, input_of, output_of, shown
 

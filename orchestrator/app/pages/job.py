@@ -14,9 +14,10 @@ from orchestrator.app.pages._tryit import try_it
 from orchestrator.app.shown import job as shown
 from orchestrator.app.stopping import question as words_before
 from orchestrator.app.stopping import stop
-from orchestrator.app.trying import made_by
+from orchestrator.inference.trained import made_by
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.resumable import checkpoint_of
+from orchestrator.jobs.view import view_of
 from worker.errors import HubtrainError
 from worker.show import view as shared
 from worker.show.polled import QUIET, Polled, redrawn, update
@@ -107,7 +108,7 @@ class Answers:
 
     def _values(self, record: Record) -> dict[str, str]:
         now = self.app.client.clock.now()
-        view = shown.view_of(record, now, self.app.said.of(record))
+        view = view_of(record, now, self.app.said.of(record))
         over = record.story.state.final
         resumable = over and checkpoint_of(record) is not None
         can = shown.Can(not record.settled, resumable, self.app.has("new"))

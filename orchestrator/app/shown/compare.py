@@ -7,9 +7,9 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-from orchestrator.app.shown.job import view_of
 from orchestrator.jobs.glance import Glance
 from orchestrator.jobs.records import Record
+from orchestrator.jobs.view import view_of
 from orchestrator.words import ago, money
 from worker.contract import State
 from worker.duration import roughly

@@ -11,9 +11,6 @@ from orchestrator.app.board import Note
 from orchestrator.jobs.records import Record
 from orchestrator.words import money
 from worker.duration import duration, roughly
-from worker.samples import Samples
-from worker.show.digest import Digest
-from worker.show.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +21,6 @@ class Can:
     resume: bool = False
     again: bool = False
     """Run again with changes: there is a page that does so."""
-
-
-def view_of(record: Record, now: datetime, samples: Samples | None = None) -> View:
-    """Return a job as its own page shows it."""
-    events = Digest().of(list(record.events))
-    return View.of(record.spec, events, record.known_at(now), samples=samples)
 
 
 def controls(record: Record, can: Can, page: str | None, notes: tuple[Note, ...]) -> str:
