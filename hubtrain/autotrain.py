@@ -1,4 +1,6 @@
-"""AutoTrain's client, for programs that were written for it: a running app in AutoTrain's place.
+"""AutoTrain's Python, for programs that were written for it: its client, its project, its params.
+
+The client has a running app in AutoTrain's place:
 
     from hubtrain.autotrain import Client  # in the place of AutoTrain's own
 
@@ -14,7 +16,12 @@
     )
     print(client.get_logs(job["job_id"])["logs"])
 
-New programs are better off with `hubtrain.Client`.
+The project and the params do without one; new programs are better off with `hubtrain`:
+
+    from hubtrain.autotrain import AutoTrainProject, LLMTrainingParams
+
+    params = LLMTrainingParams(model="Qwen/Qwen3-1.7B", data_path="chats", project_name="bot")
+    AutoTrainProject(params=params, backend="local", process=True).create()
 """
 
 from __future__ import annotations
@@ -24,6 +31,38 @@ from collections.abc import Mapping
 from typing import Any
 
 from hubtrain._app import AppAt
+from hubtrain._project import (
+    AutoTrainProject,
+    ExtractiveQuestionAnsweringParams,
+    ImageClassificationParams,
+    ImageRegressionParams,
+    LLMTrainingParams,
+    ObjectDetectionParams,
+    SentenceTransformersParams,
+    Seq2SeqParams,
+    TabularParams,
+    TextClassificationParams,
+    TextRegressionParams,
+    TokenClassificationParams,
+    VLMTrainingParams,
+)
+
+__all__ = [
+    "AutoTrainProject",
+    "Client",
+    "ExtractiveQuestionAnsweringParams",
+    "ImageClassificationParams",
+    "ImageRegressionParams",
+    "LLMTrainingParams",
+    "ObjectDetectionParams",
+    "SentenceTransformersParams",
+    "Seq2SeqParams",
+    "TabularParams",
+    "TextClassificationParams",
+    "TextRegressionParams",
+    "TokenClassificationParams",
+    "VLMTrainingParams",
+]
 
 HOST, USERNAME = "AUTOTRAIN_API", "HF_USERNAME"
 """Environment variables that it read."""
