@@ -180,8 +180,8 @@ class Job:
     ) -> Any:
         """Return what the job's model answers, on this machine: text to a prompt.
 
-        A model that takes no prompt is asked by `{"FIELD": …}`, and its answer is plain data; which
-        fields it has is said where another is given. A list of questions has a list of answers,
+        A model that takes no prompt is asked with its fields or columns, as in `{"text": "…"}`, and
+        its answer is plain data. A list of questions has a list of answers,
         and the model is loaded once. `settings` are those of `hubtrain TASK --inference --help`,
         such as `max_new_tokens`. Raises `HubtrainError` where there is no model, or none to ask.
         """

@@ -38,6 +38,13 @@ job_id = AutoTrainProject(params=params, backend="spaces-cpu-basic", process=Tru
 import hubtrain
 job = hubtrain.job(job_id, token=params._token)
 print(job.result())
+apple = {"grams": 174, "colour": "green", "smoothness": 0.69}
+for answer in job.ask([apple, apple | {"grams": 40}]):
+    print(sorted(one["label"] for one in answer))
+try:
+    job.ask({"weight": 3})
+except hubtrain.BadConfig as error:
+    print(error)
 """
 
 
@@ -59,7 +66,9 @@ def test_a_script_of_autotrains_trains_and_pushes(shared_hub: HubServer, tmp_pat
         check=False,
     )
     assert told.returncode == 0, told.stderr
-    assert told.stdout.strip() == "ann/old"
+    model, apple, other, refused = told.stdout.splitlines()
+    assert model == "ann/old" and apple == other and "'apple'" in apple
+    assert "is a dict by names: grams, colour, smoothness" in refused
     assert "README.md" in api.list_repo_files("ann/old")
 
 

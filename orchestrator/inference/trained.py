@@ -29,7 +29,7 @@ FOR_COMMANDS = frozenset({"prompt", "prompts", "prompt_text_column", "output", "
 """Settings of `--inference` that say what is asked and where, which Python says otherwise."""
 
 Question = str | Mapping[str, Any]
-"""A prompt, or for a model with fields each field by its name."""
+"""A prompt; for a model with fields, or columns, the value of each by its name."""
 
 
 @dataclass(frozen=True)
@@ -112,19 +112,11 @@ def _talked(
 def _filled_in(
     model: Model, questions: Sequence[Question], settings: Mapping[str, Any]
 ) -> Iterator[Any]:
-    fields = [one.name for one in model.page.fields] if model.page else []
-    if not fields:
+    if model.page is None:
         raise BadConfig(f"models of {worker.tasks.typed(model.task.name)} are not asked so.")
     if settings:
         raise BadConfig(f"this model's questions have no setting {next(iter(settings))!r}.")
-    for question in questions:
-        if isinstance(question, str) or not set(question) <= set(fields):
-            raise BadConfig(f"each question to this model has fields by name: {', '.join(fields)}.")
-    said = [
-        {k: v if isinstance(v, str) else json.dumps(v) for k, v in one.items()}
-        for one in questions
-        if not isinstance(one, str)
-    ]
+    said = [_fields(model.page, question) for question in questions]
     with closing(model.loaded()) as session:
         for start in range(0, len(said), AT_ONCE):
             some = said[start : start + AT_ONCE]
@@ -134,3 +126,17 @@ def _filled_in(
                 if "message" in told:
                     raise BadConfig(str(told["message"]))
                 yield told["answer"]
+
+
+def _fields(page: Page, question: Question) -> dict[str, str]:
+    """Return a question as the model's process takes it. Raises `BadConfig`."""
+    names = [one.name for one in page.fields]
+    first = page.fields[0]
+    if first.kind == "row":
+        names = list(first.columns)
+    if not isinstance(question, Mapping) or (names and not set(question) <= set(names)):
+        said = f": {', '.join(names)}" if names else ""
+        raise BadConfig(f"a question to this model is a dict by names{said}.")
+    if first.kind == "row":
+        return {first.name: json.dumps(question, default=str)}
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in question.items()}
