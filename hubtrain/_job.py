@@ -181,9 +181,9 @@ class Job:
         """Return what the job's model answers, on this machine: text to a prompt.
 
         A model that takes no prompt is asked with its fields or columns, as in `{"text": "…"}`, and
-        its answer is plain data. A list of questions has a list of answers,
-        and the model is loaded once. `settings` are those of `hubtrain TASK --inference --help`,
-        such as `max_new_tokens`. Raises `HubtrainError` where there is no model, or none to ask.
+        its answer is plain data. A list of questions has a list of answers, and the model is
+        loaded once. `settings` are those of `hubtrain TASK --inference --help`, such as
+        `max_new_tokens`. Raises `HubtrainError` where there is no model, or none to ask.
         """
         typed(question, (str, Mapping, Sequence), "the question", "'Where is my parcel?'")
         questions = [question] if isinstance(question, (str, Mapping)) else list(question)
