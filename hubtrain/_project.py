@@ -118,7 +118,8 @@ class AutoTrainProject:
         import backends
 
         settings = {**self.params.settings, "backend": self.backend}
-        job = hubtrain.train(self.params.task, token=self.params._token, **settings)
+        kind = ":".join(filter(None, (self.params.task, settings.pop("task", None))))
+        job = hubtrain.train(kind, token=self.params._token, **settings)
         if self.backend != LATER and backends.resolve(self.backend).backend.sees_my_files:
             job.result()
         return job.id
