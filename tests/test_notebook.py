@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ast import literal_eval
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,7 @@ def test_it_trains_stops_goes_on_and_asks(ran: Ran) -> None:
     assert steps == sorted(set(steps)), "told as one training"
     assert steps[0] <= begun.step < steps[-1] == resumed.to_dict()["total_steps"]
     assert "price" in ran.put_out("check", "")
-    assert ran.put_out("ask", "").strip()
+    assert isinstance(literal_eval(ran.put_out("ask", "text/plain")), str)
     assert ran.put_out("end", "").startswith("succeeded, $0.00: ann/my-llm-sft")
 
 
