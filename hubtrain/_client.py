@@ -15,9 +15,11 @@ from hubtrain._reach import There
 
 if TYPE_CHECKING:
     from orchestrator.api.answers import Places
-    from orchestrator.api.documents import Checked, Kind, Offers, Rehearsed, SweepPlan
+    from orchestrator.api.documents import Checked, Kind, SweepPlan
     from orchestrator.api.schema import TaskSettings
     from orchestrator.jobs.ledger import Ledger
+    from orchestrator.preflight.offering import Offers
+    from orchestrator.rehearsal.documents import Rehearsed
     from orchestrator.sweep.documents import Sweep
     from worker.clock import Clock
 
@@ -87,7 +89,7 @@ class Client:
         **settings: Any,
     ) -> Rehearsed:
         """Try a job for a few steps where the app runs; as `hubtrain.rehearse`."""
-        from orchestrator.api.documents import Rehearsed
+        from orchestrator.rehearsal.documents import Rehearsed
 
         asked = {**_asked(task, config, settings), "steps": steps}
         return self._app.asked("rehearse", asked, Rehearsed)
@@ -100,7 +102,7 @@ class Client:
         **settings: Any,
     ) -> Offers:
         """Return what a job would take and cost on every machine, cheapest first."""
-        from orchestrator.api.documents import Offers
+        from orchestrator.preflight.offering import Offers
 
         return self._app.asked("compare", _asked(task, config, settings), Offers)
 

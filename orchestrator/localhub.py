@@ -60,6 +60,9 @@ class RunningHub:
     folder: Path
     """Where its users keep what their programs keep: records, and the Hub's cache."""
 
+    pid: int
+    """Its process: that of a Space or a Job that runs as one is below it."""
+
     def environ(self, user: str) -> dict[str, str]:
         """Return the environment of a program that works on this Hub as a user, and on no other."""
         return {
@@ -102,7 +105,7 @@ def running_hub(
                 )
             ready = json.loads(line)
             tokens = {user["name"]: str(user["token"]) for user in ready["users"]}
-            yield RunningHub(str(ready["endpoint"]), tokens, folder)
+            yield RunningHub(str(ready["endpoint"]), tokens, folder, process.pid)
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):

@@ -173,6 +173,8 @@ MAY_IMPORT = {
         *BELOW,
         "orchestrator.aside",
         "orchestrator.asked",
+        "orchestrator.document",
+        "orchestrator.flow",
         "orchestrator.jobs",
         "orchestrator.localhub",
         "orchestrator.preflight",
@@ -194,6 +196,7 @@ MAY_IMPORT = {
     "orchestrator.data": (*BELOW, "orchestrator.data"),
     "orchestrator.preflight": (
         *BELOW,
+        "orchestrator.document",
         "orchestrator.forecast",
         "orchestrator.preflight",
         "orchestrator.data.sources",

@@ -104,6 +104,8 @@ def test_boxes_are_counted_and_images_of_nothing_are_kept() -> None:
     assert "20 images with 16 boxes of 1 class: mask 16" in first
     assert "4 of nothing, kept as background" in first and f"{WIDTH} x {HEIGHT} pixels" in first
     assert (report.rows, report.valid_rows, report.classes) == (16, 4, 1)
+    assert report.bars[0].bars == (("mask", 16),)
+    assert report.bars[1].bars == (("0", 4), ("1", 16))
     assert said(report, "ok")[-1] == "16 images to learn from · 3 epochs, 8 a step: 6 steps"
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import math
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from html import escape
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +17,27 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import worker.tasks
 from orchestrator.app.writing import drawn, parts
+from orchestrator.app.writing.thumbnails import SIDE, thumbnail
 from orchestrator.flow import Checked
 from orchestrator.form import uploads
 from orchestrator.form.again import free, fresh
 from orchestrator.form.draft import Draft, draft, training_classes
 from orchestrator.form.fields import Form, form_of
 from orchestrator.form.look import Look, Read, Watched, read
-from orchestrator.form.preview import Preview, preview
+from orchestrator.form.preview import Picture, Preview, preview
 from orchestrator.form.spelling import as_command, as_yaml, of_command, of_yaml
 from orchestrator.form.starting import Offers
 from orchestrator.form.wording import changes_of, in_words, told
 from orchestrator.jobs.client import Client
-from worker.bars import Bars, by_class, by_length
+from worker.bars import Bars, by_class, by_length, by_number
 from worker.errors import BadConfig, HubtrainError
 from worker.params import Setting, settings_of
 from worker.rendered import Part, Rendered
-from worker.task import Finding
+from worker.task import Finding, Region
 
 FILES = sorted((Path(__file__).parent / "autotrain").glob("*/*.yml"))
 TASKS = worker.tasks.names()
@@ -317,6 +324,35 @@ def test_bars_are_few_and_round() -> None:
     assert sum(n for _, n in lengths.bars) == 2000
     assert by_length("l", [5, 5, 7]).bars == (("5", 2), ("6", 0), ("7", 1))
     assert by_length("l", []).bars == ()
+
+
+def test_numbers_are_between_round_bounds() -> None:
+    spread = by_number("n", [*(n / 100 for n in range(-100, 101)), 900.0], 2)
+    assert spread.bars[0] == ("-1 to -0.8", 40) and spread.bars[-1][0] == "from 0.8"
+    assert sum(n for _, n in spread.bars) == 2 * 202 and len(spread.bars) <= 12
+    assert by_number("n", [4.5] * 3).bars == (("4.5", 3),)
+    assert sum(n for _, n in by_number("n", [1.0] * 500 + [2.0]).bars) == 501
+    for hopeless in ([], [math.nan], [-1.7e308, 1.7e308], [0.0, 5e-324]):
+        assert by_number("n", hopeless).bars == ()
+
+
+def test_a_picture_in_a_row_is_small_and_says_nothing_of_itself() -> None:
+    photo, notes = Image.new("RGB", (400, 200), "red"), Image.Exif()
+    notes[0x010E], notes[0x0112] = "taken at home", 6  # its description; that it lies on its side
+    stored = BytesIO()
+    photo.save(stored, "JPEG", exif=notes)
+    evil = "<img src=x onerror=alert(1)>"
+    box = Region(1, 2, 30, 40, evil)
+    html = thumbnail(Picture(evil, stored.getvalue(), (box,)))
+    assert evil not in html and 'viewBox="0 0 200 400"' in html and html.count("<rect") == 1
+    coded = re.search(r'src="data:image/jpeg;base64,([^"]+)"', html)
+    assert coded
+    small = Image.open(BytesIO(base64.b64decode(coded[1])))
+    assert max(small.size) <= SIDE and small.height > small.width and not small.getexif()
+    huge = BytesIO()
+    Image.new("P", (30_000, 900)).save(huge, "PNG")
+    for hopeless in (b"", b"GIF89a" + b"\xff" * 30, stored.getvalue()[:200], huge.getvalue()):
+        assert thumbnail(Picture(evil, hopeless)) == escape(evil)
 
 
 def test_a_name_is_one_that_no_project_has() -> None:

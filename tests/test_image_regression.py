@@ -55,6 +55,7 @@ def test_defaults_are_those_of_autotrain() -> None:
 def test_the_check_tells_how_numbers_are_spread() -> None:
     report = inspected([1, 2.5, "4", None, float("nan")] * 8)
     assert (report.rows, report.valid_rows) == (19, 5)
+    assert sum(count for _, count in report.bars[0].bars) == 24
     size, *rest = (f.text for f in report.findings)
     assert '24 images · "target" 1 to 4, mean 2.5, deviation 1.225' in size
     assert "20% held out for validation" in size

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import stat
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import transformers
@@ -14,7 +18,9 @@ from tiny_llm import chats, write_model, write_rows
 
 import hubtrain
 from orchestrator.localhub import running_hub
+from orchestrator.rehearsal import kept
 from orchestrator.rehearsal.borrowed import Lending
+from orchestrator.rehearsal.documents import Outcome, Report
 from worker.contract import ModelRef
 from worker.engine.small import make_small
 
@@ -71,6 +77,13 @@ def test_a_rehearsal_shows_that_the_job_works_and_leaves_nothing(laptop: Laptop)
     assert repos(laptop.hub) == ["ann/bad", "ann/good"]
     assert laptop.hub.admin("GET", "bills") == []
     assert laptop.jobs() == []
+    assert told["took"] and told["memory_bytes"] > 1e6
+    assert "jobs-a10g-small" in {one["backend"] for one in told["offers"]["offers"]}
+    path = laptop.home / "rehearsals" / told["rehearsal"] / kept.FILE
+    report = Report.model_validate_json(path.read_bytes())
+    assert (report.outcome, report.backend) == (Outcome.SUCCEEDED, "spaces-a10g-small")
+    assert [one.text for one in report.proved] == [one["text"] for one in told["proved"]]
+    assert laptop.environ["HF_TOKEN"] not in path.read_text()
     assert list((laptop.home / "scratch").iterdir()) == []
     assert processes(str(laptop.home / "scratch")) == {}
 
@@ -109,6 +122,9 @@ def test_a_rehearsal_finds_what_the_check_cannot_see(laptop: Laptop) -> None:
     assert not told["ok"]
     assert told["job"]["state"] == "failed"
     assert "training" not in {f["topic"] for f in told["proved"]}
+    path = laptop.home / "rehearsals" / told["rehearsal"] / kept.FILE
+    report = Report.model_validate_json(path.read_bytes())
+    assert report.outcome is Outcome.FAILED and report.error == told["job"]["message"]
     assert repos(laptop.hub) == ["ann/bad", "ann/good"]
 
 
@@ -116,6 +132,49 @@ def test_what_rents_nothing_is_not_rehearsed(laptop: Laptop) -> None:
     said = laptop.run(*job("ann/good", "local"))
     assert said.code == 2
     assert "rents nothing" in said.document["error"]
+
+
+def begun(name: str, **more: Any) -> Report:
+    began = datetime.now(UTC)
+    what = {"project": "bot", "task": "llm", "backend": "jobs-t4-small", "began_at": began}
+    return Report(**{**what, "rehearsal": name, **more})
+
+
+def test_only_the_last_reports_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path))
+    first = datetime.now(UTC) - timedelta(days=1)
+    names = [f"{n:06}".translate(str.maketrans("01", "xy")) for n in range(kept.MOST + 3)]
+    for n, name in enumerate(names):
+        kept.make_room()
+        at = first + timedelta(minutes=n)
+        kept.write(begun(name, began_at=at, outcome=Outcome.SUCCEEDED))
+    assert [one.rehearsal for one in kept.reports()] == names[: -kept.MOST - 1 : -1]
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700 or sys.platform == "win32"
+
+
+def test_a_report_says_how_it_is_whoever_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path))
+    kept.write(begun("abcdef", doing="training"))
+    with kept.held("abcdef"):
+        assert kept.get("abcdef").outcome is Outcome.RUNNING
+        running = kept.running()
+        assert running and running.doing == "training"
+        kept.halt("abcdef")
+        assert kept.halted("abcdef")
+    lost = kept.get("abcdef")  # its process has ended, and told no end
+    assert lost.outcome is Outcome.LOST and kept.running() is None
+    (tmp_path / "rehearsals" / "abcdef" / kept.FILE).write_text("{")
+    with pytest.raises(hubtrain.BadConfig, match="cannot be read"):
+        kept.get("abcdef")
+    assert kept.reports() == []
+    (tmp_path / "report.json").write_text(begun("abcdef").model_dump_json())
+    for name in ("..", "../..", "/etc", "nobody", ""):
+        with pytest.raises(hubtrain.BadConfig, match="no report"):
+            kept.get(name)
+        kept.halt(name)
+    assert not (tmp_path / "halt").exists()
 
 
 @pytest.mark.slow

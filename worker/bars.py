@@ -1,4 +1,4 @@
-"""Counts that a surface may draw as bars: how many examples of each class, how long they are."""
+"""Counts that a surface may draw as bars: examples by class, by length, by the number they have."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from dataclasses import dataclass
 
 MOST = 12
 """Bars of one picture; the smallest classes and the longest examples share the last one."""
+
+
+NARROWEST = 1e-290
+"""Numbers that are nearer to each other are not told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,44 @@ def by_length(title: str, lengths: Iterable[int], scale: float = 1) -> Bars:
     elif step == 1:
         names = {at: f"{at}" for at in names}
     return Bars(title, tuple((name, round(counts[at] * scale)) for at, name in names.items()))
+
+
+def by_number(title: str, numbers: Iterable[float], scale: float = 1) -> Bars:
+    """Return how many examples have a number between such bounds; counts times `scale`.
+
+    The bounds are round and equally far apart; one in a hundred on either side may be far off,
+    and those share the outer bars.
+    """
+    ordered = sorted(n for n in numbers if math.isfinite(n))
+    if not ordered:
+        return Bars(title, ())
+    low, high = ordered[len(ordered) // 100], ordered[(len(ordered) - 1) * 99 // 100]
+    if low == high:
+        low, high = ordered[0], ordered[-1]
+    if low == high:
+        return Bars(title, ((f"{low:g}", round(len(ordered) * scale)),))
+    if not NARROWEST < high - low < math.inf:
+        return Bars(title, ())
+    step = _round_part((high - low) / (MOST - 2))
+    first, last = math.floor(low / step), math.floor(high / step)
+    counts = Counter(min(max(math.floor(n / step), first), last) for n in ordered)
+    places = range(first, last + 1)
+    names = {at: f"{_plain(at, step)} to {_plain(at + 1, step)}" for at in places}
+    if ordered[0] < first * step:
+        names[first] = f"below {_plain(first + 1, step)}"
+    if ordered[-1] >= (last + 1) * step:
+        names[last] = f"from {_plain(last, step)}"
+    return Bars(title, tuple((names[at], round(counts[at] * scale)) for at in places))
+
+
+def _plain(at: int, step: float) -> str:
+    return f"{at * step:.10g}"
+
+
+def _round_part(width: float) -> float:
+    """Return the next larger number that is 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(width))
+    return next(n * power for n in (1, 2, 5, 10) if n * power >= width)
 
 
 def _round(width: float) -> int:

@@ -129,6 +129,17 @@ class Footprint:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A part of an image that an example says something about, in pixels from the upper left."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Tool:
     """What is done with models beside training: `hubtrain tools NAME`."""
 

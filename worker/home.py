@@ -19,6 +19,7 @@ _OURS = (
     "prices",
     "machines.json",
     "sweeps",
+    "rehearsals",
     "app.key",
     "uploads",
 )

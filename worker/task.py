@@ -12,7 +12,7 @@ import json
 import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -25,6 +25,7 @@ from worker.exchange import (
     Footprint,
     Measure,
     Page,
+    Region,
     Run,
     Sample,
     Tool,
@@ -34,7 +35,7 @@ from worker.finding import Finding
 from worker.params import Params
 from worker.rendered import Part, Rendered
 from worker.session import Session
-from worker.splits import Split, Splits
+from worker.splits import Row, Split, Splits
 
 __all__ = [
     "EVALUATION_FILE",
@@ -48,6 +49,7 @@ __all__ = [
     "ModelFacts",
     "Page",
     "Part",
+    "Region",
     "Rendered",
     "Run",
     "Sample",
@@ -274,6 +276,13 @@ class Task(ABC, Generic[P]):
         self, params: P, facts: ModelFacts, data: DataReport, memory: float | None = None
     ) -> Footprint:
         """Return the memory that training takes on one device, which has `memory` bytes."""
+
+    def regions(self, row: Row, said: Mapping[str, Any]) -> Sequence[Region]:
+        """Return what a row marks on its image, for people to look at; none where it does not.
+
+        `said` are settings as far as they are known: what cannot be read marks nothing.
+        """
+        return ()
 
     @abstractmethod
     def flops(self, params: P, facts: ModelFacts, data: DataReport) -> float:

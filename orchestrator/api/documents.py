@@ -15,7 +15,6 @@ from orchestrator import samples
 from orchestrator.deploy.documents import DeploymentPlan
 from orchestrator.document import Document
 from orchestrator.jobs.summary import JobSummary
-from orchestrator.preflight import Compared
 from orchestrator.preflight.estimate import Estimate, Range
 from orchestrator.verify import Gap
 from worker.contract import DataRef, Event, ModelRef, Parallel
@@ -240,24 +239,6 @@ class Uploaded(Document):
     """Their size; none where they are used where they were."""
 
 
-class Shown(Document):
-    """One thing that a rehearsal has shown, or could not show."""
-
-    topic: str
-    text: str
-
-
-class Rehearsed(Document):
-    """What a rehearsal has shown. Nothing was rented, nothing was created on the real Hub."""
-
-    ok: bool
-    """Whether the job came to its good end."""
-
-    proved: list[Shown]
-    not_proved: list[Shown]
-    job: JobSummary
-
-
 class SweepPlanTrial(Document):
     """One trial as it would begin."""
 
@@ -275,40 +256,6 @@ class SweepPlan(Document):
     usd: Range
     minutes: Range
     trials: list[SweepPlanTrial]
-
-
-class Offer(Document):
-    """One machine for one job."""
-
-    backend: str
-    """What is written behind `--backend`."""
-
-    usd_per_hour: float
-    minutes: Range
-    usd: Range
-    usd_at_most: float
-    pace: dict[str, float]
-    known: bool
-    memory_bytes: float
-    """What the job is expected to need."""
-
-    memory_there: float
-    fits: bool
-    safe: bool
-    """Whether it fits even at the high estimate."""
-
-    why_not: str | None
-
-
-class Offers(Document):
-    """What a job would take and cost on every machine, the cheapest finished run first."""
-
-    offers: list[Offer]
-    recommended: str | None
-    """The cheapest on which it surely fits, as written behind `--backend`."""
-
-    findings: list[str]
-    """What kept something from being known."""
 
 
 class Answer(Document):
@@ -351,26 +298,4 @@ def kind(one: samples.Kind) -> Kind:
         settings=dict(one.given),
         help=one.task.help,
         example=one.sample.row if one.sample else None,
-    )
-
-
-def offers(found: Compared) -> Offers:
-    """Return every machine for a job as a document."""
-    best = found.recommended
-    return Offers(
-        offers=[
-            Offer(
-                backend=offer.name,
-                usd_per_hour=offer.choice.flavor.usd_per_hour,
-                **offer.choice.estimate.to_json(),
-                memory_bytes=offer.choice.footprint.expected,
-                memory_there=offer.choice.capacity,
-                fits=not offer.why_not,
-                safe=offer.choice.safe,
-                why_not=offer.why_not or None,
-            )
-            for offer in found.offers
-        ],
-        recommended=best.name if best else None,
-        findings=[f.text for f in found.findings],
     )

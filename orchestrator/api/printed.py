@@ -13,6 +13,8 @@ from orchestrator.deploy.documents import Deployment, DeploymentPlan, RemovedDep
 from orchestrator.jobs.ledger import Ledger
 from orchestrator.jobs.removal import RemovedJob
 from orchestrator.jobs.summary import JobSummary
+from orchestrator.preflight.offering import Offers
+from orchestrator.rehearsal.documents import Rehearsed
 from orchestrator.sweep.documents import Sweep
 from worker.finding import Finding
 
@@ -41,7 +43,7 @@ PRINTED = (
     Printed(TASK, dict[str, Any], "--inference of a file: a row with its answer", a_line=True),
     Printed(TASK, Deployment, "--deploy"),
     Printed("backends", dict[str, list[Flavor]]),
-    Printed("backends", d.Offers, "--for"),
+    Printed("backends", Offers, "--for"),
     Printed("cancel", list[JobSummary | Deployment]),
     Printed("config", d.Configured),
     Printed("cost", Ledger),
@@ -55,7 +57,7 @@ PRINTED = (
     Printed("init", d.Begun),
     Printed("jobs", list[JobSummary | Deployment]),
     Printed("logs", d.AnyLine, a_line=True),
-    Printed("rehearse", d.Rehearsed),
+    Printed("rehearse", Rehearsed),
     Printed("rerun", d.Trained),
     Printed("rerun", d.Plan, "--dry-run"),
     Printed("resume", d.Trained),

@@ -16,6 +16,7 @@ from orchestrator.jobs.client import Client
 from worker.show.visits import Visits
 
 if TYPE_CHECKING:
+    from orchestrator.app.rehearsing import Rehearsing
     from orchestrator.app.samples import Said
     from orchestrator.app.trying import Trying
 
@@ -33,6 +34,10 @@ class Page:
 
     place: int | None = None
     """Where in the menu it stands; none where it is reached from elsewhere."""
+
+    prepare: Callable[[], None] = lambda: None
+    """Loads what would make its first visitor wait. Done in a thread once the app answers; asks
+    nobody."""
 
 
 @dataclass
@@ -74,6 +79,13 @@ class App:
         from orchestrator.app.trying import Trying
 
         return Trying()
+
+    @cached_property
+    def rehearsing(self) -> Rehearsing:
+        """The rehearsal that was started here, and the reports of all."""
+        from orchestrator.app.rehearsing import Rehearsing
+
+        return Rehearsing(self.client)
 
     def has(self, path: str) -> bool:
         """Whether there is a page at this address."""

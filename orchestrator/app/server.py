@@ -6,8 +6,10 @@ import os
 import secrets
 import socket
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from html import escape
 from ipaddress import ip_address
 from pathlib import Path
@@ -20,6 +22,9 @@ from worker.errors import BadConfig, HubtrainError
 
 PORT = 7860
 """Where AutoTrain's app and Gradio's are expected."""
+
+PREPARE_SECONDS = 1.5
+"""How long the first page has the machine for itself, before others are prepared."""
 
 PASSWORD = "HUBTRAIN_APP_PASSWORD"
 """Environment variable with the password for an app that others reach."""
@@ -59,7 +64,7 @@ class Served:
 
         with tempfile.TemporaryDirectory(prefix="hubtrain-app-") as uploads:
             os.environ["GRADIO_TEMP_DIR"] = uploads  # gradio's own is one for all users here
-            web = application(self.app, self.door, on_ready)
+            web = application(self.app, self.door, partial(self._ready, on_ready))
             config = uvicorn.Config(
                 *(web,), log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1
             )
@@ -67,6 +72,17 @@ class Served:
                 uvicorn.Server(config).run(sockets=[self._socket])
             finally:
                 self.app.trying.close()
+                self.app.rehearsing.close()
+
+    def _ready(self, on_ready: Callable[[], None]) -> None:
+        on_ready()
+        preparing = threading.Timer(PREPARE_SECONDS, self._prepare)
+        preparing.daemon = True
+        preparing.start()
+
+    def _prepare(self) -> None:
+        for page in self.app.pages:
+            page.prepare()
 
 
 def application(app: App, door: Any, on_ready: Callable[[], None] = lambda: None) -> Any:

@@ -1,7 +1,7 @@
 """A job tried before it costs: the same settings, packing, machine files and worker, a few steps.
 
 It runs against a Hub of this machine, which has what the job takes from the real one. Nothing is
-created on the real Hub, and nothing is rented.
+created on the real Hub, and nothing is rented. Its report is kept (`kept`), from its beginning on.
 """
 
 from __future__ import annotations
@@ -10,21 +10,26 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import backends
 from backends.base import OnProgress, silent
+from orchestrator import flow
 from orchestrator.aside import command_of
 from orchestrator.asked import Asked, scratch
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record, Records
 from orchestrator.localhub import Runner, RunningHub, running_hub
 from orchestrator.preflight import CheckReport
+from orchestrator.preflight.offering import Offers
 from orchestrator.rehearsal.borrowed import Lending, Lent, owners
+from orchestrator.rehearsal.documents import Outcome
 from orchestrator.rehearsal.report import Rehearsal
+from orchestrator.rehearsal.telling import Telling
 from orchestrator.settings.layers import Settings
 from worker import apart
 from worker.contract import ModelRef
@@ -32,15 +37,20 @@ from worker.errors import BadConfig, HubtrainError
 from worker.hubclient import explained, hub
 from worker.tasks import typed
 
-__all__ = ["Rehearsal", "Runner", "refuse_free", "rehearse"]
+__all__ = ["Rehearsal", "Runner", "can_be_rehearsed", "refuse_free", "rehearse"]
 
 STEPS = 3
 LOOK_SECONDS = 0.5
 
 
+def can_be_rehearsed(asked: Asked) -> bool:
+    """Whether a job rents something: others are their own rehearsal."""
+    return asked.backend.on_hub and not asked.backend.sees_my_files
+
+
 def refuse_free(asked: Asked) -> None:
     """Raise `BadConfig` for a job that costs nothing and trains here: that is its own rehearsal."""
-    if asked.backend.sees_my_files or not asked.backend.on_hub:
+    if not can_be_rehearsed(asked):
         what = f"a job with --backend {asked.job.backend} rents nothing"
         raise BadConfig(
             f"{what}: there is nothing to rehearse.",
@@ -58,26 +68,55 @@ def rehearse(
     runner: Runner = Runner.PROCESS,
     on_progress: OnProgress = silent,
     on_news: Callable[[Record], None] = lambda record: None,
+    name: str | None = None,
 ) -> Rehearsal:
     """Try a checked job with `steps` steps, and return what came of it.
 
-    `on_news` is told of every change of the job. Raises `HubtrainError` where what it takes is not
-    installed here or cannot be fetched, and where the job is refused.
+    `on_news` is told of every change of the job; `name` is that of the report that is kept, a new
+    one by default. Raises `HubtrainError` where what it takes is not installed here or cannot be
+    fetched, where the job is refused, and where its user stops it.
     """
     backends.load("local")().require(asked.task.extras)  # of trackers nothing is needed here
-    folder = Path(tempfile.mkdtemp(prefix="rehearsal-", dir=scratch()))
-    try:
-        trial = _Trial(client, asked, report, settings, steps, folder)
+    clock, name = client.clock, name or client.clock.new_id()
+    how: dict[str, Any] = {"steps": steps, "runner": str(runner), "clock": clock}
+    with Telling.of(name, asked, report, **how) as telling, _folder() as folder:
+        trial = _Trial(client, asked, report, settings, steps, folder, telling)
+        telling.does("starting a Hub")
+        telling.compares(lambda: Offers.of(flow.compare(client, asked)))
         with running_hub(folder, trial.accounts(), runner=runner) as there:
             on_progress("fetching model and data", None)
             lent = trial.lend(there)
             on_progress("starting", None)
             record = trial.run(there, on_news)
-            return Rehearsal(
-                asked, report, lent, record, trial.files(there, record), trial.set_aside, runner
-            )
+            telling.does("looking at what was pushed")
+            files = trial.files(there, record)
+            telling.does("removing all of it")
+        return _told(
+            Rehearsal(asked, report, lent, record, files, trial.set_aside, runner), telling
+        )
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """Make a folder, which is gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="rehearsal-", dir=scratch()))
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _told(done: Rehearsal, telling: Telling) -> Rehearsal:
+    """Keep how a rehearsal has ended, and return it with its report."""
+    story = done.record.story
+    telling.shows(done.proved(), done.unproved())
+    if done.ok:
+        telling.end(Outcome.SUCCEEDED)
+    else:
+        costs = "its machine costs after its end." if story.costing else ""
+        error = story.message or costs or f"It ended as {story.state} ({story.reason})."
+        telling.end(Outcome.FAILED, error=error, detail=story.detail)
+    return replace(done, kept=telling.report)
 
 
 @dataclass(frozen=True)
@@ -90,6 +129,7 @@ class _Trial:
     settings: Settings
     steps: int
     folder: Path
+    telling: Telling
 
     @property
     def owner(self) -> str:
@@ -107,13 +147,18 @@ class _Trial:
         """Put on the local Hub what the job takes from the real one."""
         trusts = bool(getattr(self.asked.params, "trust_remote_code", False))
         lending = Lending(hub(self.client.token), there, self.asked.task.name, trusts)
-        lent = [lending.model(ref) for ref in self._models()]
+        lent = []
+        for ref in self._models():
+            self.telling.does("fetching the model")
+            lent.append(lending.model(ref))
         if (data := self.report.source.remote) is not None:
+            self.telling.does("fetching the data")
             lent.append(lending.data(data, self.report.source.stored_bytes))
         return lent
 
     def run(self, there: RunningHub, on_news: Callable[[Record], None]) -> Record:
         """Run the job to its end, and return it. Raises `HubtrainError` where it is refused."""
+        self.telling.does("checking and sending")
         config = self.folder / "job.json"
         config.write_text(json.dumps(self._settings()), encoding="utf-8")
         words = ["--train", "--config", str(config), "--json"]
@@ -130,7 +175,7 @@ class _Trial:
             ) as process,
         ):
             try:
-                self._watch(process, on_news)
+                self._watch(process, there, on_news)
             finally:
                 process.kill()
             told.seek(0)
@@ -148,13 +193,23 @@ class _Trial:
         with explained("looking at the pushed model"):
             return list(api.list_repo_files(pushed.repo_id))
 
-    def _watch(self, process: subprocess.Popen[bytes], on_news: Callable[[Record], None]) -> None:
+    def _watch(
+        self,
+        process: subprocess.Popen[bytes],
+        there: RunningHub,
+        on_news: Callable[[Record], None],
+    ) -> None:
         seen = 0
         while process.poll() is None:
             if (record := self._record()) and len(record.events) > seen:
                 seen = len(record.events)
+                self.telling.hears(record)
                 on_news(record)
+            self.telling.holds(_held_below(there.pid))
+            self.telling.goes_on()
             self.client.clock.sleep(LOOK_SECONDS)
+        if record := self._record():
+            self.telling.hears(record)
 
     def _record(self) -> Record | None:
         home = self.folder / "home"
@@ -199,6 +254,18 @@ class _Trial:
             for name, value in self._short().items()
             if name in self.settings.values and getattr(self.asked.params, name) != value
         ]
+
+
+def _held_below(pid: int) -> int:
+    """Return the main memory that the processes below this one hold, in bytes."""
+    import psutil
+
+    held = 0
+    with suppress(psutil.Error):
+        for process in psutil.Process(pid).children(recursive=True):
+            with suppress(psutil.Error):  # it has just ended
+                held += process.memory_info().rss
+    return held
 
 
 def _bare(named: str) -> str:

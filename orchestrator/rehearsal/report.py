@@ -13,6 +13,7 @@ from orchestrator.jobs.summary import summary
 from orchestrator.localhub import Runner
 from orchestrator.preflight import CheckReport
 from orchestrator.rehearsal.borrowed import Lent
+from orchestrator.rehearsal.documents import Report
 from orchestrator.words import count, size
 from worker.contract import EndReason
 from worker.task import Finding
@@ -35,6 +36,9 @@ class Rehearsal:
     runner: Runner = Runner.PROCESS
     """What its Space was."""
 
+    kept: Report | None = None
+    """Its report as it is kept, with the time that each thing took."""
+
     @property
     def ok(self) -> bool:
         """Whether it came to its good end, and nothing of it goes on costing."""
@@ -55,11 +59,14 @@ class Rehearsal:
 
     def to_json(self, now: datetime) -> dict[str, Any]:
         """Return it for `--json`."""
+        kept = self.kept.model_dump(mode="json") if self.kept else {}
+        more = ("rehearsal", "took", "memory_bytes", "offers")
         return {
             "ok": self.ok,
             "proved": [{"topic": f.topic, "text": f.text} for f in self.proved()],
             "not_proved": [{"topic": f.topic, "text": f.text} for f in self.unproved()],
             "job": summary(self.record, now),
+            **{name: kept[name] for name in more if name in kept},
         }
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import worker.tasks
+from orchestrator.jobs.lock import Locked, is_locked, locked
 from orchestrator.settings.gather import classes_of, whose
 from orchestrator.settings.layers import Catalog, Settings
 from orchestrator.settings.sweep import SweepSettings
@@ -167,43 +167,23 @@ def alone(name: str) -> Iterator[None]:
     """Run a sweep: no other process does meanwhile, and nothing of its end holds any more.
 
     Raises `BadConfig` where another process runs it.
-
-    The lock is SQLite's: it ends with the process, however that ends.
     """
     folder_of(name).mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(folder_of(name) / _LOCK, timeout=0.2)) as lock:
-        lock.isolation_level = None
-        try:
-            lock.execute("begin exclusive")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error):
-                raise HubtrainError(
-                    f"cannot lock the sweep in {folder_of(name)}: {error}"
-                ) from error
-            raise BadConfig(
-                f"the sweep {name} is being run by another process.",
-                fix=f"hubtrain status {name} shows its trials.",
-            ) from error
-        for earlier in (_HALT, END):
-            (folder_of(name) / earlier).unlink(missing_ok=True)
-        try:
+    try:
+        with locked(folder_of(name) / _LOCK):
+            for earlier in (_HALT, END):
+                (folder_of(name) / earlier).unlink(missing_ok=True)
             yield
-        finally:
-            with suppress(sqlite3.Error):
-                lock.execute("rollback")
+    except Locked as error:
+        raise BadConfig(
+            f"the sweep {name} is being run by another process.",
+            fix=f"hubtrain status {name} shows its trials.",
+        ) from error
 
 
 def is_run(name: str) -> bool:
     """Whether a process of this machine runs the sweep now."""
-    path = folder_of(name) / _LOCK
-    if not path.is_file():
-        return False
-    with closing(sqlite3.connect(path, timeout=0)) as lock:
-        try:
-            lock.execute("select count(*) from sqlite_master").fetchone()
-        except sqlite3.OperationalError as error:
-            return "locked" in str(error)
-    return False
+    return is_locked(folder_of(name) / _LOCK)
 
 
 def _plain(value: Any) -> Any:

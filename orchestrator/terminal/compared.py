@@ -8,10 +8,10 @@ from typing import Any
 
 import backends
 from orchestrator import flow
-from orchestrator.api.documents import offers
 from orchestrator.asked import Asked
 from orchestrator.exits import FAILED, MENDABLE
 from orchestrator.preflight import Compared, Offer
+from orchestrator.preflight.offering import Offers
 from orchestrator.settings.gather import task_of
 from orchestrator.settings.layers import Settings
 from orchestrator.terminal.any_task import with_settings
@@ -56,7 +56,7 @@ def _shown(desk: Desk, asked: Asked) -> int:
     with desk.screen.waiting("Checking") as on_step:
         found = flow.compare(desk, asked, on_step)
     desk.screen.findings(found.findings)
-    desk.screen.document(offers(found).model_dump())
+    desk.screen.document(Offers.of(found).model_dump())
     if not found.offers:
         desk.screen.say("Nothing can be said of it before that is mended.")
         return MENDABLE

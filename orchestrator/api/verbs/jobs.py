@@ -20,8 +20,10 @@ from orchestrator.jobs.lines import lines
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.resumed import job_to_resume, successor
 from orchestrator.jobs.summary import JobSummary, summed_up
+from orchestrator.preflight.offering import Offers
 from orchestrator.rehearsal import refuse_free
 from orchestrator.rehearsal import rehearse as tried
+from orchestrator.rehearsal.documents import Rehearsed
 from orchestrator.samples import kinds
 from orchestrator.settings.layers import ARGUMENTS
 from orchestrator.visible import visible
@@ -57,9 +59,9 @@ def backends_(caller: Caller, asked: requests.Nothing) -> Places:
 
 
 @verb()
-def compare(caller: Caller, asked: requests.Compare) -> documents.Offers:
+def compare(caller: Caller, asked: requests.Compare) -> Offers:
     """Say what a job would take and cost on every machine, the cheapest finished run first."""
-    return documents.offers(flow.compare(caller.client, settled(caller.client, asked)))
+    return Offers.of(flow.compare(caller.client, settled(caller.client, asked)))
 
 
 @verb()
@@ -79,7 +81,7 @@ def check(caller: Caller, asked: requests.Check) -> documents.Checked:
 
 
 @verb(changes=True)
-def rehearse(caller: Caller, asked: requests.Rehearse) -> documents.Rehearsed:
+def rehearse(caller: Caller, asked: requests.Rehearse) -> Rehearsed:
     """Try a job for a few steps, free, on a Hub made for it here: the real worker, end to end.
 
     Takes a minute or more. It is for jobs that rent a machine.
@@ -90,7 +92,7 @@ def rehearse(caller: Caller, asked: requests.Rehearse) -> documents.Rehearsed:
     refuse_free(job)
     report = passed(client, job).report
     done = tried(client, job, report, found, steps=asked.steps, on_progress=caller.on_progress)
-    return documents.Rehearsed.model_validate(done.to_json(client.clock.now()))
+    return Rehearsed.model_validate(done.to_json(client.clock.now()))
 
 
 @verb(changes=True)

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from orchestrator.app.base import App, Page
-from orchestrator.app.writing.sheet import Sheets, Told
+from orchestrator.app.writing.sheet import Sheets, Told, prepare
 from orchestrator.app.writing.site import Site
 
 HERE = Path(__file__).parent.parent / "writing"
@@ -21,7 +21,14 @@ _TAKE = "watch('value', () => { if (props.value) window.hubtrainSheet(JSON.parse
 
 def lay_out(app: App) -> None:
     """Lay out the form, and what carries the answers to it."""
-    sheets = Sheets(Site(app.client, os.environ if app.own_machine else {}, app.own_machine))
+    sheets = Sheets(
+        Site(
+            app.client,
+            os.environ if app.own_machine else {},
+            app.own_machine,
+            rehearsing=app.rehearsing if app.own_machine else None,
+        )
+    )
     css, js = ((HERE / f"sheet.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     shell = (HERE / "shell.html").read_text(encoding="utf-8")
     form = gr.HTML(
@@ -56,4 +63,4 @@ def _shown(told: Told) -> list[Any]:
     return [said, more]
 
 
-PAGE = Page("new", "New job", lay_out, place=1)
+PAGE = Page("new", "New job", lay_out, place=1, prepare=prepare)

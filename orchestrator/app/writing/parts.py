@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from orchestrator.app.shown.rehearsals import WORDS as OUTCOMES
+from orchestrator.app.writing.thumbnails import thumbnail
 from orchestrator.form.look import Look
-from orchestrator.form.preview import Preview
+from orchestrator.form.preview import Cell, Picture, Preview
 from orchestrator.form.starting import Offer, price
 from orchestrator.form.wording import Told, in_words
 from orchestrator.preflight import Compared
 from orchestrator.preflight import Offer as Machine
+from orchestrator.rehearsal.documents import Outcome, Report
 from orchestrator.words import count, money, size
 from worker.bars import Bars
 from worker.duration import roughly
@@ -26,6 +30,11 @@ FIRST = 8
 SHOWN = 40
 """Characters of an address that are shown."""
 
+REHEARSE = (
+    '<button type="button" data-rehearse title="Try it for a few steps on a Hub of this machine: '
+    'free, in about a minute">Rehearse</button>'
+)
+
 _ADDRESS = re.compile(r"(https?://[^\s,]+[^\s,.:;])")
 _MARKS = {"ok": "✓", "warn": "!", "error": "✗"}
 
@@ -36,7 +45,7 @@ def preview(found: Preview) -> str:
         return ""
     head = "".join(f"<th scope=col>{escape(name)}</th>" for name in found.columns)
     rows = "".join(
-        f"<tr><th scope=row>{number}</th>{''.join(f'<td>{escape(c)}</td>' for c in cells)}</tr>"
+        f"<tr><th scope=row>{number}</th>{''.join(map(_cell, cells))}</tr>"
         for number, cells in found.rows
     )
     return (
@@ -45,6 +54,10 @@ def preview(found: Preview) -> str:
         f"<thead><tr><th></th>{head}</tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
     )
+
+
+def _cell(one: Cell) -> str:
+    return f"<td>{thumbnail(one) if isinstance(one, Picture) else escape(one)}</td>"
 
 
 def learned(look: Look) -> str:
@@ -196,8 +209,44 @@ def _machine(offer: Machine, chosen: str, *, cheapest: bool) -> str:
     )
 
 
-def bar(look: Look, offer: Offer | None) -> str:
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The rehearsal of what is written."""
+
+    may: bool = False
+    """Whether it can be rehearsed as it stands."""
+
+    report: Report | None = None
+    """That of the rehearsal that was started on this page."""
+
+    wrong: str = ""
+    """Why none was started."""
+
+    @property
+    def runs(self) -> bool:
+        return self.report is not None and self.report.outcome is Outcome.RUNNING
+
+
+def bar(look: Look, offer: Offer | None, trial: Trial) -> str:
     """Return the answer: what is still to be mended, what it would cost, or how it starts."""
+    return f"{_start(look, offer, trial)}{_rehearsal(trial)}"
+
+
+def _rehearsal(trial: Trial) -> str:
+    """Return how the rehearsal goes, with the way to its report."""
+    wrong = f'<p class="error rehearsal">{escape(trial.wrong)}</p>' if trial.wrong else ""
+    if (one := trial.report) is None:
+        return wrong
+    how = (
+        f"Rehearsing: {one.doing}…"
+        if trial.runs
+        else f"Rehearsed: {OUTCOMES[one.outcome].lower()}."
+    )
+    link = f'<a href="/rehearsals?id={escape(one.rehearsal)}" target="_blank">Its report</a>'
+    return f'{wrong}<p class="small rehearsal" role="status">{escape(how)} {link}</p>'
+
+
+def _start(look: Look, offer: Offer | None, trial: Trial) -> str:
     if offer is not None and offer.begun:
         return _starting(offer)
     if offer is not None:
@@ -216,6 +265,7 @@ def bar(look: Look, offer: Offer | None) -> str:
     return (
         f"<p>Ready. {escape(price(look.ready))}</p>"
         '<button type="button" class="go" data-offer>Start…</button>'
+        + (REHEARSE if trial.may and not trial.runs else "")
     )
 
 

@@ -27,12 +27,17 @@ from orchestrator.form.look import Look, Read, Watched, read
 from orchestrator.form.preview import NOTHING, preview
 from orchestrator.form.starting import Offer
 from orchestrator.form.wording import in_words
+from orchestrator.rehearsal import can_be_rehearsed
 from orchestrator.settings.gather import task_of
 from worker.errors import HubtrainError
 from worker.tasks import typed
 
 Told = dict[str, Any]
 """What a browser is told: parts of the page by name, as HTML, and what else it has to know."""
+
+
+OF_THE_ROWS = ("data_path", "train_split", "objects_column")
+"""Settings that change which rows are shown, or what is marked on them."""
 
 
 class Sheet:
@@ -45,7 +50,8 @@ class Sheet:
         self._draft = Draft(worker.tasks.load(_first_task()))
         self._read = Read()
         self._offer: Offer | None = None
-        self._preview, self._previewed = NOTHING, ""
+        self._rehearsal = self._unrehearsed = ""
+        self._preview, self._rows, self._previewed = NOTHING, "", ""
         self._accounts: tuple[str, ...] = ()
         self._asking = 0
         """Threads that find out what the page is told later, beside the check."""
@@ -185,6 +191,24 @@ class Sheet:
         if look is not None and look.ready is not None:
             self._offer = self._site.offers.make(self._site.client, look.ready, look.draft)
 
+    def _on_rehearse(self, message: Mapping[str, Any]) -> None:
+        """Rehearse what is written, once it is ready; what speaks against it is told."""
+        look, rehearsing = self._watched.look, self._site.rehearsing
+        if look is None or look.ready is None or rehearsing is None:
+            return
+        try:
+            self._rehearsal, self._unrehearsed = rehearsing.start(look.draft), ""
+        except HubtrainError as error:
+            self._unrehearsed = in_words(words_of(error))
+
+    def _rehearsed(self, look: Look) -> parts.Trial:
+        """Return how the rehearsal that was started on this page goes, and whether one may."""
+        rehearsing = self._site.rehearsing
+        ready = look.ready if rehearsing else None
+        may = ready is not None and can_be_rehearsed(ready.asked)
+        report = rehearsing.report(self._rehearsal) if rehearsing and self._rehearsal else None
+        return parts.Trial(may, report, self._unrehearsed)
+
     def _on_keep(self, message: Mapping[str, Any]) -> None:
         self._offer = None
 
@@ -202,23 +226,25 @@ class Sheet:
             self._sent.pop("form", None)
         self._read = read(site.client, said, site.environ, own_machine=site.own_machine)
         self._watched.wanted(said, self._read)
-        key = repr([said.task.name, *(said.values.get(k) for k in ("data_path", "train_split"))])
+        key = repr([said.task.name, *(said.values.get(k) for k in OF_THE_ROWS)])
         if key != self._previewed:
-            self._previewed, self._preview = key, NOTHING
+            self._previewed, self._preview, self._rows = key, NOTHING, ""
             allowed = "data_path" not in self._read.at
             if allowed and said.values.get("data_path"):
                 self._aside(partial(self._preview_of, said, key))
 
     def _preview_of(self, said: Draft, key: str) -> None:
         found = preview(self._site.client, said)
+        rows = parts.preview(found)
         with self._lock:
             if key == self._previewed:
-                self._preview = found
+                self._preview, self._rows = found, rows
 
     def _news(self) -> Told:
         """Return the parts that are not as they were told last, and whether more is to come."""
         look = self._watched.look or Look(self._draft, self._read)
         offer = self._offer
+        trial = self._rehearsed(look)
         form = form_of(self._draft)
         known = Known(self._preview.columns, tuple(backends.names()), self._accounts)
         now: dict[str, Any] = {
@@ -227,11 +253,11 @@ class Sheet:
             "task": self._draft.task.name,
             "help": escape(self._draft.task.help),
             "at": dict(self._read.at),
-            "preview": parts.preview(self._preview),
+            "preview": self._rows,
             "learned": parts.learned(look),
             "report": parts.report(look),
             "machines": parts.machines(look),
-            "bar": parts.bar(look, offer),
+            "bar": parts.bar(look, offer, trial),
         }
         told: Told = {name: value for name, value in now.items() if self._sent.get(name) != value}
         self._sent |= told
@@ -244,7 +270,7 @@ class Sheet:
             if offer.job_id:
                 told["go"] = self._site.job_page(offer.job_id)
         starts = offer is not None and offer.begun and not offer.over
-        told["busy"] = bool(look.busy) or starts or self._asking > 0
+        told["busy"] = bool(look.busy) or starts or self._asking > 0 or trial.runs
         return told
 
 
@@ -262,6 +288,14 @@ def _first_task() -> str:
     """Return the task that a page begins with: the one with the most settings."""
     tasks = map(worker.tasks.load, worker.tasks.names())
     return max(tasks, key=lambda task: len(task.params.model_fields)).name
+
+
+def prepare() -> None:
+    """Load what the first open page would wait for: all tasks, and the settings of one."""
+    said = Draft(worker.tasks.load(_first_task()))
+    form, known = form_of(said), Known(places=tuple(backends.names()))
+    drawn.source(form, known), drawn.form(form, known)
+    in_words("--name")  # all settings by their flags
 
 
 def _tasks() -> list[tuple[str, str]]:

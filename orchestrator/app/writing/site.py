@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from orchestrator.app.rehearsing import Rehearsing
 from orchestrator.form.starting import Offers
 from orchestrator.jobs.client import Client
 
@@ -19,6 +20,9 @@ class Site:
 
     own_machine: bool = True
     """Whether this machine is the user's own: its folders may be named then."""
+
+    rehearsing: Rehearsing | None = None
+    """What rehearses here; none where that is not done, since it trains on this machine."""
 
     job_page: Callable[[str], str] = "/job?id={}".format
     offers: Offers = field(default_factory=Offers)

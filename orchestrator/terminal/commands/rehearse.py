@@ -32,8 +32,11 @@ from worker.task import Task
     default=str(Runner.PROCESS),
     help="What a Space is here: docker really builds its image, which takes minutes.",
 )
+@click.option("--name", hidden=True, help="What its report is called; for the app, which shows it.")
 @words_of_settings()
-def COMMAND(words: tuple[str, ...], steps: int, runner: str) -> int:  # noqa: N802
+def COMMAND(  # noqa: N802
+    words: tuple[str, ...], steps: int, runner: str, name: str | None
+) -> int:
     """Try a job for a few steps, on a Hub made here.
 
     SETTINGS are those of `hubtrain TASK --train`, with --config FILE and --json among them. The
@@ -42,10 +45,17 @@ def COMMAND(words: tuple[str, ...], steps: int, runner: str) -> int:  # noqa: N8
     job came to its good end.
     """
     words = tuple(word for word in words if word != "--train")
-    return with_settings("rehearse", words, partial(_rehearse, steps, Runner(runner)))
+    return with_settings("rehearse", words, partial(_rehearse, steps, Runner(runner), name))
 
 
-def _rehearse(steps: int, runner: Runner, desk: Desk, task: Task[Any], settings: Settings) -> int:
+def _rehearse(  # noqa: PLR0917
+    steps: int,
+    runner: Runner,
+    name: str | None,
+    desk: Desk,
+    task: Task[Any],
+    settings: Settings,
+) -> int:
     asked = flow.ask(desk, task, settings)
     refuse_free(asked)
     checked = passed(desk, asked)
@@ -67,6 +77,7 @@ def _rehearse(steps: int, runner: Runner, desk: Desk, task: Task[Any], settings:
             runner=runner,
             on_progress=stages,
             on_news=show,
+            name=name,
         )
     return _told(desk, done)
 

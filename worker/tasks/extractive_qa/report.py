@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from worker.bars import Bars, by_class, by_length
 from worker.families.balance import few_steps, plan
 from worker.families.balance import rows as rows_that
 from worker.families.corpus import Corpus
@@ -54,6 +55,17 @@ def inspect(params: QaParams, splits: Splits, facts: ModelFacts, tokenizer: Any)
         tokens=round(sizes.tokens * scale),
         steps=steps,
         example=_example(found),
+        bars=_bars(found, sizes, scale),
+    )
+
+
+def _bars(found: Questions, sizes: Sizes, scale: float) -> tuple[Bars, ...]:
+    """Return how many questions have answers, and how long the contexts are."""
+    answered = len(found.examples) - found.unanswerable
+    kinds = {"with an answer": answered, "without one": found.unanswerable}
+    return (
+        by_class("Questions by answer", {k: n for k, n in kinds.items() if n}, scale),
+        by_length("Questions with contexts by tokens", sizes.wholes, scale),
     )
 
 
@@ -78,6 +90,9 @@ class Sizes:
     longest: int
     """Tokens of the longest window."""
 
+    wholes: Sequence[int] = ()
+    """Tokens of each question with its context."""
+
     @property
     def each(self) -> float:
         """Windows of a question, on average."""
@@ -101,6 +116,7 @@ def _sizes(asked: Sequence[Asked], tokenizer: Any, params: QaParams, facts: Mode
         cut=sum(question > windows.question for question in questions),
         tokens=sum(wholes) + again,
         longest=min(windows.length, max(wholes, default=0)),
+        wholes=wholes,
     )
 
 

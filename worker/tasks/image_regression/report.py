@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+from worker.bars import by_number
 from worker.families.divided import how_many, not_validated, size
 from worker.families.numbers import spread, summed_up
 from worker.families.pictures.corpus import PictureCorpus, gathered
@@ -29,7 +31,8 @@ def inspect(params: ImageRegressionParams, splits: Splits) -> DataReport:
         *left_out(data, "a number"),
         *(left_out(valid, "a number") if valid else _unjudged(corpus, params)),
     ]
-    return report(corpus, params, about)
+    bars = (by_number("Images by number", data.numbers, corpus.scale),)
+    return replace(report(corpus, params, about), bars=bars)
 
 
 def _size(corpus: PictureCorpus[Scored[Any]], params: ImageRegressionParams) -> Finding:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from worker.exchange import Answering
 from worker.families.pictures.tasks import ImageTask
+from worker.splits import Row
 from worker.task import (
     DataReport,
     Field,
@@ -16,12 +17,14 @@ from worker.task import (
     Measure,
     ModelFacts,
     Page,
+    Region,
     Run,
     Sample,
     Splits,
     python,
 )
 from worker.tasks.object_detection import cost, report
+from worker.tasks.object_detection.examples import drawn
 from worker.tasks.object_detection.kinds import check_model
 from worker.tasks.object_detection.params import DetectionParams, Question
 from worker.tasks.object_detection.samples import sample
@@ -49,6 +52,10 @@ class ObjectDetection(ImageTask[DetectionParams]):
         processes once more: the boxes would count several times as much, beside the classes.
         """
         return False
+
+    def regions(self, row: Row, said: Mapping[str, Any]) -> Sequence[Region]:
+        """Return the boxes of a row."""
+        return drawn(row, str(said.get("objects_column") or ""))
 
     def pipeline_tag(self, params: DetectionParams) -> str:
         """Return what the model does."""

@@ -58,16 +58,21 @@ def objects_of(cell: Any, labels: Labels, row: int) -> tuple[Object, ...]:
     It is a dict of lists, or a list of dicts, or the text of one. `labels` reads categories. Raises
     `NoObjects`, and `BadData` for a category that is none.
     """
-    boxes, categories = _two_lists(_read(cell))
-    if len(boxes) != len(categories):
-        raise NoObjects(f"{len(boxes)} boxes and {len(categories)} categories")
     found = []
-    for numbers, category in zip(boxes, categories, strict=True):
+    for box, category in boxes_in(cell):
         name = labels.class_of(category, row)
         if name is None:
             raise NoObjects("a box without a category")
-        found.append(Object(name, _box(numbers)))
+        found.append(Object(name, box))
     return tuple(found)
+
+
+def boxes_in(cell: Any) -> list[tuple[Box, Any]]:
+    """Return the boxes in a cell, each with its category as it stands there. Raises `NoObjects`."""
+    boxes, categories = _two_lists(_read(cell))
+    if len(boxes) != len(categories):
+        raise NoObjects(f"{len(boxes)} boxes and {len(categories)} categories")
+    return list(zip(map(_box, boxes), categories, strict=True))
 
 
 def _read(cell: Any) -> Any:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from worker.exchange import Region
 from worker.families.columns import chosen
 from worker.families.labels import Labels
 from worker.families.pictures.examples import Examples, collect, image_column
 from worker.splits import Row, Split, in_order
-from worker.tasks.object_detection.boxes import CATEGORIES, NoObjects, Object, objects_of
+from worker.tasks.object_detection.boxes import CATEGORIES, NoObjects, Object, boxes_in, objects_of
 from worker.tasks.object_detection.params import DetectionParams
 
 T = TypeVar("T")
@@ -80,6 +81,18 @@ def read(
             return ()
 
     return collect(found, image, rows, keep, label)
+
+
+def drawn(row: Row, column: str) -> list[Region]:
+    """Return the boxes of a row for people to look at, in `column` or where they usually are.
+
+    Categories are named as they stand there; a row that cannot be read has none.
+    """
+    cell = next((row[name] for name in (column, *OBJECTS) if name in row), None)
+    try:
+        return [Region(*box, name=str(category)) for box, category in boxes_in(cell)]
+    except NoObjects:
+        return []
 
 
 def _labels(split: Split, column: str) -> Labels:

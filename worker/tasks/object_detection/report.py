@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from worker.bars import by_class, by_length
 from worker.families.balance import classes, counted, uneven, validated
 from worker.families.balance import rows as rows_that
 from worker.families.divided import not_validated, size
@@ -43,7 +44,11 @@ def inspect(params: DetectionParams, splits: Splits, facts: ModelFacts) -> DataR
         *_validated(corpus, params),
         *_shown(params, facts),
     ]
-    return replace(report(corpus, params, about), classes=len(data.classes))
+    bars = (
+        by_class("Boxes by class", data.counts, corpus.scale),
+        by_length("Images by boxes", (len(e.label) for e in data.examples), corpus.scale),
+    )
+    return replace(report(corpus, params, about), classes=len(data.classes), bars=bars)
 
 
 def _size(corpus: PictureCorpus[Annotated[Any]], params: DetectionParams) -> Finding:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
+from worker.bars import by_length
 from worker.families.text.lengths import CHARACTERS_A_TOKEN
 from worker.splits import Splits
 from worker.task import DataReport, Finding
@@ -60,6 +61,7 @@ def inspect(params: PretrainingParams, splits: Splits) -> DataReport:
         valid_rows=valid,
         units=a_pass,
         steps=steps,
+        bars=(by_length("Texts by tokens, estimated", lengths, scale),),
     )
 
 

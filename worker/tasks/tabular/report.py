@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+
+from worker.bars import Bars, by_class, by_number
 from worker.splits import Splits
 from worker.task import DataReport
 from worker.tasks.tabular import findings
 from worker.tasks.tabular.cost import width
 from worker.tasks.tabular.dealing import fold_count
 from worker.tasks.tabular.params import TabularParams
-from worker.tasks.tabular.table import read
+from worker.tasks.tabular.table import Table, read
 
 
 def inspect(params: TabularParams, splits: Splits) -> DataReport:
@@ -30,4 +34,15 @@ def inspect(params: TabularParams, splits: Splits) -> DataReport:
         units=rows * sum(map(width, table.features)),
         steps=params.num_trials,
         classes=max((len(one) for one in table.classes.values()), default=0),
+        bars=tuple(_bars(table, scale)),
     )
+
+
+def _bars(table: Table, scale: float) -> Iterator[Bars]:
+    """Yield how many rows there are of each class, or with which numbers, by target."""
+    for name, told in table.train.told.items():
+        title = f"Rows by {name}"
+        if table.numbers:
+            yield by_number(title, map(float, told), scale)
+        else:
+            yield by_class(title, Counter(map(str, told)), scale)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+from worker.bars import by_number
 from worker.families.divided import how_many, size
 from worker.families.numbers import spread, summed_up
 from worker.families.text import report
@@ -22,7 +24,9 @@ def inspect(
     corpus = numbers(params, splits)
     scale = corpus.scale
     how: dict[str, Any] = {"params": params, "facts": facts, "tokenizer": tokenizer}
-    return report.report(corpus, "a number", _about(corpus, scale, params), **how)
+    made = report.report(corpus, "a number", _about(corpus, scale, params), **how)
+    numbered = by_number("Texts by number", corpus.train.targets, scale)
+    return replace(made, bars=(numbered, *made.bars))
 
 
 def _about(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from worker.bars import by_length
 from worker.families.divided import how_many, not_validated, size
 from worker.families.pictures.corpus import PictureCorpus, gathered
 from worker.families.pictures.examples import Example, Examples
@@ -69,6 +70,7 @@ def inspect(params: VlmParams, splits: Splits, facts: ModelFacts, tokenizer: Any
         units=round(sum(seen) / max(1, len(seen)) * corpus.rows),
         largest=max(seen, default=0) if whole else 0,
         example=shown(learned[0], found.source, speech) if learned and facts.known else None,
+        bars=(by_length("Examples by tokens", lengths, corpus.rows / max(1, len(lengths))),),
     )
 
 

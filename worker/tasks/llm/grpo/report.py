@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from worker.bars import by_length
 from worker.errors import BadConfig, HubtrainError
 from worker.families.text.lengths import CHARACTERS_A_TOKEN
 from worker.rendered import Part, Rendered, rendered
@@ -68,6 +69,7 @@ def inspect(
         largest=min(max(lengths, default=0), most) + answer if scale == 1 else 0,
         steps=steps,
         example=_example(train, params, own, tokenizer, how),
+        bars=(by_length("Prompts by tokens", lengths, scale),),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from worker.bars import by_length
 from worker.families.text.lengths import CHARACTERS_A_TOKEN
 from worker.rendered import Rendered
 from worker.shorten import shortened
@@ -82,6 +83,7 @@ def inspect(
         largest=counts.largest if scale == 1 else 0,
         steps=steps,
         example=shown(train, params, tokenizer, how, params.row_tokens),
+        bars=(by_length("Pairs by tokens of the longer answer", counts.lengths, scale),),
     )
 
 
