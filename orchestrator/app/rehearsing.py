@@ -25,7 +25,7 @@ from worker.errors import BadConfig, HubtrainError
 JOB = "job.yml"
 """The job that was written, beside the report of its rehearsal."""
 
-END_SECONDS = 30.0
+END_SECONDS = 15.0
 """What a rehearsal gets to end by itself when the app does: it has a Hub to stop."""
 
 
