@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--data", type=Path, help="folder to keep everything in; default: a new one")
     _of_accounts(made)
     made.add_argument("--json", action="store_true", help="print one JSON line when ready")
+    made.add_argument(
+        "--until-eof", action="store_true", help="end when standard input does, with its starter"
+    )
     made.add_argument("--verbose", action="store_true", help="log every request on stderr")
     _of_machines(made)
     sizes = made.add_argument_group("sizes in bytes at which the protocol changes its ways")
@@ -103,8 +107,17 @@ def main(argv: list[str] | None = None) -> int:
     except (Refusal, RuntimeError) as refusal:
         sys.stderr.write(f"localhub: {refusal}\n")
         return 2
+    if options.until_eof:
+        threading.Thread(target=_end_with_input, daemon=True, name="until-eof").start()
     serve(hub, listening, as_json=options.json, verbose=options.verbose)
     return 0
+
+
+def _end_with_input() -> None:
+    """End as by SIGTERM once nobody holds the other end of standard input any more."""
+    while sys.stdin.buffer.read(4096):
+        pass
+    signal.raise_signal(signal.SIGTERM)
 
 
 def listen(host: str, port: int) -> socket.socket:

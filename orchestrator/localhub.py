@@ -83,13 +83,14 @@ def running_hub(
 
     Raises `HubtrainError` where it is not installed or does not start.
     """
-    words = ["--json", "--data", str(folder / "hub"), "--runner", runner]
+    words = ["--json", "--until-eof", "--data", str(folder / "hub"), "--runner", runner]
     words += [word for user in users for word in ("--user", f"{user}:write:pro")]
     command = hub_command(words)
     with (
         (folder / "hub.log").open("w", encoding="utf-8") as log,
         subprocess.Popen(
             command,
+            stdin=subprocess.PIPE,  # it ends with this process, however that ends
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

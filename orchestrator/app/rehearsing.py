@@ -128,7 +128,7 @@ class Rehearsing:
         process.wait()
         try:
             report = kept.get(name)
-            if report.outcome is not Outcome.LOST:
+            if report.outcome is not Outcome.LOST or report.steps:
                 return
             error, fix = _why(answer, process.returncode)
             ended = {"outcome": Outcome.REFUSED, "ended_at": self.client.clock.now()}

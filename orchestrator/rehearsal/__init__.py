@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from orchestrator.jobs.records import Record, Records
 from orchestrator.localhub import Runner, RunningHub, running_hub
 from orchestrator.preflight import CheckReport
 from orchestrator.preflight.offering import Offers
+from orchestrator.rehearsal import kept
 from orchestrator.rehearsal.borrowed import Lending, Lent, owners
 from orchestrator.rehearsal.documents import Outcome
 from orchestrator.rehearsal.report import Rehearsal
@@ -41,6 +41,9 @@ __all__ = ["Rehearsal", "Runner", "can_be_rehearsed", "refuse_free", "rehearse"]
 
 STEPS = 3
 LOOK_SECONDS = 0.5
+
+SCRATCH = "rehearsal-"
+"""What the names of folders begin with in which rehearsals have what they remove at their end."""
 
 
 def can_be_rehearsed(asked: Asked) -> bool:
@@ -79,7 +82,7 @@ def rehearse(
     backends.load("local")().require(asked.task.extras)  # of trackers nothing is needed here
     clock, name = client.clock, name or client.clock.new_id()
     how: dict[str, Any] = {"steps": steps, "runner": str(runner), "clock": clock}
-    with Telling.of(name, asked, report, **how) as telling, _folder() as folder:
+    with Telling.of(name, asked, report, **how) as telling, _folder(name) as folder:
         trial = _Trial(client, asked, report, settings, steps, folder, telling)
         telling.does("starting a Hub")
         telling.compares(lambda: Offers.of(flow.compare(client, asked)))
@@ -97,9 +100,14 @@ def rehearse(
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
-    """Make a folder, which is gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="rehearsal-", dir=scratch()))
+def _folder(name: str) -> Iterator[Path]:
+    """Make the folder of a rehearsal, which is gone afterwards, and remove those of lost ones."""
+    alive = {one for one in kept.names() if kept.runs(one)}
+    for old in scratch().glob(f"{SCRATCH}*"):
+        if old.name.removeprefix(SCRATCH) not in alive:
+            shutil.rmtree(old, ignore_errors=True)
+    folder = scratch() / f"{SCRATCH}{name}"
+    folder.mkdir()
     try:
         yield folder
     finally:

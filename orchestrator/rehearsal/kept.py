@@ -53,10 +53,8 @@ def write(report: Report) -> None:
 
 def get(name: str) -> Report:
     """Return a report, as it is now. Raises `BadConfig` where none is kept under this name."""
-    path = folder_of(name) / FILE if _NAME.fullmatch(name) else None
+    path = folder_of(name) / FILE
     try:
-        if path is None:
-            raise FileNotFoundError(name)
         stat = path.stat()
         found = _read(path, stat.st_mtime_ns, stat.st_size)
     except OSError as error:
@@ -86,7 +84,8 @@ def reports() -> list[Report]:
 
 def names() -> list[str]:
     """Return the names of the reports that are kept."""
-    return [path.parent.name for path in (home() / "rehearsals").glob(f"*/{FILE}")]
+    found = (path.parent.name for path in (home() / "rehearsals").glob(f"*/{FILE}"))
+    return [name for name in found if _NAME.fullmatch(name)]
 
 
 def running() -> Report | None:
@@ -95,7 +94,9 @@ def running() -> Report | None:
 
 
 def folder_of(name: str) -> Path:
-    """Return the folder of what is kept of a rehearsal."""
+    """Return the folder of what is kept of a rehearsal. Raises `BadConfig` for what is no name."""
+    if not _NAME.fullmatch(name):
+        raise BadConfig(f"no report of a rehearsal {name} is kept.")
     return home() / "rehearsals" / name
 
 

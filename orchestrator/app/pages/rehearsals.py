@@ -7,9 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from orchestrator.app.asking import PRESSED, QUIET, question
+from orchestrator.app.asking import PRESSED, question
 from orchestrator.app.base import App, Page
 from orchestrator.app.shown import rehearsals as shown
+from worker.show.polled import Polled, redrawn
+from worker.show.visits import Visit
 
 TICK_SECONDS = 2.0
 
@@ -20,8 +22,9 @@ def lay_out(app: App) -> None:
     report = gr.HTML(elem_id="report", js_on_load=PRESSED)
     sure = question()
     listed = gr.HTML(elem_id="rehearsals", js_on_load=None)
+    look = Polled(app.visits).asks(answers.drawn, [], [report, listed])
     for moment in (app.on_open, gr.Timer(TICK_SECONDS).tick):
-        moment(answers.drawn, outputs=[report, listed], trigger_mode="always_last", **QUIET)
+        moment(**look, trigger_mode="always_last")
     sure.before([report], answers.question, answers.do)
 
 
@@ -39,9 +42,8 @@ class Answers:
         """Stop it."""
         self.app.rehearsing.stop(name)
 
-    def drawn(self, request: gr.Request) -> list[Any]:
+    def drawn(self, visit: Visit, request: gr.Request) -> list[Any]:
         """Return what has changed since this page was last drawn."""
-        visit = self.app.visits.look(str(request.session_hash))
         name = str(request.query_params.get("id", ""))
         every, now = self.app.rehearsing.reports(), self.app.client.clock.now()
         asked = next((one for one in every if one.rehearsal == name), None)
@@ -49,10 +51,7 @@ class Answers:
             "report": shown.report(asked, now) if asked else shown.none(name, every),
             "rehearsals": shown.table(every, asked, now),
         }
-        return [
-            f'<div class="hubtrain">{html}</div>' if visit.draws(part, html) else gr.skip()
-            for part, html in values.items()
-        ]
+        return [redrawn(visit, part, html) for part, html in values.items()]
 
 
 PAGE = Page("rehearsals", "Rehearsals", lay_out, place=50)
