@@ -76,6 +76,7 @@ class Telling:
         )
         telling = cls(report, clock)
         with kept.held(name):
+            kept.write(report)
             try:
                 yield telling
             except (Halted, KeyboardInterrupt):
