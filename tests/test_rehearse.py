@@ -14,6 +14,7 @@ import transformers
 from standins.containers import docker, worker_image
 from standins.laptop import Laptop, processes
 from standins.localhub import HubServer
+from standins.waiting import until
 from tiny_llm import chats, write_model, write_rows
 
 import hubtrain
@@ -56,6 +57,24 @@ def repos(hub: HubServer) -> list[str]:
     spaces = [s.id for s in api.list_spaces(author="ann")]
     data = [d.id for d in api.list_datasets(author="ann")]
     return sorted([*spaces, *data, *(m.id for m in api.list_models(author="ann"))])
+
+
+def test_a_rehearsal_that_is_killed_leaves_no_hub(
+    laptop: Laptop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had is removed by the next one."""
+    scratch = str(laptop.home / "scratch")
+
+    def runs() -> bool:
+        return any("localhub" in words for words in processes(scratch).values())
+
+    process = laptop.start(*job("ann/good", "jobs-cpu-basic"))
+    until(runs)
+    process.kill()
+    process.communicate()
+    until(lambda: not runs())
+    monkeypatch.setenv("HUBTRAIN_HOME", str(laptop.home))
+    assert Outcome.LOST in {one.outcome for one in kept.reports()}
 
 
 @pytest.mark.slow
