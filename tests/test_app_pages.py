@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from playwright.sync_api import Browser, Page
+from standins.app_page import NASTY, at_a_desk, phone, shot
 from standins.application import Application, command, visitor
 from standins.waiting import until
 from tiny_llm import chats, write_model, write_rows
@@ -37,8 +38,6 @@ from worker.contract import (
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
-ARTIFACTS = Path(__file__).parent / "artifacts"
-NASTY = "<img src=x onerror=\"document.title='taken'\">"
 SCRIPT = f"""
 import time
 print({NASTY!r}, flush=True)
@@ -145,29 +144,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 @pytest.fixture
 def page(browser: Browser, house: House) -> Iterator[Page]:
-    """A page of the app's user on a desktop, which has to end without an error in it."""
-    wrong: list[str] = []
-    context = browser.new_context(viewport={"width": 1180, "height": 900})
-    made = context.new_page()
-    made.on("pageerror", lambda error: wrong.append(str(error)))
-    made.set_default_timeout(WAIT)
-    made.goto(house.app.url)
-    made.wait_for_selector("#jobs tbody tr")
-    yield made
-    assert made.title() != "taken"
-    context.close()
-    assert wrong == []
-
-
-def shot(page: Page, name: str) -> None:
-    ARTIFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=ARTIFACTS / f"app-{name}.png", full_page=True)
-
-
-def phone(page: Page) -> None:
-    """Look at the page on a phone, out of which nothing may stick."""
-    page.set_viewport_size({"width": 390, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    with at_a_desk(browser, house.app.url, WAIT) as made:
+        yield made
 
 
 def test_all_jobs_with_what_costs_first(page: Page) -> None:

@@ -6,91 +6,32 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from standins import swept
 
 from orchestrator.app.board import Board
 from orchestrator.app.shown import cost, sweep
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.spending import set_budget
-from orchestrator.settings.sweep import SweepSettings
 from orchestrator.sweep.kept import trials
-from orchestrator.sweep.spec import SweepSpec
-from worker.contract import (
-    Created,
-    DataRef,
-    Finished,
-    JobSpec,
-    Launched,
-    Machine,
-    Metric,
-    Observed,
-    Started,
-    Trial,
-)
-from worker.task import Measure
 
 NOW = datetime.now(UTC)
 NASTY = "<b>bot</b>"
-
-
-def put(client: Client, job_id: str, project: str, lr: float, loss: float) -> None:
-    """Write down a trial that took an hour of a dollar."""
-    number = "abc".index(job_id[0])
-    spec = JobSpec(
-        job_id=job_id,
-        project=project,
-        task="llm",
-        params={"trainer": "sft", "lr": lr, "model": "tiny"},
-        data=DataRef(),
-        machine=Machine(backend="jobs", flavor="t4-small", usd_per_hour=1.0),
-        trial=Trial(sweep="bot", number=number),
-    )
-    began = NOW - timedelta(hours=2)
-    client.records.claim(job_id, lambda: spec, began)
-    client.records.add(
-        job_id,
-        [
-            Created(job_id=job_id, at=began, source="laptop"),
-            Launched(handle=f"jobs://ann/{job_id}", at=began, source="laptop"),
-            Started(job_id=job_id, at=began, seq=1),
-            Metric(step=1, values={"loss": loss}, at=began, seq=2),
-            Finished(at=began + timedelta(hours=1), seq=3),
-            Observed(
-                stage="COMPLETED",
-                alive=False,
-                costing=False,
-                at=began + timedelta(hours=1),
-                source="laptop",
-            ),
-        ],
-    )
 
 
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
     monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path))
     client = Client(given_token="hf_x")
-    put(client, "aaaaaa", NASTY, 1e-5, 2.5)
-    put(client, "bbbbbb", "plain", 3e-5, 1.25)
-    put(client, "cccccc", "plain", 1e-4, 4.0)
+    client.records.write(swept.trials(NASTY, "plain", "plain"))
     return client
 
 
 def test_a_sweep_shows_its_best_first_and_what_each_trial_measured(client: Client) -> None:
-    spec = SweepSpec(
-        name="bot",
-        task="llm",
-        folder="/",
-        settings={},
-        origins={},
-        tried={"lr": "1e-5,3e-5,1e-4"},
-        how=SweepSettings(),
-        max_usd=5.0,
-        measure=Measure("loss", "lower"),
-    )
+    spec = swept.sweep()
     html = sweep.sweep(spec, trials(client, spec), NOW)
     assert "Best: t1, loss 1.25" in html and "3 of 3 trials done, $3.00 of at most $5.00" in html
     order = [
-        html.index(f'<a href="/job?id={job_id}">') for job_id in ("bbbbbb", "aaaaaa", "cccccc")
+        html.index(f'<a href="/job?id={job_id}">') for job_id in ("trial1", "trial0", "trial2")
     ]
     assert order == sorted(order), "the best first"
     assert html.count("<polyline") == 2 and "the best so far" in html

@@ -12,6 +12,8 @@ from pathlib import Path
 import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from standins import swept
+from standins.app_page import NASTY, at_a_desk, phone, shot
 from standins.application import Application
 from standins.laptop import processes
 from standins.localhub import HubServer
@@ -20,70 +22,9 @@ from tiny_llm import chats, write_model, write_rows
 
 from orchestrator.jobs.records import Records
 from orchestrator.rehearsal.documents import Outcome, Report
-from orchestrator.settings.sweep import SweepSettings
-from orchestrator.sweep.spec import SweepSpec
-from worker.contract import (
-    Created,
-    DataRef,
-    Event,
-    Finished,
-    JobSpec,
-    Launched,
-    Machine,
-    Metric,
-    Observed,
-    Started,
-    Trial,
-)
-from worker.task import Measure
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
-ARTIFACTS = Path(__file__).parent / "artifacts"
-NASTY = "<img src=x onerror=\"document.title='taken'\">"
-TRIED = (1e-5, 3e-5, 1e-4)
 WAIT = 1000 * PATIENCE
-
-
-def trial(number: int, lr: float, loss: float) -> tuple[JobSpec, list[Event]]:
-    """Return a trial that took an hour of a dollar."""
-    spec = JobSpec(
-        job_id=f"trial{number}",
-        project=f"{NASTY}-t{number}",
-        task="llm",
-        params={"trainer": "sft", "lr": lr, "model": "tiny"},
-        data=DataRef(),
-        machine=Machine(backend="jobs", flavor="t4-small", usd_per_hour=1.0),
-        trial=Trial(sweep="bot", number=number),
-    )
-    began = datetime.now(UTC) - timedelta(hours=2)
-    over = began + timedelta(hours=1)
-    gone = Observed(stage="COMPLETED", alive=False, costing=False, at=over, source="laptop")
-    worker: list[Event] = [
-        Started(job_id=spec.job_id, at=began, seq=1),
-        Metric(step=1, values={"loss": loss}, at=began, seq=2),
-        Finished(at=over, seq=3),
-    ]
-    created = Created(job_id=spec.job_id, at=began, source="laptop")
-    launched = Launched(handle=f"jobs://ann/{spec.job_id}", at=began, source="laptop")
-    return spec, [created, launched, *worker, gone]
-
-
-def written(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write down a sweep and its trials."""
-    monkeypatch.setenv("HUBTRAIN_HOME", str(home))
-    SweepSpec(
-        name="bot",
-        task="llm",
-        folder="/",
-        settings={},
-        origins={},
-        tried={"lr": ",".join(map(str, TRIED))},
-        how=SweepSettings(),
-        max_usd=5.0,
-        measure=Measure("loss", "lower"),
-    ).write()
-    losses = (2.5, 1.25, 4.0)
-    Records(home).write(trial(n, lr, losses[n]) for n, lr in enumerate(TRIED))
 
 
 @dataclass(frozen=True)
@@ -117,7 +58,9 @@ class House:
 def house(shared_hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("house")
     with pytest.MonkeyPatch.context() as patch:
-        written(folder / "home", patch)
+        patch.setenv("HUBTRAIN_HOME", str(folder / "home"))
+        swept.sweep().write()
+    Records(folder / "home").write(swept.trials(*(f"{NASTY}-t{n}" for n in range(3))))
     shared_hub.api().create_repo("ann/good")
     shared_hub.api().upload_folder(repo_id="ann/good", folder_path=write_model(folder / "good"))
     write_rows(folder / "chats.jsonl", chats(40))
@@ -128,29 +71,8 @@ def house(shared_hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture
 def page(browser: Browser, house: House) -> Iterator[Page]:
-    """A page of the app's user on a desktop, which has to end without an error in it."""
-    wrong: list[str] = []
-    context = browser.new_context(viewport={"width": 1180, "height": 900})
-    made = context.new_page()
-    made.on("pageerror", lambda error: wrong.append(str(error)))
-    made.set_default_timeout(WAIT)
-    made.goto(house.app.url)
-    made.wait_for_selector("#jobs tbody tr")
-    yield made
-    assert made.title() != "taken"
-    context.close()
-    assert wrong == []
-
-
-def shot(page: Page, name: str) -> None:
-    ARTIFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=ARTIFACTS / f"app-{name}.png", full_page=True)
-
-
-def phone(page: Page) -> None:
-    """Look at the page on a phone, out of which nothing may stick."""
-    page.set_viewport_size({"width": 390, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    with at_a_desk(browser, house.app.url, WAIT) as made:
+        yield made
 
 
 def written_in(page: Page, house: House) -> None:
