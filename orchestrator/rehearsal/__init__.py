@@ -82,21 +82,21 @@ def rehearse(
     backends.load("local")().require(asked.task.extras)  # of trackers nothing is needed here
     clock, name = client.clock, name or client.clock.new_id()
     how: dict[str, Any] = {"steps": steps, "runner": str(runner), "clock": clock}
-    with Telling.of(name, asked, report, **how) as telling, _folder(name) as folder:
-        trial = _Trial(client, asked, report, settings, steps, folder, telling)
-        telling.does("starting a Hub")
-        telling.compares(lambda: Offers.of(flow.compare(client, asked)))
-        with running_hub(folder, trial.accounts(), runner=runner) as there:
-            on_progress("fetching model and data", None)
-            lent = trial.lend(there)
-            on_progress("starting", None)
-            record = trial.run(there, on_news)
-            telling.does("looking at what was pushed")
-            files = trial.files(there, record)
-            telling.does("removing all of it")
-        return _told(
-            Rehearsal(asked, report, lent, record, files, trial.set_aside, runner), telling
-        )
+    with Telling.of(name, asked, report, **how) as telling:
+        with _folder(name) as folder:
+            trial = _Trial(client, asked, report, settings, steps, folder, telling)
+            telling.does("starting a Hub")
+            telling.compares(lambda: Offers.of(flow.compare(client, asked)))
+            with running_hub(folder, trial.accounts(), runner=runner) as there:
+                on_progress("fetching model and data", None)
+                lent = trial.lend(there)
+                on_progress("starting", None)
+                record = trial.run(there, on_news)
+                telling.does("looking at what was pushed")
+                files = trial.files(there, record)
+                telling.does("removing all of it")
+        done = Rehearsal(asked, report, lent, record, files, trial.set_aside, runner)
+        return _told(done, telling)
 
 
 @contextmanager
