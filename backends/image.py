@@ -6,7 +6,7 @@ Which torch goes into it depends on the kind of machine; `space_template/torch-g
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.resources import files as package_files
 from importlib.resources.abc import Traversable
 
@@ -37,7 +37,7 @@ def image_files(extras: Iterable[str], accelerators: int) -> dict[str, bytes]:
         TORCH_FILE: torch if any(map(_is_torch, needed)) else _NO_TORCH,
     }
     text = {path: content.encode() for path, content in made.items()}
-    return {**text, **_sources(package_files("worker"), "worker")}
+    return {**text, **sources("worker")}
 
 
 def versions(accelerators: int) -> dict[str, str]:
@@ -74,12 +74,15 @@ def _is_torch(line: str) -> bool:
     return Requirement(requirement).name == "torch"
 
 
-def _sources(folder: Traversable, path: str) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+def sources(package: str) -> dict[str, bytes]:
+    """Return the files of one of our packages by path, as they are installed here."""
+    return dict(_files(package_files(package), package))
+
+
+def _files(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
     for entry in folder.iterdir():
         inside = f"{path}/{entry.name}"
         if entry.is_dir() and entry.name != "__pycache__":
-            found |= _sources(entry, inside)
+            yield from _files(entry, inside)
         elif entry.is_file() and not entry.name.endswith((".pyc", ".so", "~")):
-            found[inside] = entry.read_bytes()
-    return found
+            yield inside, entry.read_bytes()

@@ -53,6 +53,11 @@ def refuse_lacking(extras: Iterable[str], otherwise: str) -> None:
         )
 
 
+def described() -> str:
+    """Return what this package says of itself, its extras among it, as the text of `METADATA`."""
+    return f"{str(metadata.metadata(PACKAGE)).strip().partition(chr(10) * 2)[0]}\n"
+
+
 def installed(names: Iterable[str]) -> dict[str, str]:
     """Return the versions of Python and of these packages on this machine, those that are here."""
     found = {"python": platform.python_version()}

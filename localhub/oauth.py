@@ -40,9 +40,9 @@ CREATE TABLE IF NOT EXISTS consents (
     user TEXT NOT NULL, repo INTEGER NOT NULL, scopes TEXT NOT NULL, PRIMARY KEY (user, repo));
 """
 CODE_SECONDS = 600
-TOKEN_SECONDS = 8 * 3600
 WRITING = {"write-repos", "manage-repos"}
 READING = {"read-repos", "contribute-repos"}
+OFFERED = (*sorted(READING | WRITING), "jobs")
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class Grant:
     nonce: str | None
     challenge: str | None
     expires: float
+    holds_seconds: int
+    """How long the token is to be taken."""
 
 
 class OAuthProvider:
@@ -92,7 +94,7 @@ class OAuthProvider:
             "token_endpoint": f"{hub}/oauth/token",
             "userinfo_endpoint": f"{hub}/oauth/userinfo",
             "jwks_uri": f"{hub}/oauth/jwks",
-            "scopes_supported": ["openid", "profile", "email", *sorted(READING | WRITING)],
+            "scopes_supported": ["openid", "profile", "email", *OFFERED],
             "response_types_supported": ["code"],
             "grant_types_supported": ["authorization_code"],
             "subject_types_supported": ["public"],
@@ -173,6 +175,8 @@ class OAuthProvider:
 
     def _send_back(self, call: Call, repo: Repo, user: str, scopes: str) -> Answer:
         redirect_uri = call.query("redirect_uri")
+        space = self.hub.spaces.records.get(repo.id)
+        assert space is not None
         code = secrets.token_urlsafe(24)
         self.grants[code] = Grant(
             repo=repo,
@@ -182,6 +186,7 @@ class OAuthProvider:
             nonce=call.query("nonce") or None,
             challenge=call.query("code_challenge") or None,
             expires=time.time() + CODE_SECONDS,
+            holds_seconds=60 * space.login_minutes,
         )
         answer = urlencode({"code": code, "state": call.query("state")})
         where = urlsplit(redirect_uri)._replace(scheme="http")
@@ -228,13 +233,13 @@ class OAuthProvider:
             "aud": client,
             "iat": now,
             "auth_time": now,
-            "exp": now + TOKEN_SECONDS,
+            "exp": now + grant.holds_seconds,
             **({"nonce": grant.nonce} if grant.nonce else {}),
         }
         return {
             "access_token": token.value,
             "token_type": "bearer",
-            "expires_in": TOKEN_SECONDS,
+            "expires_in": grant.holds_seconds,
             "scope": grant.scopes,
             "id_token": jwt.encode({"alg": "RS256", "kid": "localhub"}, claims, self._key()),
         }

@@ -16,7 +16,7 @@ import backends
 import worker.tasks
 from backends.base import Backend, OnProgress, silent
 from backends.together import Together
-from orchestrator import again, allowance, preflight, rerunning, resuming
+from orchestrator import again, allowance, hosted, preflight, rerunning, resuming
 from orchestrator.asked import Asked, Packed, packed, refusals
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.holding import held
@@ -76,6 +76,8 @@ def ask(client: Client, task: Task[Any], settings: Settings) -> Asked:
     found = Findings()
     read = partial(found.attempt, "settings")
     where = str(settings.values.get("backend", JobSettings.model_fields["backend"].default))
+    if client.guest is not None:
+        hosted.refuse(settings.catalog.settings, settings.values, where)
     job = read(partial(settings.of, JobSettings))
     params = read(partial(settings.of, task.params))
     place = read(partial(backends.resolve, where, PLACES_NOT_YET))
@@ -175,6 +177,11 @@ def check(
         history=allowance.runs(jobs, client.clock.now()),
     )
     report = replace(report, findings=(*asked.notes, *report.findings))
+    if client.guest is not None and report.ok:
+        most = report.estimate.minutes.high * 60
+        most = min(most, asked.job.limits().max_seconds or most)
+        late = hosted.too_long(client.guest, most, client.clock.now())
+        report = report.with_errors([late]) if late else report
     if report.ok and (refused := refusals(asked, report)):
         report = report.with_errors(refused)
     if report.ok:
@@ -203,6 +210,7 @@ def _request(client: Client, asked: Asked) -> JobRequest:
         secrets=frozenset(asked.secrets),
         flavor=asked.flavor,
         options=asked.options,
+        places=tuple(client.places()),
         output=asked.output,
         earlier=asked.earlier,
     )
@@ -218,7 +226,7 @@ def compare(
         asked.backend,
         [
             asked.backend if name == asked.backend.name else client.provider(name)
-            for name in backends.names()
+            for name in client.places()
         ],
         client.clock,
         tell=on_step,

@@ -32,6 +32,7 @@ from orchestrator.form.preview import Picture, Preview, preview
 from orchestrator.form.spelling import as_command, as_yaml, of_command, of_yaml
 from orchestrator.form.starting import Offers
 from orchestrator.form.wording import changes_of, in_words, told
+from orchestrator.hosted import upload_of
 from orchestrator.jobs.client import Client
 from worker.bars import Bars, by_class, by_length, by_number
 from worker.errors import BadConfig, HubtrainError
@@ -291,7 +292,7 @@ def test_uploads_are_kept_as_long_as_a_job_needs_them(alone: Client, tmp_path: P
     assert Path(one).exists() and Path(fresh_one).exists()
     uploads.clear(alone.clock, lambda job: False)
     assert not Path(one).exists() and Path(fresh_one).exists()
-    assert uploads.folder_of("/etc/passwd") is None
+    assert upload_of("/etc/passwd") is None
 
 
 def test_the_first_rows_are_shown_as_they_lie(alone: Client, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from backends.deploy.spaces.app import app_space
+from backends.errors import PlanRefused
 from backends.image import image_files
 from backends.packages import WORKER, requirements
 from backends.spaces.request import PAGE_PORT, SpaceRequest, plan
@@ -258,3 +260,41 @@ def test_what_is_sent_runs_without_the_rest_of_the_house(
 def test_the_job_is_in_the_space_and_no_secret_could_be(files: dict[str, str]) -> None:
     assert JobSpec.model_validate_json(files["job.json"]).project == "support-bot"
     assert not any(re.search(r"hf_[A-Za-z0-9]{20}", text) for text in files.values())
+
+
+@pytest.fixture(scope="module")
+def app() -> dict[str, bytes]:
+    """The files of the Space that runs the app."""
+    return {f.path: f.content for f in app_space("ann", "hubtrain-app", private=True).files}
+
+
+def test_the_app_asks_for_the_least_and_runs_as_nobody_in_particular(app: dict[str, bytes]) -> None:
+    matter = front_matter(app["README.md"].decode())
+    assert matter["hf_oauth"] is True and matter["app_port"] == PAGE_PORT
+    assert matter["hf_oauth_scopes"] == ["manage-repos", "jobs"]
+    assert matter["hf_oauth_expiration_minutes"] == 30 * 24 * 60
+    steps = instructions(app["Dockerfile"].decode())
+    assert steps[0] == ("FROM", "python:3.11-slim")
+    words = [word for word, _ in steps]
+    assert "--uid 1000 user" in steps[1][1] and words.index("USER") < words.index("COPY")
+    assert all("--chown=user" in rest for word, rest in steps if word == "COPY")
+    pinned, needed = pins(app["constraints.txt"].decode()), pins(app["requirements.txt"].decode())
+    assert {"gradio", "mcp"} <= set(needed) <= set(pinned) and "torch" not in needed
+    with pytest.raises(PlanRefused, match="cannot be the name of a Space"):
+        app_space("ann", "a--b", private=True)
+
+
+def test_the_app_knows_in_its_image_what_tasks_need(app: dict[str, bytes], tmp_path: Path) -> None:
+    """It is not installed there: what it says of itself lies beside its code."""
+    for path, content in app.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    code = (
+        "from importlib import metadata; from backends.packages import requirements;"
+        "print(metadata.distribution('hubtrain').locate_file('.').resolve());"
+        "print(requirements(['llm']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [str(tmp_path.resolve()), str(requirements(["llm"]))]

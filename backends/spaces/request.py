@@ -129,15 +129,20 @@ def plan(job: JobSpec) -> SpaceRequest:
     )
 
 
-def _readme(job: JobSpec) -> str:
+def front_page(template: str, **values: Any) -> str:
+    """Return the README of a Space: a file of `space_template/`, filled in."""
     from jinja2 import Environment, StrictUndefined
 
-    template = (package_files("space_template") / "README.md").read_text("utf-8")
+    text = (package_files("space_template") / template).read_text("utf-8")
     page = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     page.filters |= FILTERS
-    return page.from_string(template).render(
+    return page.from_string(text).render(port=PAGE_PORT, **values)
+
+
+def _readme(job: JobSpec) -> str:
+    return front_page(
+        "README.md",
         title=f"{job.project} ({job.job_id})",
-        port=PAGE_PORT,
         flavor=job.machine.flavor,
         tags=(TAG, JOB_TAG + job.job_id),
         model=job.model.name if job.model else None,

@@ -146,6 +146,7 @@ class Lease:
             port=free_port(),
             patience=config.startup_duration_timeout,
             oauth=["openid", "profile", *config.hf_oauth_scopes] if config.hf_oauth else None,
+            login_minutes=config.hf_oauth_expiration_minutes,
         )
         space = self._say(current=space.flavor)
         flavor = self.machines.prices.find(space.flavor, space=True)

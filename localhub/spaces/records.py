@@ -106,6 +106,9 @@ class Space(BaseModel):
     oauth: list[str] | None = None
     """Scopes of its login button; None if it has none."""
 
+    login_minutes: int = 480
+    """How long a login there holds."""
+
     @property
     def sleeps_after(self) -> int | None:
         """Seconds without a visitor after which it sleeps, None for never."""

@@ -32,7 +32,7 @@ YAML = "the YAML"
 
 def gathered(client: Client, asked: JobAsked) -> tuple[Task[Any], Settings]:
     """Return the task of the job that is asked for, and all settings. Raises `BadConfig`."""
-    file = file_of(asked)
+    file = file_of(client, asked)
     if file is not None and file.sweep:
         raise BadConfig(f"{file.source} says what a sweep tries, and this is one job.")
     return gathered_with(client, asked, file)
@@ -52,8 +52,13 @@ def gathered_with(
     return task, gather(task, file, given, client.accounts, source=ARGUMENTS)
 
 
-def file_of(asked: JobAsked) -> ConfigFile | None:
-    """Return the file that is given by its place or as text, whose variables are not filled in."""
+def file_of(client: Client, asked: JobAsked) -> ConfigFile | None:
+    """Return the file that is given by its place or as text, whose variables are not filled in.
+
+    Raises `BadConfig`, also for a guest of this machine who names a place.
+    """
+    if client.guest is not None and asked.config is not None:
+        raise BadConfig("config: a place on the machine of this app.", fix="yaml, with its text")
     if asked.config is not None and asked.yaml is not None:
         raise BadConfig("config and yaml: give one of them.")
     if asked.yaml is not None:

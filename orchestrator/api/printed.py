@@ -36,6 +36,8 @@ class Printed:
 
 
 PRINTED = (
+    Printed("app", Deployment, "--on-space"),
+    Printed("app", DeploymentPlan, "--on-space --dry-run"),
     Printed(TASK, d.Trained, "--train"),
     Printed(TASK, d.Plan, "--train --dry-run"),
     Printed(TASK, d.Answer, "--inference"),
@@ -71,7 +73,7 @@ PRINTED = (
     Printed("tools", dict[str, Any], "what came of it"),
 )
 
-WITHOUT = ("app", "completion", "hub", "mcp", "schema")
+WITHOUT = ("completion", "hub", "mcp", "schema")
 """Commands without a document: programs of their own, and those that print for programs anyway."""
 
 

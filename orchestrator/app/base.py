@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from orchestrator.app.trying import Trying
 
 
+LOGOUT = "/logout"
+"""Address at which a login ends."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page: a module in `pages/` has one, called `PAGE`; one with an underscore is a part."""

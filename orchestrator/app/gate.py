@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from orchestrator.app.base import LOGOUT
 from worker.show import filled
 from worker.show.crosssite import SAFE, from_here, with_headers
 from worker.show.door import KeyDoor
@@ -28,7 +29,7 @@ HERE = Path(__file__).parent
 CLOSED = ("/proxy=", "/component_server", "/monitoring", "/stream/")
 """Parts of gradio that no page uses."""
 
-LOGIN, LOGOUT = "/login", "/logout"
+LOGIN = "/login"
 WRONG_SECONDS = 1.0
 """What a wrong password takes, one after the other, so that nobody tries many."""
 

@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from orchestrator.app.base import App, Page, pages, routes
+from orchestrator.app.base import LOGOUT, App, Page, pages, routes
 from orchestrator.app.keys import key
 from orchestrator.jobs.client import Client
 from worker.errors import BadConfig, HubtrainError
@@ -25,6 +25,12 @@ PORT = 7860
 
 PREPARE_SECONDS = 1.5
 """How long the first page has the machine for itself, before others are prepared."""
+
+FORGETS = (
+    "This app keeps its list of jobs while its Space runs. After that it finds your jobs again at"
+    " the Hub, by their tags."
+)
+"""What is said where nothing that the app keeps outlives it."""
 
 PASSWORD = "HUBTRAIN_APP_PASSWORD"
 """Environment variable with the password for an app that others reach."""
@@ -60,19 +66,7 @@ class Served:
 
     def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
         """Serve it until the process is interrupted; `on_ready` is told when it answers."""
-        import uvicorn
-
-        with tempfile.TemporaryDirectory(prefix="hubtrain-app-") as uploads:
-            os.environ["GRADIO_TEMP_DIR"] = uploads  # gradio's own is one for all users here
-            web = application(self.app, self.door, partial(self._ready, on_ready))
-            config = uvicorn.Config(
-                *(web,), log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1
-            )
-            try:
-                uvicorn.Server(config).run(sockets=[self._socket])
-            finally:
-                self.app.trying.close()
-                self.app.rehearsing.close()
+        serve(self.app, self.door, self._socket, partial(self._ready, on_ready))
 
     def _ready(self, on_ready: Callable[[], None]) -> None:
         on_ready()
@@ -83,6 +77,25 @@ class Served:
     def _prepare(self) -> None:
         for page in self.app.pages:
             page.prepare()
+
+
+def serve(
+    app: App, door: Any, bound: socket.socket, on_ready: Callable[[], None] = lambda: None
+) -> None:
+    """Serve an app on an open port until the process is interrupted."""
+    import uvicorn
+
+    with tempfile.TemporaryDirectory(prefix="hubtrain-app-") as uploads:
+        os.environ["GRADIO_TEMP_DIR"] = uploads  # gradio's own is one for all users here
+        web = application(app, door, on_ready)
+        config = uvicorn.Config(
+            web, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1
+        )
+        try:
+            uvicorn.Server(config).run(sockets=[bound])
+        finally:
+            app.trying.close()
+            app.rehearsing.close()
 
 
 def application(app: App, door: Any, on_ready: Callable[[], None] = lambda: None) -> Any:
@@ -128,19 +141,25 @@ def _lay_out(app: App, page: Page) -> None:
     import gradio as gr
 
     gr.Navbar(visible=False)
-    gr.HTML(menu(app.pages, page), js_on_load=None, elem_id="menu")
+    gr.HTML(menu(app, page), js_on_load=None, elem_id="menu")
     page.lay_out(app)
 
 
-def menu(all_pages: tuple[Page, ...], here: Page) -> str:
-    """Return the links to the pages, with the present one marked."""
+def menu(app: App, here: Page) -> str:
+    """Return the links to the pages, with the present one marked, and who is signed in."""
     links = (
         f'<a href="/{page.path}"{" aria-current=page" if page is here else ""}>'
         f"{escape(page.title)}</a>"
-        for page in all_pages
+        for page in app.pages
         if page.place is not None
     )
-    return f'<nav class="hubtrain menu" aria-label="Pages"><b>hubtrain</b>{"".join(links)}</nav>'
+    shown = f'<nav class="hubtrain menu" aria-label="Pages"><b>hubtrain</b>{"".join(links)}'
+    guest = app.client.guest
+    if guest is None:
+        return f"{shown}</nav>"
+    who = f'<span class="who">{escape(guest.name)} · <a href="{LOGOUT}">Log out</a></span>'
+    note = "" if guest.kept else f'<p class="hubtrain small">{FORGETS}</p>'
+    return f"{shown}{who}</nav>{note}"
 
 
 def listening(host: str, port: int | None) -> socket.socket:

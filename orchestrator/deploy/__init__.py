@@ -44,15 +44,17 @@ START_SECONDS = 3600.0
 class Ready:
     """A deployment that has been checked, and not been made."""
 
-    order: DeployOrder
+    handle: Handle
+    model: str
+    """What answers: a model by its name, or the app."""
+
+    flavor: Flavor
     request: LaunchRequest
     place: Place[Any]
-    secrets: dict[str, str] = field(repr=False)
+    sleep_seconds: int | None = None
+    """Silence after which a paid machine stops costing; none where that is not ours to say."""
 
-    @property
-    def handle(self) -> Handle:
-        """What will find it."""
-        return Handle(self.place.scheme, self.order.path)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,14 @@ class DeployCheck:
         found = list(self.findings)
         if (ready := self.ready) is None:
             return DeploymentPlan(ok=False, findings=found)
-        order = ready.order
         return DeploymentPlan(
             ok=True,
             findings=found,
             deployment=str(ready.handle),
-            model=order.deployment.model.name,
-            flavor=order.flavor.name,
-            usd_per_hour=order.flavor.usd_per_hour,
-            sleep_seconds=order.sleep_seconds if order.flavor.usd_per_hour else None,
+            model=ready.model,
+            flavor=ready.flavor.name,
+            usd_per_hour=ready.flavor.usd_per_hour,
+            sleep_seconds=ready.sleep_seconds if ready.flavor.usd_per_hour else None,
             plan=ready.request.to_json(),
         )
 
@@ -108,11 +109,11 @@ def send(client: Client, ready: Ready, on_progress: OnProgress = silent) -> Hand
 
     It is noted first, so that `jobs` shows it whatever becomes of this process.
     """
-    order, now = ready.order, client.clock.now()
-    handle, flavor = ready.handle, order.flavor
-    name = order.deployment.model.name
+    handle, flavor, now = ready.handle, ready.flavor, client.clock.now()
     before = next((one for one in client.deployments.all() if one.handle == handle), None)
-    client.deployments.put(DeploymentRecord(handle, name, flavor.name, flavor.usd_per_hour, now))
+    client.deployments.put(
+        DeploymentRecord(handle, ready.model, flavor.name, flavor.usd_per_hour, now)
+    )
     try:
         ready.place.send(ready.request, ready.secrets, on_progress)
     except LaunchFailed:  # nothing of it is there, but for what was there before
@@ -193,7 +194,9 @@ def _check(
         text = f"--deploy-sleep is not used: on {flavor.name}, which is free, the Hub decides."
         findings.warn("settings", text)
     secrets = _secrets(client, account, model, findings)
-    return Ready(order, place.plan(order), place, secrets)
+    handle = Handle(place.scheme, order.path)
+    request = place.plan(order)
+    return Ready(handle, model.name, flavor, request, place, order.sleep_seconds, secrets)
 
 
 def _refused(model: Deployable, settings: DeploySettings, place: Place[Any]) -> Iterator[Finding]:

@@ -7,14 +7,13 @@ own; what was found of a draft that is no longer wanted is forgotten.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import backends
-from orchestrator import flow
+from orchestrator import flow, hosted
 from orchestrator.asked import Asked
-from orchestrator.form import uploads
 from orchestrator.form.draft import Draft, words_of
 from orchestrator.form.wording import Told, in_words, told
 from orchestrator.jobs.client import Client
@@ -25,7 +24,6 @@ from orchestrator.settings.job import JobSettings
 from worker.errors import HubtrainError
 from worker.finding import Finding
 from worker.params import Params
-from worker.paths import is_path
 
 AT_ONCE = 2
 """Checks of one page that may run at the same time: an outdated one is left to its end."""
@@ -81,9 +79,11 @@ def read(client: Client, said: Draft, environ: Mapping[str, str], *, own_machine
         settings = said.settings(client.accounts, environ)
     except HubtrainError as error:
         return Read(other=tuple(in_words(words_of(error)).splitlines()))
-    at: dict[str, str] = {} if own_machine else dict(_strangers(said))
     where = str(settings.values.get("backend", JobSettings.model_fields["backend"].default))
     classes: list[type[Params]] = [JobSettings, said.task.params]
+    at: dict[str, str] = {}
+    if not own_machine:
+        at = dict([*hosted.reaching(said.catalog.settings, said.values), *hosted.away(where)])
     try:
         classes.append(backends.resolve(where, PLACES_NOT_YET).backend.options)
     except HubtrainError as error:
@@ -110,22 +110,6 @@ def _said(text: str, said: Draft) -> Read:
         else:
             other.append(in_words(line))
     return Read(None, at, tuple(other))
-
-
-def _strangers(said: Draft) -> Iterator[tuple[str, str]]:
-    """Yield settings that would reach into the machine of the app, which is not the user's own."""
-    known = said.catalog.settings
-    for name, value in said.values.items():
-        several = value if isinstance(value, list) else [value]
-        paths = [one for one in several if is_path(one) and uploads.folder_of(str(one)) is None]
-        if paths:
-            yield name, f"{paths[0]} would be a place on the machine of this app."
-        elif known[name].consent and value:
-            yield name, "this runs code on the machine of the app, or reads its files."
-    where = str(said.values.get("backend", JobSettings.model_fields["backend"].default))
-    place = backends.resolve(where, PLACES_NOT_YET).backend if where else None
-    if place is not None and not place.bills:
-        yield "backend", "on this app jobs run on rented machines."
 
 
 Tell = Callable[[Look], None]

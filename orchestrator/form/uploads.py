@@ -12,11 +12,11 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from orchestrator.hosted import UPLOADS, upload_of
 from worker.clock import Clock
 from worker.errors import BadData
 from worker.home import home, make_private
 
-FOLDER = "uploads"
 JOBS = ".jobs"
 """Beside the files: the jobs that were made of them, one a line."""
 
@@ -33,7 +33,7 @@ def received(files: Iterable[tuple[str, Path]]) -> str:
     That is a single file itself, and of several the folder they lie in. The files are moved.
     """
     make_private(home())
-    folder = home() / FOLDER / secrets.token_hex(8)
+    folder = home() / UPLOADS / secrets.token_hex(8)
     taken: list[Path] = []
     for name, file in files:
         folder.mkdir(parents=True, exist_ok=True)
@@ -61,31 +61,23 @@ def _free(folder: Path, name: str) -> str:
     return next(one for one in names if not (folder / one).exists())
 
 
-def folder_of(data_path: str) -> Path | None:
-    """Return the folder of the upload that a path means; none for any other path."""
-    root, path = (home() / FOLDER).resolve(), Path(data_path).resolve()
-    if not path.is_relative_to(root) or path == root:
-        return None
-    return root / path.relative_to(root).parts[0]
-
-
 def used(data_path: str, job_id: str) -> None:
     """Note that a job was made of an upload; other paths are left alone."""
-    if (folder := folder_of(data_path)) is not None and folder.is_dir():
+    if (folder := upload_of(data_path)) is not None and folder.is_dir():
         with (folder / JOBS).open("a", encoding="utf-8") as jobs:
             jobs.write(f"{job_id}\n")
 
 
 def dropped(data_path: str) -> None:
     """Remove an upload of which no job was made, because another one takes its place."""
-    folder = folder_of(data_path)
+    folder = upload_of(data_path)
     if folder is not None and not (folder / JOBS).exists():
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def clear(clock: Clock, is_there: Callable[[str], bool]) -> None:
     """Remove uploads whose jobs are all gone, and those of yesterday that no job was made of."""
-    root = home() / FOLDER
+    root = home() / UPLOADS
     for folder in root.iterdir() if root.is_dir() else ():
         jobs = folder / JOBS
         if jobs.exists():

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import worker.tasks
+from orchestrator import hosted
 from orchestrator.aside import environ_of
 from orchestrator.inference.many import AT_ONCE
 from orchestrator.inference.model import Look, check
@@ -71,6 +72,8 @@ def made_by(record: Record) -> str | None:
 
 def model_of(client: Client, record: Record) -> Model:
     """Return the model of a job, once nothing speaks against asking it. Raises `HubtrainError`."""
+    if client.guest is not None:
+        raise hosted.no_programs("asking the model here")
     task, name = worker.tasks.load(record.spec.task), made_by(record)
     if name is None:
         raise BadConfig(f"{record.job_id} has made no model that can be asked here.")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from backends.base import Backend
     from backends.deploy.base import Place
     from backends.handle import Handle
+    from orchestrator.hosted import Guest
     from orchestrator.jobs.deployments import Deployments
     from orchestrator.jobs.glance import Glance
     from orchestrator.jobs.records import Record, Records
@@ -34,6 +35,9 @@ class Client:
     clock: Clock = field(default_factory=SystemClock)
     given_token: str | None = field(default=None, repr=False)
     """The Hub token to use; none is that of the environment or of `hf auth login`."""
+
+    guest: Guest | None = None
+    """Who it is, where several use this machine and may not reach into it; else none."""
 
     @cached_property
     def records(self) -> Records:
@@ -118,10 +122,20 @@ class Client:
         name = Handle.parse(handle).backend if handle else record.spec.machine.backend
         return self.provider(name)
 
-    def provider(self, name: str) -> Backend[Any]:
-        """Return a backend by name, as this user's."""
+    def places(self) -> list[str]:
+        """Return the backends that this user may use, by name."""
         import backends
 
+        return [n for n in backends.names() if self.guest is None or backends.load(n).on_hub]
+
+    def provider(self, name: str) -> Backend[Any]:
+        """Return a backend by name, as this user's. Raises `BadConfig` for one they may not use."""
+        import backends
+
+        if self.guest is not None:
+            from orchestrator import hosted
+
+            hosted.refuse({}, {}, name)
         return backends.load(name)(self.token, self.clock)
 
     def deployment(self, name: str) -> Handle | None:

@@ -67,7 +67,7 @@ def swept(
     A place of the Hub is asked for each account, another one once. Who does not answer is noted.
     """
     owners = list(owners)
-    for name in backends.names():
+    for name in client.places():
         for owner in owners if backends.load(name).on_hub else [""]:
             try:
                 backend = client.provider(name)

@@ -238,7 +238,8 @@ class _Check:
         push = self.request.job.push_target(owner) if owner else None
         if known is not None and owner is not None:
             rights = Findings()
-            check_account(known, self._asks(owner, push), rights, self.backend.needs)
+            asks = self._asks(owner, push)
+            check_account(known, asks, rights, self.backend.needs, self.request.places)
             self.findings.merge(rights)
             if not rights.wrong:
                 self.findings.merge(target.result())

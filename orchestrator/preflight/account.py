@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,18 +36,23 @@ def _refuse_closed(account: Account, closed: list[str], owner: str, findings: Fi
 
 
 def check_account(
-    account: Account, asked: Asks, findings: Findings, needs: tuple[Need, ...] = ()
+    account: Account,
+    asked: Asks,
+    findings: Findings,
+    needs: tuple[Need, ...] = (),
+    places: Iterable[str] | None = None,
 ) -> None:
     """Find whether a token may do what is asked of it, and whether the owner has what it takes.
 
-    `needs` are those of the backend: what the namespace that pays must have.
+    `needs` are those of the backend: what the namespace that pays must have. `places` are the
+    backends that may be advised instead, all if not given.
     """
     owner, writes = asked.owner, asked.writes
     target = writes[0] if writes else owner
-    places = dict.fromkeys([owner, *map(owner_of, writes)])
-    if barred := [n for n in places if _bars_token(account, n)]:
+    accounts = dict.fromkeys([owner, *map(owner_of, writes)])
+    if barred := [n for n in accounts if _bars_token(account, n)]:
         _refuse_barred(account, barred, asked, findings)
-    elif closed := [n for n in places if not account.opens(n)]:
+    elif closed := [n for n in accounts if not account.opens(n)]:
         _refuse_closed(account, closed, owner, findings)
     elif account.token_role == "read":
         text = f"this token can read but not write. Make one with write access to {target}"
@@ -55,7 +61,8 @@ def check_account(
         for text in lacks:
             findings.error("account", text, token.smaller(account, asked))
     else:
-        _check_needs(account, account.namespaces[owner], target, findings, needs)
+        others = backends.names() if places is None else list(places)
+        _check_needs(account, account.namespaces[owner], target, findings, needs, others=others)
 
 
 def _bars_token(account: Account, name: str) -> bool:
@@ -77,11 +84,17 @@ def _refuse_barred(account: Account, barred: list[str], asked: Asks, findings: F
 
 
 def _check_needs(
-    account: Account, payer: Namespace, target: str, findings: Findings, needs: tuple[Need, ...]
+    account: Account,
+    payer: Namespace,
+    target: str,
+    findings: Findings,
+    needs: tuple[Need, ...],
+    *,
+    others: Iterable[str],
 ) -> None:
     lacking = [need for need in needs if meets(payer, need) is False]
     for need in lacking:
-        findings.error("account", lacks(account, payer, need), _without(need, payer))
+        findings.error("account", lacks(account, payer, need), _without(need, payer, others))
     if lacking:
         return
     plan = " (PRO)" if account.namespaces[account.name].has["plan"] else ""
@@ -110,11 +123,11 @@ def _page(need: Need, *, own: bool) -> str:
     return "pro" if own else "enterprise"
 
 
-def _without(need: Need, payer: Namespace) -> str:
+def _without(need: Need, payer: Namespace, others: Iterable[str]) -> str:
     """Return which backends an account may use that do not need it; empty if there are none."""
     able = [
         name
-        for name in backends.names()
+        for name in others
         if all(
             other.what != need.what and meets(payer, other) is not False
             for other in backends.load(name).needs

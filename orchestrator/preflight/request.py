@@ -66,6 +66,9 @@ class JobRequest:
     options: Params = field(default_factory=NoOptions)
     """Settings of the backend."""
 
+    places: tuple[str, ...] | None = None
+    """Backends that its user may use, by name; none is all."""
+
     output: Path | None = None
     """Folder of this machine that gets the model; none if it goes to the Hub alone."""
 

@@ -10,6 +10,7 @@ import os
 import subprocess
 from threading import Thread
 
+from orchestrator import hosted
 from orchestrator.aside import answer_in, command_of
 from orchestrator.jobs.client import Client
 from orchestrator.sweep.chosen import search_of
@@ -27,6 +28,8 @@ def start(client: Client, spec: SweepSpec) -> None:
 
     Raises `HubtrainError`, and `BadConfig` where another process runs it already.
     """
+    if client.guest is not None:
+        raise hosted.no_programs("a sweep")
     with alone(spec.name):
         spec.write()
     environ = {**os.environ} | ({"HF_TOKEN": client.token} if client.token else {})

@@ -86,9 +86,9 @@ class AfterTraining:
         """Return the step that follows the job, as a plan shows it; empty where none does."""
         if self.ready is None:
             return ""
-        flavor, handle = self.ready.order.flavor, self.ready.handle
+        where, flavor = self.ready.handle, self.ready.flavor
         price = f"{money(flavor.usd_per_hour)}/h" if flavor.usd_per_hour else "free"
-        return f"Then   {self.repo_id} is deployed as {handle} on {flavor.name} ({price})"
+        return f"Then   {self.repo_id} is deployed as {where} on {flavor.name} ({price})"
 
     def _made(self, desk: Desk, base: ModelRef, push: PushTarget, *, adapter: bool) -> Deployable:
         """Return the model that the job will have made, by the one it starts from."""

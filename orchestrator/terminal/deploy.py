@@ -36,6 +36,13 @@ def deploy(
     with desk.screen.waiting("Checking"):
         find = partial(deployable, desk, model, task, fixed)
         checked = flow.check(desk, settings, find, owner)
+    return make(desk, checked, dry_run=dry_run, detach=detach)
+
+
+def make(
+    desk: Desk, checked: flow.DeployCheck, *, dry_run: bool = False, detach: bool = False
+) -> int:
+    """Make what was checked, and watch it until it answers; returns the exit code."""
     desk.screen.findings(checked.findings)
     if (ready := checked.ready) is None:
         wrong = sum(finding.level == "error" for finding in checked.findings)
@@ -61,7 +68,7 @@ def deploy(
         except KeyboardInterrupt:
             stages.close()
             sys.exit(_left(desk, handle, DETACHED))
-    _tell(desk, now, ready.order.flavor.usd_per_hour)
+    _tell(desk, now, ready.flavor.usd_per_hour)
     return 0
 
 

@@ -9,6 +9,7 @@ import backends.deploy
 from backends.deploy.base import Deployed
 from backends.handle import Handle
 from orchestrator.deploy import known
+from orchestrator.deploy.app import APP, again
 from orchestrator.deploy.documents import GONE, Deployment
 from orchestrator.exits import FAILED
 from orchestrator.terminal.desk import Desk
@@ -28,9 +29,11 @@ def pause(desk: Desk, handle: Handle) -> Deployment:
         text = f"{handle} is not known to have stopped ({_stage(now)}), and costs."
         desk.screen.findings([Finding("warn", "cancel", text, f"hubtrain cancel {handle}")])
     else:
-        where = f"{desk.place(handle).name}-{now.flavor}"
+        begin = (
+            f"hubtrain deploy {now.model} --deploy-backend {desk.place(handle).name}-{now.flavor}"
+        )
         desk.screen.say(f"Stopped {handle} ({_stage(now)}): it costs nothing now.")
-        desk.screen.say(f"start it again   hubtrain deploy {now.model} --deploy-backend {where}")
+        desk.screen.say(f"start it again   {again(handle) if now.model == APP else begin}")
     return now
 
 

@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING
 
 from backends.base import Flavor, OnProgress, Status, silent
 from backends.deploy.base import SECRET, Deployed, DeployOrder, Place
-from backends.deploy.spaces.request import DEPLOYMENT_TAG, SCHEME, SpaceDeployment, files_of
+from backends.deploy.spaces.request import (
+    DEPLOYMENT_TAG,
+    SCHEME,
+    SpaceDeployment,
+    files_of,
+    refuse_name,
+)
 from backends.deploy.spaces.sending import Sending, model_of
-from backends.errors import JobGone, PlanRefused
+from backends.errors import JobGone
 from backends.handle import Handle
 from backends.hub import logs
 from backends.hub.files import delete
 from backends.hub.hardware import FREE
-from backends.hub.refusals import REPO_NAME
 from backends.spaces import Spaces as JobSpaces
 from backends.spaces import build_log, run_log, status_of
 from backends.spaces.request import KIND
@@ -62,12 +67,7 @@ class Spaces(Place[SpaceDeployment]):
 
     def plan(self, order: DeployOrder) -> SpaceDeployment:
         """Return the Space that serves the model."""
-        if not REPO_NAME.fullmatch(order.name):
-            raise PlanRefused(
-                f"{order.name!r} cannot be the name of a Space: letters, digits, '-', '_' and '.',"
-                " at most 96, beginning and ending with a letter or digit.",
-                fix="--deploy-name with another one",
-            )
+        refuse_name(order.name)
         paid = order.flavor.name != FREE
         return SpaceDeployment(
             repo_id=order.path,

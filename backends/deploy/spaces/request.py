@@ -1,36 +1,41 @@
-"""What the Space of a deployed model will be, as a value: its name, its files, its steps."""
+"""What a Space that serves something will be, as a value: its name, its files, its steps."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files as package_files
 from typing import Any
 
 from backends.deploy.base import SECRET, DeployOrder
+from backends.errors import PlanRefused
 from backends.handle import Handle
 from backends.hub.files import RepoFile, amount, listed
 from backends.hub.hardware import FREE
+from backends.hub.refusals import REPO_NAME
 from backends.image import image_files
-from backends.spaces.request import PAGE_PORT, TAG, in_steps
+from backends.spaces.request import TAG, front_page, in_steps
 from worker.contract import DEPLOYMENT_FILE
-from worker.markdown import FILTERS
 
 SCHEME = "space"
 """How handles of these Spaces begin."""
 
 VARIABLE = "HUBTRAIN_DEPLOYMENT"
-"""The variable of a Space that says which model it serves."""
+"""The variable of a Space that says what it serves: a model, by its name, or `APP`."""
+
+APP = "the app of hubtrain"
+"""What a Space serves that serves no model."""
 
 DEPLOYMENT_TAG = "hubtrain-deployment"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SpaceDeployment:
-    """A Space that serves one model."""
+    """A Space that serves one model, or the app."""
 
     repo_id: str
     model: str
+    """Its name, or `APP`."""
+
     private: bool
     flavor: str
     usd_per_hour: float
@@ -80,24 +85,29 @@ class SpaceDeployment:
 def files_of(order: DeployOrder) -> Iterator[RepoFile]:
     """Yield what the Space is made of: its card, its deployment, and the image jobs run in."""
     deployment = order.deployment
-    template = (package_files("space_template") / "deployment.md").read_text("utf-8")
     made = {
-        "README.md": _readme(order, template).encode(),
+        "README.md": _readme(order).encode(),
         DEPLOYMENT_FILE: (deployment.model_dump_json(indent=2) + "\n").encode(),
         **image_files(order.extras, order.flavor.accelerators),
     }
     return (RepoFile(path, made[path]) for path in sorted(made))
 
 
-def _readme(order: DeployOrder, template: str) -> str:
-    from jinja2 import Environment, StrictUndefined
+def refuse_name(name: str) -> None:
+    """Raise `PlanRefused` for what no Space can be called."""
+    if not REPO_NAME.fullmatch(name):
+        raise PlanRefused(
+            f"{name!r} cannot be the name of a Space: letters, digits, '-', '_' and '.',"
+            " at most 96, beginning and ending with a letter or digit.",
+            fix="--deploy-name with another one",
+        )
 
-    page = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
-    page.filters |= FILTERS
+
+def _readme(order: DeployOrder) -> str:
     models = (order.deployment.model, order.deployment.base)
-    return page.from_string(template).render(
+    return front_page(
+        "deployment.md",
         title=order.name,
-        port=PAGE_PORT,
         flavor=order.flavor.name,
         tags=(TAG, DEPLOYMENT_TAG),
         models=[model.name for model in models if model],

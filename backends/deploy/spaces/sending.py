@@ -1,4 +1,4 @@
-"""Makes the Space of a deployed model, or brings it up to date.
+"""Makes a Space that serves something, or brings it up to date.
 
 Every step looks before it acts, so that what was cut short is completed.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from backends.base import OnProgress
 from backends.deploy.base import SECRET
-from backends.deploy.spaces.request import VARIABLE, SpaceDeployment
+from backends.deploy.spaces.request import APP, VARIABLE, SpaceDeployment
 from backends.errors import LaunchFailed
 from backends.hub.files import commit, delete, has_files, once
 from backends.spaces.launch import create, rent
@@ -74,7 +74,14 @@ class Sending:
             self._ask(lambda: self.api.restart_space(request.repo_id, factory_reboot=changed))
 
     def _there(self) -> bool:
-        return model_of(self.api, self.request.repo_id, self.clock) is not None
+        """Look whether it is there. Raises `LaunchFailed` where another kind of Space is."""
+        there = model_of(self.api, self.request.repo_id, self.clock)
+        if there is not None and APP in {there, self.request.model} and there != self.request.model:
+            raise LaunchFailed(
+                f"the Space {self.request.repo_id} serves {there}, and is left alone.",
+                fix="--deploy-name with another one",
+            )
+        return there is not None
 
     def _create(self) -> None:
         request = self.request
@@ -142,7 +149,7 @@ class Sending:
 
 
 def model_of(api: HfApi, repo_id: str, clock: Clock) -> str | None:
-    """Return which model a Space of ours serves; none if there is no such Space.
+    """Return what a Space of ours serves, a model or `APP`; none if there is no such Space.
 
     Raises `LaunchFailed` for one that hubtrain did not make.
     """
@@ -154,7 +161,8 @@ def model_of(api: HfApi, repo_id: str, clock: Clock) -> str | None:
         return None
     if VARIABLE not in there:
         raise LaunchFailed(
-            f"the Space {repo_id} was not made by `hubtrain deploy`, and is left alone.",
+            f"the Space {repo_id} was not made by `hubtrain deploy` or `hubtrain app`, and is left"
+            " alone.",
             fix="--deploy-name with another one",
         )
     return str(there[VARIABLE].value)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-import backends
 from backends.base import Flavor
-from orchestrator import flow
+from orchestrator import flow, hosted
 from orchestrator.api import documents, requests
 from orchestrator.api.answers import JobList, Launch, LogLines, Places, Tasks, WholeJob
 from orchestrator.api.launching import checked, gathered, launch, passed, settled, unbounded
@@ -50,7 +49,7 @@ def backends_(caller: Caller, asked: requests.Nothing) -> Places:
     """List where jobs can run: backends and their machines with today's prices."""
     found: dict[str, list[Flavor]] = {}
     unanswered = []
-    for name in backends.names():
+    for name in caller.client.places():
         try:
             found[name] = caller.client.provider(name).flavors()
         except HubtrainError as error:
@@ -87,6 +86,8 @@ def rehearse(caller: Caller, asked: requests.Rehearse) -> Rehearsed:
     Takes a minute or more. It is for jobs that rent a machine.
     """
     client = caller.client
+    if client.guest is not None:
+        raise hosted.no_programs("a rehearsal")
     task, found = gathered(client, asked)
     job = flow.ask(client, task, found)
     refuse_free(job)

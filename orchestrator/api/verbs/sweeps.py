@@ -110,7 +110,7 @@ def cancel_sweep(caller: Caller, asked: requests.NamedSweep) -> Sweep:
 
 def _drafted(client: Client, asked: requests.CheckSweep) -> SweepSpec:
     """Return the sweep that is asked for. Raises `BadConfig`."""
-    file = file_of(asked)
+    file = file_of(client, asked)
     block: Any = file.sweep if file else {}
     given = asked.how.model_dump(exclude_unset=True)
     how = how_of(block, given, file.source if file else "")

@@ -98,7 +98,8 @@ class Answers:
             values["answer"] = shown.unknown(name, error.message)
             log, asks = "", False
         else:
-            values, asks = self._values(record), made_by(record) is not None
+            here = self.app.client.guest is None
+            values, asks = self._values(record), here and made_by(record) is not None
             log = self.app.logs.tail(record, search or "") if listening else ""
         return [
             *(redrawn(visit, name, values[name]) for name in PARTS),
