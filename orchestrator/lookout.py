@@ -36,8 +36,9 @@ DEPLOYED = "deployed"
 class Lookout:
     """Asks about each job the more seldom the less happens to it. Used from several threads."""
 
-    def __init__(self, client: Client, jobs: Callable[[], Iterable[Glance]]) -> None:
-        self._client, self._jobs = client, jobs
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._jobs: tuple[Glance, ...] = ()
         self._pace = Pace(client.clock)
         self._looked = 0.0
         self._asking: threading.Thread | None = None
@@ -50,10 +51,14 @@ class Lookout:
 
         self._busy: set[str] = set()
 
-    def look(self) -> None:
-        """Note that somebody looks, and ask from now on."""
+    def look(self, jobs: Iterable[Glance]) -> None:
+        """Note that somebody looks at these jobs, and ask about them from now on."""
+        self._jobs = tuple(job for job in jobs if not job.settled)
         self._looked = self._client.clock.monotonic()
+        asked = {DEPLOYED, *(job.job_id for job in self._jobs)}
         with self._lock:
+            if not self.unanswered.keys() <= asked:  # some have ended, or are removed
+                self.unanswered = {n: why for n, why in self.unanswered.items() if n in asked}
             if self._asking is None or not self._asking.is_alive():
                 self._asking = threading.Thread(target=self._ask_on, name="asks", daemon=True)
                 self._asking.start()
@@ -79,8 +84,9 @@ class Lookout:
 
     def _things(self) -> dict[str, Callable[[], bool]]:
         """Return what is to be asked about by name, and how: whether there was anything new."""
-        going = [job for job in self._jobs() if not job.settled]
-        found: dict[str, Callable[[], bool]] = {j.job_id: partial(self._ask, j) for j in going}
+        found: dict[str, Callable[[], bool]] = {
+            job.job_id: partial(self._ask, job) for job in self._jobs
+        }
         if self._client.has_deployed:
             found[DEPLOYED] = self._ask_of_deployed
         return found

@@ -108,11 +108,11 @@ class Board:
 
     def look(self) -> None:
         """Note that somebody looks, and ask the providers from now on."""
-        self._lookout.look()
+        self._lookout.look(self.jobs())
 
     @cached_property
     def _lookout(self) -> Lookout:
-        return Lookout(self.client, self.jobs)
+        return Lookout(self.client)
 
     def notes(self) -> tuple[Note, ...]:
         """Return what is to be told of things asked for, newest first."""

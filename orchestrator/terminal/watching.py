@@ -41,16 +41,14 @@ def watch(desk: Desk, listed: Callable[[Glance], bool], *, offline: bool) -> NoR
 
 
 def _looks(desk: Desk, listed: Callable[[Glance], bool], *, offline: bool) -> Iterator[JobList]:
-    def jobs() -> Iterator[Glance]:
-        return filter(listed, desk.glances())
-
-    lookout = Lookout(desk, jobs)
+    lookout = Lookout(desk)
     while True:
+        jobs = list(filter(listed, desk.glances()))
         if not offline:
-            lookout.look()
+            lookout.look(jobs)
         why = lookout.unanswered.get(DEPLOYED)
         yield JobList(
-            lookout.told(jobs()),
+            lookout.told(jobs),
             list(lookout.deployed),
             unanswered=[why] if why else [],
             asked=lookout.began,
