@@ -1,4 +1,4 @@
-"""The notebook of the examples: run from top to bottom by a kernel, on a local Hub, as it is."""
+"""The notebook of the examples, run from top to bottom by a kernel, on a local Hub."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ NOTEBOOK = Path(__file__).parent.parent / "examples" / "hubtrain.ipynb"
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 """What the sample trains: the local Hub has a tiny one under that name."""
 
-RENTED = "spaces-cpu"
+CHOSEN = {'BACKEND = "local"': 'BACKEND = "spaces-cpu"', "EPOCHS = 20": "EPOCHS = 60"}
+"""What is changed in the cell of settings: a machine is rented, and the tiny model, which is fast,
+trains long enough to be stopped on its way."""
 
 
 def committed() -> Any:
@@ -56,14 +58,16 @@ class Ran:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
-    """Run it on a machine that is rented: the one choice that it leaves open."""
+    """Run it, as somebody does who has changed its settings and nothing else."""
     folder = tmp_path_factory.mktemp("notebook")
     (folder / "hub").mkdir()
     (folder / "work").mkdir()
     hub = HubServer(folder / "hub" / "data", ("ann:write",), ("HuggingFaceTB:ann",)).start()
     book = committed()
     (settings,) = (cell for cell in book.cells if cell.id == "settings")
-    settings.source = settings.source.replace('BACKEND = "local"', f'BACKEND = "{RENTED}"')
+    for said, chosen in CHOSEN.items():
+        assert said in settings.source
+        settings.source = settings.source.replace(said, chosen)
     homes = {"HUBTRAIN_HOME": str(folder / "home"), "IPYTHONDIR": str(folder / "ipython")}
     client = NotebookClient(
         book, timeout=280, resources={"metadata": {"path": str(folder / "work")}}
