@@ -221,7 +221,7 @@ class Sheet:
         The fields are told again, filled in, unless it is what stands in them: `drawn_anew`.
         """
         site = self._site
-        self._draft, self._offer = said, None
+        self._draft, self._offer, self._unrehearsed = said, None, ""
         if drawn_anew:
             self._sent.pop("form", None)
         self._read = read(site.client, said, site.environ, own_machine=site.own_machine)
