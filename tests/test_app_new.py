@@ -18,6 +18,7 @@ import tiny_text
 import yaml
 from playwright.sync_api import Browser, Page, expect
 from standins.application import Application
+from standins.visitor import LOSES_AN_ANSWER
 from standins.waiting import until
 
 from orchestrator.jobs.client import Client
@@ -167,6 +168,19 @@ def test_what_is_pasted_fills_the_form(page: Page, app: Application, folder: Pat
     expect(page.locator("#task")).to_have_value("tabular", timeout=SOON)
     expect(page.locator("#f-target_columns")).to_have_value("kind")
     assert yaml.safe_load(page.input_value("#yaml"))["data_path"] == "mails.csv"
+
+
+def test_what_is_written_outlives_a_lost_answer_and_a_reload(page: Page, app: Application) -> None:
+    page.add_init_script(LOSES_AN_ANSWER)
+    opened(page, app, "?task=vlm")
+    page.fill("#f-project_name", "captions")
+    page.fill("#f-lr", "0.002")
+    expect(page.locator("#yaml")).to_have_value(re.compile("lr: 0.002"), timeout=SOON)
+    page.reload()
+    expect(page.locator("#f-lr")).to_have_value("0.002", timeout=SOON)
+    expect(page.locator("#f-project_name")).to_have_value("captions")
+    opened(page, app, "?task=vlm")
+    expect(page.locator("#f-lr")).to_have_value("", timeout=SOON)
 
 
 def test_on_a_phone_with_a_keyboard_alone(browser: Browser, app: Application, folder: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 from standins.app_page import NASTY, at_a_desk, phone, shot
 from standins.application import Application, command, visitor
+from standins.visitor import LOSES_AN_ANSWER
 from standins.waiting import until
 from tiny_llm import chats, write_model, write_rows
 
@@ -51,16 +52,6 @@ LEARNER = (
     *("--batch-size", "1", "--model-max-length", "32", "--samples", "0"),
 )
 WAIT = 150_000
-LOSES_AN_ANSWER = """
-const ask = window.fetch;
-let lost = false;
-window.fetch = async (...what) => {
-  const answer = await ask(...what);
-  if (lost || !String(what[0]).includes('/gradio_api/run/')) return answer;
-  lost = true;
-  return new Response('a proxy lost it', {status: 502});
-};
-"""
 
 
 def spec(job_id: str, project: str, *, lr: float = 1e-3, usd: float = 0.0) -> JobSpec:

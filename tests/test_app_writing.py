@@ -81,6 +81,18 @@ def test_only_what_changed_is_told(alone: Client) -> None:
     assert "form" in one.typed(project_name="bot", trainer="dpo")
 
 
+def test_what_was_lost_is_told_anew(alone: Client) -> None:
+    sheet = Sheet(Site(alone))
+    one = Browser(sheet)
+    one.typed(project_name="bot")
+    lost = sheet.answer({"kind": "typed", "number": 5, "task": "vlm", "values": {}})
+    one.number = 5
+    assert lost["turn"] == one.shown["turn"] + 1 and "form" in lost
+    told = one.say("anew")
+    parts = {"tasks", "form", "source", "yaml", "command", "report", "machines", "bar"}
+    assert told["anew"] and parts <= told.keys() and told["task"] == "vlm"
+
+
 def test_an_older_message_changes_nothing(alone: Client) -> None:
     sheet = Sheet(Site(alone))
     one = Browser(sheet)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
@@ -76,6 +77,7 @@ def engine(place: str) -> Iterator[Any]:
     way = tunnel(where) if where.startswith(SSH) else nullcontext(where)
     with way as url:
         try:
+            _knock(url)
             client = docker.DockerClient(base_url=url, tls=_certificates(place))
         except (docker.errors.DockerException, OSError) as error:
             raise HubUnreachable(
@@ -83,6 +85,13 @@ def engine(place: str) -> Iterator[Any]:
             ) from error
         with closing(client):
             yield client
+
+
+def _knock(url: str) -> None:
+    """Raise an `OSError` where nobody listens: the package would leave its socket open then."""
+    if sys.platform != "win32" and url.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as one:
+            one.connect(url.removeprefix("unix://"))
 
 
 def needed() -> str:

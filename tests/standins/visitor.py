@@ -12,6 +12,18 @@ from services.browser import found
 from standins.localhub import HubServer
 from standins.waiting import PATIENCE
 
+LOSES_AN_ANSWER = """
+const ask = window.fetch;
+let lost = false;
+window.fetch = async (...what) => {
+  const answer = await ask(...what);
+  if (lost || !String(what[0]).includes('/gradio_api/run/')) return answer;
+  lost = true;
+  return new Response('a proxy lost it', {status: 502});
+};
+"""
+"""A script for a page whose first answer does not arrive, though its server has given it."""
+
 
 @contextmanager
 def chromium() -> Iterator[Browser]:

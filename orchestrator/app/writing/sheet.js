@@ -5,7 +5,17 @@ const form = element.querySelector('form');
 let number = Date.now(), drawnOf = 0, waiting = null, leaving = false;
 const touched = new Map();  // fields by name: after which message they were touched last
 
-const send = (kind, more = {}) => trigger('input', {kind, number: ++number, ...more});
+// Answers are counted: where one was lost on its way, all is asked for anew.
+const LATE = 10000;
+let got = 0, late = null;
+const awaitAll = () => { late ??= setTimeout(() => { late = null; send('anew'); }, LATE); };
+const send = (kind, more = {}) => { trigger('input', {kind, number: ++number, ...more}); awaitAll(); };
+function count(told) {
+  if (told.anew || told.turn === got + 1) got = told.turn;
+  clearTimeout(late);
+  late = null;
+  if (got !== told.turn || told.number < number) awaitAll();
+}
 let last = null;
 const soon = (kind, more, ms) => {
   clearTimeout(waiting);
@@ -74,6 +84,8 @@ function fill(told) {
 }
 let at = {};
 function take(told) {
+  count(told);
+  if ('yaml' in told) keep(told.yaml);
   if ('tasks' in told) {
     by('task').innerHTML = '';
     for (const [name, shown] of told.tasks) by('task').append(new Option(shown, name));
@@ -169,4 +181,13 @@ async function copy(from, button) {
   button.textContent = 'Copied';
   setTimeout(() => { button.textContent = said; }, 1200);
 }
-send('hello', {asked: Object.fromEntries(new URLSearchParams(location.search))});
+// What is written outlives that the page is loaded again, by gradio too after a lost connection.
+const KEPT = `hubtrain ${location.href}`;
+function keep(yaml) {
+  try { sessionStorage.setItem(KEPT, yaml); } catch { /* a browser that keeps nothing */ }
+}
+function kept() {
+  if (performance.getEntriesByType('navigation')[0]?.type !== 'reload') return null;
+  try { return sessionStorage.getItem(KEPT); } catch { return null; }
+}
+send('hello', {asked: Object.fromEntries(new URLSearchParams(location.search)), kept: kept()});

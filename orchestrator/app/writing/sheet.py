@@ -57,6 +57,7 @@ class Sheet:
         """Threads that find out what the page is told later, beside the check."""
 
         self._sent: dict[str, Any] = {}
+        self._turn = 0
         self._number = -1
 
     def answer(self, message: Mapping[str, Any]) -> Told:
@@ -83,16 +84,26 @@ class Sheet:
         with self._lock:
             return {**self._news(), "number": self._number}
 
+    def _on_anew(self, message: Mapping[str, Any]) -> Told:
+        """Tell all once more, to a browser that misses an answer."""
+        self._sent = {}
+        return {"anew": True, "tasks": _tasks()}
+
     def _on_hello(self, message: Mapping[str, Any]) -> Told:
-        """Begin with what the page's address says: a task, a job to do again, a start that runs."""
+        """Begin with what the page's address says: a task, a job to do again, a start that runs.
+
+        A page that was loaded again goes on with what was written on it.
+        """
         self._sent, asked = {}, dict(message.get("asked") or {})
         self._aside(self._settle)
         taken = {job.project for job in self._site.client.glances()}
-        told: Told = {"tasks": _tasks()}
+        told: Told = {"anew": True, "tasks": _tasks()}
         try:
             starting = self._site.offers.find(str(asked.get("starting", "")))
             if starting is not None:
                 said = starting.draft
+            elif kept := message.get("kept"):
+                said = self._of_yaml(str(kept))
             elif job := asked.get("again"):
                 said = again(self._site.client.record(str(job)).spec, taken)
             else:
@@ -147,19 +158,24 @@ class Sheet:
         self._write(draft(said.task, {**said.values, **dict(message.get("changes") or {})}))
 
     def _on_yaml(self, message: Mapping[str, Any]) -> Told:
-        return self._pasted("yaml", spelling.of_yaml, message)
+        return self._pasted("yaml", self._of_yaml, message)
+
+    def _of_yaml(self, text: str) -> Draft:
+        return spelling.of_yaml(text, self._site.client.accounts, self._site.environ)
 
     def _on_command(self, message: Mapping[str, Any]) -> Told:
-        def read_command(text: str, *how: Any) -> Draft:
-            return spelling.of_command(text, *how, files=self._site.own_machine)
+        def read_command(text: str) -> Draft:
+            site = self._site
+            asks, own = site.client.accounts, site.own_machine
+            return spelling.of_command(text, asks, site.environ, files=own)
 
         return self._pasted("command", read_command, message)
 
-    def _pasted(self, what: str, reads: Callable[..., Draft], message: Mapping[str, Any]) -> Told:
+    def _pasted(self, what: str, reads: Callable[[str], Draft], message: Mapping[str, Any]) -> Told:
         """Take what was pasted in place of the draft; where it cannot be read, say why."""
         text = str(message.get("text", ""))
         try:
-            self._write(reads(text, self._site.client.accounts, self._site.environ))
+            self._write(reads(text))
         except HubtrainError as error:
             return {f"{what}_wrong": words_of(error)}
         self._sent[what] = text  # what stands there is not written over
@@ -271,7 +287,8 @@ class Sheet:
                 told["go"] = self._site.job_page(offer.job_id)
         starts = offer is not None and offer.begun and not offer.over
         told["busy"] = bool(look.busy) or starts or self._asking > 0 or trial.runs
-        return told
+        self._turn += 1
+        return told | {"turn": self._turn}
 
 
 def _layout(form: Form, known: Known, said: Draft) -> object:
