@@ -30,7 +30,6 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
-
     folder = tmp_path_factory.mktemp("squares")
     data = write_table(folder / "train.parquet", 120)
     params, run, events = job(

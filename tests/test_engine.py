@@ -25,7 +25,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarnin
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-
     return write_model(tmp_path_factory.mktemp("engine") / "model")
 
 

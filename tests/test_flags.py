@@ -262,7 +262,6 @@ Running = Callable[..., Ran]
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-
     return write_model(tmp_path_factory.mktemp("flags") / "model")
 
 

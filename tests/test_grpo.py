@@ -238,7 +238,6 @@ def test_the_example_is_a_file_of_rewards() -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-
     return write_model(tmp_path_factory.mktemp("grpo") / "tiny")
 
 

@@ -97,7 +97,6 @@ def test_of_a_conversation_the_last_answer_is_judged() -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-
     return write_model(tmp_path_factory.mktemp("kto") / "tiny")
 
 

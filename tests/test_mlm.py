@@ -155,7 +155,6 @@ def test_a_model_that_sees_other_texts_gets_each_in_a_row_of_its_own() -> None:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-
     return tiny_bert.write_model(tmp_path_factory.mktemp("mlm") / "bert")
 
 

@@ -58,7 +58,6 @@ def rows(kind: str, total: int, shift: int = 0) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-
     return write_model(tmp_path_factory.mktemp("reference") / "model", template=TEMPLATE)
 
 

@@ -42,7 +42,6 @@ ONLY_LOSSES: dict[str, Any] = {"logging_steps": 1, "save_strategy": "no", "eval_
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-
     return tiny_llm.write_model(tmp_path_factory.mktemp("tiny"))
 
 

@@ -48,7 +48,6 @@ def measured(events: list[Event], name: str) -> list[float]:
 
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-
     return write_model(tmp_path_factory.mktemp("reward") / "llama")
 
 

@@ -23,7 +23,6 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-
     return tiny_sentences.write_model(tmp_path_factory.mktemp("bert"))
 
 

@@ -27,7 +27,6 @@ SAID = ("in the evening the dog sees the cat .", "the dog sees the cat")
 
 @pytest.fixture(scope="module")
 def t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
-
     return tiny_t5.write_model(tmp_path_factory.mktemp("t5"))
 
 

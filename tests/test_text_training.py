@@ -26,7 +26,6 @@ TRAINED, UNSEEN = rows(240), rows(60, first=5000)
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-
     return tiny_bert.write_model(tmp_path_factory.mktemp("text") / "bert")
 
 

@@ -30,7 +30,6 @@ LONG = [
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-
     return write_model(tmp_path_factory.mktemp("model") / "tiny")
 
 

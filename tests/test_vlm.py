@@ -33,7 +33,6 @@ Trained = tuple[VlmParams, Run, list[Event]]
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-
     made: dict[str, Path] = {}
 
     def model(kind: str) -> Path:
@@ -186,7 +185,7 @@ def test_an_adapter_is_pushed_alone_and_loads_with_its_base(
 ) -> None:
     learns = kind == "qwen2_vl"
     settings: dict[str, Any] = {"peft": True, "quantization": None, "valid_split": None}
-    settings |= {"lr": 2e-2, "epochs": 6} if learns else {"max_steps": 2}
+    settings |= {"lr": 1e-2, "epochs": 10} if learns else {"max_steps": 2}
     params, run, _ = job(models(kind), data[0], tmp_path, **settings)
     TASK.train(params, run)
     config = json.loads((run.output / "adapter_config.json").read_text())
