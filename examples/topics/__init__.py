@@ -140,7 +140,7 @@ class Topics(Task[TopicsParams]):
 
     def train(self, params: TopicsParams, run: Run) -> None:
         """Train as `params` say."""
-        from worker.engine.lean import importing
+        from worker.importing import importing
 
         with importing():
             from worker.tasks.topics.training import train

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.app.board import Board
 from orchestrator.app.logs import Logs
 from orchestrator.jobs.client import Client
+from worker.importing import importing
 from worker.show.visits import Visits
 
 if TYPE_CHECKING:
@@ -118,4 +119,5 @@ def routes() -> list[Callable[[Any, App], Any]]:
 def _modules(room: ModuleType) -> list[ModuleType]:
     found = (module.name for module in iter_modules(room.__path__))
     names = sorted(name for name in found if not name.startswith("_"))
-    return [import_module(f"{room.__name__}.{name}") for name in names]
+    with importing():
+        return [import_module(f"{room.__name__}.{name}") for name in names]

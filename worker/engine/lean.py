@@ -7,11 +7,9 @@ to say that a module is not there is a None in `sys.modules`; their checks respe
 
 from __future__ import annotations
 
-import gc
 import logging
 import sys
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
 
 from worker.params import Params
 
@@ -37,20 +35,6 @@ def nothing_from_the_hub() -> None:
     """
     leave_out(["kernels"])
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
-
-
-@contextmanager
-def importing() -> Iterator[None]:
-    """Hold the garbage collector while modules are imported: they make objects and no garbage.
-
-    A third of the time that importing transformers takes goes into looking for some.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def unused(params: Params, uses: Collection[str] = ()) -> list[str]:

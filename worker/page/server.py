@@ -1,6 +1,6 @@
 """Serves the page from a thread. The port is open at once; gradio is loaded for the first visitor.
 
-Loading it takes two seconds of a processor's work, which a trainer that starts has better use for.
+Loading it takes seconds of a processor's work, which a trainer that starts has better use for.
 An error here never ends the job; it is written to the job's log.
 """
 
@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from worker.importing import importing
 from worker.samples import SAMPLES_FILE
 from worker.samples import read as read_samples
 from worker.show import filled, style
@@ -89,11 +90,12 @@ class Server:
         uvicorn.Server(config).run(sockets=[self._socket])
 
     def _app(self) -> Any:
-        from fastapi import FastAPI
+        with importing():
+            from fastapi import FastAPI
 
-        from worker.page.blocks import build
-        from worker.page.gate import Gate
-        from worker.show.mounted import mounted
+            from worker.page.blocks import build
+            from worker.page.gate import Gate
+            from worker.show.mounted import mounted
 
         live, door = self.live, self._door
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)

@@ -18,6 +18,7 @@ from worker import tasks
 from worker.answers import the_one
 from worker.contract import DEPLOYMENT_FILE, Deployment
 from worker.errors import BadConfig, HubtrainError
+from worker.importing import importing
 from worker.serve.weights import ADAPTER, fetch
 from worker.task import ModelFacts
 
@@ -50,8 +51,9 @@ def _token() -> str | None:
 def page_of(deployment: Deployment, model: Path) -> Any:
     """Return the page on which the model in a folder answers. Raises `HubtrainError`."""
     os.environ.update(HF_HUB_OFFLINE="1", GRADIO_ANALYTICS_ENABLED="False")
-    from worker.serve.page import chat_page, form_page
-    from worker.serve.streaming import growing
+    with importing():
+        from worker.serve.page import chat_page, form_page
+        from worker.serve.streaming import growing
 
     task, title = tasks.load(deployment.task), deployment.model.name
     shape = task.page(_facts(model, deployment))

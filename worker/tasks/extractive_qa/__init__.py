@@ -101,7 +101,7 @@ class ExtractiveQa(HeadTask[QaParams]):
 
     def train(self, params: QaParams, run: Run) -> None:
         """Train as `params` say."""
-        from worker.engine.lean import importing
+        from worker.importing import importing
 
         with importing():
             from worker.tasks.extractive_qa.training.train import train

@@ -77,7 +77,7 @@ class ImageClassification(WholeImageTask[ImageParams]):
 
     def train(self, params: ImageParams, run: Run) -> None:
         """Train as `params` say."""
-        from worker.engine.lean import importing
+        from worker.importing import importing
 
         with importing():
             from worker.tasks.image_classification.training.train import train

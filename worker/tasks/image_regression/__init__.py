@@ -78,7 +78,7 @@ class ImageRegression(WholeImageTask[ImageRegressionParams]):
 
     def train(self, params: ImageRegressionParams, run: Run) -> None:
         """Train as `params` say."""
-        from worker.engine.lean import importing
+        from worker.importing import importing
 
         with importing():
             from worker.tasks.image_regression.training.train import train

@@ -132,7 +132,7 @@ class ObjectDetection(ImageTask[DetectionParams]):
 
     def train(self, params: DetectionParams, run: Run) -> None:
         """Train as `params` say."""
-        from worker.engine.lean import importing
+        from worker.importing import importing
 
         with importing():
             from worker.tasks.object_detection.training.train import train

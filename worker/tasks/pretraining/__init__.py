@@ -164,7 +164,7 @@ class PretrainingTask(Task[PretrainingParams]):
 
     def train(self, params: PretrainingParams, run: Run) -> None:
         """Train a fresh model, or fine-tune a published one as `llm` does."""
-        from worker.engine.lean import importing
+        from worker.importing import importing
 
         with importing():
             from worker.tasks.pretraining.training.train import finetune, train

@@ -146,7 +146,7 @@ class SentenceTransformers(TextTask[SentenceParams]):
 
     def train(self, params: SentenceParams, run: Run) -> None:
         """Train as `params` say."""
-        from worker.engine.lean import importing
+        from worker.importing import importing
 
         with importing():
             from worker.tasks.sentence_transformers.training.train import train

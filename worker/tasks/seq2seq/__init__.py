@@ -119,7 +119,7 @@ class Seq2Seq(TextTask[Seq2SeqParams]):
 
     def train(self, params: Seq2SeqParams, run: Run) -> None:
         """Train as `params` say."""
-        from worker.engine.lean import importing
+        from worker.importing import importing
 
         with importing():
             from worker.tasks.seq2seq.training.train import train

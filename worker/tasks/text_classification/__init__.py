@@ -68,7 +68,7 @@ class TextClassification(SequenceTask[TextClassificationParams]):
 
     def train(self, params: TextClassificationParams, run: Run) -> None:
         """Train as `params` say."""
-        from worker.engine.lean import importing
+        from worker.importing import importing
 
         with importing():
             from worker.tasks.text_classification.training import train

@@ -55,7 +55,7 @@ class TextRegression(SequenceTask[TextRegressionParams]):
 
     def train(self, params: TextRegressionParams, run: Run) -> None:
         """Train as `params` say."""
-        from worker.engine.lean import importing
+        from worker.importing import importing
 
         with importing():
             from worker.tasks.text_regression.training import train

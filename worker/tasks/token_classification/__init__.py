@@ -85,7 +85,7 @@ class TokenClassification(HeadTask[TokenParams]):
 
     def train(self, params: TokenParams, run: Run) -> None:
         """Train as `params` say."""
-        from worker.engine.lean import importing
+        from worker.importing import importing
 
         with importing():
             from worker.tasks.token_classification.training.train import train

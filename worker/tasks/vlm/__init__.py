@@ -175,7 +175,7 @@ class VlmTask(Task[VlmParams]):
 
     def train(self, params: VlmParams, run: Run) -> None:
         """Train as `params` say."""
-        from worker.engine.lean import importing
+        from worker.importing import importing
 
         with importing():
             from worker.tasks.vlm.training.train import train

@@ -25,7 +25,7 @@ class TextTrainer(Trainer[S]):
 
     def train(self, params: LlmParams, run: Run) -> None:
         """Train on `run.data`, tell `run.emit` how it goes, leave the model in `run.output`."""
-        from worker.engine.lean import importing
+        from worker.importing import importing
 
         with importing():
             from worker.tasks.llm.training.train import train

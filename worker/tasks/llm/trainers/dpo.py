@@ -73,7 +73,7 @@ class Dpo(PairTrainer[DpoParams]):
 
     def train(self, params: LlmParams, run: Run) -> None:
         """Train on pairs, once the reference model has been asked about all of them."""
-        from worker.engine.lean import importing
+        from worker.importing import importing
 
         with importing():
             from worker.tasks.llm.pairs.training import objectives

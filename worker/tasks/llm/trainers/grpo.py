@@ -78,7 +78,7 @@ class Grpo(Trainer[GrpoParams]):
 
     def train(self, params: LlmParams, run: Run) -> None:
         """Train on prompts: answer, score, learn."""
-        from worker.engine.lean import importing
+        from worker.importing import importing
 
         with importing():
             from worker.tasks.llm.grpo.training.train import train

@@ -96,7 +96,7 @@ class Kto(Trainer[KtoParams]):
 
     def train(self, params: LlmParams, run: Run) -> None:
         """Train on answers, once the model has been asked about all of them."""
-        from worker.engine.lean import importing
+        from worker.importing import importing
 
         with importing():
             from worker.tasks.llm.pairs.training import objectives, verdicts

@@ -38,7 +38,7 @@ class Orpo(PairTrainer[OrpoParams]):
 
     def train(self, params: LlmParams, run: Run) -> None:
         """Train on pairs."""
-        from worker.engine.lean import importing
+        from worker.importing import importing
 
         with importing():
             from worker.tasks.llm.pairs.training import objectives

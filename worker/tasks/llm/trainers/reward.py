@@ -55,7 +55,7 @@ class Reward(PairTrainer[RewardParams]):
 
     def train(self, params: LlmParams, run: Run) -> None:
         """Train on `run.data`, tell `run.emit` how it goes, leave the model in `run.output`."""
-        from worker.engine.lean import importing
+        from worker.importing import importing
 
         with importing():
             from worker.tasks.llm.pairs.training.ranking import train
