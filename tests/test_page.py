@@ -102,11 +102,15 @@ def opened(browser: Browser, url: str, width: int = 400) -> tuple[Page, list[str
 
 @pytest.mark.browser
 @pytest.mark.slow
-def test_a_job_is_watched_on_a_phone_to_its_end(browser: Browser, start: Any) -> None:
-    lines = [f"print=line {n}" for n in range(60)]
-    worker = start(*lines, "steps=80x0.15", "model=x", "finish", limits=Limits(max_usd=2.5))
+def test_a_job_is_watched_on_a_phone_to_its_end(
+    browser: Browser, start: Any, tmp_path: Path
+) -> None:
+    lines, watched = [f"print=line {n}" for n in range(60)], tmp_path / "watched"
+    acts = ("steps=1", f"until={watched}", "steps=80x0.15", "model=x", "finish")
+    worker = start(*lines, *acts, limits=Limits(max_usd=2.5))
     url = address(worker)
     page, asked = opened(browser, url)
+    watched.touch()
     assert KEY not in page.url
     assert "Running" in page.inner_text("#answer")
     assert "of at most $2.50" in page.inner_text("#answer")

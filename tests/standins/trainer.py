@@ -131,6 +131,12 @@ def save_when_asked(output: Path, value: str) -> None:
     signal.signal(signal.SIGTERM, write)
 
 
+def until(output: Path, value: str) -> None:
+    """Wait until a file is there."""
+    while not Path(value).exists():
+        time.sleep(0.05)
+
+
 _HELD: list[bytearray] = []
 _ACTS: dict[str, Callable[[Path, str], object]] = {
     "steps": steps,
@@ -141,6 +147,7 @@ _ACTS: dict[str, Callable[[Path, str], object]] = {
     "fail": fail,
     "hold": hold,
     "spawn": spawn,
+    "until": until,
     "say": lambda output, value: say(Phase(name=value)),
     "open": lambda output, value: print(value, end="", flush=True),
     "print": lambda output, value: print(value, flush=True),
