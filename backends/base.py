@@ -131,6 +131,9 @@ class Status:
     reason: EndReason | None = None
     """Why it is not alive, where the provider says: its image could not be built, say."""
 
+    waiting: bool = False
+    """Whether it waits in the provider's queue, where none of its limits run."""
+
     def observed(self, at: datetime) -> Observed:
         """Return it as what the laptop saw then, for the job's record."""
         return Observed(

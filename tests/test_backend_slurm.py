@@ -18,9 +18,11 @@ from standins.bench import job as any_job
 from standins.waiting import until
 
 from backends.base import Found, Status
-from backends.errors import JobGone, LaunchFailed, PlanRefused
+from backends.errors import BackendError, JobGone, LaunchFailed, PlanRefused
 from backends.handle import Handle
 from backends.slurm import Slurm
+from backends.slurm.array import Array
+from backends.slurm.cluster import Cluster
 from backends.slurm.flavors import flavors, memory_of, nodes_of
 from backends.slurm.options import SlurmOptions
 from backends.slurm.request import SlurmRequest, plan, seconds, wall_time, warning
@@ -37,6 +39,7 @@ from worker.contract import (
     fold,
     from_marked,
 )
+from worker.errors import HubUnreachable
 from worker.host.slurm import SlurmJob
 
 ROOT = Path(__file__).parent.parent
@@ -193,6 +196,8 @@ def test_the_controller_may_be_restarted_while_a_job_is_followed(bench: SlurmBen
     lines = bench.backend.logs(handle, follow=True)
     assert next(line for line in lines if line == "line 3")
     subprocess.run([SERVICE, "stop"], check=True)
+    with pytest.raises(HubUnreachable):
+        bench.backend.remove(handle)
     subprocess.run([SERVICE, "start"], check=True)
     assert bench.backend.status(handle).alive
     assert next(line for line in lines if line == "line 19")
@@ -344,6 +349,7 @@ def test_an_array_runs_what_was_not_launched_and_nothing_twice(bench: SlurmBench
     for handle in handles:
         (folder(handle) / "number").unlink()
     assert [bench.backend.find(request) for request in requests] == handles
+    assert all(bench.backend.status(one).stage for one in handles), "whoever finds it notes it"
     assert bench.slurm.launch_all(requests, {"HF_TOKEN": CANARY}, 3) == handles
     fewer = bench.slurm.launch_all(requests[:2], {"HF_TOKEN": CANARY}, 3)
     assert fewer == handles[:2]
@@ -357,9 +363,61 @@ def test_an_array_that_slurm_refuses_leaves_nothing(bench: SlurmBench) -> None:
     requests = planned(bench, 2, machine=machine("no-such"))
     with pytest.raises(LaunchFailed, match=r"invalid partition specified") as refused:
         bench.slurm.launch_all(requests, {"HF_TOKEN": CANARY}, 1)
-    assert refused.value.fix == "--slurm-array 1 submits each by itself."
+    assert "--slurm-array 1" in str(refused.value.fix)
     assert not any(Path(request.folder).exists() for request in requests)
     assert not list((Path(requests[0].folder).parent / "arrays").iterdir())
+
+
+def test_a_number_in_an_array_is_never_that_of_another_job(bench: SlurmBench) -> None:
+    """One trial is removed after a launch whose answer was lost, and another takes its place."""
+    first = planned(bench, 3)
+    handles = bench.slurm.launch_all(first, {"HF_TOKEN": CANARY}, 1)
+    bench.backend.remove(handles[1])
+    assert bench.backend.status(handles[2]).alive, "one that waits is removed, and no other"
+    second = [first[0], first[2], *planned(bench, 1)]
+    again = bench.slurm.launch_all(second, {"HF_TOKEN": CANARY}, 1)
+    assert again[:2] == [handles[0], handles[2]]
+    bench.backend.cancel(again[0])  # the next in its array has waited for it
+    for handle in again[1:]:
+        until(lambda one=handle: "line 1" in list(bench.backend.logs(one)))  # type: ignore[misc]
+        assert list(bench.backend.logs(handle)).count("line 0") == 1
+
+
+def test_an_array_that_comes_cut_short_leaves_nothing(bench: SlurmBench) -> None:
+    array = Array(planned(bench, 2))
+    sent = array.payload({"HF_TOKEN": CANARY})
+    with pytest.raises(BackendError):
+        Cluster().do("array", array.folder, array.name, "1", *array.job_ids, given=sent[:-20_000])
+    assert not any(Path(request.folder).exists() for request in array.requests)
+    assert not Path(array.folder).exists()
+
+
+def test_an_array_is_no_larger_than_its_cluster_takes(
+    bench: SlurmBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bench.slurm.most == 100
+    shim = tmp_path / "scontrol"
+    shim.write_text("#!/bin/sh\necho 'MaxArraySize            = 7'\n")
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert bench.slurm.most == 7
+
+
+def test_a_removal_that_was_cut_short_can_be_ended(bench: SlurmBench, tmp_path: Path) -> None:
+    """A file that cannot be deleted yet, as one that is open is on a network file system."""
+    _, handle = bench.launch(bench.job(lines=1))
+    held = folder(handle) / "work"
+    other = tmp_path / "other"
+    for one in (held, other):
+        one.mkdir(exist_ok=True)
+    subprocess.run(["mount", "--bind", other, held], check=True)
+    try:
+        with pytest.raises(BackendError, match="busy"):
+            bench.backend.remove(handle)
+    finally:
+        subprocess.run(["umount", held], check=True)
+    bench.backend.remove(handle)
+    assert not folder(handle).exists()
 
 
 def test_a_task_that_is_requeued_gets_its_secrets_again(bench: SlurmBench) -> None:

@@ -131,6 +131,20 @@ def test_a_job_whose_worker_never_spoke_is_stopped_after_its_limit(
     assert found[HANDLE].endswith(why) and bool(found[HANDLE]) == bool(why)
 
 
+def test_a_job_that_waits_in_a_queue_is_not_past_its_limits(clock: Hurried) -> None:
+    """Neither while it waits, nor in the moment in which it begins and nobody has heard of it."""
+    waits = Status(alive=True, costing=False, stage="PENDING", waiting=True)
+    runs = Status(alive=True, costing=False, stage="RUNNING")
+    clock.seconds = 5 * 3600
+    logs = [[told(5 * 3600 + 1, Started(job_id="k4x7qp"), 1)]]
+    desk = office(Far(clock, [(0, waits), (5 * 3600 + 1, runs)], logs=logs))
+    assert verdict(desk) == ({HANDLE: ""}, [])
+    clock.seconds += 60
+    assert verdict(desk) == ({HANDLE: ""}, [])
+    clock.seconds += 3600 + LATE_SECONDS
+    assert verdict(desk) == ({HANDLE: "its job is past its limits"}, [])
+
+
 def test_what_is_paused_is_no_leftover(clock: Hurried) -> None:
     assert verdict(office(Far(clock, [(0, PAUSED)]), STARTED)) == ({}, [])
 

@@ -123,6 +123,22 @@ def test_a_build_that_fails_is_told_and_rents_nothing(hub: HubServer, jobs: Jobs
     assert failed.value.reason is EndReason.BUILD_ERROR and "FORM" in failed.value.message
     assert jobs.find(request) is None
     assert not hub.api().repo_exists(request.repo_id, repo_type="dataset")
+    hub.forget_requests()
+    with pytest.raises(LaunchFailed, match="could not be built"):
+        jobs.launch(request, {})
+    assert hub.requests(f"/api/spaces/{request.own_repo}/restart", method="POST"), "tried again"
+
+
+def test_a_space_of_others_with_our_tag_is_no_image(hub: HubServer, jobs: Jobs) -> None:
+    name = "ann/hubtrain-image-mine"
+    hub.api().create_repo(name, repo_type="space", space_sdk="docker")
+    page = b"---\nsdk: docker\ntags: [hubtrain-image]\n---\n"
+    hub.api().upload_file(
+        path_or_fileobj=page, path_in_repo="README.md", repo_id=name, repo_type="space"
+    )
+    assert jobs.images(["ann"]) == []
+    with pytest.raises(BackendError, match="was not made by hubtrain"):
+        jobs.remove_image(f"hf.co/spaces/{name}")
 
 
 def test_gc_removes_the_spaces_of_images_that_no_job_runs_in(
@@ -134,6 +150,8 @@ def test_gc_removes_the_spaces_of_images_that_no_job_runs_in(
     later = Jobs(hub.tokens["ann"], Later())
     (used,) = later.images(["ann"])
     assert (used.name, used.used_by) == (request.image, (handle.path.partition("/")[2],))
+    with pytest.raises(BackendError, match="runs in it"):  # since it was listed, say
+        later.remove_image(request.image)
     jobs.cancel(handle)
     assert not jobs.images(["ann"])[0].free and later.images(["ann"])[0].free
     said = laptop.run("gc", "--images", "--yes", DOCKER_HOST="unix:///nowhere.sock")

@@ -12,9 +12,11 @@ from standins.script import RUNS, Far, Hurried, Scripted
 from backends.base import OnProgress, silent
 from backends.errors import LaunchFailed
 from backends.handle import Handle
-from orchestrator.jobs.records import Records
-from orchestrator.jobs.submit import Order, submit
-from worker.contract import DataRef, Limits, Machine
+from backends.together import Together
+from orchestrator.jobs.records import Record, Records
+from orchestrator.jobs.submit import Order, launch_together, submit
+from orchestrator.sweep.trial import Trial
+from worker.contract import DataRef, EndReason, Limits, Machine, Stopped
 
 ORDER = Order(
     task="llm",
@@ -50,3 +52,40 @@ def test_a_job_removed_while_it_is_launched_leaves_no_machine(tmp_path: Path) ->
         submit(ORDER, Interfered(far, records), {}, records=records, clock=clock)
     assert far.removed == 1
     assert records.all() == []
+
+
+class Refusing(Scripted, Together):
+    """Its queue is full; what it took before, it has."""
+
+    most = 9
+
+    def __init__(self, far: Far, has: str) -> None:
+        super().__init__(far)
+        self.has = has
+
+    def launch_all(self, *words: Any) -> list[Handle]:
+        raise LaunchFailed("The queue is full.")
+
+    def find(self, request: Any) -> Handle | None:
+        return Handle("spaces", "ann/p-aaaaaa") if request.job_id == self.has else None
+
+
+def test_what_ran_already_is_no_failure_where_the_next_is_refused(tmp_path: Path) -> None:
+    clock, records = Hurried(), Records(tmp_path)
+    orders = (ORDER.spec("aaaaaa"), ORDER.spec("bbbbbb"))
+    written = [records.claim(s.job_id, lambda s=s: s, clock.now()) for s in orders]  # type: ignore[misc]
+    far = Refusing(Far(clock, [(0, RUNS)]), "aaaaaa")
+    ran, refused = launch_together(written, far, {}, 1, records=records, clock=clock)
+    assert isinstance(ran, Record) and ran.story.handle and not ran.ended
+    assert isinstance(refused, LaunchFailed)
+    assert records.get("bbbbbb").ended
+
+
+def test_a_trial_that_somebody_cancelled_has_not_failed(tmp_path: Path) -> None:
+    records = Records(tmp_path)
+    for reason, failed in ((EndReason.USER, False), (EndReason.OOM, True)):
+        records.remove("aaaaaa")
+        record = records.claim("f", lambda: ORDER.spec("aaaaaa"), Hurried().now())
+        stop = Stopped(reason=reason, message="", at=Hurried().now(), source="laptop")
+        records.add(record.job_id, [stop])
+        assert Trial(0, {}, records.get("aaaaaa")).failed is failed

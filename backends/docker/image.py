@@ -11,7 +11,7 @@ from typing import Any
 
 from backends.base import OnProgress, silent
 from backends.docker.engine import asking
-from backends.docker.request import ContainerRequest
+from backends.docker.request import IMAGE, ContainerRequest
 from backends.errors import BackendError, LaunchFailed
 from backends.keeping import KeptImage
 from worker.contract import JOB_FILE, EndReason
@@ -71,12 +71,18 @@ def images(engine: Any) -> list[KeptImage]:
         users.setdefault(container["Image"], []).append(container["Name"].removeprefix("/"))
     return [
         KeptImage(
-            name=(one.tags or [one.id])[0],
+            name=next(filter(is_image, one.tags), one.id),
             size_bytes=one.attrs["Size"],
             used_by=tuple(sorted(users.get(one.id, ()))),
         )
         for one in made
+        if not one.tags or any(map(is_image, one.tags))
     ]
+
+
+def is_image(name: str) -> bool:
+    """Whether an image has a name that only ours get: one made from ours has its label, too."""
+    return name.startswith(f"{IMAGE}:")
 
 
 def remove(engine: Any, name: str) -> None:
@@ -85,7 +91,9 @@ def remove(engine: Any, name: str) -> None:
 
     key, value = LABEL.split("=")
     with asking(f"removing the image {name}"), suppress(ImageNotFound):
-        if (engine.images.get(name).labels or {}).get(key) != value:
+        there = engine.images.get(name)
+        others = bool(there.tags) and not is_image(name)
+        if others or (there.labels or {}).get(key) != value:
             raise BackendError(f"{name} was not made by hubtrain and is left alone.")
         engine.images.remove(name)
 

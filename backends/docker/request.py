@@ -27,6 +27,9 @@ LABEL = "hubtrain.job"
 NAME = "hubtrain-"
 """Beginning of the names of our containers, before the job's id."""
 
+IMAGE = "hubtrain-worker"
+"""Name of our images, before the tag that follows from their files."""
+
 APP = PurePosixPath("/home/user/app")
 """Folder of the worker in its image, where its `job.json` lies."""
 
@@ -75,7 +78,7 @@ class ContainerRequest:
         told = hashlib.sha256()
         for path in sorted(self.files):
             told.update(f"{path}\0{len(self.files[path])}\0".encode() + self.files[path])
-        return f"hubtrain-worker:{told.hexdigest()[:16]}"
+        return f"{IMAGE}:{told.hexdigest()[:16]}"
 
     @property
     def torch(self) -> str | None:

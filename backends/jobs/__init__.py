@@ -21,7 +21,7 @@ from backends.hub.files import delete, recalled
 from backends.hub.hardware import SHORT_NAMES, flavors
 from backends.hub.refusals import absent, shown
 from backends.jobs.image import NAME as IMAGE_NAME
-from backends.jobs.image import OWN, SPACES, images
+from backends.jobs.image import OWN, SPACES, images, is_image
 from backends.jobs.launch import Launch, forget, stop
 from backends.jobs.options import JobsOptions
 from backends.jobs.request import (
@@ -105,10 +105,13 @@ class Jobs(Backend[JobRequest], KeepsImages):
         return [one for owner in owners for one in images(self.api, owner, self.clock)]
 
     def remove_image(self, name: str) -> None:
-        """Delete the Space of an image."""
+        """Delete the Space of an image, unless a Job runs in it now."""
         repo_id = name.removeprefix(SPACES)
-        if not repo_id.partition("/")[2].startswith(f"{IMAGE_NAME}-"):
+        if not is_image(repo_id):
             raise BackendError(f"{name} was not made by hubtrain and is left alone.")
+        for one in self.images([repo_id.partition("/")[0]]):
+            if one.name == name and one.used_by:
+                raise BackendError(f"{name} stays: {', '.join(one.used_by)} runs in it.")
         delete(self.api, repo_id, "space", self.clock)
 
     def plan(self, job: JobSpec) -> JobRequest:
@@ -214,6 +217,7 @@ def status_of(job: JobInfo) -> Status:
         detail=message,
         url=(job.status.expose_urls or [job.url])[0],
         reason=end_reason(stage, message, EndReason(why)),
+        waiting=stage == "SCHEDULING",
     )
 
 

@@ -8,8 +8,10 @@ built on hardware that costs nothing, and a tag in its repo says that it has bee
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
 from importlib.resources import files as package_files
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -40,6 +42,9 @@ SPACES = "hf.co/spaces/"
 """How the Hub is told of the image of a Space."""
 
 NAME = TAG = "hubtrain-image"
+DIGITS = 12
+"""Of its content, behind the name of each."""
+
 INSTALLED = ("Dockerfile", TORCH_FILE, "requirements.txt", "constraints.txt")
 """Files of a job that say what is in its image."""
 
@@ -77,7 +82,13 @@ def own_files(files: Iterable[RepoFile]) -> tuple[RepoFile, ...]:
 def repo_of(owner: str, files: Iterable[RepoFile]) -> str:
     """Return the name of the Space of these files: the same packages, the same Space."""
     installed = sorted((one.path, one.sha256) for one in files if one.path in INSTALLED)
-    return f"{owner}/{NAME}-{hashlib.sha256(repr(installed).encode()).hexdigest()[:12]}"
+    told = hashlib.sha256(repr(installed).encode()).hexdigest()
+    return f"{owner}/{NAME}-{told[:DIGITS]}"
+
+
+def is_image(repo_id: str) -> bool:
+    """Whether a Space has a name that only these get."""
+    return bool(re.fullmatch(rf"[^/]+/{NAME}-[0-9a-f]{{{DIGITS}}}", repo_id))
 
 
 class OwnImage:
@@ -89,7 +100,8 @@ class OwnImage:
     def make(self, files: tuple[RepoFile, ...], on_progress: OnProgress) -> None:
         """Return once it is built and its Space paused; that takes minutes where it is new.
 
-        Raises `LaunchFailed` with the last words of a build that fails.
+        What failed for an earlier launch is built again. Raises `LaunchFailed` with the last words
+        of a build that fails.
         """
         if self._is_built():
             return
@@ -98,6 +110,9 @@ class OwnImage:
         if not self._look(lambda: has_files(self.api, self.repo_id, KIND, files)):
             say = "What is installed in the image"
             commit(self.api, self.repo_id, KIND, files, say)
+        elif str(self._runtime().stage) in _UNBUILT:
+            restart = partial(self.api.restart_space, self.repo_id, factory_reboot=True)
+            self._ask("building", restart)
         for _ in range(MOST_LOOKS):
             if self._is_built() or self._has_come():
                 return
@@ -191,5 +206,5 @@ def images(api: HfApi, owner: str, clock: Clock) -> list[KeptImage]:
             arriving=space.last_modified is not None and space.last_modified > freshest,
         )
         for space in spaces
-        if TAG in (space.tags or [])
+        if TAG in (space.tags or []) and is_image(space.id)
     ]

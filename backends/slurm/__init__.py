@@ -29,9 +29,12 @@ from backends.slurm.states import status_of
 from backends.together import Together
 from worker.clock import Clock
 from worker.contract import JobSpec
+from worker.errors import HubUnreachable
 
 HOST = "HUBTRAIN_SLURM_HOST"
 """Environment of the laptop: the login node of commands that are about no single job."""
+
+ALONE = "`hubtrain rm` the sweep, then the same with --slurm-array 1: each is submitted by itself."
 
 
 class Slurm(Backend[SlurmRequest], Together):
@@ -125,8 +128,12 @@ class Slurm(Backend[SlurmRequest], Together):
 
     @property
     def most(self) -> int:
-        """How many jobs an array takes."""
-        return self.asked.slurm_array
+        """How many jobs an array takes: what is asked for, or less where the cluster takes less."""
+        asked = self.asked.slurm_array
+        with suppress(BackendError, HubUnreachable, ValueError):
+            largest = int(Cluster(self.asked.slurm_host).do("largest", seconds=20))
+            return max(1, min(asked, largest))
+        return asked
 
     def launch_all(
         self,
@@ -140,7 +147,7 @@ class Slurm(Backend[SlurmRequest], Together):
         where = requests[0].cluster
         on_progress(f"submitting {len(requests)} jobs as one array on {where.where}", None)
         about = (array.folder, array.name, str(at_once), *array.job_ids)
-        with _launching("the jobs", "--slurm-array 1 submits each by itself."):
+        with _launching("the jobs", ALONE):
             told = where.do("array", *about, given=array.payload(secrets))
         lines = told.splitlines()
         return [_handle(one, line) for one, line in zip(requests, lines, strict=True)]

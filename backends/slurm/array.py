@@ -37,7 +37,7 @@ class Array:
 
     @property
     def job_ids(self) -> list[str]:
-        """The jobs, in the order of their numbers."""
+        """The jobs; the cluster gives each that is submitted a number."""
         return [request.job.job_id for request in self.requests]
 
     @property

@@ -49,26 +49,25 @@ array() {
     alone_in "$1"
     jobs=$(cd ../.. && pwd -P) name=$2 at_once=$3
     shift 3
+    sent="shared $*" wanted=''
+    trap unmade EXIT
     unpack
-    wanted='' index=0
     for job in "$@"; do
         number=$(number_of "$job")
         if [ -n "$number" ]; then
             (cd "$jobs/$job" && note "$number")
         else
+            index=$(link_to "$job")
+            wanted=$wanted,$index
             mkdir -p -- "$jobs/$job"
             cp -R shared/. "$job"/. "$jobs/$job"
-            ln -sfn "../../$job" $index
             echo "$name $index" >"$jobs/$job/array"
             touch "$jobs/$job/whole"
-            wanted=$wanted,$index
         fi
         rm -rf -- "./$job"
-        index=$((index + 1))
     done
     rm -rf shared
     if [ -n "$wanted" ]; then
-        trap unmade EXIT
         number=$(patiently clean sbatch --parsable --export=ALL "--array=${wanted#,}%$at_once" array.sh 9>&- 2>refusal) ||
             refused
         trap - EXIT
@@ -77,8 +76,18 @@ array() {
         done
         rm -f refusal
     fi
+    trap - EXIT
     answer
     for job in "$@"; do echo "$(cat "$jobs/$job/number") $jobs/$job"; done
+}
+
+# link_to JOB: the number of a link that leads to it, made unless it is there. One that leads, or has led, to
+# another job is that of a task which Slurm may still have.
+link_to() {
+    free=0
+    while [ -L $free ] && [ "$(readlink $free)" != "../../$1" ]; do free=$((free + 1)); done
+    ln -sfn "../../$1" $free
+    echo $free
 }
 
 # note NUMBER: in the job's own folder; the job does so itself when it begins.
@@ -92,9 +101,14 @@ number_of() {
     found "hubtrain-$1"
 }
 
-# unmade: nothing is left of the jobs of an array that was refused, nor of the array if it has no others.
+# unmade: nothing is left of what was sent for an array that was not submitted, nor of the array if it has no
+# other jobs.
 unmade() {
-    for index in $(echo "$wanted" | tr , ' '); do rm -rf -- "$(cd -P $index && pwd)"; done
+    for one in $sent; do rm -rf -- "./$one"; done
+    for index in $(echo "$wanted" | tr , ' '); do
+        rm -rf -- "$(cd -P $index 2>/dev/null && pwd)"
+        rm -f $index
+    done
     tidy "$PWD"
 }
 
@@ -112,7 +126,7 @@ alone_in() {
     enter "$1"
     if command -v flock >/dev/null; then
         exec 9>lock
-        flock -w 50 9 || { echo 'another launch of this job is busy' >&2; exit 1; }
+        flock -w 50 9 || { echo 'timed out behind another launch of this job' >&2; exit 1; }
     fi
 }
 
@@ -153,6 +167,7 @@ found() {
 find_() {
     enter "$1"
     number=$(found "$2")
+    if [ -n "$number" ]; then note "$number"; fi
     answer
     if [ -n "$number" ]; then echo "$number" && pwd -P; fi
 }
@@ -200,23 +215,45 @@ cancel() {
     if [ -s number ]; then patiently scancel "$(cat number)"; fi
 }
 
-# drop FOLDER: at once, and with its folder; only one that hubtrain made.
+# drop FOLDER: at once, and with its folder; only one that hubtrain made. What says so goes last: a removal that is
+# cut short can be ended.
 drop() {
     enter "$1"
     [ -s job.json ] && [ -e whole ] || { echo "$1 is no job's folder" >&2 && exit 1; }
-    if [ -s number ]; then
-        patiently scancel --signal=KILL --full "$(cat number)" 2>/dev/null || true
-        patiently scancel "$(cat number)" 2>/dev/null || true
+    number=$(found "hubtrain-${1##*/}")
+    if [ -n "$number" ]; then
+        left=$(left_of "$number")
+        # A signal to a task that waits would cancel all of its array that waits.
+        case $left in '' | PENDING) ;; *) patiently scancel --signal=KILL --full "$number" 2>/dev/null || true ;; esac
+        patiently scancel "$number" 2>/dev/null || true
         for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-            if [ -z "$(squeue --noheader --jobs="$(cat number)" 2>/dev/null)" ]; then break; fi
+            left=$(left_of "$number")
+            if [ -z "$left" ]; then break; fi
             sleep 0.5
         done
+        case $left in '' | COMPLETING) ;; *) echo "Slurm has not ended the job yet: $left" >&2 && exit 1 ;; esac
     fi
     array=''
     if [ -s array ]; then read -r array _ <array && array=$(cd .. && pwd -P)/arrays/${array#hubtrain-array-}; fi
+    find . -mindepth 1 -maxdepth 1 ! -name job.json ! -name whole -exec rm -rf -- {} +
     cd / && rm -rf -- "$1"
     if [ -n "$array" ]; then tidy "$array"; fi
     answer
+}
+
+# left_of NUMBER: the state of a job that Slurm has not ended; nothing for one that has ended, or is forgotten.
+left_of() {
+    if told=$(patiently squeue --noheader --jobs="$1" --format=%T 2>&1); then
+        echo "$told" | head -n 1
+        return
+    fi
+    case $told in *'nvalid job id'*) ;; *) echo "$told" >&2 && exit 1 ;; esac
+}
+
+# largest: how many tasks an array may have.
+largest() {
+    told=$(scontrol show config)
+    answer && echo "$told" | sed -n 's/^MaxArraySize *= *//p'
 }
 
 # ours: name, number, state and folder of each of our jobs that Slurm has, tasks of arrays by their own names.

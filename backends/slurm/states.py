@@ -47,7 +47,8 @@ def status_of(told: str) -> Status:
     facts = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
     state, _, waiting = facts.get("state", "").partition("|")
     if state and state not in _ENDED:
-        return Status(alive=True, costing=False, stage=state, detail=_waiting(state, waiting))
+        detail = _waiting(state, waiting)
+        return Status(True, costing=False, stage=state, detail=detail, waiting=state == "PENDING")
     reason = _ENDED.get(state) or _said(facts.get("said", ""))
     return Status(
         alive=False,

@@ -31,6 +31,7 @@ LATE_SECONDS = 900.0
 START_SECONDS = 1800.0
 """How much longer a job may take of which nobody heard that it began: it may be starting."""
 
+LATE = "its job is past its limits"
 
 LAUNCH_SECONDS = 60.0
 """How long something without a job is given to get one: it may be being launched elsewhere."""
@@ -191,6 +192,12 @@ def _judge(client: Client, backend: Backend[Any], found: Found, record: Record |
     # With a record it is known when the machine began to cost, which may be long after it was made.
     made_at = None if record or not found.status.costing else found.made_at
     why, since = _verdict(spec, events, now, made_at)
+    if why == LATE and found.status.waiting:
+        why = ""
+    elif why == LATE and record and record.story.started_at is None and not found.status.costing:
+        # It may have waited in a queue until just now: what its worker has said tells.
+        events += client.refreshed(record).events
+        why, since = _verdict(spec, events, now, made_at)
     hours = (now - since).total_seconds() / 3600
     return Leftover(found, backend, why, hours * spec.machine.usd_per_hour)
 
@@ -213,7 +220,7 @@ def _verdict(
     began = story.started_at or made_at or _costing_since(story, events)
     late = LATE_SECONDS if story.started_at else LATE_SECONDS + START_SECONDS
     if began and (now - began).total_seconds() > most + late:
-        return "its job is past its limits", began
+        return LATE, began
     return "", began or now
 
 

@@ -188,18 +188,10 @@ def launch_together(
 ) -> list[Record | HubtrainError]:
     """Launch jobs that are on record by one request, as `launch_claimed` does each.
 
-    Returns for each its record, or what became of it.
+    Returns for each its record, or what became of it. Where the request is refused, those that an
+    earlier one has launched stay.
     """
     assert isinstance(backend, Backend)
-    try:
-        requests = [backend.plan(record.spec) for record in written]
-        handles = backend.launch_all(requests, secrets, at_once, on_progress)
-    except (LaunchFailed, PlanRefused) as error:
-        for record in written:
-            records.add(record.job_id, [_failed(error, clock)])
-        return [error] * len(written)
-    except HubtrainError as error:
-        return [error] * len(written)
 
     def told(record: Record, handle: Handle) -> Record | HubtrainError:
         try:
@@ -207,6 +199,22 @@ def launch_together(
         except HubtrainError as error:
             return error
 
+    def refused(record: Record, error: HubtrainError) -> Record | HubtrainError:
+        try:
+            if handle := find_launch(record, backend):
+                return told(record, handle)
+        except HubtrainError as unknown:
+            return unknown
+        records.add(record.job_id, [_failed(error, clock)])
+        return error
+
+    try:
+        requests = [backend.plan(record.spec) for record in written]
+        handles = backend.launch_all(requests, secrets, at_once, on_progress)
+    except (LaunchFailed, PlanRefused) as error:
+        return [refused(record, error) for record in written]
+    except HubtrainError as error:
+        return [error] * len(written)
     return list(map(told, written, handles))
 
 

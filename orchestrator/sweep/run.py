@@ -314,7 +314,9 @@ class Running:
                 self.search.tell(one.number, value)
         if trial.succeeded:
             self._failed = 0
-        elif not trial.pruned and trial.record and trial.number in self._begun_here:
+        elif (
+            trial.record and trial.failed and not trial.pruned and trial.number in self._begun_here
+        ):
             self._another_failed(trial.record.story.message)
 
     def _refused(self, trial: Trial, refused: Refused) -> None:

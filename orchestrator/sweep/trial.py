@@ -45,6 +45,11 @@ class Trial:
         """Whether there is a model of it."""
         return self.record is not None and self.record.story.state is State.SUCCEEDED
 
+    @property
+    def failed(self) -> bool:
+        """Whether it ended with something wrong; nothing is with one that somebody cancelled."""
+        return self.record is not None and self.record.story.state in {State.FAILED, State.LOST}
+
     def value(self, measure: Measure) -> float | None:
         """Return what it measured of `measure`; none so far.
 
