@@ -175,14 +175,19 @@ def test_gc_removes_the_images_of_an_engine_that_no_container_uses(tmp_path: Pat
     with engine("") as there:
         build(there, request)
     docker("run", "--name", name, request.image, "true")
+    docker("commit", name, f"of-others:{name}")  # made from ours: it has our label, too
     try:
+        with pytest.raises(BackendError, match="was not made by hubtrain"):
+            here.remove_image(f"of-others:{name}")
         found = {one.name: one for one in here.images([])}
         assert found[request.image].used_by == (name,)
         assert (found[request.image].size_bytes or 0) > 1e6
         with pytest.raises(BackendError, match="refused"):
             here.remove_image(request.image)
+        assert f"of-others:{name}" not in found
     finally:
         docker("rm", name)
+        docker("rmi", f"of-others:{name}")
     assert {one.name: one.free for one in here.images([])}[request.image]
     here.remove_image(request.image)
     assert request.image not in {one.name for one in here.images([])}
