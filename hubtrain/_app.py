@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
 
 from hubtrain._errors import CheckFailed
+from orchestrator.loopback import is_loopback
 from worker import errors
 from worker.clock import Clock, SystemClock
 from worker.errors import HubtrainError
@@ -48,7 +49,9 @@ class AppAt:
         in_address = parse_qs(parts.query).get("key", [None])[0]
         self.url = urlunsplit((parts.scheme, _host(parts), parts.path.rstrip("/"), "", ""))
         self.clock = clock or SystemClock()
-        self._key = key or in_address or os.environ.get(KEY) or _kept()
+        self._key = key or in_address or os.environ.get(KEY)
+        if not self._key and is_loopback(parts.hostname):
+            self._key = _kept()
 
     def __repr__(self) -> str:
         return f"AppAt({self.url!r})"

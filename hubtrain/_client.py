@@ -34,7 +34,7 @@ class Client:
     The verbs are those of `hubtrain`, and so are their settings, jobs and errors. Paths are those
     of the machine that the app runs on. `url` is what the app has printed; by default the app of
     this machine. `key` is its key or password: by default the one in `url`, in HUBTRAIN_APP_KEY,
-    or the one that this machine's app has left for its user.
+    or, of an app of this machine, the one that it has left for its user.
     """
 
     def __init__(

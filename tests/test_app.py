@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 from standins.application import Application, visitor
+from starlette.responses import PlainTextResponse
 
-from orchestrator.app.server import is_here, listening
+from orchestrator.app.gate import Door, Gate
+from orchestrator.app.server import listening
+from orchestrator.loopback import is_loopback
 from worker.errors import BadConfig
 
 
@@ -116,6 +121,27 @@ def test_others_need_the_password(shared: Application) -> None:
         assert http.get("/").status_code == 401
 
 
+def test_passwords_are_tried_one_after_the_other() -> None:
+    async def inside(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("inside")(scope, receive, send)
+
+    async def tried(said: str) -> int:
+        async with httpx2.AsyncClient(transport=transport, base_url="http://app") as http:
+            answer = await http.get("/", headers={"Authorization": f"Bearer {said}"})
+        answers.append(answer.status_code)
+        return answer.status_code
+
+    async def together() -> None:
+        wrong = asyncio.create_task(tried("correct cow"))
+        right = asyncio.create_task(tried("correct horse"))
+        await asyncio.gather(wrong, right)
+
+    transport = httpx2.ASGITransport(app=Gate(inside, door=Door("correct horse", password=True)))
+    answers: list[int] = []
+    asyncio.run(together())
+    assert answers == [401, 200]  # the right one waits for the wrong one
+
+
 def test_a_new_password_is_printed_once(tmp_path: Path) -> None:
     with Application(tmp_path, "--host", "0.0.0.0") as made:
         said = made.printed.partition("The password is ")[2].split()[0]
@@ -133,8 +159,10 @@ def test_a_port_that_is_taken_is_another_or_refused() -> None:
 
 
 def test_what_only_this_machine_reaches() -> None:
-    assert all(map(is_here, ("127.0.0.1", "localhost", "::1", "127.8.8.8")))
-    assert not any(map(is_here, ("0.0.0.0", "::", "192.168.1.5", "example.org")))
+    here = ("127.0.0.1", "localhost", "::1", "127.8.8.8", "app-1f.localhost")
+    assert all(map(is_loopback, here))
+    others = ("0.0.0.0", "::", "192.168.1.5", "example.org", "localhost.example.org", "", None)
+    assert not any(map(is_loopback, others))
 
 
 def test_what_autotrain_was_given_is_said_to_be_unused(tmp_path: Path) -> None:

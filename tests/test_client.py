@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +128,36 @@ def test_errors_are_those_of_this_api_with_the_words_of_the_terminal(
     with pytest.raises(hubtrain.HubtrainError, match="does not answer"):
         hubtrain.Client("http://127.0.0.1:1", "k").jobs()
     assert httpx2.URL(app.url).params["key"] not in repr(client) + repr(vars(client))
+
+
+def test_the_key_of_this_machine_is_sent_to_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str | None] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        """Has what goes to other machines pass by."""
+
+        def do_POST(self) -> None:
+            sent.append(self.headers["Authorization"])
+            self.send_error(401)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    (tmp_path / "app.key").write_text("key-of-this-machine\n", encoding="ascii")
+    monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path))
+    monkeypatch.delenv("HUBTRAIN_APP_KEY", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.server_address[1]}")
+        for key in (None, "its-own"):
+            with pytest.raises(hubtrain.HubtrainError, match="is not opened by this key"):
+                hubtrain.Client("http://gpu-box.example:7860", key).tasks()
+        proxy.shutdown()
+    assert sent == [None, "Bearer its-own"]
 
 
 def test_the_app_of_this_machine_needs_no_key(

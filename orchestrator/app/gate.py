@@ -31,7 +31,7 @@ CLOSED = ("/proxy=", "/component_server", "/monitoring", "/stream/")
 
 LOGIN = "/login"
 WRONG_SECONDS = 1.0
-"""What a wrong password takes, one after the other, so that nobody tries many."""
+"""What a wrong password takes, however it is sent. The next waits for it: nobody tries many."""
 
 LONGEST = 4096
 """Bytes of a login that are read."""
@@ -67,11 +67,8 @@ class Door:
         """Whether this is the key, or the password."""
         return _same(said, self._secret)
 
-    def lets_in(self, request: Request) -> bool:
-        """Whether the one who sent a request has shown the key or the password."""
-        scheme, _, said = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return self.opens(said.strip())
+    def knows(self, request: Request) -> bool:
+        """Whether a request has the cookie of somebody who was let in."""
         name, value = self.cookie
         return self.is_address(request) and _same(request.cookies.get(name, ""), value)
 
@@ -90,7 +87,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, *, door: Door) -> None:
         self.app, self.door = app, door
-        self._wrong = asyncio.Lock()
+        self._one_at_a_time = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what is for strangers, and pass on the rest."""
@@ -109,7 +106,24 @@ class Gate:
             return await self._login(request)
         if not door.password and (key := request.query_params.get("key")):
             return self._with_key(request, key)
-        return self._inside(path) if door.lets_in(request) else self._shut()
+        return self._inside(path) if await self._lets_in(request) else self._shut()
+
+    async def _lets_in(self, request: Request) -> bool:
+        """Whether the one who sent a request has shown the key, the password or the cookie."""
+        scheme, _, said = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return await self._opens(said.strip())
+        return self.door.knows(request)
+
+    async def _opens(self, said: str) -> bool:
+        """Whether this is the key, which nobody guesses, or the password."""
+        if not self.door.password:
+            return self.door.opens(said)
+        async with self._one_at_a_time:
+            opens = self.door.opens(said)
+            if not opens:
+                await asyncio.sleep(WRONG_SECONDS)
+        return opens
 
     def _inside(self, path: str) -> Response | None:
         """Return the answer to the app's user where nobody else gives it."""
@@ -137,9 +151,7 @@ class Gate:
             if len(body) > LONGEST:
                 return Response(status_code=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         said = parse_qs(body.decode("utf-8", "replace")).get("password", [""])[0]
-        if not self.door.opens(said):
-            async with self._wrong:
-                await asyncio.sleep(WRONG_SECONDS)
+        if not await self._opens(said):
             return self._shut(wrong=True)
         return _let_in(self.door, "/", request)
 

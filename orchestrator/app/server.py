@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from html import escape
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from orchestrator.app.base import LOGOUT, App, Page, pages, routes
 from orchestrator.app.keys import key
 from orchestrator.jobs.client import Client
+from orchestrator.loopback import is_loopback
 from worker.errors import BadConfig, HubtrainError
 
 PORT = 7860
@@ -52,9 +52,10 @@ class Served:
         self.chosen = bool(os.environ.get(PASSWORD))
         """Whether the password is one that the user has chosen."""
 
-        self.secret = key() if is_here(host) else _password()
-        self.door = Door(self.secret, password=not is_here(host))
-        self.app = App(client, pages=pages(), own_machine=is_here(host))
+        own = is_loopback(host)
+        self.secret = key() if own else _password()
+        self.door = Door(self.secret, password=not own)
+        self.app = App(client, pages=pages(), own_machine=own)
 
     @property
     def url(self) -> str:
@@ -191,14 +192,6 @@ def _bind(bound: socket.socket, place: Any, *, exactly: bool) -> None:
         if exactly:
             raise
         bound.bind((place[0], 0, *place[2:]))
-
-
-def is_here(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _password() -> str:

@@ -10,7 +10,6 @@ token to the Hub alone and what runs on its behalf; neither over plain http but 
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
+from orchestrator.loopback import is_loopback
 from worker.clock import Clock
 from worker.errors import BadConfig, HubtrainError
 from worker.hubclient import REAL_HUB, endpoint
@@ -93,13 +93,7 @@ def _is_hubs(address: str) -> bool:
 
 
 def _is_here(address: str) -> bool:
-    host = urlsplit(address).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(urlsplit(address).hostname)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from orchestrator.loopback import is_loopback
 from worker.errors import BadConfig, HubUnreachable
 from worker.timeout import within
 
@@ -23,9 +24,6 @@ LARGEST = 1 << 20
 
 SECONDS = 20.0
 """How long the web may take."""
-
-_HERE = {"localhost", "127.0.0.1", "::1"}
-"""Hosts that are this machine: nobody stands in between, so http will do."""
 
 _SHOWN_ON_GITHUB = re.compile(r"https?://(?:www\.)?github\.com/([^/]+/[^/]+)/(?:blob|raw)/(.+)")
 _SHOWN_ON_THE_HUB = re.compile(r"(https?://[^/]+/(?:datasets/|spaces/)?[^/]+/[^/]+)/blob/(.+)")
@@ -123,7 +121,8 @@ def _opener(asked: str) -> OpenerDirector:
 
 
 def _is_here(address: str) -> bool:
-    return urlsplit(address).hostname in _HERE
+    """Whether it is this machine's: nobody stands in between, so http will do."""
+    return is_loopback(urlsplit(address).hostname)
 
 
 def _refuse_http(address: str) -> None:
