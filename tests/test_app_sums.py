@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from standins import swept
+from standins.waiting import until
 
 from orchestrator.app.board import Board
 from orchestrator.app.shown import cost, sweep
@@ -35,6 +37,21 @@ def test_a_sweep_shows_its_best_first_and_what_each_trial_measured(client: Clien
     ]
     assert order == sorted(order), "the best first"
     assert html.count("<polyline") == 2 and "the best so far" in html
+
+
+def test_an_errand_is_told_of_until_something_has_come_of_it(client: Client) -> None:
+    board, may_end = Board(client), threading.Event()
+
+    def fail() -> str:
+        may_end.wait()
+        raise ZeroDivisionError("nothing to divide by")
+
+    board.do("Stopping bot", fail)
+    assert [(note.text, note.goes_on) for note in board.notes()] == [("Stopping bot", True)]
+    may_end.set()
+    until(lambda: not board.notes()[0].goes_on)
+    (note,) = board.notes()
+    assert note.wrong and "nothing to divide by" in note.text and "crash.txt" in note.text
 
 
 def test_money_is_summed_up_by_what_is_chosen(client: Client) -> None:

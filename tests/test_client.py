@@ -259,6 +259,8 @@ def test_programs_of_autotrain_go_on_working(app: Application, http: httpx2.Clie
     assert unknown["problems"][0]["where"] == "tea"
     other = http.post("/api/create_project", json=body | {"project": "x"}).json()
     assert other["problems"][0]["where"] == "project"
+    text = http.post("/api/create_project", json=body | {"params": "lr=1"})
+    assert (text.status_code, text.json()["problems"][0]["where"]) == (422, "params")
     assert http.post("/api/stop_training", json={}).json()["problems"][0]["where"] == "jid"
     nobody = http.post("/api/logs", json={"jid": "ann/nothing-k4x7qp"}).json()
     assert not nobody["success"]

@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
+from orchestrator import crash
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.glance import Glance
 from orchestrator.jobs.peek import losses, version
@@ -43,6 +44,8 @@ class Note:
     at: float
     text: str
     wrong: bool = False
+    goes_on: bool = False
+    """Whether nothing has come of it yet: told however long it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,24 +119,30 @@ class Board:
 
     def notes(self) -> tuple[Note, ...]:
         """Return what is to be told of things asked for, newest first."""
-        now = time.monotonic()
-        self._notes = [note for note in self._notes if now - note.at < NOTE_SECONDS]
-        return tuple(reversed(self._notes))
+        with self._lock:
+            since = time.monotonic() - NOTE_SECONDS
+            self._notes = [note for note in self._notes if note.goes_on or note.at > since]
+            return tuple(reversed(self._notes))
 
     def do(self, doing: str, what: Callable[[], str]) -> None:
         """Do something that may take minutes in a thread; what it returns is told, and what fails.
 
         `doing` is told meanwhile.
         """
-        note = Note(time.monotonic(), doing)
-        self._notes.append(note)
+        note = Note(time.monotonic(), doing, goes_on=True)
+        with self._lock:
+            self._notes.append(note)
 
         def run() -> None:
             try:
-                told = Note(time.monotonic(), what())
+                said, wrong = what(), False
             except HubtrainError as error:
-                told = Note(time.monotonic(), str(error), wrong=True)
-            self._notes = [*(one for one in self._notes if one is not note), told]
+                said, wrong = str(error), True
+            except Exception as error:  # a mistake of ours is told, and written down
+                said, wrong = " ".join(crash.told(error)), True
+            with self._lock:
+                others = [one for one in self._notes if one is not note]
+                self._notes = [*others, Note(time.monotonic(), said, wrong)]
 
         threading.Thread(target=run, name="app-errand", daemon=True).start()
 

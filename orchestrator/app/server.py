@@ -95,7 +95,7 @@ def serve(
         try:
             uvicorn.Server(config).run(sockets=[bound])
         finally:
-            app.trying.close()
+            app.trying.end()
             app.rehearsing.close()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from orchestrator.inference.process import ProcessSession
 from orchestrator.inference.trained import Model
-from worker.errors import BadConfig, HubtrainError
+from worker.errors import BadConfig
 from worker.session import Reply
 
 IDLE_SECONDS = 300.0
@@ -44,14 +44,14 @@ class Trying:
 
     def talk(self, model: Model, prompt: str) -> Iterator[str]:
         """Yield the answer to a prompt as it grows. Raises `HubtrainError`."""
-        told: SimpleQueue[str | Reply | HubtrainError] = SimpleQueue()
+        told: SimpleQueue[str | Reply | Exception] = SimpleQueue()
 
         def reply() -> None:
             with self._lock:
                 try:
                     session = self._loaded(model)
                     told.put(session.reply([{"role": "user", "content": prompt}], told.put))
-                except HubtrainError as error:
+                except Exception as error:  # whatever it is, who reads must not wait for ever
                     told.put(error)
                 finally:
                     self._rest()
@@ -61,7 +61,7 @@ class Trying:
         while isinstance(piece := told.get(), str):
             text += piece
             yield text
-        if isinstance(piece, HubtrainError):
+        if isinstance(piece, Exception):
             raise piece
         yield piece.text
 
@@ -69,6 +69,11 @@ class Trying:
         """Let the model go."""
         with self._lock:
             self._close()
+
+    def end(self) -> None:
+        """Let the model go at once, also where it is answering: nobody reads on."""
+        if session := self._session:
+            session.close()
 
     def _loaded(self, model: Model) -> ProcessSession:
         if self._timer:

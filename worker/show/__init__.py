@@ -1,8 +1,8 @@
 """How a job is shown: what the page of a running job and the app on the laptop have in common.
 
-It knows no server: events go in and HTML comes out, so that both show the same, and the cell of a
-notebook too. What only one of them needs is in `worker/page`, `orchestrator/app` or `hubtrain`.
-Light: the standard library and jinja2.
+Events go in and HTML comes out, so that both show the same, and the cell of a notebook too. What
+only one of them needs is in `worker/page`, `orchestrator/app` or `hubtrain`. Light: the standard
+library and jinja2, but for `answers`, `mounted` and `polled`, which are about gradio itself.
 """
 
 from __future__ import annotations

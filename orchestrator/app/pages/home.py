@@ -29,7 +29,7 @@ def lay_out(app: App) -> None:
     search, filters = _filters()
     table = gr.HTML(elem_id="jobs", js_on_load=PRESSED)
     first = gr.State(0)
-    with gr.Row(elem_id="turn"):
+    with gr.Row(elem_id="pager"):
         newer = gr.Button("Newer", size="sm", visible=False)
         older = gr.Button("Older", size="sm", visible=False)
     deployed = gr.HTML(elem_id="deployed", js_on_load=PRESSED)

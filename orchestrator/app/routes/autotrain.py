@@ -7,7 +7,7 @@ are refused, columns are mapped for each task. Answers have its keys, and beside
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -97,9 +97,17 @@ def job_of(body: dict[str, Any]) -> dict[str, Any]:
     fields = {new: body[old] for old, new in NAMES.items() if body.get(old) is not None}
     if fields.get("backend") == HERE:
         fields["backend"] = "local"
-    blocks = (body.get("params") or {}, body.get("column_mapping") or {})
-    given = {k: v for block in blocks for k, v in block.items() if v is not None and v != "null"}
+    blocks = (block(body, name) for name in ("params", "column_mapping"))
+    given = {k: v for one in blocks for k, v in one.items() if v is not None and v != "null"}
     return {"task": body.get("task"), "settings": {"push_to_hub": True, **given, **fields}}
+
+
+def block(body: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the object in a field, empty where none is given. Raises `BadConfig` for others."""
+    found = body.get(name) or {}
+    if not isinstance(found, dict):
+        raise BadConfig(f"field '{name}': it is to be an object.")
+    return found
 
 
 def created(done: Launch) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from orchestrator.api.verbs import VERBS
 from orchestrator.app.base import App
 from orchestrator.app.logs import printed
 from orchestrator.app.routes.api import response
-from orchestrator.app.routes.autotrain import created, job_of, told
+from orchestrator.app.routes.autotrain import block, created, job_of, told
 from orchestrator.form import uploads
 from orchestrator.form.models import popular
 from orchestrator.jobs.glance import Glance
@@ -111,13 +111,17 @@ class _Page:
         return {"logs": lines[::-1]}
 
     def stop_training(self) -> dict[str, bool]:
-        """Stop the jobs of this machine; those that run elsewhere go on."""
-        client = self.app.client
+        """Stop the jobs of this machine; those that run elsewhere go on.
+
+        Raises `HubtrainError` where one is not known to have stopped, once all were told to.
+        """
+        client, problems = self.app.client, []
         for job in [one for one in self._here() if not one.final]:
             watch = client.watch(client.records.get(job.job_id))
             watch.cancel()
-            if watch.problem is not None:
-                raise watch.problem
+            problems += [watch.problem] if watch.problem else []
+        if problems:
+            raise problems[0]
         return {"success": True}
 
     def help(self, name: str) -> dict[str, str]:
@@ -185,9 +189,7 @@ def _block(name: str, text: str) -> dict[str, Any]:
         found = json.loads(text or "{}")
     except ValueError as error:
         raise BadConfig(f"field '{name}': it is no JSON: {error}.") from error
-    if not isinstance(found, dict):
-        raise BadConfig(f"field '{name}': it is to be an object.")
-    return found
+    return block({name: found}, name)
 
 
 def _files(sent: FormData, part: str) -> list[UploadFile]:

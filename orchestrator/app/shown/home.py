@@ -176,7 +176,8 @@ def _caption(many: int, wanted: Wanted, shown: int) -> str:
 def _no_jobs() -> str:
     return (
         "<p>No jobs yet. A first one trains a tiny model on this machine in a minute:"
-        " <code>hubtrain init</code> writes it, and <code>hubtrain --config</code> runs it.</p>"
+        " <code>hubtrain init TASK</code> writes it, <code>hubtrain --config job.yml</code> runs"
+        " it.</p>"
     )
 
 
