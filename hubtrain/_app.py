@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
 
 from hubtrain._errors import CheckFailed
-from orchestrator.loopback import is_loopback
 from worker import errors
 from worker.clock import Clock, SystemClock
 from worker.errors import HubtrainError
+from worker.loopback import is_loopback
 
 if TYPE_CHECKING:
     import httpx2

@@ -17,8 +17,8 @@ from starlette.responses import PlainTextResponse
 
 from orchestrator.app.gate import Door, Gate
 from orchestrator.app.server import listening
-from orchestrator.loopback import is_loopback
 from worker.errors import BadConfig
+from worker.loopback import is_loopback
 
 
 @pytest.fixture(scope="module")

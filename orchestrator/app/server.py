@@ -17,8 +17,8 @@ from typing import Any
 from orchestrator.app.base import LOGOUT, App, Page, pages, routes
 from orchestrator.app.keys import key
 from orchestrator.jobs.client import Client
-from orchestrator.loopback import is_loopback
 from worker.errors import BadConfig, HubtrainError
+from worker.loopback import is_loopback
 
 PORT = 7860
 """Where AutoTrain's app and Gradio's are expected."""

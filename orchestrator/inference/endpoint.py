@@ -19,10 +19,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from orchestrator.loopback import is_loopback
 from worker.clock import Clock
 from worker.errors import BadConfig, HubtrainError
 from worker.hubclient import REAL_HUB, endpoint
+from worker.loopback import is_loopback
 from worker.session import Messages, Reply, Say, Session
 
 if TYPE_CHECKING:

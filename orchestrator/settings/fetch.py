@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from orchestrator.loopback import is_loopback
 from worker.errors import BadConfig, HubUnreachable
+from worker.loopback import is_loopback
 from worker.timeout import within
 
 if TYPE_CHECKING:
