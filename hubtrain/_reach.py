@@ -257,13 +257,16 @@ class There(Reach):
 
     def _printed(self, record: Record, after: int, on_line: OnLine) -> int:
         """Tell of the lines that are new, and return how many there are."""
-        try:
-            found = self._page_of_lines(record, after)
-        except HubtrainError:  # the next look may have them
-            return after
-        for line in found.lines:
-            on_line(line)
-        return int(found.next)
+        while True:
+            try:
+                found = self._page_of_lines(record, after)
+            except HubtrainError:  # the next look may have them
+                return after
+            if not found.lines:
+                return after
+            for line in found.lines:
+                on_line(line)
+            after = int(found.next)
 
     def _page_of_lines(self, record: Record, after: int) -> Any:
         from orchestrator.api.answers import LogLines

@@ -181,6 +181,9 @@ def test_sweeps_and_deployments_are_asked_of_the_app(
         client.start_sweep("llm-sft", **settings(app))
     with pytest.raises(hubtrain.BadConfig, match="what a sweep tries, and this is one job"):
         client.train(config=file, **settings(app))
+    file.write_text("task: llm-sft\nsweep:\n  try: [lr]\n", encoding="utf-8")
+    with pytest.raises(hubtrain.BadConfig, match="`try` in `sweep` is to be a block"):
+        client.check_sweep(config=file, **settings(app))
     with pytest.raises(hubtrain.BadConfig, match="no sweep 'nobody'"):
         client.cancel_sweep("nobody")
     with pytest.raises(hubtrain.CheckFailed, match="no model ann/nothing") as refused:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -21,6 +22,9 @@ from worker.redact import Redactor
 AGAIN_SECONDS = 4.0
 SHOWN = 400
 """Lines that a page shows, the last ones."""
+
+SEARCHED = 20_000
+"""Lines that are kept of a job to be searched, the last ones; the whole log is a link away."""
 
 KEPT = 16
 """Jobs whose output is kept."""
@@ -70,7 +74,8 @@ class Logs:
 
     def _fetch(self, record: Record, log: _Log) -> None:
         try:
-            log.printed, log.problem = tuple(printed(self.client, record)), ""
+            last = deque(printed(self.client, record), SEARCHED)
+            log.printed, log.problem = tuple(last), ""
             log.whole = record.settled
         except HubtrainError as error:
             log.problem = str(error)

@@ -17,7 +17,7 @@ from typing import Any
 from orchestrator.app.base import LOGOUT, App, Page, pages, routes
 from orchestrator.app.keys import key
 from orchestrator.jobs.client import Client
-from worker.errors import BadConfig, HubtrainError
+from worker.errors import BadConfig
 from worker.loopback import is_loopback
 
 PORT = 7860
@@ -63,7 +63,7 @@ class Served:
         if self.door.host:
             return f"http://{self.door.host}:{self.port}/?key={self.secret}"
         named = socket.gethostname() if self.host in {"0.0.0.0", "::", ""} else self.host
-        return f"http://{named}:{self.port}/"
+        return f"http://[{named}]:{self.port}/" if ":" in named else f"http://{named}:{self.port}/"
 
     def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
         """Serve it until the process is interrupted; `on_ready` is told when it answers."""
@@ -195,8 +195,8 @@ def _bind(bound: socket.socket, place: Any, *, exactly: bool) -> None:
 
 
 def _password() -> str:
-    """Return the password for an app that others reach. Raises `HubtrainError` for a short one."""
+    """Return the password for an app that others reach. Raises `BadConfig` for a short one."""
     said = os.environ.pop(PASSWORD, "")  # no job of this machine is to inherit it
     if said and len(said) < 8:  # noqa: PLR2004
-        raise HubtrainError(f"{PASSWORD} has less than 8 letters.", fix="Take a longer one.")
+        raise BadConfig(f"{PASSWORD} has fewer than 8 letters.", fix="Take a longer one.")
     return said or secrets.token_urlsafe(12)

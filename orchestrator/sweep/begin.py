@@ -66,6 +66,14 @@ def how_of(block: Mapping[str, Any], flags: Mapping[str, Any], source: str) -> S
     return merge(catalog, layers).of(SweepSettings)
 
 
+def tries_of(block: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return what a file's block says to try. Raises `BadConfig`."""
+    tries = block.get("try") or {}
+    if not isinstance(tries, dict):
+        raise BadConfig(f"{source}: `try` in `sweep` is to be a block of settings.")
+    return {str(name): values for name, values in tries.items()}
+
+
 def draft(
     client: Client,
     task: Task[Any],

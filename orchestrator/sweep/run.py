@@ -138,8 +138,12 @@ class Running:
             self._told(trial)
             return
         if record.story.handle is None and not record.ended:
-            asked = asked_for(self.client, self.spec, trial)
-            self._written.append((trial, asked, record))
+            try:
+                asked = asked_for(self.client, self.spec, trial)
+            except HubtrainError as error:  # what it needs is there no more
+                self._not_launched(trial, error)
+            else:
+                self._written.append((trial, asked, record))
         else:
             self._watch(trial, record)
 

@@ -17,7 +17,7 @@ from orchestrator.jobs.client import Client
 from orchestrator.preflight import CheckReport
 from orchestrator.sweep import kept
 from orchestrator.sweep import spec as sweep_specs
-from orchestrator.sweep.begin import begun, check_first, draft, how_of, judged, preview
+from orchestrator.sweep.begin import begun, check_first, draft, how_of, judged, preview, tries_of
 from orchestrator.sweep.best import refuse_taken, target_of
 from orchestrator.sweep.chosen import search_of
 from orchestrator.sweep.detached import start
@@ -115,7 +115,8 @@ def _drafted(client: Client, asked: requests.CheckSweep) -> SweepSpec:
     given = asked.how.model_dump(exclude_unset=True)
     how = how_of(block, given, file.source if file else "")
     task, settings = gathered_with(client, asked, file)
-    return draft(client, task, settings, {**(block.get("try") or {}), **asked.tries}, how)
+    tries = {**tries_of(block, file.source if file else ""), **asked.tries}
+    return draft(client, task, settings, tries, how)
 
 
 def _passed(client: Client, spec: SweepSpec) -> Checked:

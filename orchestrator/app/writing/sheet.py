@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from html import escape
@@ -130,14 +131,12 @@ class Sheet:
 
     def _settle(self) -> None:
         """Find out what takes a while: whose token it is; and remove uploads that nobody needs."""
-        records = self._site.client.records
-        uploads.clear(self._site.client.clock, lambda job: records.find(job) is not None)
-        try:
-            accounts = tuple(self._site.client.accounts())
-        except HubtrainError:  # said by the check, where the job needs the Hub
-            return
-        with self._lock:
-            self._accounts = accounts
+        client = self._site.client
+        with suppress(HubtrainError):  # said by the check, where the job needs the Hub
+            accounts = tuple(client.accounts())
+            with self._lock:
+                self._accounts = accounts
+        uploads.clear(client.clock, lambda job: client.records.find(job) is not None)
 
     def _on_typed(self, message: Mapping[str, Any]) -> None:
         self._write(self._typed(message), drawn_anew=False)

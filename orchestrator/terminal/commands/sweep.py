@@ -10,7 +10,7 @@ import click
 from orchestrator.flags import SettingsCommand, config_among, given, options_of
 from orchestrator.settings.files import read
 from orchestrator.settings.sweep import SweepSettings
-from orchestrator.sweep.begin import how_of
+from orchestrator.sweep.begin import how_of, tries_of
 from orchestrator.sweep.space import TRY, said
 from orchestrator.terminal.any_task import (
     TAKES_ALL,
@@ -67,18 +67,10 @@ def COMMAND(  # noqa: N802, PLR0917
     where = config_among(words)
     block = read(where).sweep if where else {}
     own = how_of(block, given(how), where or "")
-    wanted = {**_block_tries(block, where), **said(tried)}
+    wanted = {**tries_of(block, where or ""), **said(tried)}
     words += ("--max-cost", max_cost) if max_cost is not None else ()
     do = partial(sweep, tried=wanted, how=own, dry_run=dry_run, detach=detach)
     return with_settings("sweep", words, do, sweeps=True)
-
-
-def _block_tries(block: Any, where: str | None) -> dict[str, Any]:
-    """Return what a file says to try. Raises `click.UsageError`."""
-    tries = block.get("try") or {}
-    if not isinstance(tries, dict):
-        raise click.UsageError(f"{where}: `try` in `sweep` is to be a block of settings")
-    return {str(name): values for name, values in tries.items()}
 
 
 COMMAND.params += options_of((SweepSettings,))
