@@ -59,3 +59,23 @@ def make_private(folder: Path) -> None:
             mode = stat.S_IMODE(path.stat().st_mode)
             if mode & 0o077:
                 path.chmod(mode & 0o700)
+
+
+def keep(path: Path, text: str, what: str) -> None:
+    """Write a file of ours in place of what it held; whoever reads sees the one or the other.
+
+    Raises `HubtrainError`, which says `what` cannot be kept.
+    """
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        make_private(home())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+    except OSError as error:
+        from worker.errors import HubtrainError
+
+        raise HubtrainError(
+            f"cannot keep {what} in {path}: {error.strerror}.",
+            fix="Make room there, or set HUBTRAIN_HOME to another folder.",
+        ) from error

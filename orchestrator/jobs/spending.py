@@ -7,15 +7,14 @@ price it was launched at (`Story.cost`); deployments are not counted.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.jobs.glance import Glance
-from worker.errors import BadConfig, HubtrainError
-from worker.home import home, make_private
+from worker.errors import BadConfig
+from worker.home import home, keep
 
 SETTINGS_FILE = "settings.json"
 """What a user has set for all jobs, in the folder of records."""
@@ -92,16 +91,8 @@ def budget() -> float | None:
 def set_budget(usd: float | None) -> None:
     """Keep what a month may cost at most; none takes it away. Raises `HubtrainError`."""
     path = home() / SETTINGS_FILE
-    new = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        make_private(path.parent)
-        new.write_text(json.dumps({**_others(path), "budget": usd}, indent=2) + "\n", "utf-8")
-        new.replace(path)
-    except OSError as error:
-        raise HubtrainError(
-            f"cannot write {path}: {error.strerror}.",
-            fix="Make room there, or set HUBTRAIN_HOME to another folder.",
-        ) from error
+    text = json.dumps({**_others(path), "budget": usd}, indent=2) + "\n"
+    keep(path, text, "the budget")
 
 
 def _others(path: Path) -> dict[str, object]:

@@ -6,7 +6,6 @@ to stop. Only the last ones are kept.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -19,8 +18,8 @@ from pydantic import ValidationError
 from orchestrator.jobs.lock import is_locked, locked
 from orchestrator.rehearsal.documents import Outcome, Report
 from worker.clock import ALPHABET
-from worker.errors import BadConfig, HubtrainError
-from worker.home import home, make_private
+from worker.errors import BadConfig
+from worker.home import home, keep
 
 MOST = 50
 """Reports that are kept."""
@@ -37,18 +36,8 @@ def write(report: Report) -> None:
 
     Raises `HubtrainError` where that is not possible.
     """
-    folder = folder_of(report.rehearsal)
-    new = folder / f"{FILE}.{os.getpid()}"
-    try:
-        make_private(home())
-        folder.mkdir(parents=True, exist_ok=True)
-        new.write_text(report.model_dump_json(), encoding="utf-8")
-        new.replace(folder / FILE)
-    except OSError as error:
-        raise HubtrainError(
-            f"cannot keep the report of a rehearsal in {folder}: {error.strerror}.",
-            fix="Make room there, or set HUBTRAIN_HOME to another folder.",
-        ) from error
+    path = folder_of(report.rehearsal) / FILE
+    keep(path, report.model_dump_json(), "the report of a rehearsal")
 
 
 def get(name: str) -> Report:

@@ -6,7 +6,6 @@ It holds no secret: of the settings those of a job alone, which `flow.ask` has l
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,8 +19,8 @@ from orchestrator.settings.gather import classes_of, whose
 from orchestrator.settings.layers import Catalog, Settings
 from orchestrator.settings.sweep import SweepSettings
 from orchestrator.sweep.space import Space, space_of
-from worker.errors import BadConfig, HubtrainError
-from worker.home import home, make_private
+from worker.errors import BadConfig
+from worker.home import home, keep
 from worker.task import Measure, Task
 
 FILE = "sweep.json"
@@ -99,19 +98,9 @@ class SweepSpec:
 
     def write(self) -> None:
         """Keep it. Raises `HubtrainError`."""
-        folder = folder_of(self.name)
-        new = folder / f"{FILE}.{os.getpid()}"
         told = {**asdict(self), "how": self.how.model_dump(mode="json")}
-        try:
-            make_private(home())
-            folder.mkdir(parents=True, exist_ok=True)
-            new.write_text(json.dumps(told, default=str, indent=2) + "\n", encoding="utf-8")
-            new.replace(folder / FILE)
-        except OSError as error:
-            raise HubtrainError(
-                f"cannot keep a sweep in {folder}: {error.strerror}.",
-                fix="Make room there, or set HUBTRAIN_HOME to another folder.",
-            ) from error
+        text = json.dumps(told, default=str, indent=2) + "\n"
+        keep(folder_of(self.name) / FILE, text, "a sweep")
 
 
 def trial_name(sweep: str, number: int) -> str:
