@@ -290,6 +290,7 @@ rehearse llm {job} --backend local --json
 sweep llm {job} --try lr=1e-4,2e-4 --dry-run --json
 deploy ann/base --dry-run --json
 deploy ann/nothing --json
+app --on-space --dry-run --json
 jobs --json
 cost --json
 gc --json

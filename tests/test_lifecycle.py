@@ -18,6 +18,7 @@ from standins.terminal import terminal
 
 from backends.handle import Handle
 from backends.spaces import Spaces
+from orchestrator.deploy.documents import Deployment
 from orchestrator.jobs.deployments import DeploymentRecord, Deployments
 from orchestrator.jobs.glance import kept
 from orchestrator.jobs.records import Records
@@ -78,7 +79,8 @@ def test_a_deployment_that_is_gone_costs_nothing_and_is_forgotten(laptop: Laptop
     assert explained.code == 1 and "is gone" in explained.out
     said = laptop.run("cancel", "gone-chat", "--json")
     assert said.code == 0
-    assert said.document == [{"deployment": str(gone), "stage": "gone", "costing": False}]
+    told = Deployment(deployment=str(gone), stage="gone", ready=False, costing=False)
+    assert said.document == [told.model_dump()]
     assert deployments.all() == []
 
 
