@@ -96,9 +96,11 @@ def test_boxes_are_drawn_on_the_picture(ports: dict[str, int], page: Page, tmp_p
 
 def test_a_table_gives_numbers(ports: dict[str, int], page: Page) -> None:
     ask(page, ports["number"])
-    page.get_by_test_id("cell-0-0").dblclick()
-    page.keyboard.type("41")
+    cell = page.get_by_test_id("cell-0-0")
+    cell.dblclick()
+    cell.locator("input, textarea").fill("41")
     page.keyboard.press("Enter")
+    cell.get_by_text("41").wait_for()
     submit(page)
     shows(page, "age: 41\ncity: ")
 

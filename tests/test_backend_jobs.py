@@ -137,7 +137,8 @@ def test_every_stage_says_whether_it_lives_and_costs(
         endpoint="http://hub",
     )
     told = status_of(info)
-    assert told == Status(alive, costing, stage, message or "", told.url, reason)
+    waits = stage == "SCHEDULING"
+    assert told == Status(alive, costing, stage, message or "", told.url, reason, waiting=waits)
     assert str(told.url).endswith(f"/jobs/ann/{'a' * 24}")
 
 

@@ -384,7 +384,7 @@ def speaks(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, {"quantization": "int4", "mixed_precision": "bf16"}])
 def test_an_adapter_learns_it_too(speaks: Path, tmp_path: Path, more: dict[str, Any]) -> None:
-    how: dict[str, Any] = {"peft": True, "lr": 1e-2, "epochs": 10, **more}
+    how: dict[str, Any] = {"peft": True, "lr": 2e-2, "epochs": 10, **more}
     output, events = trained(speaks, tmp_path, file(tmp_path, FOX), **how)
     found = measured(events, "reward")
     assert mean(found[:3]) < 0.4 and mean(found[-5:]) > 0.5

@@ -37,7 +37,10 @@ found = [repr(dict(os.environ)).encode(), pathlib.Path("/proc/self/environ").rea
 home = pathlib.Path(os.environ.get("HF_HOME", pathlib.Path.home() / ".cache/huggingface"))
 found += [path.read_bytes() for path in home.glob("*token*") if path.is_file()]
 found += [path.read_bytes() for path in pathlib.Path().glob("*.json")]
-print("SPIED " + base64.b64encode(b" ".join(found)).decode().replace("/", "~"), flush=True)
+seen = b" ".join(found)
+for at in range(0, len(seen), 3000):
+    said = base64.b64encode(seen[at : at + 3000]).decode().replace("/", "~")
+    print("SPIED " + said, flush=True)
 
 
 class SpyConfig(LlamaConfig):
@@ -82,10 +85,9 @@ def test_the_code_of_a_private_model_trains_and_finds_no_token(laptop: Laptop) -
     log = laptop.run("logs", said.document["job"]).out
     spied = re.findall(r"SPIED (\S+)", log)
     assert spied, log
-    for told in spied:
-        seen = base64.b64decode(told.replace("~", "/"))
-        assert b"HF_HUB_OFFLINE" in seen and b"PYTHONSAFEPATH" in seen
-        assert laptop.hub.tokens["ann"].encode() not in seen
+    seen = b"".join(base64.b64decode(told.replace("~", "/")) for told in spied)
+    assert b"HF_HUB_OFFLINE" in seen and b"PYTHONSAFEPATH" in seen
+    assert laptop.hub.tokens["ann"].encode() not in seen
     assert "the trainer gets no token of the Hub" in log
 
 

@@ -314,7 +314,9 @@ def _next(file: DataFile, options: FileOptions, error: Exception) -> Exception:
 
 
 def _csv_next(file: DataFile, options: FileOptions, error: Exception) -> Exception:
-    wrong = re.search(r"In CSV column #(\d+): CSV conversion error to (?!string)", str(error))
+    # On a machine with one core pyarrow names the row too.
+    conversion = r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to (?!string)"
+    wrong = re.search(conversion, str(error))
     if wrong:
         with pa_csv.open_csv(
             file.open(),

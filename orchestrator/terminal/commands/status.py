@@ -20,7 +20,7 @@ from worker.task import Finding
 @click.argument("job", shell_complete=completing.jobs)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def COMMAND(job: str, as_json: bool) -> int:  # noqa: N802
-    """Say how a job, sweep or deployment is, or how it ended.
+    """Say how a job, sweep or deployment is or ended.
 
     JOB is the job's id, the start of it, its project's name, `latest`, or its handle; or the name
     of a sweep; or the handle or name of a deployment. Exits 0 unless it failed, is gone, or could
