@@ -37,7 +37,7 @@ class Visits:
     def __init__(self) -> None:
         self._open: dict[str, Visit] = {}
 
-    def look(self, session: str, turn: str = "0") -> Visit:
+    def look(self, session: str, turn: str) -> Visit:
         """Note that a page polls, and return what it shows.
 
         `turn` is the number of the last answer that has reached it: where later ones were lost,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from orchestrator.app.shown.table import table_of
 from orchestrator.jobs.ledger import GROUPS, Line, lines
 from orchestrator.words import count, money
 from worker.duration import roughly
@@ -47,13 +48,8 @@ def _month(seen: Seen) -> str:
 
 def _table(found: list[Line], by: str) -> str:
     names = (by.capitalize(), "Jobs", "Time", "Cost", "Expected", "Of that")
-    heads = "".join(f'<th scope="col">{name}</th>' for name in names)
     most = max(line.usd for line in found)
-    rows = "".join(_row(line, line.usd / most if most else 0.0) for line in found)
-    return (
-        f'<table class="jobs" role="table"><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
-    )
+    return table_of(names, (_row(line, line.usd / most if most else 0.0) for line in found))
 
 
 def _row(line: Line, share: float) -> str:

@@ -8,6 +8,7 @@ from html import escape
 
 from pydantic import TypeAdapter
 
+from orchestrator.app.shown.table import table_of
 from orchestrator.preflight.offering import Offer
 from orchestrator.rehearsal.documents import Outcome, Report, Shown
 from orchestrator.words import ago, count, money, size
@@ -72,14 +73,9 @@ def table(every: Sequence[Report], here: Report | None, now: datetime) -> str:
     others = [one for one in every if here is None or one.rehearsal != here.rehearsal]
     if not others:
         return ""
-    heads = "".join(
-        f'<th scope="col">{name}</th>' for name in ("Project", "Outcome", "For", "Took", "When")
-    )
     title = "<h2>Other rehearsals</h2>" if here else "<h1>Rehearsals</h1>"
-    return (
-        f'{title}<table class="jobs" role="table"><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{''.join(_row(one, now) for one in others)}</tbody></table>"
-    )
+    heads = ("Project", "Outcome", "For", "Took", "When")
+    return title + table_of(heads, (_row(one, now) for one in others))
 
 
 def _row(one: Report, now: datetime) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 from html import escape
 from itertools import accumulate
 
+from orchestrator.app.shown.table import table_of
 from orchestrator.sweep.space import shown
 from orchestrator.sweep.spec import SweepSpec
 from orchestrator.sweep.trial import Trial, best_of, rank
@@ -56,13 +57,8 @@ def _picture(spec: SweepSpec, trials: Sequence[Trial]) -> str:
 def _table(spec: SweepSpec, trials: Sequence[Trial], now: datetime) -> str:
     tried = [one.setting for one in spec.space]
     names = ("Trial", *tried, spec.measure.name, "State", "Time", "Cost")
-    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
     best_first = sorted(trials, key=lambda trial: rank(trial, spec.measure))
-    rows = "".join(_row(spec, trial, now) for trial in best_first)
-    return (
-        f'<table class="jobs" role="table"><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
-    )
+    return table_of(names, (_row(spec, trial, now) for trial in best_first))
 
 
 def _row(spec: SweepSpec, trial: Trial, now: datetime) -> str:

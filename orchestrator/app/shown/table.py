@@ -1,0 +1,15 @@
+"""The table that several pages show: a row for each of many, under heads in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+
+def table_of(heads: Iterable[str], rows: Iterable[str]) -> str:
+    """Return rows, which are HTML, under heads, which are text."""
+    names = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
+    return (
+        f'<table class="jobs" role="table"><thead><tr>{names}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
+    )
