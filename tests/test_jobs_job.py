@@ -19,7 +19,7 @@ from tiny_llm import chats, write_model, write_rows
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 
 MODEL = "ann/tiny"
-STEPS = 600
+STEPS = 800
 """Enough to look at the page of a job that trains."""
 
 

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,9 +20,11 @@ import httpx2
 import itsdangerous
 import psutil
 import pytest
+from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, Request
 from standins.application import visitor
 from standins.localhub import HubServer
+from standins.waiting import PATIENCE, until
 from starlette.types import Message
 from test_supervise import Worker, spec
 
@@ -43,7 +46,8 @@ from worker.contract import (
 )
 from worker.host.hubdoor import HubDoor
 from worker.host.membership import Membership, Remembered
-from worker.page.gate import Gate
+from worker.page.front import Front
+from worker.page.gate import Gate, Guarded
 from worker.samples import SAMPLES_FILE, Samples
 from worker.samples import read as read_samples
 from worker.show.chart import Line, chart, thinned
@@ -192,7 +196,6 @@ def test_a_stranger_gets_one_sentence_and_nothing_else(start: Any) -> None:
     worker = start("print=private matters", "steps=600x0.1")
     url = address(worker)
     worker.until("progress")
-    assert not loaded(worker), "what serves a page is loaded for who comes to see it"
     with visitor(url) as http:
         front = http.get("/")
         assert front.status_code == 200
@@ -204,13 +207,56 @@ def test_a_stranger_gets_one_sentence_and_nothing_else(start: Any) -> None:
         assert http.get("/", params={"key": "open-sesame-7x8"}).status_code == 401
         http.cookies.set("hubtrain_k4x", KEY)  # the key is not what the cookie holds
         assert http.get("/log").status_code == 401
-    assert loaded(worker)
     with visitor(url) as http:
         answered = http.get("/", params={"key": KEY})
         assert (answered.status_code, answered.headers["location"]) == (303, "./")
         assert "private matters" in http.get("/log").text
         assert http.get("/gradio_api/file=/etc/hostname").status_code == 404
+        assert not loaded(worker), "what serves a page is loaded for who comes to see it"
+        assert "gradio" in http.get("/").text
+        assert loaded(worker)
     assert worker.process.poll() is None
+
+
+def test_who_waits_for_the_page_of_a_job_that_ends_is_told_its_end(
+    start: Any, tmp_path: Path
+) -> None:
+    over = tmp_path / "over"
+    worker = start("model", "steps=3", f"until={over}", "finish")
+    with visitor(address(worker)) as http, ThreadPoolExecutor(1) as other:
+        http.get("/", params={"key": KEY})
+        shown = other.submit(http.get, "/")
+        until(lambda: loaded(worker))
+        over.touch()
+        assert shown.result().status_code == 200
+        assert isinstance(worker.ended(), Finished)
+
+
+def test_what_loads_for_long_is_not_waited_for_once_the_job_is_over(tmp_path: Path) -> None:
+    loading, over = threading.Event(), threading.Event()
+    asked: list[str] = []
+
+    def load() -> FastAPI:
+        asked.append("gradio")
+        over.set()
+        assert loading.wait(PATIENCE)
+        return FastAPI()
+
+    door = KeyDoor(KEY, "k4x7qp")
+    gate = Gate(door=door, log=tmp_path, end=lambda _: "It is over." if over.is_set() else None)
+    front = Front(gate, load)
+    shown = {"host": door.host, "cookie": f"{door.cookie}={door.proof}"}
+
+    async def visits() -> tuple[httpx2.Response, int]:
+        here = httpx2.ASGITransport(app=front)
+        async with httpx2.AsyncClient(transport=here, base_url=f"http://{door.host}") as http:
+            answer = await http.get("/", headers=shown)
+        loading.set()
+        return answer, front.waiting
+
+    with ThreadPoolExecutor(1) as elsewhere:  # a browser's loop may run in this thread
+        answer, waiting = elsewhere.submit(asyncio.run, visits()).result()
+    assert (answer.text, waiting, asked) == ("It is over.", 0, ["gradio"])
 
 
 OTHER = "http://127.0.0.1:9"
@@ -263,7 +309,7 @@ def test_a_log_that_grows_while_it_is_sent_is_sent_as_long_as_it_was(tmp_path: P
         raise AssertionError("the log is not gradio's")
 
     door = KeyDoor(KEY, "k4x7qp")
-    gate = Gate(nothing, door=door, log=log, end=lambda _: None)
+    gate = Guarded(nothing, gate=Gate(door=door, log=log, end=lambda _: None))
     shown = {"host": door.host, "cookie": f"{door.cookie}={door.proof}"}
     asked = {
         **{"type": "http", "method": "GET", "path": "/log", "query_string": b""},
@@ -281,6 +327,7 @@ def test_a_log_that_grows_while_it_is_sent_is_sent_as_long_as_it_was(tmp_path: P
 def test_the_cookie_of_a_page_serves_no_other_address(start: Any) -> None:
     worker = start("print=private matters", "steps=600x0.1")
     url = httpx2.URL(address(worker))
+    worker.until("progress")
     assert url.host.startswith("k4x-") and url.host.endswith(".localhost")
     elsewhere = str(url.copy_with(host="127.0.0.1"))
     with httpx2.Client(base_url=elsewhere, timeout=60) as http:

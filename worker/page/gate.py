@@ -27,6 +27,9 @@ VIEWER = "hubtrain.viewer"
 BLOCK = 1 << 16
 """Bytes of the log that are sent at a time."""
 
+SESSION = "session"
+"""Cookie of whoever has signed in."""
+
 LOGIN = ("/login/huggingface", "/login/callback", "/logout")
 CLOSED = ("/file", "/upload", "/proxy", "/stream", "/component_server", "/monitoring")
 """Parts of gradio that this page does not use."""
@@ -34,22 +37,30 @@ CLOSED = ("/file", "/upload", "/proxy", "/stream", "/component_server", "/monito
 HERE = Path(__file__).parent
 
 
-class Gate:
-    """ASGI middleware, to be placed inside the session middleware, whose session it reads."""
+class Guarded:
+    """ASGI middleware, to be placed inside the session middleware: a gate before gradio."""
 
-    def __init__(
-        self, app: ASGIApp, *, door: Door, log: Path, end: Callable[[str | None], str | None]
-    ) -> None:
-        self.app, self.door, self.log, self.end = app, door, log, end
+    def __init__(self, app: ASGIApp, *, gate: Gate) -> None:
+        self.app, self.gate = app, gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what is for strangers or not gradio's, and pass on the rest."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
-            request = Request(scope)
-            answer = await run_in_threadpool(self._answer, request)  # it may ask the Hub
+            answer = await self.gate.answer(Request(scope))
             await (answer or self.app)(scope, receive, with_headers(send))
+
+
+class Gate:
+    """Decides who is answered what. Where no session is read it leaves out those who have one."""
+
+    def __init__(self, *, door: Door, log: Path, end: Callable[[str | None], str | None]) -> None:
+        self.door, self.log, self.end = door, log, end
+
+    async def answer(self, request: Request) -> Response | None:
+        """Return the answer to a request; none where it is gradio's to give."""
+        return await run_in_threadpool(self._answer, request)  # it may ask the Hub
 
     def _answer(self, request: Request) -> Response | None:
         path = request.url.path
@@ -57,7 +68,7 @@ class Gate:
             return Response(status_code=HTTPStatus.FORBIDDEN)
         if not self.door.is_address(request.headers):
             return self._elsewhere(request)
-        if self.door.sign_in and path in LOGIN:
+        if self.door.sign_in and (path in LOGIN or _unread(request)):
             return None
         if self.door.takes_key and (key := request.query_params.get("key")):
             return _let_in(self.door, key)
@@ -94,6 +105,11 @@ class Gate:
         status = HTTPStatus.OK if path == "/" else HTTPStatus.UNAUTHORIZED
         words = _closed(sign_in=self.door.sign_in, viewer=viewer.name)
         return HTMLResponse(words, status)
+
+
+def _unread(request: Request) -> bool:
+    """Whether a request tells of a session that nothing before this gate reads."""
+    return SESSION in request.cookies and "session" not in request.scope
 
 
 def _as_it_is(log: Path) -> Response:

@@ -1,6 +1,5 @@
-"""Serves the page from a thread. The port is open at once; gradio is loaded for the first visitor.
+"""Serves the page from a thread. The port is open at once; nothing is loaded until somebody comes.
 
-Loading it takes seconds of a processor's work, which a trainer that starts has better use for.
 An error here never ends the job; it is written to the job's log.
 """
 
@@ -13,7 +12,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from worker.importing import importing
 from worker.samples import SAMPLES_FILE
@@ -24,6 +23,12 @@ from worker.show.digest import Digest
 from worker.show.view import View
 from worker.show.visits import Visits
 from worker.supervise.live import Live
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from worker.page.front import Front
+    from worker.page.gate import Gate
 
 ANSWER_SECONDS = 0.5
 """Seconds that responses in progress get to finish."""
@@ -37,6 +42,7 @@ class Server:
         self.url: str | None = None
         self._visits = Visits()
         self._digest = Digest()
+        self._front: Front | None = None
         self._door = live.host.door(live.spec.owner, live.spec.job_id)
         self._socket = listening(live.host.environ)
         if host := self._door.host:
@@ -44,11 +50,11 @@ class Server:
         threading.Thread(target=self._serve, daemon=True, name="page").start()
 
     def show_end(self, seconds: float) -> None:
-        """Wait until each open page has drawn the end, at most so long."""
+        """Wait until each open page has drawn the end, and who came has it, at most so long."""
         until = time.monotonic() + seconds
-        if not self._visits.open:
+        if not self._awaited:
             return
-        while self._visits.open and time.monotonic() < until:
+        while self._awaited and time.monotonic() < until:
             time.sleep(0.1)
         time.sleep(ANSWER_SECONDS)
 
@@ -68,6 +74,10 @@ class Server:
         self._visits.leave(session)
         return last_page(self.look(), "\n".join(self.live.journal.tail))
 
+    @property
+    def _awaited(self) -> bool:
+        return self._visits.open or bool(self._front and self._front.waiting)
+
     def _serve(self) -> None:
         try:
             self._run()
@@ -76,35 +86,48 @@ class Server:
 
     def _run(self) -> None:
         select.select([self._socket], [], [])  # until somebody comes
-        os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1")
         import uvicorn
 
+        from worker.page.front import Front
+        from worker.page.gate import Gate
+
+        gate = Gate(door=self._door, log=self.live.journal.log_path, end=self.end)
+        self._front = Front(gate, lambda: self._loaded(gate))
         config = uvicorn.Config(
-            self._app(),
+            self._front,
             log_config=None,
             access_log=False,
             ws="none",
+            lifespan="off",
             forwarded_allow_ips="*",
             timeout_graceful_shutdown=1,
         )
         uvicorn.Server(config).run(sockets=[self._socket])
 
-    def _app(self) -> Any:
+    def _loaded(self, gate: Gate) -> FastAPI:
+        try:
+            return self._gradio(gate)
+        except Exception as error:
+            self.live.journal.log(f"The page could not be loaded: {error!r}")
+            raise
+
+    def _gradio(self, gate: Gate) -> FastAPI:
+        os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1")
         with importing():
             from fastapi import FastAPI
 
             from worker.page.blocks import build
-            from worker.page.gate import Gate
+            from worker.page.gate import Guarded
             from worker.show.mounted import mounted
 
-        live, door = self.live, self._door
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-        app.add_middleware(Gate, door=door, log=live.journal.log_path, end=self.end)
-        if door.sign_in:
+        app.add_middleware(Guarded, gate=gate)
+        if self._door.sign_in:
             from gradio.oauth import attach_oauth
 
             attach_oauth(app)
-        return mounted(app, build(live, self._visits, self.look, door.sign_in))
+        mounted(app, build(self.live, self._visits, self.look, self._door.sign_in))
+        return app
 
 
 def last_page(view: View, log: str) -> str:
