@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from backends.slurm import Slurm
 from backends.slurm.array import Array
 from backends.slurm.cluster import Cluster
 from backends.slurm.flavors import flavors, memory_of, nodes_of
+from backends.slurm.launch import payload
 from backends.slurm.options import SlurmOptions
 from backends.slurm.request import SlurmRequest, plan, seconds, wall_time, warning
 from backends.slurm.states import status_of
@@ -118,6 +120,53 @@ def test_a_client_killed_around_sbatch_makes_one_job(
     assert list(bench.backend.logs(handle)).count("line 0") == 1
     named = slurm("squeue", "--noheader", "--states=all", f"--name={request.name}")
     assert len(named.splitlines()) == 1
+
+
+SLOW = """#!/bin/sh
+touch "{begun}"
+until [ -e "{go}" ]; do sleep 0.1; done
+exec /usr/bin/sbatch "$@"
+"""
+
+
+def test_an_sbatch_that_outlives_its_client_is_waited_for(
+    bench: SlurmBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go, shim = tmp_path / "begun", tmp_path / "go", tmp_path / "bin" / "sbatch"
+    shim.parent.mkdir()
+    shim.write_text(SLOW.format(begun=begun, go=go))
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(shim.parent), os.environ["PATH"]]))
+    request = bench.plan(bench.job(lines=1))
+    about = ("submit", request.folder, request.name)
+    with pytest.raises(HubUnreachable, match="did not answer"):
+        Cluster().do(*about, given=payload(request, {}), seconds=1)
+    assert until(begun.exists)
+    with ThreadPoolExecutor(1) as pool:
+        again = pool.submit(bench.backend.launch, request, {})
+        assert not wait([again], timeout=2).done, "the first may still make its job"
+        go.touch()
+        handle = again.result()
+    until(lambda: "line 0" in list(bench.backend.logs(handle)))
+    named = slurm("squeue", "--noheader", "--states=all", f"--name={request.name}")
+    assert len(named.splitlines()) == 1
+
+
+def test_a_job_that_slurm_has_twice_runs_once(bench: SlurmBench) -> None:
+    """As when a controller takes what its `sbatch` had given up."""
+    request = bench.plan(bench.job(lines=2))
+    handle = bench.backend.launch(request, {"HF_TOKEN": CANARY})
+    until(lambda: "line 1" in list(bench.backend.logs(handle)))
+    first = number(bench, handle)
+    slurm("sbatch", f"--chdir={handle.path}", f"{handle.path}/job.sh")
+    said = f"Slurm has this job twice: number {first} runs it."
+    until(lambda: said in list(bench.backend.logs(handle)))
+    slurm("sbatch", "--hold", f"--chdir={handle.path}", f"{handle.path}/job.sh")
+    assert list(bench.backend.logs(handle)).count("line 0") == 1
+    assert number(bench, handle) == first and bench.backend.status(handle).alive
+    bench.backend.remove(handle)
+    named = f"--name={request.name}"
+    until(lambda: not slurm("squeue", "--noheader", named).strip())
 
 
 def test_what_slurm_refuses_is_said_in_its_words_and_leaves_nothing(bench: SlurmBench) -> None:

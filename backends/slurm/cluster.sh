@@ -24,15 +24,17 @@ patiently() {
 }
 
 # submit FOLDER NAME: its files come as a tar on standard input; says the job's number in Slurm.
-# Whoever comes second waits, and finds the job of the first.
+# Whoever comes second waits until the first `sbatch` is over, and finds its job. Should the controller take one
+# that was cut short still later, there are two: of these the one whose number is noted first runs (job.sh).
 submit() {
+    stay
     alone_in "$1"
     number=$(found "$2")
     if [ -z "$number" ]; then
         trap 'cd / && rm -rf -- "$1"' EXIT
         unpack
         rm -f array
-        number=$(patiently clean sbatch --parsable --export=ALL job.sh 9>&- 2>refusal) || refused
+        number=$(patiently clean sbatch --parsable --export=ALL job.sh 2>refusal) || refused
         trap - EXIT
         number=${number%%;*}
         rm -f refusal
@@ -46,6 +48,7 @@ submit() {
 # so many at once. Says number and folder of each.
 array() {
     umask 077
+    stay
     alone_in "$1"
     jobs=$(cd ../.. && pwd -P) name=$2 at_once=$3
     shift 3
@@ -68,7 +71,7 @@ array() {
     done
     rm -rf shared
     if [ -n "$wanted" ]; then
-        number=$(patiently clean sbatch --parsable --export=ALL "--array=${wanted#,}%$at_once" array.sh 9>&- 2>refusal) ||
+        number=$(patiently clean sbatch --parsable --export=ALL "--array=${wanted#,}%$at_once" array.sh 2>refusal) ||
             refused
         trap - EXIT
         for index in $(echo "$wanted" | tr , ' '); do
@@ -90,9 +93,11 @@ link_to() {
     echo $free
 }
 
-# note NUMBER: in the job's own folder; the job does so itself when it begins.
+# note NUMBER: in the job's own folder, once; the job does so itself when it begins.
 note() {
-    [ -s number ] || { echo "$1" >number.new && mv number.new number; }
+    echo "$1" >"number.$1"
+    ln "number.$1" number 2>/dev/null || mv -n "number.$1" number || true
+    rm -f "number.$1"
 }
 
 # number_of JOB: as found, in the job's own folder.
@@ -119,6 +124,10 @@ tidy() {
     done
     cd / && rm -rf -- "$1"
 }
+
+# stay: a connection that hangs up ends nothing half-way. Where sh is bash, a signal would have it clear up what a
+# job may use by then.
+stay() { trap '' HUP INT TERM; }
 
 # alone_in FOLDER: made, and whoever comes second waits.
 alone_in() {
@@ -157,10 +166,16 @@ clean() {
 # found NAME: the number of the job in this folder, from its folder or from Slurm; nothing for none.
 found() {
     if [ -s number ]; then cat number && return; fi
+    told=$(numbers "$1") || return
+    echo "$told" | tail -n 1
+}
+
+# numbers NAME: of all that Slurm has of the job in this folder.
+numbers() {
     name=$1 index=
     if [ -s array ]; then read -r name index <array; fi
-    told=$(patiently squeue --noheader --array --states=all --user="$(id -u)" --name="$name" --format=%i)
-    echo "$told" | sed -n "/${index:+_$index}\$/p" | tail -n 1
+    told=$(patiently squeue --noheader --array --states=all --user="$(id -u)" --name="$name" --format=%i) || return
+    echo "$told" | sed -n "/${index:+_$index}\$/p"
 }
 
 # find FOLDER NAME
@@ -221,6 +236,9 @@ drop() {
     enter "$1"
     [ -s job.json ] && [ -e whole ] || { echo "$1 is no job's folder" >&2 && exit 1; }
     number=$(found "hubtrain-${1##*/}")
+    for other in $(numbers "hubtrain-${1##*/}"); do
+        [ "$other" = "$number" ] || patiently scancel "$other" 2>/dev/null || true
+    done
     if [ -n "$number" ]; then
         left=$(left_of "$number")
         # A signal to a task that waits would cancel all of its array that waits.

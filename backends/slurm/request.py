@@ -151,7 +151,15 @@ def _script(request: SlurmRequest) -> Iterator[str]:
     yield ""
     yield f"# {request.job.project}: a job of hubtrain, in the folder of this script."
     yield "number=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}"
-    yield 'echo "${number:-$SLURM_JOB_ID}" >number.begun && mv number.begun number'
+    yield "number=${number:-$SLURM_JOB_ID}"
+    yield "if [ -e whole ]; then  # submitted by hubtrain: should Slurm have it twice, one runs"
+    yield '    echo "$number" >"number.$number"'
+    yield '    ln "number.$number" number 2>/dev/null || mv -n "number.$number" number'
+    yield '    rm -f "number.$number"'
+    yield '    if [ -s number ] && [ "$(cat number)" != "$number" ]; then'
+    yield '        echo "Slurm has this job twice: number $(cat number) runs it." && exit'
+    yield "    fi"
+    yield "fi"
     yield "rm -f ended"
     if setup := request.options.slurm_setup:
         yield from ("", setup.strip(), "")
