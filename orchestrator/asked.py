@@ -16,6 +16,7 @@ from typing import Any
 from backends.base import Backend, LaunchRequest, OnProgress
 from backends.errors import PlanRefused
 from orchestrator.data import package as shipping
+from orchestrator.data.package.notes import seconds_unseen
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.submit import Order
 from orchestrator.plan import Value
@@ -107,8 +108,9 @@ class Packed:
         def sent(package: shipping.Package) -> DataRef:
             if self.asked.backend.sees_my_files:
                 return shipping.local_ref(package, home() / "data")
-            owner = str(self.report.owner)
-            return shipping.upload(package, hub(client.token), owner, on_progress, client.clock)
+            api, owner = hub(client.token), str(self.report.owner)
+            unseen = seconds_unseen(self.asked.backend)
+            return shipping.upload(package, api, owner, on_progress, client.clock, unseen=unseen)
 
         return sent(self.package), sent(self.along) if self.along else None
 

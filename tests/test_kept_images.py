@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,17 @@ from standins.laptop import Laptop
 from standins.localhub import HubServer
 from standins.waiting import until
 
+from backends.base import silent
 from backends.docker import Docker
 from backends.docker.engine import engine
 from backends.docker.image import build
 from backends.errors import BackendError, LaunchFailed
 from backends.hub.files import RepoFile
 from backends.jobs import Jobs
+from backends.jobs.launch import Launch
 from backends.jobs.request import JobRequest
-from worker.contract import EndReason, Machine
-from worker.errors import HubUnreachable
+from worker.contract import EndReason, Limits, Machine
+from worker.errors import HubtrainError, HubUnreachable
 
 OWN = Machine(backend="jobs", flavor="t4-small", usd_per_hour=0.4, options={"jobs_image": "own"})
 
@@ -84,6 +87,65 @@ def test_the_image_is_built_once_and_its_space_paused(hub: HubServer, jobs: Jobs
     assert jobs.having(options, None).writes("ann", "p")[1] == "ann/hubtrain-image-…"
 
 
+def test_an_image_is_not_removed_under_a_launch(hub: HubServer, jobs: Jobs) -> None:
+    """Whoever removes it gives in while it is noted as used; what is removed is built again."""
+    request, later = request_for(jobs), Jobs(hub.tokens["ann"], Later())
+    first = Launch(jobs.api, request, {}, jobs.clock, silent)
+    first._with_image()
+    with pytest.raises(BackendError, match="is being launched in it"):
+        jobs.remove_image(request.image)
+    later.remove_image(request.image)  # the laptop slept for an hour
+    first.clock = first.image.clock = later.clock
+    job = first.run()
+    assert job.space_id == request.own_repo, "the Space was made anew"
+    assert hub.api().get_space_runtime(request.own_repo).stage == "PAUSED"
+    tags = hub.api().list_repo_refs(request.own_repo, repo_type="space").tags
+    assert sorted(tag.name.partition("-")[0] for tag in tags) == ["built", "used"]
+
+
+def test_two_launches_at_the_end_of_a_build_leave_it_paused(hub: HubServer, jobs: Jobs) -> None:
+    """One looks at the Space as the other has paused it, which takes long to note its build."""
+    one, other = request_for(jobs), request_for(jobs)
+    space = f"/api/spaces/{one.own_repo}"
+    hub.fault({"delay": 3, "times": 1}, method="POST", path=f"{space}/tag", nth=2)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(launch, jobs, one)
+        until(lambda: hub.requests(f"{space}/pause", method="POST"))
+        made = [launch(jobs, other), first.result()]
+    assert [job.space_id for job in made] == [one.own_repo] * 2
+    assert hub.api().get_space_runtime(one.own_repo).stage == "PAUSED"
+    assert not hub.requests(f"/api/spaces/{one.own_repo}/restart", method="POST")
+
+
+def test_who_was_killed_before_it_paused_a_space_leaves_that_to_the_next(
+    hub: HubServer, jobs: Jobs
+) -> None:
+    request = request_for(jobs)
+    hub.fault({"status": 400}, method="POST", path=f"/api/spaces/{request.own_repo}/pause")
+    with pytest.raises(HubtrainError, match="400"):
+        jobs.launch(request, {})
+    hub.clear_faults()
+    launch(jobs, request)
+    assert hub.api().get_space_runtime(request.own_repo).stage == "PAUSED"
+
+
+def test_an_image_that_a_job_of_another_namespace_uses_stays(hub: HubServer, jobs: Jobs) -> None:
+    image = request_for(jobs).image
+    hub.api().cancel_job(job_id=launch(jobs, request_for(jobs)).id, namespace="ann")
+    given = OWN.model_copy(update={"options": {"jobs_image": image}})
+    long = Limits(max_seconds=2 * 3600)
+    request = with_standin(jobs.plan(job(machine=given, owner="lab", lines=9_000, limits=long)))
+    made = launch(jobs, request)
+    assert (made.owner.name, made.space_id) == ("lab", request.own_repo)
+    later = Jobs(hub.tokens["ann"], Later())
+    assert [one.used_by for one in later.images(["ann"])] == [(made.id,)]
+    hub.api().cancel_job(job_id=made.id, namespace="lab")
+    assert later.images(["ann"])[0].arriving, "noted for as long as the job may take"
+    gone = dataclasses.replace(request, image=f"{image[:-3]}000", job_id="xyz")
+    with pytest.raises(LaunchFailed, match="is not there"):
+        jobs.launch(gone, {})
+
+
 def test_other_packages_are_another_image_and_another_worker_is_not(jobs: Jobs) -> None:
     texts, tables = jobs.plan(job(machine=OWN)), jobs.plan(job(machine=OWN, task="tabular"))
     assert texts.own_repo != tables.own_repo
@@ -97,7 +159,7 @@ def test_an_answer_that_is_lost_leaves_one_space_and_one_job(
     hub: HubServer, jobs: Jobs, fault: dict[str, Any]
 ) -> None:
     """At each of the requests that change something, one after the other."""
-    for nth in range(1, 7):
+    for nth in range(1, 9):
         request = request_for(jobs)
         hub.fault({**fault, "times": 1}, method="POST", path="/api/", nth=nth)
         try:
@@ -194,3 +256,14 @@ def test_gc_removes_the_images_of_an_engine_that_no_container_uses(tmp_path: Pat
     here.remove_image(request.image)
     with pytest.raises(BackendError, match="was not made by hubtrain"):
         here.remove_image("python:3.11-slim")
+    steps: list[str] = []
+
+    def removing(step: str, share: float | None) -> None:
+        if step.startswith("creating") and step not in steps:
+            here.remove_image(request.image)  # by another command, just now
+        steps.append(step)
+
+    handle = here.launch(request, {"HF_TOKEN": CANARY}, removing)
+    assert len([step for step in steps if step.startswith("creating")]) == 2
+    here.remove(handle)
+    here.remove_image(request.image)

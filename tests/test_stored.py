@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from standins.localhub import HubServer
 from standins.waiting import until
 from test_gc import SPEC
 
-from orchestrator.data.package.notes import may_remove, note_use
+from orchestrator.data.package.notes import UNSEEN_SECONDS, notes
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.holding import held, held_alone
 from orchestrator.jobs.records import Records
@@ -73,10 +74,13 @@ def test_gc_lists_packed_data_and_removes_what_no_job_reads(laptop: Laptop) -> N
 
 
 class Later(SystemClock):
-    """A clock that is an hour ahead, by which what is sent now was sent long ago."""
+    """A clock that is an hour ahead, or so many days, by which what is sent now was long ago."""
+
+    def __init__(self, days: int = 0) -> None:
+        self.ahead = timedelta(days=days, hours=1)
 
     def now(self) -> datetime:
-        return super().now() + timedelta(hours=1)
+        return super().now() + self.ahead
 
     def sleep(self, seconds: float) -> None:
         time.sleep(min(seconds, 0.05))
@@ -101,7 +105,8 @@ def test_data_used_again_elsewhere_stays(
     here = computers("here")
     assert [one.free for one in stored(here, ["ann"], []) if one.repo_id == repo_id] == [True]
     there = computers("there")
-    assert note_use(repo_id, api, there.clock) and note_use(repo_id, api, there.clock)
+    use = notes(repo_id, api, there.clock).use
+    assert use() and use()
     here = computers("here")
     assert [one.free for one in stored(here, ["ann"], []) if one.repo_id == repo_id] == [False]
     with pytest.raises(InUse, match="another computer uses it"):
@@ -109,7 +114,35 @@ def test_data_used_again_elsewhere_stays(
     tags = [tag.name for tag in api.list_repo_refs(repo_id, repo_type="dataset").tags]
     assert len(tags) == 1 and tags[0].startswith("used-"), "of each computer its last use"
     assert discard(computers("there"), repo_id), "its own use does not keep a computer from it"
-    assert not note_use(repo_id, api, there.clock)
+    assert not use()
+
+
+def test_data_of_a_job_that_nobody_else_sees_stays_while_it_may_wait(
+    laptop: Laptop, computers: Callable[[str], Client]
+) -> None:
+    """As a job of Slurm does in its queue; a job of the Hub that uses the same changes nothing."""
+    repo_id, api = dataset(laptop.hub, "8"), laptop.hub.api()
+    there = computers("there")
+    assert notes(repo_id, api, there.clock).use(UNSEEN_SECONDS)
+    assert notes(repo_id, api, there.clock).use()
+    here = replace(computers("here"), clock=Later(days=29))
+    (one,) = (one for one in stored(here, ["ann"], []) if one.repo_id == repo_id)
+    assert not one.free and one.used_until
+    with pytest.raises(InUse, match="another computer uses it"):
+        discard(here, repo_id)
+    said = laptop.run("gc", "--data", "--yes")
+    day = f"{one.used_until:%Y-%m-%d}"
+    assert f"used on another computer, until {day} at most" in said.out
+    assert discard(replace(here, clock=Later(days=31)), repo_id)
+
+
+def test_a_tag_that_only_looks_like_a_note_says_nothing(
+    laptop: Laptop, computers: Callable[[str], Client]
+) -> None:
+    repo_id, api = dataset(laptop.hub, "7"), laptop.hub.api()
+    for name in ("used-20269999T999999Z-00000000", "used-for-my-thesis", "used-00000000T000000Z"):
+        api.create_tag(repo_id, repo_type="dataset", tag=name)
+    assert discard(computers("here"), repo_id)
 
 
 def test_data_that_is_being_removed_is_waited_for(
@@ -117,16 +150,16 @@ def test_data_that_is_being_removed_is_waited_for(
 ) -> None:
     repo_id, api = dataset(laptop.hub, "9"), laptop.hub.api()
     here = computers("here")
-    assert may_remove(repo_id, api, here.clock)
+    assert notes(repo_id, api, here.clock).may_remove()
     there = computers("there")
     with ThreadPoolExecutor(1) as pool:
-        using = pool.submit(note_use, repo_id, api, there.clock)
+        using = pool.submit(notes(repo_id, api, there.clock).use)
         until(lambda: laptop.hub.requests(f"{repo_id}/refs", "GET"))
         api.delete_repo(repo_id, repo_type="dataset")
         assert using.result() is False
     dataset(laptop.hub, "9")
-    assert may_remove(repo_id, api, here.clock)  # by one that was killed then
-    assert note_use(repo_id, api, there.clock), "a note that stays says nothing"
+    assert notes(repo_id, api, here.clock).may_remove()  # by one that was killed then
+    assert notes(repo_id, api, there.clock).use(), "a note that stays says nothing"
     tags = [tag.name for tag in api.list_repo_refs(repo_id, repo_type="dataset").tags]
     assert "removing" not in tags
     api.delete_repo(repo_id, repo_type="dataset")

@@ -30,6 +30,9 @@ MOST_PROCESSES = 4096
 WAIT_SECONDS = 1800
 """How long a launch waits for another of the same job, which may be building its image."""
 
+MOST_BUILDS = 3
+"""How often one launch builds an image that somebody removed."""
+
 TAKEN_SECONDS = 20
 """How long an engine may take to read a few lines."""
 
@@ -70,9 +73,8 @@ class Launch:
             return
         if there is not None:
             remove(there)
-        build(self.engine, self.request, self.on_progress)
         page = self._page()
-        made = self._created(page)
+        made = self._created_in_image(page)
         try:
             self._start(made, {**self.secrets, **page})
         except BaseException as error:
@@ -80,6 +82,17 @@ class Launch:
             if isinstance(error, HubtrainError):
                 raise LaunchFailed(error.message, fix=error.fix, reason=error.reason) from error
             raise
+
+    def _created_in_image(self, page: Mapping[str, str]) -> Any:
+        """Create the container; an image that somebody removes meanwhile is built again."""
+        for left in reversed(range(MOST_BUILDS)):
+            build(self.engine, self.request, self.on_progress)
+            try:
+                return self._created(page)
+            except NotThere:
+                if not left:
+                    raise
+        raise AssertionError
 
     def _created(self, page: Mapping[str, str]) -> Any:
         from docker.types import DeviceRequest, Mount

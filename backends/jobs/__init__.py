@@ -19,9 +19,10 @@ from backends.handle import Handle
 from backends.hub import logs
 from backends.hub.files import delete, recalled
 from backends.hub.hardware import SHORT_NAMES, flavors
+from backends.hub.notes import Notes
 from backends.hub.refusals import absent, shown
 from backends.jobs.image import NAME as IMAGE_NAME
-from backends.jobs.image import OWN, SPACES, images, is_image
+from backends.jobs.image import OWN, SPACES, images, is_image, running
 from backends.jobs.launch import Launch, forget, stop
 from backends.jobs.options import JobsOptions
 from backends.jobs.request import (
@@ -102,17 +103,24 @@ class Jobs(Backend[JobRequest], KeepsImages):
 
     def images(self, owners: Iterable[str]) -> list[KeptImage]:
         """Return the images of our own of these accounts."""
-        return [one for owner in owners for one in images(self.api, owner, self.clock)]
+        owners = list(owners)
+        jobs = running(self.api, owners, self.clock)
+        return [one for owner in owners for one in images(self.api, owner, jobs, self.clock)]
 
     def remove_image(self, name: str) -> None:
-        """Delete the Space of an image, unless a Job runs in it now."""
+        """Delete the Space of an image, unless a Job runs in it now, or is about to."""
         repo_id = name.removeprefix(SPACES)
         if not is_image(repo_id):
             raise BackendError(f"{name} was not made by hubtrain and is left alone.")
-        for one in self.images([repo_id.partition("/")[0]]):
-            if one.name == name and one.used_by:
-                raise BackendError(f"{name} stays: {', '.join(one.used_by)} runs in it.")
-        delete(self.api, repo_id, "space", self.clock)
+        notes = Notes(self.api, repo_id, "space", self.clock)
+        with suppress(NotThere):
+            if not notes.may_remove():
+                raise BackendError(f"{name} stays: a job is being launched in it.")
+            for one in self.images([repo_id.partition("/")[0]]):  # since it was listed, say
+                if one.name == name and one.used_by:
+                    notes.stays()
+                    raise BackendError(f"{name} stays: {', '.join(one.used_by)} runs in it.")
+            delete(self.api, repo_id, "space", self.clock)
 
     def plan(self, job: JobSpec) -> JobRequest:
         """Return the Job that runs `job`."""

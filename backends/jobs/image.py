@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from functools import partial
 from importlib.resources import files as package_files
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,19 +20,20 @@ from backends.base import OnProgress
 from backends.errors import LaunchFailed
 from backends.hub import logs
 from backends.hub.files import RepoFile, commit, has_files, once
+from backends.hub.notes import USE_SECONDS, Notes
 from backends.image import TORCH_FILE
 from backends.keeping import KeptImage
 from backends.spaces.launch import create
 from backends.spaces.request import KIND, PAGE_PORT
+from worker.account import who
 from worker.clock import Clock
 from worker.contract import EndReason
-from worker.errors import HubtrainError, HubUnreachable, NotThere
+from worker.errors import HubtrainError, HubUnreachable, NotThere, NoWrite
 from worker.hubclient import explained, patiently
 from worker.hubjobs import ENDED
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi, JobInfo
-    from huggingface_hub.hf_api import SpaceInfo
 
 T = TypeVar("T")
 
@@ -54,6 +56,12 @@ BUILT = "built"
 LOOK_SECONDS = 10.0
 MOST_LOOKS = 360
 """Interval and number of looks at a build: an hour."""
+
+NOTED_LOOKS = 60
+"""Looks after which a build that goes on is noted as used anew."""
+
+MOST_REMOVALS = 3
+"""How often an image that somebody removed is built again, by one launch."""
 
 ARRIVING = timedelta(minutes=30)
 TOLD_LINES = 20
@@ -92,18 +100,47 @@ def is_image(repo_id: str) -> bool:
 
 
 class OwnImage:
-    """The Space of one image. All that is done may be done again, by several at once."""
+    """The Space of one image. All that is done may be done again, by several at once.
 
-    def __init__(self, api: HfApi, repo_id: str, clock: Clock) -> None:
+    What uses it is noted in its repo, under the name of a job: nobody then removes it.
+    """
+
+    def __init__(self, api: HfApi, repo_id: str, clock: Clock, job_id: str) -> None:
         self.api, self.repo_id, self.clock = api, repo_id, clock
+        self.notes = Notes(api, repo_id, KIND, clock, job_id)
+        self.noted_at: datetime | None = None
 
     def make(self, files: tuple[RepoFile, ...], on_progress: OnProgress) -> None:
-        """Return once it is built and its Space paused; that takes minutes where it is new.
+        """Return once it is built, noted as used, and its Space paused: minutes where it is new.
 
-        What failed for an earlier launch is built again. Raises `LaunchFailed` with the last words
-        of a build that fails.
+        What failed for an earlier launch is built again, and so is what somebody removes meanwhile.
+        Raises `LaunchFailed` with the last words of a build that fails.
         """
+        for _ in range(MOST_REMOVALS):
+            with suppress(NotThere):
+                self._make(files, on_progress)
+                if self.note():
+                    return
+        raise LaunchFailed(
+            f"The Space {self.repo_id} is not there once it is made.",
+            fix="Somebody removes it, or this token may not see it. Run the same command again.",
+        )
+
+    def note(self, more_seconds: float = 0.0) -> bool:
+        """Note that it is about to be used; false if it is gone."""
+        noted = self.notes.use(more_seconds)
+        self.noted_at = self.clock.now() if noted else None
+        return noted
+
+    @property
+    def noted_lately(self) -> bool:
+        """Whether the note that it is used counts for a good while yet."""
+        age = self.clock.now() - self.noted_at if self.noted_at else None
+        return age is not None and age.total_seconds() < USE_SECONDS / 2
+
+    def _make(self, files: tuple[RepoFile, ...], on_progress: OnProgress) -> None:
         if self._is_built():
+            self._rest()
             return
         on_progress(f"building the image {self.repo_id}, once for all jobs of its kind", None)
         self._once(self._create, self._is_there)
@@ -113,8 +150,11 @@ class OwnImage:
         elif str(self._runtime().stage) in _UNBUILT:
             restart = partial(self.api.restart_space, self.repo_id, factory_reboot=True)
             self._ask("building", restart)
-        for _ in range(MOST_LOOKS):
-            if self._is_built() or self._has_come():
+        for look in range(MOST_LOOKS):
+            if look % NOTED_LOOKS == 0:
+                self.notes.use()
+            if self._has_come():
+                self._rest()
                 return
             self.clock.sleep(LOOK_SECONDS)
         raise LaunchFailed(
@@ -124,17 +164,27 @@ class OwnImage:
         )
 
     def _has_come(self) -> bool:
-        """Pause the Space where its build is over, and note it; start what was paused before."""
+        """Note that the build is over, once it is; start what was paused before.
+
+        That is noted before the Space is paused. So whoever sees it paused, and then no note, knows
+        that its build was cut short.
+        """
         stage = str(self._runtime().stage)
+        if self._is_built():
+            return True
         if stage in _UNBUILT:
             raise self._failed()
         if stage in _RESTING:
             self._ask("starting", lambda: self.api.restart_space(self.repo_id))
         if stage in _MOVING | _RESTING:
             return False
-        self._ask("pausing", lambda: self.api.pause_space(self.repo_id))
         self._ask("noting", self._tag)
         return True
+
+    def _rest(self) -> None:
+        """Pause the Space, unless it is: whoever noted that it is built may have been killed."""
+        if str(self._runtime().stage) not in _RESTING:
+            self._ask("pausing", lambda: self.api.pause_space(self.repo_id))
 
     def _tag(self) -> None:
         self.api.create_tag(self.repo_id, repo_type=KIND, tag=BUILT, exist_ok=True)
@@ -187,23 +237,39 @@ class OwnImage:
         return self._ask("looking at", ask)
 
 
-def images(api: HfApi, owner: str, clock: Clock) -> list[KeptImage]:
-    """Return the images of our own that an account has, with the Jobs that run in them."""
+def running(api: HfApi, owners: Iterable[str], clock: Clock) -> list[JobInfo]:
+    """Return the Jobs that have not ended, of these accounts and of all that the token is in.
+
+    Of the latter, those are left out whose Jobs it may not see.
+    """
+
+    def jobs_of(namespace: str) -> list[JobInfo]:
+        return list(api.list_jobs(namespace=namespace))
+
+    asked = set(owners)
+    jobs: list[JobInfo] = []
+    for name in sorted(asked.union(who(api, clock).namespaces if asked else ())):
+        try:
+            jobs += patiently(f"listing the Jobs of {name}", partial(jobs_of, name), clock)
+        except (NoWrite, NotThere):
+            if name in asked:
+                raise
+    return [job for job in jobs if str(job.status.stage) not in ENDED]
+
+
+def images(api: HfApi, owner: str, jobs: Iterable[JobInfo], clock: Clock) -> list[KeptImage]:
+    """Return the images of our own that an account has, with those of `jobs` that run in them."""
     expand: list[Any] = ["tags", "lastModified"]
-
-    def ask() -> tuple[list[SpaceInfo], list[JobInfo]]:
-        spaces = api.list_spaces(author=owner, filter=TAG, expand=expand)
-        return list(spaces), list(api.list_jobs(namespace=owner))
-
-    spaces, jobs = patiently(f"listing the Spaces and Jobs of {owner}", ask, clock)
-    running = [job for job in jobs if str(job.status.stage) not in ENDED]
+    ask = partial(api.list_spaces, author=owner, filter=TAG, expand=expand)
+    spaces = patiently(f"listing the Spaces of {owner}", lambda: list(ask()), clock)
     freshest = clock.now() - ARRIVING
     return [
         KeptImage(
             name=f"{SPACES}{space.id}",
             size_bytes=None,
-            used_by=tuple(job.id for job in running if job.space_id == space.id),
-            arriving=space.last_modified is not None and space.last_modified > freshest,
+            used_by=tuple(job.id for job in jobs if job.space_id == space.id),
+            arriving=(space.last_modified is not None and space.last_modified > freshest)
+            or Notes(api, space.id, KIND, clock).used_until() is not None,
         )
         for space in spaces
         if TAG in (space.tags or []) and is_image(space.id)

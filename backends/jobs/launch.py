@@ -8,6 +8,7 @@ label and not asked for again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar
@@ -16,11 +17,11 @@ from backends.base import OnProgress
 from backends.errors import LaunchFailed
 from backends.hub.creating import Creating
 from backends.hub.files import amount, commit, delete, has_files, once
-from backends.jobs.image import OwnImage
+from backends.jobs.image import OWN, OwnImage, is_image
 from backends.jobs.request import COMMAND, JOB_LABEL, KIND, MOUNT, OURS, PAGE_PORT, JobRequest
 from worker.clock import Clock
 from worker.contract import JOB_FILE
-from worker.errors import HubtrainError, HubUnreachable, NotThere
+from worker.errors import HubtrainError, HubUnreachable, NotThere, NoWrite
 from worker.hubclient import explained, patiently
 from worker.hubjobs import ENDED
 
@@ -49,6 +50,7 @@ class Launch(Creating):
     ) -> None:
         self.api, self.request, self.secrets = api, request, secrets
         self.clock, self.on_progress = clock, on_progress
+        self.image = OwnImage(api, request.own_repo, clock, request.job_id)
         self.made = False
         self.asked = False
         """Whether a Job may have been asked for."""
@@ -71,10 +73,7 @@ class Launch(Creating):
             raise
 
     def _run(self) -> JobInfo:
-        request = self.request
-        if request.own_image:
-            image = OwnImage(self.api, request.own_repo, self.clock)
-            image.make(request.own_image, self.on_progress)
+        self._with_image()
         revision = self._sent()
         for n in count(1):
             if found := self._one():
@@ -82,6 +81,7 @@ class Launch(Creating):
             if n > MOST_RIGHTS:
                 break
             if self._has_right(n, revision):
+                self._with_image()
                 self.on_progress(f"asking for a Job on {self.request.flavor}", None)
                 self._once(lambda: self._ask(revision), lambda: bool(self.launched()))
             elif found := self._of_another():
@@ -90,6 +90,24 @@ class Launch(Creating):
             f"Other launches of {self.request.job_id} do not come to an end.",
             fix="Run the same command again.",
         )
+
+    def _with_image(self) -> None:
+        """Have the image there and noted as used, where hubtrain made it: for this job, or others.
+
+        Where that was long ago, as when the laptop slept since, somebody may have removed it.
+        """
+        request, image = self.request, self.image
+        if not is_image(request.own_repo) or image.noted_lately:
+            return
+        if request.own_image:
+            image.make(request.own_image, self.on_progress)
+            return
+        with suppress(NoWrite):  # whoever may not note it has another's, of another account
+            if not image.note(request.timeout_seconds):
+                raise LaunchFailed(
+                    f"The image {request.image} is not there.",
+                    fix=f"--jobs-image {OWN} builds one, or leave --jobs-image out.",
+                )
 
     def launched(self) -> list[JobInfo]:
         """Return the Jobs there are of this job, oldest first."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from backends.errors import JobGone
-from orchestrator.data.package.notes import may_remove, used_elsewhere
+from orchestrator.data.package.notes import notes
 from orchestrator.data.package.upload import is_packed
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.gc import START_SECONDS, Leftover
@@ -38,13 +38,15 @@ class Stored:
     """Jobs that have not ended and read it."""
 
     arriving: bool = False
-    """Whether it was sent just now by no job on record here, or is used on another computer: one
-    may be launched there."""
+    """Whether it was sent just now by no job on record here: one may be launched elsewhere."""
+
+    used_until: datetime | None = None
+    """Until when, at most, another computer uses it; none where none has noted that."""
 
     @property
     def free(self) -> bool:
         """Whether nobody needs it."""
-        return not self.used_by and not self.arriving
+        return not self.used_by and not self.arriving and self.used_until is None
 
     def to_json(self) -> dict[str, Any]:
         """Return it for `--json`."""
@@ -67,8 +69,8 @@ def stored(client: Client, owners: Iterable[str], machines: Iterable[Leftover]) 
                 jobs = tuple(sorted(users.get(repo_id, ())))
                 fresh = info.last_modified is not None and info.last_modified > freshest
                 arriving = fresh and repo_id not in known
-                arriving = arriving or used_elsewhere(repo_id, api, client.clock)
-                found.append(Stored(repo_id, size, jobs, arriving))
+                until = notes(repo_id, api, client.clock).used_until()
+                found.append(Stored(repo_id, size, jobs, arriving, until))
     return found
 
 
@@ -104,7 +106,7 @@ def discard(client: Client, repo_id: str) -> bool:
             raise InUse(f"{repo_id} stays: it is being sent for a job.", fix="Again, later.")
         if used := readers(client, repo_id):  # written down since it was asked last
             raise InUse(f"{repo_id} stays: {', '.join(used)} reads it.", fix="Again, later.")
-        if not may_remove(repo_id, api, client.clock):
+        if not notes(repo_id, api, client.clock).may_remove():
             raise InUse(f"{repo_id} stays: another computer uses it.", fix="Again, later.")
         patiently(f"removing the dataset {repo_id}", remove, client.clock)
         return True

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from backends.base import OnProgress, silent
-from orchestrator.data.package.notes import note_use
+from orchestrator.data.package.notes import notes
 from orchestrator.data.package.shards import Package
 from orchestrator.data.sources import DATA_PREFIX
 from worker.clock import Clock, SystemClock
@@ -63,20 +63,23 @@ def upload(
     owner: str,
     on_progress: OnProgress = silent,
     clock: Clock | None = None,
+    *,
+    unseen: float = 0.0,
 ) -> DataRef:
     """Put the package into `owner`'s namespace, unless it is there, and return where.
 
+    For so many seconds, `unseen`, other computers may see nothing of the job that is to read it.
     May be repeated, and goes on where it was interrupted. Raises `HubError`, and `NotThere` where
     packed data of an earlier job is gone.
     """
     clock = clock or SystemClock()
     if package.remote is not None:
-        _refuse_removed(package.remote, hub, clock)
+        _refuse_removed(package.remote, hub, clock, unseen)
         return package.remote
     repo_id = repo_of(package, owner)
     found = _look_up(repo_id, hub, clock)
     missing = _missing(package, found)
-    if found is not None and not note_use(repo_id, hub, clock):
+    if found is not None and not notes(repo_id, hub, clock).use(unseen):
         found, missing = None, list(package.digests)
     if found is not None and not missing:
         on_progress("On the Hub", 1.0)
@@ -84,6 +87,7 @@ def upload(
     if found is None:
         make = partial(hub.create_repo, repo_id, repo_type="dataset", private=True, exist_ok=True)
         patiently(f"making the dataset {repo_id}", make, clock)
+        notes(repo_id, hub, clock).use(unseen)
     return _ref(
         package,
         repo_id,
@@ -91,10 +95,10 @@ def upload(
     )
 
 
-def _refuse_removed(ref: DataRef, hub: HfApi, clock: Clock) -> None:
+def _refuse_removed(ref: DataRef, hub: HfApi, clock: Clock, unseen: float) -> None:
     """Raise `NotThere` where packed data that an earlier job sent has been removed since."""
     packed = ref.repo_id if ref.repo_id and is_packed(ref.repo_id) else None
-    if packed and not note_use(packed, hub, clock):
+    if packed and not notes(packed, hub, clock).use(unseen):
         raise NotThere(
             f"the data of the earlier job is not there any more: {packed}.",
             fix="Run the job's command again: it sends its data.",

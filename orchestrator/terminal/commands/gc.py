@@ -16,6 +16,8 @@ from worker.errors import HubtrainError, NoWrite
 from worker.task import Finding
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from orchestrator.jobs.stored import Stored
 
 
@@ -103,7 +105,7 @@ def _data(desk: Desk, swept: Sweep, owners: tuple[str, ...], yes: bool) -> list[
     none = "No data of jobs is stored."
     desk.screen.say(f"{count(len(found), 'dataset')} of packed data, {many}:" if found else none)
     for one in found:
-        desk.screen.say(f"  {one.repo_id} · {size(one.size_bytes)} · {_use(one)}")
+        desk.screen.say(f"  {one.repo_id} · {size(one.size_bytes)} · {_use(one, desk.clock.now())}")
     if free and swept.unanswered:
         desk.screen.say("None is removed: whether a job reads them could not be asked.")
         free = []
@@ -125,10 +127,13 @@ def _images(desk: Desk, swept: Sweep, owners: tuple[str, ...], yes: bool) -> lis
     return images(desk, of, swept.unanswered, yes=yes)
 
 
-def _use(one: Stored) -> str:
+def _use(one: Stored, now: datetime) -> str:
     if one.used_by:
         return f"read by {', '.join(one.used_by)}"
-    if one.arriving:
+    if one.used_until and one.used_until > now:
+        day = f"{one.used_until:%Y-%m-%d}"
+        return f"used on another computer, until {day} at most; hubtrain gc --data there removes it"
+    if one.arriving or one.used_until:
         return "sent just now: its job may be being launched on another computer"
     return "read by no running job"
 
