@@ -72,6 +72,7 @@ def trained(
         emit=events.append,
         last_checkpoint=last,
         headline=headline,
+        unit="images",
     )
     begin(params)
     names = dict(enumerate(LABELS))
@@ -99,7 +100,7 @@ def trained(
             "f1/a class": 0.5,
         },
     )
-    if fit(trainer, params, run, unit="images"):
+    if fit(trainer, params, run):
         finish(loaded, params, run, lambda to: (to / "beside.json").write_text("{}"))
     return run.output, events, trainer
 
@@ -242,7 +243,7 @@ def test_steps_of_many_batches_are_steps_of_one_large_batch(tmp_path: Path) -> N
         }
         args = training_arguments(params, work / "checkpoints", **named)
         model = ViTForImageClassification(config)
-        assert fit(Trainer(model=model, args=args, train_dataset=rows), params, run, unit="images")
+        assert fit(Trainer(model=model, args=args, train_dataset=rows), params, run)
         told.append(next(e.values for e in events if isinstance(e, Metric)))
     assert told[1]["loss"] == pytest.approx(told[0]["loss"], rel=1e-4)
     assert told[1]["grad_norm"] == pytest.approx(told[0]["grad_norm"], rel=1e-3)

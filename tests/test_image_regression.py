@@ -82,7 +82,7 @@ def test_places_of_classes_are_taken_as_numbers_and_named() -> None:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
     folder = tmp_path_factory.mktemp("scored")
     model, data = write_model(folder / "vit"), write_rows(folder / "train.parquet", rows(80))
-    params, run, events = job(model, data, folder, kind=ImageRegressionParams, epochs=8, lr=4e-3)
+    params, run, events = job(model, data, folder, task=TASK, epochs=8, lr=4e-3)
     TASK.train(params, run)
     return run.output, events
 
@@ -125,7 +125,7 @@ def test_a_stopped_training_goes_on_with_the_same_scale(tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
     model, data = write_model(tmp_path / "vit"), write_rows(tmp_path / "d.parquet", rows(24))
-    how: dict[str, Any] = {"kind": ImageRegressionParams, "epochs": 2, "batch_size": 4}
+    how: dict[str, Any] = {"task": TASK, "epochs": 2, "batch_size": 4}
     how |= {"valid_split": None, "logging_steps": 1, "peft": True}
     params, whole, _ = job(model, data, tmp_path / "whole", **how)
     TASK.train(params, whole)
@@ -157,7 +157,7 @@ def test_the_loss_is_that_of_a_hand_loop_over_standardised_numbers(tmp_path: Pat
     seen = rows(16)
     data = write_rows(tmp_path / "train.parquet", seen)
     params, run, events = job(
-        model, data, tmp_path, kind=ImageRegressionParams, augment=False, max_steps=1,
+        model, data, tmp_path, task=TASK, augment=False, max_steps=1,
         batch_size=16, valid_split=None, logging_steps=1,
     )  # fmt: skip
     TASK.train(params, run)

@@ -302,7 +302,7 @@ def trained(
     data: DataRef, folder: Path, *, config: Any = None, **settings: Any
 ) -> tuple[Run, list[Any]]:
     """Pretrain a tiny model."""
-    from worker.tasks.pretraining.training.train import train
+    from worker.tasks.pretraining.training.train import pretrain
 
     small = {
         **{"batch_size": 2, "max_length": 32, "epochs": 2, "lr": 5e-3, "logging_steps": 1},
@@ -317,8 +317,9 @@ def trained(
         work=folder / "work",
         emit=events.append,
         last_checkpoint=resumed,
+        unit="tokens",
     )
-    train(params(**{**small, **settings}), run, {"vocab_size": 300, **(config or TINY)})
+    pretrain(params(**{**small, **settings}), run, {"vocab_size": 300, **(config or TINY)})
     return run, events
 
 

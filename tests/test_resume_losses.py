@@ -175,9 +175,9 @@ def test_a_pretraining_goes_on_in_the_middle_of_its_stream(tmp_path: Path) -> No
         return params, run, events
 
     def train(params: Any, run: Run) -> None:
-        from worker.tasks.pretraining.training.train import train
+        from worker.tasks.pretraining.training.train import pretrain
 
-        train(params, run, {"vocab_size": 300, **SHAPE})
+        pretrain(params, run, {"vocab_size": 300, **SHAPE})
 
     _goes_on(Training(train, made), tmp_path)
 

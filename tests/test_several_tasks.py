@@ -22,7 +22,7 @@ from worker.contract import Event, JobSpec, Machine
 from worker.judged import JUDGED_FILE
 from worker.task import Run
 from worker.tasks import load
-from worker.tasks.image_regression.params import ImageRegressionParams
+from worker.tasks.image_regression import TASK as NUMBERS
 
 pytestmark = [
     pytest.mark.slow,
@@ -75,7 +75,7 @@ def brightness(folder: Path, **how: Any) -> Job:
     model = tiny_vit.write_model(folder / "vit")
     data = tiny_vit.write_rows(folder / "train.parquet", greys(40))
     valid = tiny_vit.write_rows(folder / "valid.parquet", greys(13, 500))
-    how |= {"kind": ImageRegressionParams, "save_strategy": "no"}
+    how |= {"task": NUMBERS, "save_strategy": "no"}
     return tiny_vit.job(model, data, folder, valid=valid, **how)
 
 

@@ -215,7 +215,7 @@ def trained(name: str, case: Case, folder: Path) -> tuple[Any, Path]:
 
     task, data, base = tasks.load(name), case.data(folder), case.model(folder / "base")
     params = task.params(model=str(base), data_path=str(data), **case.settings)
-    run, _ = run_of(base, data, folder, headline=task.measures(params)[0])
+    run, _ = run_of(task, params, base, data, folder)
     for made in (run.output, run.work):
         made.mkdir(parents=True)
     task.train(params, run)

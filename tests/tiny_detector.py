@@ -14,7 +14,7 @@ from tiny_run import run_of
 
 from worker.contract import Event
 from worker.task import Run
-from worker.tasks.object_detection.params import DetectionParams
+from worker.tasks.object_detection import TASK
 
 COLOURS = {"blue": (30, 40, 230), "red": (230, 40, 30)}
 SIDE = 64
@@ -138,13 +138,11 @@ def write_table(file: Path, count: int, first: int = 0) -> Path:
     return file
 
 
-def job(
-    model: Path, data: Path, folder: Path, **settings: Any
-) -> tuple[DetectionParams, Run, list[Event]]:
+def job(model: Path, data: Path, folder: Path, **settings: Any) -> tuple[Any, Run, list[Event]]:
     """Return settings, the run they make, and the list its events will be in."""
     usual = {"lr": 2e-3, "image_square_size": SIDE, **settings}
-    params = DetectionParams(model=str(model), data_path=str(data), **usual)
-    run, events = run_of(model, data, folder)
+    params = TASK.params(model=str(model), data_path=str(data), **usual)
+    run, events = run_of(TASK, params, model, data, folder)
     run.output.mkdir(parents=True)
     run.work.mkdir(parents=True)
     return params, run, events

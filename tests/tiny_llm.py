@@ -102,5 +102,5 @@ def job(
     small = {"block_size": 64, "lr": 1e-3, "batch_size": 1, "gradient_accumulation": 1}
     small |= {"samples": 0}  # which take longer than the training
     params = TASK.params(model=str(model), data_path=str(data), **{**small, **settings})
-    run, events = run_of(model, data, folder, valid=valid)
+    run, events = run_of(TASK, params, model, data, folder, valid=valid)
     return params, run, events

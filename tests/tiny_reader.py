@@ -120,7 +120,7 @@ def job(
     held = None if valid is None else write_rows(data.parent / "valid.jsonl", valid)
     small = {"lr": 1e-3, "epochs": 1, "valid_split": "valid" if valid else None}
     params = task.params(model=str(model), data_path=str(data), **{**small, **settings})
-    run, events = run_of(model, data, folder, valid=held, headline=task.measures(params)[0])
+    run, events = run_of(task, params, model, data, folder, valid=held)
     run.output.mkdir(parents=True)
     run.work.mkdir(parents=True)
     return params, run, events

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from worker.contract import DataRef, Event, ModelRef
-from worker.task import Measure, Run
+from worker.task import Run, Task
 
 
 def run_of(
+    task: Task[Any],
+    params: Any,
     model: Path,
     data: Path,
     folder: Path,
     *,
     valid: Path | None = None,
-    headline: Measure | None = None,
 ) -> tuple[Run, list[Event]]:
     """Return a run that leaves its result in `folder`, and the list its events will be in.
 
-    `valid` lies beside `data`; without a `headline` the best checkpoint is told by the loss.
+    `valid` lies beside `data`. What it counts and judges by is the task's, as the worker has it.
     """
     events: list[Event] = []
     held = (valid.name,) if valid else ()
@@ -29,5 +30,7 @@ def run_of(
         output=folder / "output",
         work=folder / "work",
         emit=events.append,
+        headline=task.measures(params)[0],
+        unit=task.unit(params),
     )
-    return (replace(run, headline=headline) if headline else run), events
+    return run, events

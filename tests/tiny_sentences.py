@@ -54,5 +54,5 @@ def job(
     small = {"lr": 1e-3, "batch_size": 16, "max_seq_length": 16, "epochs": 3}
     how = {**small, "trainer": trainer, **settings}
     params = TASK.params(model=str(model), data_path=str(data), **how)
-    run, events = run_of(model, data, folder, headline=TASK.measures(params)[0])
+    run, events = run_of(TASK, params, model, data, folder)
     return params, run, events

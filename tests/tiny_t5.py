@@ -75,5 +75,5 @@ def job(
     """Return settings, the run they make, and the list its events will be in."""
     small = {"lr": 3e-3, "batch_size": 8, "max_seq_length": 32, "max_target_length": 12}
     params = TASK.params(model=str(model), data_path=str(data), **{**small, **settings})
-    run, events = run_of(model, data, folder, valid=valid, headline=TASK.measures(params)[0])
+    run, events = run_of(TASK, params, model, data, folder, valid=valid)
     return params, run, events

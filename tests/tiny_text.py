@@ -51,7 +51,7 @@ def job(
     """Return settings, the run they make, and the list its events will be in."""
     how = {"max_seq_length": 32, "lr": 3e-3, "batch_size": 8, "save_strategy": "no", **settings}
     params = task.params(model=str(model), data_path=str(data), **how)
-    run, events = run_of(model, data, folder, valid=valid, headline=task.measures(params)[0])
+    run, events = run_of(task, params, model, data, folder, valid=valid)
     run.output.mkdir(parents=True)
     return params, run, events
 

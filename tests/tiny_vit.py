@@ -13,8 +13,8 @@ from PIL import Image
 from tiny_run import run_of
 
 from worker.contract import Event
-from worker.task import Run
-from worker.tasks.image_classification.params import ImageParams
+from worker.task import Run, Task
+from worker.tasks.image_classification import TASK as CLASSIFIER
 
 COLOURS = {"blue": (40, 60, 220), "green": (40, 200, 60), "red": (220, 50, 40)}
 
@@ -117,12 +117,12 @@ def job(
     folder: Path,
     *,
     valid: Path | None = None,
-    kind: Any = ImageParams,
+    task: Task[Any] = CLASSIFIER,
     **settings: Any,
 ) -> tuple[Any, Run, list[Event]]:
     """Return settings, the run they make, and the list its events will be in."""
-    params = kind(model=str(model), data_path=str(data), **{"lr": 3e-3, **settings})
-    run, events = run_of(model, data, folder, valid=valid)
+    params = task.params(model=str(model), data_path=str(data), **{"lr": 3e-3, **settings})
+    run, events = run_of(task, params, model, data, folder, valid=valid)
     run.output.mkdir(parents=True)
     run.work.mkdir(parents=True)
     return params, run, events

@@ -230,7 +230,7 @@ def job(
     """Return settings, the run they make, and the list its events will be in."""
     small = {"lr": 3e-3, "batch_size": 8, "gradient_accumulation": 1}
     params = TASK.params(model=str(model), data_path=str(data), **{**small, **settings})
-    run, events = run_of(model, data, folder, valid=valid, headline=TASK.measures(params)[0])
+    run, events = run_of(TASK, params, model, data, folder, valid=valid)
     run.output.mkdir(parents=True)
     run.work.mkdir(parents=True)
     return params, run, events

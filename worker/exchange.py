@@ -51,6 +51,9 @@ class Run:
     headline: Measure = Measure("valid_loss")
     """The first of the task's `measures`, by which the best of its models is told."""
 
+    unit: str = "rows"
+    """What progress counts, plural: the task's `unit`."""
+
     project: str = ""
     """What the job is called by its user: a tracker's project."""
 

@@ -192,6 +192,7 @@ def _train(asked: argparse.Namespace, emit: Reporter, stop: threading.Event) -> 
         last_checkpoint=asked.resume.absolute() if asked.resume else None,
         stop=stop,
         headline=(*task.measures(params), Measure("valid_loss"))[0],
+        unit=task.unit(params),
         files=job.files,
         project=job.project,
         job_id=job.job_id,

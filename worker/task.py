@@ -12,7 +12,7 @@ import json
 import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -32,6 +32,7 @@ from worker.exchange import (
 )
 from worker.facts import NO_MODEL, CheckContext, ModelFacts
 from worker.finding import Finding
+from worker.importing import importing
 from worker.params import Params
 from worker.rendered import Part, Rendered
 from worker.session import Session
@@ -87,8 +88,8 @@ def python(*lines: str) -> str:
 class Task(ABC, Generic[P]):
     """What the rest of hubtrain knows of a kind of training.
 
-    Everything here runs on laptops, without heavy libraries; only `train`, `session` and `answer`
-    do not, and import theirs inside.
+    Everything here runs on laptops, without heavy libraries; only `training`, `train`, `session`
+    and `answer` do not, and import theirs inside.
     """
 
     # What it is called, and what users may set.
@@ -125,7 +126,8 @@ class Task(ABC, Generic[P]):
     """Other names a file may give the task, with dashes, and the settings that go with each."""
 
     extras: ClassVar[tuple[str, ...]]
-    """Extras of the package that its image needs; by default the one of its name, with dashes."""
+    """Extras of the package that its image needs: by default those of its family, else the one of
+    its name, with dashes."""
 
     # What it starts from and reads.
 
@@ -201,9 +203,9 @@ class Task(ABC, Generic[P]):
         return ()
 
     def __init_subclass__(cls, **more: Any) -> None:
-        """Give a task without `extras` the one of its name."""
+        """Give a task whose family has no `extras` either the one of its name."""
         super().__init_subclass__(**more)
-        if "name" in vars(cls) and "extras" not in vars(cls):
+        if "name" in vars(cls) and not hasattr(cls, "extras"):
             cls.extras = (cls.name.replace("_", "-"),)
 
     def sample(self, given: Mapping[str, Any]) -> Sample | None:
@@ -411,6 +413,15 @@ class Task(ABC, Generic[P]):
         does no harm to the model.
         """
 
-    @abstractmethod
+    def training(self) -> Callable[[P, Run], object]:
+        """Return what `train` is to call, from a module whose heavy libraries are imported now."""
+        raise NotImplementedError(f"{type(self).__name__} has neither `training` nor `train`")
+
     def train(self, params: P, run: Run) -> None:
-        """Train on `run.data`, tell `run.emit` how it goes, leave the model in `run.output`."""
+        """Train on `run.data`, tell `run.emit` how it goes, leave the model in `run.output`.
+
+        By default that of `training`: a task has one of the two.
+        """
+        with importing():
+            train = self.training()
+        train(params, run)

@@ -7,6 +7,7 @@ it, in `rows.py` what a row says, and in `training.py` all that imports torch.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from annotated_types import Ge
@@ -138,14 +139,11 @@ class Topics(Task[TopicsParams]):
 
         return topic_of(model, question.text)
 
-    def train(self, params: TopicsParams, run: Run) -> None:
-        """Train as `params` say."""
-        from worker.importing import importing
+    def training(self) -> Callable[[TopicsParams, Run], object]:
+        """Return what trains."""
+        from worker.tasks.topics.training import train
 
-        with importing():
-            from worker.tasks.topics.training import train
-
-        train(params, run, unit=self.unit(params))
+        return train
 
 
 DEFAULT_MODEL = TopicsParams.model_fields["model"].default

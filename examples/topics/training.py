@@ -26,7 +26,7 @@ from worker.tasks.topics import TopicsParams
 from worker.tasks.topics.rows import Example, Examples, divided
 
 
-def train(params: TopicsParams, run: Run, *, unit: str) -> None:
+def train(params: TopicsParams, run: Run) -> None:
     """Train `run.base` on `run.data` and leave the result in `run.output`.
 
     Returns early, with a checkpoint written, once `run.stop` is set. Raises `HubtrainError`, and
@@ -40,7 +40,7 @@ def train(params: TopicsParams, run: Run, *, unit: str) -> None:
         tokenizer = source.processor(AutoTokenizer)
         loaded = _classifier(source, params, tokenizer)
     trainer = _trainer(params, run, loaded, tokenizer, examples)
-    if fit(trainer, params, run, unit=unit):
+    if fit(trainer, params, run):
         finish(loaded, params, run, tokenizer.save_pretrained)
 
 

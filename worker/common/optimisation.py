@@ -18,6 +18,15 @@ MOST = 10**6
 """Largest value of a setting that counts something. More is a typing error, and some libraries
 overflow with it."""
 
+Epochs = Annotated[float, Gt(0), Le(MOST), GoesOn(), Flag("--num-train-epochs", "--num-epochs")]
+BatchSize = Annotated[int, Ge(1), Le(MOST), GoesOn(), Flag("--train-batch-size", "-b")]
+Accumulation = Annotated[
+    int, Ge(1), Le(MOST), GoesOn(), Flag("--gradient-accumulation-steps", "--accumulate")
+]
+Rate = Annotated[float | None, Gt(0), GoesOn(), Flag("--learning-rate")]
+"""Bounds and spellings of settings that tasks have defaults of their own for: `epochs: Epochs = 3`.
+What is not written under one again is as `Optimisation` has it."""
+
 _LOW_RANK = "apollo_adamw galore_adamw galore_adamw_8bit"
 LOW_RANK = frozenset(_LOW_RANK.split())
 """Optimizers whose state is kept of a few dimensions of each matrix: `worker.engine.low_rank`."""
@@ -62,24 +71,20 @@ class LowRank(Params):
 class Optimisation(LowRank):
     """Optimisation."""
 
-    epochs: Annotated[
-        float, Gt(0), Le(MOST), GoesOn(), Flag("--num-train-epochs", "--num-epochs")
-    ] = 1
+    epochs: Epochs = 1
     """Passes over the training split."""
 
     max_steps: Annotated[int | None, Ge(1), GoesOn()] = None
     """Stop after so many optimizer steps, whatever `epochs` says."""
 
-    batch_size: Annotated[int, Ge(1), Le(MOST), GoesOn(), Flag("--train-batch-size", "-b")] = 2
+    batch_size: BatchSize = 2
     """Rows of a forward pass; a GPU with room takes several passes at once."""
 
-    gradient_accumulation: Annotated[
-        int, Ge(1), Le(MOST), GoesOn(), Flag("--gradient-accumulation-steps", "--accumulate")
-    ] = 4
+    gradient_accumulation: Accumulation = 4
     """Forward passes whose gradients are summed before the weights move; several GPUs divide them.
     """
 
-    lr: Annotated[float | None, Gt(0), GoesOn(), Flag("--learning-rate")] = None
+    lr: Rate = None
     """Peak learning rate; none takes 3e-5, or 2e-4 for an adapter."""
 
     optimizer: Annotated[str, Flag("--optim")] = "adamw_torch"

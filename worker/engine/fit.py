@@ -5,7 +5,7 @@ A task that trains with transformers, here one that tells pictures apart, does i
     source = Source(run.base, AutoModelForImageClassification, more={"num_labels": 3})
     loaded = load(source, params)                                    # model.py, and adapter.py
     parts = trainer_parts(params, run, loaded, images, held_out)      # arguments.py
-    if fit(Trainer(**parts, data_collator=...), params, run, unit="images"):
+    if fit(Trainer(**parts, data_collator=...), params, run):
         finish(loaded, params, run, source.processor(AutoImageProcessor).save_pretrained)
 
 It does not know what is trained, nor from what rows.
@@ -55,12 +55,13 @@ def begin(params: TransformersSettings) -> None:
     set_seed(params.seed)
 
 
-def fit(trainer: Trainer, params: TransformersSettings, run: Run, *, unit: str) -> bool:
+def fit(trainer: Trainer, params: TransformersSettings, run: Run) -> bool:
     """Train, from `run.last_checkpoint` on if there is one; whether it came to its end.
 
-    It did not where `run.stop` was set: then it has left a checkpoint. `unit` is what a row of the
-    training data is called in the plural, or `tokens` where the trainer's arguments have it count
-    them (`include_num_input_tokens_seen`). Raises whatever torch raises when memory runs out.
+    It did not where `run.stop` was set: then it has left a checkpoint. Progress counts rows of the
+    training data, or tokens where the trainer's arguments have it count them
+    (`include_num_input_tokens_seen`), and calls them `run.unit`. Raises whatever torch raises when
+    memory runs out.
     """
     trainer.remove_callback(PrinterCallback)  # the events say it all
     if not _counts_tokens(trainer):
@@ -69,7 +70,7 @@ def fit(trainer: Trainer, params: TransformersSettings, run: Run, *, unit: str) 
         trainer.model_accepts_loss_kwargs = False
     if trainer.args.load_best_model_at_end or trainer.args.save_strategy == "best":
         _judge_by(run.headline, trainer.args)
-    for callback in _callbacks(trainer, params, run, unit):
+    for callback in _callbacks(trainer, params, run):
         trainer.add_callback(callback)
     processes.divide(trainer.model)
     trainer.optimizer = trainer.optimizer or optimizer_for(trainer, params)
@@ -137,11 +138,9 @@ def checkpoints_as_in_memory(model: Any) -> Iterator[None]:
         del model.save_pretrained
 
 
-def _callbacks(
-    trainer: Trainer, params: TransformersSettings, run: Run, unit: str
-) -> list[TrainerCallback]:
+def _callbacks(trainer: Trainer, params: TransformersSettings, run: Run) -> list[TrainerCallback]:
     rows = None if _counts_tokens(trainer) else len(trainer.train_dataset)
-    found = [EventCallback(run.emit, unit, rows), KeepLast(params.save_total_limit)]
+    found = [EventCallback(run.emit, run.unit, rows), KeepLast(params.save_total_limit)]
     found += _curves(params, run)
     if params.save_minutes and params.save_strategy != "no":
         found.append(SaveInTime(params.save_minutes * 60))

@@ -16,6 +16,7 @@ MUCH_MORE = 10
 """Times as many examples as the smallest class that make the largest worth a warning."""
 
 FEW_STEPS = 10
+"""Optimizer steps below which the user is told."""
 
 
 def counted(counts: Mapping[str, int], scale: float = 1) -> str:

@@ -19,6 +19,13 @@ LOGIT = 4.0
 on some of them at a time."""
 
 
+ADAPTER_BYTES = 100e6
+"""Bytes of an adapter that is pushed, for the estimate of the price."""
+
+BACKWARD_SHARE = 3.0
+"""A training pass costs as much as so many passes over validation rows."""
+
+
 class Tuning(Protocol):
     """The settings that decide what is trained and in which precision: `worker.common` has them."""
 

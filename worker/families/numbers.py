@@ -5,7 +5,16 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 
+from worker.exchange import Measure
 from worker.finding import Finding
+
+MEASURES = (
+    Measure("valid_loss"),
+    Measure("valid_r2", "higher"),
+    Measure("valid_mae"),
+    Measure("loss"),
+)
+"""How far off a model is that tells numbers; the loss counts in the spread of what is learned."""
 
 FEW_VALUES = 2
 """Different numbers up to which they may as well be classes."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from annotated_types import Ge, Gt, Le
 from pydantic import model_validator
 
 from worker.common import (
-    MOST,
+    Accumulation,
+    BatchSize,
     Data,
     EarlyStopping,
+    Epochs,
     MergedLora,
+    Rate,
     Training,
     TransformersSettings,
 )
@@ -37,18 +39,12 @@ class Images(Data, TransformersSettings, EarlyStopping):
     valid_split: str | None = "0.2"
     """Split to evaluate on, or a share of the images to hold out, as in 0.05."""
 
-    epochs: Annotated[float, Gt(0), Le(MOST), Flag("--num-train-epochs", "--num-epochs")] = 3
-    """Passes over the training split."""
+    epochs: Epochs = 3
+    batch_size: BatchSize = 8
+    """Images of a forward pass."""
 
-    batch_size: Annotated[int, Ge(1), Le(MOST), Flag("--train-batch-size", "-b")] = 8
-    """Images per device and forward pass."""
-
-    gradient_accumulation: Annotated[
-        int, Ge(1), Le(MOST), Flag("--gradient-accumulation-steps", "--accumulate")
-    ] = 1
-    """Forward passes whose gradients are summed before the weights move."""
-
-    lr: Annotated[float | None, Gt(0), Flag("--learning-rate")] = None
+    gradient_accumulation: Accumulation = 1
+    lr: Rate = None
     """Peak learning rate; none takes 5e-5."""
 
     @model_validator(mode="after")
@@ -69,7 +65,7 @@ class WholeImages(Images, MergedLora, Training):
     model: Annotated[str, Flag("--base-model", "-m")] = "google/vit-base-patch16-224"
     """Hub id or folder of the model to start from; an id may end with @ and a revision."""
 
-    lr: Annotated[float | None, Gt(0), Flag("--learning-rate")] = None
+    lr: Rate = None
     """Peak learning rate; none takes 5e-5, or 5e-4 for an adapter."""
 
     @property

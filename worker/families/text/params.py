@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 
-from worker.common import MOST, Data, EarlyStopping, TransformersSettings
+from worker.common import (
+    MOST,
+    Accumulation,
+    BatchSize,
+    Data,
+    EarlyStopping,
+    Epochs,
+    Rate,
+    TransformersSettings,
+)
 from worker.families.text.shape import positions
-from worker.params import Consent, Flag, GoesOn
+from worker.params import Consent, Flag
 
 
 class TextSettings(Data, TransformersSettings, EarlyStopping):
@@ -31,21 +40,12 @@ class TextSettings(Data, TransformersSettings, EarlyStopping):
     valid_split: str | None = "0.2"
     """Split or file to evaluate on, or a share of the training rows to hold out, as in 0.05."""
 
-    epochs: Annotated[
-        float, Gt(0), Le(MOST), GoesOn(), Flag("--num-train-epochs", "--num-epochs")
-    ] = 3
-    """Passes over the training split."""
-
-    batch_size: Annotated[int, Ge(1), Le(MOST), GoesOn(), Flag("--train-batch-size", "-b")] = 8
+    epochs: Epochs = 3
+    batch_size: BatchSize = 8
     """Rows of a forward pass; a validation takes twice as many."""
 
-    gradient_accumulation: Annotated[
-        int, Ge(1), Le(MOST), GoesOn(), Flag("--gradient-accumulation-steps", "--accumulate")
-    ] = 1
-    """Forward passes whose gradients are summed before the weights move; several GPUs divide them.
-    """
-
-    lr: Annotated[float | None, Gt(0), GoesOn(), Flag("--learning-rate")] = None
+    gradient_accumulation: Accumulation = 1
+    lr: Rate = None
     """Peak learning rate; none takes 5e-5, or 5e-4 for an adapter."""
 
     @property

@@ -73,6 +73,8 @@ class TextTask(Task[P]):
 class HeadTask(TextTask[P]):
     """A task whose models have a head of their own: sequence classifiers, taggers, …"""
 
+    extras: ClassVar[tuple[str, ...]] = ("text",)
+
     head: ClassVar[str]
     """What their classes are called behind `For`: TokenClassification."""
 

@@ -57,10 +57,10 @@ class Scale:
                 head.bias.mul_(self.deviation).add_(self.mean)
 
 
-def heads(model: Any) -> list[torch.nn.Linear]:
+def heads(model: Any, such_as: str = "") -> list[torch.nn.Linear]:
     """Return the layers that say the number: one, or several whose mean it is.
 
-    Raises `BadConfig` where there are none.
+    Raises `BadConfig` where there are none; a model `such_as` one has them.
     """
     layers = (layer for name, layer in model.named_modules() if ".lora_" not in name)
     linear = (layer for layer in layers if isinstance(layer, torch.nn.Linear))
@@ -68,6 +68,6 @@ def heads(model: Any) -> list[torch.nn.Linear]:
     if not found:
         raise BadConfig(
             f"{type(model).__name__} has no linear layer as its head, which numbers need.",
-            fix="--model with another one, such as google/vit-base-patch16-224",
+            fix=f"--model with another one{f', such as {such_as}' if such_as else ''}",
         )
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from worker.exchange import Answering
@@ -37,7 +37,6 @@ class ExtractiveQa(HeadTask[QaParams]):
         "extractive-question-answering": {},
         "text-extractive-question-answering": {},
     }
-    extras = ("text",)
     question = Question
     pipeline = "question-answering"
     head = "QuestionAnswering"
@@ -99,14 +98,11 @@ class ExtractiveQa(HeadTask[QaParams]):
         )
         return Page(self.pipeline, fields, answers_as="span")
 
-    def train(self, params: QaParams, run: Run) -> None:
-        """Train as `params` say."""
-        from worker.importing import importing
+    def training(self) -> Callable[[QaParams, Run], object]:
+        """Return what trains."""
+        from worker.tasks.extractive_qa.training.train import train
 
-        with importing():
-            from worker.tasks.extractive_qa.training.train import train
-
-        train(params, run)
+        return train
 
 
 TASK = ExtractiveQa()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from worker.exchange import Answering
@@ -25,7 +25,6 @@ class ImageClassification(WholeImageTask[ImageParams]):
         "image-binary-classification": {},
         "image-multi-class-classification": {},
     }
-    extras = ("vision",)
     question = Question
 
     def sample(self, given: Mapping[str, Any]) -> Sample:
@@ -75,14 +74,11 @@ class ImageClassification(WholeImageTask[ImageParams]):
         fields = (Field("image", "Image", "image"),)
         return Page("image-classification", fields, "tags" if several else "labels")
 
-    def train(self, params: ImageParams, run: Run) -> None:
-        """Train as `params` say."""
-        from worker.importing import importing
+    def training(self) -> Callable[[ImageParams, Run], object]:
+        """Return what trains."""
+        from worker.tasks.image_classification.training.train import train
 
-        with importing():
-            from worker.tasks.image_classification.training.train import train
-
-        train(params, run)
+        return train
 
 
 TASK = ImageClassification()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from worker.exchange import Answering
+from worker.families.numbers import MEASURES
 from worker.families.pictures.settings import AboutImage
 from worker.families.pictures.tasks import WholeImageTask
 from worker.task import DataReport, Field, Measure, ModelFacts, Page, Run, Sample, Splits, python
@@ -26,7 +27,6 @@ class ImageRegression(WholeImageTask[ImageRegressionParams]):
         "image-single-column-regression": {},
         "image-scoring": {},
     }
-    extras = ("vision",)
     question = AboutImage
     numbers = True
 
@@ -45,13 +45,8 @@ class ImageRegression(WholeImageTask[ImageRegressionParams]):
         return report.inspect(params, splits)
 
     def measures(self, params: ImageRegressionParams) -> tuple[Measure, ...]:
-        """Return how far off the model is; the loss counts in the spread of what is learned."""
-        return (
-            Measure("valid_loss"),
-            Measure("valid_r2", "higher"),
-            Measure("valid_mae"),
-            Measure("loss"),
-        )
+        """Return how far off the model is."""
+        return MEASURES
 
     def try_it(self, params: ImageRegressionParams, model: str) -> str:
         """Return a question to the model."""
@@ -76,14 +71,11 @@ class ImageRegression(WholeImageTask[ImageRegressionParams]):
         """Return what is asked for: an image."""
         return Page("image-classification", (Field("image", "Image", "image"),), "number")
 
-    def train(self, params: ImageRegressionParams, run: Run) -> None:
-        """Train as `params` say."""
-        from worker.importing import importing
+    def training(self) -> Callable[[ImageRegressionParams, Run], object]:
+        """Return what trains."""
+        from worker.tasks.image_regression.training.train import train
 
-        with importing():
-            from worker.tasks.image_regression.training.train import train
-
-        train(params, run)
+        return train
 
 
 TASK = ImageRegression()

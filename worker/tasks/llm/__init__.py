@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from worker.answers import one_by_one
 from worker.errors import BadConfig
 from worker.exchange import Answering
+from worker.families.decoder import ADAPTER_BYTES
 from worker.families.finished import facts_of
 from worker.session import Session
 from worker.task import (
@@ -22,7 +23,7 @@ from worker.task import (
     Splits,
     Task,
 )
-from worker.tasks.llm import cost, heads, trainers
+from worker.tasks.llm import heads, trainers
 from worker.tasks.llm.evaluation import files_of
 from worker.tasks.llm.params import Ignored, LlmParams, Question
 from worker.tasks.llm.tools import EXPORT, LM_EVAL, MERGE
@@ -117,7 +118,7 @@ class LlmTask(Task[LlmParams]):
 
     def pushed_bytes(self, params: LlmParams, stored: float) -> float:
         """Return the size of an adapter where only that is pushed."""
-        return cost.ADAPTER_BYTES if params.adapter_alone else stored
+        return ADAPTER_BYTES if params.adapter_alone else stored
 
     def shown(self, params: LlmParams) -> Mapping[str, Any]:
         """Return the settings that decide most of what comes out."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from worker.families.decoder import (
+    BACKWARD_SHARE,
     LOGIT,
     activation_bytes,
     explained,
@@ -28,12 +29,6 @@ BUSY_TOKENS = 2**14
 
 COPIED = 3.5
 """How often a loss that copies them holds logits, where ours holds them once: 14 bytes of each."""
-
-ADAPTER_BYTES = 100e6
-"""Bytes of an adapter that is pushed, for the estimate of the price."""
-
-BACKWARD_SHARE = 3.0
-"""A training pass costs as much as so many passes over validation rows."""
 
 
 def trained_parameters(params: LlmParams, facts: ModelFacts) -> int:

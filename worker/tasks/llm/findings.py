@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,9 +16,6 @@ from worker.tasks.llm.tokens import Tokenizer
 LOOKED_AT = 1 << 20
 """Characters of an example that are counted, a quarter of a million tokens or so: the rest is taken
 to be like them. Counted whole, a row of 10 million tokens takes half a minute."""
-
-FEW_STEPS = 10
-"""Optimizer steps below which the user is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +146,7 @@ def loss(train: Examples, params: LlmParams, how: Speech) -> Finding:
 
 def oddities(train: Examples, counts: Counts, params: LlmParams) -> Iterable[Finding]:
     """Rows that are left out, or teach less than they seem to."""
-    if train.empty:
-        n = len(train.empty)
-        rows = "1 row is empty and will be left out: line " if n == 1 else (
-            f"{n:,} rows are empty and will be left out: lines "
-        )  # fmt: skip
-        yield Finding("warn", "data", rows + some(train.empty))
+    yield from empty(train.empty)
     if train.duplicates:
         yield Finding("warn", "data", f"{_rows(train.duplicates)} the same as an earlier one")
     if 0 < train.silent < len(train.examples) and trainers.of(params).only_answers(params):
@@ -173,6 +164,13 @@ def oddities(train: Examples, counts: Counts, params: LlmParams) -> Iterable[Fin
     if counts.unlearned > train.silent:
         text = f"{_rows(counts.unlearned)} left out: nothing to learn within a training row"
         yield Finding("warn", "data", text, fix="--block-size")
+
+
+def empty(lines: Sequence[int]) -> Iterable[Finding]:
+    """Rows that say nothing."""
+    if lines:
+        where = f"line{'s' * (len(lines) != 1)} {some(lines)}"
+        yield Finding("warn", "data", f"{_rows(len(lines))} empty and will be left out: {where}")
 
 
 def unused(train: Examples, params: LlmParams) -> Iterable[Finding]:
@@ -202,18 +200,6 @@ def plan(rows: float, steps: int, params: LlmParams, what: str = "") -> str:
         f"{round(rows):,} {packed} of up to {params.row_tokens:,} tokens · "
         f"{epochs}, {batch} a step: {steps:,} step{'s' * (steps != 1)}"
     )
-
-
-def few_steps(steps: int, params: LlmParams) -> Iterable[Finding]:
-    """A training that is hardly one."""
-    if steps >= FEW_STEPS:
-        return
-    text = f"only {steps} optimizer step{'s' * (steps != 1)}: a model hardly learns in so few"
-    if params.max_steps is None:
-        epochs = math.ceil(params.epochs * FEW_STEPS / steps)
-        yield Finding("warn", "data", text, fix=f"--epochs {epochs}")
-    else:
-        yield Finding("warn", "data", text, fix=f"--max-steps {FEW_STEPS}")
 
 
 def _rows(n: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from worker.bars import by_length
+from worker.families.balance import few_steps
 from worker.families.text.lengths import CHARACTERS_A_TOKEN
 from worker.splits import Splits
 from worker.task import DataReport, Finding, ModelFacts
@@ -56,7 +57,7 @@ def inspected(
         *findings.unused(train, params),
         *findings.shortened(asked, params),
         Finding("ok", "data", findings.plan(len(rows) * scale, steps, params)),
-        *findings.few_steps(steps, params),
+        *few_steps(steps, params),
     ]
     report = DataReport(
         findings=tuple(found),

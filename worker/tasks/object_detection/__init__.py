@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from worker.exchange import Answering
@@ -130,14 +130,11 @@ class ObjectDetection(ImageTask[DetectionParams]):
         """Return what is asked for: an image."""
         return Page("object-detection", (Field("image", "Image", "image"),), "boxes")
 
-    def train(self, params: DetectionParams, run: Run) -> None:
-        """Train as `params` say."""
-        from worker.importing import importing
+    def training(self) -> Callable[[DetectionParams, Run], object]:
+        """Return what trains."""
+        from worker.tasks.object_detection.training.train import train
 
-        with importing():
-            from worker.tasks.object_detection.training.train import train
-
-        train(params, run)
+        return train
 
 
 TASK = ObjectDetection()

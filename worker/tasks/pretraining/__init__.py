@@ -7,7 +7,7 @@ data, and data read as a stream. Fine-tuning is that of `llm`, under these flags
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -162,17 +162,11 @@ class PretrainingTask(Task[PretrainingParams]):
         """Return what the trainer imports."""
         return LLM.libraries(as_llm(params))
 
-    def train(self, params: PretrainingParams, run: Run) -> None:
-        """Train a fresh model, or fine-tune a published one as `llm` does."""
-        from worker.importing import importing
+    def training(self) -> Callable[[PretrainingParams, Run], object]:
+        """Return what trains a fresh model, or fine-tunes a published one as `llm` does."""
+        from worker.tasks.pretraining.training.train import train
 
-        with importing():
-            from worker.tasks.pretraining.training.train import finetune, train
-
-        if params.fresh:
-            train(params, run, models.config(params.model, params.max_length))
-        else:
-            finetune(params, run)
+        return train
 
 
 TASK = PretrainingTask()

@@ -9,7 +9,17 @@ from typing import Annotated, Any, Literal, Self
 from annotated_types import Ge, Gt, Le
 from pydantic import field_validator, model_validator
 
-from worker.common import EVERY_LINEAR, EVERY_MATRIX, MOST, Data, Training, Watching
+from worker.common import (
+    EVERY_LINEAR,
+    EVERY_MATRIX,
+    MOST,
+    Accumulation,
+    BatchSize,
+    Data,
+    Epochs,
+    Training,
+    Watching,
+)
 from worker.facts import CheckContext
 from worker.finding import Finding
 from worker.params import Consent, Flag, Params
@@ -85,11 +95,9 @@ class PretrainingParams(Program, Data, Training, Watching):
     """Texts: a CSV, JSONL or Parquet file, a folder of such, or a Hub dataset. Only pretraining
     has a default."""
 
-    epochs: Annotated[float, Gt(0), Le(MOST), Flag("--num-train-epochs", "--num-epochs")] = 30
-    batch_size: Annotated[int, Ge(1), Le(MOST), Flag("--train-batch-size", "-b")] = 16
-    gradient_accumulation: Annotated[
-        int, Ge(1), Le(MOST), Flag("--gradient-accumulation-steps", "--accumulate")
-    ] = 1
+    epochs: Epochs = 30
+    batch_size: BatchSize = 16
+    gradient_accumulation: Accumulation = 1
     lr: Annotated[float, Gt(0), Flag("--learning-rate")] = 4e-4
     """Peak learning rate."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar
 
 from worker.errors import BadConfig
@@ -144,14 +144,11 @@ class SentenceTransformers(TextTask[SentenceParams]):
         """Return what that library's trainer needs."""
         return ("datasets",)
 
-    def train(self, params: SentenceParams, run: Run) -> None:
-        """Train as `params` say."""
-        from worker.importing import importing
+    def training(self) -> Callable[[SentenceParams, Run], object]:
+        """Return what trains."""
+        from worker.tasks.sentence_transformers.training.train import train
 
-        with importing():
-            from worker.tasks.sentence_transformers.training.train import train
-
-        train(params, run, unit=self.unit(params))
+        return train
 
 
 _OTHER_HEADS = (

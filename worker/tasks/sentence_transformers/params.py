@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self, get_args
 
-from annotated_types import Gt
 from pydantic import model_validator
 
+from worker.common import Rate
 from worker.families.text.params import TextSettings
-from worker.params import Flag, GoesOn, Params
+from worker.params import Flag, Params
 from worker.tasks.sentence_transformers.learning import LEARNING, Learning
 
 Trainer = Literal["pair", "pair_class", "pair_score", "triplet", "qa"]
@@ -39,7 +39,7 @@ class SentenceParams(TextSettings):
     target_column: str | None = None
     """Column of the scores or classes; none looks for score, label and the like."""
 
-    lr: Annotated[float | None, Gt(0), GoesOn(), Flag("--learning-rate")] = None
+    lr: Rate = None
     """Peak learning rate; none takes 3e-5."""
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from worker.exchange import Answering
@@ -117,14 +117,11 @@ class Seq2Seq(TextTask[Seq2SeqParams]):
         """Return what is asked for: a text."""
         return Page(self.pipeline, (Field("text", "Text", "long text"),), "text")
 
-    def train(self, params: Seq2SeqParams, run: Run) -> None:
-        """Train as `params` say."""
-        from worker.importing import importing
+    def training(self) -> Callable[[Seq2SeqParams, Run], object]:
+        """Return what trains."""
+        from worker.tasks.seq2seq.training.train import train
 
-        with importing():
-            from worker.tasks.seq2seq.training.train import train
-
-        train(params, run, unit=self.unit(params))
+        return train
 
 
 TASK = Seq2Seq()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Self
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 
-from worker.common import MOST, Quantized, Training
+from worker.common import MOST, BatchSize, Quantized, Training
 from worker.facts import CheckContext
 from worker.families.text.params import TextSettings
 from worker.families.text.shape import ENDLESS
 from worker.finding import Finding
-from worker.params import Flag, GoesOn, Params
+from worker.params import Flag, Params
 from worker.tasks.seq2seq.kinds import overflows_in_half
 
 
@@ -44,11 +44,8 @@ class Seq2SeqParams(TextSettings, Training, Quantized):
     """Validation rows that are written out at each validation, for ROUGE; 0 measures the loss
     alone, which is faster."""
 
-    batch_size: Annotated[int, Ge(1), Le(MOST), GoesOn(), Flag("--train-batch-size", "-b")] = 2
+    batch_size: BatchSize = 2
     """Rows of a forward pass."""
-
-    lr: Annotated[float | None, Gt(0), GoesOn(), Flag("--learning-rate")] = None
-    """Peak learning rate; none takes 5e-5, or 5e-4 for an adapter."""
 
     @property
     def of_targets(self) -> Self:

@@ -7,7 +7,7 @@ It starts from no model and reads no rows that hubtrain knows of. What it leaves
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -108,11 +108,11 @@ class SpacerunnerTask(Task[ScriptParams]):
         """Return none: what a script measures is in its own output."""
         return ()
 
-    def train(self, params: ScriptParams, run: Run) -> None:
-        """Run the script to its end."""
+    def training(self) -> Callable[[ScriptParams, Run], object]:
+        """Return what runs a script to its end."""
         from worker.tasks.spacerunner.running import run_script
 
-        run_script(params, run)
+        return run_script
 
 
 def _installed(listed: requirements.Listed | None) -> list[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from worker.answers import Kind
@@ -151,13 +151,13 @@ class TabularTask(Task[TabularParams]):
         does = "classification" if told.get("classes") else "regression"
         return Page(f"tabular-{does}", (rows,), kind)
 
-    def train(self, params: TabularParams, run: Run) -> None:
-        """Train as `params` say."""
+    def training(self) -> Callable[[TabularParams, Run], object]:
+        """Return what trains."""
         # Threads that wait do not spin, which where others compute too takes ten times as long.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         from worker.tasks.tabular.training import train
 
-        train(params, run)
+        return train
 
 
 TASK = TabularTask()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from worker.exchange import Answering
@@ -26,7 +27,6 @@ class TextClassification(SequenceTask[TextClassificationParams]):
         "text-binary-classification": {},
         "text-multi-class-classification": {},
     }
-    extras = ("text",)
     question = Question
     does = "tell texts apart"
 
@@ -66,14 +66,11 @@ class TextClassification(SequenceTask[TextClassificationParams]):
             self.pipeline, (Field("text", "Text", "long text"),), "tags" if several else "labels"
         )
 
-    def train(self, params: TextClassificationParams, run: Run) -> None:
-        """Train as `params` say."""
-        from worker.importing import importing
+    def training(self) -> Callable[[TextClassificationParams, Run], object]:
+        """Return what trains."""
+        from worker.tasks.text_classification.training import train
 
-        with importing():
-            from worker.tasks.text_classification.training import train
-
-        train(params, run, SEVERAL)
+        return partial(train, measures=SEVERAL)
 
 
 TASK = TextClassification()

@@ -17,6 +17,7 @@ from worker.tasks.text_classification.labels import Classes, classes
 from worker.tasks.text_classification.params import TextClassificationParams
 
 OTHER = "--target-column with the column of the classes"
+"""What to type where the column is not that of classes."""
 
 
 def inspect(
@@ -60,9 +61,7 @@ def _nothing_to_learn(found: Classes) -> Iterable[Finding]:
     if found.several:
         if not used:
             text = f'every list in the column "{train.target}" of {train.source} is empty'
-            yield Finding(
-                "error", "data", text, fix="--target-column with the column of the classes"
-            )
+            yield Finding("error", "data", text, fix=OTHER)
     elif len(used) == 1:
         text = f'all texts are of the class "{used[0]}": there is nothing to tell apart'
         yield Finding("error", "data", text, fix=OTHER)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from worker.exchange import Answering
+from worker.families.numbers import MEASURES
 from worker.families.text.asking import answering
 from worker.families.text.task import SequenceTask
 from worker.task import DataReport, Field, Measure, ModelFacts, Page, Run, Sample, Splits
@@ -20,7 +21,6 @@ class TextRegression(SequenceTask[TextRegressionParams]):
     help = "Train a model to tell a number of a text."
     params = TextRegressionParams
     also_called: ClassVar[Mapping[str, Mapping[str, Any]]] = {"text-single-column-regression": {}}
-    extras = ("text",)
     question = Question
     does = "tell a number of a text"
     numbers = True
@@ -32,13 +32,8 @@ class TextRegression(SequenceTask[TextRegressionParams]):
         return report.inspect(params, splits, facts, tokenizer)
 
     def measures(self, params: TextRegressionParams) -> tuple[Measure, ...]:
-        """Return how far off the model is; the loss counts in the spread of what is learned."""
-        return (
-            Measure("valid_loss"),
-            Measure("valid_r2", "higher"),
-            Measure("valid_mae"),
-            Measure("loss"),
-        )
+        """Return how far off the model is."""
+        return MEASURES
 
     def sample(self, given: Mapping[str, Any]) -> Sample:
         """Return a few reviews and their stars."""
@@ -53,14 +48,11 @@ class TextRegression(SequenceTask[TextRegressionParams]):
         """Return what is asked for: a text."""
         return Page(self.pipeline, (Field("text", "Text", "long text"),), "number")
 
-    def train(self, params: TextRegressionParams, run: Run) -> None:
-        """Train as `params` say."""
-        from worker.importing import importing
+    def training(self) -> Callable[[TextRegressionParams, Run], object]:
+        """Return what trains."""
+        from worker.tasks.text_regression.training import train
 
-        with importing():
-            from worker.tasks.text_regression.training import train
-
-        train(params, run)
+        return train
 
 
 TASK = TextRegression()

@@ -14,6 +14,7 @@ from worker.engine.phases import phase
 from worker.errors import BadData
 from worker.families.corpus import learnable
 from worker.families.heads import numbered
+from worker.families.text.kinds import ENCODER
 from worker.families.text.training import sequences
 from worker.families.training.scaling import Scale, heads
 from worker.reading import load
@@ -36,7 +37,7 @@ def train(params: TextRegressionParams, run: Run) -> None:
 
 def head(model: Any, column: str, learned: Sequence[float]) -> sequences.Head[float]:
     """Return what the model says of a text: one number, that of a column."""
-    scale = Scale.of(learned, shifts=all(layer.bias is not None for layer in heads(model)))
+    scale = Scale.of(learned, shifts=all(layer.bias is not None for layer in heads(model, ENCODER)))
 
     def drawn(logits: Any, labels: Any, folder: Path) -> None:
         scores = (some.reshape(-1) * scale.deviation + scale.mean for some in (labels, logits))

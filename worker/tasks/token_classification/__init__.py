@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from worker.exchange import Answering
@@ -33,7 +33,6 @@ class TokenClassification(HeadTask[TokenParams]):
     help = "Train a model to tag words, such as names."
     params = TokenParams
     also_called: ClassVar[Mapping[str, Mapping[str, Any]]] = {"text-token-classification": {}}
-    extras = ("text",)
     question = Question
     pipeline = "token-classification"
     head = "TokenClassification"
@@ -83,14 +82,11 @@ class TokenClassification(HeadTask[TokenParams]):
         asked = Field("text", "Text", "long text", column="tokens_column")
         return Page(self.pipeline, (asked,), answers_as="entities")
 
-    def train(self, params: TokenParams, run: Run) -> None:
-        """Train as `params` say."""
-        from worker.importing import importing
+    def training(self) -> Callable[[TokenParams, Run], object]:
+        """Return what trains."""
+        from worker.tasks.token_classification.training.train import train
 
-        with importing():
-            from worker.tasks.token_classification.training.train import train
-
-        train(params, run)
+        return train
 
 
 TASK = TokenClassification()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from worker.exchange import Answering
+from worker.families.decoder import ADAPTER_BYTES
 from worker.families.usual import shown, smaller_batches
 from worker.imagefile import SUFFIXES
 from worker.task import (
@@ -104,7 +105,7 @@ class VlmTask(Task[VlmParams]):
 
     def pushed_bytes(self, params: VlmParams, stored: float) -> float:
         """Return the size of an adapter where only that is pushed."""
-        return cost.ADAPTER_BYTES if params.adapter_alone else stored
+        return ADAPTER_BYTES if params.adapter_alone else stored
 
     def shown(self, params: VlmParams) -> Mapping[str, Any]:
         """Return the settings that decide most of what comes out."""
@@ -173,14 +174,11 @@ class VlmTask(Task[VlmParams]):
         asked = Field("prompt", "Question", column="prompt_text_column")
         return Page("image-text-to-text", (Field("image", "Image", "image"), asked), "text")
 
-    def train(self, params: VlmParams, run: Run) -> None:
-        """Train as `params` say."""
-        from worker.importing import importing
+    def training(self) -> Callable[[VlmParams, Run], object]:
+        """Return what trains."""
+        from worker.tasks.vlm.training.train import train
 
-        with importing():
-            from worker.tasks.vlm.training.train import train
-
-        train(params, run)
+        return train
 
 
 TASK = VlmTask()

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from worker.families.decoder import (
+    BACKWARD_SHARE,
     LOGIT,
     activation_bytes,
     explained,
@@ -22,14 +23,8 @@ from worker.footprint import FULL, HALF, footprint_of
 from worker.task import DataReport, Footprint, ModelFacts
 from worker.tasks.vlm.params import VlmParams
 
-ADAPTER_BYTES = 100e6
-"""Bytes of an adapter that is pushed, for the estimate of the price."""
-
 USUAL_ROW = 512
 """Tokens of an example where nobody has counted."""
-
-BACKWARD_SHARE = 3.0
-"""A training pass costs as much as so many passes over validation rows."""
 
 
 def vision_parameters(facts: ModelFacts) -> int:

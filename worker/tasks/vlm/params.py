@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from worker.common import (
     MOST,
+    BatchSize,
     Data,
     EarlyStopping,
     Quantized,
@@ -69,14 +70,8 @@ class VlmParams(Data, Training, TransformersSettings, EarlyStopping, Quantized):
     valid_split: str | None = "0.2"
     """Split to evaluate on, or a share of the rows to hold out, as in 0.05."""
 
-    batch_size: Annotated[int, Ge(1), Le(MOST), Flag("--train-batch-size", "-b")] = 2
-    """Rows per forward pass."""
-
-    gradient_accumulation: Annotated[
-        int, Ge(1), Le(MOST), Flag("--gradient-accumulation-steps", "--accumulate")
-    ] = 4
-    """Forward passes whose gradients are summed before the weights move; several GPUs divide them.
-    """
+    batch_size: BatchSize = 2
+    """Rows of a forward pass."""
 
     quantization: Annotated[Literal["int4", "int8"] | None, Flag("--quantize")] = "int4"
     """Load the base model in fewer bits, beside an adapter (--peft); without one it stays as it is.

@@ -70,7 +70,7 @@ def train(
         learned = _rows(corpus.learned, tokenizer, most, head)
         held = longest_first(_rows(corpus.held, tokenizer, most, head))
     trainer = _trainer(params, run, loaded, Collate(tokenizer), head, learned=learned, held=held)
-    if fit(trainer, params, run, unit="texts"):
+    if fit(trainer, params, run):
         if held:
             _draw(trainer, head, run.output)
         head.done()

@@ -61,7 +61,7 @@ def train(params: QaParams, run: Run) -> None:
         learning = learned, [*windows_of(tokenizer, learned, sizes)]
         judging = held, longest_first([*windows_of(tokenizer, held, sizes)], length)
     trainer = _trainer(params, run, loaded, tokenizer, (learning, judging))
-    if fit(trainer, params, run, unit="windows"):
+    if fit(trainer, params, run):
         if trainer.eval_dataset:
             _draw(trainer, judging, run.output)
         finish(loaded, params, run, saving(tokenizer, most))

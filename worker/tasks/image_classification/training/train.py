@@ -25,7 +25,7 @@ ONE, SEVERAL = "single_label_classification", "multi_label_classification"
 
 
 def train(params: ImageParams, run: Run) -> None:
-    """Train `run.model` on `run.data` and leave the result in `run.output`.
+    """Train `run.base` on `run.data` and leave the result in `run.output`.
 
     Returns early, with a checkpoint written, once `run.stop` is set. Raises `HubtrainError`, and
     whatever torch raises when memory runs out.
@@ -38,7 +38,7 @@ def train(params: ImageParams, run: Run) -> None:
     measured = several_labels if data.several else classification
     target = target_of(data)
     made = trainer(params, run, loaded, processor, album, target=target, measured=measured)
-    if fit(made, params, run, unit="images"):
+    if fit(made, params, run):
         if album.corpus.held:
             _draw(made, data, run)
         finish(loaded, params, run, processor.save_pretrained)

@@ -23,7 +23,7 @@ from worker.tasks.image_regression.params import ImageRegressionParams
 
 
 def train(params: ImageRegressionParams, run: Run) -> None:
-    """Train `run.model` on `run.data` and leave the result in `run.output`.
+    """Train `run.base` on `run.data` and leave the result in `run.output`.
 
     Returns early, with a checkpoint written, once `run.stop` is set. Raises `HubtrainError`, and
     whatever torch raises when memory runs out.
@@ -32,11 +32,11 @@ def train(params: ImageRegressionParams, run: Run) -> None:
     corpus, named = album.corpus, album.corpus.train.target
     with phase(run.emit, "loading model"):
         loaded = _in_full(with_head(source, params, "regression", (named,)))
-        heads(loaded.model)
+        heads(loaded.model, ImageRegressionParams.model_fields["model"].default)
     scale = Scale.of([each.label for each in corpus.learned])
     learned, measured = scale.learned, scale.measured
     made = trainer(params, run, loaded, processor, album, target=learned, measured=measured)
-    if fit(made, params, run, unit="images"):
+    if fit(made, params, run):
         if corpus.held:
             _draw(made, named, scale, run)
         scale.fold(loaded.model)

@@ -6,6 +6,7 @@ than it multiplies them, and in each pass Python starts every layer by itself.
 
 from __future__ import annotations
 
+from worker.families.decoder import BACKWARD_SHARE
 from worker.families.text.shape import Shape
 from worker.footprint import FULL, HALF
 from worker.task import DataReport, Footprint, ModelFacts
@@ -85,7 +86,7 @@ def flops(params: LlmParams, own: GrpoParams, facts: ModelFacts, data: DataRepor
     params = params.within(facts.config)
     learned = _learned_tokens(params, own, data)
     one = pass_of(params, own, data.largest)
-    looked_at = 1.0 + ((own.grpo_beta > 0) + (own.num_iterations > 1)) / cost.BACKWARD_SHARE
+    looked_at = 1.0 + ((own.grpo_beta > 0) + (own.num_iterations > 1)) / BACKWARD_SHARE
     total = cost.flops_of(one, facts, round(learned * looked_at))
     written = learned / own.num_iterations
     judges = sum(other.parameters for other in facts.others.values())

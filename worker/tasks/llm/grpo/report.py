@@ -10,6 +10,7 @@ from typing import Any
 
 from worker.bars import by_length
 from worker.errors import BadConfig, HubtrainError
+from worker.families.balance import few_steps
 from worker.families.text.lengths import CHARACTERS_A_TOKEN
 from worker.rendered import Part, Rendered, rendered
 from worker.shorten import some
@@ -53,13 +54,13 @@ def inspect(
         _size(train, valid, params, scale),
         *_broken(train, valid),
         *_counted(lengths, most, tokenizer is not None),
-        *_left_out(train),
+        *findings.empty(train.empty),
         *findings.not_held_out(splits, valid_rows, params),
         *_lacking(own, split.columns, split.source),
         *_unread(train, facts),
         *findings.shortened(asked, params),
         Finding("ok", "data", _plan(params, own, prompts, answer, steps)),
-        *findings.few_steps(steps, params),
+        *few_steps(steps, params),
     ]
     return DataReport(
         findings=tuple(found),
@@ -130,13 +131,6 @@ def _counted(lengths: Sequence[int], most: int, exact: bool) -> Iterator[Finding
         share = f"{over:,} ({over / len(lengths):.1%})"
         text += f" · {share} cut to the last {most:,} (--model-max-length, --max-prompt-length)"
     yield Finding("ok", "data", text)
-
-
-def _left_out(train: Prompts) -> Iterator[Finding]:
-    if n := len(train.empty):
-        rows = "1 row is" if n == 1 else f"{n:,} rows are"
-        text = f"{rows} empty and will be left out: line{'s' * (n != 1)} {some(train.empty)}"
-        yield Finding("warn", "data", text)
 
 
 def _lacking(own: GrpoParams, columns: Sequence[str], source: str) -> Iterator[Finding]:

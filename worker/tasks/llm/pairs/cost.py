@@ -5,6 +5,7 @@ The reference is asked before training begins and is gone by then: it takes time
 
 from __future__ import annotations
 
+from worker.families.decoder import BACKWARD_SHARE
 from worker.task import DataReport, Footprint, ModelFacts
 from worker.tasks.llm import cost
 from worker.tasks.llm.params import LlmParams
@@ -45,5 +46,5 @@ def flops(params: LlmParams, facts: ModelFacts, data: DataReport, *, reference: 
     if reference:
         looked_at += min(1.0, epochs) * rows + data.valid_rows
     pair = data.units / max(1.0, rows)
-    tokens = pair * (epochs * rows + looked_at / cost.BACKWARD_SHARE)
+    tokens = pair * (epochs * rows + looked_at / BACKWARD_SHARE)
     return cost.flops_of(params, facts, round(tokens))

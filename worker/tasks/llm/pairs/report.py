@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from worker.bars import by_length
+from worker.families.balance import few_steps
 from worker.families.text.lengths import CHARACTERS_A_TOKEN
 from worker.rendered import Rendered
 from worker.shorten import shortened
@@ -72,7 +73,7 @@ def inspect(
         *findings.oddities(train.chosen, counts, params),
         *findings.shortened(asked, params),
         Finding("ok", "data", findings.plan(pairs, steps, params, "pairs")),
-        *findings.few_steps(steps, params),
+        *few_steps(steps, params),
     ]
     valid_count = len(valid.chosen.examples) if valid else 0
     return DataReport(

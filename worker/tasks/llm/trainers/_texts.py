@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from worker.importing import importing
 from worker.params import Params
 from worker.task import DataReport, ModelFacts, Run, Splits
 from worker.tasks.llm.params import LlmParams
@@ -25,8 +26,6 @@ class TextTrainer(Trainer[S]):
 
     def train(self, params: LlmParams, run: Run) -> None:
         """Train on `run.data`, tell `run.emit` how it goes, leave the model in `run.output`."""
-        from worker.importing import importing
-
         with importing():
             from worker.tasks.llm.training.train import train
 

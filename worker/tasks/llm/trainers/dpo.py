@@ -12,6 +12,7 @@ from pydantic import field_validator
 from worker.facts import CheckContext, ModelFacts
 from worker.families.text.shape import Shape
 from worker.finding import Finding
+from worker.importing import importing
 from worker.task import Run
 from worker.tasks.llm.pairs.params import Lengths, Pairs
 from worker.tasks.llm.params import LlmParams
@@ -73,8 +74,6 @@ class Dpo(PairTrainer[DpoParams]):
 
     def train(self, params: LlmParams, run: Run) -> None:
         """Train on pairs, once the reference model has been asked about all of them."""
-        from worker.importing import importing
-
         with importing():
             from worker.tasks.llm.pairs.training import objectives
             from worker.tasks.llm.pairs.training.train import train

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from worker.importing import importing
 from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Sample, Splits
 from worker.tasks.llm.grpo.params import NAME, GrpoParams
 from worker.tasks.llm.params import LlmParams
@@ -78,8 +79,6 @@ class Grpo(Trainer[GrpoParams]):
 
     def train(self, params: LlmParams, run: Run) -> None:
         """Train on prompts: answer, score, learn."""
-        from worker.importing import importing
-
         with importing():
             from worker.tasks.llm.grpo.training.train import train
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Gt
 
+from worker.importing import importing
 from worker.splits import Row
 from worker.task import DataReport, Footprint, Measure, ModelFacts, Run, Sample, Splits
 from worker.tasks.llm.params import LlmParams
@@ -96,8 +97,6 @@ class Kto(Trainer[KtoParams]):
 
     def train(self, params: LlmParams, run: Run) -> None:
         """Train on answers, once the model has been asked about all of them."""
-        from worker.importing import importing
-
         with importing():
             from worker.tasks.llm.pairs.training import objectives, verdicts
             from worker.tasks.llm.pairs.training.train import train

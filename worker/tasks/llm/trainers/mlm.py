@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Gt, Lt
 
+from worker.importing import importing
 from worker.params import Flag
 from worker.task import DataReport, Footprint, ModelFacts, Run, Sample
 from worker.tasks.llm.heads.masked import MASKED
@@ -65,8 +66,6 @@ class Mlm(TextTrainer[MlmParams]):
 
     def train(self, params: LlmParams, run: Run) -> None:
         """Train on `run.data`, tell `run.emit` how it goes, leave the model in `run.output`."""
-        from worker.importing import importing
-
         with importing():
             from worker.tasks.llm.training.masked import train
 

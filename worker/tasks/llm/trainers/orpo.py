@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from annotated_types import Gt
 
+from worker.importing import importing
 from worker.task import DataReport, Finding, ModelFacts, Run, Splits
 from worker.tasks.llm.pairs.params import Lengths, Pairs
 from worker.tasks.llm.params import LlmParams
@@ -38,8 +39,6 @@ class Orpo(PairTrainer[OrpoParams]):
 
     def train(self, params: LlmParams, run: Run) -> None:
         """Train on pairs."""
-        from worker.importing import importing
-
         with importing():
             from worker.tasks.llm.pairs.training import objectives
             from worker.tasks.llm.pairs.training.train import train

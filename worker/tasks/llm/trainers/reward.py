@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 from annotated_types import Ge
 
 from worker.facts import ModelFacts
+from worker.importing import importing
 from worker.task import DataReport, Footprint, Run
 from worker.tasks.llm.heads.score import SCORE
 from worker.tasks.llm.pairs.params import Pairs
@@ -55,8 +56,6 @@ class Reward(PairTrainer[RewardParams]):
 
     def train(self, params: LlmParams, run: Run) -> None:
         """Train on `run.data`, tell `run.emit` how it goes, leave the model in `run.output`."""
-        from worker.importing import importing
-
         with importing():
             from worker.tasks.llm.pairs.training.ranking import train
 

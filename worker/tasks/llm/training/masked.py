@@ -65,7 +65,7 @@ def train(params: LlmParams, run: Run) -> None:
     texts = corpus.valid or corpus.train
     samples = Samples(blanks(tokenizer, hide, texts, count_of(params)))
     samples.ask_before(fitting, loaded, run)
-    if fit(fitting, params, run, unit=trainer.unit):
+    if fit(fitting, params, run):
         samples.ask_after(fitting, loaded, run)
         finish(loaded, params, run, partial(save_beside, tokenizer, corpus.template, samples))
 

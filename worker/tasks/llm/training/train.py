@@ -58,7 +58,7 @@ def train(params: LlmParams, run: Run) -> None:
     trainer = _trainer(params, run, loaded, tokenizer, corpus, checkpointing=checkpointing)
     samples = continuing(params, tokenizer, corpus.valid or corpus.train, corpus.turn_end)
     samples.ask_before(trainer, loaded, run)
-    if fit(trainer, params, run, unit=trainers.of(params).unit):
+    if fit(trainer, params, run):
         samples.ask_after(trainer, loaded, run)
         ends_turns(loaded.model, tokenizer, corpus.turn_end, corpus.template)
         beside = partial(save_beside, tokenizer, corpus.template, samples)

@@ -28,7 +28,7 @@ from worker.tasks.object_detection.training.pictures import Scenes, Truth, colla
 
 
 def train(params: DetectionParams, run: Run) -> None:
-    """Train `run.model` on `run.data` and leave the result in `run.output`.
+    """Train `run.base` on `run.data` and leave the result in `run.output`.
 
     Returns early, with a checkpoint written, once `run.stop` is set. Raises `HubtrainError`, and
     whatever torch raises when memory runs out.
@@ -42,7 +42,7 @@ def train(params: DetectionParams, run: Run) -> None:
     with phase(run.emit, "loading model"):
         loaded = detector(source, params, album.corpus.train.classes)
     trainer = trainer_of(params, run, loaded, processor, album)
-    if fit(trainer, params, run, unit="images"):
+    if fit(trainer, params, run):
         if album.corpus.held:
             _draw(trainer, run)
         finish(loaded, params, run, processor.save_pretrained)

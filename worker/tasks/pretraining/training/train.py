@@ -32,6 +32,7 @@ from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.training.batches import TrainingRows
 from worker.tasks.llm.training.memory import in_larger_passes, recomputes_here
 from worker.tasks.llm.training.train import collate_of, needs_no_mask
+from worker.tasks.pretraining import models
 from worker.tasks.pretraining.params import TEST_TOKENS, PretrainingParams
 from worker.tasks.pretraining.report import steps_of
 from worker.tasks.pretraining.texts import held_out, texts_in
@@ -43,7 +44,15 @@ MOST_VALIDATED = 1000
 """Training rows that are held out at most: a share of a large data set would take days."""
 
 
-def train(params: PretrainingParams, run: Run, config: dict[str, Any]) -> None:
+def train(params: PretrainingParams, run: Run) -> None:
+    """Pretrain a model, or fine-tune a published one as `llm` does, under its own settings."""
+    if params.fresh:
+        pretrain(params, run, models.config(params.model, params.max_length))
+    else:
+        LLM.train(as_llm(params, gpu=devices.device() != "cpu"), run)
+
+
+def pretrain(params: PretrainingParams, run: Run, config: dict[str, Any]) -> None:
     """Train a model of this `config.json` and leave it in `run.output`; raises `HubtrainError`.
 
     Returns early, with a checkpoint written, once `run.stop` is set.
@@ -75,13 +84,8 @@ def train(params: PretrainingParams, run: Run, config: dict[str, Any]) -> None:
         train_dataset=Stream(passes, _rows(params, steps)),
         eval_dataset=valid,
     )
-    if fit(trainer, llm, run, unit=trainers.of(llm).unit):
+    if fit(trainer, llm, run):
         finish(loaded, llm, run, partial(save_tokenizer, tokenizer, None))
-
-
-def finetune(params: PretrainingParams, run: Run) -> None:
-    """Train the published model as `llm` does, under its own settings."""
-    LLM.train(as_llm(params, gpu=devices.device() != "cpu"), run)
 
 
 class Texts:

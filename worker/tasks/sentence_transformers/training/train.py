@@ -48,7 +48,7 @@ COLUMNS = ("sentence1", "sentence2", "sentence3")
 """What the library is given them as: it goes by their order."""
 
 
-def train(params: SentenceParams, run: Run, *, unit: str) -> None:
+def train(params: SentenceParams, run: Run) -> None:
     """Train `run.base` on `run.data` and leave the result in `run.output`.
 
     Returns early, with a checkpoint written, once `run.stop` is set. Raises `HubtrainError`, and
@@ -60,7 +60,7 @@ def train(params: SentenceParams, run: Run, *, unit: str) -> None:
     with phase(run.emit, "loading model"):
         loaded = load(params, run)
     trainer = _trainer(params, run, loaded, corpus)
-    if fit(trainer, params, run, unit=unit):
+    if fit(trainer, params, run):
         with saving(params, run):
             save(loaded, run.output)
             if isinstance(judge := trainer.evaluator, ClassEvaluator):

@@ -46,7 +46,7 @@ Tell = Callable[[Any], dict[str, float]]
 """Measures what a model writes."""
 
 
-def train(params: Seq2SeqParams, run: Run, *, unit: str) -> None:
+def train(params: Seq2SeqParams, run: Run) -> None:
     """Train `run.base` on `run.data` and leave the result in `run.output`.
 
     Returns early, with a checkpoint written, once `run.stop` is set. Raises `HubtrainError`, and
@@ -73,7 +73,7 @@ def train(params: Seq2SeqParams, run: Run, *, unit: str) -> None:
     trainer.by_length = lengths(rows) if params.group_by_length else None
     writer = Writer(params, loaded, tokenizer, run.emit)
     trainer.tell = partial(writer.measured, valid, [one.target for one in corpus.held])
-    if fit(trainer, params, run, unit=unit):
+    if fit(trainer, params, run):
         finish(loaded, params, run, saving(tokenizer, params.seen(config)))
 
 

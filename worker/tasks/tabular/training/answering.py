@@ -21,6 +21,9 @@ from worker.tasks.tabular.table import prepared
 from worker.tasks.tabular.training.frames import frame
 from worker.tasks.tabular.training.saved import CONFIG_FILE, MODEL_FILE, load
 
+ROWS = """--rows '[{"column": "value"}]'"""
+"""What to type for rows that stand in the command itself."""
+
 
 def answer(model: str, question: Question) -> list[dict[str, Any]]:
     """Return what is told of each row. Raises `HubtrainError`.
@@ -102,7 +105,7 @@ def _rows(question: Question) -> list[dict[str, Any]]:
         raise BadConfig("--inference needs rows to answer.", fix="--data-path rows.csv")
     path = Path(question.data_path).expanduser()
     if not path.is_file():
-        raise BadData(f"no file {question.data_path}.")
+        raise BadData(f"no file {question.data_path}.", fix="--data-path rows.csv")
     file = DataRef(folder=str(path.parent.absolute()), train=(path.name,))
     return [dict(row) for _, row in load_rows(file)["train"].rows]
 
@@ -111,10 +114,10 @@ def _parsed(text: str) -> list[dict[str, Any]]:
     try:
         said = json.loads(text)
     except ValueError as error:
-        raise BadConfig(f"--rows is not JSON: {error}") from error
+        raise BadConfig(f"--rows is not JSON: {error}", fix=ROWS) from error
     rows = said if isinstance(said, list) else [said]
     if not rows or not all(isinstance(row, dict) for row in rows):
-        raise BadConfig("--rows is to be one JSON object, or a list of them.")
+        raise BadConfig("--rows is to be one JSON object, or a list of them.", fix=ROWS)
     return rows
 
 

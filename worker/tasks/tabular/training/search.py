@@ -100,11 +100,11 @@ class Search:
         deals = list(folds(dealt, self.params.seed))
         total = self.params.num_trials
         while len(self.trials) < total and not self._ends():
-            drawn = self._drawn()
-            if drawn is None:
+            asked = self._asked()
+            if asked is None:
                 break
             with phase(self.run.emit, f"trial {len(self.trials) + 1} of {total}"):
-                trial = self._judged(drawn, learned, deals)
+                trial = self._judged(asked, learned, deals)
             if not trial.whole and self._over:
                 break
             self._take(trial)
@@ -125,17 +125,15 @@ class Search:
         """Return all settings of a trial: the usual ones, and those drawn in their place."""
         return {**ESTIMATORS[self.params.model].usual, **trial.drawn}
 
-    def _drawn(self) -> dict[str, Any] | None:
+    def _asked(self) -> optuna.Trial | None:
         """Return the next settings to try: none of their own at first; None where all were."""
-        if not self.trials:
-            return {}
-        known = [trial.drawn for trial in self.trials]
         study = self._study()
-        for _ in range(FRUITLESS if self.space else 0):
-            drawn: dict[str, Any] = study.ask(_distributions(self.space)).params
-            if drawn not in known:
-                return drawn
-        return None
+        if not self.trials:
+            return study.ask()
+        known = [trial.drawn for trial in self.trials]
+        tries = range(FRUITLESS if self.space else 0)
+        asked = (study.ask(_distributions(self.space)) for _ in tries)
+        return next((one for one in asked if one.params not in known), None)
 
     def _study(self) -> optuna.Study:
         """Return what Optuna knows: the same for the same trials and the same seed."""
@@ -147,12 +145,11 @@ class Search:
             study.add_trial(_frozen(trial, self.space))
         return study
 
-    def _judged(self, drawn: Mapping[str, Any], learned: Frame, deals: Deals) -> Trial:
+    def _judged(self, asked: optuna.Trial, learned: Frame, deals: Deals) -> Trial:
         """Return the settings with their losses, as far as they were judged."""
-        trial = Trial(drawn)
+        trial = Trial(asked.params)
         model = pipeline(self.settings_of(trial), self.features, len(learned.told), self.params)
         total = count = 0.0
-        asked = self._study().ask()
         for number, (learning, judging) in enumerate(deals):
             if self._over:
                 return trial

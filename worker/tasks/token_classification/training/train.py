@@ -42,7 +42,7 @@ def train(params: TokenParams, run: Run) -> None:
     with phase(run.emit, "loading model"):
         loaded = with_head(source, params, tokenizer, "TOKEN_CLS", **numbered(tags))
     trainer = _trainer(params, run, loaded, tokenizer, corpus)
-    if fit(trainer, params, run, unit="sentences"):
+    if fit(trainer, params, run):
         if trainer.eval_dataset:
             _draw(trainer, tags, run.output)
         most = params.seen(loaded.model.config.to_dict())

@@ -67,7 +67,7 @@ def train(params: VlmParams, run: Run) -> None:
     ends_turns(loaded.model, processor.tokenizer, ends_with(speech, album), speech.template)
     collate = collate_of(params, loaded, processor, speech)
     trainer = _trainer(params, run, loaded, collate, album, checkpointing=checkpointing)
-    if fit(trainer, params, run, unit="tokens"):
+    if fit(trainer, params, run):
         finish(loaded, params, run, partial(_save_beside, source, processor, wording))
 
 

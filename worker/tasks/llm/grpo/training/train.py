@@ -87,7 +87,7 @@ def train(params: LlmParams, own: GrpoParams, run: Run) -> None:
     )
     samples = Samples(Continuing(tokenizer, asked.first(own.samples), asked.turn_end))
     samples.ask_before(trainer, loaded, run)
-    if fit(trainer, params, run, unit=trainers.of(params).unit):
+    if fit(trainer, params, run):
         samples.ask_after(trainer, loaded, run)
         ends_turns(loaded.model, tokenizer, asked.turn_end, asked.template)
         finish(loaded, params, run, partial(save_beside, tokenizer, asked.template, samples))

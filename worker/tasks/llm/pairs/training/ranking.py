@@ -73,7 +73,7 @@ def train(params: LlmParams, own: Pairs, run: Run, *, centering: float) -> None:
     judging = (corpus.valid.pairs or corpus.train.pairs)[: count_of(params)]
     samples = Samples(Scoring(tokenizer, judging))
     samples.ask_before(trainer, loaded, run)
-    if fit(trainer, params, run, unit=trainers.of(params).unit):
+    if fit(trainer, params, run):
         samples.ask_after(trainer, loaded, run)
         finish(loaded, params, run, partial(_save, tokenizer, corpus.template, samples))
 

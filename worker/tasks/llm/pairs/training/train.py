@@ -93,7 +93,7 @@ def train(
     )
     samples = continuing(params, tokenizer, corpus.good_answers, corpus.turn_end)
     samples.ask_before(trainer, loaded, run)
-    if fit(trainer, params, run, unit=trainers.of(params).unit):
+    if fit(trainer, params, run):
         samples.ask_after(trainer, loaded, run)
         ends_turns(loaded.model, tokenizer, corpus.turn_end, corpus.template)
         beside = partial(save_beside, tokenizer, corpus.template, samples)
