@@ -25,6 +25,12 @@ def without_marks(template: str) -> str:
     return _MARKS.sub(lambda mark: mark[1] + ("endif" if mark[2] else "if true"), template)
 
 
+def ends_of(config: Any) -> list[int]:
+    """Return the tokens that end what a model says, by its generation config or its tokenizer."""
+    known = config.eos_token_id
+    return [known] if isinstance(known, int) else list(known or [])
+
+
 def ends_turns(model: Any, tokenizer: Any, end: str | None, template: str | None) -> None:
     """Let generation stop at `end`, the token that ends what the model learned to say.
 
@@ -37,8 +43,7 @@ def ends_turns(model: Any, tokenizer: Any, end: str | None, template: str | None
     token = tokenizer.convert_tokens_to_ids(end) if end else None
     if end is None or config is None or token in {None, tokenizer.unk_token_id}:
         return
-    known = config.eos_token_id
-    ends = [known] if isinstance(known, int) else list(known or [])
+    ends = ends_of(config)
     if token in ends:
         return
     config.eos_token_id = [*ends, token]

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
+from worker.engine.devices import device
 from worker.errors import BadConfig
 from worker.families.finished import facts_of, revision_of
 from worker.paths import ref_of
@@ -27,7 +28,7 @@ def filling(model: str, *, trust_remote_code: bool = False) -> Callable[[str], d
     tokenizer = AutoTokenizer.from_pretrained(ref.name, revision=ref.revision, **code)
     code |= revision_of(ref, facts_of(model))
     net = AutoModelForMaskedLM.from_pretrained(ref.name, dtype="auto", **code).eval()
-    net.to("cuda" if torch.cuda.is_available() else "cpu")
+    net.to(device())
     return partial(_filled, net, tokenizer)
 
 

@@ -19,6 +19,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from worker.budget import OverBudget, budget
 from worker.engine.devices import device
+from worker.engine.speaking import ends_of
 from worker.errors import BadConfig
 from worker.families.finished import facts_of, revision_of
 from worker.families.sandbox import FAULTS
@@ -128,8 +129,7 @@ class Generator(Session):
     @property
     def _ends(self) -> frozenset[int]:
         """Tokens that end an answer."""
-        found = self.net.generation_config.eos_token_id
-        return frozenset([found] if isinstance(found, int) else found or ())
+        return frozenset(ends_of(self.net.generation_config))
 
     @property
     def _pad(self) -> int:

@@ -1,7 +1,7 @@
 """What a model says to a few examples of the data, before and after it is trained.
 
 What is asked is an `Asking`: how a prompt goes on (`Continuing`), what is hidden in a text
-(`training.masking`), how two answers score (`pairs.training.ranking`). Nothing is left to chance,
+(`training.blanks`), how two answers score (`pairs.training.ranking`). Nothing is left to chance,
 so the training is the same with and without. Bounded in tokens and in time. Nothing here may end a
 training: what fails is told in the log.
 """
@@ -24,6 +24,7 @@ from transformers import Trainer
 from worker import samples
 from worker.engine.model import Loaded
 from worker.engine.phases import phase
+from worker.engine.speaking import ends_of
 from worker.task import Run
 from worker.tasks.llm import trainers
 from worker.tasks.llm.params import LlmParams
@@ -160,10 +161,9 @@ class Continuing(Asking):
             yield self._text(out[0, ids.shape[1] :].tolist())
 
     def _stops(self, model: Any) -> list[int] | None:
-        known = model.generation_config.eos_token_id
-        found = [known] if isinstance(known, int) else list(known or [])
         end = self.tokenizer.convert_tokens_to_ids(self.turn_end) if self.turn_end else None
-        return [*found, *([end] if isinstance(end, int) else [])] or None
+        ends = ends_of(model.generation_config)
+        return [*ends, *([end] if isinstance(end, int) else [])] or None
 
     def _text(self, ids: Iterable[int]) -> str:
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=False)

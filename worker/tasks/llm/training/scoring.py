@@ -10,6 +10,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from worker.contract import ModelRef
+from worker.engine.devices import device
 from worker.families.finished import facts_of
 from worker.paths import ref_of
 
@@ -21,7 +22,7 @@ def scoring(model: str, *, trust_remote_code: bool = False) -> Callable[[str, st
     code |= {"revision": ref.revision}
     tokenizer = AutoTokenizer.from_pretrained(ref.name, **code)
     net = _loaded(ref, code, adapter=bool(facts_of(model).adapter)).eval()
-    net.to("cuda" if torch.cuda.is_available() else "cpu")
+    net.to(device())
     net.config.get_text_config().pad_token_id = tokenizer.pad_token_id
     return partial(_score, net, tokenizer)
 

@@ -11,6 +11,7 @@ import torch
 from transformers import GenerationConfig
 
 from worker.engine.model import Loaded, Precision
+from worker.engine.speaking import ends_of
 from worker.tasks.llm.grpo.params import GrpoParams
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.training.batches import evaluating
@@ -74,8 +75,7 @@ class Writer:
 
 
 def _ends(model: Any, tokenizer: Any, turn_end: str | None) -> list[int] | None:
-    known = model.generation_config.eos_token_id
-    found = [known] if isinstance(known, int) else list(known or [])
+    found = ends_of(model.generation_config)
     if tokenizer.eos_token_id is not None:
         found.append(tokenizer.eos_token_id)
     end = tokenizer.convert_tokens_to_ids(turn_end) if turn_end else None

@@ -17,6 +17,8 @@ from typing import Any
 from jinja2.exceptions import TemplateError
 from transformers import AutoTokenizer, GenerationConfig
 
+from worker.engine.speaking import ends_of
+
 Message = dict[str, str]
 S, U, A, V = (f"\ue000{word}\ue001" for word in ("system", "user", "assistant", "again"))
 """Words that no template contains."""
@@ -94,11 +96,10 @@ def write_modelfile(model: Path, folder: Path, file: str) -> str:
 
 def _stops(tokenizer: Any, model: Path) -> list[str]:
     """Return the tokens at which answers end, in words."""
-    ends: Any = tokenizer.eos_token_id
+    ends: list[int] = []
     if (model / "generation_config.json").exists():
-        ends = GenerationConfig.from_pretrained(model).eos_token_id or ends
-    numbers = [ends] if isinstance(ends, int) else list(ends or [])
-    return [str(tokenizer.convert_ids_to_tokens(number)) for number in numbers]
+        ends = ends_of(GenerationConfig.from_pretrained(model))
+    return [str(tokenizer.convert_ids_to_tokens(number)) for number in ends or ends_of(tokenizer)]
 
 
 def turns_of(tokenizer: Any) -> Turns | None:

@@ -15,6 +15,7 @@ from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
 from worker.contract import ModelRef
 from worker.engine.source import Source
+from worker.engine.speaking import ends_of
 from worker.errors import BadConfig
 from worker.tasks.llm.training.gguf import architectures, vocabulary
 
@@ -90,8 +91,7 @@ def _ends(folder: Path) -> list[int]:
     """Return the tokens at which answers end, by the model's generation config."""
     if not (folder / "generation_config.json").exists():
         return []
-    ends = GenerationConfig.from_pretrained(folder).eos_token_id
-    return [ends] if isinstance(ends, int) else list(ends or [])
+    return ends_of(GenerationConfig.from_pretrained(folder))
 
 
 def _renamed(
