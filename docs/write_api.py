@@ -107,7 +107,10 @@ def _first(thing: object) -> str:
 
 
 def _line(thing: object) -> str:
-    return (inspect.getdoc(thing) or "").replace("\n", " ").replace("  ", " ")
+    """Return a docstring as a cell of a table: indented code is set as code."""
+    lines = (inspect.getdoc(thing) or "").splitlines()
+    told = (f"`{line.strip()}`" if line.startswith("    ") else line for line in lines)
+    return " ".join(filter(None, told))
 
 
 def _plain(doc: str) -> str:
