@@ -87,6 +87,7 @@ MAY_IMPORT = {
         "worker.exchange",
         "worker.facts",
         "worker.finding",
+        "worker.importing",
         "worker.params",
         "worker.rendered",
         "worker.session",

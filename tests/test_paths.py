@@ -107,6 +107,15 @@ def test_a_space_is_told_names_only() -> None:
     assert spec_for_others(trained().spec) == trained().spec, "names of the Hub stay"
 
 
+def test_a_script_on_a_space_gets_its_words_as_they_were_typed() -> None:
+    words = ["--config", "configs/small/first.yaml", "--cache", "/data/cache"]
+    params = {"script_path": "work", "args": words}
+    job = trained(task="spacerunner", extras=("worker",), params=params, model=None, owner="ann")
+    space = plan(job.spec)
+    sent = json.loads(next(f.content for f in space.files if f.path == "job.json"))
+    assert sent["params"]["args"] == words
+
+
 def test_markup_of_strangers_is_text() -> None:
     assert "<img" not in text(EVIL) and "\n" not in text(EVIL)
     assert not re.search(r"(?<!\\)[|`\[]", text(EVIL))

@@ -13,6 +13,9 @@ from typing import Any
 from worker.contract import JobSpec, ModelRef
 from worker.home import home
 
+WORDS = "args"
+"""The setting with what a script is called with: paths in it are those of its machine."""
+
 _LOCAL = ("./", "../", "~", ".\\", "..\\")
 
 
@@ -66,6 +69,14 @@ def spec_for_others(spec: JobSpec) -> JobSpec:
     if spec.output:
         changes["output"] = named(spec.output)
     return spec.model_copy(update=changes)
+
+
+def spec_for_machine(spec: JobSpec) -> JobSpec:
+    """Return a job as a machine of the Hub is told it: a script's own words stay as typed."""
+    sent = spec_for_others(spec)
+    if WORDS not in spec.params:
+        return sent
+    return sent.model_copy(update={"params": {**sent.params, WORDS: spec.params[WORDS]}})
 
 
 def text_for_others(text: str, spec: JobSpec) -> str:

@@ -17,7 +17,7 @@ from worker.clock import Clock
 from worker.contract import JOB_FILE, JobSpec
 from worker.errors import HubUnreachable, NotThere
 from worker.hubclient import explained, patiently
-from worker.paths import spec_for_others
+from worker.paths import spec_for_machine
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -43,7 +43,7 @@ class RepoFile:
 def of_job(job: JobSpec, **more: bytes) -> tuple[RepoFile, ...]:
     """Return what a machine needs to run `job`: its image's files, the worker, and the job."""
     made = {
-        JOB_FILE: (spec_for_others(job).model_dump_json(indent=2) + "\n").encode(),
+        JOB_FILE: (spec_for_machine(job).model_dump_json(indent=2) + "\n").encode(),
         **image_files(job.extras or (job.task,), job.machine.accelerators),
         **more,
     }
