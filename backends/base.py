@@ -344,6 +344,10 @@ class Backend(ABC, Generic[RequestT]):
         Raises `JobGone` where there is none, and `BackendError` where it cannot be understood.
         """
 
+    def maker(self, handle: Handle) -> str | None:
+        """Return the account that launched a job; none where the provider does not say."""
+        return None
+
     def look(self, handle: Handle) -> Status:
         """Return `status`, where one that the provider has forgotten is simply gone."""
         try:

@@ -28,14 +28,17 @@ URL = "http://127.0.0.1:7860"
 KEY = "HUBTRAIN_APP_KEY"
 """Environment variable with the key, or the password, of the app."""
 
+HEADERS = ("Authorization", "X-Hubtrain-Authorization")
+"""Where the key goes. At the address of a Space the Hub keeps the first of it to itself."""
+
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
 """What an answer may take that tells something; what starts or tries a job takes its time."""
 
 SLOW = frozenset(
     {
-        *("train", "resume", "rehearse", "cancel", "remove"),
-        *("check_sweep", "start_sweep", "cancel_sweep"),
+        *("train", "resume", "rehearse", "cancel", "remove", "ask"),
+        *("check_sweep", "start_sweep", "cancel_sweep", "remove_sweep"),
         *("deploy", "pause_deployment", "remove_deployment"),
     }
 )
@@ -48,6 +51,7 @@ class AppAt:
         parts = urlsplit(url or URL)
         in_address = parse_qs(parts.query).get("key", [None])[0]
         self.url = urlunsplit((parts.scheme, _host(parts), parts.path.rstrip("/"), "", ""))
+        self._named = parts.netloc if _is_named_here(parts) else ""
         self.clock = clock or SystemClock()
         self._key = key or in_address or os.environ.get(KEY)
         if not self._key and is_loopback(parts.hostname):
@@ -81,7 +85,9 @@ class AppAt:
     def _sent(self, path: str, given: Mapping[str, Any], seconds: float | None) -> httpx2.Response:
         import httpx2
 
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        headers = {"Host": self._named} if self._named else {}
+        if self._key:
+            headers |= dict.fromkeys(HEADERS, f"Bearer {self._key}")
         timeout = httpx2.Timeout(seconds, connect=CONNECT_SECONDS)
         try:
             told = httpx2.post(
@@ -96,7 +102,7 @@ class AppAt:
             raise HubtrainError(
                 f"the app at {self.url} is not opened by this key.",
                 fix=f"Give `key`, or set {KEY}: the key in the address that `hubtrain app` prints,"
-                " or its password.",
+                " its password, or on a Space a token of yours (hf_…).",
             )
         return told
 
@@ -107,9 +113,13 @@ def _failure() -> type[Failure]:
     return Failure
 
 
+def _is_named_here(parts: SplitResult) -> bool:
+    return (parts.hostname or "").endswith(".localhost")
+
+
 def _host(parts: SplitResult) -> str:
     """Return the host and port: browsers know that `NAME.localhost` is this machine, few others."""
-    if not (parts.hostname or "").endswith(".localhost"):
+    if not _is_named_here(parts):
         return parts.netloc
     return "127.0.0.1" if parts.port is None else f"127.0.0.1:{parts.port}"
 

@@ -177,6 +177,8 @@ def check(
         history=allowance.runs(jobs, client.clock.now()),
     )
     report = replace(report, findings=(*asked.notes, *report.findings))
+    if client.guest is not None:
+        report = replace(report, findings=hosted.in_their_words(report.findings))
     if client.guest is not None and report.ok:
         most = report.estimate.minutes.high * 60
         most = min(most, asked.job.limits().max_seconds or most)

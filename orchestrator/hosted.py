@@ -6,13 +6,14 @@ passes `flow.ask`, which refuses the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Any
 
 import backends
+from worker.account import bad_token
 from worker.duration import roughly
 from worker.errors import BadConfig, HubtrainError
 from worker.finding import Finding
@@ -23,8 +24,14 @@ from worker.paths import is_path
 UPLOADS = "uploads"
 """Folder below `home()` that has what browsers sent."""
 
+UPLOAD_BYTES = 2_000_000_000
+"""What one user's uploads may take there."""
+
 SPARE_SECONDS = 1800.0
 """How much longer than its job a login has to hold: machines are waited for, models pushed."""
+
+
+SIGN_IN = "Log out and sign in again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,13 @@ def too_long(guest: Guest, seconds: float, now: datetime) -> Finding | None:
     if seconds + SPARE_SECONDS <= left:
         return None
     text = f"your login ends in {roughly(max(left, 0.0))}, and the job may take {roughly(seconds)}"
-    return Finding("error", "account", text, "Log out and sign in again: that holds for 30 days.")
+    return Finding("error", "account", text, f"{SIGN_IN} That holds for 30 days.")
+
+
+def in_their_words(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return findings with what a guest can do where the Hub takes their token no more."""
+    gone = bad_token()
+    return tuple(replace(f, fix=SIGN_IN) if f.text == gone.message else f for f in findings)
 
 
 def _is_here(value: object) -> bool:

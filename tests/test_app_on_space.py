@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from standins.spaces import host
 from standins.visitor import log_in
 from standins.waiting import PATIENCE, until
 from tiny_llm import chats, write_model, write_rows
+
+import hubtrain
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(580)]
 
@@ -38,10 +41,19 @@ UPLOAD = """async text => {
 }"""
 
 
+def endless(project: str, **more: Any) -> dict[str, Any]:
+    """Return the settings of a job that does not end by itself."""
+    return {
+        **{"model": MODEL, "data_path": DATA, "project_name": project, "peft": True},
+        **{"backend": "spaces-cpu", "push_to_hub": True, "epochs": 100000, "block_size": 64},
+        **more,
+    }
+
+
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
     folder = tmp_path_factory.mktemp("hub")
-    server = HubServer(folder / "data", ("ann:write", "bob:write"), ()).start()
+    server = HubServer(folder / "data", ("ann:write", "bob:write"), ("lab@team:ann,bob",)).start()
     api = server.api()
     api.create_repo(MODEL, private=False)
     api.create_repo(DATA, repo_type="dataset", private=False)
@@ -105,13 +117,9 @@ class Person:
         status, text = self.call(f"/api/v1/{verb}", fields)
         return status, json.loads(text)
 
-    def train(self, project: str) -> str:
+    def train(self, project: str, **more: Any) -> str:
         """Start a job that does not end by itself; return its id."""
-        settings = {
-            **{"model": MODEL, "data_path": DATA, "project_name": project, "peft": True},
-            **{"backend": "spaces-cpu", "push_to_hub": True, "epochs": 100000, "block_size": 64},
-        }
-        status, found = self.ask("train", task="llm-sft", settings=settings)
+        status, found = self.ask("train", task="llm-sft", settings=endless(project, **more))
         assert status == 200, found
         return str(found["job"]["job"])
 
@@ -198,6 +206,23 @@ def _has_token(text: str) -> bool:
     return bool(re.search(r"hf_[0-9a-f]{34}", text))
 
 
+def test_programs_show_a_token_of_their_users(
+    people: dict[str, Person], hub: HubServer, site: str
+) -> None:
+    ann = hubtrain.Client(site, key=hub.tokens["ann"])
+    assert {job.id for job in ann.jobs()} == set(people["ann"].jobs())
+    bob = hubtrain.Client(site, key=hub.tokens["bob"])
+    assert bob.jobs()[0].id in people["bob"].jobs()
+    with pytest.raises(hubtrain.HubtrainError, match="bob"):
+        bob.job(ann.jobs()[0].id)
+    with pytest.raises(hubtrain.HubtrainError, match="a token of yours"):
+        hubtrain.Client(site, key="hf_" + "0" * 34).jobs()
+    until(lambda: len(processes("orchestrator.app.lobby.guest")) == 4)
+    job = ann.train("llm-sft", **endless("of-lab", username="lab"))
+    job.cancel()
+    assert job.id in people["ann"].jobs(), "they are the same jobs"
+
+
 def test_who_logs_out_has_to_sign_in_again(people: dict[str, Person]) -> None:
     ann, bob = people["ann"], people["bob"]
     held = ann.context.cookies(ann.site)
@@ -209,13 +234,16 @@ def test_who_logs_out_has_to_sign_in_again(people: dict[str, Person]) -> None:
     ann.page.goto(ann.site)
     assert "Your login has ended" in ann.page.inner_text("body")
     assert bob.ask("jobs")[0] == 200
-    until(lambda: len(processes("orchestrator.app.lobby.guest")) == 1)
+    until(lambda: len(processes("orchestrator.app.lobby.guest")) == 3)
     ann.home()
-    assert len(ann.jobs()) == 1, "what is known of her jobs was kept"
+    assert len(ann.jobs()) == 2, "what is known of her jobs was kept"
 
 
 def test_a_login_that_may_only_read_is_refused(people: dict[str, Person], laptop: Laptop) -> None:
-    """Nothing is lost by it: made once more, the Space asks for enough, and finds the jobs."""
+    """Nothing is lost by it: made once more, the Space asks for enough, and finds the jobs.
+
+    Those for an organisation are found by who launched them, and by nobody else.
+    """
     api, bob = laptop.hub.api(), people["bob"]
     file = api.hf_hub_download(SPACE, "README.md", repo_type="space")
     lean = Path(file).read_text(encoding="utf-8").replace("- manage-repos", "- read-repos")
@@ -233,9 +261,29 @@ def test_a_login_that_may_only_read_is_refused(people: dict[str, Person], laptop
 
     again = laptop.run("app", "--on-space", "--deploy-public")
     assert again.code == 0 and f"http://{host(laptop.hub, SPACE)}" in again.out, again.err
+    for one, projects in ((people["ann"], {"of-ann", "of-lab"}), (bob, {"of-bob"})):
+        one.home()
+        one.page.wait_for_selector(f"text={len(projects)} job")
+        assert {job["project"] for job in one.ask("jobs", refresh=False)[1]["jobs"]} == projects
+
+
+def test_who_loses_their_login_is_told_and_leaves_nothing_half_done(
+    people: dict[str, Person], hub: HubServer
+) -> None:
+    bob, api = people["bob"], hub.api("bob")
+    there = [space.id for space in api.list_spaces(author="bob")]
+    with sqlite3.connect(hub.data / "hub.sqlite") as db:
+        asked = "SELECT token FROM tokens WHERE user = 'bob' AND name LIKE 'oauth:%'"
+        found = [token for (token,) in db.execute(asked)]
+    for token in found:
+        hub.admin("PUT", "tokens", {"token": token, "revoked": True})
+    status, told = bob.ask("train", task="llm-sft", settings=endless("too-late"))
+    assert status == 422 and "Log out and sign in again." in told["fix"], told
+    bob.page.wait_for_selector("text=Your login has ended")
+    assert bob.page.get_by_role("link", name="sign in with Hugging Face").is_visible()
+    assert [space.id for space in api.list_spaces(author="bob")] == there
     bob.home()
-    until(lambda: len(bob.jobs()) == 1)
-    bob.page.wait_for_selector("#jobs >> text=of-bob")
+    assert len(bob.jobs()) == 1
 
 
 def test_it_is_removed_as_what_it_is(laptop: Laptop, people: dict[str, Person]) -> None:

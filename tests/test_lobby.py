@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,15 +27,20 @@ from orchestrator.api.verbs import VERBS
 from orchestrator.app.lobby import proxy
 from orchestrator.app.lobby.__main__ import root_of
 from orchestrator.app.lobby.login import Login, SigningIn
+from orchestrator.app.lobby.quota import Quota, TooMuch
 from orchestrator.app.lobby.rooms import Full, Room, Rooms
 from orchestrator.app.lobby.sessions import Sessions
 from orchestrator.form import uploads
 from orchestrator.form.draft import draft
-from orchestrator.hosted import Guest, too_long
+from orchestrator.hosted import UPLOADS, Guest, too_long
 from orchestrator.jobs.client import Client
 from worker.clock import SystemClock
 from worker.errors import BadConfig, HubtrainError
 
+UPLOAD_SCOPE = {
+    **{"type": "http", "method": "POST", "path": "/gradio_api/upload", "query_string": b""},
+    **{"server": ("127.0.0.1", 80), "scheme": "http"},
+}
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 STAND_IN = (sys.executable, str(Path(__file__).parent / "standins" / "guest_app.py"))
 
@@ -175,7 +181,7 @@ async def ask(room: Room, **headers: str) -> tuple[httpx2.Headers, Any]:
         sent.append(message)
 
     async with proxy.client() as asking:
-        answer = await proxy.passed_on(asking, Request(scope, receive), room)
+        answer = await proxy.passed_on(asking, Request(scope, receive), None, room)
         assert room.busy == 1
         await answer(scope, receive, send)
     assert room.busy == 0
@@ -211,6 +217,61 @@ def test_an_app_has_its_own_token_and_folder_alone(
     in_rooms(tmp_path, look)
 
 
+def test_programs_have_an_app_and_rights_of_their_own(tmp_path: Path) -> None:
+    async def look(rooms: Rooms) -> None:
+        browser = await rooms.of(login("ann"))
+        program = await rooms.of(replace(login("ann"), token="hf_lean", by_program=True))
+        assert browser.alive and program.alive and browser.key != program.key
+        _, told = await ask(program, **{"x-hubtrain-authorization": "Bearer hf_lean"})
+        assert told["environ"]["HF_TOKEN"] == "hf_lean"
+        assert told["environ"]["HUBTRAIN_HOME"] == str(tmp_path / "users" / "ann")
+        assert "x-hubtrain-authorization" not in told["headers"]
+        other = await rooms.of(replace(login("ann"), token="hf_full", by_program=True))
+        assert not program.alive and other.alive and browser.alive
+
+    in_rooms(tmp_path, look)
+
+
+@pytest.mark.parametrize(
+    ("sent", "said", "why"),
+    [
+        ({"content-length": "700"}, 700, None),
+        ({"content-length": "701"}, 701, "more than 1.0 kB"),
+        ({"transfer-encoding": "chunked"}, 700, None),
+        ({"transfer-encoding": "chunked"}, 701, "more than 1.0 kB"),
+    ],
+)
+def test_what_is_too_much_is_refused_before_it_is_kept(
+    tmp_path: Path, sent: dict[str, str], said: int, why: str | None
+) -> None:
+    kept = tmp_path / "users" / "ann" / UPLOADS / "x" / "rows.csv"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"x" * 300)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"x" * said, "more_body": False}
+
+    async def take(rooms: Rooms, quota: Quota, name: str) -> int:
+        headers = [(k.encode(), v.encode()) for k, v in sent.items()]
+        scope = {**UPLOAD_SCOPE, "headers": headers}
+        async with quota.received(Request(scope, receive), name) as body:
+            assert body is not None
+            return sum([len(piece) async for piece in body])
+
+    async def look(rooms: Rooms) -> None:
+        quota = Quota(rooms, each=1000, together=1500, spare=0)
+        for _ in range(2):  # nothing stays counted of what went wrong
+            if why is None:
+                assert await take(rooms, quota, "ann") == said
+            else:
+                with pytest.raises(TooMuch, match=why):
+                    await take(rooms, quota, "ann")
+        with pytest.raises(TooMuch, match="no room for such an upload"):
+            await take(rooms, Quota(rooms, each=1000, together=900, spare=0), "bob")
+
+    in_rooms(tmp_path, look)
+
+
 def test_apps_end_when_nobody_asks_them_and_are_never_too_many(tmp_path: Path) -> None:
     clock = [0.0]
 
@@ -228,7 +289,7 @@ def test_apps_end_when_nobody_asks_them_and_are_never_too_many(tmp_path: Path) -
         cat.busy, clock[0] = 0, 5 + 61
         await rooms.tidy()
         assert ann.alive and not cat.alive
-        await rooms.leave("ann")
+        await rooms.leave(login("ann"))
         assert not ann.alive
 
     in_rooms(tmp_path, look, most=2, idle_seconds=60, now=lambda: clock[0])

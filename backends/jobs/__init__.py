@@ -188,6 +188,11 @@ class Jobs(Backend[JobRequest], KeepsImages):
             raise JobGone(f"Nothing is mounted in {handle} that tells its job.")
         return recalled(self.api, code.source, KIND, handle, code.revision)
 
+    def maker(self, handle: Handle) -> str | None:
+        """Return who started the Job."""
+        by = self._job(handle).initiator
+        return by.name if by and by.type == "user" else None
+
     def cancel(self, handle: Handle) -> None:
         """Cancel the Job. One that has ended, or is gone, costs nothing already."""
         with suppress(JobGone):

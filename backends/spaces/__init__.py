@@ -114,6 +114,16 @@ class Spaces(Backend[SpaceRequest]):
         """Read the job from the Space's files."""
         return recalled(self.api, handle.path, KIND, handle)
 
+    def maker(self, handle: Handle) -> str | None:
+        """Return whose the Space's first commit is."""
+        where: dict[str, Any] = {"repo_id": handle.path, "repo_type": KIND}
+        commits = patiently(
+            f"asking who made {handle.path}",
+            lambda: self.api.list_repo_commits(**where),
+            self.clock,
+        )
+        return next(iter(commits[-1].authors), None) if commits else None
+
     def build_logs(self, handle: Handle) -> Iterator[str]:
         """Yield what the build of the image wrote."""
         return logs.read(build_log(handle.path), self.token)

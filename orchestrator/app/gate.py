@@ -96,7 +96,7 @@ class Gate:
         elif scope["type"] == "http":
             request = Request(scope, receive)
             answer = await self._answer(request)
-            await (answer or self.app)(scope, receive, with_headers(send))
+            await (answer or self.app)(scope, receive, with_headers(send, framed=False))
 
     async def _answer(self, request: Request) -> Response | None:
         path, door = request.url.path, self.door

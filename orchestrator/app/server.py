@@ -16,6 +16,7 @@ from typing import Any
 
 from orchestrator.app.base import LOGOUT, App, Page, pages, routes
 from orchestrator.app.keys import key
+from orchestrator.hosted import UPLOAD_BYTES
 from orchestrator.jobs.client import Client
 from worker.errors import BadConfig
 from worker.loopback import is_loopback
@@ -121,7 +122,8 @@ def application(app: App, door: Any, on_ready: Callable[[], None] = lambda: None
     web.add_middleware(Gate, door=door)
     running += [context for mount in routes() if (context := mount(web, app)) is not None]
     css = (Path(__file__).parent / "app.css").read_text(encoding="utf-8")
-    return mounted(web, _blocks(app), css=css, uploads=True)
+    most = UPLOAD_BYTES if app.client.guest else None
+    return mounted(web, _blocks(app), css=css, uploads=True, most=most)
 
 
 def _blocks(app: App) -> Any:

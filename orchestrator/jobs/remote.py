@@ -13,10 +13,12 @@ from typing import Any
 import backends
 from backends.base import Backend, Found
 from backends.errors import JobGone
+from backends.handle import Handle
 from orchestrator.jobs.archive import archived_events
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.reader import quietly
 from orchestrator.jobs.records import Record
+from worker.account import owner_of
 from worker.contract import Event, Launched, ending_of, from_marked
 from worker.errors import HubtrainError
 from worker.hubclient import endpoint
@@ -30,11 +32,12 @@ class Remote:
     unanswered: list[str] = field(default_factory=list)
 
 
-def remote(client: Client, owners: Iterable[str]) -> Remote:
+def remote(client: Client, owners: Iterable[str], *, made_by: str | None = None) -> Remote:
     """Return what providers have of ours and this laptop does not know.
 
-    What cannot be asked about is listed, and the rest goes on. Raises `HubtrainError` where it
-    cannot be asked whose token it is.
+    With `made_by`, jobs that other members of an organisation launched are left out. What cannot be
+    asked about is listed, and the rest goes on. Raises `HubtrainError` where it cannot be asked
+    whose token it is.
     """
     found = Remote()
     owners = list(owners) or client.accounts()
@@ -43,8 +46,11 @@ def remote(client: Client, owners: Iterable[str]) -> Remote:
     unknown = [pair for pair in new.values() if client.records.find(pair[1].job_id) is None]
 
     def read(pair: tuple[Backend[Any], Found]) -> Record | str | None:
+        backend, one = pair
         try:
-            return recalled(client, *pair)
+            if made_by and not _is_by(made_by, backend, one.handle):
+                return None
+            return recalled(client, backend, one)
         except JobGone:  # a launch that was cut short: `gc` removes it
             return None
         except HubtrainError as error:
@@ -57,6 +63,11 @@ def remote(client: Client, owners: Iterable[str]) -> Remote:
             elif told:
                 found.unanswered.append(told)
     return found
+
+
+def _is_by(name: str, backend: Backend[Any], handle: Handle) -> bool:
+    """Whether an account launched a job: nobody else can do so in its own name."""
+    return owner_of(handle.path) == name or backend.maker(handle) == name
 
 
 def swept(

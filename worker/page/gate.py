@@ -49,7 +49,7 @@ class Guarded:
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
             answer = await self.gate.answer(Request(scope))
-            await (answer or self.app)(scope, receive, with_headers(send))
+            await (answer or self.app)(scope, receive, with_headers(send, framed=self.gate.door.sign_in))
 
 
 class Gate:

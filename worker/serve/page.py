@@ -116,7 +116,7 @@ class _Guard:
         if scope["type"] == "http":
             refused = not from_here(Request(scope))
             answer = Response(status_code=403) if refused else self.app
-            await answer(scope, receive, with_headers(send))
+            await answer(scope, receive, with_headers(send, framed=True))
         else:
             await self.app(scope, receive, send)
 

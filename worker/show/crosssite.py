@@ -13,10 +13,13 @@ SAFE = ("GET", "HEAD")
 NAVIGATION = ("document", "iframe")
 """`Sec-Fetch-Dest` when a person follows a link, or the Hub shows a Space."""
 
+# Nothing is loaded from other servers: fonts, scripts and pictures come with the page.
+_POLICY = (
+    "default-src 'self' data: blob:; style-src 'self' 'unsafe-inline';"
+    " script-src 'self' 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'self'"
+)
+_HUB = " https://huggingface.co"
 _HEADERS = {
-    # Nothing is loaded from other servers: fonts, scripts and pictures come with the page.
-    "content-security-policy": "default-src 'self' data: blob:; style-src 'self' 'unsafe-inline';"
-    " script-src 'self' 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'self' https://huggingface.co",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
@@ -46,12 +49,17 @@ def _own_origin(request: Request) -> bool:
     return origin is None or urlsplit(origin).netloc in set(filter(None, hosts))
 
 
-def with_headers(send: Send) -> Send:
-    """Return `send` with headers that keep other servers and other sites out of what it sends."""
+def with_headers(send: Send, *, framed: bool) -> Send:
+    """Return `send` with headers that keep other servers and other sites out of what it sends.
+
+    The Hub shows a Space in a frame of its page; with `framed` it may.
+    """
+    policy = _POLICY + _HUB * framed
+    headers = {**_HEADERS, "content-security-policy": policy}
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            own = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
+            own = [(name.encode(), value.encode()) for name, value in headers.items()]
             # Remove the CORS headers by which gradio lets other local origins read its answers.
             kept = [h for h in message.get("headers", []) if not h[0].lower().startswith(_CORS)]
             message["headers"] = [*kept, *own]

@@ -20,6 +20,7 @@ window.fetch = async (where, how) => {
   }
   const answer = await ask(where, how);
   if (answer.ok) lastWord = Date.now();
+  if (answer.status === 401) location.reload();
   return answer;
 };
 setInterval(() => {
@@ -30,14 +31,18 @@ setInterval(() => {
 """Marks a page as stale once its server has been silent for 20 s.
 
 A question without an answer fails after a minute: gradio then loads the page again. Otherwise it
-would wait for that answer for ever, and ask nothing any more.
+would wait for that answer for ever, and ask nothing any more. Where a login has ended, the page is
+loaded again, and says so.
 """
 
 
-def mounted(app: Any, page: Any, *, css: str = "", uploads: bool = False) -> Any:
+def mounted(
+    app: Any, page: Any, *, css: str = "", uploads: bool = False, most: int | None = None
+) -> Any:
     """Put a gradio page into an ASGI application; `css` is added to its own.
 
-    With `uploads` a browser is given what was uploaded; no other file of this machine, ever.
+    With `uploads` a browser is given what was uploaded; no other file of this machine, ever. A file
+    of more than `most` bytes is refused.
     """
     import gradio as gr
 
@@ -60,5 +65,6 @@ def mounted(app: Any, page: Any, *, css: str = "", uploads: bool = False) -> Any
             run_history=False,
             show_error=False,
             ssr_mode=False,
+            max_file_size=most,
             blocked_paths=[] if uploads else ["/"],
         )

@@ -14,17 +14,24 @@ from urllib.parse import urlencode
 import httpx2
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
 from starlette.types import Receive, Scope, Send
 
 from orchestrator.app.base import LOGOUT
-from orchestrator.app.lobby import proxy
+from orchestrator.app.lobby import programs, proxy
 from orchestrator.app.lobby.login import CALLBACK, Login, SigningIn
+from orchestrator.app.lobby.quota import Quota, TooMuch
 from orchestrator.app.lobby.rooms import Full, Rooms
 from orchestrator.app.lobby.sessions import Sessions
-from worker.account import who
+from worker.account import bad_token, who
 from worker.clock import Clock
-from worker.errors import HubtrainError, NoWrite
+from worker.errors import HubtrainError, HubUnreachable, NoWrite
 from worker.hubclient import hub
 from worker.show import filled
 from worker.show.crosssite import from_here, with_headers
@@ -45,6 +52,9 @@ LOOK_SECONDS = 30.0
 ASK_SECONDS = 600.0
 """How long it is taken for true that the Hub takes a login's token."""
 
+DOUBT_SECONDS = 10.0
+"""How long it is once something has failed, which a token that was revoked may have done."""
+
 ENDED = "Your login has ended; jobs that run go on."
 
 
@@ -54,8 +64,11 @@ class Lobby:
     def __init__(self, signing_in: SigningIn, rooms: Rooms, clock: Clock) -> None:
         self._signing_in, self._rooms, self._clock = signing_in, rooms, clock
         self._sessions = Sessions(clock)
+        self._quota = Quota(rooms)
+        self._programs = programs.Programs(clock)
         self._asking = proxy.client()
         self._asked: dict[Login, float] = {}
+        self._doubted: set[Login] = set()
         self._tidying: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -73,7 +86,7 @@ class Lobby:
         if scope["type"] == "http":
             request = Request(scope, receive)
             with suppress(ClientDisconnect):
-                await (await self._answer(request))(scope, receive, with_headers(send))
+                await (await self._answer(request))(scope, receive, with_headers(send, framed=True))
 
     async def _answer(self, request: Request) -> Response:
         path = request.url.path
@@ -83,25 +96,52 @@ class Lobby:
             return await self._begin()
         if path == CALLBACK:
             return await self._finish(request)
-        secret = request.cookies.get(SESSION, "")
         if path == LOGOUT:
-            return await self._log_out(secret)
+            return await self._log_out(request.cookies.get(SESSION, ""))
+        if token := programs.shown(request):
+            return await self._of_program(request, token)
+        return await self._of_browser(request)
+
+    async def _of_browser(self, request: Request) -> Response:
+        """Pass on what a page asks, or say that its visitor has to sign in."""
+        secret = request.cookies.get(SESSION, "")
         login = self._sessions.login(secret)
         if login is None or not await self._is_taken(login):
             signed = request.query_params.get(SIGNED)
             query = f"?{urlencode({SIGNED: signed})}" if signed else ""
-            return _page(ENDED if secret else "", _of_strangers(path), query=query)
-        return await self._inside(request, login)
+            return _page(ENDED if secret else "", _of_strangers(request.url.path), query=query)
+        try:
+            return await self._inside(request, login)
+        except TooMuch as error:  # the page shows it beside the field
+            return PlainTextResponse(str(error), HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        except HubtrainError as error:
+            return _page(str(error), _status(error), signed_in=True)
+
+    async def _of_program(self, request: Request, token: str) -> Response:
+        """Pass on what a program asks, or tell it as data why not."""
+        try:
+            login = await self._programs.login(token)
+            if login is not None:
+                self._asked.setdefault(login, time.monotonic())
+            if login is None or not await self._is_taken(login):
+                return _told(bad_token(), HTTPStatus.UNAUTHORIZED)
+            return await self._inside(request, login)
+        except HubtrainError as error:
+            return _told(error, _status(error))
 
     async def _inside(self, request: Request, login: Login) -> Response:
+        """Return what a user's app answers. Raises `HubtrainError` where it does not."""
         try:
-            return await proxy.passed_on(self._asking, request, await self._rooms.of(login))
-        except Full:
-            said = "Too many people use this app now. Come back in some minutes."
-            return _page(said, HTTPStatus.SERVICE_UNAVAILABLE, signed_in=True)
-        except httpx2.HTTPError:
-            said = "Your app does not answer: it has ended, and starts anew."
-            return _page(said, HTTPStatus.BAD_GATEWAY, signed_in=True)
+            room = await self._rooms.of(login)
+            async with self._quota.received(request, login.name) as body:
+                answer = await proxy.passed_on(self._asking, request, body, room)
+        except httpx2.HTTPError as error:
+            raise HubtrainError(
+                "Your app does not answer: it has ended, and starts anew."
+            ) from error
+        if answer.status_code >= HTTPStatus.BAD_REQUEST:
+            self._doubted.add(login)
+        return answer
 
     async def _begin(self) -> Response:
         try:
@@ -133,7 +173,7 @@ class Lobby:
     async def _log_out(self, secret: str) -> Response:
         login = self._sessions.end(secret)
         if login is not None and not self._sessions.any_of(login.name):
-            await self._rooms.leave(login.name)
+            await self._rooms.leave(login)
         answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
         _forget(answer, SESSION)
         return answer
@@ -144,15 +184,18 @@ class Lobby:
         Where it does not, all sessions of the login end, and its app.
         """
         now = time.monotonic()
-        if now - self._asked.get(login, -ASK_SECONDS) < ASK_SECONDS:
+        holds = DOUBT_SECONDS if login in self._doubted else ASK_SECONDS
+        if now - self._asked.get(login, -ASK_SECONDS) < holds:
             return True
         self._asked[login] = now
+        self._doubted.discard(login)
         try:
             await run_in_threadpool(who, hub(login.token), self._clock)
         except NoWrite:
             self._sessions.drop(login)
+            self._programs.drop(login)
             self._asked.pop(login, None)
-            await self._rooms.leave(login.name)
+            await self._rooms.leave(login)
             return False
         except HubtrainError:  # the Hub does not answer: what it said last holds
             pass
@@ -164,6 +207,7 @@ class Lobby:
             await self._rooms.tidy()
             now = self._clock.now()
             self._asked = {one: at for one, at in self._asked.items() if one.until > now}
+            self._doubted &= self._asked.keys()
 
 
 def _of_strangers(path: str) -> HTTPStatus:
@@ -171,9 +215,23 @@ def _of_strangers(path: str) -> HTTPStatus:
     return HTTPStatus.OK if path == "/" else HTTPStatus.UNAUTHORIZED
 
 
+def _status(error: HubtrainError) -> HTTPStatus:
+    if isinstance(error, TooMuch):
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    busy = isinstance(error, Full | HubUnreachable)
+    return HTTPStatus.SERVICE_UNAVAILABLE if busy else HTTPStatus.BAD_GATEWAY
+
+
 def _page(said: str, status: HTTPStatus, *, signed_in: bool = False, query: str = "") -> Response:
     told = filled(HERE / "lobby.html.jinja", said=said, signed_in=signed_in, query=query)
     return HTMLResponse(told, status)
+
+
+def _told(error: HubtrainError, status: HTTPStatus) -> Response:
+    """Return what is wrong as the app's verbs say it."""
+    from orchestrator.api.errors import failure
+
+    return JSONResponse(failure(error).model_dump(mode="json"), status)
 
 
 def _remember(answer: Response, name: str, value: str, seconds: int) -> None:

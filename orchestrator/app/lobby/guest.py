@@ -37,13 +37,17 @@ def main() -> None:
         app,
         Door(told["key"], password=False),
         bound,
-        lambda: app.board.do(looking, lambda: found(app.client, guest.name)),
+        lambda: app.board.do(looking, lambda: look_for_jobs(app.client, guest.name)),
     )
 
 
-def found(client: Client, name: str) -> str:
-    """Put on record what the Hub has of a user's jobs, and say how many they are."""
-    jobs = [record for record in remote(client, [name]).jobs if record.story.handle]
+def look_for_jobs(client: Client, name: str) -> str:
+    """Put on record what the Hub has of jobs that a user launched, and say how many they are.
+
+    Those of their organisations are among them.
+    """
+    found = remote(client, client.accounts(), made_by=name)
+    jobs = [record for record in found.jobs if record.story.handle]
     for record in jobs:
         client.record(str(record.story.handle))
     return f"{count(len(jobs), 'job')} found at the Hub" if jobs else "All your jobs are listed."

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from backends.deploy.spaces.app import SCOPES
-from worker.account import who
+from worker.account import Account, who
 from worker.clock import Clock
 from worker.errors import HubtrainError, HubUnreachable, NoWrite
 from worker.hubclient import hub
@@ -41,6 +41,21 @@ class Login:
     token: str = field(repr=False)
     until: datetime
     """When the Hub stops to take the token."""
+
+    by_program: bool = False
+    """Whether the token is one of the user's own, which a program has shown."""
+
+    @property
+    def room(self) -> str:
+        """Which app of the user's it is: that of programs has their token, and no login's."""
+        return f"{self.name}/program" if self.by_program else self.name
+
+
+def named(account: Account) -> str:
+    """Return an account's name, by which a folder is called, too. Raises `HubtrainError`."""
+    if not _NAME.fullmatch(account.name):
+        raise HubtrainError(f"{account.name!r} is no name of an account.")
+    return account.name
 
 
 class SigningIn:
@@ -107,9 +122,7 @@ class SigningIn:
                 fix="The README of this Space has to ask for it: whoever owns it runs"
                 " `hubtrain app --on-space` once more.",
             )
-        if not _NAME.fullmatch(account.name):
-            raise HubtrainError(f"{account.name!r} is no name of an account.")
-        return Login(account.name, token, self._clock.now() + timedelta(seconds=seconds))
+        return Login(named(account), token, self._clock.now() + timedelta(seconds=seconds))
 
     @cached_property
     def _endpoints(self) -> Mapping[str, str]:

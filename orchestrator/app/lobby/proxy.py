@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable
+
 import anyio
 import httpx2
 from starlette.requests import Request
@@ -14,7 +16,8 @@ ITS_OWN = frozenset(
     {
         *("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect"),
         *("proxy-authenticate", "proxy-authorization", "proxy-connection"),
-        *("authorization", "cookie", "set-cookie", "forwarded", "x-space-pass-key"),
+        *("authorization", "x-hf-authorization", "x-hubtrain-authorization"),
+        *("cookie", "set-cookie", "forwarded", "x-space-pass-key"),
     }
 )
 """Headers that concern one connection, or the lobby and the Hub alone."""
@@ -47,7 +50,9 @@ class Passed(StreamingResponse):
                 await self._answer.aclose()
 
 
-async def passed_on(asking: httpx2.AsyncClient, request: Request, room: Room) -> Passed:
+async def passed_on(
+    asking: httpx2.AsyncClient, request: Request, body: AsyncIterable[bytes] | None, room: Room
+) -> Passed:
     """Return the answer of a user's app. Raises `httpx2.HTTPError` where it gives none.
 
     What the sender shows as a login goes no further; the app is shown its own key.
@@ -61,7 +66,7 @@ async def passed_on(asking: httpx2.AsyncClient, request: Request, room: Room) ->
         request.method,
         _address(request, room.port),
         headers=[*headers, ("authorization", f"Bearer {room.key}")],
-        content=request.stream() if _has_body(request) else None,
+        content=body,
     )
     room.busy += 1
     try:
@@ -77,10 +82,6 @@ def _address(request: Request, port: int) -> httpx2.URL:
     query = request.scope["query_string"]
     whole = path.partition(b"?")[0] + (b"?" + query if query else b"")
     return httpx2.URL(scheme="http", host="127.0.0.1", port=port, raw_path=whole)
-
-
-def _has_body(request: Request) -> bool:
-    return bool({"content-length", "transfer-encoding"} & set(request.headers))
 
 
 def _goes_on(name: bytes) -> bool:

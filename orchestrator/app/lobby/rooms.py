@@ -1,7 +1,8 @@
 """A process of the app for each user who is there, with a folder of its own.
 
-It begins with the first request and ends some time after the last one. A user who comes back gets a
-new one in the same folder.
+The programs of a user have another one, with their token, in the same folder. It begins with the
+first request and ends some time after the last one. A user who comes back gets a new one in the
+same folder.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import orchestrator
 from orchestrator.app.lobby.login import Login
+from orchestrator.hosted import UPLOADS
+from worker.errors import HubtrainError
 from worker.home import make_private
 
 PROGRAM = (sys.executable, "-P", "-m", "orchestrator.app.lobby.guest")
@@ -43,8 +46,11 @@ _PASSED = (
 """Variables of the lobby that an app gets; the secrets of the Space are not among them."""
 
 
-class Full(Exception):
+class Full(HubtrainError):
     """So many users are there that nobody else gets an app now."""
+
+    def __init__(self) -> None:
+        super().__init__("Too many people use this app now. Come back in some minutes.")
 
 
 @dataclass
@@ -83,7 +89,7 @@ class Rooms:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Keep the folders of users in `root`; `kept` says whether it outlives this process."""
-        self._root, self._kept, self._program = root, kept, tuple(program)
+        self.root, self._kept, self._program = root, kept, tuple(program)
         self._most, self._idle, self._now = most, idle_seconds, now
         self._rooms: dict[str, Room] = {}
         self._lock = asyncio.Lock()
@@ -91,18 +97,24 @@ class Rooms:
     async def of(self, login: Login) -> Room:
         """Return the app of a user, started where it does not run. Raises `Full`."""
         async with self._lock:
-            room = self._rooms.get(login.name)
-            if room is not None and (not room.alive or room.login.until < login.until):
-                await self._end(room)  # or it would go on with the token of an older login
+            room = self._rooms.get(login.room)
+            if room is not None and (not room.alive or _older(room.login, login)):
+                await self._end(room)
                 room = None
             room = room or await self._begin(login)
             room.used = self._now()
             return room
 
-    async def leave(self, name: str) -> None:
+    def folders(self) -> Iterator[tuple[str, Path]]:
+        """Yield where uploads lie and whose they are: those that are kept, and that just come."""
+        yield from [(room.login.name, room.scratch) for room in list(self._rooms.values())]
+        for folder in self.root.iterdir() if self.root.is_dir() else ():
+            yield folder.name, folder / UPLOADS
+
+    async def leave(self, login: Login) -> None:
         """End the app of a user; one that does not run is ended already."""
         async with self._lock:
-            if room := self._rooms.get(name):
+            if room := self._rooms.get(login.room):
                 await self._end(room)
 
     async def tidy(self) -> None:
@@ -134,7 +146,7 @@ class Rooms:
             )
             port = int(bound.getsockname()[1])
         room = Room(login, process, port, key, scratch, self._now())
-        self._rooms[login.name] = room
+        self._rooms[login.room] = room
         return room
 
     async def _make_place(self) -> None:
@@ -146,13 +158,13 @@ class Rooms:
             return
         idle = [room for room in self._rooms.values() if not room.busy or not room.alive]
         if not idle:
-            raise Full
+            raise Full()
         await self._end(min(idle, key=lambda room: room.used))
 
     def _environ(self, login: Login, key: str, scratch: Path) -> dict[str, str]:
         """Return all of an app's environment: what it may know, and nothing of anybody else."""
-        folder = self._root / login.name
-        for made in (self._root, folder):
+        folder = self.root / login.name
+        for made in (self.root, folder):
             make_private(made)
         guest = {
             "name": login.name,
@@ -173,7 +185,7 @@ class Rooms:
         }
 
     async def _end(self, room: Room) -> None:
-        self._rooms.pop(room.login.name, None)
+        self._rooms.pop(room.login.room, None)
         if room.alive:
             room.process.terminate()
             try:
@@ -182,3 +194,8 @@ class Rooms:
                 room.process.kill()
                 await room.process.wait()
         await asyncio.to_thread(shutil.rmtree, room.scratch, ignore_errors=True)
+
+
+def _older(had: Login, login: Login) -> bool:
+    """Whether an app would go on with another token than it should: of programs the last counts."""
+    return had.until < login.until or (login.by_program and had.token != login.token)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from orchestrator.form.fields import Field, Form
+from orchestrator.words import size
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,9 @@ class Known:
 
     accounts: tuple[str, ...] = ()
     """The user's own name on the Hub and those of their organisations; none while unknown."""
+
+    upload_bytes: int | None = None
+    """What all uploads of this user may take; none where there is no bound."""
 
 
 def source(one: Form, known: Known) -> str:
@@ -52,11 +56,13 @@ def _data(fields: Sequence[Field], known: Known) -> str:
     if not fields:
         return ""
     first, *others = fields
+    bound = known.upload_bytes
+    most = f" All of yours together: {size(bound)} at most." if bound else ""
     upload = (
         '<div class="field upload"><label for="files">upload</label>'
         '<input id="files" type="file" multiple aria-describedby="m-files">'
         '<p class="meaning" id="m-files">CSV, JSONL, Parquet, Excel or zip; several files of one '
-        'kind are read as one.</p><p class="wrong" id="e-files" role="alert"></p></div>'
+        f'kind are read as one.{most}</p><p class="wrong" id="e-files" role="alert"></p></div>'
     )
     return f'<div class="fields">{upload}{field(first, known)}</div>{_row(others, known)}'
 

@@ -28,6 +28,7 @@ from orchestrator.form.look import Look, Read, Watched, read
 from orchestrator.form.preview import NOTHING, preview
 from orchestrator.form.starting import Offer
 from orchestrator.form.wording import in_words
+from orchestrator.hosted import UPLOAD_BYTES
 from orchestrator.rehearsal import can_be_rehearsed
 from orchestrator.settings.gather import task_of
 from worker.errors import HubtrainError
@@ -261,7 +262,13 @@ class Sheet:
         offer = self._offer
         trial = self._rehearsed(look)
         form = form_of(self._draft)
-        known = Known(self._preview.columns, tuple(backends.names()), self._accounts)
+        client = self._site.client
+        known = Known(
+            self._preview.columns,
+            tuple(client.places()),
+            self._accounts,
+            UPLOAD_BYTES if client.guest else None,
+        )
         now: dict[str, Any] = {
             "yaml": spelling.as_yaml(self._draft),
             "command": spelling.as_command(self._draft),
