@@ -7,6 +7,7 @@ something is wrong nothing is offered, since a message would stand in the middle
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -133,19 +134,25 @@ def tasks(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[I
 
 
 def jobs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
-    """Return jobs by their ids and their projects, the newest first, and deployments."""
-    return beginning(incomplete, (*_named(_known()), *_deployed()))
+    """Return jobs by their ids and their projects, the newest first, sweeps and deployments."""
+    known = _known()
+    return beginning(incomplete, (*_named(known), *_swept(known), *_deployed()))
 
 
 def running(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
-    """Return the jobs that have not ended, and deployments."""
+    """Return the jobs that have not ended, sweeps that have such a job, and deployments."""
     going = [job for job in _known() if not job.final]
-    return beginning(incomplete, (*_named(going), *_deployed()))
+    return beginning(incomplete, (*_named(going), *_swept(going), *_deployed()))
 
 
 def resumable(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
     """Return the jobs that can be gone on with."""
     return beginning(incomplete, _named([job for job in _known() if job.resumable]))
+
+
+def sweeps(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
+    """Return sweeps by their names."""
+    return beginning(incomplete, _swept(_known()))
 
 
 def models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
@@ -166,6 +173,14 @@ def _named(found: list[Glance]) -> Iterator[tuple[str, str]]:
     yield from ((name, about) for name, about in projects.items() if _TYPEABLE.fullmatch(name))
     if found:
         yield "latest", f"{found[0].job_id}, {found[0].project}"
+
+
+def _swept(found: list[Glance]) -> Iterator[tuple[str, str]]:
+    """Yield sweeps by their names, each with how many of its jobs are among those found."""
+    jobs = Counter(job.sweep for job in found if job.sweep)
+    for name, count in jobs.items():
+        if _TYPEABLE.fullmatch(name):
+            yield name, f"sweep, {count} job{'s' * (count != 1)}"
 
 
 def _deployed() -> Iterator[tuple[str, str]]:

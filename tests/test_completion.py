@@ -23,6 +23,7 @@ from orchestrator.jobs.deployments import DeploymentRecord, Deployments
 from orchestrator.jobs.records import Records
 from orchestrator.terminal.program import program
 from worker.contract import Started
+from worker.contract.job import Trial
 
 BIN = Path(sys.executable).parent
 NOW = datetime.now(UTC)
@@ -32,9 +33,9 @@ TAB, ERASE = "\t", "\x15"
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with a job that runs, and the machines of a provider that was asked once."""
+    """A home with a trial that runs, and the machines of a provider that was asked once."""
     home = tmp_path_factory.mktemp("home")
-    spec = job(project="support-bot")
+    spec = job(project="support-bot").model_copy(update={"trial": Trial(sweep="tuning", number=0)})
     records = Records(home)
     records.claim("f", lambda: spec, NOW)
     records.add(spec.job_id, [Started(job_id=spec.job_id, at=NOW, seq=1)])
@@ -111,6 +112,9 @@ def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("hubtrain init llm-", ["llm-dpo", "llm-sft"], ["llm"]),
         ("hubtrain sweep ", ["llm", "tabular"], ["llm-dpo"]),
         ("hubtrain sweep --t", ["--try"], []),
+        ("hubtrain sweep --resume ", ["tuning"], ["support-bot"]),
+        ("hubtrain cancel tu", ["tuning"], []),
+        ("hubtrain resume tu", [], ["tuning"]),
         ("hubtrain sweep llm --trainer d", ["dpo"], ["sft"]),
         ("hubtrain sweep nonsense --tra", [], ["--trainer"]),
         ("hubtrain cost --by ", ["month", "project"], []),
@@ -160,6 +164,7 @@ def completes(shown: Terminal) -> None:
         ("hubtrain comple", "hubtrain completion "),
         ("hubtrain llm --learning", "hubtrain llm --learning-rate "),
         ("hubtrain logs support", "hubtrain logs support-bot "),
+        ("hubtrain rm tun", "hubtrain rm tuning "),
         ("hubtrain status space://a", "hubtrain status space://ann/tiny-chat "),
         ("hubtrain llm --data-path cha", "chats.jsonl"),
         ("autotrain llm --trainer gr", "autotrain llm --trainer grpo "),
@@ -192,7 +197,7 @@ def test_zsh_completes(home: Path, environ: dict[str, str]) -> None:
 def test_fish_completes(home: Path, environ: dict[str, str]) -> None:
     asked = (
         *("hubtrain llm --learn", "autotrain llm --trainer gr", "hubtrain llm --data-path cha"),
-        "hubtrain status space://a",
+        *("hubtrain status space://a", "hubtrain rm tun"),
     )
     script = ["hubtrain completion fish | source", "autotrain completion fish | source"]
     script += [f"complete -C {shlex.quote(words)}" for words in asked]
@@ -204,7 +209,9 @@ def test_fish_completes(home: Path, environ: dict[str, str]) -> None:
         text=True,
         check=True,
     )
-    rate, trainer, file, deployed = (line.partition("\t") for line in done.stdout.splitlines())
+    rate, trainer, file, deployed, swept = (
+        line.partition("\t") for line in done.stdout.splitlines()
+    )
     assert rate[0] == "--learning-rate" and "rate" in rate[2], "with what it means"
     assert (trainer[0], file[0]) == ("grpo", "chats.jsonl")
-    assert deployed[0] == "space://ann/tiny-chat"
+    assert (deployed[0], swept[0]) == ("space://ann/tiny-chat", "tuning")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from orchestrator import completing
 from orchestrator.flags import SettingsCommand, config_among, given, options_of
 from orchestrator.settings.files import read
 from orchestrator.settings.sweep import SweepSettings
@@ -34,7 +35,12 @@ class _Sweep(SettingsCommand, TakesSettings):
     help="A setting of the task and what to try, once for each: lr=1e-5,3e-5 or lr=log:1e-6..1e-3"
     " or lora_r=8..64:8.",
 )
-@click.option("--resume", metavar="NAME", help="Go on with a sweep, as the same command would.")
+@click.option(
+    "--resume",
+    metavar="NAME",
+    shell_complete=completing.sweeps,
+    help="Go on with a sweep, as the same command would.",
+)
 @click.option("--max-cost", metavar="USD", help="Most that all trials together may cost.")
 @click.option(
     "--dry-run", is_flag=True, help="Check the trials, sum up what they cost, begin none."
