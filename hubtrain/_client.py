@@ -34,7 +34,8 @@ class Client:
     The verbs are those of `hubtrain`, and so are their settings, jobs and errors. Paths are those
     of the machine that the app runs on. `url` is what the app has printed; by default the app of
     this machine. `key` is its key or password: by default the one in `url`, in HUBTRAIN_APP_KEY,
-    or, of an app of this machine, the one that it has left for its user.
+    or, of an app of this machine, the one that it has left for its user. An app on a Space is
+    opened by a token of the Hub's, and acts with it.
     """
 
     def __init__(
@@ -113,10 +114,8 @@ class Client:
 
     def jobs(self, *, refresh: bool = True, limit: int = 50) -> list[Job]:
         """Return the app's jobs, newest first, `limit` of them at most."""
-        from orchestrator.api.answers import JobList
-
-        found = self._app.asked("jobs", {"refresh": refresh, "limit": limit}, JobList)
-        return [self.job(one.job) for one in found.jobs]
+        found = self._there.all(refresh=refresh, limit=limit)
+        return [Job(self._there, one) for one in found]
 
     def remove(self, name: str, *, force: bool = False, data: bool = False) -> None:
         """Delete what a job left at its provider, and its record. Its model stays."""
@@ -186,6 +185,12 @@ class Client:
         from orchestrator.sweep.documents import Sweep
 
         return self._app.asked("cancel_sweep", {"sweep": name}, Sweep)
+
+    def remove_sweep(self, name: str, *, force: bool = False, data: bool = False) -> None:
+        """Delete a sweep with its trials; with `force` one that runs, too. Models stay."""
+        from orchestrator.api.answers import RemovedSweep
+
+        self._app.asked("remove_sweep", {"sweep": name, "force": force, "data": data}, RemovedSweep)
 
     def deploy(
         self, model: str, *, max_usd_per_hour: float | None = None, **settings: Any

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from worker.errors import BadConfig, HubtrainError
+from worker.finding import why_refused
 
 if TYPE_CHECKING:
     from hubtrain._job import Job
@@ -18,9 +19,7 @@ class CheckFailed(BadConfig):
     """The check before a job or a deployment found something to mend; nothing was created."""
 
     def __init__(self, report: CheckReport | DeployCheck | Checked | DeploymentPlan) -> None:
-        wrong = [f for f in report.findings if f.level == "error"]
-        lines = (f"{f.topic}: {f.text} {f.fix}".rstrip() for f in wrong)
-        super().__init__("\n".join(lines))
+        super().__init__(why_refused(report.findings))
         self.report = report
         """All that the check found."""
 
@@ -30,7 +29,7 @@ class JobFailed(HubtrainError):
 
     def __init__(self, job: Job) -> None:
         said = f"{job.id} {job.state} ({job.reason}): {job.message}".rstrip(": ")
-        super().__init__(said, fix=f"hubtrain logs {job.id}", reason=job.reason)
+        super().__init__(said, fix=job._reach.log_of(job.id), reason=job.reason)
         self.job = job
         """The job as it ended."""
 

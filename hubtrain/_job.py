@@ -178,7 +178,7 @@ class Job:
         question: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]],
         **settings: Any,
     ) -> Any:
-        """Return what the job's model answers, on this machine: text to a prompt.
+        """Return what the job's model answers, on the machine that has the job: text to a prompt.
 
         A model that takes no prompt is asked with its fields or columns, as in `{"text": "…"}`, and
         its answer is plain data. A list of questions has a list of answers, and the model is

@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from orchestrator.jobs.client import Client
-from worker.errors import BadConfig, HubtrainError
+from worker.errors import HubtrainError
 
 if TYPE_CHECKING:
     from backends.handle import Handle
     from hubtrain._app import AppAt
+    from orchestrator.api.answers import WholeJob
     from orchestrator.deploy.documents import Deployment
     from orchestrator.inference.trained import Question
     from orchestrator.jobs.records import Record
@@ -35,6 +36,11 @@ class Reach(ABC):
 
     finds: ClassVar[str]
     """What finds a job by its id, as it is written in Python."""
+
+    @classmethod
+    @abstractmethod
+    def log_of(cls, job_id: str) -> str:
+        """Return what to type to read what a job has printed."""
 
     @abstractmethod
     def now(self) -> datetime:
@@ -89,6 +95,10 @@ class Here(Reach):
     """The jobs of this machine."""
 
     finds = "hubtrain.job"
+
+    @classmethod
+    def log_of(cls, job_id: str) -> str:
+        return f"hubtrain logs {job_id}"
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -163,6 +173,10 @@ class There(Reach):
 
     finds = "client.job"
 
+    @classmethod
+    def log_of(cls, job_id: str) -> str:
+        return f'print(*{cls.finds}("{job_id}").logs(), sep="\\n")'
+
     def __init__(self, app: AppAt) -> None:
         self._app = app
         self._pages: dict[str, str | None] = {}
@@ -170,9 +184,20 @@ class There(Reach):
     def found(self, name: str, wait_seconds: float = 0.0) -> Record:
         """Return a job by its name, once it has ended or after so many seconds."""
         from orchestrator.api.answers import WholeJob
+
+        asked = {"job": name, "wait_seconds": wait_seconds}
+        return self._read(self._app.asked("record", asked, WholeJob))
+
+    def all(self, *, refresh: bool, limit: int) -> list[Record]:
+        """Return the app's jobs, newest first."""
+        from orchestrator.api.answers import WholeJobs
+
+        found = self._app.asked("records", {"refresh": refresh, "limit": limit}, WholeJobs)
+        return [self._read(one) for one in found.jobs]
+
+    def _read(self, told: WholeJob) -> Record:
         from orchestrator.jobs.records import Record
 
-        told = self._app.asked("record", {"job": name, "wait_seconds": wait_seconds}, WholeJob)
         self._pages[told.spec.job_id] = told.page
         how: dict[str, Any] = {"asked_at": told.asked_at, "unanswered": told.unanswered}
         return Record(told.spec, told.events, told.hub, **how)
@@ -250,10 +275,11 @@ class There(Reach):
     def answers(
         self, record: Record, questions: Sequence[Question], settings: Mapping[str, Any]
     ) -> list[Any]:
-        raise BadConfig(
-            f"{record.job_id} is a job of the app at {self._app.url}: its model is asked there.",
-            fix="Open the job in the app: Try the model.",
-        )
+        from orchestrator.api.answers import Replies
+
+        said = [dict(one) if isinstance(one, Mapping) else one for one in questions]
+        asked = {"job": record.job_id, "questions": said, "settings": dict(settings)}
+        return self._app.asked("ask", asked, Replies).answers
 
     def _printed(self, record: Record, after: int, on_line: OnLine) -> int:
         """Tell of the lines that are new, and return how many there are."""

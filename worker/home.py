@@ -8,8 +8,11 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+RECORDS_FILE = "jobs.sqlite"
+"""The file of all jobs."""
+
 _OURS = (
-    "jobs.sqlite",
+    RECORDS_FILE,
     "runs",
     "data",
     "scratch",

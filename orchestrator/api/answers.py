@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from backends.base import Flavor
 from orchestrator.api.documents import Kind
 from orchestrator.deploy.documents import Deployment
 from orchestrator.document import Document
+from orchestrator.jobs.removal import RemovedJob
 from orchestrator.jobs.summary import JobSummary
 from orchestrator.preflight.estimate import Estimate
 from orchestrator.sweep.documents import Sweep
@@ -56,6 +58,20 @@ class WholeJob(Document):
 
     page: str | None
     """Address of its page as its owner opens it: it may hold a key."""
+
+
+class WholeJobs(Document):
+    """All that is known of jobs, the newest first."""
+
+    jobs: list[WholeJob]
+
+
+class Replies(Document):
+    """What the model of a job answers: text to a prompt, plain data to fields or columns."""
+
+    job: str
+    answers: list[Any]
+    """One for each question."""
 
 
 class LogLines(Document):
@@ -110,6 +126,14 @@ class StartedSweep(Document):
 
     findings: tuple[Finding, ...] = ()
     """What the check of its first trial has found; none where it is gone on with."""
+
+
+class RemovedSweep(Document):
+    """A sweep that was deleted."""
+
+    sweep: str
+    jobs: list[RemovedJob]
+    """Its trials."""
 
 
 class SweepList(Document):

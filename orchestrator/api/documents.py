@@ -6,7 +6,8 @@ deployment.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, Field
 
@@ -20,6 +21,11 @@ from orchestrator.verify import Gap
 from worker.contract import DataRef, Event, ModelRef, Parallel
 from worker.finding import Finding
 from worker.rendered import Rendered
+
+if TYPE_CHECKING:
+    from orchestrator.preflight import CheckReport
+    from orchestrator.sweep.begin import Preview
+    from orchestrator.sweep.spec import SweepSpec
 
 
 class Kind(Document):
@@ -256,6 +262,30 @@ class SweepPlan(Document):
     usd: Range
     minutes: Range
     trials: list[SweepPlanTrial]
+
+    @classmethod
+    def of(
+        cls,
+        spec: SweepSpec,
+        found: Preview,
+        told: Callable[[CheckReport], CheckReport] = lambda report: report,
+    ) -> SweepPlan:
+        """Return the plan of a sweep; `told` puts what a check found in the reader's words."""
+        return cls(
+            sweep=spec.name,
+            total=found.total,
+            metric=spec.measure.name,
+            usd=found.sum(lambda report: report.estimate.usd),
+            minutes=found.sum(lambda report: report.estimate.minutes),
+            trials=[
+                SweepPlanTrial(
+                    trial=trial.number,
+                    settings=dict(trial.settings),
+                    report=Checked.model_validate(told(one.report).to_json()),
+                )
+                for trial, one in found.trials
+            ],
+        )
 
 
 class Answer(Document):

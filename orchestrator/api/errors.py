@@ -18,7 +18,7 @@ from orchestrator.mentions import settings_by_flag
 from orchestrator.preflight.report import CheckReport
 from worker.contract import EndReason
 from worker.errors import BadConfig, HubtrainError
-from worker.finding import Finding
+from worker.finding import Finding, why_refused, wrong_of
 
 if TYPE_CHECKING:
     from orchestrator.deploy import DeployCheck
@@ -78,8 +78,7 @@ class CheckRefused(BadConfig):
     """The check before a job found something to mend; nothing was created."""
 
     def __init__(self, report: CheckReport) -> None:
-        wrong = wrong_of(report.findings)
-        super().__init__("\n".join(f"{f.topic}: {f.text} {f.fix}".rstrip() for f in wrong))
+        super().__init__(why_refused(report.findings))
         self.report = report
 
 
@@ -87,7 +86,7 @@ class DeploymentRefused(BadConfig):
     """The check before a deployment found something to mend; nothing was created."""
 
     def __init__(self, found: DeployCheck) -> None:
-        super().__init__("\n".join(f"{f.topic}: {f.text}" for f in wrong_of(found.findings)))
+        super().__init__(why_refused(found.findings))
         self.found = found
 
 
@@ -126,11 +125,6 @@ def of_findings(findings: Iterable[Finding]) -> Failure:
             for f in wrong
         ),
     )
-
-
-def wrong_of(findings: Iterable[Finding]) -> list[Finding]:
-    """Return those that keep what was checked from being done."""
-    return [f for f in findings if f.level == "error"]
 
 
 def told(

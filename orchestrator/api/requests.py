@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import BaseModel, ConfigDict
 
 from orchestrator.rehearsal import STEPS
@@ -101,6 +101,16 @@ class Logs(Named):
     """Most lines to return."""
 
 
+class Ask(Named):
+    """Questions to the model of a job."""
+
+    questions: Annotated[list[str | dict[str, Any]], MinLen(1)]
+    """Prompts, or, of a model that takes none, its fields or columns as in `{"text": "…"}`."""
+
+    settings: dict[str, Any] = {}
+    """Those of `hubtrain TASK --inference --help`, such as `max_new_tokens`."""
+
+
 class Cancel(Named):
     """A job that is to be stopped."""
 
@@ -163,6 +173,16 @@ class NamedSweep(Request):
 
     sweep: str
     """The name of its project."""
+
+
+class RemoveSweep(NamedSweep):
+    """A sweep to be deleted. Models stay."""
+
+    force: bool = False
+    """Stop it first if it still runs."""
+
+    data: bool = False
+    """Delete the private datasets of its packed data, too."""
 
 
 class SweepAsked(NamedSweep):

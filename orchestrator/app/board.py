@@ -21,7 +21,7 @@ from orchestrator.jobs.peek import losses, version
 from orchestrator.jobs.spending import Month, budget, month
 from orchestrator.lookout import Lookout
 from worker.errors import HubtrainError
-from worker.home import home
+from worker.home import RECORDS_FILE, home
 
 if TYPE_CHECKING:
     from orchestrator.deploy.known import Known
@@ -159,7 +159,7 @@ def _curve(job_id: str, _step: int | None, _state: str) -> tuple[tuple[float, fl
 
 def _files() -> Hashable:
     """Return what tells apart two states of the file of records; none where there is no file."""
-    path = home() / "jobs.sqlite"
+    path = home() / RECORDS_FILE
     found = []
     for one in (path, path.with_name(f"{path.name}-wal")):
         try:

@@ -13,6 +13,7 @@ from orchestrator.jobs.resumed import job_to_resume, successor
 from orchestrator.words import money
 from worker.duration import roughly
 from worker.errors import BadConfig, HubtrainError
+from worker.finding import why_refused
 
 
 @dataclass
@@ -33,7 +34,7 @@ class GoingOn:
             raise BadConfig(f"{done.job_id} has gone on with it already, and succeeded.")
         checked = flow.check(client, flow.resume(client, record, {}))
         if isinstance(checked, Refused):
-            raise _in_words(checked)
+            raise _refused(checked)
         self._checked[job_id] = checked
         estimate, flavor = checked.report.estimate, checked.report.flavor
         last = checkpoint_of(record)
@@ -53,16 +54,14 @@ class GoingOn:
     def _launched(self, checked: Checked) -> str:
         outcome = flow.submit(self.board.client, checked)
         if isinstance(outcome, Refused):
-            raise _in_words(outcome)
+            raise _refused(outcome)
         if isinstance(outcome, AlreadyDone):
             return f"This very job has been done as {outcome.record.job_id}."
         return f"Launched as {outcome.record.job_id}."
 
 
-def _in_words(refused: Refused) -> HubtrainError:
-    wrong = [f for f in refused.report.findings if f.level == "error"]
-    said = "; ".join(f"{f.topic}: {f.text}{f' ({f.fix})' if f.fix else ''}" for f in wrong)
-    return BadConfig(f"It cannot go on as it stands. {said}")
+def _refused(checked: Refused) -> HubtrainError:
+    return BadConfig(f"It cannot go on as it stands. {why_refused(checked.report.findings)}")
 
 
 def question_before_removal(board: Board, job_id: str) -> str:

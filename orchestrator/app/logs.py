@@ -5,19 +5,15 @@ For a job that goes on it is fetched again, in a thread, no more often than ever
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from orchestrator.jobs.client import Client
-from orchestrator.jobs.lines import lines
+from orchestrator.jobs.lines import printed
 from orchestrator.jobs.records import Record
-from worker.contract import from_marked
 from worker.errors import HubtrainError
-from worker.redact import Redactor
 
 AGAIN_SECONDS = 4.0
 SHOWN = 400
@@ -81,16 +77,3 @@ class Logs:
             log.problem = str(error)
         finally:
             log.at, log.fetching = time.monotonic(), False
-
-
-def printed(client: Client, record: Record) -> Iterator[str]:
-    """Yield what a job has printed, without its events and without secrets.
-
-    Raises `HubtrainError`.
-    """
-    redact = Redactor(os.environ)
-    if record.story.handle is None:
-        return
-    for line in lines(client, record, follow=False):
-        if from_marked(line) is None:
-            yield redact(line)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import backends
 from orchestrator import flow, hosted
@@ -195,9 +194,3 @@ def _key(said: Draft) -> str:
     """Return the same text for drafts that take the same on each machine."""
     values = {k: v for k, v in said.values.items() if k not in OF_THE_PLACE}
     return repr((said.task.name, sorted(values.items(), key=lambda pair: pair[0])))
-
-
-def refusal(refused: flow.Refused) -> str:
-    """Return why a job that was checked is refused after all."""
-    wrong: list[Any] = [one for one in refused.new if one.level == "error"]
-    return " ".join(in_words(f"{one.text} {one.fix}") for one in wrong) or "It was refused."

@@ -14,13 +14,13 @@ from orchestrator import flow
 from orchestrator.flow import Checked
 from orchestrator.form import uploads
 from orchestrator.form.draft import Draft, words_of
-from orchestrator.form.look import refusal
 from orchestrator.form.wording import in_words
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.submit import Submitted
 from orchestrator.words import money
 from worker.duration import roughly
 from worker.errors import HubtrainError
+from worker.finding import why_refused
 
 MOST = 256
 """Offers that are remembered, of all pages together."""
@@ -66,7 +66,7 @@ class Offer:
     def _settle(self, outcome: object) -> None:
         match outcome:
             case flow.Refused():
-                self.wrong = refusal(outcome)
+                self.wrong = in_words(why_refused(outcome.new)) or "It was refused."
             case Submitted():
                 self.existed, self.job_id = outcome.existed, outcome.record.job_id
             case flow.AlreadyDone():

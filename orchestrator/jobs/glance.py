@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 
 import worker
+from worker.home import RECORDS_FILE
 
 TABLE = """
 create table if not exists glances (
@@ -148,7 +149,7 @@ def kept(folder: Path) -> list[Glance] | None:
 
     None where that is not enough: of some of them nothing is kept, or there is no file yet.
     """
-    path = folder / "jobs.sqlite"
+    path = folder / RECORDS_FILE
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30.0)) as db:
             return glances(db)
@@ -158,7 +159,7 @@ def kept(folder: Path) -> list[Glance] | None:
 
 def any_deployment(folder: Path) -> bool:
     """Whether a model was ever deployed from here and is still on record."""
-    path = folder / "jobs.sqlite"
+    path = folder / RECORDS_FILE
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30.0)) as db:
             return db.execute("select 1 from deployments limit 1").fetchone() is not None

@@ -10,6 +10,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from worker.home import RECORDS_FILE
+
 _LOSSES = """
 select json_extract(line, '$.step'), json_extract(line, '$.values.loss') from events
 where job_id = ? and line like '%"loss"%' and json_extract(line, '$.values.loss') is not null
@@ -32,7 +34,7 @@ def version(folder: Path, job_id: str) -> tuple[Any, ...]:
 
 
 def _read(folder: Path, ask: str, job_id: str) -> list[Any]:
-    path = folder / "jobs.sqlite"
+    path = folder / RECORDS_FILE
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30.0)) as db:
             return db.execute(ask, (job_id,)).fetchall()

@@ -30,7 +30,7 @@ from worker.contract import (
     to_line,
 )
 from worker.errors import BadConfig, HubtrainError
-from worker.home import make_private
+from worker.home import RECORDS_FILE, make_private
 from worker.hubclient import endpoint
 
 __all__ = ["LATEST", "Record", "Records"]
@@ -86,7 +86,7 @@ class Records:
     """The jobs of this laptop, in `folder/jobs.sqlite`. A disk that fails is a `HubtrainError`."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "jobs.sqlite"
+        self._path = folder / RECORDS_FILE
         with self.opened() as db:
             db.execute(_JOBS_TABLE)
             for name in sorted(_ADDED.keys() - _columns(db, "jobs")):

@@ -34,6 +34,7 @@ from orchestrator.settings.layers import Settings
 from worker import apart
 from worker.contract import ModelRef
 from worker.errors import BadConfig, HubtrainError
+from worker.home import RECORDS_FILE
 from worker.hubclient import explained, hub
 from worker.tasks import typed
 
@@ -221,7 +222,7 @@ class _Trial:
 
     def _record(self) -> Record | None:
         home = self.folder / "home"
-        return next(iter(Records(home).all()), None) if (home / "jobs.sqlite").exists() else None
+        return next(iter(Records(home).all()), None) if (home / RECORDS_FILE).exists() else None
 
     def _models(self) -> list[ModelRef]:
         """Return the models of the Hub that the job starts from or is judged by."""

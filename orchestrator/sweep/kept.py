@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.jobs.client import Client
+from orchestrator.jobs.removal import RemovedJob, data_of, remove_job
 from orchestrator.sweep.chosen import search_of
 from orchestrator.sweep.documents import Sweep, document
-from orchestrator.sweep.spec import END, SweepSpec, folder_of, halt, is_run
+from orchestrator.sweep.spec import END, SweepSpec, folder_of, forget, halt, is_run
 from orchestrator.sweep.trial import Trial
+from worker.errors import BadConfig, HubtrainError
+
+LOOK_SECONDS = 0.5
+END_SECONDS = 60.0
+"""How long the process of a sweep may take to end once it is told to."""
 
 UNATTENDED = "no process runs it any more"
 
@@ -90,3 +96,34 @@ def _left(name: str) -> Sweep | None:
         return Sweep.model_validate_json((folder_of(name) / END).read_bytes())
     except (OSError, ValueError):  # nobody has left it, or another version did
         return None
+
+
+def remove(client: Client, spec: SweepSpec, *, force: bool, data: bool) -> list[RemovedJob]:
+    """Delete what the trials of a sweep left and their records, and the sweep's own.
+
+    With `force` also of one that runs, which is stopped; with `data` their packed data, too. May be
+    repeated. Raises `BadConfig` for one that runs, `HubtrainError` where something stays.
+    """
+    if is_run(spec.name) and not force:
+        raise BadConfig(f"{spec.name} still runs.", fix="--force stops it first")
+    if is_run(spec.name):
+        stop(client, spec)
+        _wait_for_its_end(client, spec)
+    removed = []
+    for record in client.records.of_sweep(spec.name):
+        remove_job(client, record, force=force)
+        removed.append(data_of(client, record, remove=data).document(record.job_id))
+    forget(spec.name)
+    return removed
+
+
+def _wait_for_its_end(client: Client, spec: SweepSpec) -> None:
+    """Wait until the process that runs a sweep has seen that it is to stop."""
+    until = client.clock.monotonic() + END_SECONDS
+    while is_run(spec.name):
+        if client.clock.monotonic() > until:
+            raise HubtrainError(
+                f"{spec.name} does not stop: the process that makes its trials goes on.",
+                fix="Try it again later.",
+            )
+        client.clock.sleep(LOOK_SECONDS)

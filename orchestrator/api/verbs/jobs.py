@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 from backends.base import Flavor
 from orchestrator import flow, hosted
 from orchestrator.api import documents, requests
-from orchestrator.api.answers import JobList, Launch, LogLines, Places, Tasks, WholeJob
+from orchestrator.api.answers import (
+    JobList,
+    Launch,
+    LogLines,
+    Places,
+    Replies,
+    Tasks,
+    WholeJob,
+    WholeJobs,
+)
 from orchestrator.api.launching import checked, gathered, launch, passed, settled, unbounded
 from orchestrator.api.schema import TaskSettings, settings_schema
 from orchestrator.api.verb import Caller, verb
+from orchestrator.inference.trained import answers, model_of
 from orchestrator.jobs import ledger as ledgers
 from orchestrator.jobs import removal
 from orchestrator.jobs.client import Client
-from orchestrator.jobs.lines import lines
+from orchestrator.jobs.glance import Glance
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.resumed import job_to_resume, successor
 from orchestrator.jobs.summary import JobSummary, summed_up
@@ -26,10 +35,8 @@ from orchestrator.rehearsal.documents import Rehearsed
 from orchestrator.samples import kinds
 from orchestrator.settings.layers import ARGUMENTS
 from orchestrator.visible import visible
-from worker.contract import from_marked
 from worker.errors import HubtrainError
 from worker.finding import Finding
-from worker.redact import Redactor
 
 
 @verb()
@@ -119,15 +126,11 @@ def resume(caller: Caller, asked: requests.Resume) -> Launch:
 def jobs(caller: Caller, asked: requests.Jobs) -> JobList:
     """List the jobs that are known here, and what they cost now."""
     client = caller.client
-    known = client.glances()
-    known = client.asked(known) if asked.refresh else known
-    shown = [job for job in known if not (asked.open_only and job.settled)]
-    found = [
-        _summed_up(client, replace(client.records.get(job.job_id), unanswered=job.unanswered))
-        for job in shown[: asked.limit]
-    ]
+    shown, known = _listed(client, asked)
+    more = sum(not (asked.open_only and job.settled) for job in known) - len(shown)
     usd = sum(job.usd_per_hour for job in known if job.costing)
-    return JobList(jobs=found, more=len(shown) - len(found), usd_per_hour=usd)
+    found = [_summed_up(client, one) for one in shown]
+    return JobList(jobs=found, more=more, usd_per_hour=usd)
 
 
 @verb()
@@ -139,16 +142,15 @@ def job(caller: Caller, asked: requests.Job) -> JobSummary:
 @verb(tool=False)
 def record(caller: Caller, asked: requests.JobAndEvents) -> WholeJob:
     """Return all that is known of a job: what it was asked to do, and every event of it."""
+    return _whole(caller.client, _now(caller.client, asked))
+
+
+@verb(tool=False)
+def records(caller: Caller, asked: requests.Jobs) -> WholeJobs:
+    """Return all that is known of jobs, the newest first: as `record` of each."""
     client = caller.client
-    found = _now(client, asked)
-    return WholeJob(
-        spec=found.spec,
-        events=found.events,
-        hub=found.hub,
-        asked_at=found.asked_at,
-        unanswered=found.unanswered,
-        page=client.page(found),
-    )
+    shown, _ = _listed(client, asked)
+    return WholeJobs(jobs=[_whole(client, one) for one in shown])
 
 
 @verb()
@@ -156,18 +158,26 @@ def logs(caller: Caller, asked: requests.Logs) -> LogLines:
     """Return lines of what a job has printed."""
     client = caller.client
     record = client.record(asked.job)
-    hidden = Redactor(os.environ)
-    printed = [
-        hidden(visible(line))
-        for line in lines(client, record, follow=False)
-        if from_marked(line) is None
-    ]
-    first = max(0, len(printed) - asked.limit) if asked.after is None else asked.after
-    found = printed[first : first + asked.limit]
+    if asked.after is None:
+        found = client.pages.last(record, asked.limit)
+    else:
+        found = client.pages.page(record, asked.after, asked.limit)
+    shown = [visible(line) for line in found.lines]
     ended = client.records.get(record.job_id).ended
-    return LogLines(
-        job=record.job_id, ended=ended, lines=found, first=first, next=first + len(found)
-    )
+    following = found.first + len(shown)
+    return LogLines(job=record.job_id, ended=ended, lines=shown, first=found.first, next=following)
+
+
+@verb()
+def ask(caller: Caller, asked: requests.Ask) -> Replies:
+    """Ask the model of a job, on the machine that hubtrain runs on; each question has an answer.
+
+    The model is loaded once for all of them, and let go afterwards.
+    """
+    client = caller.client
+    record = client.record(asked.job)
+    told = answers(model_of(client, record), asked.questions, asked.settings)
+    return Replies(job=record.job_id, answers=told)
 
 
 @verb(changes=True)
@@ -205,6 +215,26 @@ def _now(client: Client, asked: requests.Job) -> Record:
     if asked.wait_seconds and not known.settled:
         return flow.watch(client, known, timeout=asked.wait_seconds)
     return client.refreshed(known)
+
+
+def _listed(client: Client, asked: requests.Jobs) -> tuple[list[Record], list[Glance]]:
+    """Return the jobs that are to be listed, and all that are known here."""
+    known = client.glances()
+    known = client.asked(known) if asked.refresh else known
+    shown = [job for job in known if not (asked.open_only and job.settled)][: asked.limit]
+    get = client.records.get
+    return [replace(get(job.job_id), unanswered=job.unanswered) for job in shown], known
+
+
+def _whole(client: Client, found: Record) -> WholeJob:
+    return WholeJob(
+        spec=found.spec,
+        events=found.events,
+        hub=found.hub,
+        asked_at=found.asked_at,
+        unanswered=found.unanswered,
+        page=client.page(found),
+    )
 
 
 def _summed_up(client: Client, record: Record) -> JobSummary:

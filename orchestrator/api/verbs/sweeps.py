@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 from orchestrator.api import requests
-from orchestrator.api.answers import StartedSweep, SweepList
+from orchestrator.api.answers import RemovedSweep, StartedSweep, SweepList
 from orchestrator.api.arguments import as_arguments
-from orchestrator.api.documents import SweepPlan, SweepPlanTrial
+from orchestrator.api.documents import SweepPlan
 from orchestrator.api.errors import CheckRefused
-from orchestrator.api.launching import checked, file_of, gathered_with
+from orchestrator.api.launching import file_of, gathered_with
 from orchestrator.api.verb import Caller, verb
 from orchestrator.flow import Checked, Refused
 from orchestrator.jobs.client import Client
@@ -36,19 +36,7 @@ def check_sweep(caller: Caller, asked: requests.CheckSweep) -> SweepPlan:
     spec = _drafted(client, asked)
     spec = judged(spec, _passed(client, spec))
     found = preview(client, spec, lambda number, of: caller.on_progress("checking", number / of))
-    return SweepPlan(
-        sweep=spec.name,
-        total=found.total,
-        metric=spec.measure.name,
-        usd=found.sum(lambda report: report.estimate.usd),
-        minutes=found.sum(lambda report: report.estimate.minutes),
-        trials=[
-            SweepPlanTrial(
-                trial=trial.number, settings=dict(trial.settings), report=checked(one.report)
-            )
-            for trial, one in found.trials
-        ],
-    )
+    return SweepPlan.of(spec, found, as_arguments)
 
 
 @verb(changes=True)
@@ -106,6 +94,14 @@ def cancel_sweep(caller: Caller, asked: requests.NamedSweep) -> Sweep:
     spec = _known(asked.sweep)
     kept.stop(caller.client, spec)
     return kept.seen(caller.client, spec)
+
+
+@verb(changes=True, removes=True)
+def remove_sweep(caller: Caller, asked: requests.RemoveSweep) -> RemovedSweep:
+    """Delete a sweep: what its trials left at their providers, and all records. Models stay."""
+    client, spec = caller.client, _known(asked.sweep)
+    removed = kept.remove(client, spec, force=asked.force, data=asked.data)
+    return RemovedSweep(sweep=spec.name, jobs=removed)
 
 
 def _drafted(client: Client, asked: requests.CheckSweep) -> SweepSpec:

@@ -23,18 +23,21 @@ from starlette.responses import JSONResponse, Response
 from orchestrator.api.answering import Answered, answered
 from orchestrator.api.answers import Launch
 from orchestrator.api.errors import failure
+from orchestrator.api.errors import told as failed
 from orchestrator.api.verb import Caller
 from orchestrator.api.verbs import VERBS
 from orchestrator.app.base import App
-from orchestrator.app.logs import printed
 from orchestrator.app.routes.api import response
 from orchestrator.app.routes.autotrain import block, created, job_of, told
+from orchestrator.exits import FAILED
 from orchestrator.form import uploads
 from orchestrator.form.models import popular
 from orchestrator.jobs.glance import Glance
+from orchestrator.jobs.lines import printed
 from orchestrator.mentions import settings_by_flag
 from orchestrator.settings.gather import task_of
 from orchestrator.settings.job import JobSettings
+from worker import disk
 from worker.errors import BadConfig, HubtrainError
 from worker.params import settings_of
 
@@ -52,8 +55,11 @@ def mount(web: FastAPI, app: App) -> None:
     page = _Page(app)
 
     async def create(request: Request) -> Response:
-        async with request.form() as sent:
-            return await run_in_threadpool(page.create, sent)
+        try:
+            async with request.form() as sent:
+                return await run_in_threadpool(page.create, sent)
+        except OSError as error:  # the files could not be kept
+            return told(Answered(failed(*disk.refused(error), FAILED)), created)
 
     web.add_api_route("/ui/create_project", create, methods=["POST"])
     for path, answer in (

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from orchestrator.app.base import App
-from orchestrator.app.logs import printed
+from orchestrator.jobs.lines import printed
 from worker.errors import HubtrainError
 
 

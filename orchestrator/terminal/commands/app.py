@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from orchestrator.flags import DETACH, DRY_RUN, JSON, TOKEN_OPTION
 from orchestrator.terminal.desk import Desk
-from worker.errors import BadConfig, HubtrainError
+from worker.errors import BadConfig
 from worker.finding import Finding
 from worker.installing import install
 
@@ -96,7 +96,7 @@ def _on_space(own: dict[str, Any], where: dict[str, Any]) -> int:
 
 def _here(port: int | None, host: str, opens: bool | None, unused: dict[str, Any]) -> int:
     if find_spec("gradio") is None:
-        raise HubtrainError("the app is not installed.", fix=install(["app"]))
+        raise BadConfig("the app is not installed.", fix=install(["app"]))
     from orchestrator.app.server import Served
 
     desk = Desk()

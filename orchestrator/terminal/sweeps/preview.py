@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.api.documents import SweepPlan
 from orchestrator.exits import MENDABLE
 from orchestrator.flow import Checked, Refused
 from orchestrator.preflight.estimate import Range
@@ -11,6 +12,7 @@ from orchestrator.sweep.space import shown
 from orchestrator.terminal.desk import Desk
 from orchestrator.words import count, money
 from worker.duration import roughly
+from worker.finding import wrong_of
 
 
 def previewed(desk: Desk, spec: SweepSpec) -> int:
@@ -38,19 +40,7 @@ def previewed(desk: Desk, spec: SweepSpec) -> int:
     if wrong:
         desk.screen.say(f"{count(wrong, 'trial')} would be refused.")
     desk.screen.say("Nothing was created.")
-    desk.screen.document(
-        {
-            "sweep": spec.name,
-            "total": found.total,
-            "metric": spec.measure.name,
-            "usd": _json(usd),
-            "minutes": _json(minutes),
-            "trials": [
-                {"trial": t.number, "settings": dict(t.settings), "report": c.report.to_json()}
-                for t, c in found.trials
-            ],
-        }
-    )
+    desk.screen.document(SweepPlan.of(spec, found).model_dump())
     return MENDABLE if wrong else 0
 
 
@@ -65,14 +55,10 @@ def _range_of(usd: Range, minutes: Range, spec: SweepSpec) -> str:
     return text
 
 
-def _json(one: Range) -> dict[str, float]:
-    return {"low": one.low, "expected": one.expected, "high": one.high}
-
-
 def _preview_row(trial: Trial, checked: Checked | Refused, spec: SweepSpec) -> tuple[str, ...]:
     tried = (shown(trial.settings[one.setting]) for one in spec.space)
     if isinstance(checked, Refused):
-        wrong = [f.text for f in checked.report.findings if f.level == "error"]
+        wrong = [f.text for f in wrong_of(checked.report.findings)]
         return f"t{trial.number}", *tried, "-", "-", "-", "; ".join(wrong)
     each, paid = checked.report.estimate, checked.report.flavor.usd_per_hour
     costs = (money(each.usd.expected), money(each.usd_at_most)) if paid else ("free", "free")
