@@ -179,6 +179,15 @@ def test_an_assistant_runs_a_sweep_that_goes_on_by_itself(laptop: Laptop) -> Non
     assert (told["sweep"], told["total"]) == ("table", 2)
     assert "2 of 2 trials ended · best t" in laptop.run("status", "table").out
 
+    async def removed(client: Client) -> None:
+        gone = await called(client, "remove_sweep", sweep="table")
+        assert len(gone["jobs"]) == 2 and not gone["jobs"][0]["problem"]
+        assert (await called(client, "sweeps"))["sweeps"] == []
+        assert (await called(client, "jobs"))["jobs"] == []
+        assert Path(told["model"]).is_dir(), "models stay"
+
+    with_tools(laptop, removed)
+
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
@@ -225,7 +234,7 @@ def test_tools_say_what_they_take_and_what_is_wrong_and_where(laptop: Laptop) ->
         assert tools["job"].input_schema["required"] == ["job"]
         assert [
             n for n, t in tools.items() if t.annotations and t.annotations.destructive_hint
-        ] == ["remove", "remove_deployment"]
+        ] == ["remove", "remove_deployment", "remove_sweep"]
         kinds = (await called(client, "tasks"))["tasks"]
         assert {worker.tasks.typed(name) for name in worker.tasks.names()} <= {
             kind["task"] for kind in kinds

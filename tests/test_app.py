@@ -53,6 +53,7 @@ def test_a_stranger_gets_one_sentence(app: Application) -> None:
             answer = http.request(method, path)
             assert answer.status_code == 401, path
             assert "hubtrain app" in answer.text and len(answer.text) < 1000
+            assert answer.headers["content-security-policy"].endswith("frame-ancestors 'self'")
         assert http.get("/", params={"key": "wrong"}).status_code == 401
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import resource
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +14,7 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+from fastapi import FastAPI
 from mcp.client.client import Client as Tools
 from mcp.client.streamable_http import streamable_http_client
 from standins.application import Application, visitor
@@ -27,7 +29,8 @@ from orchestrator.api.errors import Failure
 from orchestrator.api.launching import settled
 from orchestrator.api.requests import JobAsked
 from orchestrator.api.verbs import VERBS
-from orchestrator.app.routes import autotrain
+from orchestrator.app.base import App
+from orchestrator.app.routes import autotrain, autotrain_page
 from orchestrator.jobs.client import Client as Jobs
 
 PATIENCE = 240.0
@@ -68,7 +71,11 @@ def settings(app: Application, **more: Any) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.timeout(280)
 def test_a_program_trains_through_the_app(
-    app: Application, client: hubtrain.Client, http: httpx2.Client, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
+    app: Application,
+    client: hubtrain.Client,
+    http: httpx2.Client,
+    tmp_path: Path,
 ) -> None:
     report = client.check("llm-sft", **settings(app))
     assert report.ok and report.estimate and report.estimate.usd_at_most == 0
@@ -87,6 +94,7 @@ def test_a_program_trains_through_the_app(
     assert job.to_dict()["job"] == job.id and job.cost == 0.0
     assert job.cancel().state == "succeeded"
     assert client.jobs() == [job] == [client.job("bot")]
+    assert isinstance(job.ask("Hello?", max_new_tokens=2), str)
     assert client.train("llm-sft", **settings(app, epochs=1)) == job
     assert [line.group for line in client.cost("project").lines] == ["bot"]
     known = http.get("/api/v1/job", params={"job": "latest", "wait_seconds": 5})
@@ -95,8 +103,14 @@ def test_a_program_trains_through_the_app(
     assert old["success"] and old["logs"].splitlines() == list(job.logs())
     stopped = http.post("/api/stop_training", json={"jid": job.id}).json()
     assert (stopped["success"], stopped["state"]) == (True, "succeeded")
+    monkeypatch.setenv("HUBTRAIN_HOME", str(app.home))
+    here = Jobs()
+    record = here.record(job.id)
+    first = here.pages.page(record, 0, 2)
     client.remove(job.id)
     assert client.jobs() == []
+    further = here.pages.page(record, first.first + 2, 2)
+    assert [*first.lines, *further.lines] == lines[:4], "it was read once"
 
 
 def test_errors_are_those_of_this_api_with_the_words_of_the_terminal(
@@ -193,6 +207,32 @@ def test_sweeps_and_deployments_are_asked_of_the_app(
         client.deployment("nobody")
     assert (client.sweeps(), client.deployments()) == ([], [])
     assert http.get("/api/v1/sweeps").json() == {"sweeps": []}
+
+
+def test_a_disk_that_takes_no_upload_is_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path))
+    web = FastAPI()
+    autotrain_page.mount(web, App(Jobs()))
+    files = {"data_files_training": ("rows.csv", b"text\n" * 1000)}
+    said = {"task": "llm:sft", "project_name": "x", "base_model": "a/b"}
+
+    async def send() -> httpx2.Response:
+        there = httpx2.ASGITransport(app=web)
+        async with httpx2.AsyncClient(transport=there, base_url="http://app") as http:
+            return await http.post("/ui/create_project", data=said, files=files)
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    try:
+        answer = anyio.run(send)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    told = answer.json()
+    assert (answer.status_code, told["success"]) == (500, False)
+    assert "the disk is full" in told["message"] and "Make room" in told["message"]
+    assert list((tmp_path / "uploads").glob("*/*")) == []
 
 
 @pytest.mark.parametrize("name", ["train", "check", "rehearse", "resume", "job", "jobs", "deploy"])
