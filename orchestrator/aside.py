@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import IO, Any
 
@@ -18,6 +19,10 @@ from worker.hubclient import endpoint
 
 ENDING_SECONDS = 5.0
 """What a process gets to end by itself, once it says nothing that can be read."""
+
+
+LOOK_SECONDS = 0.5
+"""How often whoever waits for an answer is asked whether to go on."""
 
 
 def environ_of(token: str | None) -> dict[str, str]:
@@ -31,10 +36,18 @@ def command_of(*words: str) -> list[str]:
     return [sys.executable, "-P", "-m", *words]
 
 
-def aside(words: tuple[str, ...], asked: object, environ: Mapping[str, str], seconds: float) -> Any:
+def aside(
+    words: tuple[str, ...],
+    asked: object,
+    environ: Mapping[str, str],
+    seconds: float,
+    *,
+    while_waiting: Callable[[], None] = lambda: None,
+) -> Any:
     """Return what a module answers to the one question it is asked, as `worker.tool` does.
 
-    `words` are its name and its arguments. Raises `HubtrainError`, `BadConfig`.
+    `words` are its name and its arguments. `while_waiting` is called again and again; what it
+    raises ends the process. Raises `HubtrainError`, `BadConfig`.
     """
     with (
         tempfile.TemporaryFile() as trouble,
@@ -47,7 +60,7 @@ def aside(words: tuple[str, ...], asked: object, environ: Mapping[str, str], sec
         ) as process,
     ):
         try:
-            out = _told(process, json.dumps(asked).encode() + b"\n", seconds)
+            out = _told(process, json.dumps(asked).encode() + b"\n", seconds, while_waiting)
         except subprocess.TimeoutExpired as late:
             raise HubtrainError(f"no answer in {duration(seconds)}: stopped.") from late
         finally:
@@ -78,12 +91,25 @@ def answer_in(
     return told
 
 
-def _told(process: subprocess.Popen[bytes], question: bytes, seconds: float) -> bytes:
+def _told(
+    process: subprocess.Popen[bytes],
+    question: bytes,
+    seconds: float,
+    while_waiting: Callable[[], None],
+) -> bytes:
     """Return what the process answers. Its input stays open: it lives as long as this one does."""
     assert process.stdin is not None
+    until = time.monotonic() + seconds
     with process.stdin as asking:
         process.stdin = None  # or `communicate` would close it
         with suppress(BrokenPipeError):  # it has ended; its last words say why
             asking.write(question)
             asking.flush()
-        return process.communicate(timeout=seconds)[0]
+        while True:
+            left = until - time.monotonic()
+            try:
+                return process.communicate(timeout=min(max(left, 0.0), LOOK_SECONDS))[0]
+            except subprocess.TimeoutExpired:
+                if left <= LOOK_SECONDS:
+                    raise
+                while_waiting()

@@ -14,14 +14,15 @@ import transformers
 from standins.containers import docker, worker_image
 from standins.laptop import Laptop, processes
 from standins.localhub import HubServer
-from standins.waiting import until
+from standins.waiting import PATIENCE, until
 from tiny_llm import chats, write_model, write_rows
 
 import hubtrain
-from orchestrator.localhub import running_hub
+from orchestrator.localhub import RunningHub, running_hub
 from orchestrator.rehearsal import kept
 from orchestrator.rehearsal.borrowed import Lending
 from orchestrator.rehearsal.documents import Outcome, Report
+from orchestrator.rehearsal.telling import Halted
 from worker.contract import ModelRef
 from worker.engine.small import make_small
 
@@ -59,20 +60,20 @@ def repos(hub: HubServer) -> list[str]:
     return sorted([*spaces, *data, *(m.id for m in api.list_models(author="ann"))])
 
 
-def test_a_rehearsal_that_is_killed_leaves_no_hub(
+def test_a_rehearsal_that_is_killed_leaves_nothing_that_runs(
     laptop: Laptop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it had is removed by the next one."""
     scratch = str(laptop.home / "scratch")
 
     def runs() -> bool:
-        return any("localhub" in words for words in processes(scratch).values())
+        return any("--train" in words for words in processes(scratch).values())
 
     process = laptop.start(*job("ann/good", "jobs-cpu-basic"))
-    until(runs)
+    until(runs, 2 * PATIENCE)
     process.kill()
     process.communicate()
-    until(lambda: not runs())
+    until(lambda: not processes(scratch))
     monkeypatch.setenv("HUBTRAIN_HOME", str(laptop.home))
     assert Outcome.LOST in {one.outcome for one in kept.reports()}
 
@@ -194,6 +195,18 @@ def test_a_report_says_how_it_is_whoever_looks(
             kept.get(name)
         kept.halt(name)
     assert not (tmp_path / "halt").exists()
+
+
+def test_what_is_fetched_is_let_go_when_its_user_stops_it(laptop: Laptop, tmp_path: Path) -> None:
+    def stop() -> None:
+        assert processes("worker.snapshot")
+        raise Halted("stopped")
+
+    ref = ModelRef(name="ann/good", revision=laptop.hub.api().model_info("ann/good").sha)
+    there = RunningHub("http://127.0.0.1:9", {}, tmp_path, 0)
+    with pytest.raises(Halted):
+        Lending(laptop.hub.api(), there, "llm", goes_on=stop).model(ref)
+    assert not processes("worker.snapshot")
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Properties of processes on Linux, and what starts the trainer with two of them.
+"""Properties of processes on Linux, and what starts the trainer, or a program, with two of them.
 
 First, the kernel kills the trainer when its supervisor dies, even by SIGKILL. Second, when memory
 runs out the kernel kills the trainer first, so that the supervisor can report it. Run as a file
@@ -36,6 +36,13 @@ def keep_secrets() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def leashed() -> list[str]:
+    """Return what begins a command that is to end with this process; nothing outside of Linux."""
+    if sys.platform != "linux":
+        return []
+    return [sys.executable, "-IS", __file__, str(os.getpid())]
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import re
 import subprocess
@@ -15,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from worker import leash
 from worker.contract import Phase
+from worker.leash import leashed
 
 TELL_SECONDS = 30.0
 """How often it is told that a program which prints goes on."""
@@ -56,7 +55,7 @@ def run_program(
     emit(Phase(name=what))
     told, words = time.monotonic(), _LastWords()
     with subprocess.Popen(
-        [*_leashed(), *map(str, command)],
+        [*leashed(), *map(str, command)],
         cwd=folder,
         env=dict(environ),
         stdin=subprocess.DEVNULL,
@@ -112,10 +111,3 @@ def _pass_on(chunk: bytes) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(chunk)
     sys.stdout.buffer.flush()
-
-
-def _leashed() -> list[str]:
-    """Return what begins a command that is to end with this process."""
-    if sys.platform != "linux":
-        return []
-    return [sys.executable, "-IS", leash.__file__, str(os.getpid())]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.hosted import Guest
     from orchestrator.jobs.deployments import Deployments
     from orchestrator.jobs.glance import Glance
-    from orchestrator.jobs.lines import Pages
+    from orchestrator.jobs.pages import Pages
     from orchestrator.jobs.records import Record, Records
     from orchestrator.jobs.watch import Watch
     from worker.errors import HubtrainError
@@ -57,9 +57,9 @@ class Client:
     @cached_property
     def pages(self) -> Pages:
         """What jobs have printed, page by page."""
-        from orchestrator.jobs.lines import Pages
+        from orchestrator.jobs.pages import Pages
 
-        return Pages(self)
+        return Pages()
 
     @cached_property
     def token(self) -> str | None:

@@ -36,6 +36,7 @@ from worker.contract import ModelRef
 from worker.errors import BadConfig, HubtrainError
 from worker.home import RECORDS_FILE
 from worker.hubclient import explained, hub
+from worker.leash import leashed
 from worker.tasks import typed
 
 __all__ = ["Rehearsal", "Runner", "can_be_rehearsed", "refuse_free", "rehearse"]
@@ -155,7 +156,8 @@ class _Trial:
     def lend(self, there: RunningHub) -> list[Lent]:
         """Put on the local Hub what the job takes from the real one."""
         trusts = bool(getattr(self.asked.params, "trust_remote_code", False))
-        lending = Lending(hub(self.client.token), there, self.asked.task.name, trusts)
+        source, task = hub(self.client.token), self.asked.task.name
+        lending = Lending(source, there, task, trusts, goes_on=self.telling.goes_on)
         lent = []
         for ref in self._models():
             self.telling.does("fetching the model")
@@ -171,12 +173,12 @@ class _Trial:
         config = self.folder / "job.json"
         config.write_text(json.dumps(self._settings()), encoding="utf-8")
         words = ["--train", "--config", str(config), "--json"]
-        command = command_of("orchestrator.terminal.cli", typed(self.asked.task.name), *words)
+        train = command_of("orchestrator.terminal.cli", typed(self.asked.task.name), *words)
         with (
             (self.folder / "told.json").open("w+", encoding="utf-8") as told,
             (self.folder / "trouble.txt").open("w", encoding="utf-8") as trouble,
             subprocess.Popen(
-                command,
+                [*leashed(), *train],
                 stdout=told,
                 stderr=trouble,
                 env={**there.environ(self.owner), **self._carried()},

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import glob
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.aside import aside, command_of, environ_of
 from orchestrator.localhub import RunningHub
@@ -20,6 +20,7 @@ from worker.contract import DataRef, ModelRef
 from worker.errors import HubtrainError
 from worker.hubclient import explained
 from worker.hubrepo import sizes_of
+from worker.leash import leashed
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -33,6 +34,8 @@ SMALL_BYTES = 100e6
 """Files beside the weights that are larger are no part of what loads a model."""
 
 MAKING_SECONDS = 300.0
+FETCHING_SECONDS = 6 * 3600.0
+"""How long model or data may take to arrive: its user sees that it goes on, and may stop it."""
 
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json", "*.pt")
 _OTHER_FORMATS = ("*.pth", "*.gguf", "*.onnx", "*.h5", "*.msgpack", "*.ot", "*.tflite", "*/*")
@@ -61,6 +64,9 @@ class Lending:
     trust_remote_code: bool = False
     whole_bytes: float = WHOLE_BYTES
     """Weights up to this size are lent as they are."""
+
+    goes_on: Callable[[], None] = lambda: None
+    """Called again and again while something is fetched or made; what it raises ends that."""
 
     def model(self, ref: ModelRef) -> Lent:
         """Lend a model. Raises `HubtrainError`."""
@@ -92,8 +98,9 @@ class Lending:
             "task": self.task,
         }
         try:
-            made = aside(("worker.smaller",), asked, environ_of(None), MAKING_SECONDS)
+            made = self._aside("worker.smaller", asked, environ_of(None), MAKING_SECONDS)
         except HubtrainError:
+            self.goes_on()
             return None
         self._give(ref.name, folder, [n for n in beside if n != "config.json"], "model")
         self._give(ref.name, output, [p.name for p in output.iterdir()], "model")
@@ -115,13 +122,19 @@ class Lending:
 
     def _fetched(self, name: str, revision: str | None, files: Sequence[str], kind: str) -> Path:
         """Return the folder of the Hub's cache with these files of a repo."""
-        patterns = [glob.escape(file) for file in files]
-        with explained(f"fetching {name}"):
-            return Path(
-                self.source.snapshot_download(
-                    name, repo_type=kind, revision=revision, allow_patterns=patterns
-                )
-            )
+        asked = {
+            "name": name,
+            "kind": kind,
+            "revision": revision,
+            "files": list(files),
+            "task": self.task,
+        }
+        token = self.source.token if isinstance(self.source.token, str) else None
+        environ = {**environ_of(token), "HF_ENDPOINT": self.source.endpoint}
+        return Path(self._aside("worker.snapshot", asked, environ, FETCHING_SECONDS))
+
+    def _aside(self, module: str, asked: object, environ: Mapping[str, str], seconds: float) -> Any:
+        return aside((module,), asked, environ, seconds, while_waiting=self.goes_on)
 
     def _give(self, name: str, folder: Path, files: Sequence[str], kind: str) -> None:
         """Upload files to the other Hub, in a process of its own: this one speaks to the first."""
@@ -129,7 +142,7 @@ class Lending:
         words += [word for file in files for word in ("--include", glob.escape(file))]
         owner = name.split("/", maxsplit=1)[0]
         done = subprocess.run(
-            command_of("huggingface_hub.cli.hf", *words),
+            [*leashed(), *command_of("huggingface_hub.cli.hf", *words)],
             env=self.there.environ(owner),
             capture_output=True,
             text=True,

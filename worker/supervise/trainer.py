@@ -19,7 +19,7 @@ from typing import IO
 
 import psutil
 
-from worker import leash
+from worker.leash import leashed
 
 LINE_BYTES = 1 << 16
 """Of a longer line only the beginning comes out."""
@@ -37,7 +37,6 @@ if sys.platform == "win32":
     _KILL = signal.SIGTERM
 else:
     _KILL = signal.SIGKILL
-_LEASH = Path(leash.__file__)
 
 
 class TrainerProcess:
@@ -55,7 +54,7 @@ class TrainerProcess:
 
         self._lines: queue.Queue[str] = queue.Queue(WAITING_LINES)
         self._process = subprocess.Popen(
-            [*_leash(), *command],
+            [*leashed(), *command],
             env=dict(env) if env is not None else None,
             cwd=cwd,
             stdin=subprocess.DEVNULL,
@@ -148,12 +147,6 @@ def _last_word(line: bytes, *, whole: bool) -> str:
     """Return what a terminal would show of a line: a progress bar overwrites itself."""
     words = line.decode("utf-8", errors="replace").rstrip("\r\n").split("\r")
     return words[-1] if whole or len(words) == 1 else words[-2]
-
-
-def _leash() -> list[str]:
-    if sys.platform != "linux":
-        return []
-    return [sys.executable, "-IS", str(_LEASH), str(os.getpid())]
 
 
 def _resident(process: psutil.Process) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from backends.base import Flavor
 from orchestrator import flow, hosted
@@ -25,6 +26,8 @@ from orchestrator.jobs import ledger as ledgers
 from orchestrator.jobs import removal
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.glance import Glance
+from orchestrator.jobs.lines import printed
+from orchestrator.jobs.pages import last
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.resumed import job_to_resume, successor
 from orchestrator.jobs.summary import JobSummary, summed_up
@@ -158,10 +161,11 @@ def logs(caller: Caller, asked: requests.Logs) -> LogLines:
     """Return lines of what a job has printed."""
     client = caller.client
     record = client.record(asked.job)
+    read = partial(printed, client, record)
     if asked.after is None:
-        found = client.pages.last(record, asked.limit)
+        found = last(record.job_id, asked.limit, read)
     else:
-        found = client.pages.page(record, asked.after, asked.limit)
+        found = client.pages.page(record.job_id, asked.after, asked.limit, read)
     shown = [visible(line) for line in found.lines]
     ended = client.records.get(record.job_id).ended
     following = found.first + len(shown)
