@@ -213,7 +213,7 @@ def test_programs_show_a_token_of_their_users(
     assert {job.id for job in ann.jobs()} == set(people["ann"].jobs())
     bob = hubtrain.Client(site, key=hub.tokens["bob"])
     assert bob.jobs()[0].id in people["bob"].jobs()
-    with pytest.raises(hubtrain.HubtrainError, match="bob"):
+    with pytest.raises(hubtrain.HubtrainError, match="no job '"):
         bob.job(ann.jobs()[0].id)
     with pytest.raises(hubtrain.HubtrainError, match="a token of yours"):
         hubtrain.Client(site, key="hf_" + "0" * 34).jobs()
