@@ -43,7 +43,8 @@ class Front:
         self.waiting += 1
         try:
             if answer := await self._without_gradio(Request(scope)):
-                await answer(scope, receive, with_headers(send))
+                framed = self._gate.door.sign_in
+                await answer(scope, receive, with_headers(send, framed=framed))
                 return
             page = await self._loaded()
         finally:

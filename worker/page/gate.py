@@ -49,7 +49,8 @@ class Guarded:
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
             answer = await self.gate.answer(Request(scope))
-            await (answer or self.app)(scope, receive, with_headers(send, framed=self.gate.door.sign_in))
+            framed = self.gate.door.sign_in
+            await (answer or self.app)(scope, receive, with_headers(send, framed=framed))
 
 
 class Gate:
