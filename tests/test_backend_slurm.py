@@ -122,6 +122,29 @@ def test_a_client_killed_around_sbatch_makes_one_job(
     assert len(named.splitlines()) == 1
 
 
+OF_THE_VERB = "$(ps -o ppid= $PPID)"
+
+
+@pytest.mark.parametrize("whom", ["$PPID", OF_THE_VERB], ids=["sbatch", "all"])
+def test_a_shell_killed_behind_sbatch_is_no_refusal(
+    bench: SlurmBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whom: str
+) -> None:
+    """Its job may be there: the same launch finds it."""
+    shim = tmp_path / "bin" / "sbatch"
+    shim.parent.mkdir()
+    shim.write_text(SHIM.format(before="", after=f"kill -9 {whom}"))
+    shim.chmod(0o755)
+    request = bench.plan(bench.job(lines=1))
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", os.pathsep.join([str(shim.parent), os.environ["PATH"]]))
+        with pytest.raises(HubUnreachable, match="killed"):
+            bench.backend.launch(request, {})
+    handle = bench.backend.launch(request, {})
+    until(lambda: "line 0" in list(bench.backend.logs(handle)))
+    named = slurm("squeue", "--noheader", "--states=all", f"--name={request.name}")
+    assert len(named.splitlines()) == 1
+
+
 SLOW = """#!/bin/sh
 touch "{begun}"
 until [ -e "{go}" ]; do sleep 0.1; done

@@ -285,6 +285,21 @@ def test_a_space_that_is_not_ours_is_left_alone(hub: HubServer, spaces: Spaces) 
     assert spaces.sweep("ann") == []
 
 
+def test_a_space_that_is_renamed_by_hand_is_still_found_by_its_handle(
+    hub: HubServer, spaces: Spaces
+) -> None:
+    handle = spaces.launch(request_for(spaces), {"HF_TOKEN": CANARY})
+    hub.api().move_repo(handle.path, "ann/mine", repo_type="space")
+    assert spaces.status(handle).alive
+    spaces.cancel(handle)
+    assert hub.api().get_space_runtime("ann/mine").stage == "PAUSED"
+    spaces.forget_secrets(handle)
+    assert not spaces.holds_secrets(handle)
+    assert not hub.api().get_space_secrets("ann/mine")
+    spaces.remove(handle)
+    assert spaces_of_ann(hub) == []
+
+
 def test_no_network_is_said_and_makes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     spaces = Spaces(CANARY, Hasty())

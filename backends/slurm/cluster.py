@@ -95,6 +95,11 @@ class Cluster:
         return said
 
     def _refusal(self, code: int, words: str) -> Exception:
+        if code < 0:  # what it did until then is not known
+            return HubUnreachable(
+                f"What spoke with {self.where} was killed (signal {-code}).",
+                fix="Run the same command again.",
+            )
         if code == GONE:
             return Gone("its folder is not there.")
         if self.host and code == _SSH_FAILED:

@@ -34,7 +34,7 @@ submit() {
         trap 'cd / && rm -rf -- "$1"' EXIT
         unpack
         rm -f array
-        number=$(patiently clean sbatch --parsable --export=ALL job.sh 2>refusal) || refused
+        number=$(patiently clean sbatch --parsable --export=ALL job.sh 2>refusal) || refused $?
         trap - EXIT
         number=${number%%;*}
         rm -f refusal
@@ -72,7 +72,7 @@ array() {
     rm -rf shared
     if [ -n "$wanted" ]; then
         number=$(patiently clean sbatch --parsable --export=ALL "--array=${wanted#,}%$at_once" array.sh 2>refusal) ||
-            refused
+            refused $?
         trap - EXIT
         for index in $(echo "$wanted" | tr , ' '); do
             (cd -P $index && note "${number%%;*}_$index")
@@ -146,9 +146,10 @@ unpack() {
     [ -e whole ] || { echo 'the files of the job were cut short' >&2; exit 1; }
 }
 
-# refused: says why. An answer that was lost may be that of a job: its folder stays.
+# refused CODE: says why. An answer that was lost may be that of a job: its folder stays.
 refused() {
     words=$(cat refusal)
+    if [ "$1" -gt 128 ]; then words="timed out: sbatch was killed. $words"; fi
     case $words in *'timed out'* | *'Zero bytes'*) trap - EXIT ;; esac
     echo "$words" >&2
     exit 1

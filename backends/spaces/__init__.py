@@ -165,7 +165,10 @@ class Spaces(Backend[SpaceRequest]):
                 f"{handle.path} was not made by hubtrain and is left alone.",
                 fix=f"It can be deleted by hand: {endpoint()}/spaces/{handle.path}/settings",
             )
-        delete(self.api, handle.path, KIND, self.clock)
+        ask = partial(self.api.space_info, handle.path)
+        with suppress(NotThere):  # it may have been renamed: a deletion is led on to no other name
+            there = patiently(f"looking at {handle.path}", ask, self.clock)
+            delete(self.api, there.id, KIND, self.clock)
 
     def sweep(self, owner: str) -> list[Found]:
         """Return every Space of `owner` that was made for a job, finished or cut short."""
