@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from worker.duration import roughly
+from worker.money import money
+
+__all__ = ["ago", "already", "clock_time", "count", "listed", "money", "size"]
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -20,11 +23,6 @@ def clock_time(then: datetime, now: datetime) -> str:
     there = then.astimezone()
     day = "" if there.date() == now.astimezone().date() else "%Y-%m-%d "
     return f"{there:{day}%H:%M}"
-
-
-def money(usd: float) -> str:
-    """Return an amount in US dollars: `$0.00`, `$0.32`, `$1,204.50`; less than a cent says so."""
-    return "<$0.01" if 0 < usd < 0.005 else f"${usd:,.2f}"  # noqa: PLR2004
 
 
 def size(count: float) -> str:

@@ -348,7 +348,7 @@ def test_what_a_job_says_of_itself_is_only_shown(
     Client().records.add("k4x7qp", [failed, gone])
     assert job.refresh().watch() is job
     shown = capsys.readouterr().out
-    assert "Failed (oom)" in shown and "loss 2.5" in shown and "cost $0.00" in shown
+    assert "Failed (oom)" in shown and "loss 2.5" in shown and "cost nothing" in shown
     assert "\x1b" not in shown and r"\x1b[2J" in shown
     record = Client().record("k4x7qp")
     page = cell(view_of(record, START), "")

@@ -101,6 +101,10 @@ def test_another_website_can_neither_read_nor_press(app: Application) -> None:
             asks = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"}
             assert http.get("/config", headers=asks).status_code == 403
             assert http.post("/gradio_api/queue/join", headers=asks).status_code == 403
+            led = {**asks, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+            assert http.get("/job", headers=led).status_code == 200
+            for path in ("/ui/stop_training", "/api/v1/jobs", "/logout"):
+                assert http.get(path, headers=led).status_code == 403
         old = {"Origin": "http://evil.example"}
         assert http.post("/gradio_api/queue/join", headers=old).status_code == 403
         answer = http.get("/config", headers=old)

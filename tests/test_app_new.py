@@ -145,6 +145,14 @@ def _the_same_in_the_terminal(page: Page, app: Application, folder: Path) -> Non
     assert typed["settings"]["lr"]["value"] == 0.001
 
 
+def test_who_has_no_data_begins_with_a_sample(page: Page, app: Application) -> None:
+    opened(page, app, "?task=tabular")
+    page.click("[data-sample]")
+    expect(page.locator("[data-part=bar]")).to_contain_text("Start on local: free", timeout=SOON)
+    expect(page.locator("#f-target_columns")).to_have_value("fruit")
+    assert page.locator("[data-sample]").count() == 0
+
+
 def test_what_is_pasted_fills_the_form(page: Page, app: Application, folder: Path) -> None:
     opened(page, app)
     page.fill(

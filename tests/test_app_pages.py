@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from html import escape
 from pathlib import Path
 
 import httpx2
@@ -17,8 +19,10 @@ from standins.visitor import LOSES_AN_ANSWER
 from standins.waiting import until
 from tiny_llm import chats, write_model, write_rows
 
+import worker.tasks
+from orchestrator.app.pages._tryit import conversation
 from orchestrator.app.trying import Trying
-from orchestrator.inference.trained import model_of
+from orchestrator.inference.trained import Model, model_of
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Records
 from worker.contract import (
@@ -37,6 +41,7 @@ from worker.contract import (
     Progress,
     Started,
 )
+from worker.session import Message
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 SCRIPT = f"""
@@ -141,6 +146,7 @@ def page(browser: Browser, house: House) -> Iterator[Page]:
 
 def test_all_jobs_with_what_costs_first(page: Page) -> None:
     assert "key=" not in page.url
+    page.wait_for_function("document.title == 'Jobs · hubtrain'")
     top = page.inner_text("#top")
     assert "$0.60/h now" in top and "support-bot on spaces t4-small" in top
     assert re.search(r"\$0\.\d\d in \d{4}-\d\d", top)
@@ -178,6 +184,7 @@ def test_a_job_after_its_end(page: Page, house: House) -> None:
     page.get_by_role("link", name="diverged").click()
     page.wait_for_selector("#curves polyline.line0")
     assert "Failed (bad_config)" in page.inner_text("#answer")
+    page.wait_for_function("document.title == 'Failed · diverged'")
     assert NASTY in page.inner_text("#answer"), "what a job says is text"
     page.get_by_role("button", name="Settings").click()
     page.wait_for_selector("#settings >> text=0.005")
@@ -185,6 +192,7 @@ def test_a_job_after_its_end(page: Page, house: House) -> None:
     phone(page)
     page.goto(f"{house.own}job?id=nobody")
     page.wait_for_selector("text=No such job")
+    page.wait_for_selector("#log-box", state="hidden")
 
 
 def test_a_trained_model_is_asked_where_its_job_is_shown(page: Page) -> None:
@@ -209,6 +217,22 @@ def test_the_model_answers(house: House, monkeypatch: pytest.MonkeyPatch) -> Non
     finally:
         trying.close()
     assert {one["label"] for one in answer} >= {"apple"}
+
+
+def test_a_model_is_told_what_was_said_before(house: House) -> None:
+    folder = write_model(house.folder / "talker")
+    task = worker.tasks.load("llm")
+    model, trying = Model(task, str(folder), None, os.environ), Trying()
+    said: tuple[Message, ...] = ({"role": "user", "content": f"say 3 {NASTY}"},)
+    try:
+        *growing, first = trying.talk(model, said)
+        said = (*said, {"role": "assistant", "content": first.text}, said[0])
+        *_, second = trying.talk(model, said)
+    finally:
+        trying.close()
+    assert growing[-1].text == first.text and first.dropped == 0
+    assert second.text != first.text, "it was told the first question too"
+    assert NASTY not in conversation(said) and escape(NASTY) in conversation(said)
 
 
 def test_a_running_job_is_watched_and_stopped(page: Page, house: House) -> None:

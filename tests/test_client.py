@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import resource
 import threading
 from collections.abc import Iterator
@@ -239,6 +240,9 @@ def test_its_verbs_are_those_of_the_module(name: str) -> None:
 def test_the_verbs_are_described_and_what_is_wrong_is_data(http: httpx2.Client) -> None:
     paths = http.get("/openapi.json").json()["paths"]
     assert {f"/api/v1/{name}" for name in VERBS} <= paths.keys()
+    for path, ways in paths.items():  # a document that names none is no OpenAPI
+        told = {one["name"] for way in ways.values() for one in way.get("parameters", ())}
+        assert set(re.findall(r"{(\w+)}", path)) <= told, path
     train = paths["/api/v1/train"]["post"]
     asked = train["requestBody"]["content"]["application/json"]["schema"]
     assert "settings" in asked["properties"] and "get" not in paths["/api/v1/train"]
@@ -250,6 +254,9 @@ def test_the_verbs_are_described_and_what_is_wrong_is_data(http: httpx2.Client) 
         ("job", b"[]"),
         ("job", b'{"jib": "x"}'),
         ("record", b'{"job": "nobody"}'),
+        ("job", b"[" * 100_000),
+        ("job", b'{"job": "\\ud83d"}'),
+        ("check", b'{"task": "llm", "config": "\\u0000"}'),
     ):
         answer = http.post(f"/api/v1/{path}", content=body)
         assert answer.status_code == 422

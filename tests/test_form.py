@@ -29,6 +29,7 @@ from orchestrator.form.draft import Draft, draft, training_classes
 from orchestrator.form.fields import Form, form_of
 from orchestrator.form.look import Look, Read, Watched, read
 from orchestrator.form.preview import Picture, Preview, preview
+from orchestrator.form.sampled import offers, sampled
 from orchestrator.form.spelling import as_command, as_yaml, of_command, of_yaml
 from orchestrator.form.starting import Offers
 from orchestrator.form.wording import changes_of, in_words, told
@@ -293,6 +294,18 @@ def test_uploads_are_kept_as_long_as_a_job_needs_them(alone: Client, tmp_path: P
     uploads.clear(alone.clock, lambda job: False)
     assert not Path(one).exists() and Path(fresh_one).exists()
     assert upload_of("/etc/passwd") is None
+
+
+def test_a_sample_of_data_lies_where_uploads_do(alone: Client) -> None:
+    said = {"task": "regression", "seed": 7}
+    table = sampled(draft(worker.tasks.load("tabular"), said))
+    assert table.values["target_columns"] == "rent" and table.values["seed"] == 7
+    grpo = sampled(new("llm", trainer="grpo"))
+    files = [Path(grpo.values["data_path"]), *map(Path, grpo.values["reward_funcs"])]
+    assert all(upload_of(str(file)) is not None and file.is_file() for file in files)
+    assert any(Path(sampled(new("vlm")).values["data_path"]).glob("*.png"))
+    assert not offers(table), "it has data already"
+    assert not offers(new("spacerunner"))
 
 
 def test_the_first_rows_are_shown_as_they_lie(alone: Client, tmp_path: Path) -> None:

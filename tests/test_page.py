@@ -576,6 +576,9 @@ def test_curves_show_both_losses_and_survive_nothing_and_nonsense() -> None:
     drawn = curves(view(*metrics, Metric(step=8, values={"valid_loss": 1.0})))
     assert 'class="line0"' in drawn and 'class="line1"' in drawn
     assert "nothing measured yet" in curves(view())
+    over = curves(view(*metrics, Finished(at=NOON)))
+    assert "Learning rate" in over and "per second" not in over, "what was not measured is not said"
+    assert curves(view(Finished(at=NOON))) == ""
     assert "nothing measured yet" in chart("Loss", [Line("x", [(1.0, float("nan"))])])
 
 

@@ -129,6 +129,12 @@ def test_an_empty_name_is_not_the_start_of_the_only_job(records: Records) -> Non
             records.get(name)
 
 
+def test_a_name_with_half_a_character_is_no_jobs(records: Records) -> None:
+    with pytest.raises(BadConfig, match="no job"):
+        records.get("bad\udcff")
+    assert records.find("\ud83d") is None and records.of_sweep("\ud83d") == []
+
+
 def test_events_of_a_job_that_was_removed_meanwhile_are_refused(records: Records) -> None:
     with pytest.raises(BadConfig, match="no job 'abc'"):
         records.add("abc", [Finished(seq=1)])

@@ -21,13 +21,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orchestrator.app.base import LOGOUT
 from worker.show import filled
-from worker.show.crosssite import SAFE, from_here, with_headers
+from worker.show.crosssite import SAFE, from_here, is_led, with_headers
 from worker.show.door import KeyDoor
 
 HERE = Path(__file__).parent
 
 CLOSED = ("/proxy=", "/component_server", "/monitoring", "/stream/")
 """Parts of gradio that no page uses."""
+
+FOR_PROGRAMS = ("/api/", "/ui/", "/mcp")
+"""Addresses that act when they are opened: no link on another page leads there."""
 
 LOGIN = "/login"
 WRONG_SECONDS = 1.0
@@ -100,7 +103,8 @@ class Gate:
 
     async def _answer(self, request: Request) -> Response | None:
         path, door = request.url.path, self.door
-        if not from_here(request):
+        acts = path == LOGOUT or path.startswith(FOR_PROGRAMS)
+        if not from_here(request) or (acts and is_led(request)):
             return Response(status_code=HTTPStatus.FORBIDDEN)
         if door.password and path == LOGIN and request.method == "POST":
             return await self._login(request)

@@ -156,7 +156,10 @@ def menu(app: App, here: Page) -> str:
         for page in app.pages
         if page.place is not None
     )
-    shown = f'<nav class="hubtrain menu" aria-label="Pages"><b>hubtrain</b>{"".join(links)}'
+    titled = f'data-title="{escape(here.title)} · hubtrain"'
+    shown = (
+        f'<nav class="hubtrain menu" aria-label="Pages" {titled}><b>hubtrain</b>{"".join(links)}'
+    )
     guest = app.client.guest
     if guest is None:
         return f"{shown}</nav>"

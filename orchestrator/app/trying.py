@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import Any
 
 from orchestrator.inference.process import ProcessSession
 from orchestrator.inference.trained import Model
 from worker.errors import BadConfig
-from worker.session import Reply
+from worker.session import Messages, Reply
 
 IDLE_SECONDS = 300.0
 
@@ -42,28 +42,33 @@ class Trying:
             raise BadConfig(str(said["message"]))
         return said["answer"]
 
-    def talk(self, model: Model, prompt: str) -> Iterator[str]:
-        """Yield the answer to a prompt as it grows. Raises `HubtrainError`."""
+    def talk(self, model: Model, said: Messages) -> Iterator[Reply]:
+        """Yield the answer to a conversation as it grows, whole at last. Raises `HubtrainError`.
+
+        A model without a chat template is told the last message alone.
+        """
         told: SimpleQueue[str | Reply | Exception] = SimpleQueue()
 
-        def reply() -> None:
+        def ask() -> None:
             with self._lock:
                 try:
                     session = self._loaded(model)
-                    told.put(session.reply([{"role": "user", "content": prompt}], told.put))
+                    forgets = 0 if session.has_template else len(said) - 1
+                    reply = session.reply(said[forgets:], told.put)
+                    told.put(replace(reply, dropped=forgets + reply.dropped))
                 except Exception as error:  # whatever it is, who reads must not wait for ever
                     told.put(error)
                 finally:
                     self._rest()
 
-        threading.Thread(target=reply, name="app-asks-model", daemon=True).start()
+        threading.Thread(target=ask, name="app-asks-model", daemon=True).start()
         text = ""
         while isinstance(piece := told.get(), str):
             text += piece
-            yield text
+            yield Reply(text)
         if isinstance(piece, Exception):
             raise piece
-        yield piece.text
+        yield piece
 
     def close(self) -> None:
         """Let the model go."""

@@ -24,6 +24,9 @@ from worker.errors import HubtrainError
 from worker.finding import Finding
 from worker.params import Params
 
+COMPARING = "comparing machines"
+"""What is looked at once the check has ended."""
+
 AT_ONCE = 2
 """Checks of one page that may run at the same time: an outdated one is left to its end."""
 
@@ -124,7 +127,7 @@ def looked(client: Client, start: Look, known: Compared | None, tell: Tell) -> L
         return start
     look = replace(start, busy="checking")
     try:
-        look = replace(look, checked=flow.check(client, asked), busy="comparing machines")
+        look = replace(look, checked=flow.check(client, asked), busy=COMPARING)
         tell(look)
         report = look.report
         if known is None and report is not None and report.data is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from orchestrator.hosted import UPLOADS, upload_of
@@ -32,8 +32,7 @@ def received(files: Iterable[tuple[str, Path]]) -> str:
 
     That is a single file itself, and of several the folder they lie in. The files are moved.
     """
-    make_private(home())
-    folder = home() / UPLOADS / secrets.token_hex(8)
+    folder = _new()
     taken: list[Path] = []
     for name, file in files:
         folder.mkdir(parents=True, exist_ok=True)
@@ -42,6 +41,22 @@ def received(files: Iterable[tuple[str, Path]]) -> str:
     if not taken:
         raise BadData("no file arrived.")
     return str(taken[0] if len(taken) == 1 else folder)
+
+
+def written(files: Mapping[str, str | bytes]) -> Path:
+    """Write files of our own, by their paths, where uploads lie; return their folder."""
+    folder = _new()
+    for path, content in files.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder
+
+
+def _new() -> Path:
+    """Return a folder for files of one upload, which is not made yet."""
+    make_private(home())
+    return home() / UPLOADS / secrets.token_hex(8)
 
 
 def harmless(name: str) -> str:

@@ -76,7 +76,9 @@ def model_of(client: Client, record: Record) -> Model:
         raise hosted.no_programs("asking the model here")
     task, name = worker.tasks.load(record.spec.task), made_by(record)
     if name is None:
-        raise BadConfig(f"{record.job_id} has made no model that can be asked here.")
+        state = record.story.state
+        yet = "" if state.final else f" yet: it is {state}"
+        raise BadConfig(f"{record.job_id} has made no model that can be asked here{yet}.")
     look = Look(hub(client.token), client.clock, task.model_reads)
     facts = check(name, task, look, trusted=False)
     environ = environ_of(client.token) | ({"HF_HUB_OFFLINE": "1"} if look.offline else {})

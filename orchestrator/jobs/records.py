@@ -190,7 +190,7 @@ class Records:
         """Return the jobs of this id, the start of an id or a project's name, newest first."""
         with self.opened() as db:
             found = db.execute(
-                f"select job_id from jobs where {_NAMED} order by rowid desc", (name,)
+                f"select job_id from jobs where {_NAMED} order by rowid desc", (_text(name),)
             ).fetchall()
         ids = [str(row[0]) for row in found]
         return [known for known in ids if known == name] or ids
@@ -221,7 +221,7 @@ class Records:
     def find(self, job_id: str) -> Record | None:
         """Return the job of just this id; none if there is no such one."""
         with self.opened() as db:
-            row = db.execute(f"{_JOBS} where job_id = ?", (job_id,)).fetchone()
+            row = db.execute(f"{_JOBS} where job_id = ?", (_text(job_id),)).fetchone()
             return _record(db, *row) if row else None
 
     def continuing(self, job_id: str) -> list[Record]:
@@ -233,7 +233,8 @@ class Records:
         """Return the jobs of a sweep, newest first."""
         of_it = "json_extract(spec, '$.trial.sweep') = ?"
         with self.opened() as db:
-            rows = db.execute(f"{_JOBS} where {of_it} order by rowid desc", (name,)).fetchall()
+            named = (_text(name),)
+            rows = db.execute(f"{_JOBS} where {of_it} order by rowid desc", named).fetchall()
             return [_record(db, *row) for row in rows]
 
     def glances(self) -> list[Glance]:
@@ -348,6 +349,11 @@ def _insert_job(
     columns = "job_id, fingerprint, spec, hub, forecast"
     ask = f"insert or ignore into jobs ({columns}) values (?, ?, ?, ?, ?)"
     return bool(db.execute(ask, row).rowcount)
+
+
+def _text(name: str) -> str:
+    """Return a name as the file can be asked for it: one with halves of characters is nobody's."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def _record(

@@ -44,8 +44,9 @@ def content_of(where: str, seconds: float = SECONDS) -> bytes:
     try:
         with Path(where).expanduser().open("rb") as stream:
             return _bounded(stream.read(LARGEST + 1), where)
-    except OSError as error:
-        raise BadConfig(f"cannot read {where}: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # no file's name has a zero in it
+        reason = getattr(error, "strerror", None) or error
+        raise BadConfig(f"cannot read {where}: {reason}") from error
 
 
 def name_of(where: str) -> str:

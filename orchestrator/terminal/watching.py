@@ -90,6 +90,10 @@ class News:
         """Print a line, or with `--json` a document, for each that is no more as it was."""
         now = {entry.name: entry for entry in entries}
         before, self._before = self._before, now
+        if before is None and all(entry.over for entry in now.values()):
+            self.screen.say(
+                "Nothing goes on now; what changes is told here. Ctrl-C ends this watch."
+            )
         for entry in now.values():
             if self._is_news(entry, before):
                 self._said[entry.name] = (self.clock.monotonic(), entry.step)

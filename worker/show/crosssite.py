@@ -43,6 +43,11 @@ def from_here(request: Request) -> bool:
     return request.method in SAFE and opened and into in NAVIGATION
 
 
+def is_led(request: Request) -> bool:
+    """Whether a page of another site, or of another port, led a person here."""
+    return request.headers.get("sec-fetch-site") in {"same-site", "cross-site"}
+
+
 def _own_origin(request: Request) -> bool:
     origin = request.headers.get("origin")
     hosts = (request.headers.get(name) for name in ("host", "x-forwarded-host"))

@@ -13,6 +13,10 @@ _HEAD = """
 <script>
 document.documentElement.lang = "en";
 let lastWord = Date.now();
+const named = () => {
+  const told = [...document.querySelectorAll("[data-title]")].at(-1)?.dataset.title;
+  if (told && document.title !== told) document.title = told;
+};
 const ask = window.fetch;
 window.fetch = async (where, how) => {
   if (String(where).includes("/gradio_api/run/")) {
@@ -25,10 +29,12 @@ window.fetch = async (where, how) => {
 };
 setInterval(() => {
   document.body.classList.toggle("stale", Date.now() - lastWord > 20000 && !document.hidden);
-}, 2000);
+  named();
+}, 1000);
 </script>
 """
-"""Marks a page as stale once its server has been silent for 20 s.
+"""Marks a page as stale once its server has been silent for 20 s, and calls its tab as the last
+part of it says that has `data-title`.
 
 A question without an answer fails after a minute: gradio then loads the page again. Otherwise it
 would wait for that answer for ever, and ask nothing any more. Where a login has ended, the page is

@@ -15,6 +15,7 @@ from typing import Any
 import worker.tasks
 from worker.contract import VALID, EndReason, Event, JobSpec, Progress, State, Story, fold
 from worker.duration import roughly
+from worker.money import money
 from worker.samples import Samples
 from worker.show.chart import Line, chart
 from worker.show.usage import Usage
@@ -88,7 +89,17 @@ def answer(view: View) -> str:
         _message(view),
         _facts(view),
     ]
-    return f'<section class="answer {story.state}">{"".join(rows)}</section>'
+    title = escape(_title(view))
+    return f'<section class="answer {story.state}" data-title="{title}">{"".join(rows)}</section>'
+
+
+def _title(view: View) -> str:
+    """Return what the tab of a job's page is called: how it is, in front of its name."""
+    story, progress = view.story, view.story.progress
+    how = WORDS[story.state]
+    if story.state is State.RUNNING and progress and progress.total_steps:
+        how = f"{min(progress.step / progress.total_steps, 1.0):.0%}"
+    return f"{how} · {view.spec.project}"
 
 
 def in_words(view: View) -> list[str]:
@@ -120,13 +131,15 @@ def curves(view: View) -> str:
     unit = progress.unit if progress else "steps"
 
     telling = [name for name in _measured(view) if name in view.telling]
-    charts = [
-        _drawn(view, "loss"),
-        *(_drawn(view, name) for name in telling),
-        chart("Learning rate", [_line(view, "lr", "")]),
-        chart(f"{unit.capitalize()} per second", [Line("", view.speeds)]),
+    figures = [
+        *((_words(name), _both(view, name)) for name in ("loss", *telling)),
+        ("Learning rate", [_line(view, "lr", "")]),
+        (f"{unit.capitalize()} per second", [Line("", view.speeds)]),
     ]
-    return f'<section class="curves">{"".join(charts)}</section>'
+    if view.story.state.final:  # what was not measured will not be
+        figures = [(title, lines) for title, lines in figures if any(one.points for one in lines)]
+    charts = "".join(chart(title, lines) for title, lines in figures)
+    return f'<section class="curves">{charts}</section>' if charts else ""
 
 
 def more_curves(view: View) -> str:
@@ -146,7 +159,11 @@ def _measured(view: View) -> list[str]:
 
 def _drawn(view: View, name: str) -> str:
     """Return a measurement's curves over training and validation."""
-    return chart(_words(name), [_line(view, name, "training"), _of_validation(view, name)])
+    return chart(_words(name), _both(view, name))
+
+
+def _both(view: View, name: str) -> list[Line]:
+    return [_line(view, name, "training"), _line(view, f"{VALID}{name}", "validation")]
 
 
 def laid_over(views: Sequence[tuple[str, View]]) -> str:
@@ -168,10 +185,6 @@ def laid_over(views: Sequence[tuple[str, View]]) -> str:
         ]
         charts.append(chart(_words(name), lines, numbered=True))
     return f'<section class="curves">{"".join(charts)}</section>'
-
-
-def _of_validation(view: View, name: str) -> Line:
-    return _line(view, f"{VALID}{name}", "validation")
 
 
 def _line(view: View, name: str, label: str) -> Line:
@@ -233,13 +246,19 @@ def settings(view: View) -> str:
 
 
 def told_settings(view: View) -> dict[str, Any]:
-    """Return every setting of the job by name, as `settings` shows it."""
+    """Return every setting of the job by name, as `settings` shows it.
+
+    Those that do nothing beside the others, as of other trainers, are left out.
+    """
     spec = view.spec
+    task, params = worker.tasks.asked(spec)
+    idle = task.unused(params)
     about: dict[str, Any] = {"task": spec.task}
     if spec.model:
         about |= {"base model": spec.model.name, "revision": spec.model.revision}
     data = {"data": spec.data.repo_id or spec.data.folder, "commit": spec.data.revision}
-    asked = {**about, **data, **spec.params}
+    said = {name: value for name, value in spec.params.items() if name not in idle}
+    asked = {**about, **data, **said}
     return asked | {
         name: f"{value} ({asked[name]} was asked for)" if asked.get(name, value) != value else value
         for name, value in view.story.chosen.items()
@@ -323,9 +342,9 @@ def _told(view: View) -> Iterable[tuple[str, str]]:
             yield _words(name), f"{story.metrics[name]:.4g}"
     if progress and progress.speed and not story.state.final:
         yield "Speed", progress.speed
-    cap = f" of at most ${limits.max_usd:.2f}" if limits.max_usd is not None else ""
-    yield "Cost", f"${view.cost:.2f}{cap}"
+    cap = f" of at most {money(limits.max_usd)}" if limits.max_usd is not None else ""
     machine = view.spec.machine
+    yield "Cost", f"{money(view.cost)}{cap}" if machine.usd_per_hour else "nothing"
     yield "Where", " ".join(dict.fromkeys(filter(None, (machine.backend, machine.flavor))))
 
 

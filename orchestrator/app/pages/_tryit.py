@@ -1,4 +1,4 @@
-"""The part of a job's page where its model is asked: a prompt, or a form as its task says."""
+"""The part of a job's page where its model is asked: in words, or with a form as its task says."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ import gradio as gr
 
 from orchestrator.app.base import App
 from orchestrator.inference.trained import Model, model_of
+from orchestrator.words import count
 from worker.errors import HubtrainError
+from worker.session import Message, Reply
 from worker.show.answers import given, input_of, output_of, shown
+from worker.show.polled import QUIET
+
+Talk = tuple[Message, ...]
+"""What was said up to here, as the model is told it."""
 
 WAITS: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": 4}
 
@@ -38,18 +44,54 @@ def try_it(app: App) -> Any:
 
 
 def _prompt(app: App, model: Model) -> None:
-    def answer(prompt: str) -> Iterator[str]:
-        yield "Loading the model, or thinking…"
-        try:
-            yield from app.trying.talk(model, prompt)
-        except HubtrainError as error:
-            yield str(error)
-
+    said = gr.State(())
+    talk = gr.HTML(elem_id="try-talk", js_on_load=None)
     prompt = gr.Textbox(label="Prompt", lines=2, max_length=100_000, elem_id="try-prompt")
-    ask = gr.Button("Ask", variant="primary", size="sm", elem_id="try-ask")
-    said = gr.Textbox(label="Answer", lines=4, interactive=False, elem_id="try-answer")
+    with gr.Row():
+        ask = gr.Button("Ask", variant="primary", size="sm", elem_id="try-ask")
+        anew = gr.Button("Begin anew", size="sm", elem_id="try-anew")
+
+    def answer(prompt: str, said: Talk) -> Iterator[list[Any]]:
+        asked: Talk = (*said, {"role": "user", "content": prompt})
+        yield [conversation(asked, note="Loading the model, or thinking…"), "", said]
+        reply = None
+        try:
+            for reply in app.trying.talk(model, asked):
+                yield [conversation(_and(asked, reply)), "", said]
+        except HubtrainError as error:
+            yield [conversation(said, wrong=str(error)), prompt, said]
+        else:
+            assert reply is not None
+            told = _and(asked, reply)[reply.dropped :]
+            yield [conversation(told, note=_remark(reply)), "", told]
+
     for moment in (ask.click, prompt.submit):
-        moment(answer, [prompt], [said], show_progress="hidden", **WAITS)
+        shown = [talk, prompt, said]
+        moment(answer, [prompt, said], shown, show_progress="hidden", **WAITS)
+    anew.click(lambda: ["", ()], outputs=[talk, said], **QUIET)
+
+
+def _and(asked: Talk, reply: Reply) -> Talk:
+    return (*asked, {"role": "assistant", "content": reply.text})
+
+
+def _remark(reply: Reply) -> str:
+    """Return what an answer does not show of itself."""
+    left = f"{count(reply.dropped, 'earlier message')} left out: the model cannot hold them."
+    told = [left] if reply.dropped else []
+    told += ["Cut: that is as long as an answer may be here."] if reply.end == "length" else []
+    return " ".join(told)
+
+
+def conversation(said: Talk, *, note: str = "", wrong: str = "") -> str:
+    """Return what was said as HTML; models and people may say what they like."""
+    who = {"user": "You", "assistant": "The model"}
+    turns = "".join(
+        f"<dt>{who[one['role']]}</dt><dd><pre>{escape(one['content'])}</pre></dd>" for one in said
+    )
+    told = f'<p class="small" role="status">{escape(note)}</p>' if note else ""
+    told += f'<p class="wrong" role="alert">{escape(wrong)}</p>' if wrong else ""
+    return f'<div class="hubtrain"><dl class="talk">{turns}</dl>{told}</div>'
 
 
 def _form(app: App, model: Model) -> None:

@@ -39,27 +39,35 @@ class Answers:
 
     def offered(self, request: gr.Request) -> list[Any]:
         """Return the jobs to choose from, with those of the address chosen."""
-        asked = [str(request.query_params.get(name, "")) for name in ("a", "b")]
+        asked = _asked(request)
         jobs, now = self.app.board.jobs(), self.app.client.clock.now()
         offered = shown.choices(jobs, asked, now)
         known = {job_id for _, job_id in offered}
         chosen = [one if one in known else None for one in asked]
         return [gr.update(choices=offered, value=value) for value in chosen]
 
-    def drawn(self, visit: Visit, _: gr.Request, one: str | None, other: str | None) -> list[Any]:
+    def drawn(
+        self, visit: Visit, request: gr.Request, one: str | None, other: str | None
+    ) -> list[Any]:
         """Return the two jobs, if they are other than this page shows them."""
         self.app.board.look()
-        html = self._both(one, other)
-        return [redrawn(visit, "both", html)]
+        named = [chosen or said for chosen, said in zip((one, other), _asked(request), strict=True)]
+        return [redrawn(visit, "both", self._both(*named))]
 
-    def _both(self, one: str | None, other: str | None) -> str:
+    def _both(self, one: str, other: str) -> str:
         if not one or not other:
-            return "<p>Choose two jobs.</p>"
+            few = len(self.app.board.jobs()) < 2  # noqa: PLR2004
+            return f"<p>{'There are no two jobs yet.' if few else 'Choose two jobs.'}</p>"
         try:
             both = self.app.board.record(one), self.app.board.record(other)
         except HubtrainError as error:
             return f"<p>{escape(error.message)}</p>"
         return shown.compared(*both, self.app.client.clock.now())
+
+
+def _asked(request: gr.Request) -> list[str]:
+    """Return the jobs that the address names; "" for one that it does not."""
+    return [str(request.query_params.get(name, "")) for name in ("a", "b")]
 
 
 PAGE = Page("compare", "Compare", lay_out, place=80)

@@ -53,7 +53,8 @@ class Answers:
 
     def _sweep(self, name: str | None) -> str:
         if not name:
-            return f"<p>Choose a sweep; <code>{EXAMPLE}</code> makes one.</p>"
+            words = "Choose a sweep;" if names() else "No sweeps yet:"
+            return f"<p>{words} <code>{EXAMPLE}</code> makes one.</p>"
         try:
             if (spec := known(name)) is None:
                 return f"<p>There is no sweep {escape(name)}.</p>"

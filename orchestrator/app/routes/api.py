@@ -56,7 +56,8 @@ async def given_in(request: Request) -> dict[str, Any]:
     body = await request.body()
     try:
         found = json.loads(body or b"{}")
-    except ValueError as error:
+        json.dumps(found, ensure_ascii=False).encode()  # halves of characters are no text
+    except (ValueError, RecursionError) as error:  # a thousand brackets in each other
         raise BadConfig(f"what was sent is no JSON: {error}.") from error
     if not isinstance(found, dict):
         raise BadConfig("what was sent is JSON, but no object: give fields with their values.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -70,7 +71,15 @@ def mount(web: FastAPI, app: App) -> None:
         ("stop_training", page.stop_training),
         ("help/{name}", page.help),
     ):
-        web.add_api_route(f"/ui/{path}", _in_words(answer), name=path, methods=["GET"])
+        named = {"parameters": [_in_path(name) for name in re.findall(r"{(\w+)}", path)]}
+        web.add_api_route(
+            f"/ui/{path}", _in_words(answer), name=path, methods=["GET"], openapi_extra=named
+        )
+
+
+def _in_path(name: str) -> dict[str, Any]:
+    """Return how a part of an address is described in the OpenAPI document."""
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
 def _in_words(answer: Callable[..., Any]) -> Callable[[Request], Response]:
@@ -193,7 +202,7 @@ def _body(said: Mapping[str, str]) -> dict[str, Any]:
 def _block(name: str, text: str) -> dict[str, Any]:
     try:
         found = json.loads(text or "{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadConfig(f"field '{name}': it is no JSON: {error}.") from error
     return block({name: found}, name)
 

@@ -175,9 +175,8 @@ def _caption(many: int, wanted: Wanted, shown: int) -> str:
 
 def _no_jobs() -> str:
     return (
-        "<p>No jobs yet. A first one trains a tiny model on this machine in a minute:"
-        " <code>hubtrain init TASK</code> writes it, <code>hubtrain --config job.yml</code> runs"
-        " it.</p>"
+        '<p>No jobs yet. <a href="/new">Write the first one</a>: it may begin with a sample of'
+        " data, and trains here, or on a machine that is rented for it.</p>"
     )
 
 

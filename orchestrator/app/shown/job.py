@@ -83,4 +83,7 @@ def log_link(job_id: str) -> str:
 def unknown(name: str, why: str) -> str:
     """Return what is shown for a job that is not there."""
     said = escape(why) if name else "The address names no job."
-    return f'<h1>No such job</h1><p>{said}</p><p><a href="/">All jobs</a></p>'
+    return (
+        f'<section class="unknown"><h1>No such job</h1><p>{said}</p>'
+        '<p><a href="/">All jobs</a></p></section>'
+    )

@@ -9,6 +9,10 @@ from html import escape
 from orchestrator.form.fields import Field, Form
 from orchestrator.words import size
 
+SAMPLE = (
+    '<p class="small">None at hand? <button type="button" data-sample>Take a sample</button></p>'
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -25,6 +29,9 @@ class Known:
 
     upload_bytes: int | None = None
     """What all uploads of this user may take; none where there is no bound."""
+
+    sample: bool = False
+    """Whether a sample of data is offered to whoever has none."""
 
 
 def source(one: Form, known: Known) -> str:
@@ -62,7 +69,8 @@ def _data(fields: Sequence[Field], known: Known) -> str:
         '<div class="field upload"><label for="files">upload</label>'
         '<input id="files" type="file" multiple aria-describedby="m-files">'
         '<p class="meaning" id="m-files">CSV, JSONL, Parquet, Excel or zip; several files of one '
-        f'kind are read as one.{most}</p><p class="wrong" id="e-files" role="alert"></p></div>'
+        f'kind are read as one.{most}</p><p class="wrong" id="e-files" role="alert"></p>'
+        f"{SAMPLE if known.sample else ''}</div>"
     )
     return f'<div class="fields">{upload}{field(first, known)}</div>{_row(others, known)}'
 

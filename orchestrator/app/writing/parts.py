@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.app.shown.rehearsals import WORDS as OUTCOMES
 from orchestrator.app.writing.thumbnails import thumbnail
-from orchestrator.form.look import Look
+from orchestrator.form.look import COMPARING, Look
 from orchestrator.form.preview import Cell, Picture, Preview
 from orchestrator.form.starting import Offer, price
 from orchestrator.form.wording import Told, in_words
@@ -147,7 +147,9 @@ def machines(look: Look) -> str:
     """Return what the job takes on each machine, to choose from."""
     found = look.compared
     if found is None:
-        return '<p class="none">Once model and data are known, machines and prices stand here.</p>'
+        said = "Once model and data are known, machines and prices stand here."
+        said = "Comparing machines…" if look.busy == COMPARING else said
+        return f'<p class="none">{said}</p>'
     told = {f.text for f in look.report.findings} if look.report else set()
     new = dict.fromkeys(in_words(f.text) for f in found.findings if f.text not in told)
     silent = "".join(f"<p class=small>{escape(text)}</p>" for text in new)

@@ -154,6 +154,7 @@ element.addEventListener('click', async event => {
   if (pressed.dataset.changes) change(pressed.dataset.changes);
   if ('offer' in pressed.dataset) last ? last() : send('offer');  // what was typed last is checked first
   if ('rehearse' in pressed.dataset) { pressed.disabled = true; send('rehearse'); }
+  if ('sample' in pressed.dataset) { pressed.disabled = true; send('sample', typed()); }
   if ('keep' in pressed.dataset) send('keep');
   if (pressed.dataset.start) { pressed.disabled = true; send('start', {offer: pressed.dataset.start}); }
   if (pressed.id === 'copy-yaml') copy(by('yaml'), pressed);

@@ -20,7 +20,7 @@ from orchestrator.app.writing import drawn, parts
 from orchestrator.app.writing.drawn import Known
 from orchestrator.app.writing.received import received
 from orchestrator.app.writing.site import Site
-from orchestrator.form import models, spelling, uploads
+from orchestrator.form import models, sampled, spelling, uploads
 from orchestrator.form.again import again, fresh
 from orchestrator.form.draft import Draft, draft, words_of
 from orchestrator.form.fields import Form, form_of
@@ -201,6 +201,14 @@ class Sheet:
         self._write(self._typed(message).having(data_path=path))
         return {"upload_wrong": ""}
 
+    def _on_sample(self, message: Mapping[str, Any]) -> Told:
+        """Begin with a sample of data, and the settings that go with it."""
+        try:
+            self._write(sampled.sampled(self._typed(message)))
+        except OSError as error:
+            return {"upload_wrong": f"the sample could not be written: {error.strerror}."}
+        return {}
+
     def _on_offer(self, message: Mapping[str, Any]) -> None:
         """Say what a start costs, so that it can be confirmed."""
         look = self._watched.look
@@ -268,6 +276,7 @@ class Sheet:
             tuple(client.places()),
             self._accounts,
             UPLOAD_BYTES if client.guest else None,
+            sampled.offers(self._draft),
         )
         now: dict[str, Any] = {
             "yaml": spelling.as_yaml(self._draft),
