@@ -24,7 +24,7 @@ def key() -> str:
         return _read(path) or _made(path)
     except (OSError, ValueError) as error:
         raise HubtrainError(
-            f"cannot keep the app's key in {path}: {error}.",
+            f"cannot keep the app's key in {path}: {getattr(error, 'strerror', None) or error}.",
             fix="Make room there, or set HUBTRAIN_HOME to another folder.",
         ) from error
 

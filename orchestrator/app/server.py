@@ -185,7 +185,8 @@ def listening(host: str, port: int | None) -> socket.socket:
         _bind(bound, place, exactly=port is not None)
     except OSError as error:
         bound.close()
-        raise BadConfig(f"{host}:{wanted} cannot be used: {error.strerror}.") from error
+        fix = "Without --port it takes a free one."
+        raise BadConfig(f"{host}:{wanted} cannot be used: {error.strerror}.", fix=fix) from error
     bound.listen(128)
     return bound
 
