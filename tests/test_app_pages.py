@@ -226,12 +226,13 @@ def test_a_model_is_told_what_was_said_before(house: House) -> None:
     said: tuple[Message, ...] = ({"role": "user", "content": f"say 3 {NASTY}"},)
     try:
         *growing, first = trying.talk(model, said)
-        said = (*said, {"role": "assistant", "content": first.text}, said[0])
+        said = (*said, {"role": "assistant", "content": "three"}, said[0])
         *_, second = trying.talk(model, said)
     finally:
         trying.close()
     assert growing[-1].text == first.text and first.dropped == 0
-    assert second.text != first.text, "it was told the first question too"
+    assert second.dropped == 0
+    assert second.text != first.text, "it was told what was said before"
     assert NASTY not in conversation(said) and escape(NASTY) in conversation(said)
 
 
