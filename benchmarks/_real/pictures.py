@@ -1,13 +1,26 @@
-"""Digits that people wrote, as scikit-learn carries them."""
+"""Digits that people wrote, as scikit-learn carries them, and nuclei under a microscope."""
 
 from __future__ import annotations
 
 import io
 from functools import cache
+from itertools import product
+from typing import Any
 
+import numpy as np
 from PIL import Image
 
+from benchmarks._real import packaged
 from benchmarks._real.packaged import Split, divided
+
+TILE, STEP = 128, 32
+"""Points of a tile's side, and from one to the next among those that are learned from."""
+
+LEAST_AREA = 25
+"""Points of a nucleus below which a tile has none of it."""
+
+BRIGHTEST = 99.8
+"""Percentile from which all points are white."""
 
 
 def digits() -> Split:
@@ -18,6 +31,42 @@ def digits() -> Split:
 def values() -> Split:
     """Return the same digits, and their values as numbers."""
     return divided([{"image": _png(image), "target": float(digit)} for image, digit in _written()])
+
+
+def nuclei() -> Split:
+    """Return tiles of a picture, and boxes of the nuclei on them.
+
+    Those of its left half are learned from and overlap; those of its right half lie side by side.
+    """
+    picture, mask = map(_points, packaged.nuclei())
+    height, middle = picture.shape[0], picture.shape[1] // 2
+    tops, lefts = range(0, height - TILE + 1, STEP), range(0, middle - TILE + 1, STEP)
+    learned = [_tile(picture, mask, *corner) for corner in product(tops, lefts)]
+    corners = product(range(0, height, TILE), range(middle, picture.shape[1], TILE))
+    return learned, [_tile(picture, mask, *corner) for corner in corners]
+
+
+def _points(file: bytes) -> Any:
+    return np.asarray(Image.open(io.BytesIO(file)))
+
+
+def _tile(picture: Any, mask: Any, top: int, left: int) -> dict[str, Any]:
+    part = slice(top, top + TILE), slice(left, left + TILE)
+    low, high = picture.min(), np.percentile(picture, BRIGHTEST)
+    shades = np.clip((picture[part] - float(low)) / (high - low), 0, 1)
+    image = Image.fromarray((255 * shades).round().astype("uint8")).convert("RGB")
+    boxes = [_box(mask[part] == number) for number in np.unique(mask[part]) if number]
+    kept = [box for box in boxes if box]
+    return {"image": _png(image), "objects": {"bbox": kept, "category": ["nucleus"] * len(kept)}}
+
+
+def _box(points: Any) -> list[float]:
+    """Return the box (x, y, width, height) of points; empty where they are too few."""
+    if points.sum() < LEAST_AREA:
+        return []
+    down, across = (np.flatnonzero(points.any(axis=axis)) for axis in (1, 0))
+    corner = (across[0], down[0], np.ptp(across) + 1, np.ptp(down) + 1)
+    return [float(length) for length in corner]
 
 
 @cache

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 from collections import Counter, defaultdict
+from itertools import product
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from benchmarks._real.packaged import Rows
 from worker.families.training.answers import answered
@@ -80,6 +82,72 @@ def nearest_target(train: Rows, valid: Rows) -> float:
     return rouge(said, [row["target"] for row in valid])["rougeL"]
 
 
+def parts_shared(train: Rows, valid: Rows) -> float:
+    """Return MRR@10 of the cosine of TF-IDF of parts of words, three to five letters."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    asked, told = (list(dict.fromkeys(row[name] for row in valid)) for name in ("query", "answer"))
+    wanted: defaultdict[str, set[str]] = defaultdict(set)
+    for row in valid:
+        wanted[row["query"]].add(row["answer"])
+    weights = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5))
+    weights.fit([*(text for row in train for text in row.values()), *told])
+    alike = (weights.transform(asked) @ weights.transform(told).T).toarray()
+    nearest = (-alike).argsort(axis=1, kind="stable")[:, :10]
+    first = [
+        next((1 / n for n, i in enumerate(places, 1) if told[i] in wanted[query]), 0.0)
+        for query, places in zip(asked, nearest, strict=True)
+    ]
+    return float(np.mean(first))
+
+
+def bright_parts(train: Rows, valid: Rows) -> float:
+    """Return mAP of parts that are brighter than a threshold, taken apart where they touch.
+
+    The threshold and what is blurred away are the best for some of what is learned from.
+    """
+    choices = product(range(30, 66, 3), (1.0, 1.5, 2.0, 3.0), (5, 9, 13))
+    best = max(choices, key=lambda how: _found_bright(train[::4], *how))
+    return _found_bright(valid, *best)
+
+
+def _found_bright(rows: Rows, least: float, blur: float, apart: int) -> float:
+    from worker.tasks.object_detection.training.measures import Found, measured
+    from worker.tasks.object_detection.training.pictures import Truth
+
+    truth, found = [], []
+    for row in rows:
+        shades = np.asarray(Image.open(io.BytesIO(row["image"])).convert("L"), dtype=np.float64)
+        corners = np.array(row["objects"]["bbox"], dtype=np.float64).reshape(-1, 4)
+        corners[:, 2:] += corners[:, :2]
+        truth.append(Truth(shades.shape, corners, np.zeros(len(corners), dtype=np.int64)))
+        boxes, sizes = _bright(shades, least, blur, apart)
+        found.append(Found(boxes, np.zeros(len(boxes), dtype=np.int64), sizes))
+    return measured(truth, found, ["nucleus"])["map"]
+
+
+def _bright(shades: Any, least: float, blur: float, apart: int) -> tuple[Any, Any]:
+    """Return boxes of bright parts (parts, 4), as corners, and how many points each has.
+
+    A part is of the bright points that have the same peak as the nearest: peaks are farther from
+    the dark than all that is near.
+    """
+    from scipy import ndimage
+
+    bright = ndimage.gaussian_filter(shades, 1) > least
+    depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(bright), blur)
+    peaks, _ = ndimage.label((depth == ndimage.maximum_filter(depth, apart)) & bright)
+    nearest = ndimage.distance_transform_edt(
+        peaks == 0, return_distances=False, return_indices=True
+    )
+    parts = np.where(bright, peaks[tuple(nearest)], 0)
+    sizes = np.bincount(parts.ravel())
+    kept = [(place, sizes[i]) for i, place in enumerate(ndimage.find_objects(parts), 1) if place]
+    boxes = [(x.start, y.start, x.stop, y.stop) for (y, x), _ in kept]
+    counts = np.array([size for _, size in kept], dtype=np.float64)
+    return np.array(boxes, dtype=np.float64).reshape(-1, 4), counts
+
+
 def points_told_apart(train: Rows, valid: Rows) -> float:
     """Return the accuracy of a logistic regression over an image's points."""
     from sklearn.linear_model import LogisticRegression
@@ -97,8 +165,6 @@ def points_weighed(train: Rows, valid: Rows) -> float:
 
 
 def _points(rows: Rows) -> Any:
-    from PIL import Image
-
     images = (Image.open(io.BytesIO(row["image"])).convert("L") for row in rows)
     return np.stack([np.asarray(image, dtype=np.float64).reshape(-1) / 255 for image in images])
 

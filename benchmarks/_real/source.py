@@ -17,8 +17,11 @@ from typing import Any
 
 from benchmarks._real.packaged import Rows, Split, divided
 
-MODULES = 60
+MODULES, ALL_MODULES = 60, 200
 ROW_TOKENS = 40
+SHORTEST, LONGEST = 15, 200
+"""Letters of what a function is said to do."""
+
 ROWS = 4000
 """Rows that are learned from at most, and half as many to judge by."""
 
@@ -33,6 +36,11 @@ def questions() -> Split:
     return _of_modules(_questions)
 
 
+def functions() -> Split:
+    """Return what functions are said to do, and the words of their names and parameters."""
+    return _of_modules(_described, ALL_MODULES)
+
+
 def letters() -> Split:
     """Return names of letters and signs, and those of the parts that they are put together from."""
     found = []
@@ -44,10 +52,12 @@ def letters() -> Split:
     return divided(found)
 
 
-def _of_modules(rows_of: Callable[[str], Iterator[dict[str, Any]]]) -> Split:
+def _of_modules(
+    rows_of: Callable[[str], Iterator[dict[str, Any]]], modules: int = MODULES
+) -> Split:
     """Return rows of two thirds of the modules, and of the others."""
     folder = Path(sysconfig.get_paths()["stdlib"])
-    files = sorted(folder.glob("[a-z]*.py"))[:MODULES]
+    files = sorted(folder.glob("[a-z]*.py"))[:modules]
     sources = [file.read_text("utf-8", errors="replace") for file in files]
     parts: tuple[Rows, Rows] = ([], [])
     for number, source in enumerate(sources):
@@ -112,3 +122,14 @@ def _asked(name: str, parameters: str, told: str) -> Iterator[dict[str, Any]]:
     for question, (text, start) in answers.items():
         said = {"text": [text] if text else [], "answer_start": [start] if text else []}
         yield {"context": context, "question": f"{question} ?", "answers": said}
+
+
+def _described(source: str) -> Iterator[dict[str, Any]]:
+    """Yield the purposes of a module's functions, and their names and parameters as words."""
+    for found in ast.walk(ast.parse(source)):
+        told = ast.get_docstring(found) if isinstance(found, ast.FunctionDef) else None
+        if isinstance(found, ast.FunctionDef) and told:
+            purpose = " ".join(told.split("\n\n")[0].split())
+            words = re.sub(r"[_\W]+", " ", f"{found.name} {ast.unparse(found.args)}").strip()
+            if SHORTEST <= len(purpose) <= LONGEST:
+                yield {"query": purpose, "answer": words[:100]}
