@@ -21,7 +21,7 @@ def test_parts_of_pythons_source_are_told_better_than_by_the_usual_part_of_a_wor
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: f"{trial.task}: {trial.data}")
 def test_more_is_learned_than_the_baseline_knows(trial: Trial) -> None:
-    """But for texts: weights that begin by chance come near to counted words, and not past them."""
+    """But for texts and boxes: weights that begin by chance come near, and not always past it."""
     try:
         ours, plain = trial.compared()
     except NotHere as lacking:

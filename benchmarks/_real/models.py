@@ -98,7 +98,7 @@ def sentences(folder: Path, rows: Rows) -> Path:
 
 
 def finder(folder: Path, rows: Rows) -> Path:
-    """Write an RT-DETR of 0.4 million weights, which finds 60 things at most; return `folder`."""
+    """Write an RT-DETR of 0.6 million weights, which finds 60 things at most; return `folder`."""
     import torch
     from transformers import RTDetrConfig, RTDetrForObjectDetection, RTDetrResNetConfig
     from transformers.models.rt_detr.image_processing_pil_rt_detr import RTDetrImageProcessorPil
