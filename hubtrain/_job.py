@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hubtrain._arguments import in_arguments, typed
 from hubtrain._errors import JobFailed, WaitTimeout
@@ -11,6 +11,9 @@ from hubtrain._reach import Here, Reach
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
 from worker.contract import EndReason, State
+
+if TYPE_CHECKING:
+    from orchestrator.jobs.watch import Silence
 
 
 class Job:
@@ -142,12 +145,15 @@ class Job:
         *,
         on_update: Callable[[Job], None] | None = None,
         on_line: Callable[[str], None] | None = None,
+        on_silence: Callable[[str], None] | None = None,
     ) -> Job:
         """Wait until the job has ended and its machine costs nothing; returns the job.
 
         Whether it ended well is in `state`; `result` raises if it did not. `on_update` is called
-        with the job whenever something is new, `on_line` with every line of its output. Ctrl-C
-        leaves the job running. Raises `WaitTimeout` after `timeout` seconds.
+        with the job whenever something is new, `on_line` with every line of its output,
+        `on_silence` with a sentence when its provider is out of reach, since when and why, and when
+        it answers again. Ctrl-C leaves the job running. Raises `WaitTimeout` after `timeout`
+        seconds.
         """
         typed(timeout, (int, float), "timeout", "600.0, in seconds")
 
@@ -156,7 +162,11 @@ class Job:
             if on_update is not None:
                 on_update(self)
 
-        self._record = self._reach.followed(self._record, news, on_line, timeout)
+        def silence(found: Silence) -> None:
+            if on_silence is not None:
+                on_silence(found.said)
+
+        self._record = self._reach.followed(self._record, news, on_line, silence, timeout)
         if not self.ended:
             raise WaitTimeout(f"{self.id} has not ended within {timeout:g} s; it goes on.")
         return self
@@ -165,9 +175,10 @@ class Job:
         """Show how the job goes on until it has ended, as `wait` does; returns the job.
 
         A notebook's cell has its state in words, its cost and its curves, drawn anew as they
-        grow; elsewhere lines are printed. It returns earlier once `until`, asked whenever
-        something is new, is true. Ctrl-C, which is the stop button of a cell, only ends the
-        showing: the job goes on, and that is said.
+        grow; elsewhere lines are printed. Where its provider is out of reach it says so, and since
+        when. It returns earlier once `until`, asked whenever something is new, is true. Ctrl-C,
+        which is the stop button of a cell, only ends the showing: the job goes on, and that is
+        said.
         """
         from hubtrain._watching import watched
 

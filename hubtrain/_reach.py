@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from orchestrator.deploy.documents import Deployment
     from orchestrator.inference.trained import Question
     from orchestrator.jobs.records import Record
+    from orchestrator.jobs.watch import Silence
 
 OnNews = Callable[["Record"], None]
 OnLine = Callable[[str], None]
+OnSilence = Callable[["Silence"], None]
 
 LOOK_SECONDS = 5.0
 """How long an app is asked to wait for a job's end before what is new is shown."""
@@ -56,7 +58,12 @@ class Reach(ABC):
 
     @abstractmethod
     def followed(
-        self, record: Record, on_news: OnNews, on_line: OnLine | None, timeout: float | None
+        self,
+        record: Record,
+        on_news: OnNews,
+        on_line: OnLine | None,
+        on_silence: OnSilence,
+        timeout: float | None,
     ) -> Record:
         """Return the job once it has ended and costs nothing, or after `timeout` seconds."""
 
@@ -113,14 +120,20 @@ class Here(Reach):
         return self._client.refreshed(self._client.records.get(record.job_id))
 
     def followed(
-        self, record: Record, on_news: OnNews, on_line: OnLine | None, timeout: float | None
+        self,
+        record: Record,
+        on_news: OnNews,
+        on_line: OnLine | None,
+        on_silence: OnSilence,
+        timeout: float | None,
     ) -> Record:
         from orchestrator import flow
 
         record = self._client.records.get(record.job_id)
         if record.settled:
             return record
-        return flow.watch(self._client, record, on_news=on_news, on_line=on_line, timeout=timeout)
+        tell: dict[str, Any] = {"on_news": on_news, "on_line": on_line, "on_silence": on_silence}
+        return flow.watch(self._client, record, **tell, timeout=timeout)
 
     def lines(self, record: Record, *, follow: bool) -> Iterator[str]:
         from orchestrator.jobs.lines import lines
@@ -212,7 +225,12 @@ class There(Reach):
         return self.found(record.job_id)
 
     def followed(
-        self, record: Record, on_news: OnNews, on_line: OnLine | None, timeout: float | None
+        self,
+        record: Record,
+        on_news: OnNews,
+        on_line: OnLine | None,
+        on_silence: OnSilence,
+        timeout: float | None,
     ) -> Record:
         clock, printed = self._app.clock, 0
         until = None if timeout is None else clock.monotonic() + timeout
@@ -223,6 +241,8 @@ class There(Reach):
             now = self.found(record.job_id, left)
             if len(now.events) > len(record.events):
                 on_news(now)
+            if bool(now.unanswered) != bool(record.unanswered):
+                on_silence(_silence(now if now.unanswered else record, self.now(), now.unanswered))
             record = now
             printed = self._printed(record, printed, on_line) if on_line else 0
         return record
@@ -299,6 +319,13 @@ class There(Reach):
 
         asked = {"job": record.job_id, "after": after, "limit": LINES}
         return self._app.asked("logs", asked, LogLines)
+
+
+def _silence(record: Record, now: datetime, why: str) -> Silence:
+    """Return since when an app does not hear of a job, as it said last; `why` is empty again."""
+    from orchestrator.jobs.watch import Silence
+
+    return Silence(record.asked_at or now, now, why)
 
 
 def _handle(handle: str) -> Handle:

@@ -86,7 +86,7 @@ def watched(job: Job, until: Callable[[Job], object] | None) -> Job:
 
     try:
         news(job)
-        job.wait(on_update=news, on_line=lambda line: showing.draw())
+        job.wait(on_update=news, on_line=lambda line: showing.draw(), on_silence=showing.say)
     except _Enough:
         showing.draw(at_once=True)
     except KeyboardInterrupt:
@@ -113,6 +113,12 @@ class _Showing:
         self._job, self._place = job, place
         self._drawn: datetime | None = None
         self._words: tuple[object, ...] = ()
+        self._said = ""
+
+    def say(self, said: str) -> None:
+        """Show the job with a sentence about it, which stays until there is another one."""
+        self._said = said
+        self.draw(at_once=True)
 
     def draw(self, said: str = "", *, at_once: bool = False) -> None:
         """Show the job, unless it is much as it was."""
@@ -120,7 +126,7 @@ class _Showing:
         words = (story.state, story.phase, story.message, story.output, story.pushed)
         due = self._drawn is None or now - self._drawn >= self._place.every
         if at_once or due or words != self._words:
-            self._place.show(view_of(self._job._record, now), said)
+            self._place.show(view_of(self._job._record, now), said or self._said)
             self._drawn, self._words = now, words
 
 

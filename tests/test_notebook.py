@@ -22,9 +22,12 @@ NOTEBOOK = Path(__file__).parent.parent / "examples" / "hubtrain.ipynb"
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 """What the sample trains: the local Hub has a tiny one under that name."""
 
-CHOSEN = {'BACKEND = "local"': 'BACKEND = "spaces-cpu"', "EPOCHS = 20": "EPOCHS = 60"}
-"""What is changed in the cell of settings: a machine is rented, and the tiny model, which is fast,
-trains long enough to be stopped on its way."""
+CHOSEN = {
+    "settings": {'BACKEND = "local"': 'BACKEND = "spaces-cpu"', "EPOCHS = 20": "EPOCHS = 100_000"},
+    "resume": {"(job.id)": "(job.id, max_steps=job.checkpoint + 20)"},
+}
+"""What is changed in which cell: a machine is rented, and the training does not end by itself
+before it is stopped on its way, however fast it is."""
 
 
 def committed() -> Any:
@@ -64,10 +67,10 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     (folder / "work").mkdir()
     hub = HubServer(folder / "hub" / "data", ("ann:write",), ("HuggingFaceTB:ann",)).start()
     book = committed()
-    (settings,) = (cell for cell in book.cells if cell.id == "settings")
-    for said, chosen in CHOSEN.items():
-        assert said in settings.source
-        settings.source = settings.source.replace(said, chosen)
+    for cell in book.cells:
+        for said, chosen in CHOSEN.get(cell.id, {}).items():
+            assert said in cell.source
+            cell.source = cell.source.replace(said, chosen)
     homes = {"HUBTRAIN_HOME": str(folder / "home"), "IPYTHONDIR": str(folder / "ipython")}
     client = NotebookClient(
         book, timeout=280, resources={"metadata": {"path": str(folder / "work")}}

@@ -121,6 +121,8 @@ def test_a_provider_that_is_away_is_told_once_with_the_time_and_so_is_its_return
     assert away.why == "no answer" and (away.since - START).total_seconds() < 6
     assert back.why == "" and back.since == away.since
     assert (back.now - START).total_seconds() > 60
+    assert away.said.startswith("no answer Not heard of since ") and "goes on" in away.said
+    assert back.said.startswith("its provider answers again, after ")
 
 
 def test_one_question_without_an_answer_is_not_told(tmp_path: Path, clock: Hurried) -> None:

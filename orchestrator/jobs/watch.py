@@ -21,6 +21,7 @@ from orchestrator.jobs.pace import ASK_SECONDS, longer
 from orchestrator.jobs.reader import Reader, quietly
 from orchestrator.jobs.records import Record, Records
 from orchestrator.jobs.submit import find_launch
+from orchestrator.words import clock_time
 from worker.clock import Clock
 from worker.contract import (
     CancelAsked,
@@ -32,6 +33,7 @@ from worker.contract import (
     Stopped,
     from_marked,
 )
+from worker.duration import roughly
 from worker.errors import HubtrainError, HubUnreachable
 
 LOOK_SECONDS = 0.25
@@ -62,6 +64,17 @@ class Silence:
     now: datetime
     why: str = ""
     """Why there was no answer; empty once it answers again."""
+
+    @property
+    def said(self) -> str:
+        """What to say of it to whoever watches the job."""
+        if self.why:
+            since = clock_time(self.since, self.now)
+            return (
+                f"{self.why} Not heard of since {since}; the job goes on, and so does this watch."
+            )
+        took = roughly((self.now - self.since).total_seconds())
+        return f"its provider answers again, after {took} without a word"
 
 
 @dataclass(slots=True)

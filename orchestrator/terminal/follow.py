@@ -13,9 +13,7 @@ from orchestrator.jobs.summary import summary
 from orchestrator.jobs.watch import Silence
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.ending import ending
-from orchestrator.words import clock_time
 from worker.contract import EndReason
-from worker.duration import roughly
 from worker.errors import HubtrainError
 from worker.finding import Finding
 
@@ -45,12 +43,8 @@ def follow(desk: Desk, record: Record, *, lines: bool = False) -> int:
 
 def of_silence(silence: Silence) -> Finding:
     """Return what to say of a provider that does not answer, or answers again."""
-    since = clock_time(silence.since, silence.now)
-    if silence.why:
-        text = f"{silence.why} Not heard of since {since}; the job goes on, and so does this watch."
-        return Finding("warn", "not asked", text)
-    took = roughly((silence.now - silence.since).total_seconds())
-    return Finding("ok", "asked", f"its provider answers again, after {took} without a word")
+    level, topic = ("warn", "not asked") if silence.why else ("ok", "asked")
+    return Finding(level, topic, silence.said)
 
 
 def close(desk: Desk, record: Record) -> int:
