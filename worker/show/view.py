@@ -344,7 +344,7 @@ def _told(view: View) -> Iterable[tuple[str, str]]:
         yield "Speed", progress.speed
     cap = f" of at most {money(limits.max_usd)}" if limits.max_usd is not None else ""
     machine = view.spec.machine
-    yield "Cost", f"{money(view.cost)}{cap}" if machine.usd_per_hour else "nothing"
+    yield "Cost", f"{money(view.cost) if machine.usd_per_hour else 'nothing'}{cap}"
     yield "Where", " ".join(dict.fromkeys(filter(None, (machine.backend, machine.flavor))))
 
 
