@@ -6,7 +6,8 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 MODEL = "ann/tiny"
 SMALL = ("--batch-size", "1", "--gradient-accumulation", "1")
 STEPS = ("--epochs", "1", "--model-max-length", "64", "--max-steps", "6")
-FOREVER = ("--epochs", "100000", "--model-max-length", "64")
+
+SCRIPT = """
+import os, pathlib, sys, time
+began, end = map(pathlib.Path, sys.argv[1:])
+began.touch()
+while not end.exists():
+    time.sleep(0.1)
+(pathlib.Path(os.environ["HUBTRAIN_OUTPUT"]) / "result.txt").write_text("42")
+"""
+"""Runs until a file is there: as long as a test wants, for no more computing than that."""
 
 
 @pytest.fixture(scope="module")
@@ -29,33 +39,76 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(tmp_path_factory.mktemp("tiny"))
 
 
+@dataclass
+class Desk:
+    """A laptop with a script, and a say in when it ends."""
+
+    laptop: Laptop
+    folder: Path
+
+    def words(self, *more: str, project: str, backend: str = "spaces-cpu") -> tuple[str, ...]:
+        """Return the command that runs the script."""
+        return (
+            *("spacerunner", "--script-path", "script.py", "--project-name", project),
+            *("--backend", backend, "--username", "ann", "--max-duration", "10m", "--json", *more),
+            *("--", str(self.began), str(self.folder / "end")),
+        )
+
+    @property
+    def began(self) -> Path:
+        return self.folder / "began"
+
+    def let_it_end(self) -> None:
+        (self.folder / "end").touch()
+
+    def running(self) -> dict[str, Any]:
+        """Wait until the script runs, and return the laptop's one job."""
+        until(self.began.exists, 90)
+        (job,) = self.laptop.jobs()
+        return dict(job)
+
+
+def desk_at(hub: HubServer, folder: Path) -> Desk:
+    (folder / "script.py").write_text(SCRIPT)
+    return Desk(Laptop(folder / "home", hub), folder)
+
+
 @pytest.fixture
-def laptop(hub_server: Any, tmp_path: Path, tiny_model: Path) -> Iterator[Laptop]:
-    """A laptop with data, on a Hub of its own that has the base model."""
-    yield from _laptop(hub_server(), tmp_path, tiny_model)
+def desk(shared_hub: HubServer, tmp_path: Path) -> Desk:
+    """One on the Hub of all: whoever uses it takes a project of their own."""
+    return desk_at(shared_hub, tmp_path)
 
 
-def _laptop(hub: HubServer, folder: Path, model: Path) -> Iterator[Laptop]:
-    hub.api().create_repo(MODEL, exist_ok=True)
+@pytest.fixture
+def own_desk(hub_server: Any, tmp_path: Path) -> Desk:
+    """One on a Hub that is no one else's."""
+    return desk_at(hub_server(), tmp_path)
+
+
+def laptop_at(hub: HubServer, folder: Path, model: Path, rows: int = 40) -> Laptop:
+    """Return a laptop with rows, on a Hub that has the base model."""
+    hub.api().create_repo(MODEL)
     hub.api().upload_folder(repo_id=MODEL, folder_path=model)
-    write_rows(folder / "chats.jsonl", chats(40))
-    yield Laptop(folder / "home", hub)
+    write_rows(folder / "chats.jsonl", chats(rows))
+    return Laptop(folder / "home", hub)
 
 
-def train(*more: str, project: str = "bot", backend: str = "spaces-cpu") -> tuple[str, ...]:
+def train(*more: str, project: str = "bot") -> tuple[str, ...]:
     return (
         *("llm", "--train", "--trainer", "sft", "--peft", "--model", MODEL),
-        *("--data-path", "chats.jsonl", "--project-name", project, "--backend", backend),
+        *("--data-path", "chats.jsonl", "--project-name", project, "--backend", "spaces-cpu"),
         *("--push-to-hub", "--username", "ann", "--json", *SMALL, *more),
     )
 
 
-def spaces(hub: HubServer) -> list[str]:
-    return [space.id for space in hub.api().list_spaces(author="ann")]
+def spaces(hub: HubServer, project: str = "") -> list[str]:
+    """Return the Spaces of a project, or all."""
+    found = [space.id for space in hub.api().list_spaces(author="ann")]
+    return [name for name in found if name.startswith(f"ann/{project}")]
 
 
-def stage(hub: HubServer) -> str:
-    (space,) = spaces(hub)
+def stage(hub: HubServer, project: str = "") -> str:
+    (space,) = spaces(hub, project)
     return str(hub.api().get_space_runtime(space).stage)
 
 
@@ -63,19 +116,14 @@ def costing(hub: HubServer) -> list[Any]:
     return [bill for bill in hub.admin("GET", "bills") if bill["costing"]]
 
 
-def running_job(laptop: Laptop) -> dict[str, Any]:
-    """Wait until the laptop's one job trains, and return it."""
-
-    def trains() -> Any:
-        return next((j for j in laptop.jobs() if j["step"]), None)
-
-    job: dict[str, Any] = until(trains, 90, every=0.5)
-    return job
-
-
-def test_the_main_job(laptop: Laptop) -> None:
-    said = laptop.run(*train(*STEPS, "--valid-split", "0.1"))
+def test_the_main_job(hub_server: Any, tmp_path: Path, tiny_model: Path) -> None:
+    laptop = laptop_at(hub_server(), tmp_path, tiny_model)
+    canary = laptop.hub.tokens["ann"]
+    process = laptop.start(*train(*STEPS, "--valid-split", "0.1"), "--token", canary, HF_TOKEN="")
+    shown = _arguments_with(canary, process)
+    said = finish(process)
     assert said.code == 0, said.err + said.out
+    assert shown == set(), "the token is in no argument of any process"
     job = said.document
     assert (job["state"], job["reason"], job["step"]) == ("succeeded", "ok", 6)
     assert "valid_loss" in job["metrics"]
@@ -90,6 +138,16 @@ def test_the_main_job(laptop: Laptop) -> None:
     _loads(laptop, "ann/bot")
     _no_secret_anywhere(laptop, said)
     _again_it_is_the_same(laptop, job)
+    _another_project_sends_no_data(laptop)
+
+
+def _arguments_with(canary: str, process: subprocess.Popen[str]) -> set[str]:
+    """Return the command lines with a token while a process runs, but for its own."""
+    seen = set()
+    while process.poll() is None:
+        seen |= {words for words in processes(canary).values() if "--token" not in words}
+        time.sleep(0.02)
+    return seen
 
 
 def _again_it_is_the_same(laptop: Laptop, job: dict[str, Any]) -> None:
@@ -100,6 +158,16 @@ def _again_it_is_the_same(laptop: Laptop, job: dict[str, Any]) -> None:
     other = laptop.run(*train(*STEPS))
     assert other.code == 2
     assert "ann/bot already holds" in str(other.document)
+
+
+def _another_project_sends_no_data(laptop: Laptop) -> None:
+    """The rows are there from the first time."""
+    laptop.hub.forget_requests()
+    said = laptop.run(*train(*STEPS, "--detach", project="other"))
+    assert said.code == 0, said.err
+    sent = [r for r in laptop.hub.requests(r"datasets/") if r["method"] in {"PUT", "POST"}]
+    assert [r for r in sent if "commit" in r["path"] or "lfs" in r["path"]] == []
+    assert laptop.run("cancel", said.document["job"]).code == 0
 
 
 def _loads(laptop: Laptop, model: str) -> None:
@@ -136,77 +204,73 @@ def _no_secret_anywhere(laptop: Laptop, said: Said) -> None:
     assert "the trainer gets no token of the Hub" in "".join(api.fetch_space_logs(space))
 
 
-def test_the_token_is_in_no_argument_of_any_process(laptop: Laptop) -> None:
-    canary = laptop.hub.tokens["ann"]
-    process = laptop.start(*train(*STEPS), "--token", canary, HF_TOKEN="")
-    seen = set()
-    while process.poll() is None:
-        mine = {words for words in processes(canary).values() if "--token" not in words}
-        seen |= mine
-    said = finish(process)
-    assert said.code == 0, said.err
-    assert seen == set()
-
-
-def test_a_trainer_that_is_killed(laptop: Laptop) -> None:
-    process = laptop.start(*train(*FOREVER))
-    job = running_job(laptop)
+def test_a_trainer_that_is_killed(desk: Desk) -> None:
+    process = desk.laptop.start(*desk.words(project="killed"))
+    job = desk.running()
     pid = trainer_of(job["job"])
     assert pid is not None
     send(pid, signal.SIGKILL)
     said = finish(process)
     assert said.code == 1
     assert (said.document["state"], said.document["reason"]) == ("failed", "worker_died")
-    assert stage(laptop.hub) == "PAUSED"
+    hub = desk.laptop.hub
+    assert stage(hub, "killed") == "PAUSED"
     branch = f"hubtrain-{job['job']}"
-    assert "events.jsonl" in laptop.hub.api().list_repo_files("ann/bot", revision=branch)
+    assert "events.jsonl" in hub.api().list_repo_files("ann/killed", revision=branch)
 
 
-def test_a_trainer_that_hangs(laptop: Laptop) -> None:
-    process = laptop.start(*train(*FOREVER, "--hang-minutes", "0.5"))
-    pid = trainer_of(running_job(laptop)["job"])
+def test_a_trainer_that_hangs(desk: Desk) -> None:
+    process = desk.laptop.start(*desk.words("--hang-minutes", "0.5", project="hung"))
+    pid = trainer_of(desk.running()["job"])
     assert pid is not None
     send(pid, signal.SIGSTOP)
     said = finish(process)
     assert (said.code, said.document["reason"]) == (1, "hung")
-    assert stage(laptop.hub) == "PAUSED"
+    assert stage(desk.laptop.hub, "hung") == "PAUSED"
     assert trainer_of(said.document["job"]) is None
 
 
-def test_a_deadline(laptop: Laptop) -> None:
-    said = laptop.run(*train(*FOREVER, "--max-duration", "25s"))
+def test_a_deadline(desk: Desk) -> None:
+    said = desk.laptop.run(*desk.words("--max-duration", "25s", project="late"))
     assert (said.code, said.document["reason"]) == (1, "deadline")
-    assert stage(laptop.hub) == "PAUSED"
+    assert stage(desk.laptop.hub, "late") == "PAUSED"
 
 
-def test_a_push_that_is_refused_three_times(laptop: Laptop) -> None:
-    laptop.hub.fault({"status": 503}, method="POST", path=r"/models/ann/bot/commit/main", times=3)
-    said = laptop.run(*train(*STEPS))
+def test_a_push_that_is_refused_three_times(desk: Desk) -> None:
+    hub, commits = desk.laptop.hub, r"/models/ann/refused/commit/main"
+    hub.fault({"status": 503}, method="POST", path=commits, times=3)
+    desk.let_it_end()
+    said = desk.laptop.run(*desk.words(project="refused"))
     assert (said.code, said.document["reason"]) == (0, "ok"), said.out
-    assert len(laptop.hub.requests(r"/models/ann/bot/commit/main", "POST")) >= 4
+    assert len(hub.requests(commits, "POST")) >= 4
 
 
-def test_a_push_that_is_never_accepted(laptop: Laptop) -> None:
-    laptop.hub.fault({"status": 403}, method="POST", path=r"/models/ann/bot/commit", times=None)
-    said = laptop.run(*train(*STEPS))
+def test_a_push_that_is_never_accepted(desk: Desk) -> None:
+    hub = desk.laptop.hub
+    hub.fault({"status": 403}, method="POST", path=r"/models/ann/never/commit", times=None)
+    desk.let_it_end()
+    said = desk.laptop.run(*desk.words(project="never"))
     assert (said.code, said.document["reason"]) == (1, "push_failed"), said.out
-    assert stage(laptop.hub) == "PAUSED"
+    assert stage(hub, "never") == "PAUSED"
     assert said.document["costing"] is False
 
 
-def test_a_hub_that_restarts_in_the_middle(laptop: Laptop) -> None:
-    process = laptop.start(*train("--model-max-length", "64", "--max-steps", "120"))
-    running_job(laptop)
-    laptop.hub.kill9()
-    laptop.hub.restart()
+def test_a_hub_that_restarts_in_the_middle(own_desk: Desk) -> None:
+    hub = own_desk.laptop.hub
+    process = own_desk.laptop.start(*own_desk.words(project="bot"))
+    own_desk.running()
+    hub.kill9()
+    hub.restart()
+    own_desk.let_it_end()
     said = finish(process)
     assert (said.code, said.document["reason"]) == (0, "ok"), said.err + said.out
-    assert len(spaces(laptop.hub)) == 1
+    assert len(spaces(hub)) == 1
 
 
-def test_cancel_and_remove(laptop: Laptop) -> None:
-    process = laptop.start(*train(*FOREVER))
-    job = running_job(laptop)
+def test_cancel_and_remove(desk: Desk) -> None:
+    laptop = desk.laptop
+    process = laptop.start(*desk.words(project="cancelled"))
+    job = desk.running()
     process.send_signal(signal.SIGINT)
     left = finish(process)
     assert left.code == 130
@@ -222,65 +286,58 @@ def test_cancel_and_remove(laptop: Laptop) -> None:
     assert trainer_of(job["job"]) is None
     assert laptop.run("status", job["job"]).code == 0
     assert laptop.run("rm", job["job"]).code == 0
-    assert spaces(laptop.hub) == []
+    assert spaces(laptop.hub, "cancelled") == []
     assert laptop.jobs() == []
 
 
-def test_another_laptop_follows_and_stops_it(laptop: Laptop, tmp_path: Path) -> None:
-    detached = laptop.run(*train(*FOREVER, "--detach")).document
+def test_the_same_command_twice_is_one_job_that_another_laptop_stops(
+    desk: Desk, tmp_path: Path
+) -> None:
+    laptop, words = desk.laptop, desk.words("--detach", project="twice")
+    job = laptop.run(*words).document
+    assert laptop.run(*words).document["job"] == job["job"]
+    assert len(spaces(laptop.hub, "twice")) == 1
+    until(desk.began.exists, 90)
     other = Laptop(tmp_path / "other", laptop.hub)
-    until(lambda: other.run("status", detached["handle"], "--json").document["step"], 90)
-    (cancelled,) = other.run("cancel", detached["handle"], "--json").document
+    followed = other.run("status", job["handle"], "--json").document
+    assert (followed["state"], followed["phase"]) == ("running", "running script.py")
+    (cancelled,) = other.run("cancel", job["handle"], "--json").document
     assert cancelled["state"] == "cancelled"
-    assert laptop.run("status", detached["job"], "--json").document["state"] == "cancelled"
+    assert laptop.run("status", job["job"], "--json").document["state"] == "cancelled"
 
 
 def test_out_of_memory(hub_server: Any, tmp_path: Path, tiny_model: Path) -> None:
     hub = hub_server(options=("--flavor", "cpu-basic:memory=1.0Gi"))
-    (laptop,) = _laptop(hub, tmp_path, tiny_model)
+    laptop = laptop_at(hub, tmp_path, tiny_model, rows=5000)
     rows = ("--batch-size", "2048", "--model-max-length", "512", "--no-packing", "--epochs", "100")
-    write_rows(tmp_path / "chats.jsonl", chats(5000))
     said = laptop.run(*train(*rows))
     assert (said.code, said.document["reason"]) == (1, "oom"), said.out
     assert stage(hub) == "PAUSED"
 
 
-def test_paid_hardware_is_asked_for_last_and_given_back(laptop: Laptop) -> None:
-    said = laptop.run(*train(*STEPS, backend="spaces-t4"))
+def test_paid_hardware_is_asked_for_last_and_given_back(own_desk: Desk) -> None:
+    hub = own_desk.laptop.hub
+    own_desk.let_it_end()
+    said = own_desk.laptop.run(*own_desk.words(project="paid", backend="spaces-t4"))
     assert said.code == 0, said.out
-    asked = laptop.hub.requests(r"/api/spaces/ann/.*/hardware", "POST")
+    asked = hub.requests(r"/api/spaces/ann/.*/hardware", "POST")
     assert len(asked) == 1
-    later = [r for r in laptop.hub.requests() if r["at"] > asked[0]["at"] and r["user"] == "ann"]
+    later = [r for r in hub.requests() if r["at"] > asked[0]["at"] and r["user"] == "ann"]
     assert all("/commit/" not in r["path"] or "/models/" in r["path"] for r in later)
     assert said.document["flavor"] == "t4-small"
-    assert costing(laptop.hub) == []
+    assert costing(hub) == []
 
 
-def test_a_second_submit_sends_no_data(laptop: Laptop) -> None:
-    assert laptop.run(*train(*STEPS, project="one")).code == 0
-    laptop.hub.forget_requests()
-    assert laptop.run(*train(*STEPS, project="two")).code == 0
-    sent = [r for r in laptop.hub.requests(r"datasets/") if r["method"] in {"PUT", "POST"}]
-    assert [r for r in sent if "commit" in r["path"] or "lfs" in r["path"]] == []
-
-
-def test_the_same_command_twice_is_one_job(laptop: Laptop) -> None:
-    first = laptop.run(*train(*FOREVER, "--detach"))
-    second = laptop.run(*train(*FOREVER, "--detach"))
-    assert first.document["job"] == second.document["job"]
-    assert len(spaces(laptop.hub)) == 1
-    assert laptop.run("cancel", first.document["job"]).code == 0
-
-
-def test_a_laptop_killed_at_every_step_of_submit(laptop: Laptop) -> None:
+def test_a_laptop_killed_at_every_step_of_submit(own_desk: Desk) -> None:
     """However far it came, the next try makes it one Space, and nothing costs without a job."""
+    laptop = own_desk.laptop
     for nth in range(1, 30):
         project = f"try{nth}"
-        words = train(*FOREVER, "--detach", project=project, backend="spaces-t4")
+        words = own_desk.words("--detach", project=project, backend="spaces-t4")
         over = killed_at(laptop, nth, *words)
         again = laptop.run(*words)
         assert again.code == 0, f"{nth}: {again.err}"
-        mine = [s for s in spaces(laptop.hub) if s.startswith(f"ann/{project}-")]
+        mine = spaces(laptop.hub, f"{project}-")
         assert len(mine) == 1, f"killed at {nth}: {mine}"
         assert laptop.run("cancel", again.document["job"]).code == 0
         assert costing(laptop.hub) == [], f"killed at {nth}"
@@ -290,8 +347,9 @@ def test_a_laptop_killed_at_every_step_of_submit(laptop: Laptop) -> None:
     assert nth > 4, "there were steps to be killed at"
 
 
-def test_gc_finds_what_a_lost_laptop_left(laptop: Laptop, tmp_path: Path) -> None:
-    job = laptop.run(*train(*FOREVER, "--detach", backend="spaces-t4")).document
+def test_gc_finds_what_a_lost_laptop_left(own_desk: Desk, tmp_path: Path) -> None:
+    laptop = own_desk.laptop
+    job = laptop.run(*own_desk.words("--detach", project="lost", backend="spaces-t4")).document
     pid = until(lambda: trainer_of(job["job"]), 90)
     other = Laptop(tmp_path / "other", laptop.hub)
     clean = other.run("gc", "--yes", "--json")
