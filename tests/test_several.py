@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from standins.together import ROOT, TWO, curve, together
 from standins.waiting import until
 from tiny_llm import chats, job, write_model, write_rows
 
+from worker import checkpoints
 from worker.contract import (
     Checkpoint,
     DataRef,
@@ -121,6 +123,31 @@ def test_two_processes_learn_what_one_does(
     assert ours.keys() == theirs.keys()
     off = {name: float((ours[name] - weight).abs().max()) for name, weight in theirs.items()}
     assert max(off.values()) < 1e-3, off
+
+
+def left_at(events: list[Event], step: int) -> Path:
+    """Return the checkpoint that was told of a step."""
+    return next(Path(e.where) for e in events if isinstance(e, Checkpoint) and e.step == step)
+
+
+@pytest.mark.parametrize("peft", [False, True], ids=["all", "lora"])
+def test_a_divided_model_goes_on_in_any_number_of_processes(
+    model: Path, tmp_path: Path, peft: bool
+) -> None:
+    data = write_rows(tmp_path / "data" / "train.jsonl", chats(60))
+    how = {**STEP, "trainer": "sft", "peft": peft, "lora_dropout": 0.0}
+    how |= {"save_strategy": "steps", "save_steps": 4, "save_total_limit": 9}
+    whole = together(spec(model, data, None, SHARED, **how), tmp_path / "whole")
+    left, losses = left_at(whole, 4), curve(whole, "loss")
+    assert not checkpoints.lacking([path.name for path in left.iterdir()], TASK.checkpoint_files)
+    shared = together(spec(model, data, None, SHARED, **how), tmp_path / "shared", left)
+    params, run, one = job(model, data, tmp_path / "one", **how)
+    run.output.mkdir(parents=True)
+    TASK.train(params, replace(run, last_checkpoint=left))
+    for events in (shared, one):
+        told = curve(events, "loss")
+        assert min(told) == 5
+        assert told == pytest.approx({step: losses[step] for step in told}, abs=1e-4)
 
 
 class Working:

@@ -14,11 +14,15 @@ ROOT = Path(__file__).parent.parent.parent
 TWO = Parallel(processes=2)
 
 
-def together(asked: JobSpec, folder: Path) -> list[Event]:
-    """Train in several processes, as the supervisor starts them; return what they told."""
+def together(asked: JobSpec, folder: Path, start: Path | None = None) -> list[Event]:
+    """Train in several processes, as the supervisor starts them; return what they told.
+
+    They go on from the checkpoint `start` if there is one.
+    """
     folder.mkdir()
     (folder / "job.json").write_text(asked.model_dump_json())
-    places = ("--job", folder / "job.json", "--output", folder / "output", "--work", folder)
+    places = ["--job", folder / "job.json", "--output", folder / "output", "--work", folder]
+    places += ["--resume", start] if start else []
     environ = {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", MARK_VARIABLE: "@mark "}
     ended = subprocess.run(
         launch.command(asked.parallel, [*map(str, places)], cores=2),

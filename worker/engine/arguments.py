@@ -159,7 +159,7 @@ def _watching(params: TransformersSettings, steps: int, *, validates: bool) -> d
         "save_steps": params.save_steps,
         "save_total_limit": None,  # `KeepLast` deletes them, once the newest is told
         "report_to": trackers(params.log),
-        "save_only_model": processes.sharded(),  # transformers cannot gather what is beside it
+        "save_only_model": processes.sharded(),  # until `LeanTrainer` has been made
         "disable_tqdm": True,
     }
     if settings["save_strategy"] == "best":

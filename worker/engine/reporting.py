@@ -120,8 +120,6 @@ class EventCallback(TrainerCallback):  # type: ignore[misc]
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        if args.save_only_model:
-            return  # training cannot go on from the weights alone
         folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
         self.emit(Checkpoint(step=state.global_step, where=str(folder)))
 

@@ -7,13 +7,15 @@ through them: on an H100 the stock class trained one at 0.77 of the speed of a l
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils import find_batch_size
 from transformers import Trainer, TrainerState
+from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
-from worker.engine import processes
+from worker.engine import processes, shares
 
 
 class LeanTrainer(Trainer):  # type: ignore[misc]
@@ -21,6 +23,36 @@ class LeanTrainer(Trainer):  # type: ignore[misc]
 
     _set_to_train = False
     """Whether all layers are. An adapter says so of itself while the model within does not."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.args.save_only_model = False  # asked of shares of a model; here they can be saved
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        """Write what goes on beside the weights: the first process, with the others' shares."""
+        if not processes.sharded():
+            super()._save_optimizer_and_scheduler(output_dir)
+            return
+        state = shares.put_together(self.optimizer.state_dict())
+        if self.args.should_save:
+            torch.save(state, Path(output_dir, OPTIMIZER_NAME))
+            torch.save(self.lr_scheduler.state_dict(), Path(output_dir, SCHEDULER_NAME))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Take up what went on beside the weights, each process its share."""
+        if checkpoint is None or not processes.sharded():
+            super()._load_optimizer_and_scheduler(checkpoint)
+            return
+        shares.load_optimizer(self.optimizer, Path(checkpoint, OPTIMIZER_NAME))
+        schedule = torch.load(Path(checkpoint, SCHEDULER_NAME), weights_only=True)
+        self.lr_scheduler.load_state_dict(schedule)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Take up the weights, each process its share; an adapter is whole in all of them."""
+        if processes.sharded() and not hasattr(self.model, "peft_config"):
+            shares.load_weights(self.model, Path(resume_from_checkpoint))
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def training_step(self, model: Any, *inputs: Any, **more: Any) -> Any:
         """Do a pass; what is set to train already is not set so again, layer by layer."""
