@@ -135,7 +135,7 @@ def test_a_divided_model_goes_on_in_any_number_of_processes(
     model: Path, tmp_path: Path, peft: bool
 ) -> None:
     data = write_rows(tmp_path / "data" / "train.jsonl", chats(60))
-    how = {**STEP, "trainer": "sft", "peft": peft, "lora_dropout": 0.0}
+    how: dict[str, Any] = {**STEP, "trainer": "sft", "peft": peft, "lora_dropout": 0.0}
     how |= {"save_strategy": "steps", "save_steps": 4, "save_total_limit": 9}
     whole = together(spec(model, data, None, SHARED, **how), tmp_path / "whole")
     left, losses = left_at(whole, 4), curve(whole, "loss")

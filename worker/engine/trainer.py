@@ -47,12 +47,12 @@ class LeanTrainer(Trainer):  # type: ignore[misc]
         schedule = torch.load(Path(checkpoint, SCHEDULER_NAME), weights_only=True)
         self.lr_scheduler.load_state_dict(schedule)
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+    def _load_from_checkpoint(self, checkpoint: str, *model: Any) -> None:
         """Take up the weights, each process its share; an adapter is whole in all of them."""
         if processes.sharded() and not hasattr(self.model, "peft_config"):
-            shares.load_weights(self.model, Path(resume_from_checkpoint))
+            shares.load_weights(self.model, Path(checkpoint))
         else:
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            super()._load_from_checkpoint(checkpoint, *model)
 
     def training_step(self, model: Any, *inputs: Any, **more: Any) -> Any:
         """Do a pass; what is set to train already is not set so again, layer by layer."""

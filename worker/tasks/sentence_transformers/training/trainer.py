@@ -31,9 +31,9 @@ class SentenceTrainer(LeanTrainer, SentenceTransformerTrainer):  # type: ignore[
         if head := self._head():
             save_file(head, folder / HEAD_FILE)
 
-    def _load_from_checkpoint(self, checkpoint_path: str) -> None:
-        super()._load_from_checkpoint(checkpoint_path)
-        if (file := Path(checkpoint_path) / HEAD_FILE).exists():
+    def _load_from_checkpoint(self, checkpoint: str, *model: Any) -> None:
+        super()._load_from_checkpoint(checkpoint, *model)
+        if (file := Path(checkpoint) / HEAD_FILE).exists():
             self.loss.load_state_dict(load_file(file), strict=False)
 
     def _head(self) -> dict[str, torch.Tensor]:
