@@ -156,6 +156,11 @@ def test_small_and_uneven_classes_are_told() -> None:
     assert '"a" has 10 times as many images as "b"' in uneven
 
 
+def test_names_of_classes_that_hardly_differ_are_told() -> None:
+    warned = said(look(split([" cat", "Cat", "cat", "hot dog", "hotdog", "dog"] * 9)), "warn")
+    assert 'in capitals or blanks alone: " cat", "Cat", "cat"; "hot dog", "hotdog"' in warned
+
+
 def test_a_validation_split_is_compared_with_the_training() -> None:
     report = look(split(["a", "b", "c"] * 9), split(["a", "x"] * 4))
     assert "1 class that no training image is of: x" in said(report, "error")

@@ -21,7 +21,7 @@ from worker.common import Data
 from worker.contract import DataRef
 from worker.errors import BadData
 from worker.hubclient import hub
-from worker.reading import load
+from worker.reading import FileTable, load
 from worker.reading.classes import of_schema, with_features
 from worker.reading.files import on_disk
 from worker.reading.formats import delimiter_of
@@ -377,3 +377,16 @@ def test_zeros_stay_where_a_later_block_is_of_another_kind(tmp_path: Path) -> No
     told = on_laptop(file)
     assert not isinstance(told, str)
     assert told[1][-1][1] == {"zip": "07", "n": "none"} and told[1][0][1]["zip"] == "00"
+
+
+def test_rows_of_a_large_file_are_estimated_by_what_is_stored(tmp_path: Path) -> None:
+    """What is decoded takes another room than its text, whose beginning alone is read."""
+    text = "".join(f"{n % 9},{n % 7 / 10},a\n" for n in range(1_200_000))
+    plain, packed, wide = (tmp_path / name for name in ("a.csv", "b.csv.gz", "c.csv"))
+    plain.write_text(f"n,share,kind\n{text}", "utf-8")
+    packed.write_bytes(gzip.compress(plain.read_bytes(), 1))
+    wide.write_text(plain.read_text("utf-8"), "utf-16")
+    for file in (plain, packed, wide):
+        found = FileTable(file.name, (on_disk(file),)).measure(1 << 20)
+        assert not found.exact
+        assert found.rows == pytest.approx(1_200_000, rel=0.15), file.name

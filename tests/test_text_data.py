@@ -74,7 +74,7 @@ def test_classes_are_counted_and_a_share_of_each_is_held_out() -> None:
         ([True, False] * 9, (), "2 classes: False 9, True 9"),
         ([["a"], ["a", "b"], []] * 9, (), "2 classes, several each: a 18, b 9"),
         (["['a', 'b']", "['b']"] * 9, (), "2 classes, several each: b 18, a 9"),
-        (['["a"]', "[]"] * 9, (), "1 classes, several each: a 9"),
+        (['["a"]', "[]"] * 9, (), "1 class, several each: a 9"),
         ([[0, 1], [1]] * 9, ("joy", "fear"), "2 classes, several each: fear 18, joy 9"),
     ],
 )

@@ -93,6 +93,14 @@ def worker_of(spec: JobSpec) -> str:
         return "trainer"
 
 
+def packages_of(spec: JobSpec) -> tuple[str, ...]:
+    """Return the packages whose versions decide what a job does (`Task.packages`)."""
+    try:
+        return tasks.load(spec.task).packages
+    except ValueError:
+        return ()
+
+
 def _evaluation(file: Path) -> dict[str, Any]:
     """Return what an evaluation left; empty where there was none."""
     found: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}

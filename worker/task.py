@@ -173,6 +173,10 @@ class Task(ABC, Generic[P]):
     library: ClassVar[str] = "transformers"
     """Library that loads a trained model, in the Hub's words."""
 
+    packages: ClassVar[tuple[str, ...]] = ("torch", "transformers", "accelerate", "peft")
+    """Packages whose versions decide what a training does: its record and its card tell them, and
+    what trains once more compares them."""
+
     losses: ClassVar[tuple[str, ...]] = ("loss", "valid_loss")
     """Measurements that the card draws over the steps, in one picture."""
 

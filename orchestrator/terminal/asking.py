@@ -142,7 +142,9 @@ class _Work:
         except KeyboardInterrupt:
             screen.aside("Stopped. The same command goes on where it was.")
             return DETACHED
-        for old, new in made.finish(self.rows).items():
+        with screen.waiting(f"Writing {made.output}"):
+            renamed = made.finish(self.rows)
+        for old, new in renamed.items():
             screen.aside(f'"{old}" of the answers is "{new}": {self.rows.name} has a "{old}"')
         if made.formulas:
             text = (
@@ -159,12 +161,13 @@ class _Work:
         rest = self.questions.read(start)
         if (first := next(rest, None)) is None:
             return 0
-        number, total = start, self.rows.total
+        number, expected = start, self.rows.total
         with closing(self.load()) as process, self.desk.screen.stages() as stages:
             for number, (one, said) in enumerate(answered(process, _with(first, rest)), start + 1):
                 made.add(self._cells(said), said.get("message", ""))
                 if "message" in said and len(named) < NAMED:
                     named.append(f"{one.where}: {said['message']}")
+                total = max(number, expected)
                 stages.show("Answering", min(number / total, ALMOST), f"{number:,}/{total:,}")
             stages.show("Answering", 1.0, f"{number:,}/{number:,}")
         return number - start

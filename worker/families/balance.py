@@ -26,12 +26,32 @@ def counted(counts: Mapping[str, int], scale: float = 1) -> str:
     return some(f"{name} {about}{round(n * scale):,}" for name, n in ordered)
 
 
-def uneven(counts: Mapping[str, int], unit: str, scale: float = 1) -> Iterable[Finding]:
-    """Classes with hardly any examples, and one with many times as many as another.
+def doubtful(counts: Mapping[str, int], unit: str, scale: float = 1) -> Iterable[Finding]:
+    """Classes that may be one, that have hardly any examples, or many times as many as another.
 
     `unit` is what an example is called, plural: images. Counts times `scale` are those of the
     whole.
     """
+    yield from _alike(counts)
+    yield from _uneven(counts, unit, scale)
+
+
+def _alike(counts: Mapping[str, int]) -> Iterable[Finding]:
+    """Classes whose names differ in nothing but capitals and blanks."""
+    kin: dict[str, list[str]] = {}
+    for name in counts:
+        kin.setdefault("".join(name.split()).casefold(), []).append(name)
+    if same := [names for names in kin.values() if len(names) > 1]:
+        named = some((some(map(_quoted, names)) for names in same), between="; ")
+        text = f"names of classes that differ in capitals or blanks alone: {named}"
+        yield Finding("warn", "data", text, fix="write them alike where they are one class")
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
+
+
+def _uneven(counts: Mapping[str, int], unit: str, scale: float) -> Iterable[Finding]:
     if sum(count > 0 for count in counts.values()) < 2:  # noqa: PLR2004
         return
     few = {name: n for name, n in counts.items() if n * scale < FEW}

@@ -7,23 +7,24 @@ from typing import Any
 
 from worker.errors import BadConfig
 from worker.facts import ModelFacts
+from worker.families import balance
 from worker.finding import Finding
 
 
-def new_head(facts: ModelFacts, wanted: int, what: str = "classes") -> Iterable[Finding]:
+def new_head(facts: ModelFacts, wanted: int) -> Iterable[Finding]:
     """Say that a model gets a head for so many classes, and whose place that takes."""
     if not facts.known:
         return
     known = labels_of(facts.config)
     if not known:
-        text = f"{facts.name} gets a head for {wanted:,} {what}"
+        text = f"{facts.name} gets a head for {balance.classes(wanted)}"
     elif len(known) != wanted:
         text = (
-            f"a new head for {wanted:,} {what} takes the place of that of {facts.name} "
+            f"a new head for {balance.classes(wanted)} takes the place of that of {facts.name} "
             f"for {len(known):,}"
         )
     else:
-        text = f"the head of {facts.name} for {wanted:,} {what} is trained on"
+        text = f"the head of {facts.name} for {balance.classes(wanted)} is trained on"
     yield Finding("ok", "model", text)
 
 

@@ -39,6 +39,11 @@ _WIDE = {
 }
 """How text begins that has several bytes for every letter; the longer first."""
 
+_BEGINNING = 4 << 20
+"""Bytes of a text that tell how much smaller it is stored."""
+
+_PIECE = 1 << 16
+
 SPLIT_WORDS = {
     "train": {"train", "training"},
     "valid": {"valid", "validation", "val", "dev"},
@@ -77,9 +82,28 @@ class DataFile:
 
         Raises `BadData` if that is refused.
         """
-        stream = self._opened()
+        return self._both()[1]
+
+    def stored_for(self, size: int) -> int:
+        """Return about how many of the stored bytes hold the first `size` of those it opens with.
+
+        Text that is compressed, or has several bytes for a letter, is taken to be as it begins.
+        """
+        stored, stream = self._both()
+        with stored, stream:
+            if stream is stored:
+                return min(size, self.size)
+            pieces = range(
+                0, min(size, _BEGINNING), _PIECE
+            )  # small: who decodes reads so far ahead
+            head = sum(len(stream.read(_PIECE)) for _ in pieces)
+            return min(round(size * int(stored.tell()) / max(1, head)), self.size)
+
+    def _both(self) -> tuple[pa.NativeFile, pa.NativeFile]:
+        """Return the file as stored, and as it is read; they are one where nothing is between."""
+        stored, stream = self._opened()
         if self.format not in TEXT:
-            return stream
+            return stored, stream
         try:
             head = stream.read(4)
         except OSError:  # whoever reads on will be told
@@ -88,17 +112,17 @@ class DataFile:
             stream.seek(0)
         else:
             stream.close()
-            stream = self._opened()
+            stored, stream = self._opened()
         wide = next((codec for mark, codec in _WIDE.items() if head.startswith(mark)), None)
-        return pa.transcoding_input_stream(stream, wide, "utf-8") if wide else stream
+        return stored, pa.transcoding_input_stream(stream, wide, "utf-8") if wide else stream
 
-    def _opened(self) -> pa.NativeFile:
+    def _opened(self) -> tuple[pa.NativeFile, pa.NativeFile]:
         try:
             stored = self.stored()
         except OSError as error:
             raise BadData(f"{self.name} cannot be read: {error.strerror or error}.") from error
         gzipped = self.name.lower().endswith(".gz")
-        return pa.CompressedInputStream(stored, "gzip") if gzipped else stored
+        return stored, pa.CompressedInputStream(stored, "gzip") if gzipped else stored
 
     def count(self, byte: bytes) -> int:
         """Return how often `byte` occurs in it, decompressed."""

@@ -38,6 +38,9 @@ from worker.reading.kinds import HEAD, helps, misnamed, too_deep
 BLOCK_BYTES = 4 << 20
 """Bytes parsed at once; a row longer than that makes the file start over with larger blocks."""
 
+BLOCKWISE = frozenset({"csv", "jsonl"})
+"""Formats of which each batch is a block of text, however large it is once decoded."""
+
 ROWS = 1024
 """Rows of Parquet that are read at once, at most."""
 

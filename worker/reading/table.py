@@ -16,7 +16,14 @@ from worker.reading import excel
 from worker.reading.classes import Classes, of_schema
 from worker.reading.diagnose import csv_rows, encoding_fault, json_lines, unclosed_quote
 from worker.reading.files import TEXT, DataFile
-from worker.reading.formats import FileOptions, ReadAgain, batches, delimiter_of, open_rows
+from worker.reading.formats import (
+    BLOCKWISE,
+    FileOptions,
+    ReadAgain,
+    batches,
+    delimiter_of,
+    open_rows,
+)
 
 T = TypeVar("T")
 
@@ -175,20 +182,22 @@ class FileTable(Table):
     def _measure(self, most_bytes: float) -> Measured:
         rows = decoded = stored = 0
         for file in self.files:
-            for batch in batches(file, self._options(file)):
+            options = self._options(file)
+            for blocks, batch in enumerate(batches(file, options), 1):
                 _check_text(file, batch)
                 rows += batch.num_rows
                 decoded += batch.nbytes
                 if decoded >= most_bytes:
-                    return self._extrapolated(rows, decoded, stored, file)
+                    read = blocks * options.block if file.format in BLOCKWISE else decoded
+                    return self._extrapolated(rows, stored + file.stored_for(read))
             self._check_quotes(file)
             stored += file.size
         return Measured(rows, exact=True)
 
-    def _extrapolated(self, rows: int, decoded: int, stored: int, file: DataFile) -> Measured:
+    def _extrapolated(self, rows: int, seen: int) -> Measured:
+        """Return how many rows there are where so many are in the first stored bytes, `seen`."""
         if all(f.format == "parquet" for f in self.files):
             return Measured(self.count(), exact=True)
-        seen = stored + min(decoded, file.size)
         return Measured(round(rows * self.stored_bytes / seen), exact=False)
 
     def _check_quotes(self, file: DataFile) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -18,7 +19,6 @@ from worker.host import Host
 from worker.show.usage import Gpu, Usage
 from worker.supervise import cgroup
 
-_TOLD = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "gradio")
 _QUERY = ("name", "utilization.gpu", "memory.used", "memory.total")
 
 
@@ -45,10 +45,10 @@ def hardware(host: Host) -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str]:
-    """Return the versions that decide what training does."""
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of these packages, as far as they are here, of Python and of hubtrain."""
     found = {"python": platform.python_version(), "hubtrain": hubtrain}
-    for name in _TOLD:
+    for name in packages:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

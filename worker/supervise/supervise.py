@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from worker import launch, node
 from worker.archive import archived_events
-from worker.card import evaluated_with
+from worker.card import evaluated_with, packages_of
 from worker.clock import Clock
 from worker.contract import (
     REPLACED,
@@ -206,7 +206,7 @@ class Supervisor:
             at=self.born_at,
             job_id=self.live.spec.job_id,
             hardware=resources.hardware(self.live.host) | self._accelerators(),
-            versions=resources.versions(),
+            versions=resources.versions(packages_of(self.live.spec)),
             page=self.page.url if self.page else None,
         )
         self.live.journal.say(started)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from worker.bars import by_class
-from worker.families.balance import FEW, classes, counted, uneven, validated
+from worker.families.balance import FEW, classes, counted, doubtful, validated
 from worker.families.divided import not_validated, size
 from worker.families.heads import new_head
 from worker.families.pictures.corpus import PictureCorpus, gathered
@@ -32,7 +32,7 @@ def inspect(params: ImageParams, splits: Splits, facts: ModelFacts) -> DataRepor
         *_nothing_to_learn(data),
         *left_out(data, "a class"),
         *(left_out(valid, "a class") if valid else ()),
-        *uneven(data.counts, "images", corpus.scale),
+        *doubtful(data.counts, "images", corpus.scale),
         *_validated(corpus, params),
         *new_head(facts, len(data.classes)),
     ]

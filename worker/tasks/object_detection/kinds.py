@@ -30,8 +30,12 @@ UNSUITED = {
          "pp_ocrv5_server_det", "pp_ocrv6_medium_det", "pp_ocrv6_small_det"),
         "transformers has no training for it",
     ),
+    **dict.fromkeys(
+        ("grounding-dino", "mm-grounding-dino", "omdet-turbo", "owlv2", "owlvit"),
+        "it finds what words ask for, and has no classes to learn",
+    ),
 }  # fmt: skip
-"""Kinds that transformers loads as such too, and why they are not trained here."""
+"""Other kinds that find objects, and why they are not trained here."""
 
 RESNETS: Mapping[str, tuple[str, list[int], list[int]]] = {
     "resnet18": ("basic", [2, 2, 2, 2], [64, 128, 256, 512]),

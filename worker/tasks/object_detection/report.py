@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from worker.bars import by_class, by_length
-from worker.families.balance import classes, counted, uneven, validated
+from worker.families.balance import classes, counted, doubtful, validated
 from worker.families.balance import rows as rows_that
 from worker.families.divided import not_validated, size
 from worker.families.pictures.corpus import PictureCorpus, gathered
@@ -40,7 +40,7 @@ def inspect(params: DetectionParams, splits: Splits, facts: ModelFacts) -> DataR
         *_nothing_to_learn(data),
         *_odd(data),
         *(_odd(valid) if valid else ()),
-        *uneven(data.counts, "boxes", corpus.scale),
+        *doubtful(data.counts, "boxes", corpus.scale),
         *_validated(corpus, params),
         *_shown(params, facts),
     ]

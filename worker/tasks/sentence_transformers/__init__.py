@@ -42,6 +42,7 @@ class SentenceTransformers(TextTask[SentenceParams]):
     } | {"st": {}}
     question = Question
     library = "sentence-transformers"
+    packages = ("sentence-transformers", "datasets", *TextTask.packages)
     pipeline = "sentence-similarity"
 
     def sample(self, given: Mapping[str, Any]) -> Sample:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from worker.bars import by_length
-from worker.families.balance import few_steps, plan, uneven, validated
+from worker.families.balance import doubtful, few_steps, plan, validated
 from worker.families.balance import rows as rows_that
 from worker.families.divided import how_many, not_validated, size
 from worker.families.text import lengths as tokens
@@ -113,7 +113,7 @@ def _targets(corpus: SentenceCorpus, params: SentenceParams, scale: float) -> It
     counts = {name: 0 for name in found.classes} | Counter(str(e.target) for e in found.examples)
     named = some(f"{name} {round(count * scale):,}" for name, count in counts.items())
     yield Finding("ok", "data", f"{len(counts):,} classes: {named}")
-    yield from uneven(counts, "pairs", scale)
+    yield from doubtful(counts, "pairs", scale)
     if corpus.valid is not None:
         seen = {str(one.target) for one in corpus.held}
         learned = {str(one.target) for one in corpus.learned}

@@ -50,6 +50,7 @@ class TabularTask(Task[TabularParams]):
     starts_from_model = False
     uses_accelerators = False
     library = "sklearn"
+    packages = ("scikit-learn", "xgboost-cpu", "xgboost", "pandas", "numpy", "optuna", "skops")
     model_files = ("*.skops", "*.joblib", "*.pkl")
     checkpoint_files = (SEARCH_FILE,)
     question = Question

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from worker.families.balance import uneven
+from worker.families.balance import doubtful
 from worker.finding import Finding
 from worker.shorten import some
 from worker.splits import in_order
@@ -120,7 +120,7 @@ def _classes(table: Table, target: str, scale: float) -> Iterator[Finding]:
     """Yield what is odd about the classes of a target, which is named where there are several."""
     counts = Counter(map(str, table.train.told[target]))
     of = f"{target}: " if len(table.targets) > 1 else ""
-    for finding in uneven(counts, "rows", scale):
+    for finding in doubtful(counts, "rows", scale):
         yield replace(finding, text=of + finding.text)
     single = [label for label in in_order(counts) if counts[label] == 1]
     if single and table.train.whole and table.valid is None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from worker.bars import by_class
-from worker.families.balance import FEW, counted, uneven, validated
+from worker.families import balance
+from worker.families.balance import FEW, counted, doubtful, validated
 from worker.families.divided import how_many, size
 from worker.families.heads import new_head
 from worker.families.text import report
@@ -36,12 +37,12 @@ def inspect(
 def _about(found: Classes, scale: float, params: TextClassificationParams) -> Iterable[Finding]:
     """How many texts there are of which classes, and what is odd about that."""
     counts, corpus = found.counts(), found.corpus
-    each = "several each" if found.several else "classes"
-    of = f"in {len(counts):,} {'classes, ' * found.several}{each}: {counted(counts, scale)}"
+    each = ", several each" if found.several else ""
+    of = f"in {balance.classes(len(counts))}{each}: {counted(counts, scale)}"
     texts = f"{how_many(corpus, 'texts')} {of}"
     yield size(corpus, params, texts, of="of each class")
     yield from _nothing_to_learn(found)
-    yield from uneven(counts, "texts", scale)
+    yield from doubtful(counts, "texts", scale)
     if corpus.valid is not None:
         learned, seen = (
             {name for one in some for name in one.target} for some in (corpus.learned, corpus.held)

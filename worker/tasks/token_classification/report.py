@@ -8,7 +8,7 @@ from typing import Any
 
 from worker.bars import by_class, by_length
 from worker.families import balance
-from worker.families.balance import counted, few_steps, plan, uneven
+from worker.families.balance import counted, doubtful, few_steps, plan
 from worker.families.balance import rows as rows_that
 from worker.families.divided import how_many, not_validated, size
 from worker.families.tags import OUTSIDE, begins_inside, entities
@@ -46,7 +46,7 @@ def inspect(params: TokenParams, splits: Splits, facts: ModelFacts, tokenizer: A
         *_nothing_to_learn(found),
         *(finding for split in corpus.splits for finding in _left_out(split)),
         *_broken_entities(corpus.splits, marks),
-        *uneven(kinds, _unit(marks), scale),
+        *doubtful(kinds, _unit(marks), scale),
         *_validated(corpus),
         *not_validated(corpus, params, "how often the model is right", "sentence"),
         *_numbers(corpus),
