@@ -471,13 +471,45 @@ def test_checkpoints_are_written_when_asked(run: Running) -> None:
     assert saved("epoch") == [8, 16]
     assert saved("steps", "--save-steps", "5") == [5, 10, 15, 16]
     assert saved("no") == []
-    other = [
-        {"text": "says hello dog lazy the over jumps fox brown"}
-    ]  # learned by heart, it gets worse
-    told = run("--save_strategy", "best", "--epochs", "4", "--lr", "0.02", valid=other)
+
+
+OTHER = [{"text": "says hello dog lazy the over jumps fox brown"}]
+"""What gets worse where the rows to learn from are learned by heart."""
+
+
+def better(ran: Ran) -> list[int]:
+    """Return which validations were better than all before, from 0."""
+    seen = ran.measured("valid_loss")
+    return [i for i, loss in enumerate(seen) if loss < min(seen[:i], default=loss + 1)]
+
+
+def best(ran: Ran) -> Any:
+    """Return the weights of the best checkpoint."""
+    from safetensors.torch import load_file
+
+    folder = ran.work / "checkpoints" / f"checkpoint-{8 * (better(ran)[-1] + 1)}"
+    return load_file(next(folder.glob("*.safetensors")))
+
+
+@slow
+@pytest.mark.parametrize("adapter", [(), ("--peft",)], ids=["whole", "adapter"])
+def test_the_best_model_is_kept_when_asked(run: Running, adapter: tuple[str, ...]) -> None:
+    how = (*adapter, "--epochs", "6", "--lr", "0.05")
+    told = run(*how, "--save_strategy", "best", valid=OTHER)
+    assert told.saved == [8 * (i + 1) for i in better(told)]
+    assert better(told)[-1] < len(told.measured("valid_loss")) - 1
+    left, kept = told.weights(), best(told)
+    assert left.keys() == kept.keys() and all(left[name].equal(kept[name]) for name in kept)
+
+
+@slow
+def test_a_training_ends_early_when_asked(run: Running) -> None:
+    how = ("--epochs", "9", "--lr", "0.05", "--early_stopping_patience", "2")
+    told = run(*how, valid=OTHER)
     seen = told.measured("valid_loss")
-    better = [i for i, loss in enumerate(seen) if loss < min(seen[:i], default=loss + 1)]
-    assert told.saved == [8 * (i + 1) for i in better] and len(better) < len(seen), seen
+    assert len(seen) == better(told)[-1] + 3 < 9
+    left, kept = told.weights(), best(told)
+    assert all(left[name].equal(kept[name]) for name in kept)
 
 
 @slow

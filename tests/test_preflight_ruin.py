@@ -202,6 +202,14 @@ def test_a_learning_rate_that_ruins(ask: Asking, tmp_path: Path) -> None:
     assert not said(here(ask, tmp_path, lr=0.1, optimizer="sgd"), "settings")
 
 
+def test_no_model_is_the_best_where_nothing_is_validated(ask: Asking) -> None:
+    for how in ({"save_strategy": "best"}, {"early_stopping_patience": 2}):
+        wrong = only_error(ask(**how))
+        assert "nothing is validated" in wrong.text
+        assert wrong.fix.startswith("--valid-split 0.05, or")
+        assert ask(**how, valid_split="0.5").ok
+
+
 def test_a_tracker_needs_its_key(ask: Asking) -> None:
     wrong = only_error(ask(log="wandb"))
     assert "WANDB_API_KEY is not set here" in wrong.text

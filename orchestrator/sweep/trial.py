@@ -9,7 +9,7 @@ from typing import Any
 
 import worker.tasks
 from orchestrator.jobs.records import Record
-from worker.common import EarlyStopping
+from worker.common import keeps_the_best
 from worker.contract import State
 from worker.task import Measure
 
@@ -96,4 +96,4 @@ def rank(trial: Trial, measure: Measure) -> tuple[float, int]:
 
 def _keeps_the_best(record: Record, measure: Measure) -> bool:
     task, params = worker.tasks.asked(record.spec)
-    return isinstance(params, EarlyStopping) and task.measures(params)[0] == measure
+    return keeps_the_best(params) and task.measures(params)[0] == measure

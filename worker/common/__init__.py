@@ -24,7 +24,13 @@ from worker.common.optimisation import (
 )
 from worker.common.prompting import Prompting
 from worker.common.training import Quantized, Training, TransformersSettings
-from worker.common.watching import WANDB_MODE, EarlyStopping, Watching
+from worker.common.watching import (
+    WANDB_MODE,
+    EarlyStopping,
+    EarlyStoppingIfAsked,
+    Watching,
+    keeps_the_best,
+)
 
 __all__ = [
     "EVERY_LINEAR",
@@ -41,6 +47,7 @@ __all__ = [
     "Data",
     "Distributed",
     "EarlyStopping",
+    "EarlyStoppingIfAsked",
     "Epochs",
     "Lora",
     "LowRank",
@@ -53,4 +60,5 @@ __all__ = [
     "Training",
     "TransformersSettings",
     "Watching",
+    "keeps_the_best",
 ]

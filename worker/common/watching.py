@@ -80,14 +80,44 @@ class EarlyStopping(Params):
     """Early stopping."""
 
     goes_on: ClassVar[bool] = True
+    keeps_the_best: ClassVar[bool] = True
+    """Whether the best model is kept even where no training ends early."""
 
-    early_stopping_patience: Annotated[int, Ge(1)] = 5
-    """End training after so many validations that were no better. With a validation split, a
-    checkpoint is written at each validation, and the best one becomes the model."""
+    early_stopping_patience: Annotated[int | None, Ge(1)] = 5
+    """End training after so many validations that were no better; none trains to the end. With a
+    validation split, a checkpoint is written at each validation, and the best one becomes the
+    model."""
 
     early_stopping_threshold: Annotated[float, Ge(0)] = 0.01
     """Least change that counts as better, of what the task names first: accuracy where classes are
     told, else the validation loss."""
+
+
+class EarlyStoppingIfAsked(EarlyStopping):
+    """Early stopping."""
+
+    keeps_the_best: ClassVar[bool] = False
+
+    early_stopping_patience: Annotated[int | None, Ge(1)] = None
+    """End training after so many validations that were no better. A checkpoint is then written at
+    each validation, and the best one becomes the model. With none it is the last, unless
+    save_strategy is best."""
+
+    def checks(self, about: CheckContext) -> Iterator[Finding]:
+        """Say that nothing is validated by which a training could end early."""
+        if self.early_stopping_patience and not _validates(self):
+            text = "--early-stopping-patience counts validations, and nothing is validated."
+            yield Finding("error", "settings", text, "--valid-split 0.05, or without it")
+        yield from super().checks(about)
+
+
+def keeps_the_best(params: Params) -> bool:
+    """Whether a training leaves the best of its models, where anything is validated."""
+    if getattr(params, "save_strategy", None) == "best":
+        return True
+    if not isinstance(params, EarlyStopping):
+        return False
+    return params.keeps_the_best or params.early_stopping_patience is not None
 
 
 def _no_key(watching: Watching, page: str, about: CheckContext) -> Iterator[Finding]:
@@ -105,7 +135,11 @@ def _no_key(watching: Watching, page: str, about: CheckContext) -> Iterator[Find
 
 def _never_best(watching: Watching) -> Iterator[Finding]:
     """Yield that checkpoints wait for a better validation where nothing is validated."""
-    validates = watching.eval_strategy != "no" and getattr(watching, "valid_split", None)
-    if watching.save_strategy == "best" and not validates:
+    if watching.save_strategy == "best" and not _validates(watching):
         text = "--save-strategy best waits for a better validation, and nothing is validated."
         yield Finding("error", "settings", text, "--valid-split 0.05, or --save-strategy epoch")
+
+
+def _validates(params: Params) -> bool:
+    asked = getattr(params, "eval_strategy", "no") != "no"
+    return asked and bool(getattr(params, "valid_split", None))

@@ -11,7 +11,7 @@ from typing import Any
 
 from transformers import TrainingArguments
 
-from worker.common import LOW_RANK, EarlyStopping, TransformersSettings
+from worker.common import LOW_RANK, TransformersSettings, keeps_the_best
 from worker.engine import devices, processes
 from worker.engine.model import Loaded
 from worker.engine.schedule import scheduler_arguments, warmup_steps
@@ -164,7 +164,7 @@ def _watching(params: TransformersSettings, steps: int, *, validates: bool) -> d
     }
     if settings["save_strategy"] == "best":
         settings["metric_for_best_model"] = "loss"  # until `fit` says by which measure
-    if settings["eval_strategy"] != "no" and isinstance(params, EarlyStopping):
+    if settings["eval_strategy"] != "no" and keeps_the_best(params):
         settings |= _keeping_the_best(settings)
     return settings
 

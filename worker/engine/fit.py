@@ -148,9 +148,14 @@ def _callbacks(trainer: Trainer, params: TransformersSettings, run: Run) -> list
         found.append(AtThisRate())
     found.append(StopWhenAsked(run.stop))
     if trainer.args.load_best_model_at_end and isinstance(params, EarlyStopping):
-        patience, threshold = params.early_stopping_patience, params.early_stopping_threshold
-        found.append(EarlyStoppingCallback(patience, threshold))
+        found += _stopping_early(params)
     return found
+
+
+def _stopping_early(params: EarlyStopping) -> Iterator[TrainerCallback]:
+    if params.early_stopping_patience is not None:
+        how = (params.early_stopping_patience, params.early_stopping_threshold)
+        yield EarlyStoppingCallback(*how)
 
 
 def _judge_by(measure: Measure, args: TrainingArguments) -> None:

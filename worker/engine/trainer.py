@@ -54,6 +54,13 @@ class LeanTrainer(Trainer):  # type: ignore[misc]
         else:
             super()._load_from_checkpoint(checkpoint, *model)
 
+    def _load_best_model(self) -> None:
+        """Take up the best checkpoint's weights, each process its share."""
+        if processes.sharded():
+            self._load_from_checkpoint(self.state.best_model_checkpoint, self.model)
+        else:
+            super()._load_best_model()
+
     def training_step(self, model: Any, *inputs: Any, **more: Any) -> Any:
         """Do a pass; what is set to train already is not set so again, layer by layer."""
         if not (model.training and self._set_to_train):

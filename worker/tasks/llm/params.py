@@ -11,6 +11,7 @@ from pydantic import field_validator
 from worker.common import (
     MOST,
     Data,
+    EarlyStoppingIfAsked,
     Prompting,
     Quantized,
     Training,
@@ -24,7 +25,7 @@ AUTO_BLOCK = 1024
 """Tokens of a packed row when nobody says."""
 
 
-class LlmParams(LmEval, Data, Training, TransformersSettings, Quantized):
+class LlmParams(LmEval, Data, Training, TransformersSettings, EarlyStoppingIfAsked, Quantized):
     """Language model.
 
     The settings that all trainers share; `trainers.with_their_settings` adds those of each.
