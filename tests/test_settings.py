@@ -126,6 +126,14 @@ def test_none_is_a_value_where_a_setting_may_be_none() -> None:
     assert (params.mixed_precision, params.quantization, params.chat_template) == (None, None, None)
 
 
+@pytest.mark.parametrize("cap", ["max_cost", "max_duration"])
+def test_a_bound_that_says_nothing_is_not_none(cap: str) -> None:
+    """As a flag has it with a shell's variable that is not set: nothing would bound the job."""
+    with pytest.raises(BadConfig, match=f"^--{cap.replace('_', '-')} '': "):
+        merged(Layer(FLAGS, {**NEEDED, cap: ""})).of(JobSettings)
+    assert getattr(merged(Layer(FLAGS, {**NEEDED, cap: "none"})).of(JobSettings), cap) is None
+
+
 def test_settings_that_contradict_one_another_are_refused() -> None:
     with pytest.raises(BadConfig, match="quantization int4 needs --peft"):
         merged(Layer(FLAGS, {**NEEDED, "quantization": "int4"})).of(TASK.params)

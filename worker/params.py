@@ -97,6 +97,13 @@ class Consent:
     """
 
 
+class Cap:
+    """Marks a setting that bounds what a job may cost or take: an empty value is an error there.
+
+    `--max-cost "$MOST"` where no variable is set so would else be no bound at all.
+    """
+
+
 class Alone:
     """The value of a setting whose flag is given without one: `--gguf` is `--gguf auto`."""
 
@@ -143,6 +150,9 @@ class Setting:
 
     consent: bool = False
     """Whether only the user can give it, and nobody else's job: see `Consent`."""
+
+    cap: bool = False
+    """Whether an empty value is an error, and not none: see `Cap`."""
 
     bounds: str = ""
     """What a number has to be, in words: `more than 0 and at most 1`; empty for any."""
@@ -226,6 +236,7 @@ def _setting(name: str, field: FieldInfo, home: type[Params]) -> Setting:
         rest=any(isinstance(m, Rest) for m in marks),
         goes_on=vars(home).get("goes_on", False) or any(isinstance(m, GoesOn) for m in marks),
         consent=any(isinstance(m, Consent) for m in marks),
+        cap=any(isinstance(m, Cap) for m in marks),
         bounds=_bounds([*field.metadata, *_inner(field.annotation)]),
     )
 

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 import backends
 from worker.contract import Limits, PushTarget
 from worker.errors import BadConfig
-from worker.params import Flag, Params
+from worker.params import Cap, Flag, Params
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)\s*([dhms]))")
 _WHERE = (
@@ -53,10 +53,10 @@ class Hub(Params):
 class LimitSettings(Params):
     """Limits."""
 
-    max_cost: Annotated[float, Gt(0)] | None = None
+    max_cost: Annotated[Annotated[float, Gt(0)] | None, Cap()] = None
     """Most money to spend, in US dollars; the job is stopped before it costs more."""
 
-    max_duration: str | None = None
+    max_duration: Annotated[str | None, Cap()] = None
     """Longest time to run, as in 90m, 2h or 1.5d."""
 
     hang_minutes: Annotated[float, Gt(0)] = 30.0

@@ -139,6 +139,8 @@ class Catalog:
     def _meant(self, name: str, value: Any) -> Any:
         """Return what a file or a flag means by `None` and, in YAML, by an unquoted `no`."""
         setting = self.settings[name]
+        if value == "" and setting.cap:
+            return value
         if value is None or (isinstance(value, str) and value.lower() in {"none", "null", ""}):
             if setting.optional:
                 return None
