@@ -348,6 +348,19 @@ class Backend(ABC, Generic[RequestT]):
         """Return the account that launched a job; none where the provider does not say."""
         return None
 
+    def listed_as(self, handle: Handle) -> Handle:
+        """Return the handle by which `sweep` finds a machine; another one where it was renamed.
+
+        Raises `HubtrainError` where there is none.
+        """
+        return handle
+
+    def clear(self, request: RequestT) -> None:
+        """Delete what a launch that was cut short has left where `sweep` does not find it.
+
+        May repeat, and leaves a launch alone that was completed. By default there is no such thing.
+        """
+
     def look(self, handle: Handle) -> Status:
         """Return `status`, where one that the provider has forgotten is simply gone."""
         try:

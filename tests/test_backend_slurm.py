@@ -29,6 +29,8 @@ from backends.slurm.launch import payload
 from backends.slurm.options import SlurmOptions
 from backends.slurm.request import SlurmRequest, plan, seconds, wall_time, warning
 from backends.slurm.states import status_of
+from orchestrator.jobs.client import Client
+from orchestrator.jobs.removal import remove_job
 from worker.contract import (
     REPLACED,
     DataRef,
@@ -120,6 +122,24 @@ def test_a_client_killed_around_sbatch_makes_one_job(
     assert list(bench.backend.logs(handle)).count("line 0") == 1
     named = slurm("squeue", "--noheader", "--states=all", f"--name={request.name}")
     assert len(named.splitlines()) == 1
+
+
+def test_what_a_shell_killed_before_sbatch_left_goes_with_the_record(
+    bench: SlurmBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shim, spec = tmp_path / "bin" / "sbatch", bench.job(lines=1)
+    shim.parent.mkdir()
+    shim.write_text(f"#!/bin/sh\nkill -9 {OF_THE_VERB} $PPID $$\n")
+    shim.chmod(0o755)
+    client, request = Client(), bench.backend.plan(spec)
+    record = client.records.claim("f", lambda: spec, client.clock.now())
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", os.pathsep.join([str(shim.parent), os.environ["PATH"]]))
+        with pytest.raises(HubUnreachable, match="killed"):
+            bench.backend.launch(request, {KEY: CANARY})
+    assert CANARY in (Path(request.folder) / "handed.json").read_text()
+    remove_job(client, record, force=False)
+    assert not Path(request.folder).exists() and client.records.find(spec.job_id) is None
 
 
 OF_THE_VERB = "$(ps -o ppid= $PPID)"

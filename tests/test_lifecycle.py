@@ -64,6 +64,11 @@ def test_jobs_that_this_laptop_never_knew_are_found_and_followed(
     (found,) = laptop.run("jobs", "--remote", "--json").document
     assert (found["job"], found["handle"]) == (spec.job_id, str(handle))
     assert laptop.jobs() == [], "nothing of it was written down"
+    assert laptop.run("status", str(handle)).code == 0
+    hub.api().move_repo(handle.path, "ann/mine", repo_type="space")
+    assert "On no record here" not in laptop.run("jobs", "--remote").out
+    swept = laptop.run("gc", "--json").document
+    assert swept["running"] == [str(handle)], "a Space that was renamed is one machine"
     (cancelled,) = laptop.run("cancel", str(handle), "--json").document
     assert cancelled["state"] == "cancelled"
     known = laptop.run("jobs", "--remote").out

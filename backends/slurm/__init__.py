@@ -192,6 +192,11 @@ class Slurm(Backend[SlurmRequest], Together):
         with suppress(JobGone):
             _in_folder(handle, "drop")
 
+    def clear(self, request: SlurmRequest) -> None:
+        """Delete the job's folder if nothing was submitted from it."""
+        with suppress(Gone):
+            request.cluster.do("clear", request.folder, request.name)
+
     def sweep(self, owner: str) -> list[Found]:
         """Return our jobs that the Slurm of this machine, or of $HUBTRAIN_SLURM_HOST, still has."""
         host = self.asked.slurm_host

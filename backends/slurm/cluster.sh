@@ -117,6 +117,11 @@ unmade() {
     tidy "$PWD"
 }
 
+# its_array: the folder of the array that the job in this folder belongs to; nothing for one by itself.
+its_array() {
+    if [ -s array ]; then read -r array _ <array && echo "$(cd .. && pwd -P)/arrays/${array#hubtrain-array-}"; fi
+}
+
 # tidy FOLDER: an array's folder goes with the last of its jobs.
 tidy() {
     for link in "$1"/[0-9]*; do
@@ -252,11 +257,25 @@ drop() {
         done
         case $left in '' | COMPLETING) ;; *) echo "Slurm has not ended the job yet: $left" >&2 && exit 1 ;; esac
     fi
-    array=''
-    if [ -s array ]; then read -r array _ <array && array=$(cd .. && pwd -P)/arrays/${array#hubtrain-array-}; fi
+    array=$(its_array)
     find . -mindepth 1 -maxdepth 1 ! -name job.json ! -name whole -exec rm -rf -- {} +
     cd / && rm -rf -- "$1"
     if [ -n "$array" ]; then tidy "$array"; fi
+    answer
+}
+
+# clear FOLDER NAME: what a launch that was killed before `sbatch` has left, the secrets first.
+clear() {
+    enter "$1"
+    stay
+    alone_in "$1"
+    number=$(found "$2")
+    if [ -z "$number" ]; then
+        rm -f handed.json
+        array=$(its_array)
+        cd / && rm -rf -- "$1"
+        if [ -n "$array" ]; then tidy "$array"; fi
+    fi
     answer
 }
 

@@ -170,6 +170,11 @@ class Spaces(Backend[SpaceRequest]):
             there = patiently(f"looking at {handle.path}", ask, self.clock)
             delete(self.api, there.id, KIND, self.clock)
 
+    def listed_as(self, handle: Handle) -> Handle:
+        """Ask the Hub, which leads from a Space's old name on to its new one."""
+        ask = partial(self.api.space_info, handle.path)
+        return Handle(self.name, patiently(f"looking at {handle.path}", ask, self.clock).id)
+
     def sweep(self, owner: str) -> list[Found]:
         """Return every Space of `owner` that was made for a job, finished or cut short."""
         return patiently(

@@ -8,6 +8,7 @@ should is not garbage, whoever launched it, and neither is one of which too litt
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -152,6 +153,7 @@ def _has_ended(client: Client, backend: Backend[Any], found: Found) -> bool:
 def _everything(
     client: Client, known: Mapping[str, Record], owners: list[str], unanswered: list[str]
 ) -> Iterator[tuple[Backend[Any], Found]]:
+    seen: dict[str, Handle] = {}
     for record in known.values():
         other = "" if record.settled else client.elsewhere(record)
         if other:
@@ -162,9 +164,24 @@ def _everything(
             backend = client.backend(record)
             if found := _of_record(record, backend):
                 yield backend, found
+                seen[record.job_id] = found.handle
         except HubtrainError as error:
             unanswered.append(f"{record.story.handle or record.job_id}: {error}")
-    yield from swept(client, owners, unanswered)
+    for backend, found in swept(client, owners, unanswered):
+        if not _is_now_called(backend, seen.get(found.job_id), found.handle):
+            yield backend, found
+
+
+def _is_now_called(backend: Backend[Any], known: Handle | None, listed: Handle) -> bool:
+    """Whether a machine on record is listed under another name: one was renamed by hand.
+
+    A second machine of the same job, as a copy of it that somebody made, is not.
+    """
+    if known is None or known == listed or known.backend != backend.name:
+        return False
+    with suppress(HubtrainError):
+        return backend.listed_as(known) == listed
+    return False
 
 
 def _of_record(record: Record, backend: Backend[Any]) -> Found | None:

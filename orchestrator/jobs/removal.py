@@ -8,6 +8,8 @@ from backends.handle import Handle
 from orchestrator.document import Document
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
+from orchestrator.jobs.submit import clear_launch
+from worker.contract import State
 from worker.errors import BadConfig, HubtrainError
 
 
@@ -67,9 +69,12 @@ def remove_job(client: Client, record: Record, *, force: bool) -> None:
 
 def _remove(client: Client, record: Record) -> None:
     """Delete what a job left, then its record, which says when that has begun."""
-    if record.story.handle and not client.elsewhere(record):
+    if not client.elsewhere(record):
         client.records.begin_removal(record.job_id)
-        client.backend(record).remove(Handle.parse(record.story.handle))
+        if record.story.handle:
+            client.backend(record).remove(Handle.parse(record.story.handle))
+        elif record.story.state is not State.FAILED:  # a launch that is refused leaves nothing
+            clear_launch(record, client.backend(record))
     client.records.remove(record.job_id)
 
 

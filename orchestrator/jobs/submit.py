@@ -253,5 +253,17 @@ def find_launch(record: Record, backend: Backend[Any]) -> Handle | None:
     return backend.find(request)
 
 
+def clear_launch(record: Record, backend: Backend[Any]) -> None:
+    """Delete what a launch without a handle has left. Raises `HubtrainError` where it may run."""
+    try:
+        request = backend.plan(record.spec)
+    except (PlanRefused, ValueError):
+        return
+    if handle := backend.find(request):
+        backend.remove(handle)
+    else:
+        backend.clear(request)
+
+
 def _failed(error: HubtrainError, clock: Clock) -> Failed:
     return Failed(reason=error.reason, message=str(error), at=clock.now(), source="laptop")
