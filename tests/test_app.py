@@ -184,5 +184,5 @@ def test_without_the_extra_the_pip_command_is_said(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "pip install" in done.stderr and "[app]" in done.stderr

@@ -99,7 +99,8 @@ def test_it_trains_stops_goes_on_and_asks(ran: Ran) -> None:
     assert begun is not None and begun.step == stopped.checkpoint
     steps = [row["step"] for row in resumed.history if "loss" in row]
     assert steps == sorted(set(steps)), "told as one training"
-    assert steps[0] <= begun.step < steps[-1] == resumed.to_dict()["total_steps"]
+    told_at_most_every, last = 10, resumed.to_dict()["total_steps"]
+    assert steps[0] <= begun.step < last - told_at_most_every < steps[-1] <= last
     assert "price" in ran.put_out("check", "")
     assert isinstance(literal_eval(ran.put_out("ask", "text/plain")), str)
     assert ran.put_out("end", "").startswith("succeeded, $0.00: ann/my-llm-sft")
@@ -111,7 +112,8 @@ def test_its_cells_have_the_curve_and_the_state(ran: Ran) -> None:
     assert "Running" in looking and "Succeeded" in ended and "Cost" in ended
     assert looking.count("<h1>") == ended.count("<h1>") == 1, "drawn over what was drawn before"
     loss = re.search(r'aria-label="Loss">.*?<polyline class="line0" points="([^"]*)"', ended)
-    assert loss is not None and len(loss[1].split()) > 10
+    told = [row for row in ran.jobs[0].history if "loss" in row]
+    assert loss is not None and len(loss[1].split()) == len(told) > 2
 
 
 @pytest.mark.slow

@@ -246,7 +246,9 @@ def test_a_stranger_with_an_account(launch: Any, visitor: Any) -> None:
     job.laptop.hub.api().update_repo_settings(job.space, repo_type="space", private=False)
     page.goto(job.site)
     until(lambda: page.evaluate("() => fetch('/log').then(answer => answer.status)") == 401, 20)
-    page.reload()
+    page.close()  # what it showed is refused by now, and it loads itself anew
+    page = bob.context.new_page()
+    page.goto(job.site)
     mine = bob.sign_in(page)
     assert "not bob's" in mine.inner_text("body")
     assert "secret" not in mine.content()

@@ -197,15 +197,20 @@ def test_a_report_says_how_it_is_whoever_looks(
     assert not (tmp_path / "halt").exists()
 
 
-def test_what_is_fetched_is_let_go_when_its_user_stops_it(laptop: Laptop, tmp_path: Path) -> None:
+def test_what_is_fetched_is_let_go_when_its_user_stops_it(
+    laptop: Laptop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def stop() -> None:
         assert processes("worker.snapshot")
         raise Halted("stopped")
 
     ref = ModelRef(name="ann/good", revision=laptop.hub.api().model_info("ann/good").sha)
     there = RunningHub("http://127.0.0.1:9", {}, tmp_path, 0)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))  # where nothing is fetched yet
+    laptop.hub.fault({"delay": PATIENCE}, path="/ann/good/resolve/")
     with pytest.raises(Halted):
         Lending(laptop.hub.api(), there, "llm", goes_on=stop).model(ref)
+    laptop.hub.clear_faults()
     assert not processes("worker.snapshot")
 
 

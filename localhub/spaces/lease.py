@@ -68,15 +68,24 @@ class Lease:
         self.found = found
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._live, name=f"space-{repo}", daemon=True)
+        self._starting = threading.Lock()
+
+    def start(self) -> None:
+        """Begin; a lease that has ended before it began never does."""
+        with self._starting:
+            if not self.ended.is_set():
+                self.thread.start()
 
     def end(self) -> None:
         """Tell its thread to stop everything; it changes the Space's record no more."""
-        self.ended.set()
+        with self._starting:
+            self.ended.set()
 
     def _live(self) -> None:
-        if self.before is not None:
-            self.before.thread.join()
-            self.before = None
+        while self.before is not None:
+            if self.before.thread.ident is not None:  # which has begun
+                self.before.thread.join()
+            self.before = self.before.before
         try:
             self._stay(self.found or self._move_in())
         except LeaseEnded:

@@ -122,7 +122,7 @@ class Scheduler:
         )
         if lets:
             lease = self.leases[repo] = Lease(self, repo, before=before)
-            self.hub.store.after_commit(lease.thread.start)
+            self.hub.store.after_commit(lease.start)
         return space
 
     def at_work(self, repo: int) -> bool:
@@ -192,7 +192,7 @@ class Scheduler:
             self.begin(space.repo, build=space.stage is SpaceStage.BUILDING)
             return
         lease = self.leases[space.repo] = Lease(self, space.repo, before=None, found=run)
-        lease.thread.start()
+        lease.start()
 
     def _sweep(self, wanted: set[str | None]) -> None:
         self.machines.runs.mkdir(parents=True, exist_ok=True)
