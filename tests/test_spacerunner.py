@@ -20,6 +20,7 @@ from worker.contract import DataRef, Event, Phase
 from worker.errors import BadConfig, ProgramFailed
 from worker.folder import choose, pack, unpack
 from worker.probe import ask_driver
+from worker.program import LONGEST, TOO_LONG
 from worker.redact import Redactor
 from worker.task import Run
 from worker.tasks.spacerunner import TASK, requirements
@@ -102,11 +103,12 @@ def test_a_script_finds_its_files_words_and_variables_and_what_it_leaves_is_kept
 def test_a_bad_end_is_told_with_its_code_and_last_words(
     tmp_path: Path, line: str, says: str
 ) -> None:
-    text = f"import os, signal, sys\nprint('the last word', flush=True)\n{line}\n"
+    much = f"print('x' * {10 * LONGEST}, end='.' * {LONGEST}, flush=True)"
+    text = f"import os, signal, sys\n{much}\nprint('\\nthe last word', flush=True)\n{line}\n"
     with pytest.raises(ProgramFailed) as failed:
         ran(tmp_path, folder_of(tmp_path / "exp", script__py=text))
     assert failed.value.message == says
-    assert "the last word" in failed.value.last_words
+    assert failed.value.last_words.startswith(f"{TOO_LONG}\nthe last word")
     assert failed.value.reason == ("oom" if "memory" in says else "script_failed")
 
 

@@ -23,6 +23,11 @@ TELL_SECONDS = 30.0
 LAST_WORDS = 20
 """Lines of output that go with a failure."""
 
+LONGEST = 1 << 16
+"""The longest of them, in characters."""
+
+TOO_LONG = f"[a line of more than {LONGEST:,} characters]"
+
 SILENCE_SECONDS = 0.5
 """How long the output of an ended program may take to come through."""
 
@@ -79,15 +84,25 @@ def run_program(
 
 
 class _LastWords:
-    """The last lines of what comes in pieces."""
+    """The last lines of what comes in pieces. One that is too long is left out whole.
+
+    A part of it could end in half a secret, which nobody recognises.
+    """
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=LAST_WORDS)
         self._begun = ""
+        self._length = 0
+        """Characters of the line that has begun, kept or not."""
 
     def take(self, chunk: bytes) -> None:
-        *whole, self._begun = _ENDS.split(self._begun + chunk.decode(errors="replace"))
-        self._lines.extend(line for line in whole if line.strip())
+        more, *lines = _ENDS.split(chunk.decode(errors="replace"))
+        self._length += len(more)
+        self._begun = self._begun + more if self._length <= LONGEST else TOO_LONG
+        for line in lines:
+            if self._begun.strip():
+                self._lines.append(self._begun)
+            self._begun, self._length = line, len(line)
 
     @property
     def text(self) -> str:
