@@ -80,8 +80,8 @@ class EarlyStopping(Params):
     """Early stopping."""
 
     goes_on: ClassVar[bool] = True
-    keeps_the_best: ClassVar[bool] = True
-    """Whether the best model is kept even where no training ends early."""
+    keeps_unasked: ClassVar[bool] = True
+    """Whether the best model is kept even where nobody asks for that, or to end early."""
 
     early_stopping_patience: Annotated[int | None, Ge(1)] = 5
     """End training after so many validations that were no better; none trains to the end. With a
@@ -96,7 +96,7 @@ class EarlyStopping(Params):
 class EarlyStoppingIfAsked(EarlyStopping):
     """Early stopping."""
 
-    keeps_the_best: ClassVar[bool] = False
+    keeps_unasked: ClassVar[bool] = False
 
     early_stopping_patience: Annotated[int | None, Ge(1)] = None
     """End training after so many validations that were no better. A checkpoint is then written at
@@ -117,7 +117,7 @@ def keeps_the_best(params: Params) -> bool:
         return True
     if not isinstance(params, EarlyStopping):
         return False
-    return params.keeps_the_best or params.early_stopping_patience is not None
+    return params.keeps_unasked or params.early_stopping_patience is not None
 
 
 def _no_key(watching: Watching, page: str, about: CheckContext) -> Iterator[Finding]:
