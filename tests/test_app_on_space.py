@@ -91,10 +91,12 @@ class Person:
 
     def sign_in(self) -> Page:
         """Press the app's link and agree where the Hub asks; return the page that comes of it."""
-        self.page.goto(self.site)
+        before = self.page
+        before.goto(self.site)
         with self.context.expect_page() as opened:
-            self.page.click("text=sign in with Hugging Face")
+            before.click("text=sign in with Hugging Face")
         self.page = opened.value
+        before.close()  # a browser has six connections to a site, and each open page takes two
         agree = self.page.get_by_role("button", name="Authorize")
         agree.or_(self.page.locator("#menu, [role=alert]").first).wait_for()
         if agree.is_visible():

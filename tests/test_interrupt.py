@@ -30,3 +30,15 @@ def test_ctrl_c_among_the_imports_is_quiet(tmp_path: Path, module: str) -> None:
     assert process.returncode == 130
     lines = [line for line in (*said, *rest.splitlines()) if not line.startswith("import time:")]
     assert (out, lines) == ("", [])
+
+
+def test_leaving_needs_no_module_that_may_be_half_imported(tmp_path: Path) -> None:
+    code = (
+        "import signal, sys, types; sys.modules['orchestrator.exits'] = types.ModuleType('half');"
+        "from orchestrator.terminal.entry import _leave;"
+        "signal.signal(signal.SIGINT, _leave); signal.raise_signal(signal.SIGINT)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=False, cwd=tmp_path
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")

@@ -28,11 +28,13 @@ def main() -> None:
     run()
 
 
-def _leave(*_: object) -> None:
-    """Exit at once: while the program is still importing there is nothing to clean up."""
-    from orchestrator.exits import DETACHED
+def _leave(number: int, _frame: object) -> None:
+    """Exit at once: while the program is still importing there is nothing to clean up.
 
-    os._exit(DETACHED)
+    With the code of shells, which `orchestrator.exits.DETACHED` is, too. Nothing is imported for
+    it: that module may be half-way in just then.
+    """
+    os._exit(128 + number)
 
 
 def _hide_secrets() -> None:
