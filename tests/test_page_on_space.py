@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request
 from standins.laptop import Laptop, trainer_of
 from standins.localhub import HubServer
-from standins.waiting import until
+from standins.waiting import PATIENCE, until
 from tiny_llm import chats, write_model, write_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(280)]
@@ -221,9 +221,9 @@ def test_its_owner_watches_signs_in_and_stops_it(launch: Any, visitor: Any) -> N
     kept = stop(stopping)
     assert "No model is kept" in kept or "The checkpoint of step" in kept
     for seen in (stopping, watching):
-        seen.wait_for_selector("text=Stopped (user)", timeout=30_000)
-    until(job.cancelled, 60)
-    until(lambda: job.stage() == "PAUSED", 20)
+        seen.wait_for_selector("text=Stopped (user)", timeout=PATIENCE * 1000)
+    until(job.cancelled)
+    until(lambda: job.stage() == "PAUSED")
     assert not job.costs()
     assert job.pid is None
     for seen in (stopping, watching):
@@ -244,10 +244,7 @@ def test_a_stranger_with_an_account(launch: Any, visitor: Any) -> None:
         assert "secret" not in shut.text()
 
     job.laptop.hub.api().update_repo_settings(job.space, repo_type="space", private=False)
-    page.goto(job.site)
-    until(lambda: page.evaluate("() => fetch('/log').then(answer => answer.status)") == 401, 20)
-    page.close()  # what it showed is refused by now, and it loads itself anew
-    page = bob.context.new_page()
+    until(lambda: page.goto(f"{job.site}/log").status == 401)
     page.goto(job.site)
     mine = bob.sign_in(page)
     assert "not bob's" in mine.inner_text("body")
@@ -272,6 +269,6 @@ def test_an_organisation_stops_its_job(launch: Any, visitor: Any) -> None:
 
     ann = visitor().log_in("ann")
     stop(ann.sign_in(ann.open(job)))
-    reading.wait_for_selector("text=Stopped (user)", timeout=30_000)
-    until(job.cancelled, 60)
-    until(lambda: job.stage() == "PAUSED", 20)
+    reading.wait_for_selector("text=Stopped (user)", timeout=PATIENCE * 1000)
+    until(job.cancelled)
+    until(lambda: job.stage() == "PAUSED")
