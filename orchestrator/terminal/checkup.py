@@ -34,19 +34,19 @@ def _version() -> Iterator[Finding]:
 
 
 def _local_training() -> Iterator[Finding]:
-    """Say of each task whether it can train on this machine."""
-    able = []
+    """Say which tasks can train on this machine, and what it lacks for the others."""
+    needs: dict[tuple[str, ...], list[str]] = {}
     for task in map(worker.tasks.load, worker.tasks.names()):
-        name = worker.tasks.typed(task.name)
-        if lacking := _lacking(task.extras):
-            text = (
-                f"{name} cannot train on this machine ({', '.join(lacking)} missing); renting works"
-            )
-            yield Finding("warn", "local", text, install(task.extras))
-        else:
-            able.append(name)
+        needs.setdefault(task.extras, []).append(worker.tasks.typed(task.name))
+    lacking = {extras: names for extras, names in needs.items() if _lacking(extras)}
+    able = [name for extras, names in needs.items() if extras not in lacking for name in names]
     if able:
-        yield Finding("ok", "local", f"jobs can train here: {', '.join(able)}")
+        yield Finding("ok", "local", f"jobs can train here: {', '.join(sorted(able))}")
+    if lacking:
+        of = (f"{','.join(extras)} for {', '.join(names)}" for extras, names in lacking.items())
+        text = f"renting works; training here needs extras: {'; '.join(of)}"
+        every = dict.fromkeys(extra for extras in lacking for extra in extras)
+        yield Finding("warn", "local", text, install(every))
     yield from _torchvision()
 
 
