@@ -16,7 +16,7 @@ import pytest
 from standins import small_job
 from standins.containers import docker, worker_image
 
-from backends.spaces.request import PAGE_PORT
+from backends.hub.space import PAGE_PORT
 from worker.contract import Started, from_line
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]

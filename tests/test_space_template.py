@@ -20,9 +20,10 @@ from packaging.utils import canonicalize_name
 
 from backends.deploy.spaces.app import app_space
 from backends.errors import PlanRefused
+from backends.hub.space import PAGE_PORT
 from backends.image import image_files
 from backends.packages import WORKER, requirements
-from backends.spaces.request import PAGE_PORT, SpaceRequest, plan
+from backends.spaces.request import SpaceRequest, plan
 from worker import tasks
 from worker.contract import DataRef, JobSpec, Machine, ModelRef, PushTarget
 

@@ -21,10 +21,10 @@ from backends.errors import LaunchFailed
 from backends.hub import logs
 from backends.hub.files import RepoFile, commit, has_files, once
 from backends.hub.notes import USE_SECONDS, Notes
+from backends.hub.space import KIND, PAGE_PORT
 from backends.image import TORCH_FILE
 from backends.keeping import KeptImage
 from backends.spaces.launch import create
-from backends.spaces.request import KIND, PAGE_PORT
 from worker.account import who
 from worker.clock import Clock
 from worker.contract import EndReason

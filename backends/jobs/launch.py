@@ -17,8 +17,9 @@ from backends.base import OnProgress
 from backends.errors import LaunchFailed
 from backends.hub.creating import Creating
 from backends.hub.files import amount, commit, delete, has_files, once
+from backends.hub.space import PAGE_PORT
 from backends.jobs.image import OWN, OwnImage, is_image
-from backends.jobs.request import COMMAND, JOB_LABEL, KIND, MOUNT, OURS, PAGE_PORT, JobRequest
+from backends.jobs.request import COMMAND, JOB_LABEL, KIND, MOUNT, OURS, JobRequest
 from worker.clock import Clock
 from worker.contract import JOB_FILE
 from worker.errors import HubtrainError, HubUnreachable, NotThere, NoWrite

@@ -13,6 +13,7 @@ from typing import Any
 
 from backends.hub.files import RepoFile, amount, listed, of_job
 from backends.hub.refusals import refuse_what_cannot_be
+from backends.hub.space import PAGE_PORT
 from backends.image import TORCH_FILE, torch_in
 from backends.jobs.image import OWN, SPACES, own_files, repo_of
 from backends.jobs.options import JobsOptions
@@ -33,7 +34,6 @@ MOUNT = "/job"
 COMMAND = ("python", "-P", "-m", "worker.equip")
 """`-P`: what lies in the image's own folder, such as the worker of a Space, is not searched."""
 
-PAGE_PORT = 7860
 PAGE_USD_PER_HOUR = 0.01
 """What the Hub takes for a Job with a port that can be reached (hub-docs, jobs-pricing)."""
 

@@ -21,8 +21,9 @@ from backends.hub import logs
 from backends.hub.files import delete, recalled
 from backends.hub.hardware import FREE, SHORT_NAMES, flavors
 from backends.hub.refusals import absent, shown
+from backends.hub.space import KIND, TAG
 from backends.spaces.launch import Launch, job_of
-from backends.spaces.request import JOB_TAG, KIND, TAG, SpaceRequest, plan, space_name
+from backends.spaces.request import JOB_TAG, SpaceRequest, plan, space_name
 from worker.clock import ALPHABET
 from worker.contract import EndReason, JobSpec
 from worker.errors import NotThere

@@ -16,7 +16,8 @@ from backends.errors import LaunchFailed
 from backends.hub.creating import Creating
 from backends.hub.files import commit, delete, has_files, once
 from backends.hub.hardware import FREE
-from backends.spaces.request import JOB_VARIABLE, KIND, SpaceRequest
+from backends.hub.space import KIND
+from backends.spaces.request import JOB_VARIABLE, SpaceRequest
 from worker.clock import Clock
 from worker.errors import HubtrainError, HubUnreachable, NotThere
 from worker.hubclient import explained, patiently

@@ -24,9 +24,9 @@ from backends.handle import Handle
 from backends.hub import logs
 from backends.hub.files import delete
 from backends.hub.hardware import FREE
+from backends.hub.space import KIND
 from backends.spaces import Spaces as JobSpaces
 from backends.spaces import build_log, run_log, status_of
-from backends.spaces.request import KIND
 from worker.errors import NotThere
 from worker.hubclient import hub, patiently
 

@@ -15,9 +15,9 @@ from backends.deploy.spaces.request import (
 from backends.handle import Handle
 from backends.hub.files import RepoFile
 from backends.hub.hardware import FREE
+from backends.hub.space import TAG, front_page
 from backends.image import sources
 from backends.packages import WORKER, described, requirements
-from backends.spaces.request import TAG, front_page
 
 APP_NAME = "hubtrain-app"
 """What the Space is called where nobody says."""

@@ -9,11 +9,11 @@ from typing import Any
 from backends.deploy.base import SECRET, DeployOrder
 from backends.errors import PlanRefused
 from backends.handle import Handle
-from backends.hub.files import RepoFile, amount, listed
+from backends.hub.files import RepoFile, amount
 from backends.hub.hardware import FREE
 from backends.hub.refusals import REPO_NAME
+from backends.hub.space import TAG, NewSpace, front_page
 from backends.image import image_files
-from backends.spaces.request import TAG, front_page, in_steps
 from worker.contract import DEPLOYMENT_FILE
 
 SCHEME = "space"
@@ -28,25 +28,19 @@ APP = "the app of hubtrain"
 DEPLOYMENT_TAG = "hubtrain-deployment"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class SpaceDeployment:
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class SpaceDeployment(NewSpace):
     """A Space that serves one model, or the app."""
 
-    repo_id: str
     model: str
     """Its name, or `APP`."""
 
     private: bool
-    flavor: str
-    usd_per_hour: float
-    sleep_seconds: int | None
-    """Silence after which the Hub puts it to sleep; none leaves the Hub's own rule."""
-
     needs_token: bool
-    files: tuple[RepoFile, ...]
 
     @property
     def variables(self) -> dict[str, str]:
+        """What it serves."""
         return {VARIABLE: self.model}
 
     @property
@@ -54,32 +48,16 @@ class SpaceDeployment:
         """What `send` does, in order."""
         kind = "private" if self.private else "public"
         secret = f" and the secret {SECRET}, a token that reads the model" * self.needs_token
-        steps = [
+        return (
             f"create the {kind} Space {self.repo_id} on {FREE}, marked {VARIABLE}={self.model}"
             f"{secret}; or update the one that is there",
             f"commit {amount(self.files)}",
-        ]
-        if self.flavor != FREE:
-            asleep = f"asleep after {(self.sleep_seconds or 0) / 60:.0f} min without a visitor"
-            steps.append(f"request {self.flavor} at ${self.usd_per_hour:.2f}/h, {asleep}")
-        return tuple(steps)
-
-    def __repr__(self) -> str:
-        return in_steps(self.repo_id, self.steps)
+            *self.request_of_hardware(f"{(self.sleep_seconds or 0) / 60:.0f} min"),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as plain data, for `--json`."""
-        return {
-            "repo_id": self.repo_id,
-            "model": self.model,
-            "private": self.private,
-            "flavor": self.flavor,
-            "usd_per_hour": self.usd_per_hour,
-            "sleep_seconds": self.sleep_seconds,
-            "variables": self.variables,
-            "steps": list(self.steps),
-            "files": listed(self.files),
-        }
+        return NewSpace.to_json(self) | {"model": self.model, "private": self.private}
 
 
 def files_of(order: DeployOrder) -> Iterator[RepoFile]:

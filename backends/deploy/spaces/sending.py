@@ -14,8 +14,8 @@ from backends.deploy.base import SECRET
 from backends.deploy.spaces.request import APP, VARIABLE, SpaceDeployment
 from backends.errors import LaunchFailed
 from backends.hub.files import commit, delete, has_files, once
+from backends.hub.space import KIND
 from backends.spaces.launch import create, rent
-from backends.spaces.request import KIND
 from worker.clock import Clock
 from worker.errors import HubtrainError, HubUnreachable, NotThere
 from worker.hubclient import explained, patiently
