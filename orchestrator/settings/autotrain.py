@@ -44,11 +44,13 @@ SYNONYMS = {
 """Other words for a setting or a value, with dashes, and what it is called here."""
 
 NOT_YET = {
-    "api": "the web API",
     "dreambooth": "DreamBooth",
     "automatic-speech-recognition": "speech recognition",
 }
 """Commands of AutoTrain, and what its files call a task."""
+
+ELSEWHERE = {"api": "AutoTrain's API is part of `hubtrain app`."}
+"""Commands of AutoTrain, and where what they did is found."""
 
 
 PLACES_NOT_YET = {

@@ -76,11 +76,15 @@ class Program(click.Group):
         return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them, which takes longer than all the rest."""
-        with formatter.section("Commands"):
-            names = self.list_commands(ctx)
-            room = formatter.width - 6 - max(map(len, names))
-            formatter.write_dl([(name, _summary(name, room)) for name in names])
+        """List tasks, then commands, without importing them: it takes longer than all the rest."""
+        names = self.list_commands(ctx)
+        tasks = {*map(worker.tasks.typed, worker.tasks.names())}
+        wide = max(map(len, names))
+        room = formatter.width - 6 - wide
+        for title, has in (("Tasks", tasks), ("Commands", {*names} - tasks)):
+            rows = [(name.ljust(wide), _summary(name, room)) for name in names if name in has]
+            with formatter.section(title):
+                formatter.write_dl(rows)
 
 
 @click.command(
@@ -180,10 +184,12 @@ def _name() -> str:
 def _usage(error: click.UsageError) -> str:
     words = sys.argv[1:]
     if isinstance(error, click.NoSuchCommand):
-        from orchestrator.settings.autotrain import not_yet
+        from orchestrator.settings.autotrain import ELSEWHERE, not_yet
         from worker.nearest import hint, nearest
 
         names = program.list_commands(click.Context(program))
+        if where := ELSEWHERE.get(error.command_name):
+            return f"no command {error.command_name}. {where}"
         if what := not_yet(error.command_name):
             return f"{error.command_name}: {what} is not there yet."
         near = hint(nearest(error.command_name, names)) or f" {_name()} --help lists them."
