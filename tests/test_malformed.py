@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from backends.spaces import Spaces
 from orchestrator.jobs.deployments import DeploymentRecord, Deployments
 from orchestrator.jobs.records import Records
 from orchestrator.preflight.lookup import in_folder
-from orchestrator.preflight.model import facts_of
+from orchestrator.preflight.model import check_model, facts_of
 from worker.account import who
 from worker.errors import BadConfig, BadData, HubtrainError, HubUnreachable
 from worker.families.templates import own_template
@@ -50,6 +51,15 @@ def refusal(folder: Path) -> str:
         (b"[" * 200_000, "nests too deep"),
         (b'{"hidden_size": "wide"}', "hidden_size is 'wide', which is no size"),
         (b'{"num_hidden_layers": 1e300}', "num_hidden_layers is 1e+300, which is no size"),
+        (b'{"num_attention_heads": 0}', "num_attention_heads is 0, and is at least 1"),
+        (
+            b'{"hidden_size": 64, "n_head": 5}',
+            "hidden_size 64 cannot be shared by 5 heads (n_head)",
+        ),
+        (
+            b'{"hidden_size": 128}',
+            "of another model than the weights: hidden_size is 128, and no tensor",
+        ),
         (b'{"text_config": 7}', "text_config is 7, which is no object"),
         (b'{"id2label": {"cat": 0}}', "which is no object with a number for each class"),
     ],
@@ -70,6 +80,13 @@ def test_numbers_that_only_look_odd_are_left_alone(tmp_path: Path) -> None:
     assert Shape.of(facts.config).cached == 2 * 16 * 4, "the most of any layer"
 
 
+@pytest.mark.parametrize("more", [{"vision_config": {}}, {"head_dim": 16}])
+def test_heads_that_need_not_share_the_width(tmp_path: Path, more: dict[str, Any]) -> None:
+    """Of a model of parts, or one that tells how wide a head is."""
+    folder = model(tmp_path / "model", num_attention_heads=5, **more)
+    assert facts_of(in_folder(str(folder))).parameters
+
+
 @pytest.mark.parametrize(
     "header", ["7", '{"w": "x"}', '{"w": {"dtype": "F32"}}', '{"w": {"dtype": 1, "shape": [2]}}']
 )
@@ -78,6 +95,72 @@ def test_weights_whose_header_is_none(tmp_path: Path, header: str) -> None:
     content = len(header).to_bytes(8, "little") + header.encode()
     (folder / "model.safetensors").write_bytes(content)
     assert "model.safetensors" in refusal(folder)
+
+
+def weights(header: Any, behind: int = 0) -> bytes:
+    """Return a safetensors file with so many bytes behind its header."""
+    written = json.dumps(header).encode()
+    return len(written).to_bytes(8, "little") + written + bytes(behind)
+
+
+TENSOR = {"w": {"dtype": "F32", "shape": [8, 64], "data_offsets": [0, 2048]}}
+POINTER = b"version https://git-lfs.github.com/spec/v1\n"
+ARCHIVE = b"PK\x03\x04" + bytes(500)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("model.safetensors", weights(TENSOR)[:-20], "has 56 bytes, and says that there are 76"),
+        ("model.safetensors", weights(TENSOR, 2047), "is cut short: it has 2,"),
+        ("model.safetensors", POINTER, "Git LFS"),
+        ("pytorch_model.bin", POINTER, "Git LFS"),
+        ("pytorch_model.bin", ARCHIVE, "is cut short: its end is missing"),
+        ("model-1.safetensors", weights(TENSOR, 2048), "names model-2.safe.* and 1 more"),
+    ],
+)
+def test_weights_that_are_not_whole(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    folder = model(tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    (folder / name).write_bytes(content)
+    if name == "model-1.safetensors":
+        places = {"w": name, "v": "model-2.safetensors", "u": "model-3.safetensors"}
+        index = folder / "model.safetensors.index.json"
+        index.write_text(json.dumps({"weight_map": places}))
+    with pytest.raises(BadConfig, match=said) as refused:
+        in_folder(str(folder))
+    assert ("lfs pull" if content == POINTER else "once more") in refused.value.fix
+
+
+def test_weights_that_are_whole_are_left_alone(tmp_path: Path) -> None:
+    folder = model(tmp_path / "model")
+    (folder / "model.safetensors").write_bytes(weights(TENSOR, 2048))
+    assert in_folder(str(folder)).weights.parameters == {"F32": 512}
+
+
+@pytest.mark.parametrize(
+    ("gone", "left", "said"),
+    [
+        (["tokenizer.json", "tokenizer_config.json"], "", "no tokenizer, and cannot read texts"),
+        (["tokenizer.json", "tokenizer_config.json"], "vocab.txt", "tokens are estimated"),
+        ([], "", "no image processor, and cannot see images"),
+        ([], "processor_config.json", ""),
+    ],
+)
+def test_a_model_without_a_part_that_it_takes(
+    tmp_path: Path, gone: list[str], left: str, said: str
+) -> None:
+    folder = model(tmp_path / "model")
+    for name in gone:
+        (folder / name).unlink()
+    if left:
+        (folder / left).write_text("{}")
+    reads = ("tokenizer.json",) if gone else ("preprocessor_config.json",)
+    look = partial(in_folder, str(folder), reads)
+    _, findings = check_model(look, lambda facts: None, False, reads)
+    told = [finding for finding in findings.in_order() if finding.level != "ok"]
+    assert [said in finding.text for finding in told] == [True] * bool(said)
+    assert bool(findings.wrong) == (said.startswith("no "))
 
 
 def test_a_template_that_is_no_text(tmp_path: Path) -> None:

@@ -30,13 +30,20 @@ def hub(shared_hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> HubS
     """A local Hub with a model in one file and one in two."""
     api = shared_hub.api("ann")
     folder = tmp_path_factory.mktemp("models")
-    whole, sharded = model(folder / "small"), model(folder / "sharded")
+    whole, sharded, cut = (model(folder / name) for name in ("small", "sharded", "cut"))
     names = {f"model.layers.0.self_attn.{n}_proj.weight": "model-1.safetensors" for n in "qkv"}
     index = {"metadata": {}, "weight_map": {**names, "model.norm.weight": "model-2.safetensors"}}
     (sharded / "model.safetensors.index.json").write_text(json.dumps(index))
     header = json.dumps(dict.fromkeys(names, Q)).encode()
-    (whole / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
-    for repo, path in {"ann/small": whole, "ann/sharded": sharded}.items():
+    content = len(header).to_bytes(8, "little") + header
+    (whole / "model.safetensors").write_bytes(content)
+    (sharded / "model.safetensors").rename(sharded / "model-1.safetensors")
+    (sharded / "model-2.safetensors").write_bytes(content)
+    far = json.dumps({"w": Q | {"data_offsets": [0, 8192]}}).encode()
+    (cut / "model.safetensors").write_bytes(len(far).to_bytes(8, "little") + far + bytes(4000))
+    (cut / "tokenizer.json").unlink()
+    (cut / "tokenizer_config.json").unlink()
+    for repo, path in {"ann/small": whole, "ann/sharded": sharded, "ann/cut": cut}.items():
         api.create_repo(repo)
         api.upload_folder(repo_id=repo, folder_path=path)
     return shared_hub
@@ -136,6 +143,12 @@ def test_kinds_made_for_pictures_are_those_transformers_loads_for_text() -> None
     assert both == TEXT_TOO
 
 
+def test_weights_on_the_hub_that_are_cut_short(ask: Asking) -> None:
+    wrong = only_error(ask(model="ann/cut", flavor="a10g-small"))
+    assert "model.safetensors of ann/cut is cut short: it has 4," in wrong.text
+    assert "and says that there are 8,192" in wrong.text
+
+
 def test_a_classifier_is_refused(ask: Asking, tmp_path: Path) -> None:
     folder = model(tmp_path / "b", architectures=["BertForSequenceClassification"])
     wrong = only_error(here(ask, tmp_path, model=str(folder)))
@@ -155,7 +168,7 @@ def test_layers_that_are_not_there(ask: Asking, name: str) -> None:
 
 
 def test_layers_of_a_folder(ask: Asking, tmp_path: Path) -> None:
-    header = json.dumps({"h.0.attn.c_attn.weight": Q | {"shape": [1000, 1000]}}).encode()
+    header = json.dumps({"h.0.attn.c_attn.weight": Q | {"shape": [15_625, 64]}}).encode()
     folder = model(tmp_path / "mine")
     (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
     assert "it has c_attn" in only_error(here(ask, tmp_path, target_modules="foo")).text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,8 +67,8 @@ class CheckContext:
     facts: ModelFacts | None = None
     """The base model; none where it was not found, and for a task that starts from none."""
 
-    tensors: Callable[[], Iterable[str]] = tuple
-    """Returns the names of the model's tensors; may ask the Hub, and raise `HubError`."""
+    tensors: Collection[str] = ()
+    """Names of the model's tensors; none where no file tells."""
 
     other_model: Callable[[str, str], ModelFacts] = _nowhere
     """Returns what is known of another model than the base, by the flag that names it and its name.

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.preflight import token
 from orchestrator.preflight.model import SMALL_FILES, FoundModel
+from orchestrator.preflight.weights import SAFE, SUFFIXES, in_files, in_repo
 from worker.account import Account
 from worker.clock import Clock
 from worker.contract import ModelRef
 from worker.errors import BadConfig, GatedModel, HubError, NotThere
 from worker.hubclient import endpoint, explained, patiently
 from worker.hubrepo import sizes_of
-from worker.jsonfile import as_object, object_in
 from worker.nearest import nearest
-from worker.shorten import shortened
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import ModelInfo
-
-WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".skops")
-WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
-LARGEST_HEADER = 100 << 20
-"""Bytes a safetensors header may have, by the format."""
 
 
 def is_folder(name: str) -> bool:
@@ -57,48 +50,18 @@ def in_folder(name: str, reads: Sequence[str] = ()) -> FoundModel:
     folder = Path(name).expanduser().resolve()
     if not folder.is_dir():
         raise BadConfig(f"no folder {name}.", fix="--model FOLDER, or a model of the Hub")
-    shards = sorted(folder.glob("*.safetensors"))
-    weights = shards or [p for p in folder.iterdir() if p.suffix in WEIGHTS]
-    headers = [_header(shard) for shard in shards]
+    there = sorted(path for path in folder.iterdir() if path.is_file())
+    shards = [path for path in there if path.suffix == SAFE]
+    files = shards or [path for path in there if path.suffix in SUFFIXES]
+    weights = in_files(folder, files)
     return FoundModel(
         ref=ModelRef(name=str(folder)),
-        parameters=_summed(headers),
-        stored_bytes=sum(p.stat().st_size for p in weights),
+        weights=weights,
+        stored_bytes=sum(p.stat().st_size for p in files),
         files={n: folder / n for n in (*SMALL_FILES, *reads) if (folder / n).is_file()},
-        tensors=lambda: [name for header in headers for name in header],
+        names=frozenset(path.name for path in there),
         about=("a folder of this machine",),
     )
-
-
-def _header(path: Path) -> dict[str, Any]:
-    """Return what a safetensors file says of its tensors, without reading them."""
-    with path.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if not 0 < length <= LARGEST_HEADER:
-            raise BadConfig(f"{path.name} is not a safetensors file, or is cut short.")
-        header = as_object(stream.read(length), f"the header of {path.name}")
-    header.pop("__metadata__", None)
-    wrong = next((name for name, tensor in header.items() if not _is_tensor(tensor)), None)
-    if wrong is not None:
-        raise BadConfig(
-            f"{path.name} does not say of {shortened(wrong)!r} what type and shape it has."
-        )
-    return header
-
-
-def _is_tensor(said: Any) -> bool:
-    """Whether a header says of a tensor what the format asks for."""
-    if not isinstance(said, dict) or not isinstance(said.get("dtype"), str):
-        return False
-    shape = said.get("shape")
-    return isinstance(shape, list) and all(type(side) is int and side >= 0 for side in shape)
-
-
-def _summed(headers: list[dict[str, Any]]) -> dict[str, int]:
-    parameters: dict[str, int] = {}
-    for tensor in (tensor for header in headers for tensor in header.values()):
-        parameters[tensor["dtype"]] = parameters.get(tensor["dtype"], 0) + prod(tensor["shape"])
-    return parameters
 
 
 def on_hub(
@@ -131,10 +94,10 @@ def on_hub(
         _check_gate(name, whose, hub, clock)
     return FoundModel(
         ref=ModelRef(name=info.id, revision=info.sha),
-        parameters=_parameters(info, sizes, hub),
+        weights=in_repo(info, sizes, hub, clock),
         stored_bytes=_weights(sizes),
         files=_fetched(info, sizes, reads, hub, clock),
-        tensors=partial(_tensors, info, sizes, hub, clock),
+        names=frozenset(name for name in sizes if "/" not in name),
         about=(_licence(info), "gated, accepted" if info.gated else "not gated"),
         gated=bool(info.gated),
     )
@@ -184,43 +147,10 @@ def _bare(name: str) -> str:
 def _weights(sizes: Mapping[str, int]) -> float:
     """Return the size of the weights in the format that is loaded, the first there is."""
     at_root = {name: size for name, size in sizes.items() if "/" not in name}
-    for suffix in WEIGHTS:
+    for suffix in SUFFIXES:
         if total := sum(size for name, size in at_root.items() if name.endswith(suffix)):
             return total
     return 0.0
-
-
-def _parameters(info: ModelInfo, sizes: Mapping[str, int], hub: HfApi) -> dict[str, int]:
-    """Return parameters by type: as the Hub counted them, else from the files' headers."""
-    if info.safetensors is not None:
-        with explained(f"reading how large {info.id} is"):
-            return {str(kind): int(n) for kind, n in info.safetensors.parameters.items()}
-    if not any(name.endswith(".safetensors") and "/" not in name for name in sizes):
-        return {}
-    from huggingface_hub.errors import NotASafetensorsRepoError, SafetensorsParsingError
-
-    try:
-        with explained(f"reading the headers of {info.id}"):
-            found = hub.get_safetensors_metadata(info.id, revision=info.sha)
-    except (NotASafetensorsRepoError, SafetensorsParsingError):
-        return {}
-    return {str(kind): count for kind, count in found.parameter_count.items()}
-
-
-def _tensors(info: ModelInfo, sizes: Mapping[str, int], hub: HfApi, clock: Clock) -> Iterable[str]:
-    """Return the names of the tensors: from the index of the shards, else from the one header."""
-    doing = f"reading the names of the layers of {info.id}"
-    if INDEX in sizes:
-        get = partial(hub.hf_hub_download, info.id, INDEX, revision=info.sha)
-        index = object_in(Path(patiently(doing, get, clock)), f"{INDEX} of {info.id}")
-        return list(index.get("weight_map") or ())
-    if WHOLE in sizes:
-        from huggingface_hub.errors import SafetensorsParsingError
-
-        read = partial(hub.parse_safetensors_file_metadata, info.id, WHOLE, revision=info.sha)
-        with suppress(SafetensorsParsingError):
-            return list(patiently(doing, read, clock).tensors)
-    return ()
 
 
 def _fetched(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from orchestrator.preflight.modelconfig import checked
+from orchestrator.preflight.modelconfig import agrees, checked
 from orchestrator.preflight.report import Findings
+from orchestrator.preflight.weights import Weights
 from worker.contract import ModelRef
 from worker.errors import BadConfig
 from worker.facts import NO_MODEL, ModelFacts
@@ -28,14 +30,23 @@ SMALL_FILES = ("config.json", "adapter_config.json")
 
 TOKENIZER = "tokenizer.json"
 
+_AS_TOKENIZER = r"(tokeniz|vocab|merges|spiece|sentencepiece).*|.*\.(model|spm|bpe|tiktoken)"
+_AS_PROCESSOR = r"(pre)?processor_config\.json"
+_PARTS = (
+    (TOKENIZER, _AS_TOKENIZER, "tokenizer", "read texts"),
+    ("preprocessor_config.json", _AS_PROCESSOR, "image processor", "see images"),
+)
+"""Of parts that a model may have to have: the file that is read of it, what all files are called
+that it may consist of, what it is called, and what cannot be done without."""
+
 
 @dataclass(frozen=True, slots=True)
 class FoundModel:
     """A model as it lies in a repo or a folder."""
 
     ref: ModelRef
-    parameters: Mapping[str, int]
-    """Number of parameters by type; empty where neither weights nor the Hub tell."""
+    weights: Weights
+    """What they say of themselves."""
 
     stored_bytes: float
     """Size of the weights."""
@@ -43,8 +54,8 @@ class FoundModel:
     files: Mapping[str, Path] = field(default_factory=dict)
     """Those of the small files that are there, on this disk."""
 
-    tensors: Callable[[], Iterable[str]] = tuple
-    """Returns the names of the tensors, empty where no file tells; may ask the Hub."""
+    names: frozenset[str] = frozenset()
+    """Its files, those in folders left out."""
 
     about: tuple[str, ...] = ()
     """Licence and gate, as a report says them."""
@@ -88,8 +99,8 @@ class BaseModel:
     tokenizer: Path | None = None
     """Its `tokenizer.json`."""
 
-    tensors: Callable[[], Iterable[str]] = tuple
-    """Returns their names; empty where no file tells."""
+    tensors: Collection[str] = ()
+    """Their names; none where no file tells."""
 
     gated: bool = False
 
@@ -117,8 +128,7 @@ def check_model(
     if model is not None:
         findings.attempt("model", partial(trainable, model.facts))
         _check_code(found.ref.name, model.facts.config, trust_remote_code, findings)
-        if TOKENIZER in reads and model.tokenizer is None:
-            findings.warn("model", f"{found.ref.name} has no tokenizer.json: tokens are estimated")
+        _check_parts(found, reads, findings)
     return model, findings
 
 
@@ -142,13 +152,14 @@ def _described(found: FoundModel, findings: Findings) -> BaseModel:
         revision=found.ref.revision or "",
     )
     commit = f" @ {found.ref.revision[:7]}" if found.ref.revision else ""
-    kinds = sorted(found.parameters, key=lambda kind: -found.parameters[kind])
+    kinds = sorted(found.weights.parameters, key=lambda kind: -found.weights.parameters[kind])
     kind = SHOWN.get(kinds[0], kinds[0].lower()) if kinds else "precision unknown"
     size = f"{_people(parameters)} parameters, {kind}"
     findings.ok("model", " · ".join([f"{found.ref.name}{commit}", size, *found.about]))
     stored = found.stored_bytes or parameters * width
     tokenizer = found.files.get(TOKENIZER)
-    return BaseModel(found.ref, facts, stored, tokenizer, found.tensors, found.gated)
+    tensors = found.weights.shapes
+    return BaseModel(found.ref, facts, stored, tokenizer, tensors, found.gated)
 
 
 def _processor(found: FoundModel) -> dict[str, Any]:
@@ -165,6 +176,7 @@ def _config(found: FoundModel) -> dict[str, Any]:
     if "config.json" in found.files:
         config = found.read("config.json")
         checked(config, f"config.json of {name}")
+        agrees(config, f"config.json of {name}", found.weights.shapes.values())
         return config
     if found.adapter_of is not None:
         base = found.adapter_of or "its base model"
@@ -177,9 +189,9 @@ def _config(found: FoundModel) -> dict[str, Any]:
 
 def _size(found: FoundModel, config: Mapping[str, Any]) -> tuple[int, float]:
     """Return the number of parameters and the bytes of each, as stored."""
-    total = sum(found.parameters.values())
+    total = sum(found.weights.parameters.values())
     if total:
-        stored = sum(n * WIDTH.get(kind, 1) for kind, n in found.parameters.items())
+        stored = sum(n * WIDTH.get(kind, 1) for kind, n in found.weights.parameters.items())
         return total, stored / total
     half = str(config.get("dtype") or config.get("torch_dtype")) in {"bfloat16", "float16"}
     width = 2.0 if half else 4.0
@@ -202,6 +214,21 @@ def _check_code(name: str, config: Mapping[str, Any], trusted: bool, findings: F
         findings.error("model", text, fix)
     else:  # nobody here can tell whether transformers knows this type by itself
         findings.warn("model", f"{text} It may be needed.", fix)
+
+
+def _check_parts(found: FoundModel, reads: Sequence[str], findings: Findings) -> None:
+    """Find whether the model has what it takes beside weights, going by its files' names."""
+    if "modules.json" in found.names:  # of sentences: its parts may lie in folders
+        return
+    name = found.ref.name
+    for file, called, part, does in _PARTS:
+        if file not in reads:
+            continue
+        if not any(re.fullmatch(called, one) for one in found.names):
+            text = f"{name} has no {part}, and cannot {does} without: no {file} is there."
+            findings.error("model", text, "--model with one that has, or put its files there")
+        elif file == TOKENIZER and file not in found.files:
+            findings.warn("model", f"{name} has no {file}: tokens are estimated")
 
 
 def _people(number: float) -> str:

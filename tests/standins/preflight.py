@@ -62,7 +62,7 @@ def tokenizer() -> Tokenizer:
 def model(folder: Path, parameters: int = PARAMETERS, **config: Any) -> Path:
     """Write a model that says it has so many parameters; its weights are a header and a hole."""
     folder.mkdir(parents=True)
-    sizes = {
+    sizes: dict[str, Any] = {
         "model_type": "llama",
         "hidden_size": 64,
         "num_hidden_layers": 2,
@@ -70,13 +70,15 @@ def model(folder: Path, parameters: int = PARAMETERS, **config: Any) -> Path:
         "intermediate_size": 128,
         "vocab_size": 300,
     }
-    (folder / "config.json").write_text(json.dumps(sizes | config))
+    sizes |= config
+    (folder / "config.json").write_text(json.dumps(sizes))
     tokenizer().save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(
         json.dumps({"eos_token": "</s>", "chat_template": TEMPLATE})
     )
     tensor = {"dtype": "BF16", "shape": [parameters // 1000, 1000], "data_offsets": [0, 0]}
-    header = json.dumps({"weight": tensor}).encode()
+    norm = {"dtype": "BF16", "shape": [0, sizes["hidden_size"]], "data_offsets": [0, 0]}
+    header = json.dumps({"weight": tensor, "norm": norm}).encode()
     (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
     return folder
 

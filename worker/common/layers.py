@@ -27,7 +27,7 @@ def no_layers(targets: str, about: CheckContext) -> Iterator[Finding]:
     """
     if targets == EVERY_LINEAR or about.facts is None:
         return
-    there = _layers(about.tensors())
+    there = _layers(about.tensors)
     names = [name.strip() for name in targets.split(",")]
     lacking = [name for name in names if name.rsplit(".")[-1] not in there]
     if there and lacking:

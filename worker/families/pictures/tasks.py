@@ -22,6 +22,7 @@ class ImageTask(Task[I]):
 
     extras: ClassVar[tuple[str, ...]] = ("vision",)
     media = SUFFIXES
+    model_reads = ("preprocessor_config.json", "processor_config.json")
     fixed = ("trust_remote_code",)
 
     def trains_together(self, params: I) -> bool:
