@@ -13,6 +13,7 @@ from backends.spaces import Spaces
 from localhub.prices import FLAVORS
 from orchestrator.preflight.estimate import (
     CPU_CORE,
+    PASS_SECONDS,
     PEAK,
     SCALING,
     SHARDED_SCALING,
@@ -44,6 +45,15 @@ def test_time_is_work_by_speed_and_the_minutes_around_it() -> None:
     assert found.minutes.low < found.minutes.expected < found.minutes.high
     assert found.usd.expected == pytest.approx(found.minutes.expected / 60 * 2.5)
     assert found.usd_at_most == found.usd.high
+
+
+def test_many_small_batches_take_their_time_on_any_machine() -> None:
+    for flavor in (A100, CPU):
+        found = estimate(Work(flops=1e9, passes=60_000), flavor, FREE)
+        expected = (START_SECONDS[1] + 60_000 * PASS_SECONDS[1]) / 60
+        assert found.minutes.expected == pytest.approx(expected)
+    large = Work(flops=1e19)
+    assert estimate(replace(large, passes=100), A100, FREE) == estimate(large, A100, FREE)
 
 
 def test_limits_cap_the_most_it_can_cost() -> None:

@@ -159,6 +159,7 @@ def _work(request: JobRequest, model: BaseModel, data: DataReport) -> Work:
         flops=task.flops(params, model.facts, data) * left,
         fetched_bytes=model.stored_bytes,
         pushed_bytes=task.pushed_bytes(params, model.stored_bytes),
+        passes=data.steps * getattr(params, "gradient_accumulation", 1) * left,
         seconds=task.seconds(params, model.facts, data) * left,
     )
 
