@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
@@ -11,7 +12,19 @@ from orchestrator.preflight.pace import History, Run, history
 from orchestrator.preflight.report import CheckReport
 from orchestrator.words import money
 from worker.contract import State
+from worker.errors import HubtrainError
 from worker.finding import Finding
+
+_NOISE = 1e-6
+"""US dollars by which sums may be off."""
+
+
+class OverBudget(HubtrainError):
+    """The month's budget does not allow a job; `finding` says why."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.text, fix=finding.fix)
+        self.finding = finding
 
 
 def runs(jobs: Iterable[Glance], now: datetime) -> History:
@@ -35,28 +48,29 @@ def over_budget(
 ) -> Finding | None:
     """Return why the month's budget does not allow a checked job; none where it does.
 
-    `jobs` are those of this laptop; those called `without` are not counted: the job itself may be
-    running already.
+    `jobs` are those of this laptop, removed ones among them; those called `without` are not
+    counted: the job itself may be running already.
     """
     most = budget()
     if most is None or not report.facts or not report.facts.flavor.usd_per_hour:
         return None
     this = report.facts.estimate.usd_at_most
     spent = month(jobs, now, without)
-    if spent.spent + spent.pending + this <= most:
+    if spent.spent + spent.pending + this <= most + _NOISE:
         return None
-    return _refusal(spent, this, most)
+    return _refusal(spent, this, most, report.facts.estimate.usd.low)
 
 
-def _refusal(spent: Month, this: float, most: float) -> Finding:
+def _refusal(spent: Month, this: float, most: float, least: float) -> Finding:
     parts = [f"{money(spent.spent)} spent in {spent.name}"]
     if spent.pending:
         parts.append(f"{money(spent.pending)} that running jobs may still cost")
     parts.append(f"{money(this)} for this one at most")
     total = spent.spent + spent.pending + this
     left = most - spent.spent - spent.pending
-    fixes = [f"--max-cost {left:.2f}"] if left >= 0.01 else []  # noqa: PLR2004 (a cent)
-    fixes.append(f"hubtrain cost --budget {total:.0f}" if total > most + 1 else "")
-    fixes = [fix for fix in fixes if fix] or [f"hubtrain cost --budget {total + 1:.0f}"]
+    cents = math.floor((left + _NOISE) * 100)
+    fixes = [f"--max-cost {cents / 100:.2f}"] if cents and cents / 100 >= least else []
+    if total > most + 1 or not fixes:
+        fixes.append(f"hubtrain cost --budget {math.ceil(total)}")
     text = f"the budget of {money(most)} a month would be broken: {', '.join(parts)}"
     return Finding("error", "price", text, " bounds it, or ".join(fixes))

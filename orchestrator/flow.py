@@ -19,6 +19,7 @@ from backends.together import Together
 from orchestrator import again, allowance, hosted, preflight, rerunning, resuming
 from orchestrator.asked import Asked, Packed, packed, refusals
 from orchestrator.jobs.client import Client
+from orchestrator.jobs.glance import Glance
 from orchestrator.jobs.holding import held
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.submit import Submitted, claim, launch_claimed, launch_together
@@ -191,7 +192,9 @@ def check(
         report = replace(report, findings=(*about, *report.findings))
     alike = {job.job_id for job in jobs if job.project == asked.project}
     if not report.held and (
-        broken := allowance.over_budget(jobs, client.clock.now(), report, alike)
+        broken := allowance.over_budget(
+            [*jobs, *client.records.spent()], client.clock.now(), report, alike
+        )
     ):
         report = report.with_errors([broken])
     if report.held and again.maker(client, report.makers) is None:
@@ -297,9 +300,17 @@ def write_down(
         if made := _made_before(client, job) or _broken_budget(client, job):
             return made
         how: dict[str, Any] = {"records": client.records, "clock": client.clock}
+
+        def admit(jobs: list[Glance]) -> None:
+            if broken := allowance.over_budget(jobs, client.clock.now(), job.report):
+                raise allowance.OverBudget(broken)
+
         with held(job.stored_in, on_progress):  # until it is on record that a job reads them
             order = job.order(*job.send(client, on_progress))
-            return claim(order, ended=checked.ended, **how)
+            try:
+                return claim(order, ended=checked.ended, admit=admit, **how)
+            except allowance.OverBudget as broken:  # by another job, made since this one was packed
+                return _refused(job, broken.finding)
 
 
 def complete(
@@ -383,8 +394,13 @@ def _broken_budget(client: Client, job: Packed) -> Refused | None:
     this = client.records.open_one(job.order().fingerprint)
     if this is not None:
         return None
-    broken = allowance.over_budget(client.glances(), client.clock.now(), job.report)
-    return Refused(job.report.with_errors([broken]), (broken,)) if broken else None
+    jobs = [*client.glances(), *client.records.spent()]
+    broken = allowance.over_budget(jobs, client.clock.now(), job.report)
+    return _refused(job, broken) if broken else None
+
+
+def _refused(job: Packed, broken: Finding) -> Refused:
+    return Refused(job.report.with_errors([broken]), (broken,))
 
 
 def _made_before(client: Client, job: Packed) -> AlreadyDone | Refused | None:

@@ -168,7 +168,7 @@ def test_what_is_kept_of_a_job_never_says_otherwise_than_its_events(tmp_path: Pa
     with closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as db, db:
         db.execute("update glances set version = 'another', glance = '[]'")
     agrees()
-    records.remove(spec.job_id)
+    records.remove(spec.job_id, NOW)
     assert records.glances() == []
 
 

@@ -131,6 +131,16 @@ def test_a_budget_refuses_what_would_break_it_and_says_the_numbers(
     assert "for this one at most" in refused.out and "--max-cost 0.02" in refused.out
     bounded = laptop.run(*TRAIN, "--max-cost", "$0.01")
     assert bounded.code == 0, bounded.out
+    assert laptop.run("rm", "--forget", "aaa", "bbb").code == 0
+    after = laptop.run("cost", "--offline", "--json").document
+    assert after["month"]["spent"] == pytest.approx(66, abs=0.5) and not after["month"]["pending"]
+    assert len(after["lines"]) == 1 and after["lines"][0]["jobs"] == 2, "money that is spent stays"
+    assert laptop.run("cost", "--offline", "--budget", "66.4").code == 0
+    ran(records, job("ccc", "last", usd=0.4), 60)
+    refused = laptop.run(*TRAIN)
+    assert refused.code == 2 and "hubtrain cost --budget 67" in refused.out, refused.out
+    assert laptop.run("cost", "--offline", "--budget", "67").code == 0
+    assert laptop.run(*TRAIN).code == 0, "what it says to type works"
     assert laptop.run("cost", "--offline", "--budget", "none").code == 0
     assert laptop.run(*TRAIN).code == 0
     assert json.loads((laptop.home / "settings.json").read_text())["budget"] is None
@@ -140,9 +150,10 @@ def test_a_budget_refuses_what_would_break_it_and_says_the_numbers(
 def test_a_settings_file_that_cannot_be_read_spends_nothing(
     laptop: Laptop, records: Records
 ) -> None:
-    (laptop.home / "settings.json").write_text("{")
-    refused = laptop.run(*TRAIN)
-    assert refused.code == 2 and "hubtrain cost --budget" in refused.err
+    for text in ("{", '{"budget": NaN}', '{"budget": -5}'):
+        (laptop.home / "settings.json").write_text(text)
+        refused = laptop.run(*TRAIN)
+        assert refused.code == 2 and "hubtrain cost --budget" in refused.err
 
 
 def test_estimates_are_corrected_by_what_runs_took(laptop: Laptop, records: Records) -> None:

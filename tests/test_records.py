@@ -14,6 +14,7 @@ import pytest
 from backends.handle import Handle
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.deployments import DeploymentRecord
+from orchestrator.jobs.glance import Glance
 from orchestrator.jobs.records import Records
 from worker.contract import (
     Checkpoint,
@@ -86,6 +87,21 @@ def test_two_that_ask_at_once_get_one_job(records: Records, tmp_path: Path) -> N
         assert len(set(pool.map(claim, range(16)))) == 1
 
 
+def test_who_writes_a_job_down_sees_all_others_and_may_be_kept_out(records: Records) -> None:
+    seen: list[list[str]] = []
+
+    def admit(jobs: list[Glance]) -> None:
+        seen.append([job.job_id for job in jobs])
+        if jobs:
+            raise BadConfig("no money is left.")
+
+    records.claim("f", lambda: spec("aaa"), NOW, admit=admit)
+    assert records.claim("f", lambda: spec("bbb"), NOW, admit=admit).job_id == "aaa"
+    with pytest.raises(BadConfig, match="no money"):
+        records.claim("g", lambda: spec("bbb"), NOW, admit=admit)
+    assert seen == [[], ["aaa"]] and [r.job_id for r in records.all()] == ["aaa"]
+
+
 def test_a_worker_event_read_twice_counts_once(records: Records) -> None:
     records.claim("f", lambda: spec("aaa"), NOW)
     progress = Progress(step=1, total_steps=2, seq=7, at=NOW)
@@ -104,8 +120,8 @@ def test_jobs_are_found_by_the_start_of_their_id(records: Records) -> None:
         records.get("ab")
     with pytest.raises(BadConfig, match="no job 'q'"):
         records.get("q")
-    records.remove("abc")
-    records.remove("abc")
+    records.remove("abc", NOW)
+    records.remove("abc", NOW)
     assert records.get("ab").job_id == "abd"
 
 
@@ -270,7 +286,7 @@ def test_records_of_an_earlier_version_are_read_and_go_on(tmp_path: Path) -> Non
     end = Finished(at=NOW, seq=10)
     assert records.add("aaa", [TOLD_BEFORE[2], end]) == [end]
     assert records.get("aaa").story.state is State.SUCCEEDED
-    records.remove("aaa")
+    records.remove("aaa", NOW)
     with closing(sqlite3.connect(home / "jobs.sqlite")) as db:
         assert db.execute("select count(*) from events").fetchone() == (0,)
 
@@ -326,5 +342,5 @@ def test_who_left_nothing_offers_no_checkpoint_that_is_gone(
     assert [job.resumable for job in records.glances()] == [True, True, False]
     records.begin_removal("first")
     checkpoint.rmdir()
-    records.remove("first")
+    records.remove("first", NOW)
     assert [job.resumable for job in records.glances()] == [False, False]

@@ -41,7 +41,7 @@ class Interfered(Scripted):
     def launch(
         self, request: Any, secrets: Mapping[str, str], on_progress: OnProgress = silent
     ) -> Handle:
-        self.records.remove(request.job_id)
+        self.records.remove(request.job_id, Hurried().now())
         return super().launch(request, secrets, on_progress)
 
 
@@ -84,7 +84,7 @@ def test_what_ran_already_is_no_failure_where_the_next_is_refused(tmp_path: Path
 def test_a_trial_that_somebody_cancelled_has_not_failed(tmp_path: Path) -> None:
     records = Records(tmp_path)
     for reason, failed in ((EndReason.USER, False), (EndReason.OOM, True)):
-        records.remove("aaaaaa")
+        records.remove("aaaaaa", Hurried().now())
         record = records.claim("f", lambda: ORDER.spec("aaaaaa"), Hurried().now())
         stop = Stopped(reason=reason, message="", at=Hurried().now(), source="laptop")
         records.add(record.job_id, [stop])

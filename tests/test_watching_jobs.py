@@ -150,7 +150,7 @@ def test_in_a_pipe_only_what_changes_is_a_line(laptop: Laptop, records: Records)
     assert "failed (oom)" in with_lines.stdout.readline()
     told = json.loads(with_json.stdout.readline())
     assert (told["job"], told["state"], told["reason"]) == (name, "failed", "oom")
-    records.remove(name)
+    records.remove(name, NOW)
     assert with_lines.stdout.readline() == f"  {name} · removed\n"
     assert json.loads(with_json.stdout.readline()) == {"job": name, "removed": True}
     for process in (with_lines, with_json):

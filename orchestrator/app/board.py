@@ -59,6 +59,8 @@ class Seen:
     notes: tuple[Note, ...]
     unanswered: tuple[str, ...]
     now: datetime
+    removed: tuple[Glance, ...] = ()
+    """Jobs that have cost something and are on record no more."""
 
 
 @dataclass
@@ -67,6 +69,7 @@ class Board:
 
     client: Client
     _jobs: tuple[Glance, ...] = ()
+    _spent: tuple[Glance, ...] = ()
     _print: Hashable = None
     _notes: list[Note] = field(default_factory=list)
     _records: dict[str, tuple[Hashable, Record]] = field(default_factory=dict)
@@ -84,6 +87,7 @@ class Board:
         """Return every job, newest first; the file is read where it has changed."""
         with self._lock:
             if (found := _files()) != self._print or found is None:
+                self._spent = tuple(self.client.records.spent())
                 self._jobs, self._print = tuple(self.client.glances()), _files()
             return self._jobs
 
@@ -96,7 +100,10 @@ class Board:
             most = None
         asked = self._lookout
         reasons = tuple(dict.fromkeys(asked.unanswered.values()))
-        return Seen(jobs, asked.deployed, month(jobs, now), most, self.notes(), reasons, now)
+        spent = month((*jobs, *self._spent), now)
+        return Seen(
+            jobs, asked.deployed, spent, most, self.notes(), reasons, now, removed=self._spent
+        )
 
     def record(self, job_id: str) -> Record:
         """Return a job, read again where it has another event. Raises `BadConfig` for none."""

@@ -44,7 +44,7 @@ select glances.glance from jobs
 left join glances on glances.job_id = jobs.job_id and glances.version = ?
 order by jobs.rowid desc
 """
-_TIMES = ("created_at", "started_at", "ended_at", "billed_until", "as_of")
+TIMES = ("created_at", "started_at", "ended_at", "billed_until", "as_of")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Glance:
         return json.dumps([v.isoformat() if isinstance(v, datetime) else v for v in kept])
 
 
-_TIME_PLACES = [place for place, f in enumerate(fields(Glance)) if f.name in _TIMES]
+_TIME_PLACES = [place for place, f in enumerate(fields(Glance)) if f.name in TIMES]
 
 
 def kept(folder: Path) -> list[Glance] | None:

@@ -1,4 +1,7 @@
-"""What jobs have cost, summed up: by month, project, machine, task, sweep or each by itself."""
+"""What jobs have cost, summed up: by month, project, machine, task, sweep or each by itself.
+
+Those that were removed are among them.
+"""
 
 from __future__ import annotations
 
@@ -68,6 +71,7 @@ def ledger(
     """
     everything = client.glances()
     everything = everything if offline else client.asked(everything)
+    everything += client.records.spent()
     now = client.clock.now()
     jobs = [j for j in everything if only in {None, GROUPS["month"](j)} and j.started_at]
     found = Ledger(

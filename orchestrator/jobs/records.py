@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from orchestrator.forecast import Forecast
-from orchestrator.jobs import glance
+from orchestrator.jobs import glance, spent
 from orchestrator.jobs.glance import Glance
 from orchestrator.jobs.record import Record
 from orchestrator.jobs.seen import glance_of
@@ -94,7 +94,7 @@ class Records:
             if "attempt" in _columns(db, "events"):
                 _leave_out_attempts(db)
             db.execute(_EVENTS_TABLE)
-            for statement in (glance.TABLE, *glance.TRIGGERS):
+            for statement in (glance.TABLE, *glance.TRIGGERS, spent.TABLE):
                 db.execute(statement)
 
     @contextmanager
@@ -121,17 +121,22 @@ class Records:
         now: datetime,
         forecast: Forecast | None = None,
         ended: Collection[str] | None = None,
+        *,
+        admit: Callable[[list[Glance]], None] = lambda jobs: None,
     ) -> Record:
         """Return the job asked for in just these words that has not ended, or write down a new one.
 
         One transaction: of two processes that ask at once, one makes the job and both get it. From
         here on `gc` finds it, whatever happens to this process. `ended`: jobs that had ended when
-        this one was checked; one that has succeeded since then is returned, too. Raises
-        `BadConfig` where the job is to begin on the disk of one that is being removed.
+        this one was checked; one that has succeeded since then is returned, too. `admit` is told
+        all jobs, those on record no more that have cost something among them, before a new one is
+        written down, and what it raises keeps that out. Raises `BadConfig` where the job is to
+        begin on the disk of one that is being removed.
         """
         with self.opened() as db:
             if known := _open_one(db, fingerprint, ended):
                 return known
+            admit([*self._glances(db), *spent.removed(db)])
             spec = new()
             _refuse_removed(db, spec)
             told = forecast.to_json() if forecast else None
@@ -240,13 +245,21 @@ class Records:
     def glances(self) -> list[Glance]:
         """Return every job at a glance, newest first; what was not kept of them is kept now."""
         with self.opened() as db:
+            return self._glances(db)
+
+    def spent(self) -> list[Glance]:
+        """Return the jobs that have cost something and were removed, newest first."""
+        with self.opened() as db:
+            return spent.removed(db)
+
+    def _glances(self, db: sqlite3.Connection) -> list[Glance]:
+        self._keep(db, glance.lacking(db))
+        found = glance.glances(db)
+        if found is None:  # what was kept cannot be read any more
+            glance.forget(db)
             self._keep(db, glance.lacking(db))
             found = glance.glances(db)
-            if found is None:  # what was kept cannot be read any more
-                glance.forget(db)
-                self._keep(db, glance.lacking(db))
-                found = glance.glances(db)
-            return found or []
+        return found or []
 
     def _keep(self, db: sqlite3.Connection, jobs: list[str]) -> None:
         for job_id in jobs:
@@ -273,9 +286,11 @@ class Records:
             ask = "select job_id from jobs where removing order by rowid desc"
             return [str(row[0]) for row in db.execute(ask)]
 
-    def remove(self, job_id: str) -> None:
-        """Forget the job. One that is not there is not an error."""
+    def remove(self, job_id: str, now: datetime) -> None:
+        """Forget the job but for what it has cost. One that is not there is not an error."""
         with self.opened() as db:
+            if row := db.execute(f"{_JOBS} where job_id = ?", (job_id,)).fetchone():
+                spent.keep(db, glance_of(_record(db, *row)), now)
             for one in _continuing(db, job_id):  # whether it can be resumed may be other now
                 db.execute("delete from glances where job_id = ?", (one.job_id,))
             db.execute("delete from jobs where job_id = ?", (job_id,))

@@ -75,7 +75,7 @@ def _remove(client: Client, record: Record) -> None:
             client.backend(record).remove(Handle.parse(record.story.handle))
         elif record.story.state is not State.FAILED:  # a launch that is refused leaves nothing
             clear_launch(record, client.backend(record))
-    client.records.remove(record.job_id)
+    client.records.remove(record.job_id, client.clock.now())
 
 
 def finish_removals(client: Client, unanswered: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ price it was launched at (`Story.cost`); deployments are not counted.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -79,13 +80,19 @@ def budget() -> float | None:
     path = home() / SETTINGS_FILE
     try:
         told = json.loads(path.read_text(encoding="utf-8")).get("budget")
-        return None if told is None else float(told)
+        return None if told is None else _amount(float(told))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise BadConfig(
             f"the settings in {path} cannot be read: {error}.", fix="hubtrain cost --budget 50"
         ) from error
+
+
+def _amount(usd: float) -> float:
+    if not 0 <= usd < math.inf:
+        raise ValueError(f"a budget of {usd} is none")
+    return usd
 
 
 def set_budget(usd: float | None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from backends.errors import LaunchFailed, PlanRefused
 from backends.handle import Handle
 from backends.together import Together
 from orchestrator.forecast import Forecast
+from orchestrator.jobs.glance import Glance
 from orchestrator.jobs.records import Record, Records
 from worker.clock import Clock
 from worker.contract import (
@@ -144,11 +145,24 @@ def submit(
 
 
 def claim(
-    order: Order, *, records: Records, clock: Clock, ended: Collection[str] | None = None
+    order: Order,
+    *,
+    records: Records,
+    clock: Clock,
+    ended: Collection[str] | None = None,
+    admit: Callable[[list[Glance]], None] = lambda jobs: None,
 ) -> Record:
-    """Return the job of `order` that has not ended, or write it down: see `submit`."""
+    """Return the job of `order` that has not ended, or write it down: see `submit`.
+
+    `admit` is told all jobs before a new one is written down, and what it raises keeps it out.
+    """
     return records.claim(
-        order.fingerprint, lambda: order.spec(clock.new_id()), clock.now(), order.forecast, ended
+        order.fingerprint,
+        lambda: order.spec(clock.new_id()),
+        clock.now(),
+        order.forecast,
+        ended,
+        admit=admit,
     )
 
 

@@ -19,13 +19,14 @@ ALL = ""
 
 def months(seen: Seen) -> list[tuple[str, str]]:
     """Return the months to choose from, the newest first: words for people, and the value."""
-    found = sorted({GROUPS["month"](job) for job in seen.jobs}, reverse=True)
+    found = sorted({GROUPS["month"](job) for job in (*seen.jobs, *seen.removed)}, reverse=True)
     return [("All months", ALL), *((name, name) for name in found)]
 
 
 def ledger(seen: Seen, by: str, only: str) -> str:
     """Return what the jobs of a month, or of all, have cost, summed up `by` one of `GROUPS`."""
-    jobs = [j for j in seen.jobs if only in {ALL, GROUPS["month"](j)} and j.started_at]
+    known = (*seen.jobs, *seen.removed)
+    jobs = [j for j in known if only in {ALL, GROUPS["month"](j)} and j.started_at]
     found = lines(jobs, by, seen.now)
     total = sum(line.usd for line in found)
     said = f"{money(total)} for {count(len(jobs), 'job')}{f' of {only}' if only else ''}"

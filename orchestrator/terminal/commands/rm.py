@@ -78,7 +78,7 @@ def _one(desk: Desk, name: str, *, force: bool, data: bool, forget: bool) -> dic
 
 
 def _forgotten(desk: Desk, record: Record) -> None:
-    desk.records.remove(record.job_id)
+    desk.records.remove(record.job_id, desk.clock.now())
     handle = record.story.handle
     left = f"; {handle} is left as it is" if handle and not record.settled else ""
     desk.screen.say(f"Forgot {record.job_id}  {record.spec.project}{left}")
