@@ -62,6 +62,7 @@ def settings_of_original(original: Original, changes: Mapping[str, Any], source:
         of_job = resuming.of_the_job(spec, str(typed.get("backend", "")))
         values |= {name: value for name, value in of_job.items() if name not in NOT_AGAIN}
     else:
+        values = _of_a_stranger(spec, task.params, values)
         _refuse_unsaid(original, task.params, values, typed)
         values |= {"backend": spec.machine.backend, "push_to_hub": spec.push is not None}
     values["project_name"] = cleaned(f"{spec.project.removesuffix(AGAIN)}{AGAIN}")
@@ -104,6 +105,17 @@ def _trained_with(original: Original, params: type[Params]) -> dict[str, Any]:
             fix="Use the version that made it, or a newer one.",
         )
     return resuming.given_by(params, said)
+
+
+def _of_a_stranger(
+    spec: JobSpec, params: type[Params], values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return how a training that is not on record here was done: from the model it began with."""
+    own = {setting.name for setting in settings_of(params) if setting.own}
+    taken = {name: value for name, value in values.items() if name not in own}
+    if spec.model and spec.model.on_hub and "model" in taken:  # whatever its settings call it
+        taken["model"] = spec.model.name
+    return taken
 
 
 def _refuse_unsaid(

@@ -112,6 +112,8 @@ def _set(*path: str, to: Any) -> Callable[[dict[str, Any]], None]:
         (_set("versions", to={str(n): "1" for n in range(51)}), "at most 50"),
         (_set("curve", to=[{"<b>": 1.0}]), "pattern"),
         (_set("curve", to=[{"loss": "high"}]), r"curve\.0\.loss"),
+        (_set("curve", to=[{"loss": 1.0}]), "a point of the curve has no step"),
+        (_set("seconds", to=float("inf")), "seconds: Input should be a finite number"),
         (_set("spec", "task", to="os"), "its task is not one of"),
         (_set("spec", "job_id", to="../../x"), "its job has no job's id"),
         (_set("spec", "project", to="\x1b[31m<script>"), "no project's name"),
@@ -143,7 +145,11 @@ def test_a_file_that_is_too_large_is_not_read(client: Client) -> None:
 
 
 def test_of_a_strangers_job_only_how_it_trained_is_taken(client: Client) -> None:
-    settings = rerunning.settings_of_original(found(client, written(job())), {}, FLAGS)
+    told = written(job())
+    told["spec"]["params"] |= {"log": "trackio", "model": "/etc/passwd"}
+    settings = rerunning.settings_of_original(found(client, told), {}, FLAGS)
+    assert "log" not in settings.values, "the trainer would have the user's token"
+    assert settings.values["model"] == told["spec"]["model"]["name"]
     given = {k: v for k, v in settings.values.items() if k not in LLM.params.model_fields}
     assert given == {"backend": "slurm", "push_to_hub": True, "project_name": "bot-rerun"}
     assert settings.values["lr"] == 1e-3 and "lora_r" not in settings.values
@@ -362,7 +368,8 @@ def test_what_is_gone_and_what_is_not_the_same_is_said_before_anything_is_rented
     at = str(api.dataset_info("ann/rows").sha)
     base = str(api.model_info("ann/tiny").sha)
     data = DataRef(repo_id="ann/rows", revision=at, train=("train.jsonl",))
-    good = job({"data_path": "ann/rows"}, data=data, model=ModelRef(name="ann/tiny", revision=base))
+    said_so = {"data_path": "ann/rows", "model": "ann/tiny"}
+    good = job(said_so, data=data, model=ModelRef(name="ann/tiny", revision=base))
     local = {"backend": "spaces-cpu"}
 
     def checked(spec: JobSpec, **changes: Any) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from worker import tasks
 from worker.contract import VALID, Event, JobSpec, Metric, Started, Story, fold
@@ -27,6 +27,7 @@ MOST_BYTES = 4 << 20
 """More than any manifest has: 300 points and a validation at each of 20,000 steps."""
 
 Word = Annotated[str, Field(max_length=200)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Manifest(Frozen):
@@ -49,13 +50,20 @@ class Manifest(Frozen):
 
     started_at: datetime | None = None
     trained_at: datetime
-    seconds: float
-    cost_usd: float
+    seconds: Finite
+    cost_usd: Finite
     metrics: Values
     """The newest value of everything that was measured."""
 
     curve: tuple[Values, ...]
     """What was measured at each `step`, thinned to `CURVE_POINTS`."""
+
+    @field_validator("curve")
+    @classmethod
+    def _have_steps(cls, curve: tuple[dict[str, float], ...]) -> tuple[dict[str, float], ...]:
+        if not all("step" in point for point in curve):
+            raise ValueError("a point of the curve has no step")
+        return curve
 
     def to_text(self) -> str:
         """Return the text of the file."""

@@ -97,6 +97,13 @@ class Consent:
     """
 
 
+class Own:
+    """Marks a setting that says to whom a job reports, and not how it trains.
+
+    Of a job that somebody else wrote down it is not taken.
+    """
+
+
 class Cap:
     """Marks a setting that bounds what a job may cost or take: an empty value is an error there.
 
@@ -150,6 +157,9 @@ class Setting:
 
     consent: bool = False
     """Whether only the user can give it, and nobody else's job: see `Consent`."""
+
+    own: bool = False
+    """Whether it is no part of how a job trains: see `Own`."""
 
     cap: bool = False
     """Whether an empty value is an error, and not none: see `Cap`."""
@@ -236,6 +246,7 @@ def _setting(name: str, field: FieldInfo, home: type[Params]) -> Setting:
         rest=any(isinstance(m, Rest) for m in marks),
         goes_on=vars(home).get("goes_on", False) or any(isinstance(m, GoesOn) for m in marks),
         consent=any(isinstance(m, Consent) for m in marks),
+        own=any(isinstance(m, Own) for m in marks),
         cap=any(isinstance(m, Cap) for m in marks),
         bounds=_bounds([*field.metadata, *_inner(field.annotation)]),
     )

@@ -10,7 +10,7 @@ from pydantic import field_validator
 
 from worker.facts import CheckContext
 from worker.finding import Finding
-from worker.params import Flag, Params
+from worker.params import Flag, Own, Params
 
 WANDB_MODE = "WANDB_MODE"
 """Variable that is sent to a job whose runs wandb keeps offline: then it asks nobody for a key."""
@@ -45,7 +45,7 @@ class Watching(Params):
     keep_checkpoints: bool = False
     """Leave the checkpoints on the Hub when the model is there."""
 
-    log: Literal["none", "wandb", "tensorboard", "trackio"] = "none"
+    log: Annotated[Literal["none", "wandb", "tensorboard", "trackio"], Own()] = "none"
     """Experiment tracker to report to as well."""
 
     @property
