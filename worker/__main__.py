@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from worker.clock import SystemClock
 from worker.contract import DEPLOYMENT_FILE, EndReason, Failed, JobSpec, marked
 from worker.host import Host, host_of
-from worker.leash import keep_secrets
+from worker.leash import adopt_orphans, keep_secrets
 from worker.page import serve
 from worker.redact import Redactor
 from worker.supervise.supervise import Supervisor
@@ -24,6 +24,7 @@ from worker.supervise.supervise import Supervisor
 def main() -> int:
     """Run the job, or serve the model, and return the exit code."""
     keep_secrets()
+    adopt_orphans()
     if Path(DEPLOYMENT_FILE).is_file():
         from worker.serve import server
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -90,9 +91,19 @@ def hold(output: Path, value: str) -> None:
 
 
 def spawn(output: Path, value: str) -> None:
-    """Leave a grandchild that outlives this process unless the group is ended."""
+    """Leave a grandchild and a daemon, which outlive this process unless somebody ends them."""
     pid = os.spawnl(os.P_NOWAIT, sys.executable, sys.executable, "-c", "import time;time.sleep(60)")
-    Path(value).write_text(str(pid))
+    Path(value).write_text(f"{pid} {daemon()}")
+
+
+def daemon() -> int:
+    """Start a process of a session of its own, whose parent is gone; return its id."""
+    sleeper = [sys.executable, "-c", "import time;time.sleep(60)"]
+    start = (
+        "import subprocess, sys;"
+        "print(subprocess.Popen(sys.argv[1:], start_new_session=True, stdout=2).pid)"
+    )
+    return int(subprocess.check_output([sys.executable, "-c", start, *sleeper]))
 
 
 def checkpoint(output: Path, value: str) -> None:

@@ -19,7 +19,7 @@ from typing import IO
 
 import psutil
 
-from worker.leash import leashed
+from worker.leash import adopts_orphans, leashed
 
 LINE_BYTES = 1 << 16
 """Of a longer line only the beginning comes out."""
@@ -29,6 +29,9 @@ WAITING_LINES = 10_000
 
 KILLED_SECONDS = 5.0
 """Seconds to wait for a killed child: one that hangs in a driver's call may never end."""
+
+DAEMONS = 10
+"""How often what is left behind is looked for: a daemon that is killed may leave others."""
 
 SILENCE_SECONDS = 0.5
 """How long the output of an ended child may take to come through."""
@@ -94,6 +97,7 @@ class TrainerProcess:
 
     def measure(self) -> int:
         """Return the memory the child and its children hold now, in bytes, and note the peak."""
+        self._reap()
         held = sum(_resident(process) for process in self._descendants())
         self.peak_bytes = max(self.peak_bytes, held)
         return held
@@ -113,6 +117,7 @@ class TrainerProcess:
         # A process that cannot be killed must not keep a paid machine running.
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(KILLED_SECONDS)
+        self._end_daemons()
         self._reader.join(SILENCE_SECONDS)
         self.peak_bytes = max(self.peak_bytes, _most_ever_held())
 
@@ -123,6 +128,40 @@ class TrainerProcess:
             return [leader, *leader.children(recursive=True)]
         except psutil.Error:
             return []
+
+    def _left_behind(self) -> list[psutil.Process]:
+        """Return what the child's children left to this process, if it adopts such.
+
+        They are in other sessions than this process and what it starts for itself.
+        """
+        if sys.platform == "win32" or not adopts_orphans():
+            return []
+        found = []
+        for process in psutil.Process().children():
+            with suppress(ProcessLookupError):
+                if process.pid != self.pid and os.getsid(process.pid) != os.getsid(0):
+                    found.append(process)
+        return found
+
+    def _reap(self) -> None:
+        """Take note of the end of what was left to this process: nobody else does."""
+        if sys.platform != "win32":
+            for process in self._left_behind():
+                with suppress(ChildProcessError):
+                    os.waitpid(process.pid, os.WNOHANG)
+
+    def _end_daemons(self) -> None:
+        """Kill what the child left running in sessions of its own, and what that leaves in turn."""
+        for _ in range(DAEMONS):
+            left = self._left_behind()
+            if not left:
+                return
+            for process in left:
+                for one in [*_children(process), process]:
+                    with suppress(psutil.Error):
+                        one.kill()
+            psutil.wait_procs(left, KILLED_SECONDS / DAEMONS)
+            self._reap()
 
     def _signal(self, number: signal.Signals) -> None:
         try:
@@ -147,6 +186,13 @@ def _last_word(line: bytes, *, whole: bool) -> str:
     """Return what a terminal would show of a line: a progress bar overwrites itself."""
     words = line.decode("utf-8", errors="replace").rstrip("\r\n").split("\r")
     return words[-1] if whole or len(words) == 1 else words[-2]
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
 
 
 def _resident(process: psutil.Process) -> int:
