@@ -83,6 +83,7 @@ def test_a_rehearsal_that_is_killed_leaves_nothing_that_runs(
 def test_a_rehearsal_shows_that_the_job_works_and_leaves_nothing(laptop: Laptop) -> None:
     said = laptop.run(*job("ann/good", "spaces-a10g-small"))
     assert said.code == 0, said.err + said.out
+    assert "Warning" not in said.err, "what it keeps is what it says it keeps"
     told = said.document
     assert told["ok"]
     assert (told["job"]["state"], told["job"]["step"]) == ("succeeded", 3)

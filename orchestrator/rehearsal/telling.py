@@ -103,7 +103,7 @@ class Telling:
     def hears(self, record: Record) -> None:
         """Tell what the job has told so far."""
         self._events = record.events
-        told = [event.model_dump(mode="json") for event in record.events]
+        told = tuple(event.model_dump(mode="json") for event in record.events)
         self._write(spec=record.spec.model_dump(mode="json"), events=told)
 
     def holds(self, held: int) -> None:
