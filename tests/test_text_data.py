@@ -165,6 +165,13 @@ def test_what_is_no_number_is_told(cells: Any, words: str) -> None:
     assert words in said(look(split(cells), task=NUMBERS), "error")
 
 
+def test_rows_that_are_broken_alike_are_told_with_what_to_type_once() -> None:
+    report = look(split(["much", 1, "little", 2]), task=NUMBERS)
+    (wrong,) = (finding for finding in report.findings if finding.level == "error")
+    assert wrong.text.endswith("which is no number. 1 row more is broken so, 3.")
+    assert wrong.fix.startswith("--target-column") and wrong.fix not in wrong.text
+
+
 def test_tokens_are_counted_with_the_models_tokenizer() -> None:
     raw = tiny_bert.tokenizer().backend_tokenizer
     raw.enable_truncation(4)  # as some tokenizer.json do: it must not shorten the count

@@ -156,6 +156,7 @@ def broken(found: Mapping[int, BadData]) -> Iterable[Finding]:
     """Rows that cannot be read, by their numbers: the first in full, and where the others are."""
     if not found:
         return
-    numbers, first = list(found), next(iter(found.values()))
-    others = f" {rows_that(numbers[1:], 'more are broken so')}." if numbers[1:] else ""
-    yield Finding("error", "data", f"{first}{others}", first.fix)
+    (_, *more), first = found, next(iter(found.values()))
+    verb = "is" if len(more) == 1 else "are"
+    others = f" {rows_that(more, f'more {verb} broken so')}." if more else ""
+    yield Finding("error", "data", f"{first.message}{others}", first.fix)
