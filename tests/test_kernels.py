@@ -12,6 +12,7 @@ import pytest
 from tiny_llm import write_model
 
 from benchmarks.gpu import SHAPES
+from worker.contract import ModelRef
 from worker.task import ModelFacts
 from worker.tasks.llm import cost
 from worker.tasks.llm.params import LlmParams
@@ -127,6 +128,21 @@ def test_a_model_that_looks_back_only_so_far_keeps_its_mask() -> None:
     assert not attends_in_packs(model, WORDS)
     assert model.config._attn_implementation == "sdpa"
     assert not attention.lent(model)
+
+
+@pytest.mark.parametrize(("kind", "more"), [("llama", {}), ("mistral", {"sliding_window": 8})])
+def test_a_cpu_trains_packed_rows_without_a_mask(kind: str, more: dict[str, Any]) -> None:
+    import torch
+
+    from worker.engine import attention
+    from worker.engine.model import Loaded, Precision
+    from worker.engine.source import Source
+    from worker.tasks.llm.training.train import needs_no_mask
+
+    model = built(kind, **more)
+    plain = Precision(torch.float32, torch.float32, torch.float32)
+    found = needs_no_mask(Loaded(Source(ModelRef(name="m"), type(model)), model, plain))
+    assert found == attention.lent(model) == (kind == "llama")
 
 
 def test_attention_that_sees_something_else_is_taken_back() -> None:

@@ -3,11 +3,13 @@
 transformers tells the examples of a row apart with a mask of rows times columns (`sdpa`), which
 keeps torch from using its flash attention, or with the package flash-attn, which has to be compiled
 for each torch. torch has the same kernels itself, for rows cut into examples of any length; this
-module lends them to transformers under the name `PACKED`. On a CPU, where that is tested and not
-used, and in 32 bits, as when a model answers, examples are taken one by one.
+module lends them to transformers under the name `PACKED`. On a CPU, and in 32 bits, as when a model
+answers, examples are taken one by one: on one thread a row of 512 tokens with one example took as
+long as with the mask, with four a third, with a hundred still a third; one of 2,048 with sixteen a
+twelfth.
 
-The kernels want 16-bit numbers, heads of at most 256 and a GPU since Ampere, and they see neither
-sliding windows nor soft caps; `adopt` finds out whether they do for a model what `sdpa` does.
+The kernels want 16-bit numbers, heads of at most 256 and a GPU since Ampere, and nothing here sees
+sliding windows or soft caps; `adopt` finds out whether they do for a model what `sdpa` does.
 """
 
 from __future__ import annotations
@@ -164,7 +166,7 @@ def _one_by_one(
     done = [
         torch.nn.functional.scaled_dot_product_attention(
             q, k, v, dropout_p=dropout, is_causal=True, scale=scaling, enable_gqa=gqa
-        )
+        ).transpose(1, 2)  # as it lies in memory
         for q, k, v in zip(*split, strict=True)
     ]
-    return torch.cat(done, 2)[0].transpose(0, 1)
+    return torch.cat(done, 1)[0]

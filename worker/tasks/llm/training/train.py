@@ -117,10 +117,11 @@ def possible(params: LlmParams, loaded: Loaded) -> LlmParams:
 def needs_no_mask(loaded: Loaded) -> bool:
     """Give the model attention that keeps examples apart without a mask; whether it could be.
 
-    It takes a GPU, and 16-bit numbers.
+    It takes a CPU, or a GPU and 16-bit numbers.
     """
     model, precision = loaded.model, loaded.precision
-    if devices.device() != "cuda" or precision.autocast is None:
+    here = devices.device()
+    if here != "cpu" and not (here == "cuda" and precision.autocast):
         return False
     with precision.mixed():
         return attends_in_packs(model, model.config.get_text_config().vocab_size)
