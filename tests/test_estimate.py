@@ -128,3 +128,31 @@ def test_of_a_training_that_goes_on_only_the_rest_is_counted() -> None:
     assert price(rest) == pytest.approx(price(whole) / 4, rel=0.01)
     further = replace(whole, earlier=_earlier(start.model_copy(update={"step": 300})))
     assert further.earlier is not None and further.earlier.left(data.steps) == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "main", "refused"),
+    [
+        ({}, 13e9, "one process holds 12 GB in main memory"),  # 1e9 weights and two moments
+        ({}, 15e9, ""),
+        ({}, 0.0, ""),  # what its provider does not tell
+        ({"save_strategy": "no"}, 5e9, ""),
+        ({"distributed_backend": "ddp"}, 13e9, ""),
+        ({"peft": True}, 5e9, ""),
+        ({"peft": True, "merge_adapter": True}, 3e9, "leave --merge-adapter out"),
+    ],
+)
+def test_the_main_memory_that_saves_a_divided_model_is_counted(
+    settings: dict[str, object], main: float, refused: str
+) -> None:
+    asked = {"distributed_backend": "fsdp", **settings}
+    request = JobRequest(
+        TASK, TASK.params(model="m", data_path="d", **asked), "bot", "ann", True, JobSettings()
+    )
+    base = BaseModel(None, replace(FACTS, parameters=10**9))
+    data = DataReport(rows=100, units=10_000, steps=100)
+    four = Flavor("a10g-largex4", "4", 5.0, main, "Nvidia A10G", 4, 96e9, 48)
+    _, said = check_machine(request, base, data, [four], Spaces())
+    wrong = [f"{f.text} {f.fix}" for f in said.in_order() if f.level == "error"]
+    assert len(wrong) == bool(refused)
+    assert not refused or refused in wrong[0]

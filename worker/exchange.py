@@ -124,6 +124,9 @@ class Footprint:
     gathered: float = 0.0
     """Bytes of what is divided that each holds whole for a moment: the layer that computes."""
 
+    together: float = 0.0
+    """Bytes of main memory that the first of them takes to save what is divided."""
+
     def divided(self, processes: int) -> Footprint:
         """Return what each of so many processes takes that divide the model among them."""
         less = self.sharded * (1 - 1 / processes) - self.gathered

@@ -26,6 +26,7 @@ from orchestrator.words import money
 from worker import launch
 from worker.contract import ALONE, Limits, Parallel
 from worker.duration import roughly
+from worker.footprint import LEAST_FRAMEWORK
 from worker.task import DataReport, Footprint
 
 PATIENCE_MINUTES = 12 * 60
@@ -60,6 +61,14 @@ class Choice:
     def safe(self) -> bool:
         """Whether the job fits even in the high case."""
         return self.footprint.high <= self.capacity
+
+    @property
+    def main_memory(self) -> float:
+        """Main memory that the first process's machine needs to save a divided model, in bytes."""
+        if self.parallel.strategy != "fsdp":
+            return 0.0
+        each = LEAST_FRAMEWORK if self.flavor.accelerators else self.footprint.low
+        return self.footprint.together + each * self.parallel.processes / self.parallel.nodes
 
     @property
     def cost(self) -> str:
@@ -359,7 +368,25 @@ def _not_together(request: JobRequest, choice: Choice) -> tuple[str, str] | None
     if gpus and asked > gpus:
         there = f"{choice.flavor.name} has {gpus} GPU{'s' * (gpus > 1)}"
         return f"--num-processes {asked}, and {there}.", "leave it out: all GPUs are used"
-    return next(launch.faults(request.params, choice.parallel, choice.footprint), None)
+    wrong = launch.faults(request.params, choice.parallel, choice.footprint)
+    return next(wrong, None) or _not_saved(request, choice)
+
+
+def _not_saved(request: JobRequest, choice: Choice) -> tuple[str, str] | None:
+    """Return why a model that is divided could not be saved there, and what to type.
+
+    Nothing is known of a machine that does not tell its main memory.
+    """
+    there, needed = choice.flavor.memory_bytes / choice.flavor.nodes, choice.main_memory
+    if not 0 < there < needed:
+        return None
+    held = _gb(choice.footprint.together)
+    text = (
+        f"to save a model that is divided (fsdp), one process holds {held} in main memory; "
+        f"{_gb(needed)} are needed, and {choice.flavor.name} has {_gb(there)}."
+    )
+    adapter = getattr(request.params, "peft", False)
+    return text, "leave --merge-adapter out" if adapter else "--peft, or more main memory"
 
 
 def _where(flavor: Flavor, backend: Backend[Any]) -> str:

@@ -45,6 +45,10 @@ class Tuning(Protocol):
     def low_rank(self) -> bool: ...
     @property
     def optim_rank(self) -> int: ...
+    @property
+    def save_strategy(self) -> str: ...
+    @property
+    def merge_adapter(self) -> bool: ...
 
 
 def gathered(shape: Shape, each: float) -> float:
@@ -54,6 +58,18 @@ def gathered(shape: Shape, each: float) -> float:
     """
     layer = sum(math.prod(sides) for sides in shape.matrices)
     return each * (2 * layer + 2 * shape.vocabulary * shape.hidden)
+
+
+def put_together(params: Tuning, facts: ModelFacts, moving: float, states: float) -> float:
+    """Return the main memory that saving takes where processes divide the model, in bytes.
+
+    A checkpoint has the trained weights in 32 bits and the optimizer's `states`; the finished
+    model, and one that an adapter is merged into, are as they were published.
+    """
+    finished = facts.parameters * facts.bytes_per_parameter
+    if params.peft:
+        return max(FULL * moving + states, finished if params.merge_adapter else 0.0)
+    return finished if params.save_strategy == "no" else FULL * facts.parameters + states
 
 
 def kept_bytes(params: Tuning, shape: Shape, moving: float) -> float:

@@ -17,6 +17,7 @@ from worker.families.decoder import (
     explained,
     gathered,
     kept_bytes,
+    put_together,
     stored_bytes,
 )
 from worker.families.text.shape import Shape
@@ -98,7 +99,8 @@ def _footprint(
     )
     # An adapter is small, and every process has it whole.
     divided = facts.parameters * each + (0.0 if params.peft else FULL * moving + states)
-    return replace(found, sharded=divided, gathered=gathered(shape, each))
+    together = put_together(params, facts, moving, states)
+    return replace(found, sharded=divided, gathered=gathered(shape, each), together=together)
 
 
 def flops(params: LlmParams, facts: ModelFacts, data: DataReport) -> float:

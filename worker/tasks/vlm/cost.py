@@ -16,6 +16,7 @@ from worker.families.decoder import (
     explained,
     gathered,
     kept_bytes,
+    put_together,
     stored_bytes,
 )
 from worker.families.text.shape import Shape
@@ -97,7 +98,8 @@ def _footprint(params: VlmParams, facts: ModelFacts, row: int, *, checkpointing:
         explained=", ".join(filter(None, (explained(params, checkpointing=checkpointing), frozen))),
     )
     divided = facts.parameters * each + (0.0 if params.peft else FULL * moving + states)
-    return replace(found, sharded=divided, gathered=gathered(shape, each))
+    together = put_together(params, facts, moving, states)
+    return replace(found, sharded=divided, gathered=gathered(shape, each), together=together)
 
 
 def flops(params: VlmParams, facts: ModelFacts, data: DataReport) -> float:
