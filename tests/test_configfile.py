@@ -354,6 +354,10 @@ def test_variables_are_filled_in_anywhere(file: Path) -> None:
     }
     with pytest.raises(BadConfig, match=r"job.yml: \$\{RUN\} is used but RUN is not set"):
         found.layer({"HERE": "x", "MORE": "y"})
+    with pytest.raises(
+        BadConfig, match=r"HERE is not set; \$\{MORE\} is used but MORE is not set$"
+    ):
+        found.layer({"RUN": "7"})
 
 
 def test_a_placeholder_is_no_token(file: Path) -> None:

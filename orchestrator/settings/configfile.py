@@ -85,14 +85,21 @@ class ConfigFile:
     ) -> Layer:
         """Return the settings, variables filled in. `own_name` tells the user's name on the Hub.
 
-        Raises `BadConfig` for variables that are not set.
+        Raises `BadConfig` for variables that are not set, those of all settings at once.
         """
         said = {k: v for k, v in self.values.items() if k not in {"task", "token"}}
         if _TASKS_OWN in said:
             said["task"] = said.pop(_TASKS_OWN)
         if said.get("username") == f"${{{NAME}}}" and NAME not in environ:
             del said["username"]  # whoever is logged in is who is meant when nobody is named
-        values = {k: self._filled(v, environ, own_name) for k, v in said.items()}
+        values, wrong = {}, []
+        for name, value in said.items():
+            try:
+                values[name] = self._filled(value, environ, own_name)
+            except BadConfig as error:
+                wrong.append(error.message.removeprefix(f"{self.source}: "))
+        if wrong:
+            raise BadConfig(f"{self.source}: {'; '.join(dict.fromkeys(wrong))}")
         return Layer(self.source, values, lines=self.lines)
 
     def _filled(
