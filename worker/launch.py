@@ -121,11 +121,18 @@ def _unsharded(params: Params, footprint: Footprint) -> Iterator[str]:
     if not footprint.sharded:
         yield "this training cannot divide its model among processes (fsdp)."
     if _few_bits(params):
-        yield f"--quantization {getattr(params, 'quantization', '')} weights cannot be divided."
+        bits = getattr(params, "quantization", "")
+        yield f"--quantization {bits}: such weights cannot be divided among processes (fsdp)."
     elif getattr(params, "peft", False) and (how := _looks_at_whole(params)):
         yield f"{how} needs whole weights, and not shares of them (fsdp)."
     if optimizer not in SHARDED_WITH:
         yield f"--optimizer {optimizer} cannot work on shares of weights (fsdp)."
+
+
+def less_to_save(params: Params) -> str:
+    """Return what to type where main memory is too small to save a model that is divided."""
+    adapter = getattr(params, "peft", False)
+    return "leave --merge-adapter out" if adapter else "--peft, or more main memory"
 
 
 def _looks_at_whole(params: Params) -> str:

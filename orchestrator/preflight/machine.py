@@ -385,8 +385,7 @@ def _not_saved(request: JobRequest, choice: Choice) -> tuple[str, str] | None:
         f"to save a model that is divided (fsdp), one process holds {held} in main memory; "
         f"{_gb(needed)} are needed, and {choice.flavor.name} has {_gb(there)}."
     )
-    adapter = getattr(request.params, "peft", False)
-    return text, "leave --merge-adapter out" if adapter else "--peft, or more main memory"
+    return text, launch.less_to_save(request.params)
 
 
 def _where(flavor: Flavor, backend: Backend[Any]) -> str:
