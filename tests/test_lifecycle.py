@@ -32,6 +32,7 @@ from worker.contract import (
     Machine,
     Observed,
     Progress,
+    Start,
     Started,
     to_line,
 )
@@ -190,3 +191,17 @@ def test_json_of_a_job_is_the_same_in_every_command(laptop: Laptop) -> None:
     (listed,) = laptop.jobs()
     shown = laptop.run("status", spec.job_id, "--json").document
     assert json.dumps(listed) == json.dumps(shown)
+
+
+def test_a_resume_of_what_was_gone_on_with_says_by_which_job(laptop: Laptop) -> None:
+    records, first = Records(laptop.home), job()
+    start = Start(jobs=(first.job_id,), step=1, repo_id="ann/bot", revision="c" * 40)
+    second = first.model_copy(update={"job_id": "second", "start": start})
+    gone = Observed(stage="PAUSED", alive=False, costing=False, at=NOW, source="laptop")
+    failed = Failed(reason=EndReason.OOM, message="", at=NOW, seq=1)
+    for spec, end in ((first, failed), (second, Finished(at=NOW, seq=1))):
+        records.claim(spec.job_id, lambda spec=spec: spec, NOW)  # type: ignore[misc]
+        records.add(spec.job_id, [end, gone])
+    said = laptop.run("resume", first.job_id, "--lr", "0.1")
+    assert said.code == 0, said.out + said.err
+    assert f"{first.job_id} was gone on with and has been done as second" in said.out

@@ -9,11 +9,12 @@ import click
 
 import worker.tasks
 from orchestrator import completing, flow
-from orchestrator.flow import AlreadyDone
 from orchestrator.jobs.resumed import job_to_resume, successor
 from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, with_changes, words_of_settings
 from orchestrator.terminal.desk import Desk
-from orchestrator.terminal.train import already_done, run
+from orchestrator.terminal.follow import close
+from orchestrator.terminal.train import run
+from worker.finding import Finding
 
 
 @click.command("resume", cls=TakesSettings, context_settings=TAKES_ALL)
@@ -31,7 +32,9 @@ def COMMAND(job: str, changes: tuple[str, ...]) -> int:  # noqa: N802
     desk = Desk("--json" in changes)
     record = job_to_resume(desk, job)
     if done := successor(desk, record):
-        return already_done(desk, AlreadyDone(done))
+        text = f"{record.job_id} was gone on with and has been done as {done.job_id}"
+        desk.screen.findings([Finding("warn", "job", f"{text}; nothing new is launched")])
+        return close(desk, done)
     task = worker.tasks.load(record.spec.task)
 
     def resume(changes: Mapping[str, Any], *, dry_run: bool, detach: bool) -> int:
