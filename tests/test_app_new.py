@@ -153,8 +153,21 @@ def test_who_has_no_data_begins_with_a_sample(page: Page, app: Application) -> N
     assert page.locator("[data-sample]").count() == 0
 
 
+PASTES_WHILE_AN_ANSWER_COMES = """text => {
+  const field = document.querySelector('#command');
+  field.value = text;
+  field.dispatchEvent(new Event('input', {bubbles: true}));
+  window.hubtrainSheet(window.drawn);
+}"""
+KEEPS_WHAT_DRAWS = """() => {
+  const take = window.hubtrainSheet;
+  window.hubtrainSheet = told => { if ('form' in told) window.drawn = told; take(told); };
+}"""
+
+
 def test_what_is_pasted_fills_the_form(page: Page, app: Application, folder: Path) -> None:
     opened(page, app)
+    page.evaluate(KEEPS_WHAT_DRAWS)
     page.fill(
         "#yaml",
         "task: llm-sft\nbase_model: ann/tiny\nproject_name: chat\n"
@@ -172,7 +185,11 @@ def test_what_is_pasted_fills_the_form(page: Page, app: Application, folder: Pat
     page.fill("#command", "hubtrain tabular --train --target-columns kind --no-such 3")
     expect(page.locator("#e-command")).to_contain_text("no option --no-such", timeout=SOON)
     expect(page.locator("#task")).to_have_value("llm")
-    page.fill("#command", "hubtrain tabular --train --target-columns kind --data-path mails.csv")
+    page.fill("#f-lr", "0.5")
+    page.evaluate(
+        PASTES_WHILE_AN_ANSWER_COMES,
+        "hubtrain tabular --train --target-columns kind --data-path mails.csv",
+    )
     expect(page.locator("#task")).to_have_value("tabular", timeout=SOON)
     expect(page.locator("#f-target_columns")).to_have_value("kind")
     assert yaml.safe_load(page.input_value("#yaml"))["data_path"] == "mails.csv"

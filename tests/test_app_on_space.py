@@ -91,12 +91,13 @@ class Person:
 
     def sign_in(self) -> Page:
         """Press the app's link and agree where the Hub asks; return the page that comes of it."""
-        before = self.page
-        before.goto(self.site)
+        left, asking = self.page, self.context.new_page()  # what is left may load itself anew
+        asking.goto(self.site)
         with self.context.expect_page() as opened:
-            before.click("text=sign in with Hugging Face")
+            asking.click("text=sign in with Hugging Face")
         self.page = opened.value
-        before.close()  # a browser has six connections to a site, and each open page takes two
+        for page in (left, asking):  # a browser has six connections to a site, an open page two
+            page.close()
         agree = self.page.get_by_role("button", name="Authorize")
         agree.or_(self.page.locator("#menu, [role=alert]").first).wait_for()
         if agree.is_visible():

@@ -86,7 +86,7 @@ def written_in(page: Page, house: House) -> None:
 def rehearsing(page: Page, house: House) -> str:
     """Write a job and rehearse it with the keyboard alone; returns the name of its report."""
     written_in(page, house)
-    page.focus("[data-rehearse]")
+    page.focus("[data-rehearse]", timeout=4 * WAIT)  # it is checked whole before
     page.keyboard.press("Enter")
     link = page.locator(".rehearsal a")
     expect(link).to_be_visible(timeout=WAIT)
@@ -121,9 +121,10 @@ def test_a_job_is_rehearsed_where_it_is_written(page: Page, house: House) -> Non
 
 
 def test_a_rehearsal_is_alone_and_can_be_stopped(page: Page, house: House) -> None:
-    name = rehearsing(page, house)
     other = page.context.new_page()
     written_in(other, house)
+    other.locator("[data-rehearse]").wait_for(timeout=4 * WAIT)
+    name = rehearsing(page, house)
     other.locator("[data-rehearse]").click(timeout=WAIT)
     expect(other.locator(".rehearsal.error")).to_contain_text("one at a time", timeout=WAIT)
     other.close()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from standins.localhub import HubServer
+from standins.waiting import until
 from test_supervise import Worker, spec
 
 from worker import checkpoints
@@ -200,7 +201,7 @@ def until_pushed(worker: Worker, step: int) -> None:
 
 def test_before_a_limit_there_is_time_to_save_and_send(start: Any) -> None:
     worker = start(
-        *("save=5", "save-when-asked=7", "steps=600x0.1"),
+        *("save=5", "save-when-asked=7", "steps=6000x0.1"),
         limits=Limits(max_seconds=20.0),
         space=SPACE,
     )
@@ -215,7 +216,7 @@ def test_before_a_limit_there_is_time_to_save_and_send(start: Any) -> None:
 
 
 def test_a_machine_that_is_taken_away_sends_what_it_has(start: Any) -> None:
-    worker = start("save-when-asked=7", "steps=600x0.1", space=SPACE)
+    worker = start("save-when-asked=7", "steps=6000x0.1", space=SPACE)
     worker.until("progress")
     worker.process.send_signal(signal.SIGTERM)
     assert worker.ended().message == "The machine was taken away. Training can go on from step 7."
@@ -263,12 +264,15 @@ def test_a_hub_that_takes_none_ends_no_training(
 
 
 def test_of_checkpoints_that_come_faster_than_they_are_sent_the_newest_wins(
-    start: Any, shared_hub: HubServer, repo: str
+    start: Any, shared_hub: HubServer, repo: str, tmp_path: Path
 ) -> None:
-    path = rf"/api/models/{repo}/commit/hubtrain-k4x"
+    path, sending = rf"/api/models/{repo}/commit/hubtrain-k4x", tmp_path / "sending"
     shared_hub.fault({"delay": 3.0}, path=path, nth=2)  # the first says that the Space began
     try:
-        worker = start(*SAVED, "sleep=0.3", "save=20", "fail=oom", space=SPACE)
+        saved = ("save=5", f"until={sending}", "save=10", "save=15", "save=20")
+        worker = start(*saved, "fail=oom", space=SPACE)
+        until(lambda: any(rule["happened"] for rule in shared_hub.admin("GET", "faults")))
+        sending.touch()
         worker.ended()
     finally:
         shared_hub.clear_faults()

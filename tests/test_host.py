@@ -112,7 +112,7 @@ def test_a_host_is_one_file_and_every_question_goes_to_it(tmp_path: Path) -> Non
     worker = Worker(
         job,
         spec(machine=machine),
-        "steps=600x0.1",
+        "steps=6000x0.1",
         MOON=str(tmp_path / "bill"),
         PYTHONPATH=paths,
         cwd=str(house),

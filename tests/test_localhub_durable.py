@@ -62,6 +62,7 @@ def test_kill9_at_random_moments_leaves_whole_commits(hub_server: HubFactory) ->
     killer.start()
     answered, failed = [], 0
     for number in range(10_000):
+        last = killed.is_set()  # which meets a Hub that stays
         mark = f"{number} ".encode()
         operations = [
             CommitOperationAdd("a.txt", mark + b"small"),
@@ -72,7 +73,7 @@ def test_kill9_at_random_moments_leaves_whole_commits(hub_server: HubFactory) ->
             answered.append(api.create_commit("ann/m", operations, commit_message="x").oid)
         except (httpx2.HTTPError, RuntimeError):
             failed += 1
-        if killed.is_set():
+        if last:
             break
     killer.join()
     found = consistent(hub, "ann/m")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -276,15 +277,20 @@ def test_what_is_no_schedule_is_refused(schedule: str) -> None:
 # the Hub's own deaths
 
 
-def test_jobs_outlive_a_killed_hub(hub_server: HubFactory) -> None:
-    hub = hub_server()
+def test_jobs_outlive_a_killed_hub(hub_server: HubFactory, tmp_path: Path) -> None:
+    hub, back = hub_server(), tmp_path / "back"
     api = hub.api("ann")
-    code = "import time, os; print(os.getpid(), flush=True); time.sleep(2.5); print('done')"
+    code = (
+        "import time, os; print(os.getpid(), flush=True)\n"
+        f"while not os.path.exists({str(back)!r}): time.sleep(0.1)\n"
+        "print('done')"
+    )
     lasting, stopped = submit(api, code), submit(api, SLEEP)
     for job in (lasting, stopped):
         ended(api, job, "RUNNING")
     hub.kill9()
     hub.start()
+    back.touch()
     api = hub.api("ann")
     assert ended(api, lasting).status.stage == "COMPLETED"
     (pid, done) = logs(api, lasting)

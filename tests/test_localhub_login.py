@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 import httpx2
 import pytest
-from playwright.sync_api import expect, sync_playwright
-from services.browser import found as browser_found
+from playwright.sync_api import expect
 from standins.localhub import HubServer
 from standins.spaces import new_space, wait_for
+from standins.visitor import chromium
+from standins.waiting import PATIENCE
 
 README = "---\nsdk: docker\nhf_oauth: true\nhf_oauth_scopes: [email]\n---\n"
 FORM = "application/x-www-form-urlencoded"
@@ -98,7 +99,7 @@ def test_the_login_button_of_gradio_knows_who_clicks(hub: HubServer, browser: Br
         private=False,
         files={"README.md": README, "login.py": APP},
     )
-    wait_for(hub, name, seconds=90)
+    wait_for(hub, name, seconds=3 * PATIENCE)
     site = f"http://{name.replace('/', '-')}.localhost:{hub.port}"
     asked = browser.open(f"{site}/login/huggingface")
     assert "/login?next=" in browser.trail[-1]
@@ -121,20 +122,18 @@ def test_a_person_logs_in_to_a_private_space(hub: HubServer) -> None:
     name = new_space(
         hub, 'CMD ["python", "login.py"]', files={"README.md": README, "login.py": APP}
     )
-    wait_for(hub, name, seconds=90)
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=browser_found(), args=["--no-sandbox"])
-        page = chromium.new_page()
+    wait_for(hub, name, seconds=3 * PATIENCE)
+    with chromium() as there:
+        page = there.new_page()
         page.goto(f"{hub.endpoint}/spaces/{name}")
         page.fill("input[name=token]", hub.tokens["ann"])
         page.click("button")
-        expect(page.get_by_role("textbox")).to_have_value("nobody", timeout=30_000)
+        expect(page.get_by_role("textbox")).to_have_value("nobody")
         page.click("text=Sign in with Hugging Face")
         page.click("text=Authorize")
         told = f"ann at {hub.endpoint}/ann"
-        expect(page.get_by_role("textbox")).to_have_value(told, timeout=30_000)
+        expect(page.get_by_role("textbox")).to_have_value(told)
         assert page.url == f"http://{name.replace('/', '-')}.localhost:{hub.port}/"
-        chromium.close()
 
 
 def whoami(browser: Browser, site: str) -> str:

@@ -28,6 +28,7 @@ from standins.waiting import PATIENCE, until
 from starlette.types import Message
 from test_supervise import Worker, spec
 
+from localhub.processes import free_port
 from worker.contract import (
     Checkpoint,
     Chosen,
@@ -109,8 +110,9 @@ def opened(browser: Browser, url: str, width: int = 400) -> tuple[Page, list[str
 def test_a_job_is_watched_on_a_phone_to_its_end(
     browser: Browser, start: Any, tmp_path: Path
 ) -> None:
-    lines, watched = [f"print=line {n}" for n in range(60)], tmp_path / "watched"
-    acts = ("steps=1", f"until={watched}", "steps=80x0.15", "model=x", "finish")
+    lines = [f"print=line {n}" for n in range(60)]
+    watched, seen = tmp_path / "watched", tmp_path / "seen"
+    acts = ("steps=1", f"until={watched}", f"work={seen}", "model=x", "finish")
     worker = start(*lines, *acts, limits=Limits(max_usd=2.5))
     url = address(worker)
     page, asked = opened(browser, url)
@@ -140,8 +142,9 @@ def test_a_job_is_watched_on_a_phone_to_its_end(
     ARTIFACTS.mkdir(exist_ok=True)
     page.screenshot(path=ARTIFACTS / "page-running.png", full_page=True)
 
+    seen.touch()
     assert isinstance(worker.ended(), Finished)
-    assert "Succeeded" in page.inner_text("body")
+    page.wait_for_selector("text=Succeeded")
     time.sleep(4)  # the server is gone, and nothing on the page may mind
     text = page.inner_text("body")
     assert "Succeeded" in text
@@ -156,7 +159,7 @@ def test_a_job_is_watched_on_a_phone_to_its_end(
 @pytest.mark.browser
 @pytest.mark.slow
 def test_stop_asks_once_and_says_what_is_kept(browser: Browser, start: Any) -> None:
-    worker = start("steps=600x0.1")
+    worker = start("steps=6000x0.1")
     page, _ = opened(browser, address(worker))
     page.click("#stop")
     page.wait_for_selector("#stop-no")
@@ -168,7 +171,7 @@ def test_stop_asks_once_and_says_what_is_kept(browser: Browser, start: Any) -> N
     page.click("#stop-yes")
     assert worker.ended().reason is EndReason.USER
     assert worker.process.returncode == EndReason.USER.exit_code
-    assert "Stopped (user)" in page.inner_text("body")
+    page.wait_for_selector("text=Stopped (user)")
     page.close()
 
 
@@ -193,7 +196,7 @@ def loaded(worker: Worker) -> bool:
 
 
 def test_a_stranger_gets_one_sentence_and_nothing_else(start: Any) -> None:
-    worker = start("print=private matters", "steps=600x0.1")
+    worker = start("print=private matters", "steps=6000x0.1")
     url = address(worker)
     worker.until("progress")
     with visitor(url) as http:
@@ -325,7 +328,7 @@ def test_a_log_that_grows_while_it_is_sent_is_sent_as_long_as_it_was(tmp_path: P
 
 
 def test_the_cookie_of_a_page_serves_no_other_address(start: Any) -> None:
-    worker = start("print=private matters", "steps=600x0.1")
+    worker = start("print=private matters", "steps=6000x0.1")
     url = httpx2.URL(address(worker))
     worker.until("progress")
     assert url.host.startswith("k4x-") and url.host.endswith(".localhost")
@@ -347,7 +350,7 @@ def test_the_cookie_of_a_page_serves_no_other_address(start: Any) -> None:
 @pytest.mark.browser
 @pytest.mark.slow
 def test_a_browser_keeps_the_cookie_from_other_servers_here(browser: Browser, start: Any) -> None:
-    page, _ = opened(browser, address(start("steps=600x0.1")))
+    page, _ = opened(browser, address(start("steps=6000x0.1")))
     own = httpx2.URL(page.url).host
     (cookie,) = page.context.cookies()
     assert cookie["domain"] == own
@@ -357,7 +360,7 @@ def test_a_browser_keeps_the_cookie_from_other_servers_here(browser: Browser, st
 
 
 def test_a_job_without_a_key_shows_its_page_to_nobody(start: Any) -> None:
-    url = address(start("steps=600x0.1", environ={"HUBTRAIN_PAGE_KEY": ""}))
+    url = address(start("steps=6000x0.1", environ={"HUBTRAIN_PAGE_KEY": ""}))
     for params in ({}, {"key": ""}, {"key": "None"}):
         with visitor(url) as http:
             assert http.get("/log", params=params).status_code == 401
@@ -394,8 +397,7 @@ def on_space(start: Any, hub_server: Any) -> Any:
         hub = hub_server()
         api = hub.api()
         api.create_repo(SPACE, repo_type="space", space_sdk="docker", private=private)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         login = {
             "OAUTH_CLIENT_ID": "id",
             "OAUTH_CLIENT_SECRET": OAUTH_SECRET,
@@ -405,7 +407,7 @@ def on_space(start: Any, hub_server: Any) -> Any:
         environ = hub.env("ann", SPACE_ID=SPACE, SYSTEM="spaces", **login, **more)
         environ["GRADIO_SERVER_PORT"] = str(port)
         push = PushTarget(repo_id="ann/support-bot")
-        worker = start("print=private matters", "steps=600x0.1", environ=environ, push=push)
+        worker = start("print=private matters", "steps=6000x0.1", environ=environ, push=push)
         worker.until("progress")
         return worker, f"http://127.0.0.1:{port}", hub
 

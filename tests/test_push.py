@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from huggingface_hub import SpaceHardware
 from standins.localhub import HubServer
-from standins.waiting import until
+from standins.waiting import PATIENCE, until
 from test_lm_eval import needs_lm_eval, written
 from test_supervise import Noon, Worker, spec
 
@@ -190,19 +190,24 @@ def test_a_push_never_accepted_is_said_and_the_model_stays(start: Any, hub: HubS
     assert told(hub, "hubtrain-k4x").reason is EndReason.PUSH_FAILED
 
 
-def test_a_token_revoked_while_training_is_said(start: Any, hub: HubServer) -> None:
-    worker = start("steps=30x0.1", "model=x", "finish", limits=Limits(push_seconds=5))
+def test_a_token_revoked_while_training_is_said(start: Any, hub: HubServer, tmp_path: Path) -> None:
+    revoked = tmp_path / "revoked"
+    acts = ("steps=1", f"until={revoked}", "model=x", "finish")
+    worker = start(*acts, limits=Limits(push_seconds=5))
     worker.until("progress")
     hub.fault({"status": 401}, path=r"^/(api|ann)/", times=None)
+    revoked.touch()
     assert worker.ended().reason is EndReason.PUSH_FAILED
 
 
 def test_a_hub_that_restarts_meanwhile_gets_the_model_all_the_same(
-    start: Any, hub: HubServer
+    start: Any, hub: HubServer, tmp_path: Path
 ) -> None:
-    worker = start("steps=10x0.1", "model=x", "finish")
+    gone = tmp_path / "gone"
+    worker = start("steps=1", f"until={gone}", "model=x", "finish")
     worker.until("progress")
     hub.kill9()
+    gone.touch()
     for line in worker.process.stdout:
         worker.lines.append(line)
         if "Trying again" in line:
@@ -274,7 +279,7 @@ def test_a_machine_that_restarts_does_not_train_again(
     archived = archived_events(job, hub.tokens["ann"], SystemClock())
     assert [e.name for e in archived if isinstance(e, Phase) and e.name == LINE_ENDS]
     again = start("steps=600x1")
-    again.process.wait(60)
+    again.process.wait(PATIENCE)
     assert again.process.returncode == first.process.returncode
     assert not again.events
 
@@ -370,7 +375,7 @@ def test_a_machine_that_makes_way_ends_nothing(start: Any, hub: HubServer) -> No
     worker = start(*MODEL, space=SPACE, machine=machine)
     until(lambda: hub.requests(path="/runtime$"))
     worker.process.terminate()
-    worker.process.wait(30)
+    worker.process.wait(PATIENCE)
     assert not worker.events
     assert hub.api().get_space_runtime(SPACE).stage != "PAUSED"
     assert not hub.api().repo_exists(REPO)

@@ -220,14 +220,14 @@ def test_a_silent_trainer_is_hung_even_if_it_ignores_signals(start: Any) -> None
 
 
 def test_the_deadline_stops_a_trainer_that_goes_on(start: Any) -> None:
-    ending = start("steps=600x0.1", limits=Limits(max_seconds=1.5)).ended()
+    ending = start("steps=6000x0.1", limits=Limits(max_seconds=1.5)).ended()
     assert isinstance(ending, Stopped)
     assert ending.reason is EndReason.DEADLINE
 
 
 def test_the_money_limit_stops_it_too(start: Any) -> None:
     machine = Machine(backend="local", usd_per_hour=3600.0)
-    ending = start("steps=600x0.1", limits=Limits(max_usd=1.5), machine=machine).ended()
+    ending = start("steps=6000x0.1", limits=Limits(max_usd=1.5), machine=machine).ended()
     assert (ending.kind, ending.reason) == ("stopped", EndReason.COST_CAP)
 
 
@@ -248,7 +248,7 @@ def test_memory_above_the_machines_is_oom(start: Any) -> None:
 
 
 def test_sigterm_ends_trainer_and_job_with_words(start: Any) -> None:
-    worker = start("steps=600x0.1")
+    worker = start("steps=6000x0.1")
     worker.until("progress")
     worker.process.send_signal(signal.SIGTERM)
     ending = worker.ended()
@@ -257,7 +257,7 @@ def test_sigterm_ends_trainer_and_job_with_words(start: Any) -> None:
 
 
 def test_what_a_trainer_writes_down_when_it_is_stopped_is_told(start: Any) -> None:
-    worker = start("checkpoint", "steps=600x0.1", limits=Limits(max_seconds=8))
+    worker = start("checkpoint", "later", "steps=6000x0.1", limits=Limits(max_seconds=50))
     assert worker.ended().reason is EndReason.DEADLINE
     checkpoint = fold(worker.events).last_checkpoint
     assert checkpoint is not None
@@ -273,7 +273,7 @@ def test_nothing_outlives_the_job_not_even_grandchildren(start: Any, tmp_path: P
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child to its parent")
 def test_a_killed_supervisor_takes_its_trainer_along(start: Any) -> None:
-    worker = start("deaf", "steps=600x0.1")
+    worker = start("deaf", "steps=6000x0.1")
     worker.until("progress")
     (trainer,) = psutil.Process(worker.process.pid).children()
     worker.process.kill()
@@ -282,7 +282,7 @@ def test_a_killed_supervisor_takes_its_trainer_along(start: Any) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux chooses by a score")
 def test_the_trainer_is_first_to_go_when_memory_runs_out(start: Any) -> None:
-    worker = start("steps=600x0.1")
+    worker = start("steps=6000x0.1")
     worker.until("progress")
     (trainer,) = psutil.Process(worker.process.pid).children()
     score = int(Path(f"/proc/{trainer.pid}/oom_score_adj").read_text())
@@ -300,7 +300,7 @@ def test_a_job_that_has_ended_is_not_run_again(start: Any, tmp_path: Path) -> No
 
 def test_what_a_machine_installed_first_counts_for_the_limits_and_the_bill(start: Any) -> None:
     hour = time.time() - 3600
-    worker = start("steps=600x0.1", environ={SINCE: str(hour)}, limits=Limits(max_seconds=1800))
+    worker = start("steps=6000x0.1", environ={SINCE: str(hour)}, limits=Limits(max_seconds=1800))
     assert worker.ended().reason is EndReason.DEADLINE
     started = next(e for e in worker.events if isinstance(e, Started))
     assert started.at.timestamp() == pytest.approx(hour, abs=1)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from localhub.processes import free_port
 from standins.waiting import until
-from worker.ports import free_port
 
 NAME = "login.cluster"
 """What `ssh` calls it, while it is there."""
@@ -69,8 +69,9 @@ class LoginNode:
             Path("/run/sshd").mkdir(exist_ok=True)  # where it locks up what it does not trust
         command = ["/usr/sbin/sshd", "-D", "-e", "-f", str(self.folder / "sshd_config")]
         with (self.folder / "sshd.log").open("ab") as log:
+            before = log.tell()
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
-        until(lambda: b"Server listening" in (self.folder / "sshd.log").read_bytes())
+        until(lambda: b"Server listening" in (self.folder / "sshd.log").read_bytes()[before:])
 
     def hang_up(self) -> None:
         """End all connections there are."""

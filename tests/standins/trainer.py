@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -26,6 +27,9 @@ from worker.contract import (
     marked,
 )
 
+LATER = "later"
+"""The file beside the model that lets the worker's clock leap."""
+
 _MARK = os.environ.get(MARK_VARIABLE, MARK)
 
 
@@ -44,19 +48,31 @@ def steps(output: Path, value: str) -> None:
     count, _, seconds = value.partition("x")
     say(Phase(name="loading model"))
     for step in range(1, int(count) + 1):
-        time.sleep(float(seconds or 0))
-        done = Progress(
-            step=step,
-            total_steps=int(count),
-            units=step * 100,
-            unit="tokens",
-            units_per_second=1000.0,
-            eta_seconds=(int(count) - step) * float(seconds or 0),
-        )
-        say(done)
-        print(f"step {step} done", flush=True)
-        say(Metric(step=step, values={"loss": 3.0 / step, "lr": 1e-4 * (1 - step / int(count))}))
+        _step(step, int(count), float(seconds or 0))
     say(Metric(step=int(count), values={"valid_loss": 1.5}))
+
+
+def work(output: Path, value: str) -> None:
+    """Take steps until a file is there, as many as it takes."""
+    for step in itertools.count(1):
+        if Path(value).exists():
+            return
+        _step(step, max(80, step), 0.15)
+
+
+def _step(step: int, total: int, seconds: float) -> None:
+    time.sleep(seconds)
+    done = Progress(
+        step=step,
+        total_steps=total,
+        units=step * 100,
+        unit="tokens",
+        units_per_second=1000.0,
+        eta_seconds=(total - step) * seconds,
+    )
+    say(done)
+    print(f"step {step} done", flush=True)
+    say(Metric(step=step, values={"loss": 3.0 / step, "lr": 1e-4 * (1 - step / total)}))
 
 
 def model(output: Path, value: str) -> None:
@@ -148,9 +164,15 @@ def until(output: Path, value: str) -> None:
         time.sleep(0.05)
 
 
+def later(output: Path, value: str) -> None:
+    """Let the worker's clock leap by 50 s, so that a limit comes after what was said before."""
+    (output.parent / LATER).touch()
+
+
 _HELD: list[bytearray] = []
 _ACTS: dict[str, Callable[[Path, str], object]] = {
     "steps": steps,
+    "work": work,
     "model": model,
     "finish": finish,
     "choose": choose,
@@ -159,6 +181,7 @@ _ACTS: dict[str, Callable[[Path, str], object]] = {
     "hold": hold,
     "spawn": spawn,
     "until": until,
+    "later": later,
     "say": lambda output, value: say(Phase(name=value)),
     "open": lambda output, value: print(value, end="", flush=True),
     "print": lambda output, value: print(value, flush=True),

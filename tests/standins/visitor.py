@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from services.browser import found
 
 from standins.localhub import HubServer
@@ -27,11 +27,13 @@ window.fetch = async (...what) => {
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A browser, for as many pages as one likes."""
+    """A browser, for as many pages as one likes, which waits as long as tests do."""
+    expect.set_options(timeout=1000 * PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=found(), args=["--no-sandbox", "--no-proxy-server"]
         )
+        browser.on("context", lambda made: made.set_default_timeout(1000 * PATIENCE))
         yield browser
         browser.close()
 
@@ -40,7 +42,6 @@ def chromium() -> Iterator[Browser]:
 def visiting(browser: Browser) -> Iterator[Page]:
     """A page of a browser, which at its end has asked no server but this machine."""
     page = browser.new_page()
-    page.set_default_timeout(1000 * PATIENCE)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     yield page

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from pathlib import Path
 
 from worker.clock import SystemClock
 from worker.contract import JobSpec
@@ -11,12 +13,26 @@ from worker.host import host_of
 from worker.page import serve
 from worker.supervise.supervise import Supervisor
 
+from .trainer import LATER
+
+LEAP_SECONDS = 50.0
+
+
+class Leaping(SystemClock):
+    """A clock that is ahead once its trainer has said `later`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.said = folder / LATER
+
+    def monotonic(self) -> float:
+        return time.monotonic() + (LEAP_SECONDS if self.said.exists() else 0.0)
+
 
 def main(acts: list[str]) -> int:
     host = host_of(dict(os.environ))
     spec = JobSpec.model_validate_json(host.job_file.read_text())
     command = [sys.executable, "-m", "tests.standins.trainer", str(host.model), *acts]
-    worker = Supervisor(spec, host, clock=SystemClock(), serve=serve, command=command)
+    worker = Supervisor(spec, host, clock=Leaping(host.model.parent), serve=serve, command=command)
     return worker.run().exit_code
 
 

@@ -80,7 +80,7 @@ function fill(told) {
     if (field.type === 'checkbox') { field.checked = checked; field.dataset.said = ''; }
     else field.value = value;
   }
-  if (newer.length || told.number < number) soon('typed', typed, 0);
+  if (!last && (newer.length || told.number < number)) soon('typed', typed, 0);  // what waits is newer
 }
 let at = {};
 function take(told) {
