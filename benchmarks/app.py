@@ -68,6 +68,7 @@ def main() -> None:
         try:
             browser = playwright.chromium.launch(executable_path=chrome, args=["--no-sandbox"])
             page = browser.new_page()
+            page.set_default_timeout(1000 * SECONDS)
             first = opened(page, url, "#jobs tbody tr")
             own = url.partition("?")[0]
             again = min(opened(page, own, "#jobs tbody tr") for _ in range(RUNS))

@@ -71,6 +71,10 @@ def test_the_key_opens_it_once_and_a_cookie_afterwards(app: Application) -> None
         assert Path(there).name == "app.key" and not Path(there).is_relative_to(app.home)
         assert http.get(f"/gradio_api/file={there}").content == b"x"
         assert (app.home / "app.key").read_text().strip() == key
+        lost = http.get("/no/such", headers={"Accept": "text/html,*/*;q=0.8"})
+        assert lost.status_code == 404 and '<a href="/">' in lost.text
+        assert int(lost.headers["content-length"]) == len(lost.content)
+        assert http.get("/no/such").json() == {"detail": "Not Found"}
         elsewhere = {"Host": "127.0.0.1:1"}
         assert http.get("/", headers=elsewhere).status_code == 401
         led = http.get("/", params={"key": key}, headers=elsewhere)

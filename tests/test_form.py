@@ -220,6 +220,7 @@ def test_what_is_wrong_is_told_at_its_field(alone: Client) -> None:
     assert "write 90m" in found.at["max_duration"]
     lacking = read(alone, new(), {}, own_machine=True)
     assert "“data path” is needed" in lacking.at["data_path"] and "model" in lacking.at
+    assert lacking.lacking == {"data_path", "model"} and not found.lacking
     nameless = read(alone, new(model="x", data_path="y"), {}, own_machine=True)
     assert "names the model and the job" in nameless.at["project_name"]
     assert "--" not in " ".join([*found.at.values(), *lacking.at.values(), *nameless.at.values()])

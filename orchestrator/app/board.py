@@ -88,6 +88,7 @@ class Board:
         with self._lock:
             if (found := _files()) != self._print or found is None:
                 self._spent = tuple(self.client.records.spent())
+                self._jobs = ()  # the list that was is not held beside the new one
                 self._jobs, self._print = tuple(self.client.glances()), _files()
             return self._jobs
 

@@ -20,6 +20,7 @@ from orchestrator.mentions import mentions
 from orchestrator.preflight import CheckReport, Compared
 from orchestrator.settings.autotrain import PLACES_NOT_YET
 from orchestrator.settings.job import JobSettings
+from orchestrator.settings.layers import Settings
 from worker.errors import HubtrainError
 from worker.finding import Finding
 from worker.params import Params
@@ -46,6 +47,14 @@ class Read:
 
     other: tuple[str, ...] = ()
     """What is wrong and belongs to no field."""
+
+    lacking: frozenset[str] = frozenset()
+    """The fields among those of `at` that have to be filled in and were not yet."""
+
+    @property
+    def wrong(self) -> dict[str, str]:
+        """What is wrong by the field, without what was only not said yet."""
+        return {name: text for name, text in self.at.items() if name not in self.lacking}
 
 
 @dataclass(frozen=True)
@@ -94,14 +103,14 @@ def read(client: Client, said: Draft, environ: Mapping[str, str], *, own_machine
         at = {name: in_words(text) for name, text in settings.complaints(one).items()} | at
     other = (at.pop(""),) if "" in at else ()
     if at or other:
-        return Read(None, at, other)
+        return Read(None, at, other, settings.lacking(at))
     try:
         return Read(flow.ask(client, said.task, settings))
     except HubtrainError as error:
-        return _said(words_of(error), said)
+        return _said(words_of(error), said, settings)
 
 
-def _said(text: str, said: Draft) -> Read:
+def _said(text: str, said: Draft, settings: Settings) -> Read:
     """Return what is wrong by the field that each line of it begins with, where it does."""
     at: dict[str, str] = {}
     other: list[str] = []
@@ -111,7 +120,7 @@ def _said(text: str, said: Draft) -> Read:
             at[named[0].setting.name] = in_words(line)
         else:
             other.append(in_words(line))
-    return Read(None, at, tuple(other))
+    return Read(None, at, tuple(other), settings.lacking(at))
 
 
 Tell = Callable[[Look], None]

@@ -18,6 +18,7 @@ from dataclasses import astuple, dataclass, fields, replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
+from sys import intern
 
 import worker
 from worker.home import RECORDS_FILE
@@ -45,6 +46,11 @@ left join glances on glances.job_id = jobs.job_id and glances.version = ?
 order by jobs.rowid desc
 """
 TIMES = ("created_at", "started_at", "ended_at", "billed_until", "as_of")
+_SHARED = ("project", "task", "trainer", "backend", "flavor", "hub", "state", "reason", "watched")
+"""What many jobs say in the same words: each word is held once."""
+
+AT_ONCE = 500
+"""Jobs that are read in one piece: of more, what is read would take more than what is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +148,7 @@ class Glance:
 
 
 _TIME_PLACES = [place for place, f in enumerate(fields(Glance)) if f.name in TIMES]
+_SHARED_PLACES = [place for place, f in enumerate(fields(Glance)) if f.name in _SHARED]
 
 
 def kept(folder: Path) -> list[Glance] | None:
@@ -169,11 +176,15 @@ def any_deployment(folder: Path) -> bool:
 
 def glances(db: sqlite3.Connection) -> list[Glance] | None:
     """Return all jobs, newest first; none where of some nothing is kept that can be read."""
-    lines = [line for (line,) in db.execute(_SEEN, (version(),))]
+    rows, found = db.execute(_SEEN, (version(),)), list[Glance]()
     try:
-        return None if None in lines else list(_parsed(lines))
+        while lines := [line for (line,) in rows.fetchmany(AT_ONCE)]:
+            if None in lines:
+                return None
+            found += _parsed(lines)
     except (ValueError, TypeError, LookupError, RecursionError):
         return None
+    return found
 
 
 def forget(db: sqlite3.Connection) -> None:
@@ -210,4 +221,7 @@ def _parsed(lines: list[str]) -> Iterator[Glance]:
         for place in _TIME_PLACES:
             if values[place] is not None:
                 values[place] = datetime.fromisoformat(values[place])
+        for place in _SHARED_PLACES:
+            if values[place] is not None:
+                values[place] = intern(values[place])
         yield Glance(*values)

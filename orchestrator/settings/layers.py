@@ -187,6 +187,12 @@ class Settings:
             }
         return {}
 
+    def lacking(self, names: Iterable[str]) -> frozenset[str]:
+        """Return those of some settings that are required, and that nobody has said."""
+        known = self.catalog.settings
+        needed = {name for name in names if name in known and known[name].required}
+        return frozenset(needed - self.values.keys())
+
     def _complaint(self, error: Any) -> str:
         if not error["loc"]:
             return str(error["msg"]).removeprefix("Value error, ")

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from worker.show import style
+from worker.show.lost import Lost
 
 IDLE_SECONDS = 1.0
 
@@ -52,6 +53,7 @@ def mounted(
     """
     import gradio as gr
 
+    app.add_middleware(Lost)
     page.space_id = None  # otherwise gradio adds a header on Spaces, with fonts from other servers
     # Gradio would check its queues a thousand times a second.
     page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = IDLE_SECONDS

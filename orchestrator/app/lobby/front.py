@@ -34,7 +34,7 @@ from worker.clock import Clock
 from worker.errors import HubtrainError, HubUnreachable, NoWrite
 from worker.hubclient import hub
 from worker.show import filled
-from worker.show.crosssite import from_here, with_headers
+from worker.show.crosssite import from_here, is_led, with_headers
 
 HERE = Path(__file__).parent
 
@@ -90,7 +90,7 @@ class Lobby:
 
     async def _answer(self, request: Request) -> Response:
         path = request.url.path
-        if not from_here(request):
+        if not from_here(request) or (path == LOGOUT and is_led(request)):
             return Response(status_code=HTTPStatus.FORBIDDEN)
         if path == LOGIN:
             return await self._begin()

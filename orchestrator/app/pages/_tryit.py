@@ -21,6 +21,12 @@ Talk = tuple[Message, ...]
 
 WAITS: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": 4}
 
+BUSY = gr.update(value="Answering…", interactive=False)
+"""The button while a question is answered: there is one at a time."""
+
+READY = gr.update(value="Ask", interactive=True)
+LOCKED, OPEN = gr.update(interactive=False), gr.update(interactive=True)
+
 
 def try_it(app: App) -> Any:
     """Lay it out, hidden; returns what is to be shown where there is a model."""
@@ -53,21 +59,21 @@ def _prompt(app: App, model: Model) -> None:
 
     def answer(prompt: str, said: Talk) -> Iterator[list[Any]]:
         asked: Talk = (*said, {"role": "user", "content": prompt})
-        yield [conversation(asked, note="Loading the model, or thinking…"), "", said]
+        yield [conversation(asked, note="Loading the model, or thinking…"), "", said, BUSY, LOCKED]
         reply = None
         try:
             for reply in app.trying.talk(model, asked):
-                yield [conversation(_and(asked, reply)), "", said]
+                yield [conversation(_and(asked, reply)), gr.skip(), said, gr.skip(), gr.skip()]
         except HubtrainError as error:
-            yield [conversation(said, wrong=str(error)), prompt, said]
+            yield [conversation(said, wrong=str(error)), prompt, said, gr.skip(), gr.skip()]
         else:
             assert reply is not None
             told = _and(asked, reply)[reply.dropped :]
-            yield [conversation(told, note=_remark(reply)), "", told]
+            yield [conversation(told, note=_remark(reply)), gr.skip(), told, gr.skip(), gr.skip()]
 
-    for moment in (ask.click, prompt.submit):
-        shown = [talk, prompt, said]
-        moment(answer, [prompt, said], shown, show_progress="hidden", **WAITS)
+    moments, shown = [ask.click, prompt.submit], [talk, prompt, said, ask, anew]
+    pressed = gr.on(moments, answer, [prompt, said], shown, show_progress="hidden", **WAITS)
+    pressed.then(lambda: [READY, OPEN], outputs=[ask, anew], **QUIET)  # after a mistake of ours, too
     anew.click(lambda: ["", ()], outputs=[talk, said], **QUIET)
 
 
@@ -102,13 +108,16 @@ def _form(app: App, model: Model) -> None:
     wrong = gr.HTML(js_on_load=None)
     said = output_of(page.answers_as)
 
-    def answer(*values: Any) -> list[Any]:
+    def answer(*values: Any) -> Iterator[list[Any]]:
+        yield ["", gr.skip(), BUSY]
         told = {f.name: given(f, value) for f, value in zip(page.fields, values, strict=True)}
         asked: Mapping[str, Any] = {k: v for k, v in told.items() if v is not None}
         try:
             found = app.trying.answer(model, asked)
         except HubtrainError as error:
-            return [f'<p class="hubtrain wrong">{escape(str(error))}</p>', None]
-        return ["", shown(page.answers_as, found, asked)]
+            yield [f'<p class="hubtrain wrong">{escape(str(error))}</p>', None, gr.skip()]
+        else:
+            yield ["", shown(page.answers_as, found, asked), gr.skip()]
 
-    ask.click(answer, inputs, [wrong, said], **WAITS)
+    pressed = ask.click(answer, inputs, [wrong, said, ask], **WAITS)
+    pressed.then(lambda: READY, outputs=[ask], **QUIET)

@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.app.shown.rehearsals import WORDS as OUTCOMES
 from orchestrator.app.writing.thumbnails import thumbnail
-from orchestrator.form.look import COMPARING, Look
+from orchestrator.form.look import COMPARING, Look, Read
 from orchestrator.form.preview import Cell, Picture, Preview
 from orchestrator.form.starting import Offer, price
 from orchestrator.form.wording import Told, in_words
@@ -106,7 +106,7 @@ def report(look: Look) -> str:
     other = "".join(f'<li class="error"><b>✗</b> {escape(o)}</li>' for o in look.read.other)
     where = "".join(
         f'<li class="error"><b>✗</b> {_to(name)} {escape(text)}</li>'
-        for name, text in look.read.at.items()
+        for name, text in look.read.wrong.items()
     )
     found = f"{notes}{other}{where}{lines}"
     return f'<ul class="findings">{found}</ul>' if found else ""
@@ -257,8 +257,8 @@ def _start(look: Look, offer: Offer | None, trial: Trial) -> str:
             f'<button type="button" class="go" data-start="{escape(offer.name)}">Yes, start'
             '</button><button type="button" data-keep>Not yet</button>'
         )
-    if wrong := len(look.read.at) + len(look.read.other):
-        return f'<p class="error">{count(wrong, "thing")} to mend.</p>'
+    if look.read.at or look.read.other:
+        return f"<p>{_to_mend(look.read)}{_needed(look.read)}</p>"
     if look.checked is None:
         return "<p>Checking…</p>"
     if look.ready is None:
@@ -269,6 +269,17 @@ def _start(look: Look, offer: Offer | None, trial: Trial) -> str:
         '<button type="button" class="go" data-offer>Start…</button>'
         + (REHEARSE if trial.may and not trial.runs else "")
     )
+
+
+def _to_mend(read: Read) -> str:
+    wrong = len(read.wrong) + len(read.other)
+    return f'<span class="error">{count(wrong, "thing")} to mend.</span> ' if wrong else ""
+
+
+def _needed(read: Read) -> str:
+    """Return the fields that have to be filled in still, each with the way there."""
+    links = [_to(name) for name in read.at if name in read.lacking]
+    return f"Still needed: {', '.join(links)}." if links else ""
 
 
 def _starting(offer: Offer) -> str:

@@ -55,9 +55,13 @@ function draw(name, html) {
     if (at !== null && again.setSelectionRange && again.type === 'text') again.setSelectionRange(at, at);
   }
 }
-function mark(at) {
+// That a field is empty still is said there once it was left so.
+let at = {}, lacking = [];
+const left = new Set();
+function mark() {
   for (const field of form.querySelectorAll('[data-field]')) {
-    const wrong = at[field.dataset.field] || '';
+    const name = field.dataset.field, quiet = lacking.includes(name) && !left.has(name);
+    const wrong = quiet ? '' : at[name] || '';
     const line = field.querySelector('.wrong');
     if (line.textContent !== wrong) line.textContent = wrong;
     field.classList.toggle('bad', wrong !== '');
@@ -82,7 +86,6 @@ function fill(told) {
   }
   if (!last && (newer.length || told.number < number)) soon('typed', typed, 0);  // what waits is newer
 }
-let at = {};
 function take(told) {
   count(told);
   if ('yaml' in told) keep(told.yaml);
@@ -97,7 +100,8 @@ function take(told) {
   for (const name of ['help', 'preview', 'learned', 'report', 'machines', 'bar'])
     if (name in told) draw(name, told[name]);
   if ('at' in told) at = told.at;
-  mark(at);
+  if ('lacking' in told) lacking = told.lacking;
+  mark();
   for (const name of ['yaml', 'command']) {
     if (name in told && document.activeElement !== by(name)) by(name).value = told[name];
     if (`${name}_wrong` in told) by(`e-${name}`).textContent = told[`${name}_wrong`];
@@ -126,6 +130,11 @@ form.addEventListener('input', event => {
     clearTimeout(take.models);
     take.models = setTimeout(() => trigger('input', {kind: 'models', text: field.value}), 300);
   }
+});
+form.addEventListener('focusout', event => {
+  if (!event.target.name || !event.target.isConnected) return;
+  left.add(event.target.name);
+  mark();
 });
 form.addEventListener('change', async event => {
   const chosen = event.target;

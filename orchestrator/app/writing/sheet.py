@@ -284,6 +284,7 @@ class Sheet:
             "task": self._draft.task.name,
             "help": escape(self._draft.task.help),
             "at": dict(self._read.at),
+            "lacking": sorted(self._read.lacking),
             "preview": self._rows,
             "learned": parts.learned(look),
             "report": parts.report(look),
