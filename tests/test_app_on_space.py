@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from huggingface_hub import CommitOperationAdd
 from playwright.sync_api import Browser, Page
@@ -22,6 +23,7 @@ import hubtrain
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(580)]
 
+SESSION, BEGUN = "__Host-hubtrain", "__Host-hubtrain-login"
 MODEL, DATA, SPACE = "ann/tiny", "ann/chats", "ann/hubtrain-app"
 HANDLE = f"space://{SPACE}"
 ARTIFACTS = Path(__file__).parent / "artifacts"
@@ -198,8 +200,16 @@ def test_tokens_stand_nowhere(people: dict[str, Person], laptop: Laptop) -> None
         if file.is_file()
     ]
     assert kept and printed.code == 0
-    every = [*running.values(), printed.out, *(f.read_bytes().decode("latin-1") for f in kept)]
+    every = [*running.values(), printed.out, *map(_held, kept)]
     assert not [text[:200] for text in every if "hf_" in text and _has_token(text)]
+
+
+def _held(file: Path) -> str:
+    """What a file holds; nothing where it was one of SQLite's that has just gone."""
+    try:
+        return file.read_bytes().decode("latin-1")
+    except FileNotFoundError:
+        return ""
 
 
 def _has_token(text: str) -> bool:
@@ -224,6 +234,46 @@ def test_programs_show_a_token_of_their_users(
     job = ann.train("llm-sft", **endless("of-lab", username="lab"))
     job.cancel()
     assert job.id in people["ann"].jobs(), "they are the same jobs"
+
+
+def test_a_login_ends_once_in_the_browser_that_began_it(
+    people: dict[str, Person], hub: HubServer, site: str
+) -> None:
+    known = {c["name"]: c["value"] for c in people["bob"].context.cookies(hub.endpoint)}  # type: ignore[typeddict-item]
+
+    def ask(address: str, more: dict[str, str] | None = None, **cookies: str) -> httpx2.Response:
+        url = httpx2.URL(address)
+        there = url.copy_with(host="127.0.0.1")  # where browsers find what ends in .localhost
+        shown = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        sent = {"Host": url.netloc.decode(), "Cookie": shown, **(more or {})}
+        return httpx2.get(there, headers=sent, timeout=PATIENCE, trust_env=False)
+
+    def begun() -> tuple[str, dict[str, str]]:
+        there = ask(f"{site}/login")
+        back = ask(there.headers["location"], **known)
+        return back.headers["location"], dict(there.cookies)
+
+    (mine, own), (_, others) = begun(), begun()
+    for cookies in ({}, others, {BEGUN: ""}):
+        elsewhere = ask(mine, **cookies)
+        assert elsewhere.status_code == 403 and "begun elsewhere" in elsewhere.text
+    refused = ask(f"{mine.partition('?')[0]}?error=access_denied&state={others[BEGUN]}", **others)
+    assert refused.status_code == 403 and "not told yes" in refused.text
+    let_in = ask(mine, **own, **{SESSION: "made-up"})
+    assert let_in.status_code == 303
+    session = let_in.cookies[SESSION]
+    assert session != "made-up" and ask(f"{site}/config", **{SESSION: session}).status_code == 200
+    assert ask(f"{site}/config", **{SESSION: "made-up"}).status_code == 401
+    assert "not begun here" in ask(mine, **own).text, "a code is taken once"
+    led = {
+        "Sec-Fetch-Site": "cross-site",
+        "Sec-Fetch-Mode": "navigate",
+        "Sec-Fetch-Dest": "document",
+    }
+    assert ask(f"{site}/logout", led, **{SESSION: session}).status_code == 403
+    assert ask(f"{site}/config", **{SESSION: session}).status_code == 200
+    assert ask(f"{site}/logout", **{SESSION: session}).status_code == 303
+    assert ask(f"{site}/config", **{SESSION: session}).status_code == 401
 
 
 def test_who_logs_out_has_to_sign_in_again(people: dict[str, Person]) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from standins.app_page import NASTY, at_a_desk, phone, shot
 from standins.application import Application, command, visitor
 from standins.visitor import LOSES_AN_ANSWER
-from standins.waiting import until
+from standins.waiting import PATIENCE, until
 from tiny_llm import chats, write_model, write_rows
 
 import worker.tasks
@@ -203,6 +203,11 @@ def test_a_trained_model_is_asked_where_its_job_is_shown(page: Page) -> None:
     page.wait_for_selector("#try-ask")
     page.wait_for_selector("#try >> text=grams")
     shot(page, "try")
+    ask = page.locator("#try-ask")
+    ask.click()
+    page.wait_for_selector("#try-ask:disabled >> text=Answering")
+    expect(ask).to_be_enabled(timeout=1000 * PATIENCE)
+    expect(ask).to_have_text("Ask")
 
 
 def test_the_model_answers(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

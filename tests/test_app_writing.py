@@ -67,7 +67,7 @@ def test_a_page_begins_with_the_task_of_its_address(alone: Client) -> None:
     assert one.shown["task"] == "llm"
     assert one.shown["yaml"] == "task: llm\ntrainer: dpo\nproject_name: my-llm\n"
     assert 'name="dpo_beta"' in one.shown["form"] and 'name="data_path"' in one.shown["source"]
-    assert one.shown["lacking"] == ["data_path", "model"] and not one.shown["report"]
+    assert one.shown["lacking"] == ["data_path", "model"] and "is needed" not in one.shown["report"]
     assert "Still needed" in one.shown["bar"] and "to mend" not in one.shown["bar"]
     wrong = Browser(Sheet(Site(alone)), task="nix")
     assert "the task is &#x27;nix&#x27;" in wrong.shown["report"]

@@ -158,6 +158,8 @@ class Lobby:
         begun = request.cookies.get(BEGUN, "")
         if not hmac.compare_digest(state.encode(), begun.encode()):
             return _page("This login was begun elsewhere.", HTTPStatus.FORBIDDEN)
+        if request.query_params.get("error"):
+            return _page("You are not signed in: the Hub was not told yes.", HTTPStatus.FORBIDDEN)
         try:
             login = await run_in_threadpool(self._signing_in.finish, state, code)
         except HubtrainError as error:

@@ -50,7 +50,13 @@ def lay_out(app: App) -> None:
 
 def _filters() -> tuple[Any, list[Any]]:
     with gr.Row(elem_id="filters"):
-        search = gr.Textbox(label="Search", placeholder="Name, task, place", scale=2, min_width=140)
+        search = gr.Textbox(
+            label="Search",
+            placeholder="Name, task, place",
+            scale=2,
+            min_width=140,
+            elem_id="search",
+        )
         made = [
             gr.Dropdown(
                 options, value="", label=name.capitalize(), elem_id=f"by-{name}", min_width=150

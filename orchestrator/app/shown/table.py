@@ -10,6 +10,6 @@ def table_of(heads: Iterable[str], rows: Iterable[str]) -> str:
     """Return rows, which are HTML, under heads, which are text."""
     names = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
     return (
-        f'<table class="jobs" role="table"><thead><tr>{names}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>"
+        '<div class="wide" tabindex="0"><table class="jobs plain" role="table">'
+        f"<thead><tr>{names}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )

@@ -65,9 +65,10 @@ def _data(fields: Sequence[Field], known: Known) -> str:
     first, *others = fields
     bound = known.upload_bytes
     most = f" All of yours together: {size(bound)} at most." if bound else ""
+    bounded = f' data-most="{bound}" data-room="{size(bound)}"' if bound else ""
     upload = (
         '<div class="field upload"><label for="files">upload</label>'
-        '<input id="files" type="file" multiple aria-describedby="m-files">'
+        f'<input id="files" type="file" multiple aria-describedby="m-files"{bounded}>'
         '<p class="meaning" id="m-files">CSV, JSONL, Parquet, Excel or zip; several files of one '
         f'kind are read as one.{most}</p><p class="wrong" id="e-files" role="alert"></p>'
         f"{SAMPLE if known.sample else ''}</div>"

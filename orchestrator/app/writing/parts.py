@@ -109,6 +109,8 @@ def report(look: Look) -> str:
         for name, text in look.read.wrong.items()
     )
     found = f"{notes}{other}{where}{lines}"
+    if not found and look.read.lacking:
+        return '<p class="none">What is needed comes first; then the job is checked here.</p>'
     return f'<ul class="findings">{found}</ul>' if found else ""
 
 

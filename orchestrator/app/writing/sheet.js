@@ -131,6 +131,19 @@ form.addEventListener('input', event => {
     take.models = setTimeout(() => trigger('input', {kind: 'models', text: field.value}), 300);
   }
 });
+// Gradio's own way to upload never comes back where the connection breaks off.
+async function received(file) {
+  const sent = new FormData();
+  sent.append('files', file);
+  const answer = await fetch('/gradio_api/upload', {method: 'POST', body: sent});
+  if (!answer.ok) throw new Error(await answer.text() || `the app answers ${answer.status}.`);
+  return (await answer.json())[0];
+}
+// A server that takes no more may close before all was sent: browsers then know no reason.
+function uploadFailed(error) {
+  if (error instanceof TypeError) return 'the connection broke off. The file may be more than there is room for.';
+  return error.message || error;
+}
 form.addEventListener('focusout', event => {
   if (!event.target.name || !event.target.isConnected) return;
   left.add(event.target.name);
@@ -139,13 +152,18 @@ form.addEventListener('focusout', event => {
 form.addEventListener('change', async event => {
   const chosen = event.target;
   if (chosen.id !== 'files' || !chosen.files.length) return;
+  const most = Number(chosen.dataset.most || Infinity);
+  if ([...chosen.files].reduce((sum, file) => sum + file.size, 0) > most) {
+    by('e-files').textContent = `That is more than ${chosen.dataset.room}: name a dataset of the Hub instead.`;
+    return;
+  }
   by('e-files').textContent = `Uploading ${chosen.files.length === 1 ? chosen.files[0].name : `${chosen.files.length} files`}…`;
   try {
     const files = [];
-    for (const file of chosen.files) files.push({name: file.name, path: (await upload(file)).path});
+    for (const file of chosen.files) files.push({name: file.name, path: await received(file)});
     send('uploaded', {files, ...typed()});
   } catch (error) {
-    by('e-files').textContent = `The upload failed: ${error.message || error}`;
+    by('e-files').textContent = `The upload failed: ${uploadFailed(error)}`;
   }
 });
 by('task').addEventListener('change', () => send('typed', typed()));
