@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -239,41 +239,45 @@ def test_programs_show_a_token_of_their_users(
 def test_a_login_ends_once_in_the_browser_that_began_it(
     people: dict[str, Person], hub: HubServer, site: str
 ) -> None:
-    known = {c["name"]: c["value"] for c in people["bob"].context.cookies(hub.endpoint)}  # type: ignore[typeddict-item]
+    known = {c["name"]: c["value"] for c in people["bob"].context.cookies(hub.endpoint)}
 
-    def ask(address: str, more: dict[str, str] | None = None, **cookies: str) -> httpx2.Response:
+    def ask(
+        address: str,
+        cookies: Mapping[str, str] = {},
+        **headers: str,
+    ) -> httpx2.Response:
         url = httpx2.URL(address)
         there = url.copy_with(host="127.0.0.1")  # where browsers find what ends in .localhost
         shown = "; ".join(f"{name}={value}" for name, value in cookies.items())
-        sent = {"Host": url.netloc.decode(), "Cookie": shown, **(more or {})}
+        sent = {"Host": url.netloc.decode(), "Cookie": shown, **headers}
         return httpx2.get(there, headers=sent, timeout=PATIENCE, trust_env=False)
 
     def begun() -> tuple[str, dict[str, str]]:
         there = ask(f"{site}/login")
-        back = ask(there.headers["location"], **known)
+        back = ask(there.headers["location"], known)
         return back.headers["location"], dict(there.cookies)
 
     (mine, own), (_, others) = begun(), begun()
     for cookies in ({}, others, {BEGUN: ""}):
-        elsewhere = ask(mine, **cookies)
+        elsewhere = ask(mine, cookies)
         assert elsewhere.status_code == 403 and "begun elsewhere" in elsewhere.text
-    refused = ask(f"{mine.partition('?')[0]}?error=access_denied&state={others[BEGUN]}", **others)
+    refused = ask(f"{mine.partition('?')[0]}?error=access_denied&state={others[BEGUN]}", others)
     assert refused.status_code == 403 and "not told yes" in refused.text
-    let_in = ask(mine, **own, **{SESSION: "made-up"})
+    let_in = ask(mine, {**own, SESSION: "made-up"})
     assert let_in.status_code == 303
     session = let_in.cookies[SESSION]
-    assert session != "made-up" and ask(f"{site}/config", **{SESSION: session}).status_code == 200
-    assert ask(f"{site}/config", **{SESSION: "made-up"}).status_code == 401
-    assert "not begun here" in ask(mine, **own).text, "a code is taken once"
+    assert session != "made-up" and ask(f"{site}/config", {SESSION: session}).status_code == 200
+    assert ask(f"{site}/config", {SESSION: "made-up"}).status_code == 401
+    assert "not begun here" in ask(mine, own).text, "a code is taken once"
     led = {
         "Sec-Fetch-Site": "cross-site",
         "Sec-Fetch-Mode": "navigate",
         "Sec-Fetch-Dest": "document",
     }
-    assert ask(f"{site}/logout", led, **{SESSION: session}).status_code == 403
-    assert ask(f"{site}/config", **{SESSION: session}).status_code == 200
-    assert ask(f"{site}/logout", **{SESSION: session}).status_code == 303
-    assert ask(f"{site}/config", **{SESSION: session}).status_code == 401
+    assert ask(f"{site}/logout", {SESSION: session}, **led).status_code == 403
+    assert ask(f"{site}/config", {SESSION: session}).status_code == 200
+    assert ask(f"{site}/logout", {SESSION: session}).status_code == 303
+    assert ask(f"{site}/config", {SESSION: session}).status_code == 401
 
 
 def test_who_logs_out_has_to_sign_in_again(people: dict[str, Person]) -> None:
