@@ -110,7 +110,7 @@ def report(look: Look) -> str:
     )
     found = f"{notes}{other}{where}{lines}"
     if not found and look.read.lacking:
-        return '<p class="none">What is needed comes first; then the job is checked here.</p>'
+        return '<p class="none">Once it lacks nothing, the job is checked here.</p>'
     return f'<ul class="findings">{found}</ul>' if found else ""
 
 
