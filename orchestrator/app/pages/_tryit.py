@@ -73,9 +73,8 @@ def _prompt(app: App, model: Model) -> None:
 
     moments, shown = [ask.click, prompt.submit], [talk, prompt, said, ask, anew]
     pressed = gr.on(moments, answer, [prompt, said], shown, show_progress="hidden", **WAITS)
-    pressed.then(
-        lambda: [READY, OPEN], outputs=[ask, anew], **QUIET
-    )  # after a mistake of ours, too
+    # After a mistake of ours, too.
+    pressed.then(lambda: [READY, OPEN], outputs=[ask, anew], **QUIET)
     anew.click(lambda: ["", ()], outputs=[talk, said], **QUIET)
 
 
