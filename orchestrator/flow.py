@@ -22,7 +22,8 @@ from orchestrator.jobs.client import Client
 from orchestrator.jobs.glance import Glance
 from orchestrator.jobs.holding import held
 from orchestrator.jobs.records import Record
-from orchestrator.jobs.submit import Submitted, claim, launch_claimed, launch_together
+from orchestrator.jobs.resumed import refuse_twice
+from orchestrator.jobs.submit import Order, Submitted, claim, launch_claimed, launch_together
 from orchestrator.jobs.watch import Silence
 from orchestrator.original import Original
 from orchestrator.plan import Plan, chosen
@@ -300,13 +301,9 @@ def write_down(
         if made := _made_before(client, job) or _broken_budget(client, job):
             return made
         how: dict[str, Any] = {"records": client.records, "clock": client.clock}
-
-        def admit(jobs: list[Glance]) -> None:
-            if broken := allowance.over_budget(jobs, client.clock.now(), job.report):
-                raise allowance.OverBudget(broken)
-
         with held(job.stored_in, on_progress):  # until it is on record that a job reads them
             order = job.order(*job.send(client, on_progress))
+            admit = partial(_admit, client, job.report, order)
             try:
                 return claim(order, ended=checked.ended, admit=admit, **how)
             except allowance.OverBudget as broken:  # by another job, made since this one was packed
@@ -397,6 +394,13 @@ def _broken_budget(client: Client, job: Packed) -> Refused | None:
     jobs = [*client.glances(), *client.records.spent()]
     broken = allowance.over_budget(jobs, client.clock.now(), job.report)
     return _refused(job, broken) if broken else None
+
+
+def _admit(client: Client, report: CheckReport, order: Order, jobs: list[Glance]) -> None:
+    """Refuse a job that those on record, some made while it was packed, leave no room for."""
+    refuse_twice(order, jobs)
+    if broken := allowance.over_budget(jobs, client.clock.now(), report):
+        raise allowance.OverBudget(broken)
 
 
 def _refused(job: Packed, broken: Finding) -> Refused:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from standins import swept
 from standins.script import RUNS, Far, Hurried, Scripted
 
 from backends.base import OnProgress, silent
@@ -14,9 +17,12 @@ from backends.errors import LaunchFailed
 from backends.handle import Handle
 from backends.together import Together
 from orchestrator.jobs.records import Record, Records
-from orchestrator.jobs.submit import Order, launch_together, submit
+from orchestrator.jobs.resumed import refuse_twice
+from orchestrator.jobs.submit import Order, claim, launch_together, submit
 from orchestrator.sweep.trial import Trial
-from worker.contract import DataRef, EndReason, Limits, Machine, Stopped
+from orchestrator.terminal.sweeps.board import summary
+from worker.contract import DataRef, EndReason, Limits, Machine, Start, Stopped
+from worker.errors import BadConfig
 
 ORDER = Order(
     task="llm",
@@ -89,3 +95,23 @@ def test_a_trial_that_somebody_cancelled_has_not_failed(tmp_path: Path) -> None:
         stop = Stopped(reason=reason, message="", at=Hurried().now(), source="laptop")
         records.add(record.job_id, [stop])
         assert Trial(0, {}, records.get("aaaaaa")).failed is failed
+
+
+def test_two_jobs_do_not_go_on_with_one_training_at_once(tmp_path: Path) -> None:
+    clock, records = Hurried(), Records(tmp_path)
+    on = replace(ORDER, start=Start(jobs=("first",), step=1, repo_id="ann/p", revision="c" * 40))
+    other = replace(on, params={"lr": 0.1})
+    record = claim(on, records=records, clock=clock, admit=partial(refuse_twice, on))
+    with pytest.raises(BadConfig, match=f"{record.job_id} goes on with this training already"):
+        claim(other, records=records, clock=clock, admit=partial(refuse_twice, other))
+    assert claim(on, records=records, clock=clock).job_id == record.job_id
+
+    stop = Stopped(reason=EndReason.USER, message="", at=clock.now(), source="laptop")
+    records.add(record.job_id, [stop])
+    claim(other, records=records, clock=clock, admit=partial(refuse_twice, other))
+
+
+def test_refused_trials_are_not_counted_as_done() -> None:
+    trials = [Trial(0, {}, refused="price: over the budget"), Trial(1, {}, twin=0), Trial(2, {})]
+    said = summary(trials, swept.sweep(), 3, Hurried().now())
+    assert said.startswith("1 of 3 trials done · 1 refused")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
 from backends.errors import PlanRefused
 from orchestrator.jobs.client import Client
+from orchestrator.jobs.glance import Glance
 from orchestrator.jobs.records import Record
+from orchestrator.jobs.submit import Order
 from worker import checkpoints
 from worker.archive import archived_events
 from worker.contract import JOB_FILE, Checkpoint, JobSpec, Observed, State, branch_of
@@ -55,6 +58,20 @@ def successor(client: Client, record: Record) -> Record | None:
     """Return the job that has gone on with this one and made its model; none if none has."""
     refreshed = map(client.refreshed, client.records.continuing(record.job_id))
     return next((one for one in refreshed if one.story.state is State.SUCCEEDED), None)
+
+
+def refuse_twice(order: Order, jobs: Iterable[Glance]) -> None:
+    """Raise `BadConfig` where one of `jobs` goes on with the same training.
+
+    Of two, the model of one would hide that of the other.
+    """
+    continued = set(order.start.jobs) if order.start else set()
+    for job in jobs:
+        if not job.final and continued & set(job.resumes):
+            raise BadConfig(
+                f"{job.job_id} goes on with this training already, with other settings.",
+                fix=f"hubtrain logs -f {job.job_id} or hubtrain cancel {job.job_id}",
+            )
 
 
 def _latest_of(client: Client, project: str) -> Record | None:

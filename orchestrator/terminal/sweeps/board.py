@@ -153,9 +153,12 @@ def state(trial: Trial) -> str:
 
 
 def summary(trials: Sequence[Trial], spec: SweepSpec, total: int, now: datetime) -> str:
-    """Return a line: how many are done, which is the best, what it cost."""
-    done = sum(trial.over for trial in trials)
+    """Return a line: how many are done and were refused, which is the best, what it cost."""
+    refused = sum(bool(trial.refused) for trial in trials)
+    done = sum(trial.over for trial in trials) - refused
     parts = [f"{done} of {count(total, 'trial')} done"]
+    if refused:
+        parts.append(f"{refused} refused")
     if best := best_of(trials, spec.measure):
         parts.append(f"best t{best.number}, {spec.measure.name} {best.value(spec.measure):.4f}")
     spent = sum(trial.usd(now) for trial in trials)
