@@ -267,6 +267,17 @@ def test_several_files_of_a_split_are_one_table_with_all_their_columns(tmp_path:
     assert list(find(Data(data_path=str(tmp_path)), None).tables["train"].rows()) == rows
 
 
+def test_a_split_may_be_called_as_its_file_or_folder_is(tmp_path: Path) -> None:
+    for name in ("foxes.jsonl", "dogs/0.jsonl", "dogs/1.jsonl", "train.jsonl", "more.jsonl"):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps({"from": name}) + "\n", encoding="utf-8")
+    asked = Data(data_path=str(tmp_path), train_split="foxes", valid_split="dogs")
+    tables = find(asked, None).tables
+    told = {role: [row["from"] for _, row in table.rows()] for role, table in tables.items()}
+    assert told == {"train": ["foxes.jsonl"], "valid": ["dogs/0.jsonl", "dogs/1.jsonl"]}
+
+
 def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="There is no file"):
         load(DataRef(folder=str(tmp_path), train=("gone.csv",)))

@@ -7,7 +7,7 @@ nothing about rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -157,11 +157,18 @@ def split_of(name: str) -> str | None:
     return next((split for split, means in SPLIT_WORDS.items() if words & means), None)
 
 
-def by_split(files: Iterable[DataFile]) -> dict[str, list[DataFile]]:
-    """Return the files of each split; files that name none are all `train` when none does."""
+def by_split(
+    files: Iterable[DataFile], asked: Collection[str | None] = ()
+) -> dict[str, list[DataFile]]:
+    """Return the files of each split; files that name none are all `train` when none does.
+
+    A file or folder that is called as a split that is `asked` for is that split.
+    """
     found: dict[str, list[DataFile]] = {}
     for file in files:
-        found.setdefault(split_of(file.name) or "", []).append(file)
+        *folders, name = PurePosixPath(file.name).parts
+        called = next((one for one in asked if one in {*folders, name.split(".")[0]}), None)
+        found.setdefault(called or split_of(file.name) or "", []).append(file)
     unnamed = found.pop("", [])
     return found or ({"train": unnamed} if unnamed else {})
 

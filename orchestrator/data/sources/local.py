@@ -79,7 +79,7 @@ def _in_files(
     data = files.data()
     if not data:
         raise _no_data(files.names, where)
-    return source_of(name, by_split(data), params)
+    return source_of(name, by_split(data, (params.train_split, params.valid_split)), params)
 
 
 def _not_there(said: str, path: Path) -> BadData:
