@@ -66,20 +66,20 @@ def heard(text: str, *, cut_at: int = 1 << 30) -> list[Event]:
 
 
 def test_a_forged_good_end_switches_off_no_limit(start: Any) -> None:
-    worker = start(f"print={FINISHED}", "later", "steps=6000x0.1", limits=FIFTY)
+    worker = start(f"print={FINISHED}", "touch=later", "steps=6000x0.1", limits=FIFTY)
     ending = worker.ended()
     assert isinstance(ending, Stopped) and ending.reason is EndReason.DEADLINE
 
 
 def test_nor_does_one_that_the_trainer_says_itself(start: Any) -> None:
-    worker = start("model=x", "finish", "later", "steps=6000x0.1", limits=FIFTY)
+    worker = start("model=x", "finish", "touch=later", "steps=6000x0.1", limits=FIFTY)
     ending = worker.ended()
     assert isinstance(ending, Stopped) and ending.reason is EndReason.DEADLINE
     assert "cannot say finished" in worker.output
 
 
 def test_a_complete_model_that_has_only_to_exit_is_kept_at_its_deadline(start: Any) -> None:
-    worker = start("model=x", "saved", "later", "sleep=600", limits=FIFTY)
+    worker = start("model=x", "saved", "touch=later", "sleep=600", limits=FIFTY)
     assert isinstance(worker.ended(), Finished)
     assert "The model was complete when it had to end: The time limit" in worker.output
 

@@ -59,6 +59,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
     for name, config in MODELS.items():
         server.api().create_repo(name)
         written = write_model(folder / name.replace("/", "-"), **config)
+        (written / "preprocessor_config.json").write_text("{}")  # what sees images has one
         server.api().upload_folder(repo_id=name, folder_path=written)
     yield server
     server.stop()

@@ -27,9 +27,6 @@ from worker.contract import (
     marked,
 )
 
-LATER = "later"
-"""The file beside the model that lets the worker's clock leap."""
-
 _MARK = os.environ.get(MARK_VARIABLE, MARK)
 
 
@@ -164,9 +161,9 @@ def until(output: Path, value: str) -> None:
         time.sleep(0.05)
 
 
-def later(output: Path, value: str) -> None:
-    """Let the worker's clock leap by 50 s, so that a limit comes after what was said before."""
-    (output.parent / LATER).touch()
+def touch(output: Path, value: str) -> None:
+    """Leave an empty file beside the model: with `later` the worker's clock leaps."""
+    (output.parent / value).touch()
 
 
 _HELD: list[bytearray] = []
@@ -181,7 +178,7 @@ _ACTS: dict[str, Callable[[Path, str], object]] = {
     "hold": hold,
     "spawn": spawn,
     "until": until,
-    "later": later,
+    "touch": touch,
     "say": lambda output, value: say(Phase(name=value)),
     "open": lambda output, value: print(value, end="", flush=True),
     "print": lambda output, value: print(value, flush=True),

@@ -13,13 +13,13 @@ from worker.host import host_of
 from worker.page import serve
 from worker.supervise.supervise import Supervisor
 
-from .trainer import LATER
-
+LATER = "later"
 LEAP_SECONDS = 50.0
+"""The file beside the model that lets the clock leap, and how far."""
 
 
 class Leaping(SystemClock):
-    """A clock that is ahead once its trainer has said `later`."""
+    """A clock that leaps when that file comes, so after all that was said before it."""
 
     def __init__(self, folder: Path) -> None:
         self.said = folder / LATER
