@@ -153,7 +153,15 @@ def test_who_has_no_data_begins_with_a_sample(page: Page, app: Application) -> N
     assert page.locator("[data-sample]").count() == 0
 
 
-PASTES_WHILE_AN_ANSWER_COMES = """text => {
+PASTES_WHILE_ANSWERS_COME = """text => {
+  const ask = window.fetch;
+  window.sent = [];
+  window.fetch = (...what) => {
+    const kind = /"kind": ?"(\\w+)"/.exec(what[1]?.body)?.[1];
+    if (kind) window.sent.push(kind);
+    if (kind === 'command') window.hubtrainSheet(window.drawn);
+    return ask(...what);
+  };
   const field = document.querySelector('#command');
   field.value = text;
   field.dispatchEvent(new Event('input', {bubbles: true}));
@@ -187,11 +195,13 @@ def test_what_is_pasted_fills_the_form(page: Page, app: Application, folder: Pat
     expect(page.locator("#task")).to_have_value("llm")
     page.fill("#f-lr", "0.5")
     page.evaluate(
-        PASTES_WHILE_AN_ANSWER_COMES,
+        PASTES_WHILE_ANSWERS_COME,
         "hubtrain tabular --train --target-columns kind --data-path mails.csv",
     )
     expect(page.locator("#task")).to_have_value("tabular", timeout=SOON)
     expect(page.locator("#f-target_columns")).to_have_value("kind")
+    sent = page.evaluate("window.sent")
+    assert "command" in sent and "typed" not in sent, sent
     assert yaml.safe_load(page.input_value("#yaml"))["data_path"] == "mails.csv"
 
 

@@ -2,14 +2,18 @@
 const part = name => element.querySelector(`[data-part="${name}"]`);
 const by = id => element.querySelector(`#${id}`);
 const form = element.querySelector('form');
-let number = Date.now(), drawnOf = 0, waiting = null, leaving = false;
+let number = Date.now(), whole = 0, drawnOf = 0, waiting = null, leaving = false;
 const touched = new Map();  // fields by name: after which message they were touched last
 
 // Answers are counted: where one was lost on its way, all is asked for anew.
 const LATE = 10000;
 let got = 0, late = null;
 const awaitAll = () => { late ??= setTimeout(() => { late = null; send('anew'); }, LATE); };
-const send = (kind, more = {}) => { trigger('input', {kind, number: ++number, ...more}); awaitAll(); };
+const send = (kind, more = {}) => {
+  trigger('input', {kind, number: ++number, ...more});
+  if (!['typed', 'anew'].includes(kind)) whole = number;
+  awaitAll();
+};
 function count(told) {
   if (told.anew || told.turn === got + 1) got = told.turn;
   clearTimeout(late);
@@ -84,7 +88,8 @@ function fill(told) {
     if (field.type === 'checkbox') { field.checked = checked; field.dataset.said = ''; }
     else field.value = value;
   }
-  if (!last && (newer.length || told.number < number)) soon('typed', typed, 0);  // what waits is newer
+  // What waits, or was sent since in place of all the fields, as a command is, is newer than they are.
+  if (!last && newer.length && told.number >= whole) soon('typed', typed, 0);
 }
 function take(told) {
   count(told);
