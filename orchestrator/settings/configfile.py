@@ -92,14 +92,17 @@ class ConfigFile:
             said["task"] = said.pop(_TASKS_OWN)
         if said.get("username") == f"${{{NAME}}}" and NAME not in environ:
             del said["username"]  # whoever is logged in is who is meant when nobody is named
-        values, wrong = {}, []
+        values: dict[str, Any] = {}
+        wrong: dict[str, str] = {}
         for name, value in said.items():
             try:
                 values[name] = self._filled(value, environ, own_name)
             except BadConfig as error:
-                wrong.append(error.message.removeprefix(f"{self.source}: "))
+                text = error.message.removeprefix(f"{self.source}: ").rstrip(".")
+                wrong[text] = error.fix
         if wrong:
-            raise BadConfig(f"{self.source}: {'; '.join(dict.fromkeys(wrong))}")
+            fixes = dict.fromkeys(filter(None, wrong.values()))
+            raise BadConfig(f"{self.source}: {'; '.join(wrong)}", fix=", and ".join(fixes))
         return Layer(self.source, values, lines=self.lines)
 
     def _filled(
