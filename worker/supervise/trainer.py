@@ -123,11 +123,7 @@ class TrainerProcess:
 
     def _descendants(self) -> list[psutil.Process]:
         """Return the child and all that it has started, as far as the child still lives."""
-        try:
-            leader = psutil.Process(self.pid)
-            return [leader, *leader.children(recursive=True)]
-        except psutil.Error:
-            return []
+        return _family(self.pid)
 
     def _left_behind(self) -> list[psutil.Process]:
         """Return what the child's children left to this process, if it adopts such.
@@ -145,10 +141,11 @@ class TrainerProcess:
 
     def _reap(self) -> None:
         """Take note of the end of what was left to this process: nobody else does."""
-        if sys.platform != "win32":
-            for process in self._left_behind():
-                with suppress(ChildProcessError):
-                    os.waitpid(process.pid, os.WNOHANG)
+        if sys.platform == "win32" or not _something_ended():
+            return
+        for process in self._left_behind():
+            with suppress(ChildProcessError):
+                os.waitpid(process.pid, os.WNOHANG)
 
     def _end_daemons(self) -> None:
         """Kill what the child left running in sessions of its own, and what that leaves in turn."""
@@ -157,7 +154,7 @@ class TrainerProcess:
             if not left:
                 return
             for process in left:
-                for one in [*_children(process), process]:
+                for one in reversed(_family(process.pid)):
                     with suppress(psutil.Error):
                         one.kill()
             psutil.wait_procs(left, KILLED_SECONDS / DAEMONS)
@@ -188,11 +185,23 @@ def _last_word(line: bytes, *, whole: bool) -> str:
     return words[-1] if whole or len(words) == 1 else words[-2]
 
 
-def _children(process: psutil.Process) -> list[psutil.Process]:
+def _family(pid: int) -> list[psutil.Process]:
+    """Return a process and all that it has started; nothing once it is gone."""
     try:
-        return process.children(recursive=True)
+        leader = psutil.Process(pid)
+        return [leader, *leader.children(recursive=True)]
     except psutil.Error:
         return []
+
+
+def _something_ended() -> bool:
+    """Whether a child of this process has ended that nobody took note of; asks only the kernel."""
+    if sys.platform != "linux":  # no other adopts
+        return False
+    try:
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return False
 
 
 def _resident(process: psutil.Process) -> int:
