@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from seeds import LACKING as SEEDS
+from services.again import ENDED
 from services.browser import NAMED, NO_SKIPS
 from services.browser import found as browser_found
 from standins.localhub import ORGS, USERS, HubServer
@@ -81,7 +82,6 @@ GPU = "a GPU that CUDA knows"
 UNINSTALLABLE = (SEEDS, f"{GPU} {LACKING}")
 """Reasons that hold in CI too: no package brings what is missing."""
 
-_skipped: list[str] = []
 _lacking: dict[str, list[str]] = {}
 """What this machine lacks, and the tests that could not run without it."""
 
@@ -106,21 +106,23 @@ def _cuda() -> bool:
     return torch.cuda.is_available()
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Note which tests could not run."""
-    if not report.skipped:
-        return
-    why = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
-    if os.environ.get(NO_SKIPS) and not why.endswith(UNINSTALLABLE):
-        _skipped.append(report.nodeid)
+@pytest.hookimpl(wrapper=True)  # before all others, who count what failed
+def pytest_runtest_logreport(report: pytest.TestReport) -> Iterator[None]:
+    """Note which tests could not run; in CI such a one has failed."""
+    why = report.longrepr[2] if report.skipped and isinstance(report.longrepr, tuple) else ""
     if why.endswith(LACKING):
         _lacking.setdefault(why.removeprefix("Skipped: "), []).append(report.nodeid)
+    if report.skipped and os.environ.get(NO_SKIPS) and not why.endswith(UNINSTALLABLE):
+        report.outcome = "failed"
+        report.longrepr = f"HAD TO RUN AND DID NOT: {report.nodeid}: {why}"
+    yield
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail the run in CI if a test could not run."""
-    if _skipped:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Keep how the run ended, for `tests/services/again.py`."""
+    cache = getattr(session.config, "cache", None)  # there is none with -p no:cacheprovider
+    if cache and not hasattr(session.config, "workerinput"):
+        cache.set(ENDED, int(exitstatus))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -139,5 +141,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             "All other tests ran. To run these too, install what they need;"
             f" a browser can also be named: {NAMED}=/path/to/chrome make test"
         )
-    for name in _skipped:
-        terminalreporter.write_line(f"HAD TO RUN AND DID NOT: {name}")

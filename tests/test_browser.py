@@ -10,7 +10,31 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TEST = "tests/test_page.py::test_"
+RACES = """
+import pathlib
+
+import pytest
+
+
+def test_early():
+    seen = pathlib.Path("seen")
+    late = seen.exists()
+    seen.touch()
+    assert late
+
+
+def test_always():
+    assert False
+
+
+def test_breaks():
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("nth", range(4))
+def test_many(nth):
+    assert False
+"""
 
 
 @pytest.fixture
@@ -39,6 +63,29 @@ def test_ci_refuses_to_leave_it_out(bare: dict[str, str]) -> None:
     done = pytest_in(bare, "-m", "browser", "tests/test_localhub_login.py")
     assert done.returncode == 1
     assert "HAD TO RUN AND DID NOT" in done.stdout
+
+
+def test_ci_tries_few_that_failed_again_alone_and_names_them(tmp_path: Path) -> None:
+    (tmp_path / "test_races.py").write_text(RACES)
+    script = [sys.executable, str(ROOT / "tests/services/again.py")]
+    (tmp_path / "conftest.py").write_text((ROOT / "tests/conftest.py").read_text())
+    bare = {**os.environ, "PYTEST_ADDOPTS": "", "PYTHONPATH": str(ROOT / "tests")}
+
+    def ran(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, env=bare, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    for chosen, code, told in (
+        ("early", 0, "UNSTEADY, passed only at the second try: test_races.py::test_early"),
+        ("early or always", 1, "1 failed, 1 passed"),
+        ("early or breaks", 1, "1 tests failed, exit code 2: none is tried again."),
+        ("many", 1, "4 tests failed, exit code 1: none is tried again."),
+    ):
+        (tmp_path / "seen").unlink(missing_ok=True)
+        assert ran(sys.executable, "-m", "pytest", "--cache-clear", "-k", chosen).returncode > 0
+        again = ran(*script)
+        assert again.returncode == code and told in again.stdout, again.stdout
 
 
 def test_ci_leaves_out_what_no_package_brings(bare: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from benches.docker import DockerBench
 from standins.bench import Bench
@@ -91,6 +92,19 @@ def test_an_engine_out_of_reach_is_told_in_the_words_of_what_failed(node: LoginN
         pytest.raises(HubUnreachable, match="No Docker engine answers"),
     ):
         connect(f"tcp://{there}")
+    gc.collect()
+
+
+@left_open
+def test_an_ssh_that_does_not_end_is_ended(
+    node: LoginNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", node.deaf())
+    with engine(BEHIND_SSH) as reached:
+        assert reached.ping()
+        ways = [one for one in psutil.Process().children() if one.name() == "ssh"]
+        assert len(ways) == 1
+    assert not ways[0].is_running()
     gc.collect()
 
 

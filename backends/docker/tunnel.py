@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +20,9 @@ from worker.errors import HubUnreachable
 SSH = "ssh://"
 SOCKET = "/var/run/docker.sock"
 CONNECT_SECONDS = 20
+END_SECONDS = 2
+"""How long `ssh` may take to end: a signal that comes just before it waits is lost on it."""
+
 LOOK_SECONDS = 0.05
 
 
@@ -46,6 +49,9 @@ def tunnel(address: str) -> Iterator[str]:
                 yield f"unix://{socket}"
             finally:
                 ssh.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    ssh.wait(END_SECONDS)
+                ssh.kill()
 
 
 def _command(address: str, socket: Path) -> list[str]:

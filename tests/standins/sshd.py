@@ -73,6 +73,14 @@ class LoginNode:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
         until(lambda: b"Server listening" in (self.folder / "sshd.log").read_bytes()[before:])
 
+    def deaf(self) -> str:
+        """Return a PATH on which `ssh` does not end when it is asked to."""
+        program = self.folder / "deaf" / "ssh"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\ntrap '' TERM\nexec {self.folder}/bin/ssh \"$@\"\n")
+        program.chmod(0o755)
+        return os.pathsep.join([str(program.parent), self.path])
+
     def hang_up(self) -> None:
         """End all connections there are."""
         for process in psutil.Process(self.process.pid).children(recursive=True):
@@ -89,7 +97,7 @@ class LoginNode:
                 until(lambda: _answers(port))
                 yield f"127.0.0.1:{port}"
             finally:
-                ssh.terminate()
+                ssh.kill()
 
     def stop(self) -> None:
         self.hang_up()
