@@ -5,10 +5,12 @@ Tokens are kept in clear, since this Hub prints them: its data folder is its own
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -167,7 +169,11 @@ class Accounts:
         kind, _, value = request.headers.get("authorization", "").partition(" ")
         if not value:
             return None
-        token = self.token(value.strip()) if kind.lower() == "bearer" else None
+        said = value.strip()
+        if kind.lower() == "basic":  # git, which has the token for a password
+            with suppress(ValueError):
+                said = base64.b64decode(said, validate=True).decode().partition(":")[2]
+        token = self.token(said) if kind.lower() in ("basic", "bearer") else None
         if token is None:
             raise invalid_token()
         return self.caller_of(token.user, token)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +31,7 @@ CREATE TABLE IF NOT EXISTS commits (
 CREATE TABLE IF NOT EXISTS trees (oid TEXT PRIMARY KEY, entries TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS blobs (
     oid TEXT PRIMARY KEY, size INTEGER NOT NULL, lfs_sha256 TEXT, lfs_size INTEGER);
+CREATE TABLE IF NOT EXISTS pushed_commits (sha TEXT PRIMARY KEY, data BLOB NOT NULL);
 """
 
 SHA = re.compile(r"[0-9a-f]{7,40}")
@@ -182,21 +184,44 @@ class Content:
         with self.store.write() as db:
             if not parents:
                 self.large.hold(repo, files.values())
-            tree = self._add_tree(files)
-            made = git.CommitObject(
-                tree, parents, f"{author} <{author}@users.noreply.localhub>", when, message
-            )
-            sha = git.commit_id(made)
-            db.execute(
-                "INSERT OR IGNORE INTO commits VALUES (?,?,?,?,?,?,?)",
-                (
-                    *(repo, sha, tree, json.dumps(made.parents)),
-                    *(author, int(when.timestamp()), message),
-                ),
-            )
+            modes = self._odd_modes(repo, parents[0]) if parents else {}
+            tree = self._add_tree(files, modes)
+            made = Commit("", tree, parents, author, when, message)
+            sha = git.commit_id(_as_git_has_it(made))
+            _note_commit(db, repo, replace(made, sha=sha))
         return sha
 
-    def _add_tree(self, files: Mapping[str, str]) -> str:
+    def commit_bytes(self, commit: Commit) -> bytes:
+        """Return a commit as git stores it, whoever wrote it."""
+        row = (
+            self.store.db()
+            .execute("SELECT data FROM pushed_commits WHERE sha=?", (commit.sha,))
+            .fetchone()
+        )
+        return bytes(row["data"]) if row else git.commit_bytes(_as_git_has_it(commit))
+
+    def take_commit(self, repo: int, commit: Commit, data: bytes) -> None:
+        """Store a commit that git wrote elsewhere, with its bytes; its tree is stored already."""
+        with self.store.write() as db:
+            db.execute("INSERT OR IGNORE INTO pushed_commits VALUES (?,?)", (commit.sha, data))
+            _note_commit(db, repo, commit)
+
+    def take_tree(self, oid: str, entries: Iterable[git.TreeEntry]) -> None:
+        """Store a folder; what is in it is stored already."""
+        ordered = sorted(entries, key=lambda entry: entry.name)
+        rows = json.dumps([[entry.mode, entry.name, entry.oid] for entry in ordered])
+        with self.store.write() as db:
+            db.execute("INSERT OR IGNORE INTO trees VALUES (?,?)", (oid, rows))
+
+    def _odd_modes(self, repo: int, sha: str) -> dict[str, str]:
+        """Return the files of a commit that are programs or links: only git makes such."""
+        tree = self.commit(repo, sha).tree
+        usual = (git.FILE, git.FOLDER)
+        return {path: entry.mode for path, entry in self.walk(tree) if entry.mode not in usual}
+
+    def _add_tree(
+        self, files: Mapping[str, str], modes: Mapping[str, str], prefix: str = ""
+    ) -> str:
         here: list[git.TreeEntry] = []
         folders: dict[str, dict[str, str]] = {}
         for path, oid in files.items():
@@ -204,14 +229,13 @@ class Content:
             if slash:
                 folders.setdefault(head, {})[rest] = oid
             else:
-                here.append(git.TreeEntry(git.FILE, head, oid))
+                here.append(git.TreeEntry(modes.get(prefix + head, git.FILE), head, oid))
         here += [
-            git.TreeEntry(git.FOLDER, name, self._add_tree(sub)) for name, sub in folders.items()
+            git.TreeEntry(git.FOLDER, name, self._add_tree(sub, modes, f"{prefix}{name}/"))
+            for name, sub in folders.items()
         ]
         oid = git.tree_id(here)
-        here.sort(key=lambda entry: entry.name)
-        rows = json.dumps([[entry.mode, entry.name, entry.oid] for entry in here])
-        self.store.db().execute("INSERT OR IGNORE INTO trees VALUES (?,?)", (oid, rows))
+        self.take_tree(oid, here)
         return oid
 
     # files
@@ -300,3 +324,18 @@ class Content:
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self.path_of(blob), target)
+
+
+def _as_git_has_it(commit: Commit) -> git.CommitObject:
+    who = f"{commit.author} <{commit.author}@users.noreply.localhub>"
+    return git.CommitObject(commit.tree, commit.parents, who, commit.created, commit.message)
+
+
+def _note_commit(db: sqlite3.Connection, repo: int, commit: Commit) -> None:
+    db.execute(
+        "INSERT OR IGNORE INTO commits VALUES (?,?,?,?,?,?,?)",
+        (
+            *(repo, commit.sha, commit.tree, json.dumps(commit.parents)),
+            *(commit.author, int(commit.created.timestamp()), commit.message),
+        ),
+    )

@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 FILE = "100644"
 FOLDER = "40000"
@@ -91,3 +91,25 @@ def commit_bytes(commit: CommitObject) -> bytes:
 def commit_id(commit: CommitObject) -> str:
     """Return a commit's id."""
     return object_id("commit", commit_bytes(commit))
+
+
+def read_tree(data: bytes) -> list[TreeEntry]:
+    """Return the entries of a folder as git stores it. Raises `ValueError` for what is none."""
+    entries = []
+    while data:
+        head, _, rest = data.partition(b"\0")
+        mode, _, name = head.decode().partition(" ")
+        entries.append(TreeEntry(mode, name, rest[:20].hex()))
+        data = rest[20:]
+    return entries
+
+
+def read_commit(data: bytes) -> CommitObject:
+    """Return what a commit as git stores it says. Raises `ValueError` for what is none."""
+    head, _, message = data.decode("utf-8", "replace").partition("\n\n")
+    said = [line.partition(" ") for line in head.split("\n")]
+    parents = tuple(value for key, _, value in said if key == "parent")
+    tree = next(value for key, _, value in said if key == "tree")
+    author = next(value for key, _, value in said if key == "author")
+    who, seconds, _ = author.rsplit(" ", 2)
+    return CommitObject(tree, parents, who, datetime.fromtimestamp(int(seconds), UTC), message)
