@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ OF_THE_HANDSHAKE = {"host", "content-length"}
 TIMEOUT = httpx2.Timeout(10.0, read=None, write=None)
 MESSAGE_LIMIT = 64 << 20
 """Bytes of the longest websocket message."""
+
+LOG = logging.getLogger("localhub")
 
 Headers = list[tuple[str, str]]
 
@@ -152,9 +155,13 @@ async def _send_back(answer: httpx2.Response, send: Send) -> None:
         if name.lower().decode("latin-1") not in HOP_BY_HOP
     ]
     await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
-    with contextlib.suppress(httpx2.StreamError):
-        async for piece in answer.aiter_raw():
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    try:
+        with contextlib.suppress(httpx2.StreamError):
+            async for piece in answer.aiter_raw():
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+    except httpx2.HTTPError as error:
+        LOG.warning("a Space ended in the middle of its answer: %s", error)
+        return  # without its end, the visitor sees that something is missing
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

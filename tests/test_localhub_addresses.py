@@ -45,6 +45,8 @@ def test_a_public_space_shows_itself_to_all(hub: HubServer) -> None:
     assert visit(hub, name, user=None).json() == "hello"
     hub.api().update_repo_settings(name, repo_type="space", visibility="private")
     assert visit(hub, name, user=None).status_code == HTTPStatus.NOT_FOUND
+    with pytest.raises(httpx2.RemoteProtocolError, match="9 bytes, expected 1000"):
+        visit(hub, name, "/break")  # whose Space ends in the middle
 
 
 def test_a_space_gets_requests_without_what_is_the_hubs(hub: HubServer, private: str) -> None:

@@ -15,7 +15,7 @@ STRAY = "import time; time.sleep(600)"
 
 
 class App(BaseHTTPRequestHandler):
-    """`/env` `/headers` `/stream` `/eat` `/exit`, `POST` echoes, all else says hello."""
+    """`/env` `/headers` `/stream` `/exit` `/break`, `POST` echoes, all else says hello."""
 
     protocol_version = "HTTP/1.1"
 
@@ -25,6 +25,13 @@ class App(BaseHTTPRequestHandler):
             return
         if self.path == "/exit":
             print("about to leave", flush=True)
+            os._exit(3)
+        if self.path == "/break":
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"only this")
+            self.wfile.flush()
             os._exit(3)
         told = {"/env": dict(os.environ), "/headers": dict(self.headers), "/pids": PIDS}
         self.answer(json.dumps(told.get(self.path.partition("?")[0], "hello")).encode())
