@@ -70,6 +70,7 @@ MAY_IMPORT = {
         "worker.hubclient",
         "worker.nearest",
         "worker.reading",
+        "worker.shorten",
         "worker.splits",
     ),
     "worker.answers": ("worker.errors",),

@@ -57,6 +57,10 @@ def test_rows_are_found_in_what_people_have(tmp_path: Path) -> None:
     packed = find(str(tmp_path / "a.zip"), MEDIA)
     assert read(packed) == [("line 2", {"file_name": "red.png", "note": "warm"})]
     assert packed.file("red.png").size == len(tiny_vit.image("red", 1))
+    with zipfile.ZipFile(tmp_path / "a.zip", "a") as archive:
+        archive.writestr("../blue.png", tiny_vit.image("blue", 1))
+    with pytest.raises(BadData, match=r"lead out of the zip: \.\./blue\.png"):
+        find(str(tmp_path / "a.zip"), MEDIA)
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,17 @@ BROKEN: list[tuple[str, str | bytes, str]] = [
     ("a.jsonl", '{"a": 1}\n[2]\n', "line 2 is a list, not an object"),
     ("a.jsonl", '{"a": "x"}\n{"a": ["x"]}\n', "line 2: a is a list here and text before"),
     ("a.jsonl", '{"m": [{"c": "x"}, {"c": 1}]}\n', "line 1: m.c is a number here and text before"),
+    (
+        "a.jsonl",
+        '{"a": "x", "b": 1, "m": {"c": 1, "d": 1}}\n{"a": 1, "b": [1], "m": {"c": "x", "d": []}}\n',
+        "line 2: a is a number here and text before; b is a list here and a number before; "
+        "m.c is text here and a number before; m.d is a list",
+    ),
+    (
+        "a.jsonl",
+        '{"a": 1, "b": 1}\n' + '{"a": "x", "b": 1}\n' * 9 + '{"a": 1, "b": "x"}\n',
+        "10 lines cannot be read.(?s:.*)line 6: a is text.*\nline 11: b is text .*\nand 4 more",
+    ),
     ("a.jsonl", '{"a": "é"}\n'.encode("latin-1"), "line 1 is not UTF-8"),
     ("a.jsonl", "\n\n", "has no rows"),
     ("a.json", '[{"a": 1},\n{"a": 2]', "is not JSON: .* at line 2, column"),

@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+import zipfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -313,6 +314,12 @@ def test_broken_and_empty_data(ask: Asking, tmp_path: Path) -> None:
     data.write_text('text,n\n"",1\n"",2\n')
     assert "no row has anything to learn" in said(ask(data_path=str(data)), "data")
     assert "no file or folder" in only_error(ask(data_path=str(tmp_path / "rows.jsnl"))).text
+    with zipfile.ZipFile(data := tmp_path / "rows.zip", "w") as archive:
+        archive.writestr("train.jsonl", CHATS)
+        archive.writestr("../more.jsonl", CHATS)
+    assert "rows.zip: left out are files whose paths lead out of the zip: ../more.jsonl" in said(
+        ask(data_path=str(data)), "data"
+    )
 
 
 def test_a_role_the_template_does_not_know(ask: Asking, tmp_path: Path) -> None:

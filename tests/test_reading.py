@@ -24,6 +24,7 @@ from worker.hubclient import hub
 from worker.reading import FileTable, load
 from worker.reading.classes import of_schema, with_features
 from worker.reading.files import on_disk
+from worker.reading.folders import in_zip
 from worker.reading.formats import delimiter_of
 
 ODD: dict[str, bytes] = {
@@ -255,6 +256,25 @@ def test_a_zip_of_one_file_is_that_file(tmp_path: Path, name: str) -> None:
         archive.writestr(name, content)
         archive.writestr("__MACOSX/._" + name, b"x")
     assert on_laptop(tmp_path / "all.zip") == on_laptop(tmp_path / name)
+
+
+OUTSIDE = ("../rows.csv", "a/../../rows.csv", "/rows.csv", "C:\\rows.csv", "..\\rows.csv")
+"""Paths in a zip that lead out of it."""
+
+
+def test_what_leads_out_of_a_zip_is_left_out_and_told(tmp_path: Path) -> None:
+    packed = tmp_path / "all.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in ("a/train.csv", "a..b/more.csv", *OUTSIDE):
+            archive.writestr(name, "text\na\n")
+    files = in_zip(packed)
+    assert (files.names, files.folders) == (("a..b/more.csv", "a/train.csv"), ("a", "a..b"))
+    assert (files.outside, files.hidden) == (OUTSIDE, ())
+    told = find(Data(data_path=str(packed)), None).left_out
+    assert told.endswith("lead out of the zip: " + ", ".join(OUTSIDE))
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(OUTSIDE[0], "text\na\n")
+    assert "no data" in (said := str(on_laptop(packed))) and "lead out of the zip" in said
 
 
 def test_several_files_of_a_split_are_one_table_with_all_their_columns(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_numbers_are_described() -> None:
 def test_a_column_of_classes_is_learned_as_numbers_with_a_warning() -> None:
     labels = {"label": ("ham", "spam")}
     report = look(split([0, 1] * 20, classes=labels), task=NUMBERS)
-    assert "declares classes (ham 0, spam 1…), whose numbers are learned" in said(report, "warn")
+    assert "declares classes (ham 0, spam 1), whose numbers are learned" in said(report, "warn")
     assert "hubtrain text-classification" in fixes(report, "warn")[0]
 
 

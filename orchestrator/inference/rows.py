@@ -15,7 +15,7 @@ from orchestrator.data.sources.media.listing import FILE_NAME, is_metadata, plai
 from worker.errors import BadData
 from worker.reading import FileTable
 from worker.reading.files import DataFile, format_of, on_disk
-from worker.reading.folders import Files, in_folder, in_zip
+from worker.reading.folders import PACK_ANEW, Files, in_folder, in_zip
 
 Row = Mapping[str, Any]
 
@@ -54,6 +54,8 @@ def find(name: str, media: Sequence[str]) -> Rows:
         raise BadData(f"{name} is neither a file nor a folder.")
     if path.is_dir() or path.suffix.lower() == ".zip":
         files = in_folder(path) if path.is_dir() else in_zip(path)
+        if files.strays:
+            raise BadData(f"{name} holds {files.strays}.", fix=PACK_ANEW)
         return _pictures(files, name, media) or _tables(files, name)
     if is_media(path.name, media):
         return _listed(name, [path.name], lambda cell: on_disk(path))

@@ -13,6 +13,7 @@ from orchestrator.preflight.report import Findings
 from worker.errors import BadData
 from worker.reading import Measured, Table
 from worker.reading.classes import has_images
+from worker.reading.folders import PACK_ANEW
 from worker.splits import Split
 from worker.task import DataReport, Finding, ModelFacts
 
@@ -89,6 +90,8 @@ def _say_where(source: DataSource, measured: dict[str, Measured], findings: Find
         said.append("large: the first rows were looked at, totals are estimates")
     if said:
         findings.add([Finding("ok", "data", f"{source.name}: {' · '.join(said)}")])
+    if source.left_out:
+        findings.warn("data", f"{source.name}: left out are {source.left_out}", PACK_ANEW)
     other = [split for split in source.unused if split in {"valid", "validation"}]
     if other:
         findings.warn(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from worker.exchange import Measure
 from worker.finding import Finding
+from worker.shorten import some
 
 MEASURES = (
     Measure("valid_loss"),
@@ -38,8 +39,8 @@ def spread(
         text = f'all numbers in the column "{column}" are {values[0]:g}: there is nothing to learn'
         yield Finding("error", "data", text, fix="--target-column with the column of the numbers")
     elif classes:
-        named = ", ".join(f"{name} {number}" for number, name in enumerate(classes[:3]))
-        text = f'the column "{column}" declares classes ({named}…), whose numbers are learned'
+        named = some((f"{name} {number}" for number, name in enumerate(classes)), 3)
+        text = f'the column "{column}" declares classes ({named}), whose numbers are learned'
         yield Finding("warn", "data", text, fix=f"{instead} tells classes apart")
     elif different == FEW_VALUES < len(values):
         text = f'the column "{column}" has only two different numbers'

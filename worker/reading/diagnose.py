@@ -10,8 +10,9 @@ import csv
 import io
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -27,6 +28,9 @@ TO_UTF8 = "Save it as UTF-8."
 
 SHOWN = 5
 """Broken lines of a file that are named before it is said how many more there are."""
+
+MOST_COLUMNS = 20
+"""Columns of two kinds that are all told, in whichever lines they come first."""
 
 _WRAPPERS = ("data", "rows", "examples", "items", "records")
 """Usual names of the list in a file that is one JSON object around it."""
@@ -88,11 +92,16 @@ class _Wrong:
 
     count: int = 0
     first: list[str] = field(default_factory=list)
+    columns: set[str] = field(default_factory=set)
+    """Those that a line of `first` speaks of."""
 
-    def add(self, fault: str) -> None:
+    def add(self, fault: str, columns: Collection[str] = ()) -> None:
+        """Note what is wrong with a line: to be told also where it is one of other `columns`."""
         self.count += 1
-        if len(self.first) < SHOWN:
+        new = not self.columns.issuperset(columns) and len(self.columns) < MOST_COLUMNS
+        if len(self.first) < SHOWN or new:
             self.first.append(fault)
+            self.columns.update(columns)
 
 
 def _faults(file: DataFile, found: _Wrong, fix: str = "", what: str = "lines") -> BadData:
@@ -182,7 +191,7 @@ def json_fault(file: DataFile) -> pa.Schema:
         try:
             types = _merged(types, _row_type(_parsed(file, number, line)))
         except _Fault as fault:
-            wrong.add(f"line {number}{fault}")
+            wrong.add(f"line {number}{fault}", fault.columns)
     if wrong.count:
         raise _faults(file, wrong)
     if not types.num_fields:
@@ -227,7 +236,7 @@ def rows_of_array(file: DataFile) -> tuple[list[dict[str, Any]], pa.Schema]:
         try:
             types = _merged(types, _row_type(row))
         except _Fault as fault:
-            wrong.add(f"item {number}{fault}")
+            wrong.add(f"item {number}{fault}", fault.columns)
     if wrong.count:
         raise _faults(file, wrong, what="items")
     return rows, pa.schema(list(types))
@@ -273,6 +282,17 @@ def _parsed(file: DataFile, number: int, line: bytes) -> Any:
 class _Fault(Exception):
     """What is wrong with a line, to follow its number: no JSON, or text where others are lists."""
 
+    columns: Collection[str] = ()
+    """The columns it is about, where it is about some."""
+
+
+class _Mixed(_Fault):
+    """Columns of a line that are of another kind than before, and what is said of each."""
+
+    def __init__(self, said: Mapping[str, str]) -> None:
+        super().__init__(f": {'; '.join(said.values())}.")
+        self.columns, self.said = said.keys(), said
+
 
 _SAYS = {"string": "text", "int64": "a number", "double": "a number", "bool": "true or false"}
 
@@ -286,7 +306,7 @@ def _article(kind: pa.DataType) -> str:
 def _type(value: Any, path: str = "") -> pa.DataType:
     """Return the Arrow type of a JSON value; raises `_Fault` where a list holds two kinds."""
     if isinstance(value, dict):
-        return pa.struct([(key, _type(v, f"{path}.{key}")) for key, v in value.items()])
+        return _fields((key, partial(_type, v, f"{path}.{key}")) for key, v in value.items())
     if isinstance(value, list):
         kind = pa.null()
         for item in value:
@@ -311,12 +331,25 @@ def _merged(a: pa.DataType, b: pa.DataType, path: str = "") -> pa.DataType:
     if {str(a), str(b)} == {"int64", "double"}:
         return pa.float64()
     name = path.removeprefix(".") or "the row"
-    raise _Fault(f": {name} is {_article(b)} here and {_article(a)} before.")
+    raise _Mixed({name: f"{name} is {_article(b)} here and {_article(a)} before"})
 
 
 def _merged_fields(a: pa.DataType, b: pa.DataType, path: str) -> pa.DataType:
-    fields = {one.name: one.type for one in a}
-    for one in b:
-        below = f"{path}.{one.name}"
-        fields[one.name] = _merged(fields.get(one.name, pa.null()), one.type, below)
-    return pa.struct(list(fields.items()))
+    old, new, no = {one.name: one.type for one in a}, {one.name: one.type for one in b}, pa.null()
+    return _fields(
+        (name, partial(_merged, old.get(name, no), new.get(name, no), f"{path}.{name}"))
+        for name in old | new
+    )
+
+
+def _fields(types: Iterable[tuple[str, Callable[[], pa.DataType]]]) -> pa.DataType:
+    """Return an object with fields of these types; raises `_Mixed` with all that have none."""
+    found, wrong = [], dict[str, str]()
+    for name, type_ in types:
+        try:
+            found.append((name, type_()))
+        except _Mixed as fault:
+            wrong |= fault.said
+    if wrong:
+        raise _Mixed(wrong)
+    return pa.struct(found)

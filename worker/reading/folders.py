@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,9 +14,17 @@ import pyarrow as pa
 
 from worker.errors import BadData
 from worker.reading.files import DataFile, is_data, on_disk
+from worker.shorten import some
 
 SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
 """What Windows puts into folders, in small letters."""
+
+_LEADS_OUT = re.compile(r"^([/\\]|[A-Za-z]:)|(^|[/\\])\.\.([/\\]|$)")
+"""Paths in a zip that are absolute or go up, by either system's slashes."""
+
+
+PACK_ANEW = "Pack it anew from within its folder, if they belong to the data."
+"""What helps where paths in a zip lead out of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +43,19 @@ class Files:
     links: tuple[str, ...]
     """Links to folders, which are not followed."""
 
+    outside: tuple[str, ...]
+    """Files of a zip whose paths lead out of it: they are left out."""
+
     get: Callable[[str], DataFile]
     """Returns one of `names`; raises `BadData` for a link that leads out of the folder: whoever
     made the folder would choose which files of this machine are sent away."""
+
+    @property
+    def strays(self) -> str:
+        """What is to be said of `outside`; empty where there is none."""
+        if not self.outside:
+            return ""
+        return f"files whose paths lead out of the zip: {some(self.outside)}"
 
     def data(self) -> list[DataFile]:
         """Return those that hold rows; where nothing else does, the one `.json` there is."""
@@ -60,6 +79,7 @@ def in_folder(folder: Path) -> Files:
         folders=tuple(sorted(folders)),
         hidden=tuple(sorted(hidden)),
         links=tuple(links),
+        outside=(),
         get=partial(_inside, folder),
     )
 
@@ -87,20 +107,23 @@ def in_zip(path: Path) -> Files:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
         raise BadData(f"{path.name} is not a zip file, or is cut short ({error}).") from error
-    entries = {_name_in_zip(e): e for e in archive.infolist() if not e.is_dir()}
-    if any(entry.flag_bits & 1 for entry in entries.values()):
+    entries = {_name_in_zip(e): e for e in archive.infolist()}
+    files = [name for name, entry in entries.items() if not entry.is_dir()]
+    if any(entries[name].flag_bits & 1 for name in files):
         raise BadData(f"{path.name} is locked with a password.", fix="Pack it without one.")
-    folders = {*_folders_in_zip(archive)}
+    inside = [name for name in files if not _LEADS_OUT.search(name)]
+    folders = {folder for name in entries for folder in _folders_of(name)}
 
     def get(name: str) -> DataFile:
         entry = entries[name]
         return DataFile(name, entry.file_size, lambda: pa.PythonFile(archive.open(entry), mode="r"))
 
     return Files(
-        names=tuple(sorted(filter(_is_shown, entries))),
+        names=tuple(sorted(filter(_is_shown, inside))),
         folders=tuple(sorted(filter(_is_shown, folders))),
-        hidden=tuple(name for name in entries if not _is_shown(name)),
+        hidden=tuple(name for name in inside if not _is_shown(name)),
         links=(),
+        outside=tuple(name for name in files if _LEADS_OUT.search(name)),
         get=get,
     )
 
@@ -109,10 +132,11 @@ def _is_shown(name: str) -> bool:
     return all(map(_is_visible, name.split("/")))
 
 
-def _folders_in_zip(archive: zipfile.ZipFile) -> Iterator[str]:
-    for entry in archive.infolist():
-        path = PurePosixPath(_name_in_zip(entry))
-        yield from (str(p) for p in (path, *path.parents)[not entry.is_dir() : -1])
+def _folders_of(name: str) -> Iterator[str]:
+    """Yield the folders that an entry lies in, and the entry where it is one; none outside."""
+    if not _LEADS_OUT.search(name):
+        path = PurePosixPath(name)
+        yield from (str(p) for p in (path, *path.parents)[not name.endswith("/") : -1])
 
 
 def _name_in_zip(entry: zipfile.ZipInfo) -> str:

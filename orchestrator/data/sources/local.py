@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from orchestrator.data.sources.media import find_in_files, find_listed, is_media
@@ -18,7 +18,7 @@ from worker.errors import BadConfig, BadData
 from worker.nearest import nearest
 from worker.reading import excel
 from worker.reading.files import DataFile, by_split, format_of, on_disk
-from worker.reading.folders import Files, in_folder, in_zip
+from worker.reading.folders import PACK_ANEW, Files, in_folder, in_zip
 from worker.shorten import shortened, some
 
 
@@ -74,12 +74,13 @@ def _sheets(file: DataFile) -> tuple[str, ...]:
 def _in_files(
     files: Files, where: str, name: str, params: Data, media: tuple[str, ...]
 ) -> DataSource:
-    if media and (found := find_in_files(files, name, params, media)):
-        return found
-    data = files.data()
-    if not data:
-        raise _no_data(files.names, where)
-    return source_of(name, by_split(data, (params.train_split, params.valid_split)), params)
+    found = find_in_files(files, name, params, media) if media else None
+    if found is None:
+        if not (data := files.data()):
+            raise _no_data(files, where)
+        splits = by_split(data, (params.train_split, params.valid_split))
+        found = source_of(name, splits, params)
+    return replace(found, left_out=files.strays)
 
 
 def _not_there(said: str, path: Path) -> BadData:
@@ -97,18 +98,21 @@ def _may_be_data(path: Path) -> bool:
     return path.is_dir() or is_file(path.name) or path.suffix.lower() == ".zip"
 
 
-def _no_data(names: Iterable[str], where: str) -> BadData:
+def _no_data(files: Files, where: str) -> BadData:
     """Return that there are no rows; of files that another task reads, which task that is."""
     for task in tasks.names():
         media = tasks.load(task).media
-        found = [name for name in names if is_media(name, media)]
+        found = [name for name in files.names if is_media(name, media)]
         if found:
             return BadData(
                 f"{where} holds files such as {found[0]} ({len(found):,} of them) and no table of "
                 "rows.",
                 fix=f"hubtrain {task.replace('_', '-')} trains on such files.",
             )
-    return BadData(f"{where} holds no data: no train.csv, train.jsonl or train.parquet in it.")
+    what = f"{where} holds no data: no train.csv, train.jsonl or train.parquet in it."
+    if files.strays:
+        return BadData(f"{what} Left out are {files.strays}.", fix=PACK_ANEW)
+    return BadData(what)
 
 
 def _refuse_names_of_splits(path: Path, params: Data) -> None:

@@ -37,6 +37,9 @@ class DataSource:
     notes: tuple[str, ...] = ()
     """What was decided for the user and is worth a line."""
 
+    left_out: str = ""
+    """What of a zip is not read, for its paths lead out of it; empty for nothing."""
+
     @property
     def stored_bytes(self) -> int:
         return sum(table.stored_bytes for table in self.tables.values())

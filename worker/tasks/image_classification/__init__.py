@@ -11,7 +11,7 @@ from worker.exchange import Answering
 from worker.families.pictures.tasks import WholeImageTask
 from worker.task import DataReport, Field, Measure, ModelFacts, Page, Run, Sample, Splits, python
 from worker.tasks.image_classification import report
-from worker.tasks.image_classification.params import ImageParams, Question
+from worker.tasks.image_classification.params import Ignored, ImageParams, Question
 from worker.tasks.image_classification.samples import sample
 
 
@@ -25,6 +25,7 @@ class ImageClassification(WholeImageTask[ImageParams]):
         "image-binary-classification": {},
         "image-multi-class-classification": {},
     }
+    ignored = Ignored
     question = Question
 
     def sample(self, given: Mapping[str, Any]) -> Sample:

@@ -8,7 +8,7 @@ from annotated_types import Ge, Le
 
 from worker.common import MOST
 from worker.families.pictures.settings import AboutImage, WholeImages
-from worker.params import Flag
+from worker.params import Flag, Params
 
 
 class ImageParams(WholeImages):
@@ -24,6 +24,13 @@ class ImageParams(WholeImages):
 
     valid_split: str | None = "0.2"
     """Split to evaluate on, or a share of each class's images to hold out, as in 0.05."""
+
+
+class Ignored(Params):
+    """Read and not used."""
+
+    pretrain: bool = True
+    """training always begins with the weights that the model brings."""
 
 
 class Question(AboutImage):
