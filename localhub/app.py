@@ -57,6 +57,7 @@ ROOMS = (
     "localhub.api.revisions",
     "localhub.api.commits",
     "localhub.api.lfs",
+    "localhub.api.xet",
     "localhub.api.git",
     "localhub.api.resolve",
     "localhub.api.info",

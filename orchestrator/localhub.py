@@ -70,7 +70,7 @@ class RunningHub:
             "HF_ENDPOINT": self.endpoint,
             "HF_TOKEN": self.tokens[user],
             "HF_HOME": str(self.folder / "cache"),
-            "HF_HUB_DISABLE_XET": "1",  # a protocol that it does not speak
+            "HF_HUB_DISABLE_XET": "1",  # it would keep each file twice
             "HUBTRAIN_HOME": str(self.folder / "home"),
         }
 
