@@ -27,6 +27,9 @@ UPLOADS = "uploads"
 UPLOAD_BYTES = 2_000_000_000
 """What one user's uploads may take there."""
 
+RENTED = "spaces"
+"""The backend that a job begins with where it may not run on this machine."""
+
 SPARE_SECONDS = 1800.0
 """How much longer than its job a login has to hold: machines are waited for, models pushed."""
 

@@ -75,6 +75,13 @@ def test_a_page_begins_with_the_task_of_its_address(alone: Client) -> None:
     assert "k4x7qp" in none.shown["report"]
 
 
+def test_where_jobs_run_on_rented_machines_a_page_begins_with_one(alone: Client) -> None:
+    one = Browser(Sheet(Site(alone, own_machine=False)), task="llm-sft")
+    assert one.said["backend"] == "spaces"
+    assert one.shown["lacking"] == sorted(one.shown["at"]) == ["data_path", "model"]
+    assert "to mend" not in one.shown["bar"]
+
+
 def test_only_what_changed_is_told(alone: Client) -> None:
     one = Browser(Sheet(Site(alone)))
     told = one.typed(project_name="bot", lr="1e-4")

@@ -28,7 +28,7 @@ from orchestrator.form.look import Look, Read, Watched, read
 from orchestrator.form.preview import NOTHING, preview
 from orchestrator.form.starting import Offer
 from orchestrator.form.wording import in_words
-from orchestrator.hosted import UPLOAD_BYTES
+from orchestrator.hosted import RENTED, UPLOAD_BYTES
 from orchestrator.rehearsal import can_be_rehearsed
 from orchestrator.settings.gather import task_of
 from worker.errors import HubtrainError
@@ -110,7 +110,8 @@ class Sheet:
                 said = again(self._site.client.record(str(job)).spec, taken)
             else:
                 task, extra = task_of(str(asked.get("task") or _first_task()), "the task")
-                said = fresh(task, taken, extra)
+                place = {} if self._site.own_machine else {"backend": RENTED}
+                said = fresh(task, taken, {**place, **extra})
         except HubtrainError as error:
             starting, said = None, replace(self._draft, notes=(in_words(words_of(error)),))
         self._write(said)
