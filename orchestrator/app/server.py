@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
-import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,6 +26,10 @@ PORT = 7860
 
 PREPARE_SECONDS = 1.5
 """How long the first page has the machine for itself, before others are prepared."""
+
+GONE = "The app no longer answers: start it again with hubtrain app."
+GONE_ELSEWHERE = "The app no longer answers: its Space may be asleep. Load this page again."
+"""What is said to a guest, who cannot start it."""
 
 FORGETS = (
     "This app keeps its list of jobs while its Space runs. After that it finds your jobs again at"
@@ -87,14 +91,19 @@ def serve(
     """Serve an app on an open port until the process is interrupted."""
     import uvicorn
 
-    with tempfile.TemporaryDirectory(prefix="hubtrain-app-") as uploads:
-        os.environ["GRADIO_TEMP_DIR"] = uploads  # gradio's own is one for all users here
+    from orchestrator.app import receiving
+
+    with receiving.folder() as uploads:
+        os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # gradio's own is one for all users here
         web = application(app, door, on_ready)
         config = uvicorn.Config(
             web, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1
         )
+        server = uvicorn.Server(config)
+        # Pages that are open when the app ends are cut off: that is no error of theirs.
+        logging.getLogger("uvicorn.error").addFilter(lambda _: not server.should_exit)
         try:
-            uvicorn.Server(config).run(sockets=[bound])
+            server.run(sockets=[bound])
         finally:
             app.trying.end()
             app.rehearsing.close()
@@ -106,6 +115,7 @@ def application(app: App, door: Any, on_ready: Callable[[], None] = lambda: None
     from fastapi import FastAPI
 
     from orchestrator.app.gate import Gate
+    from orchestrator.app.receiving import Receiving
     from worker.show.mounted import mounted
 
     running: list[Any] = []
@@ -119,11 +129,12 @@ def application(app: App, door: Any, on_ready: Callable[[], None] = lambda: None
             yield
 
     web = FastAPI(title="hubtrain", docs_url=None, redoc_url=None, lifespan=lifespan)
+    web.add_middleware(Receiving)
     web.add_middleware(Gate, door=door)
     running += [context for mount in routes() if (context := mount(web, app)) is not None]
     css = (Path(__file__).parent / "app.css").read_text(encoding="utf-8")
-    most = UPLOAD_BYTES if app.client.guest else None
-    return mounted(web, _blocks(app), css=css, uploads=True, most=most)
+    most, gone = (UPLOAD_BYTES, GONE_ELSEWHERE) if app.client.guest else (None, GONE)
+    return mounted(web, _blocks(app), gone=gone, css=css, uploads=True, most=most)
 
 
 def _blocks(app: App) -> Any:

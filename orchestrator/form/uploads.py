@@ -34,10 +34,14 @@ def received(files: Iterable[tuple[str, Path]]) -> str:
     """
     folder = _new()
     taken: list[Path] = []
-    for name, file in files:
-        folder.mkdir(parents=True, exist_ok=True)
-        taken.append(folder / _free(folder, harmless(name)))
-        shutil.move(file, taken[-1])
+    try:
+        for name, file in files:
+            folder.mkdir(parents=True, exist_ok=True)
+            taken.append(folder / _free(folder, harmless(name)))
+            shutil.move(file, taken[-1])
+    except OSError:  # a full disk, say: half of an upload helps nobody
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     if not taken:
         raise BadData("no file arrived.")
     return str(taken[0] if len(taken) == 1 else folder)

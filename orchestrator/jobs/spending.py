@@ -38,24 +38,25 @@ class Month:
 
 def month_of(when: datetime) -> str:
     """Return the month of a moment, in UTC: `2026-11`."""
-    return f"{when.astimezone(UTC):%Y-%m}"
+    there = when.astimezone(UTC)
+    return f"{there.year:04}-{there.month:02}"
 
 
 def month(jobs: Iterable[Glance], now: datetime, without: Collection[str] = ()) -> Month:
     """Return the present month of these jobs, those called `without` left out."""
-    spent = pending = 0.0
+    name, spent, pending = month_of(now), 0.0, 0.0
     unbounded = []
     for job in jobs:
         if job.job_id in without or not job.usd_per_hour:
             continue
         goes_on = _goes_on(job)
-        if goes_on or month_of(job.created_at or now) == month_of(now):
+        if goes_on or month_of(job.created_at or now) == name:
             spent += job.usd(now)
         if goes_on and (most := at_most(job)) is not None:
             pending += max(0.0, most - job.usd(now))
         elif goes_on:
             unbounded.append(job.job_id)
-    return Month(month_of(now), spent, pending, tuple(unbounded))
+    return Month(name, spent, pending, tuple(unbounded))
 
 
 def committed(jobs: Iterable[Glance], now: datetime) -> float:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from worker.page.front import Front
     from worker.page.gate import Gate
 
+GONE = "The worker no longer answers; this is what it said last."
 ANSWER_SECONDS = 0.5
 """Seconds that responses in progress get to finish."""
 
@@ -126,7 +127,8 @@ class Server:
             from gradio.oauth import attach_oauth
 
             attach_oauth(app)
-        mounted(app, build(self.live, self._visits, self.look, self._door.sign_in))
+        page = build(self.live, self._visits, self.look, self._door.sign_in)
+        mounted(app, page, gone=GONE)
         return app
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from typing import Any
 
@@ -13,7 +14,8 @@ IDLE_SECONDS = 1.0
 _HEAD = """
 <script>
 document.documentElement.lang = "en";
-let lastWord = Date.now();
+const GONE = TOLD;
+let lastWord = Date.now(), asking = false;
 const named = () => {
   const told = [...document.querySelectorAll("[data-title]")].at(-1)?.dataset.title;
   if (told && document.title !== told) document.title = told;
@@ -28,14 +30,33 @@ window.fetch = async (where, how) => {
   if (answer.status === 401) location.reload();
   return answer;
 };
-setInterval(() => {
-  document.body.classList.toggle("stale", Date.now() - lastWord > 20000 && !document.hidden);
-  named();
-}, 1000);
+const silent = () => document.hidden ? 0 : Date.now() - lastWord;
+const isThere = async () => {
+  if (asking || silent() < 8000) return;
+  asking = true;
+  await window.fetch("/robots.txt", {cache: "no-store", signal: AbortSignal.timeout(5000)})
+    .catch(() => {});
+  asking = false;
+};
+const gone = () => {
+  let line = document.getElementById("gone");
+  if (!line) {
+    line = document.createElement("div");
+    line.id = "gone";
+    line.setAttribute("role", "status");
+    document.body.append(line);
+  }
+  const told = silent() > 20000 ? GONE : "";
+  if (line.textContent !== told) line.textContent = told;
+};
+document.addEventListener("visibilitychange", () => {
+  lastWord = Math.max(lastWord, Date.now() - 8000);
+});
+setInterval(() => { isThere(); gone(); named(); }, 1000);
 </script>
 """
-"""Marks a page as stale once its server has been silent for 20 s, and calls its tab as the last
-part of it says that has `data-title`.
+"""Says so once the server has been silent for 20 s, and calls the tab as the last part of the page
+says that has `data-title`. A page that has nothing to ask for asks whether the server is there.
 
 A question without an answer fails after a minute: gradio then loads the page again. Otherwise it
 would wait for that answer for ever, and ask nothing any more. Where a login has ended, the page is
@@ -44,10 +65,17 @@ loaded again, and says so.
 
 
 def mounted(
-    app: Any, page: Any, *, css: str = "", uploads: bool = False, most: int | None = None
+    app: Any,
+    page: Any,
+    *,
+    gone: str,
+    css: str = "",
+    uploads: bool = False,
+    most: int | None = None,
 ) -> Any:
     """Put a gradio page into an ASGI application; `css` is added to its own.
 
+    `gone` is what the page says once nobody answers it any more.
     With `uploads` a browser is given what was uploaded; no other file of this machine, ever. A file
     of more than `most` bytes is refused.
     """
@@ -68,7 +96,7 @@ def mounted(
             path="/",
             theme=theme,
             css=style() + css,
-            head=_HEAD,
+            head=_HEAD.replace("TOLD", json.dumps(gone)),
             footer_links=[],
             run_history=False,
             show_error=False,
