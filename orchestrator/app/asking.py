@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from worker.errors import HubtrainError
+from worker.show.mounted import ASKED
 from worker.show.polled import QUIET
 
 PRESSED = """
@@ -19,8 +20,6 @@ element.addEventListener('click', event => {
 });
 """
 """For `gr.HTML(js_on_load=…)`: its buttons say what they are for to its `click` event."""
-
-_TO_NO = "() => { setTimeout(() => document.querySelector('#sure-no')?.focus(), 150); }"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +55,14 @@ class Question:
 
         outputs = [self.box, self.words, self.about, self.yes]
         for one in pressed:
-            one.click(asked, outputs=outputs, **QUIET).then(None, js=_TO_NO)
+            one.click(asked, outputs=outputs, **QUIET).then(None, js=ASKED)
         self.yes.click(done, inputs=[self.about], outputs=[self.box, self.about], **QUIET)
 
 
 def question(yes: str = "Yes, stop it") -> Question:
     """Lay out a question, which is not asked yet."""
     with gr.Column(visible=False, elem_id="sure") as box:
-        words = gr.HTML(js_on_load=None)
+        words = gr.HTML(js_on_load=None, elem_id="sure-words")
         about = gr.State()
         with gr.Row():
             agree = gr.Button(yes, variant="stop", size="sm", elem_id="sure-yes")

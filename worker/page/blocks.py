@@ -14,6 +14,7 @@ import gradio as gr
 
 from worker.page.gate import viewer_of
 from worker.show import view as shown
+from worker.show.mounted import ASKED
 from worker.show.polled import QUIET, Polled, redrawn, update
 from worker.show.view import View
 from worker.show.visits import Visit, Visits
@@ -87,7 +88,7 @@ def _lay_out() -> dict[str, Any]:
         made["stop"] = gr.Button("Stop…", visible=False, size="sm", elem_id="stop")
         made["who"] = gr.HTML(elem_id="who", js_on_load=None)
     with gr.Column(visible=False, elem_id="sure") as made["sure"]:
-        made["words"] = gr.Markdown()
+        made["words"] = gr.Markdown(elem_id="sure-words")
         with gr.Row():
             made["yes"] = gr.Button("Yes, stop it", variant="stop", size="sm", elem_id="stop-yes")
             made["no"] = gr.Button("Let it run", size="sm", elem_id="stop-no")
@@ -118,9 +119,10 @@ def _connect(page: gr.Blocks, made: dict[str, Any], answers: Answers, polled: Po
     for moment in (page.load, gr.Timer(TICK_SECONDS).tick, made["search"].change):
         moment(**look, trigger_mode="always_last")
     sure = made["sure"]
-    made["stop"].click(answers.ask, outputs=[sure, made["words"]], **QUIET)
+    asked = made["stop"].click(answers.ask, outputs=[sure, made["words"]], **QUIET)
     made["yes"].click(answers.stop, outputs=[sure], **QUIET)
     made["no"].click(lambda: gr.update(visible=False), outputs=[sure], **QUIET)
+    asked.then(None, js=ASKED)
 
 
 def log_tail(live: Live, search: str) -> str:

@@ -53,11 +53,11 @@ class Answers:
 
     def _sweep(self, name: str | None) -> str:
         if not name:
-            words = "Choose a sweep;" if names() else "No sweeps yet:"
-            return f"<p>{words} <code>{EXAMPLE}</code> makes one.</p>"
+            words = "Choose a sweep" if names() else "No sweeps yet"
+            return f"<h1>{words}</h1><p><code>{EXAMPLE}</code> makes one.</p>"
         try:
             if (spec := known(name)) is None:
-                return f"<p>There is no sweep {escape(name)}.</p>"
+                return f"<h1>No such sweep</h1><p>There is no sweep {escape(name)}.</p>"
             client = self.app.client
             return shown.sweep(spec, trials(client, spec), client.clock.now())
         except HubtrainError as error:
