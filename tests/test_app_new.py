@@ -122,6 +122,8 @@ def test_an_uploaded_file_becomes_a_trained_model(
     page.locator("[data-start]").dblclick()
     page.wait_for_url(re.compile(r"/job\?id=\w+"), timeout=SOON)
     job_id = page.url.rpartition("=")[2]
+    page.go_back()
+    assert "/new" not in page.url, "what has begun is behind"
     monkeypatch.setenv("HUBTRAIN_HOME", str(app.home))
     client = Client()
     until(lambda: client.refreshed(client.record(job_id)).story.state.final, 240, every=1)
@@ -214,6 +216,10 @@ def test_what_is_written_outlives_a_lost_answer_and_a_reload(page: Page, app: Ap
     page.reload()
     expect(page.locator("#f-lr")).to_have_value("0.002", timeout=SOON)
     expect(page.locator("#f-project_name")).to_have_value("captions")
+    page.get_by_role("link", name="Cost").click()
+    page.wait_for_url("**/cost")
+    page.go_back()
+    expect(page.locator("#f-lr")).to_have_value("0.002", timeout=SOON)
     opened(page, app, "?task=vlm")
     expect(page.locator("#f-lr")).to_have_value("", timeout=SOON)
 

@@ -119,7 +119,8 @@ function take(told) {
     if (meaning && told.models_note) meaning.textContent = told.models_note;
   }
   if (told.starting) history.replaceState(null, '', `${location.pathname}?starting=${encodeURIComponent(told.starting)}`);
-  if (told.go && !leaving) { leaving = true; location.assign(told.go); }
+  // What has begun is not written once more: the way back leads past it.
+  if (told.go && !leaving) { leaving = true; location.replace(told.go); }
   part('bar').classList.toggle('busy', Boolean(told.busy));
 }
 window.hubtrainSheet = take;
@@ -214,13 +215,15 @@ async function copy(from, button) {
   button.textContent = 'Copied';
   setTimeout(() => { button.textContent = said; }, 1200);
 }
-// What is written outlives that the page is loaded again, by gradio too after a lost connection.
+// What is written outlives that the page is loaded again, by gradio too after a lost connection, and
+// that somebody looks at another page and comes back.
 const KEPT = `hubtrain ${location.href}`;
 function keep(yaml) {
   try { sessionStorage.setItem(KEPT, yaml); } catch { /* a browser that keeps nothing */ }
 }
 function kept() {
-  if (performance.getEntriesByType('navigation')[0]?.type !== 'reload') return null;
+  const came = performance.getEntriesByType('navigation')[0]?.type;
+  if (came !== 'reload' && came !== 'back_forward') return null;
   try { return sessionStorage.getItem(KEPT); } catch { return null; }
 }
 send('hello', {asked: Object.fromEntries(new URLSearchParams(location.search)), kept: kept()});
