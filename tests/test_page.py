@@ -416,7 +416,7 @@ def on_space(start: Any, hub_server: Any) -> Any:
 
 def stop(url: str, cookies: dict[str, str]) -> None:
     """Press the button behind the button, without a browser."""
-    with httpx2.Client(base_url=url, cookies=cookies, timeout=60) as http:
+    with httpx2.Client(base_url=url, cookies=cookies, timeout=3 * PATIENCE) as http:
         config = http.get("/config").json()
         for dependency in config["dependencies"]:
             body = {"fn_index": dependency["id"], "data": [""], "session_hash": "direct"}
@@ -427,7 +427,7 @@ def stop(url: str, cookies: dict[str, str]) -> None:
 @pytest.mark.slow
 def test_on_a_private_space_all_may_look_and_only_the_owner_stops(on_space: Any) -> None:
     worker, url, _ = on_space(private=True)
-    with httpx2.Client(base_url=url, timeout=60) as http:
+    with httpx2.Client(base_url=url, timeout=3 * PATIENCE) as http:
         assert "private matters" in http.get("/log").text
         assert http.get("/config").status_code == 200
     for nobody in ({}, signed_in("bob"), signed_in("ann", seconds=-5), {"session": "forged"}):
