@@ -203,6 +203,7 @@ def test_an_adapter_is_pushed_alone_or_merged(
     assert losses[max(losses)] < losses[0] - 0.2
     alone = (run.output / "adapter_config.json").exists()
     assert alone is not params.merge_adapter
+    assert (" peft" in TASK.loading(params, "ann/x", adapter=alone)) is alone
     assert isinstance(TASK.answer(str(run.output), Question(text=SAID[0])), str)
 
 

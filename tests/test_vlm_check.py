@@ -177,6 +177,19 @@ def test_other_models_are_refused_and_told_why() -> None:
             )
 
 
+def test_the_card_asks_a_model_without_a_chat_by_a_prefix_whatever_its_folder_is_called(
+    tmp_path: Path,
+) -> None:
+    def told(kind: str, *, adapter: bool = False) -> str:
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}), encoding="utf-8")
+        params = TASK.params(data_path="d", trainer="vqa", model=str(tmp_path))
+        return TASK.loading(params, "ann/x", adapter=adapter)
+
+    assert 'text="<image>" + "answer en What is this?"' in told("paligemma")
+    assert "<image>" not in told("idefics3")
+    assert "pillow\n" in told("idefics3") and " peft\n" in told("idefics3", adapter=True)
+
+
 def test_memory_and_work_follow_what_is_trained() -> None:
     report = look(split(["red", "blue"] * 20))
 

@@ -33,17 +33,21 @@ def values() -> Split:
     return divided([{"image": _png(image), "target": float(digit)} for image, digit in _written()])
 
 
-def nuclei() -> Split:
+def nuclei(*, right: bool = False) -> Split:
     """Return tiles of a picture, and boxes of the nuclei on them.
 
-    Those of its left half are learned from and overlap; those of its right half lie side by side.
+    Those of its left half, or of its `right` one, are learned from and overlap; those of the other
+    lie side by side.
     """
     picture, mask = map(_points, packaged.nuclei())
-    height, middle = picture.shape[0], picture.shape[1] // 2
-    tops, lefts = range(0, height - TILE + 1, STEP), range(0, middle - TILE + 1, STEP)
-    learned = [_tile(picture, mask, *corner) for corner in product(tops, lefts)]
-    corners = product(range(0, height, TILE), range(middle, picture.shape[1], TILE))
-    return learned, [_tile(picture, mask, *corner) for corner in corners]
+    height, width = picture.shape
+    halves = [range(width // 2), range(width // 2, width)]
+    learned, judging = reversed(halves) if right else halves
+    lefts = range(learned.start, learned.stop - TILE + 1, STEP)
+    near = product(range(0, height - TILE + 1, STEP), lefts)
+    apart = product(range(0, height, TILE), judging[::TILE])
+    first, second = ([_tile(picture, mask, *at) for at in corners] for corners in (near, apart))
+    return first, second
 
 
 def _points(file: bytes) -> Any:

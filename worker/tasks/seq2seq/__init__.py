@@ -93,7 +93,9 @@ class Seq2Seq(TextTask[Seq2SeqParams]):
     def loading(self, params: Seq2SeqParams, model: str, *, adapter: bool) -> str:
         """Return the Python that lets the model write; that of an adapter needs peft as well."""
         name = json.dumps(model)
+        needed = ("# pip install transformers torch peft",) if adapter else ()
         return python(
+            *needed,
             "from transformers import AutoModelForSeq2SeqLM, AutoTokenizer",
             "",
             f"model = AutoModelForSeq2SeqLM.from_pretrained({name})",

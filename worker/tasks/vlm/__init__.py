@@ -25,7 +25,7 @@ from worker.task import (
     python,
 )
 from worker.tasks.vlm import cost, report
-from worker.tasks.vlm.kinds import PREFIXED, check_model
+from worker.tasks.vlm.kinds import PREFIXED, check_model, kind_in
 from worker.tasks.vlm.params import Question, VlmParams
 from worker.tasks.vlm.samples import sample
 from worker.tasks.vlm.speech import Wording
@@ -139,11 +139,11 @@ class VlmTask(Task[VlmParams]):
 
         Most models chat; PaliGemma continues a prefix behind the mark of the image.
         """
-        kind = PREFIXED if PREFIXED in params.model.lower() else ""
+        kind = PREFIXED if PREFIXED in f"{params.model.lower()} {kind_in(params.model)}" else ""
         wording = Wording.of(params, kind)
         asked = json.dumps(wording.question("What is this?" if params.asks else None))
         start = (
-            "# pip install transformers torch torchvision pillow",
+            f"# pip install transformers torch torchvision pillow{' peft' * adapter}",
             "from transformers import pipeline",
             "",
             f'model = pipeline("image-text-to-text", model={json.dumps(model)})',

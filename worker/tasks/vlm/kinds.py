@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
+
+from worker.errors import BadConfig
 from worker.facts import ModelFacts
 from worker.families.kinds import check_kind
+from worker.jsonfile import object_in
 
 _KINDS = """
 aria aya_vision chameleon cohere_compass cosmos3_edge deepseek_ocr2 deepseek_vl deepseek_vl_hybrid
@@ -51,6 +56,13 @@ UNSUITED = {
 
 PREFIXED = "paligemma"
 """Kind that has no chat: its processor joins a prefix, which is seen as a whole, and a suffix."""
+
+
+def kind_in(model: str) -> str:
+    """Return the kind of a model in a folder, empty where it tells none or `model` is none here."""
+    with suppress(BadConfig):
+        return str(object_in(Path(model) / "config.json", model).get("model_type") or "")
+    return ""
 
 
 def check_model(facts: ModelFacts) -> None:
