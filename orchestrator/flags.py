@@ -139,7 +139,9 @@ def typed(task: Task[Any], words: Sequence[str]) -> dict[str, Any]:
 def complaint(error: click.UsageError, words: Sequence[str]) -> str:
     """Return what to say of words that a command does not take."""
     if isinstance(error, click.NoSuchOption) and error.ctx:
-        return "\n".join(unknown_options(words, error.option_name, error.ctx.command))
+        outer = error.ctx.obj  # the command among whose words these stand, if there is one
+        beside = outer.command.params if isinstance(outer, click.Context) else []
+        return "\n".join(unknown_options(words, error.option_name, error.ctx.command, beside))
     said = error.format_message()
     return in_two(words, said) or said.rstrip(".") + "."
 
@@ -216,9 +218,15 @@ def config_among(words: Iterable[str]) -> str | None:
     return None
 
 
-def unknown_options(words: Iterable[str], first: str, command: click.Command) -> list[str]:
-    """Return a complaint for each option among `words` that `command` lacks, `first` before all."""
-    known = {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
+def unknown_options(
+    words: Iterable[str], first: str, command: click.Command, beside: Iterable[click.Parameter]
+) -> list[str]:
+    """Return a complaint for each option among `words` that `command` lacks, `first` before all.
+
+    Options that may stand `beside` its own are none of those.
+    """
+    there = [*command.params, *beside]
+    known = {flag for option in there for flag in (*option.opts, *option.secondary_opts)}
     own = takewhile(lambda word: word != BEHIND, words)
     typed = (word.split("=")[0] for word in own if word.startswith("--"))
     others = (w for w in typed if normalized(w) not in {*known, "--help", normalized(first)})

@@ -8,6 +8,7 @@ ends the process that launches when it is told to.
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -375,6 +376,15 @@ def test_money_bounds_the_whole(house: House) -> None:
         ended.append(job["ended_at"])
     assert sorted(begun)[1] > sorted(ended)[0], "the second waited for what the first did not use"
     assert rich.document["cost_usd"] < 1.5 * each
+    house.run("rm", "--yes", *(t["job"] for t in rich.document["trials"]))
+    assert house.jobs() == []
+    enough_for_one = math.ceil(each * 100) / 100 + rich.document["cost_usd"] / 2
+    more = house.run("sweep", "--resume", "box", "--max-cost", f"{enough_for_one:.4f}", "--json")
+    assert more.code == 1 and house.jobs() == [], "what removed trials cost is spent"
+    assert "and the next trial may cost" in more.document["ended_early"]
+    assert house.run("rm", "box").code == 0
+    house.sweep("--try", "guess=0.2,0.2", "--max-cost", f"{enough_for_one:.4f}")
+    assert len(house.jobs()) == 1, "a new sweep of that name has spent nothing"
 
 
 @pytest.mark.slow

@@ -98,6 +98,7 @@ def draft(
         how=how,
         max_usd=first.job.max_cost,
         measure=_measures(task, first.params, how)[0],
+        begun_at=client.clock.now().isoformat(),
     )
     if is_grid(spec) and how.pruner != "none":
         raise BadConfig(

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property, partial
 from queue import SimpleQueue
 from threading import Thread
@@ -24,6 +25,7 @@ from orchestrator import flow
 from orchestrator.asked import Asked
 from orchestrator.flow import AlreadyDone, Checked, Refused
 from orchestrator.jobs.client import Client
+from orchestrator.jobs.glance import Glance
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.seen import glance_of
 from orchestrator.jobs.spending import committed
@@ -112,11 +114,26 @@ class Running:
 
     @property
     def usd_left(self) -> float:
-        """What may still be spent, what running trials may cost at most counted as spent."""
+        """What may still be spent, what running trials may cost at most counted as spent.
+
+        So is what trials have cost that were removed.
+        """
         if self.spec.max_usd is None:
             return math.inf
         jobs = [glance_of(trial.record) for trial in self.trials if trial.record]
-        return self.spec.max_usd - committed(jobs, self.client.clock.now())
+        return self.spec.max_usd - committed([*jobs, *self._removed(jobs)], self.client.clock.now())
+
+    def _removed(self, known: Sequence[Glance]) -> list[Glance]:
+        """Return the trials whose records are gone, those `known` here aside."""
+        ours, begun = {job.job_id for job in known}, self.spec.begun_at
+        return [
+            job
+            for job in self.client.records.spent()
+            if job.sweep == self.spec.name
+            and job.job_id not in ours
+            and begun is not None
+            and (job.created_at is None or job.created_at >= datetime.fromisoformat(begun))
+        ]
 
     def _take_up(self) -> None:
         """Go on with the trials that are on record."""

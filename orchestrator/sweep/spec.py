@@ -58,6 +58,9 @@ class SweepSpec:
     """Most that the whole may cost."""
 
     measure: Measure
+    begun_at: str | None = None
+    """When it was asked for first, as ISO 8601: what jobs of an earlier one of its name have cost
+    is not its own."""
 
     @property
     def kind(self) -> Task[Any]:

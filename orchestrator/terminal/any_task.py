@@ -13,6 +13,7 @@ import click
 
 import worker.tasks
 from orchestrator.flags import (
+    BEHIND,
     CONFIG,
     DETACH,
     DRY_RUN,
@@ -51,11 +52,20 @@ class Changing(Protocol):
 
 
 _OF_A_RUN: tuple[click.Option, ...] = (TOKEN_OPTION, DRY_RUN, DETACH, JSON)
-_OF_SETTINGS: tuple[click.Option, ...] = (CONFIG, TOKEN_OPTION, JSON)
+_TRAIN = click.Option(["--train"], is_flag=True, hidden=True)
+"""Taken, so that the words of `hubtrain TASK --train` may be typed as they are."""
+_OF_SETTINGS: tuple[click.Option, ...] = (_TRAIN, CONFIG, TOKEN_OPTION, JSON)
 
 
 class TakesSettings(click.Command):
-    """A command whose last words are read here, as a shell is to complete them."""
+    """A command whose last words are read here, as a shell is to complete them.
+
+    What stands behind `--` is among them, with it: that is a setting of some tasks.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        at = args.index(BEHIND) if BEHIND in args else len(args)
+        return super().parse_args(ctx, [*args[:at], *[BEHIND] * (BEHIND in args), *args[at:]])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         return [*super().shell_complete(ctx, incomplete), *settings_next(ctx, None, incomplete)]
@@ -94,9 +104,17 @@ def _nothing(**values: Any) -> int:
     return 0
 
 
-def with_settings(name: str, words: Sequence[str], do: Doing, *, sweeps: bool = False) -> int:
+def with_settings(
+    name: str,
+    words: Sequence[str],
+    do: Doing,
+    *,
+    more: Sequence[str] = (),
+    sweeps: bool = False,
+) -> int:
     """Run what a command of this name does with the settings in its words; returns the exit code.
 
+    `more`: options beside them.
     `sweeps`: whether a file may say what a sweep tries. Raises what click raises over options, and
     `BadConfig`.
     """
@@ -108,7 +126,7 @@ def with_settings(name: str, words: Sequence[str], do: Doing, *, sweeps: bool = 
         settings = merged(task, own["config"], {**extra, **given(values)}, desk, sweeps=sweeps)
         return do(desk, task, settings)
 
-    return _main(name, _command(name, _OF_SETTINGS, task, run), rest)
+    return _main(name, _command(name, _OF_SETTINGS, task, run), [*more, *rest])
 
 
 def with_changes(
@@ -140,7 +158,12 @@ def _command(
 
 
 def _main(name: str, command: click.Command, words: Sequence[str]) -> int:
-    code: int = command.main(list(words), prog_name=f"hubtrain {name}", standalone_mode=False)
+    code: int = command.main(
+        list(words),
+        prog_name=f"hubtrain {name}",
+        standalone_mode=False,
+        obj=click.get_current_context(silent=True),  # whose options stand beside these: `complaint`
+    )
     return code
 
 

@@ -26,11 +26,10 @@ HEADER = ("--backend", "COST", "AT MOST", "TIME", "MEMORY", "OF", "FITS")
 
 def compared(what: str, words: Sequence[str], *, as_json: bool) -> int:
     """Show a job on record, of a file, or of a task and settings; returns the exit code."""
-    rest = [*words, *(["--json"] if as_json else [])]
-    if _is_file(what):
-        return with_settings("backends --for", ["--config", what, *rest], _of_settings)
-    if _is_task(what):
-        return with_settings("backends --for", [what, *rest], _of_settings)
+    said = ["--config", what] if _is_file(what) else [what] if _is_task(what) else []
+    if said:
+        more = ["--json"] if as_json else []
+        return with_settings("backends --for", [*said, *words], _of_settings, more=more)
     if words:
         raise BadConfig(f"{words[0]}: a job on record has its settings.", fix=f"--for {what} alone")
     desk = Desk(as_json)

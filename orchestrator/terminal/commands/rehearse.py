@@ -44,7 +44,6 @@ def COMMAND(  # noqa: N802
     a few steps. Large weights are replaced by random ones of the same architecture. Exits 0 if the
     job came to its good end.
     """
-    words = tuple(word for word in words if word != "--train")
     return with_settings("rehearse", words, partial(_rehearse, steps, Runner(runner), name))
 
 

@@ -65,7 +65,6 @@ def COMMAND(  # noqa: N802, PLR0917
     them all, and `hubtrain status NAME` says how it is. Exits 0 if every trial was made and one
     succeeded.
     """
-    words = tuple(word for word in words if word != "--train")
     if resume is not None:
         changes = given({**how, "max_cost": max_cost})
         words_left = [*words, *tried, *["--dry-run"] * dry_run]
@@ -74,9 +73,9 @@ def COMMAND(  # noqa: N802, PLR0917
     block = read(where).sweep if where else {}
     own = how_of(block, given(how), where or "")
     wanted = {**tries_of(block, where or ""), **said(tried)}
-    words += ("--max-cost", max_cost) if max_cost is not None else ()
+    bound = [] if max_cost is None else ["--max-cost", max_cost]
     do = partial(sweep, tried=wanted, how=own, dry_run=dry_run, detach=detach)
-    return with_settings("sweep", words, do, sweeps=True)
+    return with_settings("sweep", words, do, more=bound, sweeps=True)
 
 
 COMMAND.params += options_of((SweepSettings,))
