@@ -155,6 +155,23 @@ def test_what_cannot_be_understood_is_explained(
     assert said in first
 
 
+@pytest.mark.parametrize(
+    "before", [("backends", "--for"), ("sweep", "--try", "lr=1,2"), ("rehearse", "--steps", "3")]
+)
+def test_of_a_commands_own_options_none_is_called_unknown(
+    tmp_path: Path, before: tuple[str, ...]
+) -> None:
+    said = run(tmp_path, *before, *TRAIN, "--trainr", "sft").stderr
+    assert said.splitlines() == ["  ✗ no option --trainr. Did you mean --trainer?"]
+
+
+def test_words_for_a_script_are_the_same_wherever_its_settings_are_typed(tmp_path: Path) -> None:
+    script = ("spacerunner", "--train", "--script-path", "s", "--project-name", "p")
+    said = run(tmp_path, "config", *script, "--json", "--", "--train", "--json")
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout)["settings"]["args"]["value"] == ["--train", "--json"]
+
+
 def test_errors_are_json_where_that_is_asked_for(tmp_path: Path) -> None:
     done = run(tmp_path, "status", "nope", "--json")
     assert done.returncode == 2

@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 from standins.laptop import Laptop, send, trainer_of
+from standins.localhub import HubServer
 from standins.waiting import until
 from test_supervise import spec
 from tiny_llm import chats, write_model, write_rows
 
+from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record, Records
 from orchestrator.jobs.resumable import checkpoint_of
+from orchestrator.jobs.resumed import job_to_resume
 from orchestrator.resuming import refuse_other_training, resumed, settings_of_job
 from orchestrator.settings.layers import FLAGS
 from worker import checkpoints, tasks
@@ -181,6 +184,38 @@ def test_what_was_lost_with_a_machine_is_told_once() -> None:
 def test_an_end_by_its_own_limit_is_resumable_until_it_is_done() -> None:
     stopped = Stopped(reason=EndReason.DEADLINE, at=datetime.now(UTC))
     assert checkpoint_of(record(Started(job_id="k4x"), ON_HUB, stopped)) == ON_HUB
+
+
+def test_a_repo_that_was_renamed_is_followed(
+    tmp_path: Path, shared_hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the old name while that leads to it, and by the new one when somebody has taken that."""
+    monkeypatch.setenv("HF_ENDPOINT", shared_hub.endpoint)
+    monkeypatch.setenv("HUBTRAIN_HOME", str(tmp_path))
+    api, made = shared_hub.api(), job(job_id="ren4md", push=PushTarget(repo_id="ann/old-name"))
+    api.create_repo("ann/old-name")
+    api.create_branch("ann/old-name", branch=made.branch)
+    (tmp_path / "checkpoint-20").mkdir()
+    for name in LLM.checkpoint_files:
+        (tmp_path / "checkpoint-20" / name.replace("*", "x")).write_text("{}")
+    folder = str(tmp_path / "checkpoint-20")
+    api.upload_folder(
+        repo_id="ann/old-name",
+        folder_path=folder,
+        path_in_repo="checkpoints/checkpoint-20",
+        revision=made.branch,
+    )
+    client = Client(given_token=shared_hub.tokens["ann"])
+    client.records.claim(made.job_id, lambda: made, datetime.now(UTC))
+    told = Checkpoint(step=20, where=f"ann/old-name@{COMMIT}", seq=1)
+    client.records.add(made.job_id, [told, Failed(reason=EndReason.OOM, message="", seq=2)])
+    api.move_repo("ann/old-name", "ann/new-name")
+    for name in ("ren4md", "ann/new-name"):
+        found = job_to_resume(client, name)
+        assert found.spec.push == PushTarget(repo_id="ann/new-name")
+        begun = resumed(found).start
+        assert begun is not None and (begun.repo_id, begun.step) == ("ann/new-name", 20)
+        api.create_repo("ann/old-name", exist_ok=True)
 
 
 @pytest.fixture

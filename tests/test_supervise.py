@@ -43,7 +43,14 @@ from worker.equip import SINCE
 from worker.hardware import parse_bytes
 from worker.output import MANIFEST_FILE, made_by
 from worker.redact import HIDDEN, Redactor
-from worker.supervise.journal import Journal, read_events
+from worker.supervise.journal import (
+    CUT,
+    LONGEST_LINE,
+    MOST_LOG,
+    TAIL_LINES,
+    Journal,
+    read_events,
+)
 from worker.supervise.watchdog import Vitals, verdict
 
 ROOT = Path(__file__).parent.parent
@@ -478,6 +485,24 @@ def test_a_journal_goes_on_where_its_file_ends_and_never_reuses_a_number(tmp_pat
         second.close()
     assert after > max(before)
     assert len(list(read_events(tmp_path / "events.jsonl"))) == 4
+
+
+def test_of_a_log_without_end_the_last_lines_are_kept_and_all_printed(
+    tmp_path: Path,
+) -> None:
+    lines = MOST_LOG // LONGEST_LINE + 100
+    with (tmp_path / "out").open("w") as out:
+        journal = Journal(tmp_path, clock=Noon(), redact=str, out=out)
+        reader = journal.log_path.open()
+        for number in range(lines):
+            journal.log(f"{number} ".ljust(LONGEST_LINE, "x"))
+        journal.close()
+    assert reader.readline().startswith("0 "), "who reads it is not disturbed"
+    reader.close()
+    kept = journal.log_path.read_text().splitlines()
+    assert kept[0] == CUT and journal.log_path.stat().st_size < MOST_LOG
+    assert kept[-1].startswith(f"{lines - 1} ") and len(kept) > TAIL_LINES
+    assert (tmp_path / "out").stat().st_size == lines * (LONGEST_LINE + 1)
 
 
 def test_a_draft_has_the_number_it_will_have(tmp_path: Path) -> None:

@@ -31,7 +31,33 @@ def job_to_resume(client: Client, name: str) -> Record:
         record = _of_repo(client, name)
     else:
         record = client.refreshed(_latest_of(client, name) or client.record(name))
+        record = _followed(client, record)
     return _with_what_is_there(client, record)
+
+
+def _followed(client: Client, record: Record) -> Record:
+    """Return the job with its model repo by the name that it has now.
+
+    The Hub knows a renamed one by both, but only until there is another by the old name; and the
+    job that goes on would make that.
+    """
+    push = record.spec.push
+    if push is None or client.token is None or record.story.state is State.SUCCEEDED:
+        return record
+    ask = partial(hub(client.token).model_info, push.repo_id)
+    try:
+        now = patiently(f"looking for {push.repo_id}", ask, client.clock)
+    except NotThere:
+        return record
+    return _pushing_to(now.id, record)
+
+
+def _pushing_to(repo_id: str, record: Record) -> Record:
+    push = record.spec.push
+    if push is None or push.repo_id == repo_id:
+        return record
+    there = push.model_copy(update={"repo_id": repo_id})
+    return replace(record, spec=record.spec.model_copy(update={"push": there}))
 
 
 def _with_what_is_there(client: Client, record: Record) -> Record:
@@ -105,8 +131,8 @@ def _of_repo(client: Client, repo_id: str) -> Record:
             else "hubtrain jobs lists those of this machine.",
         )
     with suppress(BadConfig):
-        return client.refreshed(client.records.get(ids[0]))
-    return _unknown_here(client, repo_id, ids[0])
+        return _pushing_to(repo_id, client.refreshed(client.records.get(ids[0])))
+    return _pushing_to(repo_id, _unknown_here(client, repo_id, ids[0]))
 
 
 def _unknown_here(client: Client, repo_id: str, job_id: str) -> Record:

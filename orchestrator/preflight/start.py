@@ -51,7 +51,8 @@ def _on_hub(start: Start, hub: HfApi | None, clock: Clock) -> tuple[str, ...]:
             return one.files
     raise BadConfig(
         f"the checkpoint of step {start.step} is not in {start.repo_id} any more.",
-        fix="Run the job's command again: it begins at the first step.",
+        fix="If the repo has another name now: hubtrain resume OWNER/NAME. Else run the job's"
+        " command again: it begins at the first step.",
     )
 
 

@@ -7,10 +7,11 @@ own. The last page, which works without a server, and the whole log are served f
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -115,17 +116,18 @@ def _unread(request: Request) -> bool:
 
 def _as_it_is(log: Path) -> Response:
     """Return the log as long as it is now: more than its length was told to be breaks an answer."""
-    size = log.stat().st_size
+    stream = log.open("rb")  # it may be begun anew meanwhile
+    size = os.fstat(stream.fileno()).st_size
     return StreamingResponse(
-        _first(log, size),
+        _first(stream, size),
         headers={"content-length": str(size)},
         media_type="text/plain; charset=utf-8",
     )
 
 
-def _first(file: Path, left: int) -> Iterator[bytes]:
+def _first(stream: BinaryIO, left: int) -> Iterator[bytes]:
     """Yield the first bytes of a file, however long it grows meanwhile."""
-    with file.open("rb") as stream:
+    with stream:
         while left and (block := stream.read(min(left, BLOCK))):
             left -= len(block)
             yield block

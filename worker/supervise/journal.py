@@ -11,6 +11,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,6 +23,10 @@ TAIL_LINES = 2000
 LONGEST_LINE = 8192
 """Characters of a log line that are kept."""
 
+MOST_LOG = 64_000_000
+"""Characters of the log that are kept on disk: the room there is the model's."""
+
+CUT = "[earlier lines are too many to be kept here: see hubtrain logs]"
 
 _ENDS = re.compile(r"\r\n|\r|\n")
 
@@ -54,6 +59,7 @@ class Journal:
         self._file = self.path.open("a", encoding="utf-8")
         self._file.write("\n" if _torn(self.path) else "")
         self._log = self.log_path.open("a", encoding="utf-8")
+        self._room = MOST_LOG - self.log_path.stat().st_size
 
     @property
     def events(self) -> list[Event]:
@@ -90,7 +96,7 @@ class Journal:
         with self._lock:
             for line in kept:
                 self._tail.append(line)
-                self._write(self._log, line)
+                self._keep(line)
                 self._write(self._out, line)
             self.version += 1
         return "\n".join(kept)
@@ -128,6 +134,21 @@ class Journal:
         line = to_line(stamped)
         clean = self._redact(line)
         return (from_line(clean) if clean != line else None) or stamped
+
+    def _keep(self, line: str) -> None:
+        """Keep a line on disk; where they are too many, the last ones alone."""
+        lines = [line]
+        self._room -= len(line)
+        if self._room < 0:
+            self._room = MOST_LOG
+            lines = [CUT, *self._tail]
+            self._log.close()
+            with suppress(OSError):  # who reads the file now reads it to its end
+                self.log_path.unlink()
+            with suppress(OSError):
+                self._log = self.log_path.open("a", encoding="utf-8")
+        for one in lines:
+            self._write(self._log, one)
 
     @staticmethod
     def _write(to: TextIO, line: str) -> None:
