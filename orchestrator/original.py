@@ -1,7 +1,8 @@
 """The training that is to be done once more: a job of this machine, or what lies beside a model.
 
 A manifest beside a model is a file that anybody may have written. What it says of a job that this
-machine has on record is taken from the record; of any other it is a stranger's word.
+machine has on record is taken from the record; of any other it is a stranger's word. The curve is
+that of the manifest either way: what it says is what `--verify` holds against a new training.
 """
 
 from __future__ import annotations
@@ -140,7 +141,8 @@ def _read(text: str, where: str) -> Manifest:
 
 def _of_manifest(client: Client, told: Manifest, where: str) -> Original:
     if record := _known(client, told.spec):
-        return Original(where, described(record), own=True)
+        known = described(record).model_copy(update={"curve": told.curve})
+        return Original(where, known, own=True)
     if wrong := _wrong(told.spec):
         raise BadConfig(
             f"{MANIFEST_FILE} of {where} says what no job of hubtrain says: {'; '.join(wrong)}.",

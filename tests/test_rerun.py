@@ -224,6 +224,9 @@ def test_a_job_on_record_is_taken_with_all_but_its_place(client: Client) -> None
         assert values["trust_remote_code"] is True and values["max_cost"] == 500.0
         assert values["project_name"] == "bot-rerun"
         assert values.keys().isdisjoint({"repo_id", "overwrite"}) or not values["overwrite"]
+    told["curve"] = [{"step": 1.0, "loss": 1.0}]
+    claimed = found(client, told)
+    assert claimed.own and claimed.manifest.curve == ({"step": 1.0, "loss": 1.0},)
     told["spec"]["params"]["lr"] = 1.0
     assert not found(client, told).own, "it says something else than the record does"
 
