@@ -147,6 +147,17 @@ def test_a_budget_refuses_what_would_break_it_and_says_the_numbers(
     assert laptop.run("cost", "--budget", "much").code == 2
 
 
+def test_a_job_that_outlasts_its_month_counts_in_the_next_one_until_it_ends(
+    laptop: Laptop, records: Records
+) -> None:
+    days = 40 * 24 * 60
+    ran(records, job("old", "bot", usd=0.01, cap=20.0), days, over=False)
+    ran(records, job("gone", "bot", usd=0.01, cap=20.0), days)
+    month = laptop.run("cost", "--offline", "--json").document["month"]
+    assert month["spent"] == pytest.approx(9.6, abs=0.1), "that of the job that goes on, alone"
+    assert month["pending"] == pytest.approx(10.4, abs=0.1)
+
+
 def test_a_settings_file_that_cannot_be_read_spends_nothing(
     laptop: Laptop, records: Records
 ) -> None:

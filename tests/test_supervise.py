@@ -267,7 +267,7 @@ def test_what_a_trainer_writes_down_when_it_is_stopped_is_told(start: Any) -> No
     worker = start("checkpoint", "touch=later", "steps=6000x0.1", limits=Limits(max_seconds=50))
     assert worker.ended().reason is EndReason.DEADLINE
     checkpoint = fold(worker.events).last_checkpoint
-    assert checkpoint is not None
+    assert checkpoint is not None, worker.output
     assert checkpoint.step == 7
 
 
