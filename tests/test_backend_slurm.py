@@ -165,6 +165,18 @@ def test_a_shell_killed_behind_sbatch_is_no_refusal(
     assert len(named.splitlines()) == 1
 
 
+def test_a_far_shell_that_tells_of_a_killed_one_is_no_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a login shell does that does not become the command that it is given."""
+    shim = tmp_path / "ssh"
+    shim.write_text("#!/bin/sh\nsh -c 'kill -9 $$'\nexit $?\n")
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path), os.environ["PATH"]]))
+    with pytest.raises(HubUnreachable, match=r"killed \(signal 9\)"):
+        Cluster("far").do("machines")
+
+
 SLOW = """#!/bin/sh
 touch "{begun}"
 until [ -e "{go}" ]; do sleep 0.1; done

@@ -31,6 +31,8 @@ LONGEST_FOLDER = 45
 its name takes 40 and what ssh appends for a moment 17."""
 
 _SSH_FAILED = 255
+_SHELL_KILLED = 128
+"""To it a shell adds the signal that killed its command: the far one may be killed alone."""
 _NOT_FOUND = 127
 GONE = 44
 """What a verb of `cluster.sh` exits with where a job's folder is not there."""
@@ -95,9 +97,9 @@ class Cluster:
         return said
 
     def _refusal(self, code: int, words: str) -> Exception:
-        if code < 0:  # what it did until then is not known
+        if code < 0 or _SHELL_KILLED < code < _SSH_FAILED:  # what it did until then is not known
             return HubUnreachable(
-                f"What spoke with {self.where} was killed (signal {-code}).",
+                f"What spoke with {self.where} was killed (signal {abs(code) % _SHELL_KILLED}).",
                 fix="Run the same command again.",
             )
         if code == GONE:

@@ -118,7 +118,7 @@ class TrainerProcess:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(KILLED_SECONDS)
         self._end_daemons()
-        self._reader.join(SILENCE_SECONDS)
+        self._reader.join(KILLED_SECONDS)  # what it said last, on a busy machine too
         self.peak_bytes = max(self.peak_bytes, _most_ever_held())
 
     def _descendants(self) -> list[psutil.Process]:
