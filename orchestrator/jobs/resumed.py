@@ -42,7 +42,7 @@ def _followed(client: Client, record: Record) -> Record:
     job that goes on would make that.
     """
     push = record.spec.push
-    if push is None or client.token is None or record.story.state is State.SUCCEEDED:
+    if push is None or client.token is None or not _is_over(record):
         return record
     ask = partial(hub(client.token).model_info, push.repo_id)
     try:
@@ -65,9 +65,8 @@ def _with_what_is_there(client: Client, record: Record) -> Record:
 
     A worker that was killed may not have, and events beside a checkpoint cannot know its commit.
     """
-    story, spec = record.story, record.spec
-    over = story.state.final and story.state is not State.SUCCEEDED
-    if spec.push is None or not over or client.token is None:
+    spec = record.spec
+    if spec.push is None or client.token is None or not _is_over(record):
         return record
     repo_id = spec.push.repo_id
     ask = partial(checkpoints.found, repo_id, spec.branch, client.token)
@@ -78,6 +77,12 @@ def _with_what_is_there(client: Client, record: Record) -> Record:
     behind = max((e.seq for e in record.events if e.source == "worker"), default=0) + 1
     found = Checkpoint(step=last.step, where=f"{repo_id}@{last.commit}", seq=behind)
     return replace(record, events=(*record.events, found))
+
+
+def _is_over(record: Record) -> bool:
+    """Whether the job has ended without its model."""
+    state = record.story.state
+    return state.final and state is not State.SUCCEEDED
 
 
 def successor(client: Client, record: Record) -> Record | None:
@@ -113,8 +118,7 @@ def _latest_of(client: Client, project: str) -> Record | None:
     begun = last.spec.start
     if begun is None or not set(ids[1:]) <= set(begun.jobs):
         return None
-    over = last.story.state.final and last.story.state is not State.SUCCEEDED
-    return last if over else client.records.get(begun.jobs[-1])
+    return last if _is_over(last) else client.records.get(begun.jobs[-1])
 
 
 def _of_repo(client: Client, repo_id: str) -> Record:
