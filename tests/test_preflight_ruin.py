@@ -199,6 +199,14 @@ def test_fp16_needs_a_gpu(ask: Asking, tmp_path: Path) -> None:
     assert chosen.ok and chosen.flavor.accelerators, "the cheapest of those that can"
 
 
+def test_flash_attention_2_needs_a_gpu(ask: Asking) -> None:
+    wrong = only_error(ask(flavor="cpu-upgrade", use_flash_attention_2=True))
+    assert "--use-flash-attention-2 needs an NVIDIA GPU, and cpu-upgrade has none" in wrong.text
+    assert wrong.fix.startswith("leave it out")
+    chosen = ask(flavor=None, use_flash_attention_2=True)
+    assert chosen.ok and chosen.flavor.accelerators
+
+
 def test_settings_of_an_adapter_that_nobody_trains(ask: Asking, tmp_path: Path) -> None:
     full = {"peft": False, "lora_r": 8, "lora_alpha": 16}
     wrong = only_error(here(ask, tmp_path, **full, typed=("lora_r",)))

@@ -68,7 +68,7 @@ class LlmParams(LmEval, Data, Training, TransformersSettings, EarlyStoppingIfAsk
     """Side that is padded when rows are not packed."""
 
     use_flash_attention_2: Annotated[bool, GoesOn(), Flag("--use-fa2")] = False
-    """Use flash attention 2 where the machine has it."""
+    """Use flash attention 2 where the machine has it; one without a GPU is refused."""
 
     trust_remote_code: Annotated[bool, GoesOn(), Consent()] = False
     """Run code that comes with the model."""
@@ -91,6 +91,13 @@ class LlmParams(LmEval, Data, Training, TransformersSettings, EarlyStoppingIfAsk
     def row_tokens(self) -> int:
         """Tokens of a training row."""
         return self.model_max_length if self.block_size == -1 else self.block_size
+
+    @property
+    def needs_cuda(self) -> tuple[str, str] | None:
+        """Flash attention 2 runs on GPUs alone."""
+        if self.use_flash_attention_2:
+            return "--use-flash-attention-2", "leave it out: the model learns the same"
+        return super().needs_cuda
 
 
 class Question(Prompting):
