@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+import tiny_bert
 from standins.together import ROOT, TWO, curve, together
 from standins.waiting import until
 from tiny_llm import chats, job, write_model, write_rows
@@ -52,6 +53,9 @@ JUDGED = [
     for pair in PAIRS[:16]
     for which in ("chosen", "rejected")
 ]
+TEXTS = [{"text": f"the quick brown fox {i} says hello " * (1 + i % 4)} for i in range(32)]
+STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+ROWS = {"sft": chats(60), "kto": JUDGED, "mlm": TEXTS}
 
 
 @pytest.fixture(scope="module")
@@ -103,13 +107,16 @@ def weights(folder: Path) -> dict[str, Any]:
         (SHARED, {"trainer": "reward", "peft": True, "lora_dropout": 0.0}),
         (TWO, {"trainer": "dpo"}),
         (TWO, {"trainer": "kto", "peft": True, "lora_dropout": 0.0, "merge_adapter": True}),
+        (TWO, {"trainer": "mlm", "packing": False}),
     ],
-    ids=["sft", "sft-fsdp", "sft-lora-fsdp", "reward-lora-fsdp", "dpo", "kto-lora"],
+    ids=["sft", "sft-fsdp", "sft-lora-fsdp", "reward-lora-fsdp", "dpo", "kto-lora", "mlm"],
 )
 def test_two_processes_learn_what_one_does(
     model: Path, tmp_path: Path, parallel: Parallel, more: dict[str, Any]
 ) -> None:
-    rows = {"sft": chats(60), "kto": JUDGED}.get(more["trainer"], PAIRS)
+    rows = ROWS.get(more["trainer"], PAIRS)
+    if more["trainer"] == "mlm":
+        model = tiny_bert.write_model(tmp_path / "bert", **STILL)
     data = write_rows(tmp_path / "data" / "train.jsonl", rows)
     valid = write_rows(tmp_path / "data" / "valid.jsonl", rows[:5])
     how = {**STEP, **more}

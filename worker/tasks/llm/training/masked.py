@@ -150,13 +150,13 @@ class MaskedTrainer(TokenTrainer):
     ) -> tuple[list[dict[str, torch.Tensor]], Any]:
         """Return the batches of a step with tokens hidden, and how many tokens they learn.
 
-        What is hidden follows from the number of the step. Loaders are a batch ahead: what is drawn
-        in them would be drawn anew where a training goes on from a checkpoint.
+        What is hidden follows from the number of the step and from the row, and so is the same in
+        whichever of several processes a row is. Loaders are a batch ahead: what is drawn in them
+        would be drawn anew where a training goes on from a checkpoint.
         """
-        bare = list(islice(batches, count))
-        drawn = f"{self.args.seed} {self.state.global_step} {self.args.process_index}"
-        chance = torch.Generator(device).manual_seed(zlib.crc32(drawn.encode()))
-        hidden = [self.data_collator.hidden(batch, chance) for batch in bare]
+        drawn = zlib.crc32(f"{self.args.seed} {self.state.global_step}".encode())
+        of_step = replace(self.data_collator, seed=drawn)
+        hidden = [of_step.hidden(batch) for batch in islice(batches, count)]
         return hidden, self._get_num_items_in_batch(hidden, device)
 
     def compute_loss(

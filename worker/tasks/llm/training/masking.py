@@ -69,7 +69,8 @@ class MaskedRows:
     """Position of a text's first token where texts share rows; none where each has its own."""
 
     seed: int | None = None
-    """Hides the same tokens of a row whenever it comes; none hides others each time."""
+    """Hides the same tokens of a row whenever it comes, in whatever batch; none hides others each
+    time."""
 
     def __call__(self, rows: Sequence[Sequence[Tokens]]) -> dict[str, torch.Tensor]:
         """Return `input_ids`, `labels`, and which text each token is of (`texts`, 0 for padding).
@@ -88,17 +89,17 @@ class MaskedRows:
         places = {} if self.first is None else {"position_ids": positions + self.first}
         return {"input_ids": ids, **places, "texts": texts}
 
-    def hidden(
-        self, batch: dict[str, torch.Tensor], chance: torch.Generator | None = None
-    ) -> dict[str, torch.Tensor]:
+    def hidden(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return a bare batch with tokens hidden, and those as `labels`."""
-        ids = batch["input_ids"]
+        ids, padding = batch["input_ids"], batch["texts"] == 0
         if self.seed is None:
-            seen, labels = self.hide(ids, chance)
+            seen, labels = self.hide(ids)
         else:
-            pairs = (self.hide(row, self._chance(row)) for row in ids)
-            seen, labels = (torch.stack(column) for column in zip(*pairs, strict=True))
-        labels = labels.masked_fill(batch["texts"] == 0, IGNORED)
+            seen, labels = ids.clone(), torch.full_like(ids, IGNORED)
+            for i, row in enumerate(ids):
+                own = ~padding[i]
+                seen[i, own], labels[i, own] = self.hide(row[own], self._chance(row[own]))
+        labels = labels.masked_fill(padding, IGNORED)
         return {**batch, "input_ids": seen, "labels": labels}
 
     def _row(self, row: Sequence[Tokens], width: int) -> tuple[torch.Tensor, ...]:
@@ -110,8 +111,8 @@ class MaskedRows:
         return ids, texts, torch.cat([torch.arange(length) for length in lengths])
 
     def _chance(self, row: torch.Tensor) -> torch.Generator:
-        content = zlib.crc32(row[row != self.pad].numpy().tobytes())
-        return torch.Generator().manual_seed(content + (self.seed or 0))
+        content = zlib.crc32(row.cpu().numpy().tobytes())
+        return torch.Generator(row.device).manual_seed(content + (self.seed or 0))
 
 
 def seen(model: Any, batch: dict[str, torch.Tensor]) -> dict[str, Any]:
