@@ -172,6 +172,9 @@ def test_what_is_not_proven_is_refused(tmp_path: Path) -> None:
         "no_rope_layers": transformers.SmolLM3Config(
             architectures=["SmolLM3ForCausalLM"], no_rope_layer_interval=3
         ),
+        "an output layer beside its embeddings": transformers.GPT2Config(
+            architectures=["GPT2LMHeadModel"], tie_word_embeddings=False
+        ),
     }
     for said, config in refused.items():
         with pytest.raises(BadConfig) as caught:

@@ -80,6 +80,41 @@ def test_the_merged_model_is_what_peft_makes_of_both(
     assert again.code == 2 and "merged is already there" in again.err
 
 
+@pytest.mark.parametrize("targets", ["q_proj,lm_head", "embed_tokens"])
+def test_an_adapter_of_shared_weights_is_merged_into_its_own_layer_alone(
+    targets: str, made: Path, tmp_path: Path
+) -> None:
+    import torch
+    from peft import AutoPeftModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from worker.engine.adapter import merged_into
+    from worker.tasks.llm import TASK
+
+    tied = write_model(tmp_path / "tied")
+    config = AutoConfig.from_pretrained(tied, tie_word_embeddings=True)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tied)
+    how = {"trainer": "sft", "peft": True, "target_modules": targets, "lora_dropout": 0.0}
+    folders = {}
+    for name, merges in (("adapter", False), ("whole", True)):
+        params, run, _ = job(
+            tied,
+            made / "train.jsonl",
+            tmp_path / name,
+            **{**how, "lr": 0.01, "max_steps": 3, "merge_adapter": merges},
+        )
+        TASK.train(params, run)
+        folders[name] = run.output
+    beside = AutoPeftModelForCausalLM.from_pretrained(folders["adapter"]).eval()
+    trained = AutoModelForCausalLM.from_pretrained(folders["whole"])
+    later = merged_into(AutoModelForCausalLM.from_pretrained(tied), folders["adapter"])
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with torch.no_grad():
+        expected = beside(ids).logits
+        for whole in (trained, later):
+            assert torch.allclose(whole(ids).logits, expected, atol=1e-5)
+
+
 def test_it_is_pushed_to_a_repo_of_its_own(laptop: Laptop, made: Path, tmp_path: Path) -> None:
     from transformers import AutoConfig
 

@@ -117,10 +117,11 @@ def _begun(model: Any) -> dict[str, torch.Tensor]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Say nothing of a name that transformers has changed, nor of what peft sets right itself."""
+    """Say nothing of a name that transformers has changed, nor of what is set right by itself."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        warnings.filterwarnings("ignore", "fan_in_fan_out", UserWarning)
+        for right in ("fan_in_fan_out", ".*tie_word_embeddings"):
+            warnings.filterwarnings("ignore", right, UserWarning)
         yield
 
 
@@ -166,7 +167,7 @@ def merged(loaded: Loaded, params: Memory, folder: Path) -> Any:
     model, precision = loaded.model, loaded.precision
     exact = precision.weights in {precision.checkpoint, torch.float32}
     if exact and params.quantization is None and not processes.sharded():
-        return model.merge_and_unload()
+        return _unwrapped(model)
     save_adapter(model, folder, loaded.begun)
     if not processes.is_first():
         return None
@@ -181,4 +182,20 @@ def merged_into(base: Any, folder: Path) -> Any:
     from peft import PeftModel
 
     with _quiet():
-        return PeftModel.from_pretrained(base, folder).merge_and_unload()
+        return _unwrapped(PeftModel.from_pretrained(base, folder))
+
+
+def _unwrapped(adapted: Any) -> Any:
+    """Return the model that the adapter is merged into.
+
+    Where the output is the same matrix as the embeddings, and one of both has an adapter, they
+    become two: else what is merged into one would change the other, too.
+    """
+    model = adapted.get_base_model()
+    if hasattr(model, "get_output_embeddings"):
+        ends = [model.get_input_embeddings(), model.get_output_embeddings()]
+        if any(hasattr(end, "lora_A") for end in ends) and ends[0].weight is ends[1].weight:
+            output = getattr(ends[1], "base_layer", ends[1])
+            output.weight = torch.nn.Parameter(output.weight.detach().clone())
+    with _quiet():
+        return adapted.merge_and_unload()

@@ -122,6 +122,8 @@ def architecture_of(config: Any, model: str) -> Architecture:
         lacking = f"the activation {activation}"
     if kind not in _ROTARY or (kind == "longrope" and known.name != "phi3"):
         lacking = f"positions of the type {kind}"
+    if known.tied and not config.tie_word_embeddings:
+        lacking = "an output layer beside its embeddings"
     if lacking:
         raise BadConfig(f"{model} has {lacking}, which is not proven in GGUF here.", fix=CONVERTER)
     return known
