@@ -94,14 +94,14 @@ def test_an_adapter_of_shared_weights_is_merged_into_its_own_layer_alone(
     tied = write_model(tmp_path / "tied")
     config = AutoConfig.from_pretrained(tied, tie_word_embeddings=True)
     AutoModelForCausalLM.from_config(config).save_pretrained(tied)
-    how = {"trainer": "sft", "peft": True, "target_modules": targets, "lora_dropout": 0.0}
+    how: dict[str, Any] = {"trainer": "sft", "peft": True, "target_modules": targets}
     folders = {}
     for name, merges in (("adapter", False), ("whole", True)):
         params, run, _ = job(
             tied,
             made / "train.jsonl",
             tmp_path / name,
-            **{**how, "lr": 0.01, "max_steps": 3, "merge_adapter": merges},
+            **{**how, "lora_dropout": 0.0, "lr": 0.01, "max_steps": 3, "merge_adapter": merges},
         )
         TASK.train(params, run)
         folders[name] = run.output

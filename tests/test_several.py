@@ -54,7 +54,7 @@ JUDGED = [
     for which in ("chosen", "rejected")
 ]
 TEXTS = [{"text": f"the quick brown fox {i} says hello " * (1 + i % 4)} for i in range(32)]
-STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+STILL: dict[str, Any] = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 ROWS = {"sft": chats(60), "kto": JUDGED, "mlm": TEXTS}
 
 
