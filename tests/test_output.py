@@ -44,6 +44,19 @@ def test_a_folder_of_somebody_else_is_left_alone_and_the_model_lies_beside_it(
     assert texts(tmp_path / "bot-bbb") == {"model.safetensors": "new", "README.md": "new"}
 
 
+def test_what_a_job_left_is_replaced_by_the_one_that_goes_on_with_it(tmp_path: Path) -> None:
+    put(
+        model(tmp_path / "a", "model.safetensors", text="old"),
+        tmp_path / "bot",
+        "aaa",
+        overwrite=False,
+    )
+    for continued, at in (((), "bot-bbb"), (("zzz", "aaa"), "bot")):
+        new = model(tmp_path / "b", "model.safetensors")
+        kept = put(new, tmp_path / "bot", "bbb", continued=continued, overwrite=False)
+        assert kept == tmp_path / at and texts(kept) == {"model.safetensors": "new"}
+
+
 def test_what_is_overwritten_of_somebody_else_is_moved_aside_and_misleads_no_loader(
     tmp_path: Path,
 ) -> None:

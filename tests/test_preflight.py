@@ -21,7 +21,8 @@ from test_lm_eval import written
 
 from backends.packages import missing
 from orchestrator.preflight.places import places
-from orchestrator.preflight.project import allowed, cleaned
+from orchestrator.preflight.project import allowed, check_output, cleaned
+from orchestrator.preflight.report import Findings
 from worker.account import who
 from worker.clock import SystemClock
 from worker.installing import install
@@ -260,6 +261,10 @@ def test_a_folder_that_holds_something_is_not_written_over(ask: Asking, tmp_path
     (tmp_path / "bot" / "README.md").unlink()
     put(tmp_path / "mine", tmp_path / "bot", "k4x", overwrite=False)
     assert [held.job_id for held in local().held] == ["k4x"]
+    for continued, held in (("k4y",), ["k4x"]), (("k4x", "k4y"), []):
+        findings = Findings()
+        check_output(tmp_path / "bot", False, continued, findings)
+        assert [one.job_id for one in findings.held] == held
 
 
 def test_a_file_of_the_projects_name_is_refused(ask: Asking, tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from worker import tasks
@@ -76,11 +77,14 @@ def contents(folder: Path) -> Contents | None:
     return Contents(tuple(n for n in names if n != MARKER_FILE), job_id, ours)
 
 
-def put(model: Path, wanted: Path, job_id: str, *, overwrite: bool) -> Path:
+def put(
+    model: Path, wanted: Path, job_id: str, *, continued: Collection[str] = (), overwrite: bool
+) -> Path:
     """Copy the folder `model` to `wanted`, whole or not at all, and return where it is.
 
-    A folder that is not this job's is left alone unless `overwrite`: the model then lies beside it,
-    as `wanted-job_id`. Raises `OSError` where it cannot be copied; `wanted` is then as it was.
+    A folder that is neither this job's nor of one whose training it has `continued` is left alone
+    unless `overwrite`: the model then lies beside it, as `wanted-job_id`. Raises `OSError` where it
+    cannot be copied; `wanted` is then as it was.
     """
     wanted = Path(os.path.realpath(wanted))  # a link may lead to a disk with room
     new = _beside(wanted, job_id, "new")
@@ -89,7 +93,8 @@ def put(model: Path, wanted: Path, job_id: str, *, overwrite: bool) -> Path:
         shutil.copytree(model, new)
         _mark(new, job_id)
         settle(wanted)
-        return _swapped(new, wanted, job_id, overwrite)
+        may = partial(_may_replace, wanted, {job_id, *continued}, overwrite)
+        return _swapped(new, wanted, job_id, may)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
@@ -105,10 +110,10 @@ def settle(wanted: Path) -> None:
                 old.rename(wanted)
 
 
-def _swapped(new: Path, wanted: Path, job_id: str, overwrite: bool) -> Path:
+def _swapped(new: Path, wanted: Path, job_id: str, may_replace: Callable[[], bool]) -> Path:
     old = _beside(wanted, job_id, "old")
     for _ in range(_TRIES):
-        if not _may_replace(wanted, job_id, overwrite):
+        if not may_replace():
             break
         try:
             with suppress(FileNotFoundError):
@@ -124,12 +129,12 @@ def _swapped(new: Path, wanted: Path, job_id: str, overwrite: bool) -> Path:
     return aside
 
 
-def _may_replace(wanted: Path, job_id: str, overwrite: bool) -> bool:
+def _may_replace(wanted: Path, ours: Collection[str], overwrite: bool) -> bool:
     try:
         there = contents(wanted)
     except OSError:  # a file, or a folder that may not be read
         return False
-    return there is None or overwrite or there.job_id == job_id
+    return there is None or overwrite or there.job_id in ours
 
 
 def _give_back(old: Path, wanted: Path, job_id: str) -> None:

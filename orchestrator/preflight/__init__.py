@@ -146,7 +146,8 @@ class _Check:
             )
             self.findings.add(self.findings.attempt("resume", check_start) or ())
         if self.request.output is not None and allowed(self.request.project):
-            check_output(self.request.output, self.request.job.overwrite, self.findings)
+            continued = earlier.start.jobs if earlier and earlier.start else ()
+            check_output(self.request.output, self.request.job.overwrite, continued, self.findings)
         self.findings.attempt("backend", partial(self.backend.require, self.request.extras))
         owner, push = self._account_found(account, target)
         found_model, of_model = model.result()

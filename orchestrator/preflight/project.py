@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,13 @@ def check_project(request: JobRequest, backend: Backend[Any], findings: Findings
         findings.error("project", f"{target.repo_id!r} is no repo id.", "--repo-id OWNER/NAME")
 
 
-def check_output(folder: Path, overwrite: bool, findings: Findings) -> None:
-    """Find whether the model can go into `folder`: absent, empty, or to be written over."""
+def check_output(
+    folder: Path, overwrite: bool, continued: Collection[str], findings: Findings
+) -> None:
+    """Find whether the model can go into `folder`: absent, empty, or to be written over.
+
+    What the jobs left there whose training is `continued` is theirs to replace.
+    """
     settle(folder)
     try:
         there = contents(folder)
@@ -59,7 +65,7 @@ def check_output(folder: Path, overwrite: bool, findings: Findings) -> None:
     except OSError as error:
         findings.error("project", *disk.refused(error))
         return
-    if there is not None and not overwrite:
+    if there is not None and not overwrite and there.job_id not in continued:
         findings.held.append(Held(already(str(folder), there.names), there.job_id))
     if not os.access(folder.parent, os.W_OK):
         findings.error("project", f"{folder.parent} may not be written by you.", "cd elsewhere")

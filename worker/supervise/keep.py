@@ -218,7 +218,11 @@ def _moved(live: Live, wanted: Path) -> Path:
     """Move the model to `wanted` and return where it is: elsewhere rather than nowhere."""
     spec, model = live.spec, live.host.model
     try:
-        kept = output.put(model, wanted, spec.job_id, overwrite=spec.overwrite_output)
+        kept = output.put(
+            *(model, wanted, spec.job_id),
+            continued=spec.start.jobs if spec.start else (),
+            overwrite=spec.overwrite_output,
+        )
     except OSError as error:
         live.journal.log(
             f"{wanted} could not be written ({error}): the {card.result_of(spec)} is in {model}."

@@ -85,7 +85,7 @@ def _fits_in_an_address(verb: Verb) -> bool:
 
 def _described(verb: Verb, way: str) -> dict[str, Any]:
     """Return how a verb is described in the OpenAPI document."""
-    schema = schema_of(verb.request)
+    schema = _whole(schema_of(verb.request))
     more: dict[str, Any] = {"requestBody": {"content": {"application/json": {"schema": schema}}}}
     if way == "GET":
         needed = schema.get("required", [])
@@ -112,3 +112,21 @@ def _described(verb: Verb, way: str) -> dict[str, Any]:
             **{int(one): failed for one in statuses},
         },
     }
+
+
+def _whole(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema with its parts in their places: in a larger document no reference to them
+    leads anywhere."""
+    parts = schema.pop("$defs", {})
+
+    def put(value: Any) -> Any:
+        if isinstance(value, list):
+            return [put(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        if "$ref" in value:
+            return put(parts[value["$ref"].rpartition("/")[2]])
+        return {key: put(one) for key, one in value.items()}
+
+    found: dict[str, Any] = put(schema)
+    return found
