@@ -69,13 +69,13 @@ class Bare:
         looked = [tip]
         while looked:
             sha = looked[-1]
+            if _loose(where, sha).exists():
+                looked.pop()
+                continue
             commit = self.content.commit(repo, sha)
             before = [one for one in commit.parents if not _loose(where, one).exists()]
-            if before and not _loose(where, sha).exists():
+            if before:
                 looked += before
-                continue
-            looked.pop()
-            if _loose(where, sha).exists():
                 continue
             for kind, oid, data in self._below(where, commit.tree):
                 _write(where, kind, oid, data)

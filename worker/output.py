@@ -12,11 +12,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 from worker import tasks
@@ -93,8 +92,7 @@ def put(
         shutil.copytree(model, new)
         _mark(new, job_id)
         settle(wanted)
-        may = partial(_may_replace, wanted, {job_id, *continued}, overwrite)
-        return _swapped(new, wanted, job_id, may)
+        return _swapped(new, wanted, job_id, continued, overwrite)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
@@ -110,10 +108,12 @@ def settle(wanted: Path) -> None:
                 old.rename(wanted)
 
 
-def _swapped(new: Path, wanted: Path, job_id: str, may_replace: Callable[[], bool]) -> Path:
+def _swapped(
+    new: Path, wanted: Path, job_id: str, continued: Collection[str], overwrite: bool
+) -> Path:
     old = _beside(wanted, job_id, "old")
     for _ in range(_TRIES):
-        if not may_replace():
+        if not _may_replace(wanted, {job_id, *continued}, overwrite):
             break
         try:
             with suppress(FileNotFoundError):

@@ -18,11 +18,11 @@ from typing import IO
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from localhub.api.pushes import Move, Push, take
 from localhub.bare import Bare, environment
 from localhub.call import Answer, Call, Handler, endpoint
 from localhub.errors import Refusal, bad_request
 from localhub.hub import Hub
-from localhub.pushes import Move, Push, take
 from localhub.repos import Repo
 
 FETCH = "git-upload-pack"

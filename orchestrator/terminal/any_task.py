@@ -64,8 +64,10 @@ class TakesSettings(click.Command):
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        at = args.index(BEHIND) if BEHIND in args else len(args)
-        return super().parse_args(ctx, [*args[:at], *[BEHIND] * (BEHIND in args), *args[at:]])
+        if BEHIND in args:  # click takes the first one away
+            at = args.index(BEHIND)
+            args = [*args[:at], BEHIND, *args[at:]]
+        return super().parse_args(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         return [*super().shell_complete(ctx, incomplete), *settings_next(ctx, None, incomplete)]
