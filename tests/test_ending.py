@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,9 +29,11 @@ from worker.contract import (
     Observed,
     Progress,
     Pushed,
+    PushTarget,
     Started,
     Stopped,
 )
+from worker.output import put
 
 GOLDEN = Path(__file__).parent / "golden" / "endings.txt"
 REWRITE = "HUBTRAIN_REWRITE_GOLDEN"
@@ -136,3 +140,20 @@ def test_every_end_says_what_happened_where_things_are_what_it_cost_and_what_to_
     if os.environ.get(REWRITE):
         GOLDEN.write_text(said, encoding="utf-8")
     assert said == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_a_model_that_lies_here_and_could_not_be_pushed_is_pushed_by_hand(tmp_path: Path) -> None:
+    """One that somebody else's job left there is not offered to be pushed."""
+    folder, model = tmp_path / "my bot", tmp_path / "model"
+    model.mkdir()
+    (model / "model.safetensors").write_text("x")
+    job = ended(EndReason.PUSH_FAILED)
+    target = PushTarget(repo_id="ann/bot", private=True)
+    job = replace(job, spec=job.spec.model_copy(update={"push": target, "output": str(folder)}))
+    put(model, folder, job.job_id, overwrite=False)
+    command = ending(job, at(30))[-2].split(maxsplit=2)[-1]
+    assert shlex.split(command) == [
+        *("hf", "upload", "ann/bot", str(folder), "--private", "--exclude", ".*"),
+    ]
+    put(model, folder, "abcdef", overwrite=True)
+    assert not any("hf upload" in line for line in ending(job, at(30)))

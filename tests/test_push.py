@@ -186,6 +186,7 @@ def test_a_push_never_accepted_is_said_and_the_model_stays(start: Any, hub: HubS
     assert worker.process.returncode == EndReason.PUSH_FAILED.exit_code
     kept = worker.work / "model"
     assert str(kept) in ending.message
+    assert "same command" not in ending.message, "it would train once more"
     assert (kept / "model.safetensors").exists()
     assert told(hub, "hubtrain-k4x").reason is EndReason.PUSH_FAILED
 

@@ -76,6 +76,15 @@ def contents(folder: Path) -> Contents | None:
     return Contents(tuple(n for n in names if n != MARKER_FILE), job_id, ours)
 
 
+def left_by(folder: Path) -> str | None:
+    """Return the job that left its model in `folder`; none if none did, or it cannot be read."""
+    try:
+        there = contents(folder)
+    except OSError:
+        return None
+    return there.job_id if there else None
+
+
 def put(
     model: Path, wanted: Path, job_id: str, *, continued: Collection[str] = (), overwrite: bool
 ) -> Path:

@@ -1,13 +1,15 @@
 """One explained end, on every surface: what happened, where the result is, its cost, what to type.
 
-Pure functions from a record to text; `output` prints them.
+Functions from a record, and from what it left on this disk, to text; `output` prints them.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import backends
 import worker.tasks
@@ -17,6 +19,7 @@ from orchestrator.words import money, size
 from worker.contract import EVALUATED, VALID, EndReason, JobSpec, Machine, State, Story
 from worker.duration import duration
 from worker.hubclient import endpoint
+from worker.output import left_by
 
 _WHAT = {
     EndReason.OOM: "out of memory",
@@ -206,6 +209,16 @@ def _new_token(record: Record) -> Iterator[Next]:
     yield from _again(record)
 
 
+def _push_it(record: Record) -> Iterator[Next]:
+    """Yield how to push a model that lies on this disk and has no checkpoint to go on from."""
+    push, folder = record.spec.push, record.spec.output
+    if push and folder and left_by(Path(folder)) == record.job_id:
+        private = "--private " if push.private else ""
+        upload = f"hf upload {push.repo_id} {shlex.quote(folder)} {private}--exclude '.*'"
+        yield Next("push it", upload)
+    yield from _read_the_log(record)
+
+
 def _more_time(record: Record) -> Iterator[Next]:
     yield Next("more time", "the same command with a larger --max-duration or --max-cost")
     yield from _read_the_log(record)
@@ -243,6 +256,7 @@ _ADVICE: dict[EndReason, Callable[[Record], Iterator[Next]]] = {
     EndReason.OOM: _smaller,
     EndReason.GATED_MODEL: _accept,
     EndReason.TOKEN_NO_WRITE: _new_token,
+    EndReason.PUSH_FAILED: _push_it,
     EndReason.DEADLINE: _more_time,
     EndReason.COST_CAP: _more_time,
     EndReason.HUNG: _more_silence,

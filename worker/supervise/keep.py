@@ -22,7 +22,7 @@ from worker.contract import (
     Pushed,
     PushTarget,
 )
-from worker.errors import HubtrainError
+from worker.errors import HubtrainError, HubUnreachable
 from worker.hubclient import explained, hub
 from worker.manifest import TrainedJob
 from worker.output import MANIFEST_FILE
@@ -159,9 +159,11 @@ def _pushed(live: Live, target: PushTarget, finished: Finished) -> Ending:
             late = f"the model was pushed, but what its evaluation came to could not be: {error}"
             note = f"{finished.note}; {late}" if finished.note else late
             return finished.model_copy(update={"note": note})
+        # The same command would train once more: what to type next depends on what is left.
+        why = error.message if isinstance(error, HubUnreachable) else str(error)
         return Failed(
             reason=EndReason.PUSH_FAILED,
-            message=f"The {card.result_of(live.spec)} is there but could not be pushed: {error}",
+            message=f"The {card.result_of(live.spec)} is there but could not be pushed: {why}",
         )
     live.journal.say(pushed)
     return finished
