@@ -27,6 +27,16 @@ from worker.errors import BadConfig, HubUnreachable
 
 ROOT = "/api/v1"
 
+FAILURES: dict[int | str, dict[str, Any]] = {
+    int(status): {"model": Failure}
+    for status in (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+    )
+}
+"""The statuses a call may fail with, as the OpenAPI document describes them."""
+
 
 def mount(web: FastAPI, app: App) -> None:
     """Add an address for each verb."""
@@ -95,22 +105,13 @@ def _described(verb: Verb, way: str) -> dict[str, Any]:
                 for name, one in schema.get("properties", {}).items()
             ]
         }
-    statuses = (
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-    )
-    failed: dict[str, Any] = {"model": Failure}
     return {
         "methods": [way],
         "name": verb.name,
         "operation_id": f"{verb.name}_{way.lower()}",
         "description": verb.help,
         "openapi_extra": more,
-        "responses": {
-            200: {"model": verb.answer},
-            **{int(one): failed for one in statuses},
-        },
+        "responses": {200: {"model": verb.answer}, **FAILURES},
     }
 
 

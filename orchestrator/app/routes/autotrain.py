@@ -22,7 +22,7 @@ from orchestrator.api.errors import failure
 from orchestrator.api.verb import Caller
 from orchestrator.api.verbs import VERBS
 from orchestrator.app.base import App
-from orchestrator.app.routes.api import given_in, response
+from orchestrator.app.routes.api import FAILURES, given_in, response
 from orchestrator.settings.gather import task_of
 from worker.errors import BadConfig
 from worker.params import Setting, settings_of
@@ -54,11 +54,10 @@ def mount(web: FastAPI, app: App) -> None:
     async def logs(request: Request) -> Response:
         return await _done(app, request, "logs", _last_lines, _printed)
 
-    web.add_api_route("/api/create_project", create, methods=["POST"])
-    web.add_api_route("/api/stop_training", stop, methods=["POST"])
-    web.add_api_route("/api/logs", logs, methods=["POST"])
+    for name, answer in (("create_project", create), ("stop_training", stop), ("logs", logs)):
+        web.add_api_route(f"/api/{name}", answer, methods=["POST"], name=name, responses=FAILURES)
     web.add_api_route("/api/version", lambda: {"version": worker.__version__})
-    web.add_api_route("/ui/params/{task}/{which}", params)
+    web.add_api_route("/ui/params/{task}/{which}", params, responses=FAILURES)
 
 
 async def _done(

@@ -28,7 +28,7 @@ from orchestrator.api.errors import told as failed
 from orchestrator.api.verb import Caller
 from orchestrator.api.verbs import VERBS
 from orchestrator.app.base import App
-from orchestrator.app.routes.api import response
+from orchestrator.app.routes.api import FAILURES, response
 from orchestrator.app.routes.autotrain import block, created, job_of, told
 from orchestrator.exits import FAILED
 from orchestrator.form import uploads
@@ -62,7 +62,7 @@ def mount(web: FastAPI, app: App) -> None:
         except OSError as error:  # the files could not be kept
             return told(Answered(failed(*disk.refused(error), FAILED)), created)
 
-    web.add_api_route("/ui/create_project", create, methods=["POST"])
+    web.add_api_route("/ui/create_project", create, methods=["POST"], responses=FAILURES)
     for path, answer in (
         ("model_choices/{task}", page.model_choices),
         ("accelerators", page.accelerators),
@@ -72,9 +72,8 @@ def mount(web: FastAPI, app: App) -> None:
         ("help/{name}", page.help),
     ):
         named = {"parameters": [_in_path(name) for name in re.findall(r"{(\w+)}", path)]}
-        web.add_api_route(
-            f"/ui/{path}", _in_words(answer), name=path, methods=["GET"], openapi_extra=named
-        )
+        shown: dict[str, Any] = {"openapi_extra": named, "responses": FAILURES}
+        web.add_api_route(f"/ui/{path}", _in_words(answer), name=path, methods=["GET"], **shown)
 
 
 def _in_path(name: str) -> dict[str, Any]:
