@@ -46,16 +46,18 @@ SHARED = Parallel(processes=2, strategy="fsdp")
 STEP = {"batch_size": 2, "gradient_accumulation": 4, "epochs": 2, "logging_steps": 1}
 PAIRS = [
     {"prompt": f"say {i}:", "chosen": " the quick brown fox" * (1 + i % 3), "rejected": " a dog"}
-    for i in range(32)
+    for i in range(29)
 ]
 JUDGED = [
     {"prompt": pair["prompt"], "completion": pair[which], "label": which == "chosen"}
-    for pair in PAIRS[:16]
+    for pair in PAIRS[:15]
     for which in ("chosen", "rejected")
 ]
-TEXTS = [{"text": f"the quick brown fox {i} says hello " * (1 + i % 4)} for i in range(32)]
+TEXTS = [{"text": f"the quick brown fox {i} says hello " * (1 + i % 4)} for i in range(37)]
 STILL: dict[str, Any] = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-ROWS = {"sft": chats(60), "kto": JUDGED, "mlm": TEXTS}
+UNEVEN = [{"text": f"the quick brown fox {i} says hello " * (1 + 7 * i % 9)} for i in range(37)]
+ROWS = {"default": UNEVEN, "sft": chats(61), "kto": JUDGED[:29], "mlm": TEXTS}
+"""None fills the last batch of an epoch, nor has a last batch for each process."""
 
 
 @pytest.fixture(scope="module")
@@ -101,15 +103,19 @@ def weights(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("parallel", "more"),
     [
-        (TWO, {"trainer": "sft"}),
+        (TWO, {"trainer": "default"}),
         (SHARED, {"trainer": "sft"}),
         (SHARED, {"trainer": "sft", "peft": True, "lora_dropout": 0.0, "merge_adapter": True}),
         (SHARED, {"trainer": "reward", "peft": True, "lora_dropout": 0.0}),
-        (TWO, {"trainer": "dpo"}),
+        (TWO, {"trainer": "orpo"}),
+        pytest.param(TWO, {"trainer": "dpo"}, marks=pytest.mark.campaign),
         (TWO, {"trainer": "kto", "peft": True, "lora_dropout": 0.0, "merge_adapter": True}),
         (TWO, {"trainer": "mlm", "packing": False}),
     ],
-    ids=["sft", "sft-fsdp", "sft-lora-fsdp", "reward-lora-fsdp", "dpo", "kto-lora", "mlm"],
+    ids=[
+        *("default", "sft-fsdp", "sft-lora-fsdp", "reward-lora-fsdp"),
+        *("orpo", "dpo", "kto-lora", "mlm"),
+    ],
 )
 def test_two_processes_learn_what_one_does(
     model: Path, tmp_path: Path, parallel: Parallel, more: dict[str, Any]
@@ -141,7 +147,7 @@ def left_at(events: list[Event], step: int) -> Path:
 def test_a_divided_model_goes_on_in_any_number_of_processes(
     model: Path, tmp_path: Path, peft: bool
 ) -> None:
-    data = write_rows(tmp_path / "data" / "train.jsonl", chats(60))
+    data = write_rows(tmp_path / "data" / "train.jsonl", chats(61))
     how: dict[str, Any] = {**STEP, "trainer": "sft", "peft": peft, "lora_dropout": 0.0}
     how |= {"save_strategy": "steps", "save_steps": 4, "save_total_limit": 9}
     whole = together(spec(model, data, None, SHARED, **how), tmp_path / "whole")

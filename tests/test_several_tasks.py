@@ -35,7 +35,7 @@ CALM: dict[str, Any] = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_pro
 
 def texts(task: str, folder: Path, *, column: str, **how: Any) -> Job:
     model = tiny_bert.write_model(folder / "bert", **CALM)
-    data = tiny_text.write_rows(folder / "rows" / "train.jsonl", tiny_text.rows(48))
+    data = tiny_text.write_rows(folder / "rows" / "train.jsonl", tiny_text.rows(41))
     valid = tiny_text.write_rows(data.parent / "valid.jsonl", tiny_text.rows(21, first=900))
     how |= {"target_column": column}
     return tiny_text.job(load(task), model, data, folder, valid=valid, **how)

@@ -6,7 +6,8 @@ through them: on an H100 the stock class trained one at 0.77 of the speed of a l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from transformers import Trainer, TrainerState
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
 from worker.engine import processes, shares
+from worker.engine.loss import IGNORED
+from worker.engine.rounds import Rounds, Step, in_rounds
 
 
 class LeanTrainer(Trainer):  # type: ignore[misc]
@@ -24,8 +27,15 @@ class LeanTrainer(Trainer):  # type: ignore[misc]
     _set_to_train = False
     """Whether all layers are. An adapter says so of itself while the model within does not."""
 
+    compute_loss: Callable[..., Any]
+
+    idle = False
+    """Whether the batch at hand is there only because others have one; it does not count."""
+
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
+        self._rounds: Rounds | None = None
+        self._step = Step()
         self.args.save_only_model = False  # asked of shares of a model; here they can be saved
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
@@ -61,7 +71,43 @@ class LeanTrainer(Trainer):  # type: ignore[misc]
         else:
             super()._load_best_model()
 
-    def training_step(self, model: Any, *inputs: Any, **more: Any) -> Any:
+    def get_train_dataloader(self) -> Any:
+        """Return batches of the training split: each row comes once, in several processes too."""
+        loader = super().get_train_dataloader()
+        if self.args.world_size > 1:
+            self._rounds = in_rounds(loader, self.args.world_size, self.args.process_index)
+        return loader
+
+    def ready(self, batch: Any) -> Any:
+        """Return a batch of the loader as it is trained on, in the step that comes next."""
+        return batch
+
+    def get_batch_samples(
+        self, batches: Iterator[Any], count: int, device: torch.device
+    ) -> tuple[list[Any], Any]:
+        """Return the batches of a step, and how many tokens all processes learn of it."""
+        taken = [self.ready(batch) for batch in islice(batches, count)]
+        self._step = Step()
+        if self._rounds is not None and self.accelerator.gradient_state.end_of_dataloader:
+            self._step = Step.last(taken, self._rounds)
+        counting = [_nothing_of(one) if one is self._step.idle else one for one in taken]
+        return taken, self._get_num_items_in_batch(counting, device)
+
+    def training_step(self, model: Any, inputs: Any, num_items: Any = None) -> Any:
+        """Do a pass, whose loss counts for as much as it would in one process."""
+        self.idle = inputs is self._step.idle
+        of_step = num_items is not None and self.model_accepts_loss_kwargs
+        weight = 0.0 if self.idle else 1.0 if of_step else self._step.weight
+        if weight == 1.0:
+            return self._pass(model, inputs, num_items)
+        whole = self.compute_loss
+        self.compute_loss = lambda *given, **more: weight * whole(*given, **more)
+        try:
+            return self._pass(model, inputs, num_items)
+        finally:
+            del self.compute_loss
+
+    def _pass(self, model: Any, *inputs: Any, **more: Any) -> Any:
         """Do a pass; what is set to train already is not set so again, layer by layer."""
         if not (model.training and self._set_to_train):
             self._set_to_train = True
@@ -122,7 +168,7 @@ class LeanTrainer(Trainer):  # type: ignore[misc]
         """
         counted = self.args.include_num_input_tokens_seen == "all" and "input_ids" in inputs
         if self.args.world_size > 1 or not counted:
-            super()._track_num_input_tokens(inputs)
+            super()._track_num_input_tokens(_nothing_of(inputs) if self.idle else inputs)
         else:
             self.state.num_input_tokens_seen += inputs["input_ids"].numel()
 
@@ -130,6 +176,17 @@ class LeanTrainer(Trainer):  # type: ignore[misc]
         """Count learned tokens where the batches are, and leave the number there."""
         here = device if self.args.world_size > 1 else torch.device("cpu")
         return super()._get_num_items_in_batch(batch_samples, here)
+
+
+def _nothing_of(batch: Any) -> Any:
+    """Return what counts as a batch without rows, and with nothing to learn."""
+    if not isinstance(batch, Mapping):
+        return batch
+    return {
+        name: torch.full_like(column, IGNORED) if "labels" in name else column[:0]
+        for name, column in batch.items()
+        if isinstance(column, torch.Tensor)
+    }
 
 
 def epoch_of(state: TrainerState) -> int:

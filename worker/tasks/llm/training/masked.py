@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import torch
@@ -145,19 +144,16 @@ class MaskedTrainer(TokenTrainer):
         finally:
             self.data_collator = batches
 
-    def get_batch_samples(
-        self, batches: Iterator[dict[str, torch.Tensor]], count: int, device: torch.device
-    ) -> tuple[list[dict[str, torch.Tensor]], Any]:
-        """Return the batches of a step with tokens hidden, and how many tokens they learn.
+    def ready(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return a batch with tokens hidden.
 
         What is hidden follows from the number of the step and from the row, and so is the same in
         whichever of several processes a row is. Loaders are a batch ahead: what is drawn in them
         would be drawn anew where a training goes on from a checkpoint.
         """
         drawn = zlib.crc32(f"{self.args.seed} {self.state.global_step}".encode())
-        of_step = replace(self.data_collator, seed=drawn)
-        hidden = [of_step.hidden(batch) for batch in islice(batches, count)]
-        return hidden, self._get_num_items_in_batch(hidden, device)
+        hidden: dict[str, torch.Tensor] = replace(self.data_collator, seed=drawn).hidden(batch)
+        return hidden
 
     def compute_loss(
         self,

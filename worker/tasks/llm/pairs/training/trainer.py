@@ -39,7 +39,7 @@ class PairsTrainer(LeanTrainer):
         """Return the loss of a batch."""
         outcome = self.outcome(model, inputs)
         for name, values in outcome.measured.items():
-            self.measured[name].append(values)
+            self.measured[name].append(values[:0] if self.idle else values)
         return outcome.loss
 
     def log(self, logs: dict[str, float], *args: Any, **more: Any) -> None:
