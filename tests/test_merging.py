@@ -115,6 +115,33 @@ def test_an_adapter_of_shared_weights_is_merged_into_its_own_layer_alone(
             assert torch.allclose(whole(ids).logits, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("multiple", [None, 64])
+def test_tokens_that_were_added_in_training_stay_what_they_were(
+    multiple: int | None, laptop: Laptop, made: Path, tmp_path: Path
+) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(made / "base")
+    tokenizer.add_tokens([f"<|new{i}|>" for i in range(309 - len(tokenizer))])
+    base = AutoModelForCausalLM.from_pretrained(made / "base")
+    base.resize_token_embeddings(len(tokenizer), pad_to_multiple_of=multiple)
+    saved = ["embed_tokens", "lm_head"]
+    how = LoraConfig(target_modules=["q_proj"], modules_to_save=saved, task_type="CAUSAL_LM")
+    adapted = get_peft_model(base, how).eval()
+    for folder in (adapted, tokenizer):
+        folder.save_pretrained(tmp_path / "grown")
+    done = merge(laptop, "--adapter-path", "grown", "--output-folder", "whole")
+    assert done.code == 0, done.err
+    whole = AutoModelForCausalLM.from_pretrained(tmp_path / "whole")
+    assert len(AutoTokenizer.from_pretrained(tmp_path / "whole")) == 309
+    assert whole.config.vocab_size == (320 if multiple else 309)
+    ids = torch.tensor([[5, 6, 307, 308]])
+    with torch.no_grad():
+        assert whole(ids).logits.equal(adapted(ids).logits)
+
+
 def test_it_is_pushed_to_a_repo_of_its_own(laptop: Laptop, made: Path, tmp_path: Path) -> None:
     from transformers import AutoConfig
 

@@ -175,6 +175,21 @@ def test_layers_of_a_folder(ask: Asking, tmp_path: Path) -> None:
     assert here(ask, tmp_path, target_modules="c_attn").ok
 
 
+def test_a_rank_that_no_matrix_exceeds(ask: Asking, tmp_path: Path) -> None:
+    header = json.dumps({"h.0.attn.c_attn.weight": Q | {"shape": [15_625, 64]}}).encode()
+    folder = model(tmp_path / "mine")
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    low: dict[str, Any] = {"optimizer": "galore_adamw", "peft": False}
+    wrong = only_error(here(ask, tmp_path, **low))
+    assert "--optim-rank 128" in wrong.text and "has a side of 64 or less" in wrong.text
+    assert wrong.fix == "--optim-rank 16, or another --optimizer"
+    assert here(ask, tmp_path, **low, optim_rank=63).ok
+    wrong = only_error(here(ask, tmp_path, **low, optim_rank=8, optim_target_modules="mlp"))
+    assert "no layer of that name" in wrong.text and wrong.fix.endswith("all-linear")
+    low["optim_rank"] = 10_000
+    assert "no matrix to project" in only_error(ask(model="ann/sharded", **low)).text
+
+
 def test_an_adapter_is_not_pushed_without_its_base(ask: Asking, tmp_path: Path) -> None:
     folder = model(tmp_path / "mine", 1_000_000)
     push: dict[str, Any] = {

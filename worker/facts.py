@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,8 +67,9 @@ class CheckContext:
     facts: ModelFacts | None = None
     """The base model; none where it was not found, and for a task that starts from none."""
 
-    tensors: Collection[str] = ()
-    """Names of the model's tensors; none where no file tells."""
+    tensors: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Shapes of the model's tensors by their names, empty where only an index names them; none
+    where no file tells."""
 
     other_model: Callable[[str, str], ModelFacts] = _nowhere
     """Returns what is known of another model than the base, by the flag that names it and its name.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
@@ -99,8 +99,8 @@ class BaseModel:
     tokenizer: Path | None = None
     """Its `tokenizer.json`."""
 
-    tensors: Collection[str] = ()
-    """Their names; none where no file tells."""
+    tensors: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Their shapes by name, empty where only an index tells the name; none where no file does."""
 
     gated: bool = False
 

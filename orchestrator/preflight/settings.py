@@ -45,7 +45,7 @@ def check_settings(
         model_is_here=backend.sees_my_files and is_folder(name),
         secrets=request.secrets,
         facts=model.facts if model and based else None,
-        tensors=model.tensors if model and based else (),
+        tensors=model.tensors if model and based else {},
         other_model=other_model,
     )
     findings = Findings()

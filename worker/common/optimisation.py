@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Self
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import field_validator
 
-from worker.common.layers import EVERY_LINEAR
+from worker.common.layers import EVERY_LINEAR, none_projected
 from worker.facts import CheckContext
 from worker.finding import Finding
 from worker.nearest import nearest
@@ -170,8 +170,15 @@ class Optimisation(LowRank):
         """Say that a learning rate ruins the model, and what only other optimizers have."""
         if not self.low_rank:
             yield from _unused_rank(self)
+        elif not getattr(self, "peft", False):
+            tensors, config = about.tensors, self.config_of(about)
+            yield from none_projected(self.optim_rank, self.optim_target_modules, tensors, config)
         yield from _too_fast(self)
         yield from super().checks(about)
+
+    def config_of(self, about: CheckContext) -> Mapping[str, Any]:
+        """Return the `config.json` of the model that is trained, empty where it is not known."""
+        return about.facts.config if about.facts else {}
 
     def steps(self, rows: int) -> int:
         """Return the optimizer steps of a training on so many rows, as transformers counts them.

@@ -220,6 +220,10 @@ class PretrainingParams(Program, Data, Training, Watching):
             yield Finding("warn", "settings", text, f"--tmax {self.epochs:.0f}")
         yield from super().checks(about)
 
+    def config_of(self, about: CheckContext) -> Mapping[str, Any]:
+        """Return the configuration of the model that is made, or that of the published one."""
+        return models.config(self.model) if self.fresh else super().config_of(about)
+
 
 _FILES = (("lora", "lora_config", LORA), ("galore", "galore_config", GALORE))
 """What of an optimizer's name means that a file is read, the setting that names it, its kind."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 import yaml
+from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from worker.contract import ModelRef
@@ -23,6 +24,7 @@ from worker.errors import BadConfig
 from worker.hubclient import endpoint, explained, hub
 from worker.markdown import code
 from worker.paths import base_of_adapter, is_path, named, ref_of
+from worker.shorten import shortened
 from worker.tasks.llm.merging import MergeParams
 from worker.tasks.llm.training.folders import fetched, made
 
@@ -32,7 +34,10 @@ CARD = """---
 """
 
 
-_NO_ADAPTER = (KeyError, OSError, RuntimeError, TypeError, ValueError)
+LONGEST = 300
+"""Characters that are told of what peft says."""
+
+_NO_ADAPTER = (KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
 """What peft raises over layers of another shape or name, and over settings that are none."""
 
 
@@ -77,12 +82,15 @@ def _merged(asked: MergeParams, base: ModelRef, adapter: Path, output: Path) -> 
     own = (adapter / "tokenizer_config.json").exists()
     tokenizer = (beside if own else source).processor(AutoTokenizer)
     model = source.load(dtype=dtype)
-    _make_room(model, len(tokenizer), asked.pad_to_multiple_of)
     try:
+        rows = max(len(tokenizer), _rows(model, adapter))
+        _make_room(model, rows, asked.pad_to_multiple_of)
         whole = merged_into(model, adapter)
     except _NO_ADAPTER as error:
-        why = str(error).strip().splitlines()[0]
-        raise BadConfig(f"{asked.adapter_path} is no adapter of {base.name}: {why}") from error
+        why = " ".join(str(error).split())
+        raise BadConfig(
+            f"{asked.adapter_path} is no adapter of {base.name}: {shortened(why, LONGEST)}"
+        ) from error
     if (adapter / "generation_config.json").exists():  # where answers end
         whole.generation_config = GenerationConfig.from_pretrained(adapter)
     save_model(whole, output, dtype)
@@ -91,13 +99,28 @@ def _merged(asked: MergeParams, base: ModelRef, adapter: Path, output: Path) -> 
 
 
 def _make_room(model: Any, tokens: int, multiple: int | None) -> None:
-    """Grow the vocabulary to the tokenizer's, as it was in training.
+    """Grow the vocabulary to the tokenizer's and the adapter's, as it was in training.
 
     It never shrinks: many models have more rows than tokens.
     """
     rows = model.get_input_embeddings().weight.shape[0]
     if tokens > rows or (multiple and rows % multiple):
         model.resize_token_embeddings(max(tokens, rows), pad_to_multiple_of=multiple)
+
+
+def _rows(model: Any, adapter: Path) -> int:
+    """Return the rows of embeddings that an adapter brings along; 0 where it has none.
+
+    They may be more than the tokens: many programs fill up to a multiple of 8 or 64.
+    """
+    file = adapter / "adapter_model.safetensors"
+    if not file.exists():
+        return 0
+    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    places = [f".{name}." for name, layer in model.named_modules() if layer in ends]
+    with safe_open(file, framework="pt") as weights:
+        names = [n for n in weights.keys() if n.endswith("weight") and any(p in n for p in places)]  # noqa: SIM118
+        return max((int(weights.get_slice(name).get_shape()[0]) for name in names), default=0)
 
 
 def _folder(name: str) -> Path:
