@@ -193,9 +193,7 @@ def check(
         report = replace(report, findings=(*about, *report.findings))
     alike = {job.job_id for job in jobs if job.project == asked.project}
     if not report.held and (
-        broken := allowance.over_budget(
-            [*jobs, *client.records.spent()], client.clock.now(), report, alike
-        )
+        broken := allowance.over_budget(client.charged(jobs), client.clock.now(), report, alike)
     ):
         report = report.with_errors([broken])
     if report.held and again.maker(client, report.makers) is None:
@@ -391,7 +389,7 @@ def _broken_budget(client: Client, job: Packed) -> Refused | None:
     this = client.records.open_one(job.order().fingerprint)
     if this is not None:
         return None
-    jobs = [*client.glances(), *client.records.spent()]
+    jobs = client.charged(client.glances())
     broken = allowance.over_budget(jobs, client.clock.now(), job.report)
     return _refused(job, broken) if broken else None
 

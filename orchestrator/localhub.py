@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum, auto
 from importlib.util import find_spec
 from pathlib import Path
 
 from orchestrator.aside import command_of
+from worker.ending import end
 from worker.environment import environment
 from worker.errors import BadConfig, HubtrainError
 from worker.installing import install
@@ -108,10 +109,7 @@ def running_hub(
             tokens = {user["name"]: str(user["token"]) for user in ready["users"]}
             yield RunningHub(str(ready["endpoint"]), tokens, folder, process.pid)
         finally:
-            process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(END_SECONDS)
-            process.kill()
+            end(process, END_SECONDS)
 
 
 def bare_environment() -> dict[str, str]:

@@ -10,11 +10,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from backends.errors import PlanRefused
+from worker.ending import end
 from worker.errors import HubUnreachable
 
 SSH = "ssh://"
@@ -48,10 +49,7 @@ def tunnel(address: str) -> Iterator[str]:
                 _wait(ssh, socket, address)
                 yield f"unix://{socket}"
             finally:
-                ssh.terminate()
-                with suppress(subprocess.TimeoutExpired):
-                    ssh.wait(END_SECONDS)
-                ssh.kill()
+                end(ssh, END_SECONDS)
 
 
 def _command(address: str, socket: Path) -> list[str]:

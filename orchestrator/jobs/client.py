@@ -88,6 +88,10 @@ class Client:
         known = kept(home())
         return self.records.glances() if known is None else known
 
+    def charged(self, jobs: Sequence[Glance]) -> list[Glance]:
+        """Return what money is counted by: these jobs, and removed ones that have cost some."""
+        return [*jobs, *self.records.spent()]
+
     def asked(self, jobs: Sequence[Glance]) -> list[Glance]:
         """Return these jobs as their providers know them now, where that may be something new."""
         open_jobs = [job for job in jobs if not job.settled]

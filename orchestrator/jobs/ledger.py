@@ -69,9 +69,8 @@ def ledger(
 
     Providers are asked about those that run, unless it is to be `offline`.
     """
-    everything = client.glances()
-    everything = everything if offline else client.asked(everything)
-    everything += client.records.spent()
+    known = client.glances()
+    everything = client.charged(known if offline else client.asked(known))
     now = client.clock.now()
     jobs = [j for j in everything if only in {None, GROUPS["month"](j)} and j.started_at]
     found = Ledger(

@@ -8,7 +8,7 @@ outside of all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 OUTSIDE = "O"
@@ -39,11 +39,6 @@ def split(tag: str) -> tuple[str, str]:
     if dash and mark in _MARKS:
         return _MARKS[mark], kind
     return (tag, "_") if tag in {"B", "I", "E", "S"} else ("", tag)
-
-
-def has_marks(tags: Iterable[str]) -> bool:
-    """Whether tags say where entities begin or continue; plain ones do not."""
-    return any(split(tag)[0] for tag in tags)
 
 
 def entities(tags: Sequence[str]) -> list[Entity]:
