@@ -31,8 +31,8 @@ from typing import TYPE_CHECKING, Any
 from hubtrain._arguments import in_arguments, typed
 from hubtrain._client import Client
 from hubtrain._deployment import Deployment
-from hubtrain._errors import CheckFailed, JobFailed, WaitTimeout
-from hubtrain._job import Job
+from hubtrain._errors import CheckFailed, WaitTimeout
+from hubtrain._job import Job, JobFailed
 from hubtrain._reach import Here
 from orchestrator.api.arguments import as_arguments
 from orchestrator.jobs.client import Client as Jobs

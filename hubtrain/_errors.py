@@ -1,4 +1,4 @@
-"""What the Python API raises beside the errors of hubtrain itself."""
+"""What the Python API raises beside the errors of hubtrain itself, and `JobFailed`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from worker.errors import BadConfig, HubtrainError
 from worker.finding import why_refused
 
 if TYPE_CHECKING:
-    from hubtrain._job import Job
     from orchestrator.api.documents import Checked
     from orchestrator.deploy import DeployCheck
     from orchestrator.deploy.documents import DeploymentPlan
@@ -22,16 +21,6 @@ class CheckFailed(BadConfig):
         super().__init__(why_refused(report.findings))
         self.report = report
         """All that the check found."""
-
-
-class JobFailed(HubtrainError):
-    """A job has ended, and not well. `reason` is its `EndReason`."""
-
-    def __init__(self, job: Job) -> None:
-        said = f"{job.id} {job.state} ({job.reason}): {job.message}".rstrip(": ")
-        super().__init__(said, fix=job._reach.log_of(job.id), reason=job.reason)
-        self.job = job
-        """The job as it ended."""
 
 
 class WaitTimeout(HubtrainError, TimeoutError):

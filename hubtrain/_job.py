@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hubtrain._arguments import in_arguments, typed
-from hubtrain._errors import JobFailed, WaitTimeout
+from hubtrain._errors import WaitTimeout
 from hubtrain._reach import Here, Reach
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
 from worker.contract import EndReason, State
+from worker.errors import HubtrainError
 
 if TYPE_CHECKING:
     from orchestrator.jobs.watch import Silence
@@ -180,9 +181,35 @@ class Job:
         which is the stop button of a cell, only ends the showing: the job goes on, and that is
         said.
         """
-        from hubtrain._watching import watched
+        from hubtrain._watching import Showing
 
-        return watched(self, until)
+        showing = Showing(lambda: self._record, self._reach.now)
+
+        def news(job: Job) -> None:
+            showing.draw()
+            if until is not None and until(job):
+                raise _Enough
+
+        said = ""
+        try:
+            news(self)
+            self.wait(on_update=news, on_line=lambda line: showing.draw(), on_silence=showing.say)
+        except _Enough:
+            pass
+        except KeyboardInterrupt:
+            said = self._left_running()
+        showing.draw(said, at_once=True)
+        return self
+
+    def _left_running(self) -> str:
+        """Return what to say to whoever interrupts the showing."""
+        if self.ended:
+            return f"{self.id} had ended already."
+        here = f'{self._reach.finds}("{self.id}")'
+        return (
+            f"Left running as {self.id}. Nothing was stopped."
+            f" Watch again: {here}.watch()  Stop it: {here}.cancel()"
+        )
 
     def ask(
         self,
@@ -221,3 +248,17 @@ class Job:
         """
         self._record = self._reach.cancelled(self._record)
         return self
+
+
+class JobFailed(HubtrainError):
+    """A job has ended, and not well. `reason` is its `EndReason`."""
+
+    def __init__(self, job: Job) -> None:
+        said = f"{job.id} {job.state} ({job.reason}): {job.message}".rstrip(": ")
+        super().__init__(said, fix=job._reach.log_of(job.id), reason=job.reason)
+        self.job = job
+        """The job as it ended."""
+
+
+class _Enough(Exception):
+    """Somebody has seen what there was to wait for."""

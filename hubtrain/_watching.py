@@ -1,6 +1,7 @@
 """What `Job.watch` shows of a job: a picture in the cell of a notebook, elsewhere lines of text.
 
-What is in the picture, and that it is harmless, is the matter of `worker.show`.
+It knows the record of a job, and not how one is followed. What is in the picture, and that it is
+harmless, is the matter of `worker.show`.
 """
 
 from __future__ import annotations
@@ -10,15 +11,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from orchestrator.jobs.records import Record
 from orchestrator.jobs.view import view_of
 from orchestrator.visible import visible
 from worker.show.cell import cell
 from worker.show.view import View, in_words
-
-if TYPE_CHECKING:
-    from hubtrain._job import Job
 
 
 class Shown(ABC):
@@ -75,42 +74,18 @@ def _text(view: View, said: str) -> str:
     return visible("\n".join([*in_words(view), *([said] if said else [])]))
 
 
-def watched(job: Job, until: Callable[[Job], object] | None) -> Job:
-    """Show a job until it has ended or `until` is true, or it is interrupted; returns it."""
-    showing = _Showing(job, Cell() if in_notebook() else Lines())
-
-    def news(job: Job) -> None:
-        showing.draw()
-        if until is not None and until(job):
-            raise _Enough
-
-    try:
-        news(job)
-        job.wait(on_update=news, on_line=lambda line: showing.draw(), on_silence=showing.say)
-    except _Enough:
-        showing.draw(at_once=True)
-    except KeyboardInterrupt:
-        showing.draw(_left_running(job), at_once=True)
-    else:
-        showing.draw(at_once=True)
-    return job
-
-
 def in_notebook() -> bool:
     """Whether a kernel runs this, so that what is shown is HTML: Jupyter, Colab, VS Code."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return getattr(shell, "kernel", None) is not None
 
 
-class _Enough(Exception):
-    """Somebody has seen what there was to wait for."""
-
-
-class _Showing:
+class Showing:
     """One job being shown: at once where it is another one than it was, its steps now and then."""
 
-    def __init__(self, job: Job, place: Shown) -> None:
-        self._job, self._place = job, place
+    def __init__(self, record: Callable[[], Record], now: Callable[[], datetime]) -> None:
+        self._record, self._now = record, now
+        self._place: Shown = Cell() if in_notebook() else Lines()
         self._drawn: datetime | None = None
         self._words: tuple[object, ...] = ()
         self._said = ""
@@ -122,20 +97,10 @@ class _Showing:
 
     def draw(self, said: str = "", *, at_once: bool = False) -> None:
         """Show the job, unless it is much as it was."""
-        story, now = self._job._record.story, self._job._reach.now()
+        record, now = self._record(), self._now()
+        story = record.story
         words = (story.state, story.phase, story.message, story.output, story.pushed)
         due = self._drawn is None or now - self._drawn >= self._place.every
         if at_once or due or words != self._words:
-            self._place.show(view_of(self._job._record, now), said or self._said)
+            self._place.show(view_of(record, now), said or self._said)
             self._drawn, self._words = now, words
-
-
-def _left_running(job: Job) -> str:
-    """Return what to say to whoever interrupts the showing."""
-    if job.ended:
-        return f"{job.id} had ended already."
-    here = f'{job._reach.finds}("{job.id}")'
-    return (
-        f"Left running as {job.id}. Nothing was stopped."
-        f" Watch again: {here}.watch()  Stop it: {here}.cancel()"
-    )
