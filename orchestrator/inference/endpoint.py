@@ -53,7 +53,10 @@ def address_of(said: str) -> str:
     """
     if said == "hub":
         if endpoint() != REAL_HUB:
-            raise BadConfig(f"--endpoint hub is {REAL_HUB}'s, and HF_ENDPOINT is {endpoint()}.")
+            raise BadConfig(
+                f"--endpoint hub is {REAL_HUB}'s, and HF_ENDPOINT is {endpoint()}.",
+                fix="Unset HF_ENDPOINT, or give a server's address: --endpoint http://localhost:8000",
+            )
         return PROVIDERS
     parts = urlsplit(said if "://" in said else f"//{said}")
     if parts.scheme not in {"http", "https"} or not parts.hostname:

@@ -44,7 +44,10 @@ def _whole(name: str, look: Callable[[str], FoundModel]) -> FoundModel:
     if base is None:
         return found
     if not base:
-        raise BadConfig(f"{name} is a LoRA adapter and does not say of which model.")
+        raise BadConfig(
+            f"{name} is a LoRA adapter and does not say of which model.",
+            fix="Name it in its adapter_config.json, as base_model_name_or_path.",
+        )
     try:
         whole = look(base)
     except HubtrainError as error:

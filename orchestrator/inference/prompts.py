@@ -18,6 +18,7 @@ from worker.columns import no_column
 from worker.errors import BadConfig, BadData
 from worker.numerals import spelled
 from worker.reading import FileTable
+from worker.reading.diagnose import TO_UTF8
 from worker.reading.files import format_of, on_disk
 from worker.session import Messages, Reply
 
@@ -65,7 +66,7 @@ def _lines(text: bytes, source: str) -> list[Prompt]:
     try:
         lines = text.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
-        raise BadData(f"{source} is no text in UTF-8.") from error
+        raise BadData(f"{source} is no text in UTF-8.", fix=TO_UTF8) from error
     return [Prompt(line.rstrip("\r")) for line in lines if line.strip()]
 
 

@@ -14,6 +14,7 @@ from orchestrator.data.sources.media import is_media
 from orchestrator.data.sources.media.listing import FILE_NAME, is_metadata, plain
 from worker.errors import BadData
 from worker.reading import FileTable
+from worker.reading.diagnose import TO_UTF8
 from worker.reading.files import DataFile, format_of, on_disk
 from worker.reading.folders import PACK_ANEW, Files, in_folder, in_zip
 
@@ -115,7 +116,8 @@ def _lines(path: Path) -> Rows:
                     if text := line.rstrip("\r\n"):
                         yield f"line {number}", {LINE: text}
         except UnicodeDecodeError as error:
-            raise BadData(f"{path.name} is no text in UTF-8, and no file of rows.") from error
+            text = f"{path.name} is no text in UTF-8, and no file of rows."
+            raise BadData(text, fix=TO_UTF8) from error
 
     total = sum(1 for _ in read())
     if not total:

@@ -78,7 +78,10 @@ def model_of(client: Client, record: Record) -> Model:
     if name is None:
         state = record.story.state
         yet = "" if state.final else f" yet: it is {state}"
-        raise BadConfig(f"{record.job_id} has made no model that can be asked here{yet}.")
+        raise BadConfig(
+            f"{record.job_id} has made no model that can be asked here{yet}.",
+            fix=f"hubtrain status {record.job_id} tells how it is.",
+        )
     look = Look(hub(client.token), client.clock, task.model_reads)
     facts = check(name, task, look, trusted=False)
     environ = environ_of(client.token) | ({"HF_HUB_OFFLINE": "1"} if look.offline else {})

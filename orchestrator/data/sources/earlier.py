@@ -50,7 +50,8 @@ def _on_hub(ref: DataRef, hub: HfApi | None, fix: str) -> dict[str, DataFile]:
     from orchestrator.data.sources.remote import files_of
 
     if hub is None:
-        raise BadData(f"the examples are in {ref.repo_id}, and nobody is logged in.")
+        text = f"the examples are in {ref.repo_id}, and nobody is logged in."
+        raise BadData(text, fix="hf auth login")
     repo_id = str(ref.repo_id)
     try:
         return files_of(hub, repo_id, ref.revision)[1]
