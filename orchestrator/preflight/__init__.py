@@ -139,15 +139,7 @@ class _Check:
         model = self.pool.submit(self._model, account)
         target = self.pool.submit(self._target, account)
         check_project(self.request, self.backend, self.findings)
-        earlier = self.request.earlier
-        if earlier is not None and earlier.start is not None:
-            check_start = partial(
-                find_start, self.request, earlier.start, self.backend, self.hub, self.clock
-            )
-            self.findings.add(self.findings.attempt("resume", check_start) or ())
-        if self.request.output is not None and allowed(self.request.project):
-            continued = earlier.start.jobs if earlier and earlier.start else ()
-            check_output(self.request.output, self.request.job.overwrite, continued, self.findings)
+        self._beginning_and_output()
         self.findings.attempt("backend", partial(self.backend.require, self.request.extras))
         owner, push = self._account_found(account, target)
         found_model, of_model = model.result()
@@ -178,6 +170,17 @@ class _Check:
             pinned=self.pinned,
             parameters=found_model.facts.parameters,
         )
+
+    def _beginning_and_output(self) -> None:
+        """Look at the checkpoint that the job begins at, and at the folder its model goes to."""
+        request = self.request
+        start = request.earlier.start if request.earlier else None
+        if start is not None:
+            look = partial(find_start, request, start, self.backend, self.hub, self.clock)
+            self.findings.add(self.findings.attempt("resume", look) or ())
+        if request.output is not None and allowed(request.project):
+            continued = start.jobs if start else ()
+            check_output(request.output, request.job.overwrite, continued, self.findings)
 
     def compare(self, others: Sequence[Backend[Any]]) -> tuple[Offer, ...]:
         """Look at model and examples once, and return what the job takes everywhere."""

@@ -42,13 +42,9 @@ def COMMAND(  # noqa: N802, PLR0917
     desk.screen.say(*(f"Removed {job}, whose rm was cut short" for job in removed))
     swept = sweep(desk, list(owners), lambda seconds: _tell_of_waiting(desk, seconds))
     swept.unanswered[:0] = unanswered
-    found = list(swept.leftovers.values())
-    garbage = [one for one in found if one.garbage]
-    running = [str(one.found.handle) for one in found if not one.garbage]
-    desk.screen.findings(Finding("warn", "not asked", text) for text in swept.unanswered)
-    if desk.token is None:
-        text = "without a Hub token only the jobs this machine knows are looked at"
-        desk.screen.findings([Finding("warn", "account", text, "hf auth login")])
+    _tell_of_unasked(desk, swept)
+    garbage = [one for one in swept.leftovers.values() if one.garbage]
+    running = [str(one.found.handle) for one in swept.leftovers.values() if not one.garbage]
     desk.screen.say(*(f"Running as it should: {handle}" for handle in running))
     desk.screen.findings(deployed := _deployed(desk, owners))
     desk.screen.say(_headline(desk, garbage, swept.unanswered), *map(_line, garbage))
@@ -71,6 +67,13 @@ def COMMAND(  # noqa: N802, PLR0917
         document["images"] = _images(desk, swept, owners, yes)
     desk.screen.document(document)
     return FAILED if left or swept.unanswered else 0
+
+
+def _tell_of_unasked(desk: Desk, swept: Sweep) -> None:
+    desk.screen.findings(Finding("warn", "not asked", text) for text in swept.unanswered)
+    if desk.token is None:
+        text = "without a Hub token only the jobs this machine knows are looked at"
+        desk.screen.findings([Finding("warn", "account", text, "hf auth login")])
 
 
 def _tell_of_waiting(desk: Desk, seconds: float) -> None:
