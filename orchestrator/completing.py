@@ -108,7 +108,7 @@ def values(setting: Setting, incomplete: str) -> list[Item]:
 
 def _machines() -> Iterator[tuple[str, str]]:
     import backends
-    from orchestrator.offered import known
+    from orchestrator.machine_cache import known
 
     kinds = map(backends.load, backends.names())
     named = {name: "" for one in kinds for name in (one.name, *one.aliases, *_short(one))}

@@ -16,7 +16,7 @@ import backends
 import worker.tasks
 from backends.base import Backend, OnProgress, silent
 from backends.together import Together
-from orchestrator import again, allowance, hosted, preflight, rerunning, resuming
+from orchestrator import again, hosted, month_budget, preflight, rerunning, resuming
 from orchestrator.asked import Asked, Packed, packed, refusals
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.glance import Glance
@@ -176,7 +176,7 @@ def check(
         asked.backend,
         client.clock,
         tell=on_step,
-        history=allowance.runs(jobs, client.clock.now()),
+        history=month_budget.runs(jobs, client.clock.now()),
     )
     report = replace(report, findings=(*asked.notes, *report.findings))
     if client.guest is not None:
@@ -193,7 +193,7 @@ def check(
         report = replace(report, findings=(*about, *report.findings))
     alike = {job.job_id for job in jobs if job.project == asked.project}
     if not report.held and (
-        broken := allowance.over_budget(client.charged(jobs), client.clock.now(), report, alike)
+        broken := month_budget.over_budget(client.charged(jobs), client.clock.now(), report, alike)
     ):
         report = report.with_errors([broken])
     if report.held and again.maker(client, report.makers) is None:
@@ -234,7 +234,7 @@ def compare(
         ],
         client.clock,
         tell=on_step,
-        history=allowance.runs(client.glances(), client.clock.now()),
+        history=month_budget.runs(client.glances(), client.clock.now()),
     )
 
 
@@ -304,7 +304,7 @@ def write_down(
             admit = partial(_admit, client, job.report, order)
             try:
                 return claim(order, ended=checked.ended, admit=admit, **how)
-            except allowance.OverBudget as broken:  # by another job, made since this one was packed
+            except month_budget.OverBudget as broken:  # by a job made since it was packed
                 return _refused(job, broken.finding)
 
 
@@ -390,15 +390,15 @@ def _broken_budget(client: Client, job: Packed) -> Refused | None:
     if this is not None:
         return None
     jobs = client.charged(client.glances())
-    broken = allowance.over_budget(jobs, client.clock.now(), job.report)
+    broken = month_budget.over_budget(jobs, client.clock.now(), job.report)
     return _refused(job, broken) if broken else None
 
 
 def _admit(client: Client, report: CheckReport, order: Order, jobs: list[Glance]) -> None:
     """Refuse a job that those on record, some made while it was packed, leave no room for."""
     refuse_twice(order, jobs)
-    if broken := allowance.over_budget(jobs, client.clock.now(), report):
-        raise allowance.OverBudget(broken)
+    if broken := month_budget.over_budget(jobs, client.clock.now(), report):
+        raise month_budget.OverBudget(broken)
 
 
 def _refused(job: Packed, broken: Finding) -> Refused:

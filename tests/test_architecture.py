@@ -170,7 +170,7 @@ MAY_IMPORT = {
     "orchestrator.exits": (),
     "orchestrator.crash": BELOW,
     "orchestrator.forecast": (),
-    "orchestrator.allowance": (
+    "orchestrator.month_budget": (
         *BELOW,
         "orchestrator.jobs",
         "orchestrator.preflight",
@@ -222,7 +222,7 @@ MAY_IMPORT = {
         "orchestrator.words",
     ),
     "orchestrator.hosted": BELOW,
-    "orchestrator.offered": BELOW,
+    "orchestrator.machine_cache": BELOW,
     "orchestrator.plan": (
         *BELOW,
         "orchestrator.data",
@@ -286,7 +286,7 @@ MAY_IMPORT = {
         "orchestrator.original",
         "orchestrator.rerunning",
         "orchestrator.resuming",
-        "orchestrator.allowance",
+        "orchestrator.month_budget",
         "orchestrator.data",
         "orchestrator.hosted",
         "orchestrator.jobs",
@@ -308,8 +308,8 @@ MAY_IMPORT = {
         "orchestrator.sweep",
         "orchestrator.words",
     ),
-    "orchestrator.lookout": (*BELOW, "orchestrator.deploy", "orchestrator.jobs"),
-    "orchestrator.handover": (*BELOW, "orchestrator.jobs", "orchestrator.settings"),
+    "orchestrator.polling": (*BELOW, "orchestrator.deploy", "orchestrator.jobs"),
+    "orchestrator.job_export": (*BELOW, "orchestrator.jobs", "orchestrator.settings"),
     "orchestrator.tools": (
         *BELOW,
         "orchestrator.aside",
@@ -320,7 +320,7 @@ MAY_IMPORT = {
     "orchestrator.completing": (
         *BELOW,
         "orchestrator.jobs",
-        "orchestrator.offered",
+        "orchestrator.machine_cache",
         "orchestrator.samples",
     ),
     "orchestrator.mentions": (*BELOW, "orchestrator.settings", "orchestrator.tools"),

@@ -17,7 +17,7 @@ from standins.terminal import Terminal, running_in_a_terminal
 
 from backends.base import Flavor
 from backends.handle import Handle
-from orchestrator import offered
+from orchestrator import machine_cache
 from orchestrator.completing import Bash
 from orchestrator.jobs.deployments import DeploymentRecord, Deployments
 from orchestrator.jobs.records import Records
@@ -46,7 +46,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "chats.jsonl").write_text("{}\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HUBTRAIN_HOME", str(home))
-        offered.keep({"jobs": [Flavor("h9-giant", "", 90.0, 1e12, "H9", 8)]})
+        machine_cache.keep({"jobs": [Flavor("h9-giant", "", 90.0, 1e12, "H9", 8)]})
     return home
 
 

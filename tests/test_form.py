@@ -124,7 +124,7 @@ def values_of(one: Setting) -> st.SearchStrategy[Any]:
 def drafts(pick: Any) -> Draft:
     """Return what somebody writes into some fields."""
     task = worker.tasks.load(pick(st.sampled_from(TASKS)))
-    there = [s for c in training_classes(task) for s in settings_of(c) if not s.apart]
+    there = [s for c in training_classes(task) for s in settings_of(c) if not s.secret_pairs]
     chosen = pick(st.lists(st.sampled_from(there), max_size=6, unique_by=lambda s: s.name))
     return draft(task, {one.name: pick(values_of(one)) for one in chosen})
 

@@ -15,7 +15,7 @@ import pytest
 from standins.laptop import Laptop
 
 from orchestrator.settings.secrets import secrets_of
-from worker import apart
+from worker import secret_variables
 from worker.contract import DataRef, Event, Phase
 from worker.errors import BadConfig, ProgramFailed
 from worker.folder import choose, pack, unpack
@@ -61,7 +61,8 @@ def ran(tmp_path: Path, source: Path, **params: Any) -> tuple[Run, list[Event]]:
 def test_a_script_finds_its_files_words_and_variables_and_what_it_leaves_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: Any
 ) -> None:
-    monkeypatch.setenv(apart.VARIABLE, apart.packed({"A": CANARY, "PATH": os.environ["PATH"]}))
+    packed = secret_variables.packed({"A": CANARY, "PATH": os.environ["PATH"]})
+    monkeypatch.setenv(secret_variables.VARIABLE, packed)
     monkeypatch.setenv("HUBTRAIN_PAGE_KEY", "of the worker")
     source = folder_of(
         tmp_path / "exp",
@@ -204,13 +205,13 @@ def test_words_for_a_script(said: Any, means: tuple[str, ...]) -> None:
     ],
 )
 def test_variables_for_a_script(said: Any, means: dict[str, str | None]) -> None:
-    assert apart.pairs(said) == means
+    assert secret_variables.pairs(said) == means
 
 
 def test_a_variable_that_is_nowhere_is_asked_for() -> None:
     params = ScriptParams(script_path="exp", env=("HERE", "THERE"))
     found = secrets_of(params, None, {"THERE": "2"}, {"HERE": "1"})
-    assert apart.unpacked(found) == {"HERE": "1", "THERE": "2"}
+    assert secret_variables.unpacked(found) == {"HERE": "1", "THERE": "2"}
     with pytest.raises(BadConfig, match="--env HERE: there is no variable HERE here"):
         secrets_of(params, None, {"THERE": "2"}, {})
 
@@ -224,13 +225,17 @@ def test_devices_are_counted_without_torch(capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize("said", ["sk-canary", "=canary", "1canary=x", '{"canary', 7])
 def test_a_secret_without_a_name_is_not_shown(said: Any) -> None:
     with pytest.raises(ValueError, match="NAME=VALUE") as refused:
-        apart.pairs(said)
+        secret_variables.pairs(said)
     assert "canary" not in str(refused.value)
 
 
 def test_values_of_variables_are_hidden_whatever_they_are_called() -> None:
     hide = Redactor(
-        {apart.VARIABLE: apart.packed({"PLAIN": "canary-1", "B": "first-line\nsecond-x"})}
+        {
+            secret_variables.VARIABLE: secret_variables.packed(
+                {"PLAIN": "canary-1", "B": "first-line\nsecond-x"}
+            )
+        }
     )
     assert hide("a canary-1 b second-x") == "a [secret] b [secret]"
 

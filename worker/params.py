@@ -82,8 +82,8 @@ class GoesOn:
     """Marks a setting that may change when a training is resumed: `Annotated[float, GoesOn()]`."""
 
 
-class Apart:
-    """Marks a setting of NAME=VALUE pairs whose values are secrets: see `worker.apart`."""
+class SecretPairs:
+    """Marks a setting of NAME=VALUE pairs with secret values: see `worker.secret_variables`."""
 
 
 class Rest:
@@ -149,7 +149,7 @@ class Setting:
     goes_on: bool = False
     """Whether a job that resumes another may have another value."""
 
-    apart: bool = False
+    secret_pairs: bool = False
     """Whether it names variables whose values are secrets."""
 
     rest: bool = False
@@ -242,7 +242,7 @@ def _setting(name: str, field: FieldInfo, home: type[Params]) -> Setting:
         off=tuple(n for flag in flags for n in flag.off),
         not_yet=tuple(v for m in field.metadata if isinstance(m, NotYet) for v in m.values),
         alone=next((m.value for m in field.metadata if isinstance(m, Alone)), None),
-        apart=any(isinstance(m, Apart) for m in marks),
+        secret_pairs=any(isinstance(m, SecretPairs) for m in marks),
         rest=any(isinstance(m, Rest) for m in marks),
         goes_on=vars(home).get("goes_on", False) or any(isinstance(m, GoesOn) for m in marks),
         consent=any(isinstance(m, Consent) for m in marks),

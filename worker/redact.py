@@ -1,8 +1,8 @@
 """Secrets kept out of every line that is kept, printed, served or pushed.
 
 It knows secrets by the names of their environment variables, by their place in an address, by the
-shape of Hub tokens, and as what was given to a program of the user's (`worker.apart`); any other
-secret is not found. Give it whole texts: part of a secret is not recognised.
+shape of Hub tokens, and as what was given to a program of the user's (`worker.secret_variables`);
+any other secret is not found. Give it whole texts: part of a secret is not recognised.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote, unquote
 
-from worker import apart
+from worker import secret_variables
 
 HIDDEN = "[secret]"
 
@@ -57,7 +57,7 @@ def _secrets(environ: Mapping[str, str]) -> Iterator[str]:
         for found in _IN_ADDRESS.finditer(value):
             yield from _telling(found[2], _SHORTEST)
             yield from _telling(unquote(found[2]), _SHORTEST)
-    for value in apart.unpacked(environ).values():
+    for value in secret_variables.unpacked(environ).values():
         yield from _of_lines(value)
 
 

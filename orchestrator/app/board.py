@@ -19,7 +19,7 @@ from orchestrator.jobs.client import Client
 from orchestrator.jobs.glance import Glance
 from orchestrator.jobs.peek import losses, version
 from orchestrator.jobs.spending import Month, budget, month
-from orchestrator.lookout import Lookout
+from orchestrator.polling import Poller
 from worker.errors import HubtrainError
 from worker.home import RECORDS_FILE, home
 
@@ -78,7 +78,7 @@ class Board:
     def version(self) -> Hashable:
         """Return what is another value once there is something else to show; cheap."""
         self.look()
-        asked, now = self._lookout, self.client.clock.now().timestamp()
+        asked, now = self._poller, self.client.clock.now().timestamp()
         goes_on = any(not job.settled for job in self._jobs)
         moment = now // (10 if goes_on else 60)
         return _files(), moment, asked.deployed, self.notes(), tuple(asked.unanswered.items())
@@ -99,7 +99,7 @@ class Board:
             most = budget()
         except HubtrainError:  # told where it matters: before money is spent
             most = None
-        asked = self._lookout
+        asked = self._poller
         reasons = tuple(dict.fromkeys(asked.unanswered.values()))
         spent = month((*jobs, *self._spent), now)
         return Seen(
@@ -115,15 +115,15 @@ class Board:
             known = (now, self.client.records.get(job_id))
             with self._lock:
                 self._records = {**dict(list(self._records.items())[-RECORDS:]), job_id: known}
-        return replace(known[1], unanswered=self._lookout.unanswered.get(job_id, ""))
+        return replace(known[1], unanswered=self._poller.unanswered.get(job_id, ""))
 
     def look(self) -> None:
         """Note that somebody looks, and ask the providers from now on."""
-        self._lookout.look(self.jobs())
+        self._poller.look(self.jobs())
 
     @cached_property
-    def _lookout(self) -> Lookout:
-        return Lookout(self.client)
+    def _poller(self) -> Poller:
+        return Poller(self.client)
 
     def notes(self) -> tuple[Note, ...]:
         """Return what is to be told of things asked for, newest first."""

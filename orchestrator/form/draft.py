@@ -15,7 +15,7 @@ import backends
 from orchestrator.settings.gather import classes_of, gather, whose
 from orchestrator.settings.job import JobSettings
 from orchestrator.settings.layers import ARGUMENTS, Catalog, Layer, Settings
-from worker import apart
+from worker import secret_variables
 from worker.errors import HubtrainError
 from worker.params import Params, Setting, settings_of
 from worker.task import Task
@@ -87,7 +87,7 @@ def draft(
         if name not in trains:
             told.append(f"{name} was left out: it says nothing of a training")
             continue
-        kept, lost = _names_alone(setting, value) if setting.apart else (value, [])
+        kept, lost = _names_alone(setting, value) if setting.secret_pairs else (value, [])
         values[name], told = plain(setting, kept), [*told, *lost]
     return Draft(task, values, tuple(told))
 
@@ -95,7 +95,7 @@ def draft(
 def _names_alone(setting: Setting, value: Any) -> tuple[Any, list[str]]:
     """Return the names of secrets whose values may have been given, and that these were dropped."""
     try:
-        pairs = apart.pairs(value)
+        pairs = secret_variables.pairs(value)
     except ValueError:
         return value, []
     lost = [name for name, secret in pairs.items() if secret is not None]

@@ -154,7 +154,7 @@ def _task(
 def _apart(task: Task[Any], words: list[str]) -> tuple[list[str], dict[str, list[str]]]:
     """Return the words without settings whose values are secrets, and these, however often said."""
     end = words.index(flags.BEHIND) if flags.BEHIND in words else len(words)
-    known = {f: s.name for s in settings_of(task.params) if s.apart for f in s.flags}
+    known = {f: s.name for s in settings_of(task.params) if s.secret_pairs for f in s.flags}
     found: dict[str, list[str]] = {}
     left, following = [], iter(words[:end])
     for word in following:

@@ -31,7 +31,7 @@ from orchestrator.rehearsal.documents import Outcome
 from orchestrator.rehearsal.report import Rehearsal
 from orchestrator.rehearsal.telling import Telling
 from orchestrator.settings.layers import Settings
-from worker import apart
+from worker import secret_variables
 from worker.contract import ModelRef
 from worker.errors import BadConfig, HubtrainError
 from worker.home import RECORDS_FILE
@@ -240,7 +240,7 @@ class _Trial:
 
     def _carried(self) -> dict[str, str]:
         """Return the secrets for the job's own program."""
-        return {k: v for k, v in self.asked.secrets.items() if k == apart.VARIABLE}
+        return {k: v for k, v in self.asked.secrets.items() if k == secret_variables.VARIABLE}
 
     def _elsewhere(self) -> dict[str, Any]:
         known = self.report.known

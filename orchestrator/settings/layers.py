@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from orchestrator.settings.autotrain import SYNONYMS
 from orchestrator.settings.complaints import complaint
-from worker import apart
+from worker import secret_variables
 from worker.errors import BadConfig
 from worker.nearest import hint, nearest
 from worker.params import Params, Setting, settings_of
@@ -104,9 +104,9 @@ class Catalog:
         """
         found: dict[str, str] | None = None
         values = dict(layer.values)
-        for name in [name for name in values if self.settings[name].apart]:
+        for name in [name for name in values if self.settings[name].secret_pairs]:
             try:
-                pairs = apart.pairs(values[name])
+                pairs = secret_variables.pairs(values[name])
             except ValueError as error:
                 raise BadConfig(f"{self.settings[name].flags[0]}: {error}") from None
             values[name] = tuple(sorted(pairs))

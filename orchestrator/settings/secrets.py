@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from worker import apart
+from worker import secret_variables
 from worker.common import WANDB_MODE
 from worker.errors import BadConfig
 from worker.params import settings_of
@@ -47,7 +47,7 @@ def secrets_of(
     """
     found = {"HF_TOKEN": token} if token else {}
     if carried := _carried(params, given, environ):
-        found[apart.VARIABLE] = apart.packed(carried)
+        found[secret_variables.VARIABLE] = secret_variables.packed(carried)
     for name in getattr(params, "secrets", ()):
         value = environ.get(name, "").strip()
         if name == WANDB_KEY:
@@ -61,7 +61,7 @@ def secrets_of(
 
 def _carried(params: Any, given: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that go to the job's own program. Raises `BadConfig`."""
-    named = [s for s in settings_of(type(params)) if s.apart]
+    named = [s for s in settings_of(type(params)) if s.secret_pairs]
     names = [(setting, name) for setting in named for name in getattr(params, setting.name)]
     here = {name: given.get(name, environ.get(name)) for _, name in names}
     for setting, name in names:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from orchestrator.jobs.glance import Glance
-from orchestrator.lookout import DEPLOYED, Lookout
+from orchestrator.polling import DEPLOYED, Poller
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.frame import repainted
 from orchestrator.terminal.joblist import JobList, document, say
@@ -41,17 +41,17 @@ def watch(desk: Desk, listed: Callable[[Glance], bool], *, offline: bool) -> NoR
 
 
 def _looks(desk: Desk, listed: Callable[[Glance], bool], *, offline: bool) -> Iterator[JobList]:
-    lookout = Lookout(desk)
+    poller = Poller(desk)
     while True:
         jobs = list(filter(listed, desk.glances()))
         if not offline:
-            lookout.look(jobs)
-        why = lookout.unanswered.get(DEPLOYED)
+            poller.look(jobs)
+        why = poller.unanswered.get(DEPLOYED)
         yield JobList(
-            lookout.told(jobs),
-            list(lookout.deployed),
+            poller.told(jobs),
+            list(poller.deployed),
             unanswered=[why] if why else [],
-            asked=lookout.began,
+            asked=poller.began,
         )
 
 

@@ -9,7 +9,7 @@ import click
 import backends
 from backends.base import Flavor
 from orchestrator.exits import FAILED
-from orchestrator.offered import keep
+from orchestrator.machine_cache import keep
 from orchestrator.preflight.places import places
 from orchestrator.terminal.any_task import TAKES_ALL, TakesSettings, words_of_settings
 from orchestrator.terminal.desk import Desk

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from backends.slurm.options import SlurmOptions
-from orchestrator import handover
+from orchestrator import job_export
 from orchestrator.flags import (
     JSON,
     TOKEN_OPTION,
@@ -17,7 +17,7 @@ from orchestrator.flags import (
     normalized,
     options_of,
 )
-from orchestrator.handover import Handover
+from orchestrator.job_export import JobExport
 from orchestrator.terminal.desk import Desk
 from orchestrator.tools import MODEL, export_of, exports
 from worker.task import Finding
@@ -28,7 +28,7 @@ class _Export(SettingsCommand):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         forms = [tool.settings for tool in exports().values()]
-        flags = [*options_of([Handover, *forms]), *hidden(options_of([SlurmOptions]))]
+        flags = [*options_of([JobExport, *forms]), *hidden(options_of([SlurmOptions]))]
         own = [click.Argument([MODEL], metavar="MODEL"), *(f for f in flags if f.name != MODEL)]
         self.params = [*own, TOKEN_OPTION, JSON]
         return super().get_params(ctx)
@@ -44,7 +44,7 @@ def COMMAND(**values: Any) -> int:  # noqa: N802
     own = {option.name: values.pop(str(option.name)) for option in (TOKEN_OPTION, JSON)}
     desk = Desk(bool(own["json"]))
     flags = given(values)
-    if handover.is_asked(flags):
+    if job_export.is_asked(flags):
         return _job(desk, str(flags.pop(MODEL)), flags)
     work = export_of(desk, flags)
     with desk.screen.waiting(f"Exporting {work.asked[MODEL]}"):
@@ -56,7 +56,7 @@ def COMMAND(**values: Any) -> int:  # noqa: N802
 
 def _job(desk: Desk, name: str, flags: dict[str, Any]) -> int:
     """Write the folder of a job, and say what to type in it."""
-    handed = handover.hand_over(desk, name, flags)
+    handed = job_export.hand_over(desk, name, flags)
     desk.screen.findings([Finding("ok", "folder", str(handed.folder))])
     desk.screen.say(f"run it   {handed.next}")
     desk.screen.document({"folder": str(handed.folder), "next": handed.next})

@@ -15,7 +15,7 @@ from worker.errors import HubtrainError
 from worker.facts import CheckContext
 from worker.finding import Finding
 from worker.folder import choose
-from worker.params import Apart, Params, Rest
+from worker.params import Params, Rest, SecretPairs
 
 SUFFIXES = (".py", ".sh")
 
@@ -51,7 +51,7 @@ class ScriptParams(Params):
     """What the script is called with, as in "--lr 1e-4" or "lr=1e-4;fast"; or the words behind --
     at the end of the command."""
 
-    env: Annotated[tuple[str, ...], Apart()] = ()
+    env: Annotated[tuple[str, ...], SecretPairs()] = ()
     """Variables for the script, as in "A=b;C=d", whose values are secrets and written down nowhere;
     a name alone takes the value that it has here. May be given several times."""
 

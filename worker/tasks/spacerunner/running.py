@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from worker import apart
+from worker import secret_variables
 from worker.contract import EndReason
 from worker.errors import OUT_OF_MEMORY, BadConfig, ProgramFailed
 from worker.folder import OUTPUT, unpack
@@ -73,7 +73,12 @@ def environ_of(environ: Mapping[str, str], params: ScriptParams, run: Run) -> di
     if others := [path for path in paths if path and path != _SOURCES]:
         kept["PYTHONPATH"] = os.pathsep.join(others)
     steps = {"HUBTRAIN_MAX_STEPS": str(params.max_steps)} if params.max_steps else {}
-    return {**kept, **apart.unpacked(environ), **steps, "HUBTRAIN_OUTPUT": str(run.output)}
+    return {
+        **kept,
+        **secret_variables.unpacked(environ),
+        **steps,
+        "HUBTRAIN_OUTPUT": str(run.output),
+    }
 
 
 def _arrived(run: Run) -> Path:

@@ -15,7 +15,7 @@ from standins.bench import CANARY, STANDIN, job
 from standins.waiting import until
 
 from backends.errors import PlanRefused
-from orchestrator.handover import hand_over, is_asked
+from orchestrator.job_export import hand_over, is_asked
 from orchestrator.jobs.client import Client
 from worker.contract import DataRef, JobSpec, Machine, ModelRef, Parallel
 from worker.errors import BadConfig

@@ -24,7 +24,7 @@ from worker.errors import BadConfig
 from worker.params import Params
 
 
-class Handover(Params):
+class JobExport(Params):
     """Export a job."""
 
     slurm: bool = False
@@ -56,8 +56,8 @@ def is_asked(given: Mapping[str, Any]) -> bool:
 
 def hand_over(client: Client, name: str, given: Mapping[str, Any]) -> Handed:
     """Write the folder of a job. Raises `BadConfig`, and `PlanRefused` for what cannot be."""
-    settings = merge(Catalog((Handover, SlurmOptions)), [Layer(FLAGS, dict(given))])
-    asked, options = settings.of(Handover), settings.of(SlurmOptions)
+    settings = merge(Catalog((JobExport, SlurmOptions)), [Layer(FLAGS, dict(given))])
+    asked, options = settings.of(JobExport), settings.of(SlurmOptions)
     if asked.slurm and asked.sky:
         raise BadConfig("--slurm and --sky are two folders.", fix="Give one of them.")
     spec = client.record(name).spec

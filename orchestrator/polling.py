@@ -33,7 +33,7 @@ DEPLOYED = "deployed"
 """Stands for all deployments, where jobs are named by their ids."""
 
 
-class Lookout:
+class Poller:
     """Asks about each job the more seldom the less happens to it. Used from several threads."""
 
     def __init__(self, client: Client) -> None:
