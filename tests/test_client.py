@@ -425,7 +425,7 @@ def test_assistants_have_their_tools_in_the_app(app: Application) -> None:
     async def run() -> None:
         headers = {"Authorization": f"Bearer {key}"}
         async with (
-            httpx2.AsyncClient(headers=headers) as http,
+            httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as http,
             Tools(streamable_http_client(address, http_client=http)) as tools,
         ):
             named = {tool.name for tool in (await tools.list_tools()).tools}

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from standins.localhub import HubServer
 from standins.spaces import host, new_space, visit, wait_for
+from standins.waiting import PATIENCE
 from websockets.asyncio.client import connect
 
 
@@ -63,14 +64,16 @@ def test_streams_and_large_bodies_pass(hub: HubServer, private: str) -> None:
     body = os.urandom(9_000_000)
     assert visit(hub, private, "/", method="POST", content=body).content == body
     headers = {"Host": host(hub, private), "Authorization": f"Bearer {hub.tokens['ann']}"}
-    with httpx2.stream("GET", f"{hub.endpoint}/stream", headers=headers) as answer:
+    with httpx2.stream(
+        "GET", f"{hub.endpoint}/stream", headers=headers, timeout=PATIENCE
+    ) as answer:
         arrived = [(time.monotonic(), line) for line in answer.iter_lines() if line]
     assert [line for _, line in arrived] == ["data: 0", "data: 1", "data: 2"]
     assert arrived[-1][0] - arrived[0][0] > 0.4
 
 
 def test_a_browser_comes_in_from_the_hubs_own_page(hub: HubServer, private: str) -> None:
-    with httpx2.Client(base_url=hub.endpoint) as browser:
+    with httpx2.Client(base_url=hub.endpoint, timeout=PATIENCE) as browser:
         assert browser.get(f"/spaces/{private}").headers["location"].startswith("/login?next=")
         browser.post("/login", content=f"token={hub.tokens['ann']}")
         sent_on = browser.get(f"/spaces/{private}").headers["location"]
@@ -138,7 +141,7 @@ def test_a_session_takes_only_what_the_hubs_own_pages_send(
     own = {"Origin": hub.endpoint}
     foreign = {"Origin": origin} if origin else {}
     settings = f"/api/spaces/{private}/settings"
-    with httpx2.Client(base_url=hub.endpoint) as browser:
+    with httpx2.Client(base_url=hub.endpoint, timeout=PATIENCE) as browser:
         browser.post("/login", content=f"token={hub.tokens['ann']}", headers=own)
         for body in ({"json": {"private": False}}, {"content": b'{"private": false}'}):
             refused = browser.put(settings, headers=foreign, **body)

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 from standins.localhub import HubServer
-from standins.waiting import until
+from standins.waiting import PATIENCE, until
 
 HubFactory = Callable[..., HubServer]
 
@@ -200,11 +200,11 @@ def test_interrupted_upload_leaves_nothing(hub_server: HubFactory) -> None:
         answer = http.post("/ann/m.git/info/lfs/objects/batch", json=batch).json()
         href = answer["objects"][0]["actions"]["upload"]["href"]
         with pytest.raises(OSError, match="sleep"):
-            httpx2.put(href, content=slowly())  # type: ignore[arg-type]
+            httpx2.put(href, content=slowly(), timeout=PATIENCE)  # type: ignore[arg-type]
         assert http.post("/ann/m.git/info/lfs/objects/batch", json=batch).json() != {}
         until(lambda: not list((hub.data / "incoming").iterdir()))
         assert not (hub.data / "lfs" / oid[:2]).exists()
-        assert httpx2.put(href, content=data).status_code == 200
+        assert httpx2.put(href, content=data, timeout=PATIENCE).status_code == 200
     assert (hub.data / "lfs" / oid[:2] / oid[2:]).read_bytes() == data
 
 

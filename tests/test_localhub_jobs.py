@@ -191,7 +191,7 @@ def test_an_exposed_port_has_an_address_for_members(hub: HubServer, api: HfApi) 
         headers = {"Host": f"{job.id}--7860.localhost:{hub.port}"}
         if user:
             headers["Authorization"] = f"Bearer {hub.tokens[user]}"
-        return httpx2.get(hub.endpoint, headers=headers).status_code
+        return httpx2.get(hub.endpoint, headers=headers, timeout=PATIENCE).status_code
 
     until(lambda: visit("ann") == HTTPStatus.OK)
     assert visit("bob") == visit(None) == HTTPStatus.NOT_FOUND

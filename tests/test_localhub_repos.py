@@ -27,6 +27,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from standins.localhub import HubServer
+from standins.waiting import PATIENCE
 
 NUMBERS = itertools.count()
 
@@ -272,7 +273,7 @@ def test_commit_id_is_the_one_git_computes(api: HfApi, repo: str, tmp_path: Path
 
     git("init", "-q", "--bare", str(tmp_path / "git"))
 
-    with httpx2.Client(headers={"Authorization": f"Bearer {api.token}"}) as http:
+    with httpx2.Client(headers={"Authorization": f"Bearer {api.token}"}, timeout=PATIENCE) as http:
         files = {
             path: http.get(f"{api.endpoint}/{repo}/raw/{made.oid}/{path}").content
             for path in api.list_repo_files(repo)
@@ -434,9 +435,14 @@ def test_content_that_is_not_what_it_says_is_refused(
     with shared_hub.http("ann") as http:
         answer = http.post(f"/{repo}.git/info/lfs/objects/batch", json=batch)
         href = answer.json()["objects"][0]["actions"]["upload"]["href"]
-        assert httpx2.put(href, content=b"wrong").status_code == 400
-        assert httpx2.put(href, content=b"right and more").status_code == 400
-        assert httpx2.put(href.replace("size=5", "size=6"), content=b"right!").status_code == 403
+        assert httpx2.put(href, content=b"wrong", timeout=PATIENCE).status_code == 400
+        assert httpx2.put(href, content=b"right and more", timeout=PATIENCE).status_code == 400
+        assert (
+            httpx2.put(
+                href.replace("size=5", "size=6"), content=b"right!", timeout=PATIENCE
+            ).status_code
+            == 403
+        )
         lfs_file = {"path": "w.bin", "algo": "sha256", "oid": oid, "size": 5}
         lines = [
             {"key": "header", "value": {"summary": "s"}},
@@ -445,7 +451,7 @@ def test_content_that_is_not_what_it_says_is_refused(
         body = "\n".join(json.dumps(line) for line in lines)
         url = f"/api/models/{repo}/commit/main"
         assert http.post(url, content=body).status_code == 400
-        assert httpx2.put(href, content=b"right").status_code == 200
+        assert httpx2.put(href, content=b"right", timeout=PATIENCE).status_code == 200
         assert http.post(url, content=body).status_code == 200
 
 
@@ -469,6 +475,7 @@ def test_known_hash_of_a_foreign_file_opens_nothing(
     ):
         answer = httpx2.post(
             f"{shared_hub.endpoint}/api/models/{mine}/commit/main",
+            timeout=PATIENCE,
             content=f"{json.dumps(header)}\n{json.dumps(line)}",
             headers={"Authorization": f"Bearer {token}"},
         )
@@ -519,13 +526,15 @@ def test_resolve_speaks_headers_and_ranges(
         answer = http.get("/api/whoami-v2")
         assert '"api";r=' in answer.headers["ratelimit"] and "date" in answer.headers
     assert shared_hub.tokens["ann"] not in location
-    assert httpx2.get(location).content == large
+    assert httpx2.get(location, timeout=PATIENCE).content == large
     with pytest.raises(EntryNotFoundError):
         api.hf_hub_download(repo, "no.txt")
 
 
 def test_people_log_in_and_see_their_repos(shared_hub: HubServer, repo: str) -> None:
-    with httpx2.Client(base_url=shared_hub.endpoint, follow_redirects=True) as browser:
+    with httpx2.Client(
+        base_url=shared_hub.endpoint, follow_redirects=True, timeout=PATIENCE
+    ) as browser:
         assert browser.get(f"/{repo}").status_code == 404
         wrong = browser.post("/login", data={"token": "hf_no"})
         assert wrong.status_code == 401
