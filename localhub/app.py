@@ -13,6 +13,7 @@ and subscribes in `routes` to what it reacts to (`hub.on_create`, `on_commit`, `
                      `after_commit(call)`
     hub.content      `files_at(repo.id, sha) -> {path: Blob}`, `read(repo.id, sha, path)`,
                      `checkout(repo.id, sha, folder)`, `sha(repo.id, revision)`
+    hub.buckets      `files(repo.id)`, `put`, `remove`
     hub.repos        `find(type, "ns/name")`, `by_id`, `list(type)`
     hub.accounts     `caller(request)`, `find(name)`, `caller_of(user)`, `session_user(cookie)`
     hub.faults       `cut_after(scope)`: events after which this stream is to end
@@ -52,11 +53,14 @@ ROOMS = (
     "localhub.jobs",
     "localhub.endpoints",
     "localhub.oauth",
+    "localhub.buckets",
     "localhub.api.repos",
     "localhub.api.files",
     "localhub.api.revisions",
     "localhub.api.commits",
+    "localhub.discussions",
     "localhub.api.lfs",
+    "localhub.api.reconstructions",
     "localhub.api.xet",
     "localhub.api.git",
     "localhub.api.resolve",

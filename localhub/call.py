@@ -121,7 +121,10 @@ class Call:
 
         A gated repo refuses with 403 (401 to nobody) until its terms are accepted.
         """
-        repo = self.repo()
+        return self.opened(self.repo())
+
+    def opened(self, repo: Repo) -> Repo:
+        """Return a repo that the caller may see, if no gate is before its files, or refuse."""
         name = self.caller.name
         if not repo.gated or repo.ns in self.caller.roles:
             return repo

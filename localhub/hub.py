@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from localhub.accounts import Accounts
+from localhub.buckets.files import Buckets
 from localhub.clock import Clock
 from localhub.content import Content
+from localhub.discussions.records import Discussions
 from localhub.doors import Door
 from localhub.faults import Faults
 from localhub.jobs.dispatcher import Dispatcher
@@ -76,6 +78,8 @@ class Hub:
         self.accounts = Accounts(self.store, self.clock.now)
         self.content = Content(self.store)
         self.repos = Repos(self.store, self.content, self.clock.now)
+        self.buckets = Buckets(self.store, self.content.large)
+        self.discussions = Discussions(self.store)
         self.faults = Faults()
         self.doors: list[Callable[[str], Door | None]] = []
         self.machines = Machines(self.store, data, memory or {})

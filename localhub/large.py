@@ -6,6 +6,7 @@ uploaded to it or copied into it: knowing a hash is not having a file.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from localhub.store import Store
@@ -14,6 +15,9 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS lfs_objects (
     repo INTEGER NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL,
     PRIMARY KEY (repo, sha256));
+CREATE TABLE IF NOT EXISTS xet_names (
+    repo INTEGER NOT NULL, xet TEXT NOT NULL, sha256 TEXT NOT NULL, noted REAL NOT NULL,
+    PRIMARY KEY (repo, xet));
 """
 
 
@@ -37,6 +41,27 @@ class LargeFiles:
             .fetchone()
         )
         return row["size"] if row else None
+
+    def note_xet(self, repo: int, xet: str, sha256: str) -> None:
+        """Record the name by which Xet knows a large content of a repo, and that it came now."""
+        with self.store.write() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO xet_names VALUES (?,?,?,?)",
+                (repo, xet, sha256, time.time()),
+            )
+
+    def by_xet(self, repo: int, xet: str) -> str | None:
+        """Return the SHA-256 of the content that Xet calls so in a repo, None if it has none.
+
+        What did not come by Xet goes by its SHA-256.
+        """
+        row = (
+            self.store.db()
+            .execute("SELECT sha256 FROM xet_names WHERE repo=? AND xet=?", (repo, xet))
+            .fetchone()
+        )
+        sha256 = row["sha256"] if row else xet
+        return sha256 if self.size(repo, sha256) is not None else None
 
     def files(self, repo: int) -> dict[str, int]:
         """Return SHA-256 and bytes of every large content a repo was given."""
@@ -63,10 +88,10 @@ class LargeFiles:
 
     def forget(self, repo: int, names: Iterable[str]) -> None:
         """Take large contents from a repo; `sweep` then frees those no other repo has."""
+        gone = [(repo, one) for one in names]
         with self.store.write() as db:
-            db.executemany(
-                "DELETE FROM lfs_objects WHERE repo=? AND sha256=?", [(repo, one) for one in names]
-            )
+            for table in ("lfs_objects", "xet_names"):
+                db.executemany(f"DELETE FROM {table} WHERE repo=? AND sha256=?", gone)
 
     def sweep(self, names: Iterable[str]) -> None:
         """Free the disk of those large contents that no repo has any more."""

@@ -16,8 +16,8 @@ from localhub.content import Content
 from localhub.errors import Refusal, bad_request, conflict
 from localhub.store import Store
 
-RepoType = Literal["model", "dataset", "space"]
-PREFIX = {"model": "", "dataset": "datasets/", "space": "spaces/"}
+RepoType = Literal["model", "dataset", "space", "bucket"]
+PREFIX = {"model": "", "dataset": "datasets/", "space": "spaces/", "bucket": "buckets/"}
 """What stands before a repo's name in addresses for people, files and LFS."""
 
 SCHEMA = """
@@ -106,7 +106,10 @@ class Repos:
     def create(
         self, repo_type: RepoType, full_name: str, *, private: bool, creator: str, url: str
     ) -> Repo:
-        """Make a repo with the Hub's first commit; 409 if the name is taken, 400 if it is bad."""
+        """Make a repo with the Hub's first commit; 409 if the name is taken, 400 if it is bad.
+
+        A bucket has no commits.
+        """
         check_name(full_name)
         ns, _, name = full_name.partition("/")
         stamp = self.now().timestamp()
@@ -120,7 +123,8 @@ class Repos:
                 (repo_type, ns, name, private, creator, stamp, stamp),
             ).lastrowid
             assert number is not None
-            self._first_commit(number, creator)
+            if repo_type != "bucket":
+                self._first_commit(number, creator)
         made = self.by_id(number)
         assert made is not None
         return made
@@ -139,7 +143,7 @@ class Repos:
     def delete(self, repo: Repo) -> None:
         """Remove a repo and what it alone holds."""
         with self.store.write() as db:
-            for table in ("refs", "commits", "lfs_objects", "moves", "accesses"):
+            for table in ("refs", "commits", "lfs_objects", "xet_names", "moves", "accesses"):
                 db.execute(f"DELETE FROM {table} WHERE repo=?", (repo.id,))
             db.execute("DELETE FROM repos WHERE id=?", (repo.id,))
 

@@ -41,8 +41,9 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A file as a shard has it."""
+    """A file as a shard has it: by the name that Xet gives it, and its SHA-256 or nothing."""
 
+    name: str
     sha256: str
     terms: tuple[Term, ...]
 
@@ -73,12 +74,13 @@ def _files(data: bytes) -> Iterator[Described]:
         if len(head) < len(END):
             raise ValueError("the shard ends too early")
         flags, count = struct.unpack_from("<II", data, at + 32)
-        if not flags & DESCRIBED:
-            raise ValueError("a file of the shard comes without its SHA-256")
         at += ENTRY_SIZE
         terms = tuple(_term(data, at + ENTRY_SIZE * number) for number in range(count))
         at += ENTRY_SIZE * count * (2 if flags & VERIFIED else 1)
-        yield Described(name_of(data[at : at + 32]), terms)
+        if not flags & DESCRIBED:
+            yield Described(name_of(head), "", terms)
+            continue
+        yield Described(name_of(head), name_of(data[at : at + 32]), terms)
         at += ENTRY_SIZE
 
 

@@ -20,8 +20,10 @@ from localhub import gitobjects
 from localhub.api.card import front_matter
 from localhub.api.patterns import ignored, lfs_patterns, matches
 from localhub.api.repos import ONE
-from localhub.api.revisions import HEADS, PULLS
+from localhub.api.revisions import HEADS
 from localhub.call import Answer, Call, endpoint
+from localhub.discussions.api import opened, proposable
+from localhub.discussions.records import PULLS
 from localhub.errors import Refusal, bad_request, revision_not_found
 from localhub.hub import Hub
 from localhub.repos import Repo
@@ -41,7 +43,7 @@ def writable(call: Call) -> Repo:
     if call.flag("create_pr"):
         call.need_write_token()
         return call.repo()
-    return call.repo(write=True)
+    return proposable(call, call.param("rev"))
 
 
 def preupload(call: Call) -> Answer:
@@ -194,7 +196,7 @@ def commit(call: Call) -> Answer:
     rev = call.param("rev")
     change = read_change(call)
     with call.hub.store.write():
-        ref, tip = target(call.hub, repo, rev, change.parent, as_proposal=as_proposal)
+        ref, tip = target(call, repo, rev, change, as_proposal=as_proposal)
         sha = call.hub.content.add_commit(
             repo.id,
             changed_files(call.hub, repo, tip, change),
@@ -212,12 +214,17 @@ def commit(call: Call) -> Answer:
 
 
 def target(
-    hub: Hub, repo: Repo, rev: str, parent: str | None, *, as_proposal: bool
+    call: Call, repo: Repo, rev: str, change: Change, *, as_proposal: bool
 ) -> tuple[str, str]:
-    """Return the ref a commit goes to and the commit it is at, refusing a stale parent."""
+    """Return the ref a commit goes to and the commit it is at, refusing a stale parent.
+
+    As a proposal it goes to the ref of a new pull request.
+    """
+    hub, parent = call.hub, change.parent
     if as_proposal:
-        count = sum(name.startswith(PULLS) for name in hub.content.refs(repo.id))
-        return f"{PULLS}{count + 1}", hub.content.sha(repo.id, parent or rev)
+        base = hub.content.sha(repo.id, parent or rev)
+        made = opened(call, repo, change.title, change.description, status="open", base=base)
+        return made.ref, base
     ref = rev if rev.startswith("refs/") else HEADS + rev
     tip = hub.content.ref(repo.id, ref)
     if tip is None:

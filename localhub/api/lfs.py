@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Route
 
 from localhub.api.signing import Signed, sign, verified
 from localhub.call import Answer, Call, Endpoint, endpoint
+from localhub.discussions.api import proposable
 from localhub.errors import Refusal, bad_request
 from localhub.hub import Hub
 from localhub.repos import Repo
@@ -56,7 +57,7 @@ def batch(call: Call) -> Answer:
     if not uploads:
         repo = call.readable()
     elif body.get("ref"):
-        repo = call.repo(write=True)
+        repo = proposable(call, str(body["ref"].get("name")))
     else:
         call.need_write_token()
         repo = call.repo()

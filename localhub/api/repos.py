@@ -63,6 +63,8 @@ def create(call: Call) -> Answer:
     user = call.need_write_token()
     body = call.json()
     kind = repo_type(body)
+    if kind == "bucket":
+        raise bad_request("A bucket is made by POST /api/buckets/{owner}/{name}")
     full_name = full_name_of(call, body)
     ns = full_name.partition("/")[0]
     if not call.caller.may_create(ns):

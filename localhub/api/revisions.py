@@ -11,12 +11,12 @@ from localhub.api.files import paged
 from localhub.api.repos import ONE
 from localhub.call import Answer, Call, endpoint
 from localhub.clock import stamp
+from localhub.discussions.records import PULLS
 from localhub.errors import bad_request, conflict, forbidden, revision_not_found
 from localhub.hub import Hub
 
 HEADS = "refs/heads/"
 TAGS = "refs/tags/"
-PULLS = "refs/pr/"
 
 
 def routes(hub: Hub) -> list[BaseRoute]:

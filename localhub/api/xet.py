@@ -1,7 +1,7 @@
 """Uploads by Xet, which stock clients prefer for large files: what they send becomes an LFS object.
 
 Chunks are kept for each repo, since clients remember what they have sent and do not send it again.
-Downloads stay plain: no file here is said to be had by Xet.
+How files leave by Xet is `reconstructions`' business.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ import shutil
 import time
 from http import HTTPStatus
 from pathlib import Path
-from typing import NoReturn
 
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from localhub.api.lfs import SHA256, Arrival, admit
 from localhub.api.repos import ONE
 from localhub.api.signing import Signed
 from localhub.call import Answer, Call, endpoint
-from localhub.errors import Refusal, bad_request, repo_not_found
+from localhub.discussions.api import proposable
+from localhub.errors import Refusal, bad_request, forbidden, repo_not_found
 from localhub.hub import Hub
 from localhub.repos import Repo
 from localhub.xet import Described, chunks, read_shard
@@ -42,25 +44,38 @@ def routes(hub: Hub) -> list[BaseRoute]:
         Route(ONE + "/xet-write-token/{rev:path}", endpoint(hub, write_token)),
         Route(CAS + "/v1/xorbs/{prefix}/{hash}", endpoint(hub, xorb), methods=["POST"]),
         Route(CAS + "/v1/shards", endpoint(hub, shard), methods=["POST"]),
-        Route(CAS + "/{rest:path}", endpoint(hub, unknown), methods=["GET", "POST"]),
+        Route(CAS + "/{rest:path}", unknown, methods=["GET", "POST"]),
     ]
 
 
-def write_token(call: Call) -> Answer:
+def write_token(call: Call, kind: str | None = None) -> Answer:
     """Answer where the chunks of a repo's files go; the token for it is the caller's own."""
     call.need_write_token()
-    repo = call.repo(write=not call.flag("create_pr"))
-    assert call.caller.token is not None
-    return {
-        "casUrl": f"{call.hub.endpoint}/_xet/{call.hub.secret('xet')}/{repo.id}",
-        "accessToken": call.caller.token.value,
-        "exp": int(time.time()) + VALID_SECONDS,
+    if kind is None and not call.flag("create_pr"):
+        repo = proposable(call, call.param("rev"))
+    else:
+        repo = call.repo(kind, write=kind is not None)
+    if call.caller.token is None:
+        raise forbidden("By Xet only those can upload who come with a token.")
+    return connection(call.hub, repo, call.caller.token.value)
+
+
+def connection(hub: Hub, repo: Repo, token: str) -> JSONResponse:
+    """Return where the chunks of a repo are and a token for them, as body and as headers."""
+    address = f"{hub.endpoint}/_xet/{hub.secret('xet')}/{repo.id}"
+    exp = int(time.time()) + VALID_SECONDS
+    headers = {
+        "X-Xet-Cas-Url": address,
+        "X-Xet-Access-Token": token,
+        "X-Xet-Token-Expiration": str(exp),
     }
+    return JSONResponse({"casUrl": address, "accessToken": token, "exp": exp}, headers=headers)
 
 
-def unknown(call: Call) -> NoReturn:
+async def unknown(request: Request) -> Response:
     """Answer 404 for a chunk of others' files and for what is newer: clients then do it simply."""
-    raise Refusal(HTTPStatus.NOT_FOUND, f"{call.param('rest')} is not known here")
+    said = f"{request.path_params['rest']} is not known here"
+    return Refusal(HTTPStatus.NOT_FOUND, said).response()
 
 
 def xorb(call: Call) -> Answer:
@@ -86,14 +101,17 @@ def shard(call: Call) -> Answer:
     repo = _repo(call)
     try:
         for one in read_shard(call.body.read()):
-            if call.hub.content.large.size(repo.id, one.sha256) != one.size:
-                _put_together(call.hub, repo, one)
+            sha256 = one.sha256 or call.hub.content.large.by_xet(repo.id, one.name)
+            if not sha256 or call.hub.content.large.size(repo.id, sha256) != one.size:
+                sha256 = _put_together(call.hub, repo, one)
+            call.hub.content.large.note_xet(repo.id, one.name, sha256)
     except ValueError as error:
         raise bad_request(f"The shard makes no sense: {error}") from error
     return {"result": 1}
 
 
-def _put_together(hub: Hub, repo: Repo, described: Described) -> None:
+def _put_together(hub: Hub, repo: Repo, described: Described) -> str:
+    """Keep a file as a large content of the repo, and return its SHA-256."""
     path = hub.store.incoming()
     arrival = Arrival(path)
     try:
@@ -105,9 +123,11 @@ def _put_together(hub: Hub, repo: Repo, described: Described) -> None:
                     for piece in chunks(file, term.first, term.last):
                         arrival.write(piece)
             arrival.settle()
-        admit(hub, Signed(repo.id, described.sha256, described.size), arrival)
+        sha256 = described.sha256 or arrival.sha256.hexdigest()
+        admit(hub, Signed(repo.id, sha256, described.size), arrival)
     finally:
         path.unlink(missing_ok=True)
+    return sha256
 
 
 def _repo(call: Call) -> Repo:
@@ -116,6 +136,8 @@ def _repo(call: Call) -> Repo:
     repo = call.hub.repos.by_id(int(call.param("repo")))
     if repo is None or not call.caller.may_read(repo):
         raise repo_not_found(anonymous=False)
+    if repo.type == "bucket" and not call.caller.may_write(repo):  # which takes no proposals
+        raise forbidden(call.caller.why_not_write(repo))
     return repo
 
 

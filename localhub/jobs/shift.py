@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localhub.buckets.mounts import Mount
 from localhub.clock import stamp
 from localhub.errors import Refusal, repo_not_found
 from localhub.jobs.records import Job, JobStage
@@ -25,7 +26,7 @@ from localhub.processes import (
 )
 from localhub.spaces.build import BuildFailure, Built, build
 from localhub.spaces.readme import FrontMatter
-from localhub.volumes import laid_out, relocated
+from localhub.volumes import laid_out, mounted, relocated
 
 if TYPE_CHECKING:
     from localhub.jobs.dispatcher import Dispatcher
@@ -80,10 +81,13 @@ class Shift:
     def _attempt(self) -> bool:
         """Try once; return whether the Job has come to its end."""
         run = self.run = self.run or self._start()
+        mounts = mounted(self.hub, self.dispatcher.known(self.job).spec.volumes, run.folder / "mnt")
         try:
-            return self._watch(run)
+            return self._watch(run, mounts)
         finally:
             run.stop(self.machines.conditions.grace)
+            for mount in mounts:
+                mount.sync()
             run.discard()
 
     # starting
@@ -157,7 +161,7 @@ class Shift:
 
     # watching
 
-    def _watch(self, run: Run) -> bool:
+    def _watch(self, run: Run, mounts: list[Mount]) -> bool:
         """Wait until the run ends; return whether the Job has ended with it."""
         job = self.dispatcher.known(self.job)
         started = job.started or datetime.now(UTC)
@@ -165,11 +169,15 @@ class Shift:
         while (ending := run.ending()) is None:
             if self.ended.wait(LOOK):
                 raise Interrupted
+            for mount in mounts:
+                mount.look()
             if datetime.now(UTC) > deadline:
                 self._finish(JobStage.ERROR, "Job timeout")
                 return True
         if self.ended.is_set():
             raise Interrupted
+        for mount in mounts:  # whoever hears that it has ended finds what it wrote
+            mount.sync()
         return self._told(job, ending)
 
     def _told(self, job: Job, ending: Ending) -> bool:

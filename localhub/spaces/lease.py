@@ -27,10 +27,13 @@ from localhub.spaces.build import BuildFailure, Built
 from localhub.spaces.environment import of_space
 from localhub.spaces.records import Space, SpaceStage
 from localhub.spaces.runner import command, listening, made
-from localhub.volumes import laid_out
+from localhub.volumes import laid_out, mounted
 
 if TYPE_CHECKING:
     from localhub.spaces.scheduler import Scheduler
+
+VOLUMES = "mnt"
+"""The folder of a run in which its volumes lie."""
 
 LOOK = 0.2
 """Seconds between two looks at a Space."""
@@ -162,7 +165,7 @@ class Lease:
         assert flavor is not None
         log = self.machines.log(f"space-{self.repo}-run")
         log.write(f"{STARTUP}{self._now()} =====\n", "\n")
-        places = laid_out(self.scheduler.hub, space.volumes, home.folder / "mnt")
+        places = laid_out(self.scheduler.hub, space.volumes, home.folder / VOLUMES)
         environment = of_space(
             self.scheduler.hub,
             home.repo,
@@ -193,8 +196,9 @@ class Lease:
 
     def _stay(self, run: Run) -> None:
         """Watch the run until it ends or the lease does."""
+        space, _ = self.scheduler.known(self.repo)
+        mounts = mounted(self.scheduler.hub, space.volumes, run.folder / VOLUMES)
         try:
-            space, _ = self.scheduler.known(self.repo)
             if space.stage is not SpaceStage.RUNNING and not self._wait_until_it_answers(
                 run, space
             ):
@@ -202,12 +206,16 @@ class Lease:
             self.scheduler.visited(self.repo)
             while not self._has_ended(run):
                 self._pause(LOOK)
+                for mount in mounts:
+                    mount.look()
                 if self.scheduler.unvisited_too_long(self.repo):
                     self.scheduler.rest(self.repo, SpaceStage.SLEEPING)
         finally:
             run.stop(self.machines.conditions.grace)
             if self.machines.containers:
                 self.machines.containers.remove(run.folder.name)
+            for mount in mounts:
+                mount.sync()
             run.discard()
 
     def _wait_until_it_answers(self, run: Run, space: Space) -> bool:
