@@ -206,7 +206,7 @@ def test_what_a_job_may_not_be(hub: HubServer, api: HfApi) -> None:
     refused(bad, lambda: submit(api, "pass", attempts=0))
     refused(bad, lambda: submit(api, "pass", labels={"model": "Qwen3-0.6B"}))
     bucket = Volume(type="bucket", source="ann/b", mount_path="/data")
-    refused(bad, lambda: submit(api, "pass", volumes=[bucket]))
+    refused(HTTPStatus.NOT_FOUND, lambda: submit(api, "pass", volumes=[bucket]))
     refused(HTTPStatus.FORBIDDEN, lambda: submit(hub.api("bob"), "pass"))
     hub.admin("PUT", "machines", {"credits": {"ann": False}})
     refused(HTTPStatus.PAYMENT_REQUIRED, lambda: submit(api, "pass"))

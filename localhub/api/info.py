@@ -18,12 +18,13 @@ from starlette.routing import BaseRoute, Route
 from localhub.api import models
 from localhub.api.card import front_matter
 from localhub.api.files import paged
+from localhub.api.nowhere import nowhere
 from localhub.api.repos import ONE
 from localhub.call import Answer, Call, endpoint
 from localhub.clock import stamp
 from localhub.content import Blob
 from localhub.hub import Hub
-from localhub.repos import Repo
+from localhub.repos import PREFIX, Repo
 
 LISTED = frozenset(
     (
@@ -188,6 +189,8 @@ def tell(about: About, wanted: set[str] | frozenset[str] | None) -> dict[str, An
 def listing(call: Call) -> Answer:
     """List the repos of a type that the caller may see, last changed first, page by page."""
     kind = call.param("kind").removesuffix("s")
+    if kind not in PREFIX:
+        nowhere(call)
     found = [repo for repo in call.hub.repos.list(kind) if matches(call, repo)]
     if call.query("sort") in ("createdAt", "created_at"):
         found.sort(key=lambda repo: repo.created, reverse=True)

@@ -36,6 +36,7 @@ def unowned(call: Call) -> NoReturn:
     nowhere(call)
 
 
-def nowhere(_: Call) -> NoReturn:
+def nowhere(call: Call) -> NoReturn:
     """Answer 404 for any other path."""
-    raise Refusal(HTTPStatus.NOT_FOUND, "Sorry, we can't find the page you are looking for.")
+    path = call.request.url.path
+    raise Refusal(HTTPStatus.NOT_FOUND, f"This local Hub has no {path}: see docs/local-hub.md")

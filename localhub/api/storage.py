@@ -16,10 +16,10 @@ from localhub.api.repos import ONE
 from localhub.call import Answer, Call, endpoint
 from localhub.clock import stamp
 from localhub.content import Commit
-from localhub.errors import bad_request
+from localhub.errors import bad_request, forbidden
 from localhub.gitobjects import TreeEntry
 from localhub.hub import Hub
-from localhub.repos import Repo
+from localhub.repos import PREFIX, Repo
 
 UNREFERENCED = "unknown"
 """Name of a large file that no branch holds any more."""
@@ -28,9 +28,36 @@ UNREFERENCED = "unknown"
 def routes(hub: Hub) -> list[BaseRoute]:
     """Return the routes about storage."""
     return [
+        Route("/api/settings/repositories", endpoint(hub, owned)),
+        Route("/api/organizations/{ns}/settings/repositories", endpoint(hub, owned)),
         Route(ONE + "/lfs-files", endpoint(hub, large_files)),
         Route(ONE + "/lfs-files/batch", endpoint(hub, remove), methods=["POST"]),
     ]
+
+
+def owned(call: Call) -> Answer:
+    """List all that an owner has, of every type, with what it takes up; the caller's own or one
+    of their organisations'.
+    """
+    ns = call.param("ns") or call.need_user()
+    if ns not in call.caller.roles:
+        raise forbidden(f"Only members of {ns} see what it has")
+    repos = [repo for kind in PREFIX for repo in call.hub.repos.list(kind) if repo.ns == ns]
+    taken = {repo.id: call.hub.content.large.used(repo.id) for repo in repos}
+    listed = [
+        {
+            "id": repo.full_name,
+            "type": repo.type,
+            "updatedAt": stamp(repo.changed),
+            "visibility": "private" if repo.private else "public",
+            "storage": taken[repo.id],
+            "storagePercent": taken[repo.id] / (sum(taken.values()) or 1),
+        }
+        for repo in repos
+        if call.caller.may_read(repo)
+    ]
+    page, headers = paged(call, listed)
+    return JSONResponse(page, headers=headers)
 
 
 def large_files(call: Call) -> Answer:
