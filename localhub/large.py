@@ -42,13 +42,11 @@ class LargeFiles:
         )
         return row["size"] if row else None
 
-    def note_xet(self, repo: int, xet: str, sha256: str) -> None:
-        """Record the name by which Xet knows a large content of a repo, and that it came now."""
+    def note_xet(self, repo: int, xet: str, sha256: str, *, ago: float = 0.0) -> None:
+        """Record how Xet calls a large content of a repo, and how many seconds ago it came."""
+        row = (repo, xet, sha256, time.time() - ago)
         with self.store.write() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO xet_names VALUES (?,?,?,?)",
-                (repo, xet, sha256, time.time()),
-            )
+            db.execute("INSERT OR REPLACE INTO xet_names VALUES (?,?,?,?)", row)
 
     def by_xet(self, repo: int, xet: str) -> str | None:
         """Return the SHA-256 of the content that Xet calls so in a repo, None if it has none.

@@ -78,9 +78,12 @@ def test_the_environment_tells_the_host(
 
 @pytest.mark.parametrize("environ", [{}, {"SPACE_ID": "ann/train"}])
 def test_the_trainer_gets_nothing_that_opens_the_page(environ: dict[str, str]) -> None:
-    host = host_of({**environ, **dict.fromkeys(SECRETS, "canary"), "HF_TOKEN": "hf_x"})
+    host = host_of(
+        {**environ, **dict.fromkeys(SECRETS, "canary"), "HF_TOKEN": "hf_x", "SYSTEM": "spaces"}
+    )
     trainer = host.for_trainer()
     assert "canary" not in trainer.values()
+    assert "SYSTEM" not in trainer  # in which trackio would make no Space of its own
     assert trainer["HF_TOKEN"] == "hf_x"  # what evaluates the model may need more of the Hub
     assert "HF_TOKEN" not in host.for_trainer(token=False)
 

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import httpx2
@@ -138,7 +138,7 @@ def test_strangers_neither_see_nor_change_a_bucket(shared_hub: HubServer, bucket
         assert sent(own, public, lent).status_code == 200  # ann may read what she lends
 
 
-def sent(http: httpx2.Client, bucket: str, *lines: dict[str, object]) -> httpx2.Response:
+def sent(http: httpx2.Client, bucket: str, *lines: Mapping[str, object]) -> httpx2.Response:
     data = "".join(json.dumps(line) + "\n" for line in lines)
     return http.post(f"/api/buckets/{bucket}/batch", content=data)
 

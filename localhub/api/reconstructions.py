@@ -21,6 +21,7 @@ from localhub.api.repos import ONE
 from localhub.api.signing import sign, verified
 from localhub.api.xet import CAS, VALID_SECONDS, connection
 from localhub.call import Answer, Call, Endpoint, endpoint
+from localhub.caller import NOBODY
 from localhub.errors import Refusal, invalid_token
 from localhub.hub import Hub
 from localhub.repos import Repo
@@ -31,7 +32,7 @@ CHUNK = 64 << 10
 TERM = 64 * CHUNK
 """Bytes of a file that are told, and sent, as one xorb."""
 
-ANYBODY = "anybody"
+ANYBODY = ""
 """Whom the ticket of a visitor without a name names."""
 
 RANGE = re.compile(r"bytes=(\d+)-(\d*)")
@@ -72,10 +73,7 @@ def reconstruction(hub: Hub) -> Endpoint:
 
 
 def _parts(hub: Hub, request: Request) -> dict[str, Any]:
-    repo = int(request.path_params["repo"])
-    said = request.headers.get("authorization", "").partition(" ")[2].strip()
-    if holder(hub, _audience(repo), said) is None:
-        raise invalid_token()
+    repo = _opened(hub, request)
     large = hub.content.large
     sha256 = large.by_xet(repo, request.path_params["xet"])
     size = sha256 and large.size(repo, sha256)
@@ -91,6 +89,19 @@ def _parts(hub: Hub, request: Request) -> dict[str, Any]:
             for number, term in enumerate(terms)
         },
     }
+
+
+def _opened(hub: Hub, request: Request) -> int:
+    """Return the repo of the address, if a ticket opens it to somebody who may still read it."""
+    number = int(request.path_params["repo"])
+    said = request.headers.get("authorization", "").partition(" ")[2].strip()
+    user = holder(hub, _audience(number), said)
+    repo = hub.repos.by_id(number)
+    if user is None or repo is None:
+        raise invalid_token()
+    if not (hub.accounts.caller_of(user) if user else NOBODY).may_read(repo):
+        raise invalid_token()
+    return number
 
 
 def asked(request: Request, size: int) -> tuple[int, int]:

@@ -51,7 +51,7 @@ def owned(call: Call) -> Answer:
             "updatedAt": stamp(repo.changed),
             "visibility": "private" if repo.private else "public",
             "storage": taken[repo.id],
-            "storagePercent": taken[repo.id] / (sum(taken.values()) or 1),
+            "storagePercent": 100 * taken[repo.id] / (sum(taken.values()) or 1),
         }
         for repo in repos
         if call.caller.may_read(repo)

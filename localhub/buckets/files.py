@@ -25,11 +25,18 @@ CREATE TABLE IF NOT EXISTS bucket_files (
 """
 
 LONGEST_PATH = 1024
-LAST_TIME = 1e11
 LAST_CHARACTER = "\U0010ffff"
+LAST_TIME = 1e11
+"""Seconds since 1970 that still make a date."""
+
 PIECE = 1 << 20
-UNUSED_SECONDS = 3600
+"""Bytes read at a time."""
+
+UNUSED_SECONDS = 3600.0
 """How long a content stays that no file names: between its upload and the file, none does."""
+
+REPLACED_SECONDS = 60
+"""How long a content of a mounted file stays once it is replaced, for those who are reading it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +117,8 @@ class Buckets:
             with self.store.write():
                 self.store.keep("lfs", seen.hexdigest(), arriving)
                 self.large.note(repo, seen.hexdigest(), size)
-                self.large.note_xet(repo, seen.hexdigest(), seen.hexdigest())
+                ago = UNUSED_SECONDS - REPLACED_SECONDS
+                self.large.note_xet(repo, seen.hexdigest(), seen.hexdigest(), ago=ago)
         finally:
             arriving.unlink(missing_ok=True)
         return seen.hexdigest()

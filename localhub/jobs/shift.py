@@ -81,8 +81,10 @@ class Shift:
     def _attempt(self) -> bool:
         """Try once; return whether the Job has come to its end."""
         run = self.run = self.run or self._start()
-        mounts = mounted(self.hub, self.dispatcher.known(self.job).spec.volumes, run.folder / "mnt")
+        mounts: list[Mount] = []
         try:
+            volumes = self.dispatcher.known(self.job).spec.volumes
+            mounts = mounted(self.hub, volumes, run.folder / "mnt")
             return self._watch(run, mounts)
         finally:
             run.stop(self.machines.conditions.grace)

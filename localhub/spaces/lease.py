@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localhub.buckets.mounts import Mount
 from localhub.clock import stamp
 from localhub.machines import Machines
 from localhub.processes import Ending, Order, Run, free_port, lay_out, owner_only
@@ -196,9 +197,10 @@ class Lease:
 
     def _stay(self, run: Run) -> None:
         """Watch the run until it ends or the lease does."""
-        space, _ = self.scheduler.known(self.repo)
-        mounts = mounted(self.scheduler.hub, space.volumes, run.folder / VOLUMES)
+        mounts: list[Mount] = []
         try:
+            space, _ = self.scheduler.known(self.repo)
+            mounts = mounted(self.scheduler.hub, space.volumes, run.folder / VOLUMES)
             if space.stage is not SpaceStage.RUNNING and not self._wait_until_it_answers(
                 run, space
             ):

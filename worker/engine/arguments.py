@@ -174,8 +174,6 @@ def tracked(params: TransformersSettings, run: Run) -> dict[str, Any]:
     project = run.project or "hubtrain"
     if params.log == "wandb":
         os.environ.setdefault("WANDB_PROJECT", project)  # transformers asks nothing else
-    if params.log == "trackio":
-        os.environ.pop("SYSTEM", None)  # where trackio takes itself for a Space it makes none
     return {
         "run_name": run.job_id or None,
         "project": os.environ.get("TRACKIO_PROJECT") or project,

@@ -30,6 +30,9 @@ _NOT_FOR_THE_TRAINER = (
 )
 """Secrets of the page. The trainer may run code of a model, which must not open it."""
 
+_IS_A_SPACE = "SYSTEM"
+"""By which libraries take themselves for the page of a Space: there trackio makes no other."""
+
 
 class Host(ABC):
     """The machine a worker runs on, and its provider. `environ` holds secrets: never print it.
@@ -160,7 +163,7 @@ class Host(ABC):
 
         Nor has it a `token` of the Hub, unless that is asked for.
         """
-        hidden = _NOT_FOR_THE_TRAINER if token else (*_NOT_FOR_THE_TRAINER, *_TOKENS)
+        hidden = {*_NOT_FOR_THE_TRAINER, _IS_A_SPACE, *(() if token else _TOKENS)}
         kept = {k: v for k, v in self.environ.items() if k not in hidden}
         path = dict.fromkeys([str(_SOURCES), *kept.get("PYTHONPATH", "").split(os.pathsep)])
         return {
