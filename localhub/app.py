@@ -7,7 +7,7 @@ A room is a module. It offers
     async def stop(hub: Hub) -> None             optional: end what it runs; called at SIGTERM
 
 and subscribes in `routes` to what it reacts to (`hub.on_create`, `on_commit`, `on_info`,
-`on_delete`, `on_move`, `on_change`; see `localhub.hub`). What a room can rely on:
+`on_delete`, `on_move`; see `localhub.hub`). What a room can rely on:
 
     hub.store        `add_schema(ddl)`, `db()` to read, `with write() as db` for a transaction,
                      `after_commit(call)`

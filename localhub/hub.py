@@ -91,7 +91,6 @@ class Hub:
         self._pushed: list[Pushed] = []
         self._described: list[Described] = []
         self._deleted: list[Happened] = []
-        self._changed: list[Happened] = []
         self._moved: list[Moved] = []
 
     @property
@@ -140,10 +139,6 @@ class Hub:
         """Call `react(repo)` when a repo is deleted, inside its transaction, rows still there."""
         self._deleted.append(react)
 
-    def on_change(self, react: Happened) -> None:
-        """Call `react(repo)` after its visibility or gating changed."""
-        self._changed.append(react)
-
     def on_move(self, react: Moved) -> None:
         """Call `react(old, new)` inside the transaction that renames a repo; `id` stays."""
         self._moved.append(react)
@@ -174,11 +169,6 @@ class Hub:
     def deleted(self, repo: Repo) -> None:
         """Tell the rooms that `repo` is being deleted."""
         for react in self._deleted:
-            react(repo)
-
-    def changed(self, repo: Repo) -> None:
-        """Tell the rooms that settings of `repo` changed."""
-        for react in self._changed:
             react(repo)
 
     def moved(self, old: Repo, new: Repo) -> None:

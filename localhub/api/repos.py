@@ -155,7 +155,6 @@ def settings(call: Call) -> Answer:
         private=is_private(body, None),
         gated=None if gated is None else gated or "",
     )
-    call.hub.changed(changed)
     return {"private": changed.private, "gated": changed.gated or False}
 
 
