@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -354,9 +355,17 @@ def test_an_unknown_role_names_itself_and_its_line() -> None:
     assert 'role "narrator" in chats.jsonl' in said and "(chats.jsonl, line 2)" in said
 
 
-def test_a_chat_the_template_refuses_names_its_line() -> None:
-    from dataclasses import replace
+@pytest.mark.parametrize("trainer", ["default", "dpo"])
+def test_tokens_that_the_model_has_no_embedding_for(trainer: str) -> None:
+    row = {"text": "hello", "prompt": "hi", "chosen": "hello", "rejected": "no"}
+    asked = params(trainer=trainer)
+    for size, wrong in ((8, True), (RAW.get_vocab_size(), False)):
+        facts = replace(FACTS, config={**FACTS.config, "vocab_size": size})
+        found = trainers.of(asked).inspect(asked, {"train": split([row] * 2)}, facts, RAW)
+        assert ("embeddings for 8 tokens, up to 7" in told(found, "error")) == wrong
 
+
+def test_a_chat_the_template_refuses_names_its_line() -> None:
     strict = "{% if messages[0]['role'] != 'user' %}{{ raise_exception('user first') }}{% endif %}x"
     part = split([{"messages": TURNS[1:]}])
     found = inspect(params(), {"train": part}, replace(FACTS, chat_template=strict), RAW)
@@ -389,8 +398,6 @@ def test_a_sample_is_scaled_up_to_the_whole() -> None:
 
 
 def test_rows_are_no_longer_than_the_model_sees() -> None:
-    from dataclasses import replace
-
     short = replace(FACTS, config={**FACTS.config, "max_position_embeddings": 32})
     parts = {"train": split(chats(20))}
     found = inspect(params(block_size=64, trainer="sft"), parts, short, RAW)
@@ -407,8 +414,6 @@ def test_a_chat_template_that_nothing_is_written_with_is_told() -> None:
 
 
 def test_a_template_whose_turns_nothing_ends_is_told() -> None:
-    from dataclasses import replace
-
     plain = "{% for m in messages %}### {{ m.role }}\n{{ m.content }}\n{% endfor %}"
     parts = {"train": split(chats(20))}
     found = inspect(params(trainer="sft"), parts, replace(FACTS, chat_template=plain), RAW)

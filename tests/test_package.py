@@ -225,8 +225,9 @@ def test_splits_that_are_not_there_are_refused(tmp_path: Path) -> None:
         source(tmp_path / "d", valid_split="dev")
     assert "--valid-split train" not in caught.value.fix
     assert "--valid-split 0.05" in caught.value.fix
-    with pytest.raises(BadConfig, match="is one file and has no split 'dev'"):
-        source(tmp_path / "d/train.csv", valid_split="dev")
+    for which in ("train_split", "valid_split"):
+        with pytest.raises(BadConfig, match="is one file and has no split 'dev'"):
+            source(tmp_path / "d/train.csv", **{which: "dev"})
     with pytest.raises(BadData, match="holds no data"):
         source(write(tmp_path / "e/readme.md", "x").parent)
     write(tmp_path / "d/train.jsonl", JSONL)

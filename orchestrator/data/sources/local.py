@@ -116,6 +116,11 @@ def _no_data(files: Files, where: str) -> BadData:
 
 
 def _refuse_names_of_splits(path: Path, params: Data) -> None:
+    if params.train_split not in {"train", path.name, path.stem}:
+        raise BadConfig(
+            f"{path.name} is one file and has no split {params.train_split!r}.",
+            fix="leave out --train-split",
+        )
     if params.valid_split and params.valid_share is None:
         raise BadConfig(
             f"{path.name} is one file and has no split {params.valid_split!r}.",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from worker.shorten import some
 from worker.splits import Splits
-from worker.task import Finding
+from worker.task import Finding, ModelFacts
 from worker.tasks.llm import trainers
 from worker.tasks.llm.data import Examples, Speech
 from worker.tasks.llm.params import AUTO_BLOCK, LlmParams
@@ -32,6 +32,9 @@ class Counts:
 
     long: int = 0
     """Examples of which only the beginning was counted."""
+
+    highest: int = -1
+    """Largest id of a token; -1 where no tokenizer tells."""
 
 
 def size(train: Examples, valid: Examples | None, params: LlmParams, scale: float) -> Finding:
@@ -89,6 +92,25 @@ def lengths(counts: Counts, params: LlmParams, tokenizer: Tokenizer | None) -> I
         rows = "1 row is" if counts.long == 1 else f"{counts.long:,} rows are"
         text = f"{rows} very long: only the beginning was counted, {LOOKED_AT:,} characters"
         yield Finding("ok", "data", text)
+
+
+def unknown_tokens(
+    counts: Counts, facts: ModelFacts, tokenizer: Tokenizer | None
+) -> Iterable[Finding]:
+    """Tokens for which the model has no embedding: training would end at the first of them."""
+    config = facts.config.get("text_config") or facts.config
+    rows = config.get("vocab_size")
+    if tokenizer is None or not isinstance(rows, int) or counts.highest < rows:
+        return
+    token = tokenizer.id_to_token(counts.highest)
+    yield Finding(
+        "error",
+        "model",
+        f"its tokenizer makes token {counts.highest:,} of the data ({token!r}), and the model has "
+        f"embeddings for {rows:,} tokens, up to {rows - 1:,}: tokens were added to one and not to "
+        "the other.",
+        fix="--model with one whose embeddings were resized (resize_token_embeddings)",
+    )
 
 
 def no_rows(train: Examples) -> Iterable[Finding]:

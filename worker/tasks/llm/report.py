@@ -50,6 +50,7 @@ def inspected(
         *findings.broken(train, valid),
         *findings.no_rows(train),
         *findings.lengths(counts, params, tokenizer),
+        *findings.unknown_tokens(counts, facts, tokenizer),
         *findings.nothing(train, counts, params),
         *findings.not_held_out(splits, valid_rows, params),
         findings.loss(train, params, how),
@@ -93,17 +94,18 @@ def count(
         return Counts(lengths, [min(n, row) for n in lengths], sum(n > row for n in lengths), 0)
     trainer, special = trainers.of(params), special_ids(tokenizer)
     eos = text_end(params, how, tokenizer)
-    lengths, pieces, unlearned = [], [], 0
+    lengths, pieces, unlearned, highest = [], [], 0, -1
     for example, tokens in zip(examples, encode(heads(examples), tokenizer, eos), strict=True):
         length = round(len(tokens) * max(1.0, len(example.text) / LOOKED_AT))
         lengths.append(length)
+        highest = max(highest, max(tokens.ids, default=-1))
         kept = trainer.pieces(tokens, row, special)
         unlearned += not kept
         pieces += [len(piece) for piece in kept]
         if trainer.continues and kept:
             pieces += [row] * ((length - len(tokens)) // row)
     long = sum(len(e.text) > LOOKED_AT for e in examples)
-    return Counts(lengths, pieces, sum(n > row for n in lengths), unlearned, long)
+    return Counts(lengths, pieces, sum(n > row for n in lengths), unlearned, long, highest)
 
 
 def heads(examples: Sequence[Example]) -> list[Example]:

@@ -70,6 +70,7 @@ def inspect(
         *cut(counts, limits),
         *run_together(train),
         *left_out(train),
+        *findings.unknown_tokens(counts, facts, tokenizer),
         *findings.oddities(train.chosen, counts, params),
         *findings.shortened(asked, params),
         Finding("ok", "data", findings.plan(pairs, steps, params, "pairs")),
@@ -113,9 +114,10 @@ def count(
     """Return how long the pairs are, with the real tokenizer where there is one."""
     if tokenizer is None:
         return _guessed(train, limits)
-    lengths, pieces, sums, over, prompts, answers = [], [], [], 0, 0, 0
+    lengths, pieces, sums, over, prompts, answers, highest = [], [], [], 0, 0, 0, -1
     for pair in encoded(looked_at(train), tokenizer, text_end(params, how, tokenizer)):
         lengths.append(max(map(len, pair)))
+        highest = max(highest, *(max(one.ids, default=-1) for one in pair))
         first = [one.learned.find(1) for one in pair]
         prompts += limits.prompt is not None and max(first) > limits.prompt
         ends = [one.learned.rfind(1) + 1 - at for one, at in zip(pair, first, strict=True)]
@@ -129,7 +131,8 @@ def count(
     unlearned = len(lengths) - len(pieces)
     long = sum(len(e.text) > LOOKED_AT for e in train.chosen.examples)
     largest = max(sums, default=0)
-    return PairCounts(lengths, pieces, over, unlearned, long, sum(sums), largest, prompts, answers)
+    counted = (lengths, pieces, over, unlearned, long, highest)
+    return PairCounts(*counted, sum(sums), largest, prompts, answers)
 
 
 def looked_at(train: PairExamples) -> PairExamples:
@@ -151,7 +154,7 @@ def _guessed(train: PairExamples, limits: Limits) -> PairCounts:
         for one, other in zip(chosen, rejected, strict=True)
     ]
     over = sum(n > limits.row for n in lengths)
-    return PairCounts(lengths, lengths, over, 0, 0, sum(sums), max(sums, default=0))
+    return PairCounts(lengths, lengths, over, 0, tokens=sum(sums), largest=max(sums, default=0))
 
 
 def left_out(train: PairExamples) -> Iterator[Finding]:
