@@ -39,6 +39,9 @@ IN_MEMORY = 4 << 20
 
 LOG = logging.getLogger("localhub")
 
+NONSENSE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+"""What a request of the wrong shape comes to: numbers of many digits, lists in lists in lists."""
+
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 Answer = Response | dict[str, Any] | list[Any] | None
@@ -182,7 +185,7 @@ def _run(
         return as_response(handler(Call(hub, request, caller, body)))
     except Refusal as refusal:
         return refusal.response()
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except NONSENSE as error:
         # A body of the wrong shape, or a mistake of ours: the traceback tells which.
         LOG.exception("%s %s", request.method, request.url.path)
         return bad_request(f"The request makes no sense here: {error!r}").response()

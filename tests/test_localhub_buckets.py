@@ -58,6 +58,10 @@ def test_files_come_back_as_they_went(shared_hub: HubServer, bucket: str, tmp_pa
     assert [one.path for one in api.get_bucket_paths_info(bucket, ["a/hi.txt", "b"])] == [
         "a/hi.txt"
     ]
+    (owned,) = [one for one in api.list_user_repos() if one.id == bucket]
+    assert (owned.type, owned.visibility, owned.storage) == ("bucket", "private", len(large) + 2)
+    with pytest.raises(HfHubHTTPError, match="403"):
+        list(shared_hub.api("bob").list_user_repos("lab"))
     with shared_hub.http() as http:
         plain = http.get(f"/buckets/{bucket}/resolve/a%2Fhi.txt", follow_redirects=True)
         assert plain.content == b"hi"
@@ -175,7 +179,14 @@ def test_lines_that_make_no_sense_change_nothing(shared_hub: HubServer, bucket: 
         ):
             said = sent(http, bucket, wrong)
             assert (said.status_code, len(said.json()["failed"])) == (422, 1), wrong
-        for content in ("[]", "{", '{"type": "' + "x" * 20_000 + '"}', "{}\n" * 10_001):
+        for content in (
+            "[]",
+            "{",
+            "[" * 10_000,
+            '{"a":' * 3_000,
+            '{"type": "' + "x" * 20_000 + '"}',
+            "{}\n" * 10_001,
+        ):
             said = http.post(f"/api/buckets/{bucket}/batch", content=content)
             assert said.status_code == 400, content[:20]
     assert paths(api, bucket) == ["a"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import BadRequestError, HfHubHTTPError
 from standins.localhub import HubServer
 
 NUMBERS = itertools.count()
@@ -115,6 +115,8 @@ def test_a_discussion_goes_on_until_it_is_closed(
     assert found(author="bob") == [begun.num]
     with pytest.raises(HfHubHTTPError, match="404"):
         ann.get_discussion_details(repo, 99)
+    with pytest.raises(BadRequestError):
+        ann.get_discussion_details(repo, 10**30)
     ann.update_repo_settings(repo, private=True)
     with pytest.raises(HfHubHTTPError, match="404"):
         stranger.get_discussion_details(repo, begun.num)

@@ -96,10 +96,11 @@ def _opened(hub: Hub, request: Request) -> int:
     number = int(request.path_params["repo"])
     said = request.headers.get("authorization", "").partition(" ")[2].strip()
     user = holder(hub, _audience(number), said)
-    repo = hub.repos.by_id(number)
-    if user is None or repo is None:
+    if user is None:
         raise invalid_token()
-    if not (hub.accounts.caller_of(user) if user else NOBODY).may_read(repo):
+    repo = hub.repos.by_id(number)
+    caller = hub.accounts.caller_of(user) if user else NOBODY
+    if repo is None or not caller.may_read(repo):
         raise invalid_token()
     return number
 

@@ -82,13 +82,17 @@ def delete(call: Call) -> Answer:
     """Remove a repo and everything in it."""
     call.need_write_token()
     body = call.json()
-    repo = named(call, repo_type(body), full_name_of(call, body))
-    large = call.hub.content.large.files(repo.id)
-    with call.hub.store.write():
-        call.hub.deleted(repo)
-        call.hub.repos.delete(repo)
-    call.hub.content.large.sweep(large)
+    remove(call.hub, named(call, repo_type(body), full_name_of(call, body)))
     return None
+
+
+def remove(hub: Hub, repo: Repo) -> None:
+    """Remove a repo, or a bucket, with what it alone holds."""
+    large = hub.content.large.files(repo.id)
+    with hub.store.write():
+        hub.deleted(repo)
+        hub.repos.delete(repo)
+    hub.content.large.sweep(large)
 
 
 def named(call: Call, kind: RepoType, full_name: str) -> Repo:

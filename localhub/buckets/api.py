@@ -14,7 +14,7 @@ from localhub.api.files import paged
 from localhub.api.nowhere import nowhere
 from localhub.api.pages import page
 from localhub.api.reconstructions import read_token, xet_headers
-from localhub.api.repos import is_private
+from localhub.api.repos import is_private, remove
 from localhub.api.signing import sign
 from localhub.api.xet import write_token
 from localhub.buckets.files import BucketFile
@@ -69,12 +69,7 @@ def create(call: Call) -> Answer:
 
 def delete(call: Call) -> Answer:
     """Remove a bucket and everything in it."""
-    repo = call.repo("bucket", write=True)
-    large = call.hub.content.large.files(repo.id)
-    with call.hub.store.write():
-        call.hub.deleted(repo)
-        call.hub.repos.delete(repo)
-    call.hub.content.large.sweep(large)
+    remove(call.hub, call.repo("bucket", write=True))
     return None
 
 
