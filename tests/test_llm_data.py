@@ -205,6 +205,34 @@ def test_parts_that_a_table_filled_in_are_text_alone() -> None:
     assert said.messages[0]["content"] == [{"type": "text", "text": "hi"}]
 
 
+def test_parts_of_text_are_one_text_and_pictures_are_refused() -> None:
+    parts = [{"type": "text", "text": "the "}, {"type": "text", "text": "fox"}]
+    row = {"messages": [TURNS[0], {"role": "assistant", "content": parts}]}
+    assert learned(row)[1] == ["the fox<|im_end|>"]
+    media = {"type": "image_url", "image_url": {"url": "http://a/b.png"}}
+    said = told(report([{"messages": [{"role": "user", "content": [media]}, TURNS[1]]}]), "error")
+    assert "a part of type image_url" in said and "hubtrain vlm" in said
+
+
+def test_what_a_template_does_not_write_is_told() -> None:
+    thought = {"role": "assistant", "content": "hm", "reasoning_content": "So?"}
+    rows = [{"messages": CALLS, "tools": [TOOL]}, {"messages": [TURNS[0], thought]}]
+    said = told(report(rows), "warn")
+    assert "does not write the tools and tool calls and reasoning" in said
+    qwen = (files("trl") / "chat_templates" / "qwen3.jinja").read_text()
+    chosen, facts = params(trainer="sft"), replace(FACTS, chat_template=qwen)
+    assert "does not write" not in told(inspect(chosen, {"train": split(rows)}, facts, RAW), "warn")
+    unknown = replace(FACTS, parameters=0, chat_template=None)
+    found = inspect(chosen, {"train": split(rows)}, unknown, None)
+    assert "does not write" not in told(found, "warn")
+
+
+def test_messages_without_a_role_are_told_together() -> None:
+    rows = [{"messages": [{"content": word}, TURNS[1]]} for word in ("a", "b", "c")]
+    said = told(report(rows), "error")
+    assert "has no role, only content" in said and "lines 1, 2, 3" in said
+
+
 def test_tools_that_are_none_name_their_line() -> None:
     said = told(report([{"messages": TURNS, "tools": "hammer"}]), "error")
     assert '"tools" in chats.jsonl is' in said and "(chats.jsonl, line 1)" in said
@@ -278,8 +306,15 @@ def test_what_is_cut_before_the_answer_is_left_out() -> None:
                 for t in TURNS
             ]
         },
+        {
+            "conversations": [
+                {"from": {"user": "Human"}.get(t["role"], "Assistant"), "value": t["content"]}
+                for t in TURNS
+            ]
+        },
+        {"messages": [{**t, "role": t["role"].capitalize()} for t in TURNS]},
     ],
-    ids=["messages", "json", "text-column", "text-column-json", "sharegpt"],
+    ids=["messages", "json", "text-column", "text-column-json", "sharegpt", "Human", "User"],
 )
 def test_conversations_are_recognised(row: dict[str, Any]) -> None:
     assert learned(row) == learned({"messages": TURNS})
@@ -306,6 +341,18 @@ def test_two_columns_of_text_may_be_a_question_and_its_answer() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"chosen": "a b", "rejected": "a c"}, "--trainer dpo"),
+        ({"data": {"question": "a"}, "meta": {"b": 1}}, "one level higher"),
+    ],
+)
+def test_other_shapes_are_told_what_helps(row: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadData, match=said):
+        inspect(params(trainer="sft"), {"train": split([row])}, FACTS, RAW)
+
+
 def test_a_misspelt_column_names_the_one_that_was_meant() -> None:
     part = split([{"body": "a" * 99, "txt": "b"}])
     with pytest.raises(BadData, match='nearest is "txt": --text-column txt'):
@@ -323,6 +370,7 @@ ALPACA = {"instruction": "Add.", "input": "1 and 2", "output": "3"}
         ({**ALPACA, "input": None}, "Add."),
         ({"instruction": "Add.", "output": "3"}, "Add."),
         ({"instruction": "Add.", "context": "1 and 2", "response": "3"}, "Add.\n\n1 and 2"),
+        ({"instruction": "Add.", "input": "1 and 2", "response": "3"}, "Add.\n\n1 and 2"),
     ],
 )
 def test_instructions_are_turns_and_what_they_are_about_is_kept(

@@ -24,11 +24,11 @@ class Own(Pairs, Lengths):
     """Settings as trainers have them."""
 
 
-def user(text: str) -> Row:
+def user(text: Any) -> Row:
     return {"role": "user", "content": text}
 
 
-def bot(text: str) -> Row:
+def bot(text: Any) -> Row:
     return {"role": "assistant", "content": text}
 
 
@@ -98,6 +98,11 @@ ASKED = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"
             "prompt": [{"from": "human", "value": "hi"}],
             "chosen": {"from": "gpt", "value": "yes"},
             "rejected": {"from": "gpt", "value": "no"},
+        },
+        {
+            "prompt": "hi",
+            "chosen": [bot([{"type": "text", "text": "yes"}])],
+            "rejected": [bot([{"type": "text", "text": "no"}])],
         },
         {
             "prompt": "hi",
@@ -173,6 +178,14 @@ def test_every_broken_row_is_named_at_once_with_file_and_line() -> None:
     assert "1 row is empty and will be left out: line 7" in warnings
 
 
+def test_what_is_told_first_stands_before_turns() -> None:
+    row = {"system": "Be brief.", "question": "hi", "chosen": "yes", "rejected": "no"}
+    told = f"<|im_start|>system\nBe brief.<|im_end|>\n{ASKED}"
+    assert learned(pairs([row], chat_template="tokenizer"))[0] == told
+    own = {**row, "question": [{"role": "system", "content": "Be brief."}, user("hi")]}
+    assert learned(pairs([own]))[0] == told
+
+
 def test_broken_rows_are_refused_where_training_would_begin() -> None:
     with pytest.raises(BadData, match=r"lines 2, 5.* line 8\).*"):
         pairs(BROKEN).refuse()
@@ -185,6 +198,11 @@ def test_missing_columns_are_told_together_with_what_to_type() -> None:
         pairs(rows)
     assert 'no column "text"' in str(refused.value) and 'no column "rejected"' in str(refused.value)
     assert refused.value.fix == "--text-column txt --rejected-text-column rejectd"
+    with pytest.raises(BadData) as refused:
+        pairs([{"question": "a", "better": "good", "worse": "bad"}])
+    assert refused.value.fix == "--text-column better --rejected-text-column worse"
+    with pytest.raises(BadData, match="--text-column with that of the better answer"):
+        pairs([{"a": "x", "b": "y", "c": "z"}])
     with pytest.raises(BadData, match="--prompt-text-column prompt"):
         pairs([SEEDS], prompt_text_column="prom")
 

@@ -155,6 +155,11 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "old.xls": (b"\xd0\xcf\x11\xe0", "soffice --headless --convert-to xlsx old.xls"),
     "rows.jsonl.bz2": (b"BZh9", "bunzip2 -k rows.jsonl.bz2"),
     "rows.tar.gz": (gzip.compress(b"x"), "tar xf rows.tar.gz"),
+    "lines.txt": (b"a\nb\n", "open('lines.txt', encoding='utf-8-sig')"),
+    "splits.json": (
+        b'{"train": [{"text": "a"}], "test": [{"text": "b"}]}',
+        "splits.json holds several lists of rows: train, test. python -c",
+    ),
     "page.csv": (b"<!DOCTYPE html>\n<html>", "page.csv is a web page"),
     "pointer.csv": (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
     "paper.csv": (b"%PDF-1.4", "paper.csv is a PDF. "),

@@ -207,7 +207,8 @@ def is_one_object(file: DataFile) -> bool:
         found = json.loads(first)
     except ValueError:  # one that goes on in the next lines, or nothing that can be read
         return first.startswith(b"{") and first.count(b"{") > first.count(b"}")
-    return next(lines, None) is None and _wrapped(found) is not None
+    whole = _wrapped(found) is not None or bool(_splits(found))
+    return whole and next(lines, None) is None
 
 
 def rows_of_array(file: DataFile) -> tuple[list[dict[str, Any]], pa.Schema]:
@@ -227,6 +228,12 @@ def rows_of_array(file: DataFile) -> tuple[list[dict[str, Any]], pa.Schema]:
             found = _parsed(file, 0, content.removeprefix(b"\xef\xbb\xbf"))
         except _Fault as fault:
             raise BadData(f"{file.name}{fault}") from None
+    if splits := _splits(found):
+        raise BadData(
+            f"{file.name} holds several lists of rows: {', '.join(splits)}.",
+            fix="python -c \"import json; [json.dump(rows, open(name + '.json', 'w')) for name, "
+            f"rows in json.load(open('{file.name}', encoding='utf-8-sig')).items()]\"",
+        )
     rows = found if isinstance(found, list) else (_wrapped(found) or [found])
     if not rows:
         raise BadData(f"{file.name} has no rows.")
@@ -255,6 +262,15 @@ def _wrapped(found: Any) -> list[dict[str, Any]] | None:
         if places and all(place.isdigit() for place in places):
             return [{name: found[name][place] for name in found} for place in places]
     return None
+
+
+def _splits(found: Any) -> list[str]:
+    """Return the names of splits where an object is nothing but those, each a list of rows."""
+    whole = isinstance(found, dict) and all(
+        isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows)
+        for rows in found.values()
+    )
+    return list(found) if whole and "train" in found and len(found) > 1 else []
 
 
 def _row_type(row: Any) -> pa.DataType:

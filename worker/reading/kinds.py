@@ -51,6 +51,8 @@ _UNPACKED = {
         'python -c "import pyarrow.feather as f, pyarrow.parquet as p; '
         "p.write_table(f.read_table('{}'), '{}.parquet')\"",
     ),
+    ".txt": "python -c \"import json; [print(json.dumps({'text': line.strip()})) for line in "
+    "open('{}', encoding='utf-8-sig') if line.strip()]\" > rows.jsonl",
     ".sqlite": "sqlite3 -header -csv {} 'select * from TABLE' > rows.csv",
 }
 """How a name ends, to the command that makes of it what can be read."""

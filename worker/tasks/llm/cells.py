@@ -15,6 +15,7 @@ from worker.errors import BadData
 from worker.families.sandbox import Message
 from worker.literal import literal
 from worker.numerals import spelled
+from worker.shorten import some
 
 _CALL = "function_call"
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
@@ -26,6 +27,10 @@ _SHAREGPT_ROLES = {
     **dict.fromkeys(("observation", "function_response", "tool_response"), "tool"),
 }
 """Who speaks in ShareGPT's conversations, and what chat templates call them."""
+
+_MEDIA = ("image", "audio", "video")
+
+_USUAL_ROLES = frozenset({"system", "user", "assistant", "tool"})
 
 
 def decoded(cell: Any) -> Any:
@@ -112,10 +117,11 @@ def _message(message: Any, filled: bool, where: str) -> Message:
     role = _role_of(message)
     if not role:
         raise BadData(
-            f"A message of {where} is {_shown(message)}; "
+            f"A message of {where} {_lacks_role(message)}; "
             'each needs "role" and "content" (or "from" and "value").'
         )
     content = message.get("content", message.get("value"))
+    _refuse_media(content, where)
     cells = {k: v for k, v in message.items() if k not in {"from", "value"} and v is not None}
     if message.get("from") == _CALL and (calls := _calls(content)):
         content, cells = "", {**cells, "tool_calls": calls}
@@ -135,8 +141,31 @@ def _calls(value: Any) -> list[dict[str, Any]]:
 def _role_of(message: Any) -> str:
     if not isinstance(message, Mapping):
         return ""
-    role = message.get("role") or message.get("from") or ""
-    return _SHAREGPT_ROLES.get(role, str(role)) if "from" in message else str(role)
+    role = str(message.get("role") or message.get("from") or "")
+    small = role.lower()
+    if "from" in message:
+        small = _SHAREGPT_ROLES.get(small, small)
+    return small if small in _USUAL_ROLES else role
+
+
+def _lacks_role(message: Any) -> str:
+    """Return what a message without a role is, in words that are the same for many rows."""
+    if not isinstance(message, Mapping):
+        return "is no object"
+    named = [str(key) for key, value in message.items() if value is not None]
+    return f"has no role, only {some(named)}" if named else "has no role"
+
+
+def _refuse_media(content: Any, where: str) -> None:
+    """Raise `BadData` where a message has parts, as APIs take them, that are no text."""
+    parts = content if isinstance(content, list | tuple) else ()
+    kinds = [str(part.get("type") or "") for part in parts if isinstance(part, Mapping)]
+    media = next((kind for kind in kinds if any(one in kind for one in _MEDIA)), None)
+    if media:
+        raise BadData(
+            f"A message of {where} has a part of type {media}, where text is expected.",
+            fix="Take those parts out; `hubtrain vlm` trains on images, hubtrain llm on text.",
+        )
 
 
 def _shown(value: Any) -> str:

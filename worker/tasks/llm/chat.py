@@ -26,6 +26,10 @@ _SAYS_ITSELF = re.compile(r"\{%-?\s*generation\s*-?%\}")
 _REASONING = ("reasoning_content", "thinking", "reasoning")
 """Names of a message's reasoning. Templates read the first, gpt-oss's the second."""
 
+TOOLS = "the tools"
+_BESIDE = {"tool calls": ("tool_calls",), "reasoning": _REASONING}
+"""What messages may hold beside what they say, to its names in them."""
+
 
 def named(name: str) -> str:
     """Return the source of one of our own templates: `chatml` or `zephyr`."""
@@ -48,13 +52,13 @@ class Template:
 
     def render(self, chat: Messages, tools: Tools = (), *, prompt: bool = False) -> str:
         """Return the chat as text; with `prompt` it stops where the model is to speak."""
-        return sandbox.render(self.source, _aliased(chat), self._more(tools, prompt))
+        return sandbox.render(self.source, self._aliased(chat), self._more(tools, prompt))
 
     def pieces(
         self, chat: Messages, tools: Tools = (), *, prompt: bool = False
     ) -> list[Piece] | None:
         """Return the same text in pieces, each with the message it belongs to."""
-        return sandbox.pieces(self.source, _aliased(chat), self._more(tools, prompt))
+        return sandbox.pieces(self.source, self._aliased(chat), self._more(tools, prompt))
 
     def learned(self, chat: Messages, tools: Tools = (), *, given: int = 0) -> Learned:
         """Return the text, and where the assistant speaks in it.
@@ -74,10 +78,58 @@ class Template:
         start, end = found.spans[-1]
         return last_token(found.text[start:end], self.ends)
 
+    def tell_written(self, chat: Messages, tools: Tools, known: dict[str, bool]) -> None:
+        """Note in `known` of what the chat holds beside its texts whether it is written.
+
+        Told once of each, by rendering the chat without it. A template may write the reasoning of
+        the last turn alone, so the chat ends there.
+        """
+        if tools and TOOLS not in known:
+            known[TOOLS] = self._differs((chat, tools), (chat, ()))
+        for what, names in _BESIDE.items():
+            last = max((i for i, m in enumerate(chat) if any(map(m.get, names))), default=-1)
+            if last >= 0 and what not in known:
+                told = chat[: last + 1]
+                bare = [{k: v for k, v in m.items() if k not in names} for m in told]
+                known[what] = self._differs((told, tools), (bare, tools))
+
+    def _differs(self, *chats: tuple[Messages, Tools]) -> bool:
+        """Whether two chats are written differently, as where one of them is refused."""
+        try:
+            one, other = (self.render(*chat) for chat in chats)
+        except sandbox.FAULTS:
+            return True
+        return one != other
+
     @cached_property
     def habits(self) -> Habits:
         """How it writes answers."""
         return habits_of(self)
+
+    @cached_property
+    def _writes_strings(self) -> bool:
+        """Whether it writes content that is a string; others take parts alone."""
+        try:
+            return "§" in sandbox.render(
+                self.source, [{"role": "user", "content": "§"}], self._more((), False)
+            )
+        except sandbox.FAULTS:
+            return False
+
+    def _aliased(self, chat: Messages) -> list[dict[str, Any]]:
+        """Return messages with their reasoning under every name templates read, as transformers.
+
+        And with parts of text as one text, since many templates drop parts or refuse them.
+        """
+        whole = any(not isinstance(m.get("content"), str) for m in chat) and self._writes_strings
+        found = []
+        for message in chat:
+            said = next((message[n] for n in _REASONING if message.get(n) is not None), None)
+            aliases = {} if said is None else {"reasoning_content": said}
+            thought = {} if said is None else {"thinking": said}
+            text = {"content": _whole(message.get("content"))} if whole else {}
+            found.append({**thought, **message, **aliases, **text})
+        return found
 
     def _more(self, tools: Tools, prompt: bool) -> dict[str, Any]:
         return {
@@ -88,12 +140,9 @@ class Template:
         }
 
 
-def _aliased(chat: Messages) -> list[dict[str, Any]]:
-    """Return messages with their reasoning under every name templates read, as transformers."""
-    found = []
-    for message in chat:
-        said = next((message[name] for name in _REASONING if message.get(name) is not None), None)
-        aliases = {} if said is None else {"reasoning_content": said}
-        thought = {} if said is None else {"thinking": said}
-        found.append({**thought, **message, **aliases})
-    return found
+def _whole(content: Any) -> Any:
+    """Return parts that are all text as one text, and anything else as it is."""
+    parts = content if isinstance(content, list | tuple) else ()
+    texts = [part.get("text") for part in parts if isinstance(part, Mapping)]
+    told = [text for text in texts if isinstance(text, str)]
+    return "".join(told) if told and len(told) == len(parts) else content

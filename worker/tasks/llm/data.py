@@ -69,6 +69,9 @@ class Examples:
     ends: Counter[str | None] = field(default_factory=Counter)
     """What ends the assistant's last turn in the first conversations; none where nothing does."""
 
+    written: dict[str, bool] = field(default_factory=dict)
+    """What conversations hold beside what is said, to whether the template writes it."""
+
     @property
     def turn_end(self) -> str | None:
         """The special token that ends what the assistant says."""
@@ -192,6 +195,7 @@ def _chat(
     try:
         if found.ends.total() < TELLING:
             found.ends[template.end_of(chat.messages, chat.tools)] += 1
+        template.tell_written(chat.messages, chat.tools, found.written)
         if not only_answers:
             return Example(template.render(chat.messages, chat.tools), finished=True)
         text, spans, lost = template.learned(chat.messages, chat.tools, given=chat.given)

@@ -86,7 +86,8 @@ def lengths(counts: Counts, params: LlmParams, tokenizer: Tokenizer | None) -> I
     if counts.over:
         share, row = counts.over / len(ordered), params.row_tokens
         done = "continued in the next row after" if trainers.of(params).continues else "cut at"
-        text += f" · {counts.over:,} rows ({share:.1%}) {done} {row:,} (--block-size)"
+        rows = f"{counts.over:,} row{'s' * (counts.over != 1)}"
+        text += f" · {rows} ({share:.1%}) {done} {row:,} (--block-size)"
     yield Finding("ok", "data", text)
     if counts.long:
         rows = "1 row is" if counts.long == 1 else f"{counts.long:,} rows are"
@@ -183,6 +184,9 @@ def oddities(train: Examples, counts: Counts, params: LlmParams) -> Iterable[Fin
     if train.ends and train.turn_end is None and len(train.examples) > train.silent:
         text = "no special token ends the assistant's turns: the model does not learn to stop"
         yield Finding("warn", "data", text, fix="--chat-template chatml")
+    if left := [says for says, written in train.written.items() if not written]:
+        text = f"the chat template does not write {' and '.join(left)}: the model never sees them"
+        yield Finding("warn", "data", text, fix="--model with one whose template does, as Qwen3's")
     if counts.unlearned > train.silent:
         text = f"{_rows(counts.unlearned)} left out: nothing to learn within a training row"
         yield Finding("warn", "data", text, fix="--block-size")

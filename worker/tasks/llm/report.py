@@ -16,7 +16,10 @@ from worker.tasks.llm.findings import LOOKED_AT, Counts
 from worker.tasks.llm.params import LlmParams
 from worker.tasks.llm.tokens import Example, Tokenizer, encode, special_ids
 
-PLAIN = "{% for message in messages %}{{ message['content'] }}\n{% endfor %}"
+PLAIN = (
+    "{{ tools or '' }}{% for message in messages %}{{ message.reasoning_content or '' }}"
+    "{{ message['content'] }}{{ message.tool_calls or '' }}\n{% endfor %}"
+)
 """A chat template that takes anything, for when the model's own is not known."""
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import worker.columns
 from worker.errors import BadData
+from worker.shorten import some
 from worker.splits import Row
 from worker.tasks.llm import cells
 from worker.tasks.llm.chat import Message
@@ -31,8 +32,9 @@ _PAIR = ("prompt_text_column", "completion_column")
 SYSTEM = ("system", "system_prompt")
 """Usual names of what the assistant is told before all else, as in OpenOrca."""
 
-_INSTRUCTIONS = (("instruction", "input", "output"), ("instruction", "context", "response"))
-"""Columns of Alpaca and of Dolly: what to do, with what (which may be empty), and the answer."""
+_TASK, _ABOUT, _DONE = "instruction", ("input", "context"), ("output", "response")
+"""Columns of Alpaca and of Dolly: what to do, with what (which may be empty), and the answer. Sets
+made of both mix their names."""
 
 CHAT_COLUMNS = ("messages", "conversations", "conversation")
 
@@ -158,7 +160,7 @@ def layout_of(columns: Sequence[str], first: Row, params: LlmParams, source: str
     """
     default = LlmParams.model_fields["text_column"].default
     asked = params.text_column
-    system = next((name for name in SYSTEM if name in columns), None)
+    system = system_of(columns)
     if asked in columns:
         return Layout(_kind(first.get(asked)), (asked,), source, system=system)
     if asked == default:
@@ -170,8 +172,14 @@ def layout_of(columns: Sequence[str], first: Row, params: LlmParams, source: str
         )
         if found is not None:
             return found
+    refuse_pairs(asked, columns, source, ", or --text-column chosen, which learns the better ones")
     refused = no_column(asked, "--text-column", columns, first, source)
     raise _or_a_pair(refused, columns, first) if asked == default else refused
+
+
+def system_of(columns: Sequence[str]) -> str | None:
+    """Return the column of what the assistant is told first, where there is one."""
+    return next((name for name in SYSTEM if name in columns), None)
 
 
 def _or_a_pair(refused: BadData, columns: Sequence[str], first: Row) -> BadData:
@@ -209,11 +217,11 @@ def _pair(
 
 
 def _instruction(columns: Sequence[str], source: str, system: str | None) -> Layout | None:
-    for task, about, answer in _INSTRUCTIONS:
-        if task in columns and answer in columns:
-            context = about if about in columns else None
-            return Layout("instruction", (task, answer), source, context, system)
-    return None
+    answer = next((name for name in _DONE if name in columns), None)
+    if _TASK not in columns or answer is None:
+        return None
+    context = context_of(_TASK, columns, ())
+    return Layout("instruction", (_TASK, answer), source, context, system)
 
 
 def _question(columns: Sequence[str], source: str, system: str | None) -> Layout | None:
@@ -227,8 +235,20 @@ def _question(columns: Sequence[str], source: str, system: str | None) -> Layout
 
 def context_of(prompt: str, columns: Sequence[str], taken: Sequence[str]) -> str | None:
     """Return the column that belongs to the prompts of a column, where there is one."""
-    about = (about for task, about, _ in _INSTRUCTIONS if task == prompt)
+    about = _ABOUT if prompt == _TASK else ()
     return next((name for name in about if name in columns and name not in taken), None)
+
+
+def refuse_pairs(name: str, columns: Sequence[str], source: str, else_: str = "") -> None:
+    """Raise `BadData` where there is no column `name`, and there are a better and a worse answer.
+
+    `else_` is what else may be typed than the trainer for those.
+    """
+    if name not in columns and {"chosen", "rejected"} <= set(columns):
+        raise BadData(
+            f'no column "{name}" in {source}: it has pairs of answers, chosen and rejected.',
+            fix=f"--trainer dpo, which learns from pairs{else_}",
+        )
 
 
 def no_column(
@@ -246,6 +266,12 @@ def no_column(
     """
     free = [column for column in columns if column not in taken]
     texts = [column for column in free if isinstance(first.get(column), str | list)]
+    if not texts and (objects := [c for c in free if isinstance(first.get(c), Mapping)]):
+        said = worker.columns.no_column(name, columns, source).message
+        return BadData(
+            f"{said} What is inside of {some(objects)} is in no column.",
+            fix="Write it one level higher, beside those names.",
+        )
     longest = max(texts, key=lambda column: len(first[column]), default="")
     else_ = ("The longest text is in", longest)
     return worker.columns.no_column(name, columns, source, flag, among=free, else_=else_)

@@ -75,17 +75,14 @@ def layout_of(
     columns: Sequence[str], first: Row, params: LlmParams, label: str, source: str
 ) -> VerdictLayout:
     """Return where the answers and the labels are. Raises `BadData` with the columns there are."""
-    there = set(columns)
-    if label not in there and {"chosen", "rejected"} <= there:
-        said = f'no column "{label}" in {source}: it has pairs of answers, chosen and rejected.'
-        raise BadData(said, fix="--trainer dpo, which learns from pairs")
+    rows.refuse_pairs(label, columns, source)
     found = rows.layout_of(columns, first, params, source)
     if found.kind == "text":
         raise BadData(
             f"{source} has texts, and answers to prompts are needed; it has: {', '.join(columns)}.",
             fix="--prompt-text-column and --completion-column",
         )
-    if label not in there:
+    if label not in columns:
         raise no_column(label, "--label-column", columns, first, source, taken=found.columns)
     same = {one.name: getattr(found, one.name) for one in fields(found)}
     return VerdictLayout(**same, label=label)

@@ -7,17 +7,19 @@ with it. It knows no tokens and does not render chats.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from worker.errors import BadData
+from worker.nearest import nearest
 from worker.splits import Row
 from worker.tasks.llm import cells
 from worker.tasks.llm.chat import Message
 from worker.tasks.llm.pairs.params import Pairs
 from worker.tasks.llm.params import LlmParams
-from worker.tasks.llm.rows import Answer, Chat, Kind, Layout, no_column
+from worker.tasks.llm.rows import Answer, Chat, Kind, Layout, no_column, system_of
 
 _ANSWERS = (
     ("chosen", "rejected"),
@@ -26,6 +28,8 @@ _ANSWERS = (
     ("chosen", "rejected_text"),
 )
 """Usual names of the better and the worse answer; the second is AutoTrain's."""
+
+_FLAGS = ("--text-column", "--rejected-text-column")
 
 _PROMPTS = ("prompt", "question", "instruction")
 
@@ -102,6 +106,7 @@ class PairLayout(Layout):
         asked = _turns(prompt, "user", str(self.prompt), where)
         given, better, worse = _parted(asked, better, worse, isinstance(prompt, list | tuple))
         self._check(given, better, worse, where)
+        given = (*self._told(row, given, where), *given)
         chats = (Chat((*given, *turns), tools, given=len(given)) for turns in (better, worse))
         return Pair(*chats)
 
@@ -131,7 +136,8 @@ def layout_of(
     as_chat = params.chat_template is not None and prompt is not None
     chat = as_chat or any(isinstance(_cell(first.get(n)), list) for n in (prompt, *answers) if n)
     kind: Kind = "messages" if chat else "prompt"
-    return PairLayout(kind, answers, source, prompt=prompt, as_chat=as_chat)
+    system = system_of(columns) if chat else None
+    return PairLayout(kind, answers, source, system=system, prompt=prompt, as_chat=as_chat)
 
 
 def _answers(
@@ -149,14 +155,28 @@ def _answers(
         )
         if better in columns and worse in columns:
             return better, worse
-    flags = ("--text-column", "--rejected-text-column")
-    found = [
-        no_column(name, flag, columns, first, source, taken=asked)
-        for name, flag in zip(asked, flags, strict=True)
-        if name not in columns
-    ]
-    said = " ".join(dict.fromkeys(error.message for error in found))
-    raise BadData(said, fix=" ".join(dict.fromkeys(error.fix for error in found if error.fix)))
+    taken = (*asked, params.prompt_text_column, *_PROMPTS)
+    missing = [flag for flag, name in zip(_FLAGS, asked, strict=True) if name not in columns]
+    if len(missing) == 1:
+        name = asked[_FLAGS.index(missing[0])]
+        raise no_column(name, missing[0], columns, first, source, taken=taken)
+    raise _no_answers(asked, columns, first, source, taken)
+
+
+def _no_answers(
+    asked: tuple[str, str], columns: Sequence[str], first: Row, source: str, taken: Sequence[str]
+) -> BadData:
+    """Return that neither answer has its column, with the two that may be theirs."""
+    said = no_column(asked[0], "", columns, first, source).message
+    said = said.replace(" in ", f' and no column "{asked[1]}" in ', 1)
+    free = [n for n in columns if n not in taken and isinstance(first.get(n), str | list)]
+    near = list(dict.fromkeys(nearest(name, free) for name in asked))
+    likely = near if len(near) == len(asked) and all(near) else free
+    if len(likely) != len(asked):
+        fix = f"{_FLAGS[0]} with that of the better answer, {_FLAGS[1]} with that of the worse one"
+        return BadData(said, fix=fix)
+    named = (f"{flag} {shlex.quote(str(n))}" for flag, n in zip(_FLAGS, likely, strict=True))
+    return BadData(f"{said} The better answer's is named first:", fix=" ".join(named))
 
 
 def _prompt(
