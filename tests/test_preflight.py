@@ -109,6 +109,11 @@ def test_a_local_job_needs_no_token_and_no_hub(ask: Asking, hub: HubServer, tmp_
     assert "nothing to pay" in said(report, "price")
     assert report.owner is None
     assert not hub.requests(), "nobody was asked"
+    rows, push = str(tmp_path / "chats.jsonl"), {"repo_id": "ann/bot"}
+    given: dict[str, Any] = {"data_path": rows, "valid_split": rows, "job": push}
+    report = ask(user=None, backend="local", model=str(folder), **given)
+    assert report.ok and "--repo-id ann/bot is not used" in said(report, "project")
+    assert "is what is trained on" in said(report, "data")
 
 
 def test_a_package_that_this_machine_lacks_is_told(ask: Asking, tmp_path: Path) -> None:

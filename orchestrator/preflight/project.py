@@ -43,6 +43,11 @@ def check_project(request: JobRequest, backend: Backend[Any], findings: Findings
         )
     if target is not None and request.job.repo_id and not is_repo_id(target.repo_id):
         findings.error("project", f"{target.repo_id!r} is no repo id.", "--repo-id OWNER/NAME")
+    if target is None and request.job.repo_id and backend.keeps_disk:
+        text = (
+            f"--repo-id {request.job.repo_id} is not used: the {request.task.makes} is not pushed."
+        )
+        findings.warn("project", text, "--push-to-hub")
 
 
 def check_output(

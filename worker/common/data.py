@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from annotated_types import Ge
 from pydantic import field_validator
 
+from worker.facts import CheckContext
+from worker.finding import Finding
 from worker.params import Flag, Params
 
 
@@ -62,6 +65,13 @@ class Data(Params):
         except ValueError:
             return None
         return share if 0 < share < 1 else None
+
+    def checks(self, about: CheckContext) -> Iterator[Finding]:
+        """Say that a model would be judged by what it has learned."""
+        if self.valid_split == self.data_path:
+            text = f"--valid-split {self.valid_split} is what is trained on: it tells nothing new."
+            yield Finding("warn", "data", text, "--valid-split 0.05")
+        yield from super().checks(about)
 
     def taken(self, total: int) -> int:
         """Return how many of `total` training rows are used."""
