@@ -1,7 +1,7 @@
 """How fast each family of models is trained: rows a second against transformers' own Trainer.
 
     python -m benchmarks families                      all, on a GPU where there is one
-    python -m benchmarks.families --only seq2seq,vlm   only these tasks
+    python -m benchmarks.families --only seq2seq,vlm   only these
     python -m benchmarks.families --device cpu         on one thread of a CPU
     python -m benchmarks.families --rows 80            fewer rows, to see that it runs
 
@@ -46,7 +46,7 @@ MEMORY_TOLD = ("low", "expected", "high")
 """What is foretold of memory; it is printed behind what torch held at most."""
 
 PROGRAM = "benchmarks.families"
-FAMILIES = {family.task: family for family in (*TEXTS, *PICTURES, *WORDS_AND_PICTURES)}
+FAMILIES = {family.name: family for family in (*TEXTS, *PICTURES, *WORDS_AND_PICTURES)}
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
@@ -170,11 +170,11 @@ def main(
         writers = [_written(one, Path(folder), device, rows) for one in families]
         if any(writer.wait() for writer in writers):
             raise SystemExit("a model or its data could not be written")
-        tasks = [one.task for one in families]
+        asked = [one.name for one in families]
         found = (
-            _on_gpu(tasks, names, Path(folder))
+            _on_gpu(asked, names, Path(folder))
             if device == "cuda"
-            else _on_cpu(tasks, names, Path(folder), runs)
+            else _on_cpu(asked, names, Path(folder), runs)
         )
         for family, speeds in found:
             _verdict(family, speeds)
@@ -225,7 +225,7 @@ def _child(family: str, name: str, folder: Path, device: str) -> Child:
 
 def _written(family: Family, folder: Path, device: str, rows: int) -> subprocess.Popen[bytes]:
     """Begin to write a family's model and data, in a process of its own."""
-    command = [PROGRAM, "--write", family.task, str(folder), "--device", device]
+    command = [PROGRAM, "--write", family.name, str(folder), "--device", device]
     command += ["--rows", str(rows)]
     return subprocess.Popen([sys.executable, "-m", *command])
 
@@ -236,15 +236,15 @@ def _write(family: Family, folder: Path, device: str, rows: int) -> None:
     torch.manual_seed(0)
     size = size_of(family, device)
     for part in ("model", "data"):
-        (folder / family.task / part).mkdir(parents=True)
-    family.write_model(folder / family.task / "model", size.shape)
-    file = family.write_data(folder / family.task / "data", rows or size.rows)
+        (folder / family.name / part).mkdir(parents=True)
+    family.write_model(folder / family.name / "model", size.shape)
+    file = family.write_data(folder / family.name / "data", rows or size.rows)
     file.rename(file.with_stem("train"))
 
 
 def _train(family: Family, name: str, folder: Path, device: str) -> dict[str, float]:
-    (data,) = (folder / family.task / "data").iterdir()
-    return CONTESTANTS[name](family, folder / family.task / "model", data, device)
+    (data,) = (folder / family.name / "data").iterdir()
+    return CONTESTANTS[name](family, folder / family.name / "model", data, device)
 
 
 def _verdict(family: str, speeds: dict[str, float]) -> None:

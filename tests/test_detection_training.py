@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tiny_detector import (
 )
 
 from worker.contract import Metric
+from worker.errors import BadData
 from worker.tasks.object_detection import TASK
 
 pytestmark = pytest.mark.slow
@@ -118,18 +120,35 @@ def test_the_loss_of_a_batch_is_that_of_the_stock_processor(tmp_path: Path) -> N
 def test_boxes_follow_what_is_done_to_the_image() -> None:
     from PIL import Image
 
+    from worker.families.pictures.training.photo import Photo
     from worker.tasks.object_detection.training.pictures import augmented
 
+    def refused(error: Exception) -> BadData:
+        return BadData(str(error))
+
+    shrinking: list[Callable[[Any], float]] = [lambda _: 1, lambda _: 16]
     for number in range(60):
         content, objects = scene(number)
         x, y, side, _ = objects["bbox"][0]
-        before = Image.open(io.BytesIO(content)).convert("RGB")
         boxes = np.array([[x, y, x + side, y + side]], dtype=float)
-        made = augmented(before, boxes, np.array([0]), random.Random(number))
-        after, (box,), _ = made
-        assert (box[:2] >= 0).all() and box[2] <= after.width and box[3] <= after.height
+        if large := number % 2:  # a photo eight times as large, which is decoded as small as it was
+            before = Image.open(io.BytesIO(content)).convert("RGB")
+            size = 8 * before.width, 8 * before.height
+            before = before.resize(size, Image.Resampling.NEAREST)
+            before.save(photo := io.BytesIO(), "JPEG", quality=95, subsampling=0)
+            content, boxes = photo.getvalue(), boxes * 8
+        made = augmented(
+            Photo(io.BytesIO(content), refused), boxes, np.array([0]), random.Random(number),
+            shrinking[large],
+        )  # fmt: skip
+        after, (width, height), (box,), _ = made
+        assert (box[:2] >= 0).all() and box[2] <= width and box[3] <= height
+        assert max(after.size) <= 64
+        box = box * (after.width / width)
         pixels = np.asarray(after, dtype=float)
-        inside = pixels[int(box[1]) + 1 : int(box[3]) - 1, int(box[0]) + 1 : int(box[2]) - 1]
+        left, top, right, bottom = map(int, box)
+        edge = 1 + large  # where a part of a photo begins is rounded to a point
+        inside = pixels[top + edge : bottom - 1, left + edge : right - 1]
         assert np.ptp(inside[..., 0]) < 30 and np.ptp(inside[..., 2]) < 30, number  # one colour
         assert abs(inside[..., 0] - inside[..., 2]).min() > 50, number
 
@@ -154,7 +173,7 @@ def test_a_photo_that_its_exif_turns_is_learned_and_asked_about_as_it_is_shown(
     store = Store(tmp_path / "images.bin")
     place = store.keep(photo.read_bytes())
     objects_on: Objects = (Object(name, Box(x, y, side, side)),)
-    seen = np.asarray(store.image(place, 1))
+    seen = np.asarray(store.photo(place, 1).pixels())
     assert (seen == np.asarray(load_image(str(photo)))).all()
     assert (
         seen

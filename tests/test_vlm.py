@@ -115,6 +115,7 @@ def batch_of(kind: str, model: Path, data: Path, folder: Path) -> tuple[Any, Any
 
     from worker.contract import ModelRef
     from worker.engine.source import Source
+    from worker.families.pictures.training.shrinking import Shrinking
     from worker.tasks.vlm.speech import Wording
     from worker.tasks.vlm.training.batches import Collate, Gallery
     from worker.tasks.vlm.training.processors import processor_of, speech_of
@@ -124,7 +125,8 @@ def batch_of(kind: str, model: Path, data: Path, folder: Path) -> tuple[Any, Any
     source = Source(ModelRef(name=str(model)), AutoModelForImageTextToText)
     processor = processor_of(source, kind)
     album = gathered(params, run, Wording.of(params, kind))
-    gallery = Gallery(album.store, album.corpus.learned)
+    shrinking = Shrinking(processor.image_processor)
+    gallery = Gallery(album.store, album.corpus.learned, shrinking)
     shown = [
         replace(one, said=replace(one.said, answer=f"{one.said.answer} {'. ' * i}".strip()))
         for i, one in enumerate(gallery[i] for i in range(3))

@@ -62,3 +62,11 @@ class Family:
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings of hubtrain's task."""
+
+    variant: str = ""
+    """What tells it from another family of the same task."""
+
+    @property
+    def name(self) -> str:
+        """What it is asked for by."""
+        return f"{self.task}_{self.variant}" if self.variant else self.task

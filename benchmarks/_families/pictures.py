@@ -15,6 +15,12 @@ from benchmarks._families import Asked, Family, Shape, Size
 DIFFERENT = 128
 """Pictures of a data set that differ; they come again and again."""
 
+PHOTOS = 16
+"""Photos that differ."""
+
+PHOTO = (4000, 3000)
+"""Points of a photo of a phone: 12 million."""
+
 CLASSES = ("cat", "dog", "fox", "owl")
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -30,8 +36,26 @@ def jpeg(number: int, size: tuple[int, int]) -> bytes:
     return out.getvalue()
 
 
+def photograph(number: int, size: tuple[int, int]) -> bytes:
+    """Return clouds with finer and finer clouds in them and grain: 2.5 MB for 12 million points."""
+    from PIL import Image
+
+    chance = np.random.default_rng(number)
+    shades = chance.normal(127, 3, (size[1], size[0], 3)).astype(np.float32)
+    for across, strength in ((24, 0.7), (96, 0.3), (400, 0.16), (1500, 0.08)):
+        small = chance.integers(0, 255, (across * 3 // 4, across, 3), dtype=np.uint8)
+        clouds = Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
+        shades += strength * (np.asarray(clouds, np.float32) - 127)
+    out = io.BytesIO()
+    Image.fromarray(shades.clip(0, 255).astype(np.uint8)).save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
 def data(
-    size: tuple[int, int], more: Callable[[random.Random], Mapping[str, Any]]
+    size: tuple[int, int],
+    more: Callable[[random.Random], Mapping[str, Any]],
+    picture: Callable[[int, tuple[int, int]], bytes] = jpeg,
+    different: int = DIFFERENT,
 ) -> Callable[[Path, int], Path]:
     """Return what writes a table of pictures of a size, each with what else a row has."""
 
@@ -40,9 +64,9 @@ def data(
         from pyarrow import parquet
 
         chance = random.Random(0)
-        pictures = [jpeg(number, size) for number in range(DIFFERENT)]
+        pictures = [picture(number, size) for number in range(min(different, count))]
         rows = [
-            {"image": {"bytes": pictures[i % DIFFERENT], "path": f"{i}.jpg"}, **more(chance)}
+            {"image": {"bytes": pictures[i % len(pictures)], "path": f"{i}.jpg"}, **more(chance)}
             for i in range(count)
         ]
         parquet.write_table(pa.Table.from_pylist(rows), folder / "rows.parquet")
@@ -124,7 +148,7 @@ def classifier(asked: Asked) -> Any:
 
     def made(row: Any) -> Any:
         image = opened(row)
-        image = image.resize((side, side), Image.Resampling.BILINEAR, crop(image, chance))
+        image = image.resize((side, side), Image.Resampling.BILINEAR, crop(image.size, chance))
         image = ImageOps.mirror(image) if chance.random() < 0.5 else image
         return normalised(image, [0.5] * 3, [0.5] * 3), CLASSES.index(row["label"])
 
@@ -158,6 +182,8 @@ def detector(asked: Asked) -> Any:
     from PIL import Image
     from transformers import AutoModelForObjectDetection
 
+    from worker.errors import BadData
+    from worker.families.pictures.training.photo import Photo
     from worker.tasks.object_detection.training.pictures import augmented, shares
 
     model = AutoModelForObjectDetection.from_pretrained(asked.model)
@@ -166,14 +192,18 @@ def detector(asked: Asked) -> Any:
             weights.requires_grad_(any(f".stages.{stage}." in name for stage in (1, 2, 3)))
     side, chance = asked.shape["side"], random.Random(0)
 
+    def unreadable(error: Exception) -> BadData:
+        return BadData(str(error))
+
     def made(row: Any) -> Any:
-        image, corners = opened(row), np.array(row["objects"]["bbox"], np.float64)
+        corners = np.array(row["objects"]["bbox"], np.float64)
         corners[:, 2:] += corners[:, :2]
         numbers = np.array([CLASSES.index(name) for name in row["objects"]["category"]])
-        image, corners, numbers = augmented(image, corners, numbers, chance)
+        photo = Photo(io.BytesIO(row["image"]["bytes"]), unreadable)
+        image, size, corners, numbers = augmented(photo, corners, numbers, chance, lambda _: 1)
         labels = {
             "class_labels": torch.from_numpy(numbers),
-            "boxes": torch.from_numpy(shares(corners, *image.size)),
+            "boxes": torch.from_numpy(shares(corners, *size)),
         }
         scale = side / max(image.size)
         width, height = (round(length * scale) for length in image.size)
@@ -225,6 +255,10 @@ PICTURES = [
     Family(
         "image_classification", write_vit, data((500, 375), labelled), classifier,
         Size(SMALL_VIT, 320, 8), Size({}, 4480, 64),
+    ),
+    Family(
+        "image_classification", write_vit, data(PHOTO, labelled, photograph, PHOTOS), classifier,
+        Size(SMALL_VIT, 120, 4), Size({}, 1280, 64), variant="photos",
     ),
     Family(
         "object_detection", write_detr, data((640, 480), boxed), detector,

@@ -13,6 +13,7 @@ from worker.engine.source import loading
 from worker.errors import HubtrainError
 from worker.exchange import Answering
 from worker.families.pictures.settings import AboutImage
+from worker.families.pictures.training.shrinking import Shrinking
 from worker.families.pictures.training.store import opened
 from worker.paths import ref_of
 
@@ -24,15 +25,21 @@ def loaded(does: str, model: str, question: AboutImage) -> Any:
         return pipeline(does, model=ref.name, revision=ref.revision, trust_remote_code=code)
 
 
-def answering(asked: Any, together: int, **how: Any) -> Answering:
-    """Return a pipeline as it answers each image, asked with the settings in `how`."""
+def answering(
+    asked: Any, together: int, shrinking: Shrinking | None = None, **how: Any
+) -> Answering:
+    """Return a pipeline as it answers each image, asked with the settings in `how`.
+
+    With `shrinking` images are opened as they were in training, which answers must not be in
+    pixels for.
+    """
 
     def answers(images: list[Image.Image]) -> Any:
         return asked(images, batch_size=together, **how)
 
     def answered(questions: Sequence[AboutImage]) -> Iterator[Any]:
         for some in parts(questions, together):
-            yield from in_places([opened(one.image) for one in some], answers)
+            yield from in_places([opened(one.image, shrinking) for one in some], answers)
 
     return answered
 

@@ -20,6 +20,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from worker.engine import devices
 from worker.engine.trainer import epoch_of
 from worker.families.pictures.examples import Example
+from worker.families.pictures.training.photo import Photo, Size
+from worker.families.pictures.training.shrinking import Shrinking
 from worker.families.pictures.training.store import Place, Store
 from worker.families.pictures.training.tones import Tones
 
@@ -65,41 +67,46 @@ class Pictures(Dataset[dict[str, Any]], Generic[L]):
         self.height, self.width = _sees(processor)
         self.whole = Tones(processor)
         self.sized = Tones(processor, do_resize=False, do_center_crop=False)
+        self.shrinking = Shrinking(processor)
 
     def __len__(self) -> int:
         return len(self.examples)
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         example = self.examples[i]
-        image = self.store.image(example.image, example.row)
+        photo = self.store.photo(example.image, example.row)
         if self.seed is None:
-            pixels = self._as_asked(image)
+            pixels = self._as_asked(photo)
         else:
             # made of the three alone, so neither workers nor a resume change what is seen
             chance = random.Random(f"{self.seed} {self.epoch} {i}")
-            pixels = self.sized.of(self._augmented(image, chance))
+            pixels = self.sized.of(self._augmented(photo, chance))
         return {"pixel_values": pixels, "labels": self.target(example.label)}
 
-    def _augmented(self, image: Image.Image, chance: random.Random) -> Image.Image:
+    def _augmented(self, photo: Photo, chance: random.Random) -> Image.Image:
         resample = getattr(self.processor, "resample", None)
-        size = (self.width, self.height)
+        part = left, top, right, bottom = crop(photo.size, chance)
+        image = photo.pixels(min((right - left) / self.width, (bottom - top) / self.height))
         # with the box in it, one pass over the pixels crops and resizes
         image = image.resize(
-            size, Image.Resampling.BILINEAR if resample is None else resample, crop(image, chance)
+            (self.width, self.height),
+            Image.Resampling.BILINEAR if resample is None else resample,
+            photo.place(part, image),
         )
         return ImageOps.mirror(image) if chance.random() < 0.5 else image  # noqa: PLR2004
 
-    def _as_asked(self, image: Image.Image) -> torch.Tensor:
+    def _as_asked(self, photo: Photo) -> torch.Tensor:
         """Return an image as `pipeline` shows it; square where the model would see any shape."""
+        image = photo.pixels(self.shrinking.of(photo.size))
         pixels = self.whole.of(image)
         if pixels.shape[-2:] != (self.height, self.width):
             pixels = self.sized.of(image.resize((self.width, self.height)))
         return pixels
 
 
-def crop(image: Image.Image, chance: random.Random) -> tuple[int, int, int, int]:
-    """Return a random part of an image: left, top, right, bottom (RandomResizedCrop)."""
-    width, height = image.size
+def crop(size: Size, chance: random.Random) -> tuple[int, int, int, int]:
+    """Return a random part of an image of a size: left, top, right, bottom (RandomResizedCrop)."""
+    width, height = size
     for _ in range(TRIES):
         area = width * height * chance.uniform(*AREA)
         ratio = math.exp(chance.uniform(math.log(RATIO[0]), math.log(RATIO[1])))

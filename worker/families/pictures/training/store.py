@@ -6,18 +6,11 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image
 
 from worker.errors import BadConfig, BadData
-from worker.imagefile import READABLE
-
-ImageFile.LOAD_TRUNCATED_IMAGES = True  # a photo that is cut short is shown as far as it goes
-
-FORMATS = tuple(name.upper() for name in READABLE)
-"""What is opened, by Pillow's names: it has more, and hands PostScript to another program."""
-
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-"""What Pillow raises over bytes that are no image it can show."""
+from worker.families.pictures.training.photo import Photo
+from worker.families.pictures.training.shrinking import Shrinking
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +43,32 @@ class Store:
             file.seek(place.start)
             return file.read(place.size)
 
-    def image(self, place: Place, row: int) -> Image.Image:
-        """Return the image of a row, as `pipeline` opens one. Raises `BadData`."""
-        try:
-            image = Image.open(io.BytesIO(self.bytes(place)), formats=FORMATS)
-            return ImageOps.exif_transpose(image).convert("RGB")
-        except UNREADABLE as error:
-            raise BadData(
-                f"The image of row {row} cannot be read: {error}", fix="Take it out."
-            ) from error
+    def photo(self, place: Place, row: int) -> Photo:
+        """Return the image of a row, upright as `pipeline` opens it.
+
+        This raises `BadData`, and so do its pixels when they are asked for.
+        """
+
+        def fault(error: Exception) -> BadData:
+            return BadData(f"The image of row {row} cannot be read: {error}", fix="Take it out.")
+
+        return Photo(io.BytesIO(self.bytes(place)), fault)
 
 
-def opened(file: str) -> Image.Image | BadConfig:
-    """Return the image in a file, or why there is none."""
+def opened(file: str, shrinking: Shrinking | None = None) -> Image.Image | BadConfig:
+    """Return the image in a file, or why there is none; with `shrinking` as small as it will do."""
     if not Path(file).is_file():
         return BadConfig(f"There is no image {file}.", fix="--image FILE")
-    try:
-        with Image.open(file, formats=FORMATS) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except UNREADABLE as error:
+
+    def fault(error: Exception) -> BadConfig:
         return BadConfig(
             f"{file} is no image that can be read: {error}",
             fix="--image with another file, or with a smaller copy of this one",
         )
+
+    try:
+        with open(file, "rb") as stream:
+            photo = Photo(stream, fault)
+            return photo.pixels(shrinking.of(photo.size) if shrinking else 1)
+    except BadConfig as error:
+        return error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from worker.exchange import Answering
 from worker.families.pictures.training import asking
+from worker.families.pictures.training.shrinking import Shrinking
 from worker.tasks.image_classification.params import Question
 
 
@@ -13,4 +14,5 @@ def answering(model: str, question: Question, together: int) -> Answering:
     All classes are there, the likeliest first.
     """
     classify = asking.loaded("image-classification", model, question)
-    return asking.answering(classify, together, top_k=classify.model.config.num_labels)
+    shrinking, every = Shrinking(classify.image_processor), classify.model.config.num_labels
+    return asking.answering(classify, together, shrinking, top_k=every)

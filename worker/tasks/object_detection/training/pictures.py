@@ -7,7 +7,7 @@ show later.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from PIL import Image, ImageEnhance, ImageOps
 from torch.utils.data import Dataset
 
 from worker.families.pictures.examples import Example
+from worker.families.pictures.training.photo import Photo, Size
+from worker.families.pictures.training.shrinking import Shrinking
 from worker.families.pictures.training.store import Place, Store
 from worker.families.pictures.training.tones import Tones
 from worker.families.training.measures import Numbers
@@ -69,6 +71,7 @@ class Scenes(Dataset[dict[str, Any]]):
         self.examples = examples
         self.numbers = {name: number for number, name in enumerate(classes)}
         self.tones = Tones(processor, do_pad=False)
+        self.shrinking = Shrinking(processor, do_pad=False)
         self.seed = seed
         self.epoch = 0
         """Which epoch it is, counted from 0; whoever trains says so."""
@@ -78,16 +81,18 @@ class Scenes(Dataset[dict[str, Any]]):
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         example = self.examples[i]
-        image = self.store.image(example.image, example.row)
-        boxes, classes = self._on(image, example.label)
-        if self.seed is not None:
+        photo = self.store.photo(example.image, example.row)
+        boxes, classes = self._on(photo.size, example.label)
+        if self.seed is None:
+            size, image = photo.size, photo.pixels(self.shrinking.of(photo.size))
+        else:
             # made of the three alone, so neither workers nor a resume change what is seen
             chance = random.Random(f"{self.seed} {self.epoch} {i}")
-            image, boxes, classes = augmented(image, boxes, classes, chance)
-        pixels = self.tones.of(image)
-        width, height = image.size
+            some = augmented(photo, boxes, classes, chance, self.shrinking.of)
+            image, size, boxes, classes = some
+        width, height = size
         return {
-            "pixel_values": pixels,
+            "pixel_values": self.tones.of(image),
             "labels": {
                 "class_labels": torch.from_numpy(classes),
                 "boxes": torch.from_numpy(shares(boxes, width, height)),
@@ -95,9 +100,9 @@ class Scenes(Dataset[dict[str, Any]]):
             "truth": Truth((height, width), boxes, classes),
         }
 
-    def _on(self, image: Image.Image, objects: Objects) -> tuple[Numbers, Numbers]:
-        """Return boxes (objects, 4), as corners, and classes of what is on an image."""
-        parts = ((self.numbers[one.name], one.box.within(image.size)) for one in objects)
+    def _on(self, size: Size, objects: Objects) -> tuple[Numbers, Numbers]:
+        """Return boxes (objects, 4), as corners, and classes of what is on an image of a size."""
+        parts = ((self.numbers[one.name], one.box.within(size)) for one in objects)
         kept = [(number, box) for number, box in parts if not box.empty]
         corners = [(box.x, box.y, box.x + box.width, box.y + box.height) for _, box in kept]
         numbers = np.array([number for number, _ in kept], dtype=np.int64)
@@ -113,26 +118,39 @@ def shares(boxes: Numbers, width: int, height: int) -> Numbers:
 
 
 def augmented(
-    image: Image.Image, boxes: Numbers, classes: Numbers, chance: random.Random
-) -> tuple[Image.Image, Numbers, Numbers]:
-    """Return an image a little different, and what is still on it: boxes are corners in pixels."""
+    photo: Photo,
+    boxes: Numbers,
+    classes: Numbers,
+    chance: random.Random,
+    shrinking: Callable[[Size], float],
+) -> tuple[Image.Image, Size, Numbers, Numbers]:
+    """Return a photo a little different, its size, and what is still on it.
+
+    `boxes` are corners in pixels of the size, which is that of the part that is shown. The image
+    has fewer where those will do: `shrinking` says how many times smaller the model sees it.
+    """
+    part = (0, 0, *photo.size)
     if chance.random() < CROPPED:
-        part = crop(image, boxes, chance)
-        image, (boxes, classes) = image.crop(part), within(boxes, classes, part)
+        part = crop(photo.size, boxes, chance)
+        boxes, classes = within(boxes, classes, part)
+    size = part[2] - part[0], part[3] - part[1]
+    image = photo.pixels(shrinking(size))
+    left, top, right, bottom = map(round, photo.place(part, image))
+    image = image.crop((left, top, right, bottom))
     if chance.random() < MIRRORED:
-        image, boxes = ImageOps.mirror(image), mirrored(boxes, image.width)
+        image, boxes = ImageOps.mirror(image), mirrored(boxes, size[0])
     if chance.random() < COLOURED:
         for change in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
             image = change(image).enhance(chance.uniform(*BRIGHTER))
-    return image, boxes, classes
+    return image, size, boxes, classes
 
 
-def crop(image: Image.Image, boxes: Numbers, chance: random.Random) -> tuple[int, int, int, int]:
-    """Return a part of an image with one of the boxes whole in it: left, top, right, bottom.
+def crop(size: Size, boxes: Numbers, chance: random.Random) -> tuple[int, int, int, int]:
+    """Return a part of an image of a size: left, top, right, bottom.
 
-    Half of each side at least is left.
+    One of the boxes is whole in it, and half of each side at least is left.
     """
-    width, height = image.size
+    width, height = size
     kept = (0.0, 0.0, 0.0, 0.0)
     if len(boxes):
         kept = boxes[chance.randrange(len(boxes))]

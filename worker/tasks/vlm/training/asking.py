@@ -18,6 +18,7 @@ from worker.engine.source import Source, loading
 from worker.errors import BadConfig
 from worker.exchange import Answering
 from worker.families.finished import facts_of, revision_of
+from worker.families.pictures.training.shrinking import Shrinking
 from worker.families.pictures.training.store import opened
 from worker.families.text.shape import positions
 from worker.paths import base_of_adapter, ref_of
@@ -46,6 +47,7 @@ def answering(model: str, question: Question, together: int) -> Answering:
         net.generation_config = GenerationConfig.from_pretrained(ref.name, revision=ref.revision)
     collate = Collate(processor, speech_of(model, kind, processor), positions(facts.config))
     wording, answers = wording_of(ref, kind), Answers(collate)
+    shrinking = Shrinking(processor.image_processor)
 
     def said(asked: list[Asked]) -> list[str]:
         images, prompts = zip(*asked, strict=True)
@@ -53,17 +55,17 @@ def answering(model: str, question: Question, together: int) -> Answering:
 
     def answered(questions: Sequence[Question]) -> Iterator[Any]:
         for some in parts(questions, together):
-            yield from in_places([_asked(one, wording) for one in some], said)
+            yield from in_places([_asked(one, wording, shrinking) for one in some], said)
 
     return answered
 
 
-def _asked(question: Question, wording: Wording) -> Asked | BadConfig:
+def _asked(question: Question, wording: Wording, shrinking: Shrinking) -> Asked | BadConfig:
     """Return an image and what is asked of it, or why there is none."""
     prompt = wording.question(question.prompt)
     if not prompt:
         return BadConfig("This model answers questions about images.", fix='--prompt "…"')
-    image = opened(question.image)
+    image = opened(question.image, shrinking)
     return (image, prompt) if isinstance(image, Image.Image) else image
 
 

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from worker.engine.loss import IGNORED
 from worker.families.pictures.examples import Example
+from worker.families.pictures.training.shrinking import Shrinking
 from worker.families.pictures.training.store import Place, Store
 from worker.tasks.vlm.examples import Said
 from worker.tasks.vlm.speech import Speech
@@ -30,17 +31,20 @@ class Shown:
 
 
 class Gallery(Dataset[Shown]):
-    """Examples, whose images are opened when they are asked for."""
+    """Examples, whose images are opened when they are asked for, no larger than they are seen."""
 
-    def __init__(self, store: Store, examples: Sequence[Example[Place, Said]]) -> None:
-        self.store, self.examples = store, examples
+    def __init__(
+        self, store: Store, examples: Sequence[Example[Place, Said]], shrinking: Shrinking
+    ) -> None:
+        self.store, self.examples, self.shrinking = store, examples, shrinking
 
     def __len__(self) -> int:
         return len(self.examples)
 
     def __getitem__(self, i: int) -> Shown:
         example = self.examples[i]
-        return Shown(self.store.image(example.image, example.row), example.label)
+        photo = self.store.photo(example.image, example.row)
+        return Shown(photo.pixels(self.shrinking.of(photo.size)), example.label)
 
 
 @dataclass(frozen=True, slots=True)

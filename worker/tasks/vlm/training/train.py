@@ -28,6 +28,7 @@ from worker.errors import BadData
 from worker.families.pictures.examples import Examples
 from worker.families.pictures.training.album import Album, album_of
 from worker.families.pictures.training.pictures import readers
+from worker.families.pictures.training.shrinking import Shrinking
 from worker.families.text.shape import positions
 from worker.task import Run
 from worker.tasks.vlm import cost
@@ -139,7 +140,8 @@ def _trainer(
     checkpointing: bool,
 ) -> AnswersTrainer:
     store, corpus = album.store, album.corpus
-    rows, valid = Gallery(store, corpus.learned), Gallery(store, corpus.held)
+    shrinking = Shrinking(collate.processor.image_processor)
+    rows, valid = (Gallery(store, some, shrinking) for some in (corpus.learned, corpus.held))
     more = {
         **COUNTED,
         "checkpointing": checkpointing,
