@@ -185,9 +185,17 @@ def test_the_card_asks_a_model_without_a_chat_by_a_prefix_whatever_its_folder_is
         params = TASK.params(data_path="d", trainer="vqa", model=str(tmp_path))
         return TASK.loading(params, "ann/x", adapter=adapter)
 
-    assert 'text="<image>" + "answer en What is this?"' in told("paligemma")
+    prefix = 'text="<image>" + "answer en What is this?"'
+    assert prefix in told("paligemma")
     assert "<image>" not in told("idefics3")
     assert "pillow\n" in told("idefics3") and " peft\n" in told("idefics3", adapter=True)
+
+    derived = TASK.params(data_path="d", trainer="vqa", model="ann/derived")
+    (tmp_path / "config.json").unlink()  # an adapter has none
+    for kind, found in {"PaliGemmaProcessor": True, "Idefics3Processor": False}.items():
+        file = tmp_path / "processor_config.json"
+        file.write_text(json.dumps({"processor_class": kind}), encoding="utf-8")
+        assert (prefix in TASK.loading_of(tmp_path, derived, "ann/x", adapter=True)) is found
 
 
 def test_memory_and_work_follow_what_is_trained() -> None:

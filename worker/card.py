@@ -12,6 +12,7 @@ import math
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -57,6 +58,7 @@ def write(trained: TrainedJob, folder: Path) -> None:
         evaluation=_evaluation(folder / EVALUATION_FILE),
         picture=_pictured(trained, folder / PICTURE_FILE),
         judged={name: words for name, words in PICTURES.items() if (folder / name).exists()},
+        folder=folder,
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
 
@@ -127,10 +129,12 @@ def card(
     evaluation: Mapping[str, Any] | None = None,
     picture: str = "",
     judged: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> str:
     """Return the text of the model card: with samples, an evaluation, and files of pictures.
 
-    `picture` shows how training went, `judged` where the model errs, in words by their names.
+    `picture` shows how training went, `judged` where the model errs, in words by their names;
+    the model's own files in `folder` may tell how it is asked.
     """
     here = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -142,6 +146,7 @@ def card(
     spec, story = trained.spec, trained.story
     task, params = tasks.asked(spec)
     where = (spec.push.repo_id if spec.push else spec.output) or spec.project
+    load = partial(task.loading_of, folder) if folder else task.loading
     names = telling(spec)
     rows = curve(story.history, CARD_POINTS, names)[-4 * CARD_POINTS :]
     names = [n for n in names if any(n in row for row in rows)]
@@ -153,7 +158,7 @@ def card(
         title=spec.project,
         adapter=adapter,
         base=_linked(spec),
-        loading=task.loading(params, where, adapter=adapter),
+        loading=load(params, where, adapter=adapter),
         metrics=[(name.replace("_", " "), shown(v), shown(b)) for name, v, b in _told(story, task)],
         measured_before=bool(_before(story)),
         samples=samples,

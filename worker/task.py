@@ -14,6 +14,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from worker.answers import one_by_one, the_one
@@ -336,6 +337,10 @@ class Task(ABC, Generic[P]):
             "",
             f"model = pipeline({', '.join([*does, f'model={json.dumps(model)}'])})",
         )
+
+    def loading_of(self, folder: Path, params: P, model: str, *, adapter: bool) -> str:
+        """Return the same for a trained model whose files are in `folder`, and may tell more."""
+        return self.loading(params, model, adapter=adapter)
 
     def can_answer(self, facts: ModelFacts) -> None:
         """Raise `BadConfig` for a model that cannot be asked a `question`.

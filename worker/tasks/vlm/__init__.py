@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from worker.exchange import Answering
@@ -25,7 +26,7 @@ from worker.task import (
     python,
 )
 from worker.tasks.vlm import cost, report
-from worker.tasks.vlm.kinds import PREFIXED, check_model, kind_in
+from worker.tasks.vlm.kinds import PREFIXED, check_model, is_prefixed
 from worker.tasks.vlm.params import Question, VlmParams
 from worker.tasks.vlm.samples import sample
 from worker.tasks.vlm.speech import Wording
@@ -139,25 +140,12 @@ class VlmTask(Task[VlmParams]):
 
         Most models chat; PaliGemma continues a prefix behind the mark of the image.
         """
-        kind = PREFIXED if PREFIXED in f"{params.model.lower()} {kind_in(params.model)}" else ""
-        wording = Wording.of(params, kind)
-        asked = json.dumps(wording.question("What is this?" if params.asks else None))
-        start = (
-            f"# pip install transformers torch torchvision pillow{' peft' * adapter}",
-            "from transformers import pipeline",
-            "",
-            f'model = pipeline("image-text-to-text", model={json.dumps(model)})',
-        )
-        if kind:
-            call = f'model(images="image.jpg", text="<image>" + {asked}, return_full_text=False)'
-            return python(*start, call)
-        return python(
-            *start,
-            'image = {"type": "image", "url": "image.jpg"}',
-            f'question = {{"type": "text", "text": {asked}}}',
-            'chat = [{"role": "user", "content": [image, question]}]',
-            "model(text=chat, return_full_text=False)",
-        )
+        return _asking(params, model, adapter=adapter, prefixed=is_prefixed(params.model))
+
+    def loading_of(self, folder: Path, params: VlmParams, model: str, *, adapter: bool) -> str:
+        """Return the same, as the trained model's files tell that it is asked."""
+        prefixed = is_prefixed(params.model, folder)
+        return _asking(params, model, adapter=adapter, prefixed=prefixed)
 
     def can_answer(self, facts: ModelFacts) -> None:
         """Refuse what does not see images and say something."""
@@ -179,6 +167,28 @@ class VlmTask(Task[VlmParams]):
         from worker.tasks.vlm.training.train import train
 
         return train
+
+
+def _asking(params: VlmParams, model: str, *, adapter: bool, prefixed: bool) -> str:
+    """Return the Python that asks a model about an image, behind a prefix or in a chat."""
+    wording = Wording.of(params, PREFIXED if prefixed else "")
+    asked = json.dumps(wording.question("What is this?" if params.asks else None))
+    start = (
+        f"# pip install transformers torch torchvision pillow{' peft' * adapter}",
+        "from transformers import pipeline",
+        "",
+        f'model = pipeline("image-text-to-text", model={json.dumps(model)})',
+    )
+    if prefixed:
+        call = f'model(images="image.jpg", text="<image>" + {asked}, return_full_text=False)'
+        return python(*start, call)
+    return python(
+        *start,
+        'image = {"type": "image", "url": "image.jpg"}',
+        f'question = {{"type": "text", "text": {asked}}}',
+        'chat = [{"role": "user", "content": [image, question]}]',
+        "model(text=chat, return_full_text=False)",
+    )
 
 
 TASK = VlmTask()

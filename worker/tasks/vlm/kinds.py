@@ -58,10 +58,27 @@ PREFIXED = "paligemma"
 """Kind that has no chat: its processor joins a prefix, which is seen as a whole, and a suffix."""
 
 
-def kind_in(model: str) -> str:
-    """Return the kind of a model in a folder, empty where it tells none or `model` is none here."""
-    with suppress(BadConfig):
-        return str(object_in(Path(model) / "config.json", model).get("model_type") or "")
+_FILES = {"config.json": "model_type", "processor_config.json": "processor_class"}
+"""What tells the kind of a model by its files; an adapter has only the second."""
+
+
+def is_prefixed(model: str, folder: Path | None = None) -> bool:
+    """Whether a model has no chat but a prefix.
+
+    By what its files say, in the `folder` that was trained, or in the one that `model` is; else by
+    its name.
+    """
+    for place in (folder, Path(model)):
+        if place and (kind := _kind_in(place)):
+            return PREFIXED in kind.lower()
+    return PREFIXED in model.lower()
+
+
+def _kind_in(folder: Path) -> str:
+    for file, name in _FILES.items():
+        with suppress(BadConfig):
+            if kind := object_in(folder / file, folder.name).get(name):
+                return str(kind)
     return ""
 
 

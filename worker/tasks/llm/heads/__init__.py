@@ -70,12 +70,15 @@ class Head(ABC):
 
     def loading(self, model: str, *, adapter: bool) -> str:
         """Return how `model` is loaded, for its card, in Markdown."""
-        name = json.dumps(model)
-        return python(
+        return python(*self.loaded(json.dumps(model)))
+
+    def loaded(self, model: str) -> tuple[str, ...]:
+        """Return the lines of Python that load a model, named as Python has it, and tokenizer."""
+        return (
             f"from transformers import {self.auto_class}, AutoTokenizer",
             "",
-            f"model = {self.auto_class}.from_pretrained({name})",
-            f"tokenizer = AutoTokenizer.from_pretrained({name})",
+            f"model = {self.auto_class}.from_pretrained({model})",
+            f"tokenizer = AutoTokenizer.from_pretrained({model})",
         )
 
     def try_it(self, model: str) -> str:

@@ -65,10 +65,22 @@ class Causal(Head):
         return _is_causal(config)
 
     def loading(self, model: str, *, adapter: bool) -> str:
-        """Return the Python that loads model and tokenizer, of an adapter through peft."""
-        if not adapter:
-            return super().loading(model, adapter=adapter)
+        """Return the Python that has the model go on with a text, or answer it in a chat."""
         name = json.dumps(model)
+        said = (
+            "",
+            'text = "Hello"',
+            "if tokenizer.chat_template:",
+            '    chat = [{"role": "user", "content": text}]',
+            "    text = tokenizer.apply_chat_template(chat, tokenize=False, "
+            "add_generation_prompt=True)",
+            "inputs = tokenizer(text, add_special_tokens=not tokenizer.chat_template, "
+            'return_tensors="pt")',
+            'tokens = model.generate(input_ids=inputs["input_ids"], max_new_tokens=100)[0]',
+            "print(tokenizer.decode(tokens))",
+        )
+        if not adapter:
+            return python(*self.loaded(name), *said)
         return python(
             "from peft import AutoPeftModelForCausalLM",
             "from transformers import AutoTokenizer, GenerationConfig",
@@ -77,6 +89,7 @@ class Causal(Head):
             # Without it an adapter stops where its base model does, not where its answers end.
             f"model.generation_config = GenerationConfig.from_pretrained({name})",
             f"tokenizer = AutoTokenizer.from_pretrained({name})",
+            *said,
         )
 
     def try_it(self, model: str) -> str:
