@@ -215,10 +215,13 @@ def write_bad_data(folder: Path) -> dict[str, tuple[str, ...]]:
     (folder / "bare" / "notes.txt").write_text("x")
     with zipfile.ZipFile(folder / "bare.zip", "w") as archive:
         archive.writestr("readme.txt", "x")
+    with zipfile.ZipFile(folder / "within.zip", "w") as archive:
+        archive.write(folder / "bare.zip", "bare.zip")
     os.mkfifo(folder / "pipe.csv")
     return {name: words for name, (_, words) in content.items()} | {
         "bare": ("the folder bare holds no data",),
         "bare.zip": ("bare.zip holds no data",),
+        "within.zip": ("within.zip holds a zip, bare.zip", "Unpack bare.zip"),
         "pipe.csv": ("neither a file nor a folder",),
         "missing.jsonl": ("no file or folder missing.jsonl",),
         "nobody/nothing": ("dataset nobody/nothing: not there",),

@@ -109,6 +109,11 @@ def _no_data(files: Files, where: str) -> BadData:
                 "rows.",
                 fix=f"hubtrain {task.replace('_', '-')} trains on such files.",
             )
+    if within := [name for name in files.names if name.lower().endswith(".zip")]:
+        return BadData(
+            f"{where} holds a zip, {within[0]}, and no data beside it.",
+            fix=f"Unpack {PurePath(within[0]).name}, and give --data-path what is in it.",
+        )
     what = f"{where} holds no data: no train.csv, train.jsonl or train.parquet in it."
     if files.strays:
         return BadData(f"{what} Left out are {files.strays}.", fix=PACK_ANEW)

@@ -105,15 +105,13 @@ class ImageTable(Table):
     def measure(self, most_bytes: float) -> Measured:
         """Count the rows, and look at the sizes of all images and at the first `most_bytes`."""
         measured = self.listed.measure(float("inf"))
-        wrong = [f"{file.name} {said}" for file in self.files.values() if (said := _odd(file))]
-        if wrong:
-            raise _wrong(wrong)
-        looked_at = 0
+        wrong, looked_at = list[str](), 0
         for file in self.files.values():
-            if looked_at >= most_bytes:
-                break
-            looked_at += file.size
-            if said := fault(_bytes(file)):
+            said = _odd(file)
+            if not said and looked_at < most_bytes:
+                looked_at += file.size
+                said = fault(_bytes(file))
+            if said:
                 wrong.append(f"{file.name} {said}")
         if wrong:
             raise _wrong(wrong)
