@@ -187,7 +187,7 @@ WRONG: list[tuple[dict[str, bytes | str], str]] = [
     ({"cat/1.png": ONE, "dog/2.png": b""}, r"dog/2\.png is empty"),
     (
         {"cat/1.png": ONE, "cat/2.png": "x", "dog/1.png": b"", "dog/2.png": ONE[:-20]},
-        r"cat/2\.png is no image .*; dog/1\.png is empty; dog/2\.png is cut short",
+        r"dog/1\.png is empty; cat/2\.png is no image .*; dog/2\.png is cut short",
     ),
     ({"cat/1.png": ONE, "dog/2.png": "<html>"}, r"dog/2\.png is no image .it begins with '<html>'"),
     ({"cat/1.png": ONE, "dog/ü 2.png": ONE[:-20]}, r"dog/ü 2\.png is cut short"),
