@@ -215,6 +215,7 @@ def test_the_base_is_taken_at_the_revision_that_the_adapter_names(
         ("{", "adapter_config.json is not JSON"),
         ('{"base_model_name_or_path": {"a": 1}}', "does not name its base model"),
         ('{"base_model_name_or_path": "BASE", "peft_type": "LORA", "r": "x"}', "is no adapter of"),
+        ('{"base_model_name_or_path": "BASE", "task_type": "SEQ_CLS"}', "layer that scores would"),
     ],
 )
 def test_an_adapter_that_is_none_is_told(

@@ -77,7 +77,7 @@ def deployable(
     if is_folder(name):
         raise BadConfig(
             f"{name} is a folder here, and what answers elsewhere cannot see it.",
-            fix=f"hf upload NAME {name}, then deploy NAME",
+            fix=f"hf upload NAME {name}, then hubtrain deploy NAME",
         )
     tasks = [task] if task else [worker.tasks.load(one) for one in worker.tasks.names()]
     reads = tuple(dict.fromkeys(file for one in tasks for file in one.model_reads))

@@ -25,6 +25,7 @@ from worker.hubclient import endpoint, explained, hub
 from worker.markdown import code
 from worker.paths import base_of_adapter, is_path, named, ref_of
 from worker.shorten import shortened
+from worker.tasks.llm.heads.score import Score
 from worker.tasks.llm.merging import MergeParams
 from worker.tasks.llm.training.folders import fetched, made
 
@@ -76,6 +77,7 @@ def _is_here(model: str) -> bool:
 
 def _merged(asked: MergeParams, base: ModelRef, adapter: Path, output: Path) -> str:
     """Write the merged model and its tokenizer; returns the type of its numbers."""
+    _refuse_scores(adapter, asked.adapter_path)
     source = Source(base, AutoModelForCausalLM, asked.trust_remote_code)
     dtype = source.config().dtype or torch.float32
     beside = Source(ModelRef(name=str(adapter)), AutoModelForCausalLM)
@@ -96,6 +98,20 @@ def _merged(asked: MergeParams, base: ModelRef, adapter: Path, output: Path) -> 
     save_model(whole, output, dtype)
     save_tokenizer(tokenizer, None, output)
     return str(dtype).removeprefix("torch.")
+
+
+def _refuse_scores(adapter: Path, name: str) -> None:
+    """Raise `BadConfig` for the adapter of a reward model: what writes text has no such layer."""
+    try:
+        told = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # no adapter at all, of which peft says what is wrong
+    if isinstance(told, dict) and told.get("task_type") == Score.peft_type:
+        raise BadConfig(
+            f"{name} is an adapter that scores texts, and what is merged here writes them: the "
+            "layer that scores would be lost.",
+            fix="train it with --merge-adapter",
+        )
 
 
 def _make_room(model: Any, tokens: int, multiple: int | None) -> None:
