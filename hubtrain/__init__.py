@@ -50,7 +50,7 @@ from worker.errors import (
 
 if TYPE_CHECKING:
     from backends.base import OnProgress
-    from orchestrator.asked import Asked
+    from orchestrator.job_request import JobRequest
     from orchestrator.preflight.report import CheckReport
     from orchestrator.rehearsal import Rehearsal
     from orchestrator.settings.layers import Settings
@@ -185,7 +185,7 @@ def rerun(
         return _launched(client, flow.rerun(client, found, _plain(changes), ARGUMENTS), on_progress)
 
 
-def _launched(client: Jobs, asked: Asked, on_progress: OnProgress | None) -> Job:
+def _launched(client: Jobs, asked: JobRequest, on_progress: OnProgress | None) -> Job:
     from backends.base import silent
     from orchestrator import flow
 
@@ -340,14 +340,14 @@ def deploy(
     """
     from backends.base import silent
     from orchestrator import deploy as flow
-    from orchestrator.deploy.asked import asked
     from orchestrator.deploy.known import seen
+    from orchestrator.deploy.request import deployment_request
     from orchestrator.settings.layers import ARGUMENTS
 
     typed(model, str, "the model", "'ann/support-bot'")
     with in_arguments():
         client = _client(token)
-        wanted = asked(_plain(settings), ARGUMENTS)
+        wanted = deployment_request(_plain(settings), ARGUMENTS)
         checked = wanted.checked(client, model)
         if checked.ready is None:
             raise CheckFailed(as_arguments(checked))
@@ -389,7 +389,7 @@ def _asked(
     config: str | os.PathLike[str] | None,
     token: str | None,
     settings: dict[str, Any],
-) -> tuple[Jobs, Asked]:
+) -> tuple[Jobs, JobRequest]:
     from orchestrator import flow
 
     client, named, gathered = _gathered(task, config, token, settings)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 
-from orchestrator.asked import Asked, order_of
+from orchestrator.job_request import JobRequest, order_of
 from orchestrator.jobs.alike import differences
 from orchestrator.jobs.archive import archived_events
 from orchestrator.jobs.client import Client
@@ -42,7 +42,7 @@ def same(client: Client, job_ids: Iterable[str | None], order: Order) -> Record 
     return None if state.final and state is not State.SUCCEEDED else record
 
 
-def possibly(asked: Asked, report: CheckReport) -> CheckReport:
+def possibly(asked: JobRequest, report: CheckReport) -> CheckReport:
     """Return the report of a job whose place holds what no job of this laptop has made.
 
     It stays as it is where this very job may have made that, from another laptop, as far as can be

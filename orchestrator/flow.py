@@ -17,7 +17,7 @@ import worker.tasks
 from backends.base import Backend, OnProgress, silent
 from backends.together import Together
 from orchestrator import again, hosted, month_budget, preflight, rerunning, resuming
-from orchestrator.asked import Asked, Packed, packed, refusals
+from orchestrator.job_request import JobRequest, PackedJob, packed, refusals
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.glance import Glance
 from orchestrator.jobs.holding import held
@@ -27,7 +27,7 @@ from orchestrator.jobs.submit import Order, Submitted, claim, launch_claimed, la
 from orchestrator.jobs.watch import Silence
 from orchestrator.original import Original
 from orchestrator.plan import Plan, chosen
-from orchestrator.preflight import CheckReport, Compared, Findings, JobRequest
+from orchestrator.preflight import CheckReport, CheckRequest, Compared, Findings
 from orchestrator.preflight.request import way_of
 from orchestrator.settings.autotrain import PLACES_NOT_YET
 from orchestrator.settings.job import JobSettings, named, project_of
@@ -43,7 +43,7 @@ from worker.task import Finding, Task
 class Checked:
     """A job that may be submitted."""
 
-    asked: Asked
+    asked: JobRequest
     report: CheckReport
     ended: frozenset[str] = frozenset()
     """Jobs of this laptop that had ended when it was checked."""
@@ -73,7 +73,7 @@ class Planned:
     plan: Plan
 
 
-def ask(client: Client, task: Task[Any], settings: Settings) -> Asked:
+def ask(client: Client, task: Task[Any], settings: Settings) -> JobRequest:
     """Return the settings, validated; raises `BadConfig` that names all that is wrong."""
     found = Findings()
     read = partial(found.attempt, "settings")
@@ -100,7 +100,7 @@ def ask(client: Client, task: Task[Any], settings: Settings) -> Asked:
         notes.append(Finding("ok", "project", text))
     written = {k: v for one in (job, params, options) for k, v in one.model_dump().items()}
     refuse_written_down(written, secrets, settings.spelled)
-    return Asked(
+    return JobRequest(
         task,
         params,
         job,
@@ -119,7 +119,7 @@ def ask(client: Client, task: Task[Any], settings: Settings) -> Asked:
 
 def resume(
     client: Client, record: Record, changes: Mapping[str, Any], source: str = FLAGS
-) -> Asked:
+) -> JobRequest:
     """Return a job that goes on with another's training, with some settings changed.
 
     Raises `BadConfig` for a job that cannot be gone on with, and for changes that no training
@@ -134,7 +134,7 @@ def resume(
 
 def rerun(
     client: Client, original: Original, changes: Mapping[str, Any], source: str = FLAGS
-) -> Asked:
+) -> JobRequest:
     """Return a job that does a training once more, with some settings changed.
 
     Raises `BadConfig`, also for what only the user can say of a training that is not on record.
@@ -163,7 +163,7 @@ def _in_lines(finding: Finding) -> str:
 
 
 def check(
-    client: Client, asked: Asked, on_step: Callable[[str], None] = lambda step: None
+    client: Client, asked: JobRequest, on_step: Callable[[str], None] = lambda step: None
 ) -> Checked | Refused:
     """Check the job: free, in seconds, everything wrong at once.
 
@@ -202,8 +202,8 @@ def check(
     return Checked(asked, report, ended) if report.ok else Refused(report, report.findings)
 
 
-def _request(client: Client, asked: Asked) -> JobRequest:
-    return JobRequest(
+def _request(client: Client, asked: JobRequest) -> CheckRequest:
+    return CheckRequest(
         task=asked.task,
         params=asked.params,
         project=asked.project,
@@ -221,7 +221,7 @@ def _request(client: Client, asked: Asked) -> JobRequest:
 
 
 def compare(
-    client: Client, asked: Asked, on_step: Callable[[str], None] = lambda step: None
+    client: Client, asked: JobRequest, on_step: Callable[[str], None] = lambda step: None
 ) -> Compared:
     """Return what a job takes on every machine there is: nothing is rented, nothing is created."""
     return preflight.compare(
@@ -238,7 +238,7 @@ def compare(
     )
 
 
-def asked_before(client: Client, record: Record) -> Asked:
+def asked_before(client: Client, record: Record) -> JobRequest:
     """Return a job on record as it was asked for. Raises `BadConfig` where another version was."""
     spec = record.spec
     try:
@@ -259,7 +259,9 @@ def asked_before(client: Client, record: Record) -> Asked:
         max_cost=spec.limits.max_usd,
     )
     backend = backend.having(options, spec.machine.flavor)
-    return Asked(task, params, job, backend, None, options, spec.project, frozenset(), secrets={})
+    return JobRequest(
+        task, params, job, backend, None, options, spec.project, frozenset(), secrets={}
+    )
 
 
 def plan(
@@ -309,7 +311,7 @@ def write_down(
 
 
 def complete(
-    client: Client, asked: Asked, record: Record, on_progress: OnProgress = silent
+    client: Client, asked: JobRequest, record: Record, on_progress: OnProgress = silent
 ) -> Record:
     """Launch a job that was written down and whose launch was cut short; `asked` has its secrets.
 
@@ -321,14 +323,14 @@ def complete(
     ).record
 
 
-def together(asked: Asked) -> int:
+def together(asked: JobRequest) -> int:
     """Return how many jobs like this one its place takes by one request."""
     return asked.backend.most if isinstance(asked.backend, Together) else 1
 
 
 def launch_all(
     client: Client,
-    jobs: Sequence[tuple[Asked, Record]],
+    jobs: Sequence[tuple[JobRequest, Record]],
     at_once: int,
     on_progress: OnProgress = silent,
 ) -> list[Record | HubtrainError]:
@@ -349,7 +351,7 @@ def launch_all(
             on_progress=on_progress,
         )
 
-    def launched(asked: Asked, record: Record) -> Record | HubtrainError:
+    def launched(asked: JobRequest, record: Record) -> Record | HubtrainError:
         try:
             return complete(client, asked, record, on_progress)
         except HubtrainError as error:
@@ -381,7 +383,7 @@ def watch(
     return watching.follow(timeout)
 
 
-def _broken_budget(client: Client, job: Packed) -> Refused | None:
+def _broken_budget(client: Client, job: PackedJob) -> Refused | None:
     """Return what is to be said of a new job that the month's budget does not allow; else none.
 
     The check let pass what may be this very job, running already.
@@ -401,11 +403,11 @@ def _admit(client: Client, report: CheckReport, order: Order, jobs: list[Glance]
         raise month_budget.OverBudget(broken)
 
 
-def _refused(job: Packed, broken: Finding) -> Refused:
+def _refused(job: PackedJob, broken: Finding) -> Refused:
     return Refused(job.report.with_errors([broken]), (broken,))
 
 
-def _made_before(client: Client, job: Packed) -> AlreadyDone | Refused | None:
+def _made_before(client: Client, job: PackedJob) -> AlreadyDone | Refused | None:
     """Return what is to be said of a job in whose place a model lies already; else none."""
     report = job.report
     if not report.held:

@@ -1,6 +1,6 @@
 """The examples of a job, prepared before the job: read, packed, and put where it will find them.
 
-Packed data is named by its content, so a job that is asked for later with the same rows sends
+PackedJob data is named by its content, so a job that is asked for later with the same rows sends
 nothing again. Prints nothing, and launches nothing.
 """
 
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from backends.base import OnProgress, silent
-from orchestrator.asked import scratch
 from orchestrator.data import package as shipping
 from orchestrator.data.sources import DataSource, find
+from orchestrator.job_request import scratch
 from orchestrator.jobs.client import Client
 from orchestrator.preflight.account import check_account
 from orchestrator.preflight.data import measure

@@ -16,7 +16,7 @@ from typing import Any
 import backends
 import worker.tasks
 from orchestrator import resuming
-from orchestrator.asked import Asked, order_of
+from orchestrator.job_request import JobRequest, order_of
 from orchestrator.jobs import alike
 from orchestrator.jobs.client import Client
 from orchestrator.original import Original
@@ -69,7 +69,7 @@ def settings_of_original(original: Original, changes: Mapping[str, Any], source:
     return merge(catalog, [Layer(original.where, values), given])
 
 
-def earlier(original: Original, asked: Asked) -> Earlier:
+def earlier(original: Original, asked: JobRequest) -> Earlier:
     """Return what a training takes from its original as it lies: all that is not asked for anew."""
     spec = original.spec
     other_files = asked.typed & {s.name for s in settings_of(asked.task.params) if s.consent}
@@ -81,7 +81,7 @@ def earlier(original: Original, asked: Asked) -> Earlier:
     )
 
 
-def _other_rows(original: Original, asked: Asked) -> bool:
+def _other_rows(original: Original, asked: JobRequest) -> bool:
     """Whether rows are asked for anew: a share to hold out is taken of the same ones."""
     said = asked.typed & Data.model_fields.keys()
     if asked.params.valid_share is not None and not original.spec.data.valid:
@@ -164,7 +164,7 @@ def _spelled(flag: str, values: list[Any]) -> str:
     return f"{flag} {shlex.quote(','.join(map(str, values)))}"
 
 
-def moved(client: Client, asked: Asked) -> Iterator[Finding]:
+def moved(client: Client, asked: JobRequest) -> Iterator[Finding]:
     """Yield whether the base model of a training that is done once more is another by now."""
     model = asked.earlier.model if asked.manifest and asked.earlier else None
     if model is None or not model.on_hub:
@@ -178,7 +178,7 @@ def moved(client: Client, asked: Asked) -> Iterator[Finding]:
             yield Finding("ok", "model", text)
 
 
-def unlike(asked: Asked, report: CheckReport) -> list[Finding]:
+def unlike(asked: JobRequest, report: CheckReport) -> list[Finding]:
     """Return what of a checked job is not as the training was that it does once more."""
     then = asked.manifest
     if then is None or asked.earlier is None:

@@ -180,7 +180,7 @@ MAY_IMPORT = {
     "orchestrator.rehearsal": (
         *BELOW,
         "orchestrator.aside",
-        "orchestrator.asked",
+        "orchestrator.job_request",
         "orchestrator.document",
         "orchestrator.flow",
         "orchestrator.jobs",
@@ -230,7 +230,7 @@ MAY_IMPORT = {
         "orchestrator.settings",
         "orchestrator.words",
     ),
-    "orchestrator.asked": (
+    "orchestrator.job_request": (
         *BELOW,
         "orchestrator.data",
         "orchestrator.jobs",
@@ -240,7 +240,7 @@ MAY_IMPORT = {
     ),
     "orchestrator.prepare": (
         *BELOW,
-        "orchestrator.asked",
+        "orchestrator.job_request",
         "orchestrator.data",
         "orchestrator.jobs",
         "orchestrator.preflight",
@@ -257,14 +257,14 @@ MAY_IMPORT = {
     ),
     "orchestrator.again": (
         *BELOW,
-        "orchestrator.asked",
+        "orchestrator.job_request",
         "orchestrator.jobs",
         "orchestrator.preflight",
     ),
     "orchestrator.original": (*BELOW, "orchestrator.jobs", "orchestrator.preflight"),
     "orchestrator.rerunning": (
         *BELOW,
-        "orchestrator.asked",
+        "orchestrator.job_request",
         "orchestrator.jobs",
         "orchestrator.original",
         "orchestrator.preflight",
@@ -290,7 +290,7 @@ MAY_IMPORT = {
         "orchestrator.data",
         "orchestrator.hosted",
         "orchestrator.jobs",
-        "orchestrator.asked",
+        "orchestrator.job_request",
         "orchestrator.plan",
         "orchestrator.preflight",
         "orchestrator.settings",
@@ -298,7 +298,7 @@ MAY_IMPORT = {
     "orchestrator.sweep": (
         *BELOW,
         "orchestrator.aside",
-        "orchestrator.asked",
+        "orchestrator.job_request",
         "orchestrator.document",
         "orchestrator.flow",
         "orchestrator.hosted",
@@ -326,7 +326,7 @@ MAY_IMPORT = {
     "orchestrator.mentions": (*BELOW, "orchestrator.settings", "orchestrator.tools"),
     "orchestrator.form": (
         *BELOW,
-        "orchestrator.asked",
+        "orchestrator.job_request",
         "orchestrator.data.sources",
         "orchestrator.flags",
         "orchestrator.flow",
@@ -352,7 +352,7 @@ MAY_IMPORT = {
         "orchestrator.flow",
         "orchestrator.inference",
         "orchestrator.jobs",
-        "orchestrator.asked",
+        "orchestrator.job_request",
         "orchestrator.mentions",
         "orchestrator.original",
         "orchestrator.preflight",

@@ -27,7 +27,7 @@ from orchestrator.preflight.estimate import (
 )
 from orchestrator.preflight.machine import check_machine
 from orchestrator.preflight.model import BaseModel
-from orchestrator.preflight.request import Earlier, JobRequest
+from orchestrator.preflight.request import CheckRequest, Earlier
 from orchestrator.settings.job import JobSettings
 from worker.contract import Limits, Parallel, Start
 from worker.task import DataReport
@@ -111,12 +111,12 @@ def _earlier(start: Start) -> Earlier:
 
 def test_of_a_training_that_goes_on_only_the_rest_is_counted() -> None:
     start = Start(jobs=("k4x",), step=75, repo_id="ann/bot", revision="c" * 40)
-    whole = JobRequest(
+    whole = CheckRequest(
         TASK, TASK.params(model="m", data_path="d"), "bot", "ann", True, JobSettings()
     )
     data, base = DataReport(rows=10**6, units=10**9, steps=100), BaseModel(None, FACTS)
 
-    def price(request: JobRequest) -> float:
+    def price(request: CheckRequest) -> float:
         found, said = check_machine(request, base, data, [A100], Spaces())
         assert found is not None
         (text,) = [f.text for f in said.in_order() if " expected (" in f.text and "$" in f.text]
@@ -146,7 +146,7 @@ def test_the_main_memory_that_saves_a_divided_model_is_counted(
     settings: dict[str, object], main: float, refused: str
 ) -> None:
     asked = {"distributed_backend": "fsdp", **settings}
-    request = JobRequest(
+    request = CheckRequest(
         TASK, TASK.params(model="m", data_path="d", **asked), "bot", "ann", True, JobSettings()
     )
     base = BaseModel(None, replace(FACTS, parameters=10**9))

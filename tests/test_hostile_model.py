@@ -16,7 +16,7 @@ from standins.preflight import CHATS, Impatient, errors, model, only_error, said
 from standins.waiting import PATIENCE
 
 import backends
-from orchestrator.preflight import CheckReport, JobRequest, check
+from orchestrator.preflight import CheckReport, CheckRequest, check
 from orchestrator.preflight.inspecting import Budget
 from orchestrator.settings.job import JobSettings
 from worker.tasks.llm import TASK
@@ -35,7 +35,7 @@ def looked(tmp_path: Path, template: str, budget: Budget | None = None, **how: A
     if not data.exists():
         data.write_text(CHATS)
     settings = {"model": str(folder), "data_path": str(data), "trainer": "sft", "peft": True}
-    request = JobRequest(
+    request = CheckRequest(
         task=TASK,
         params=TASK.params(**settings | how),
         project="bot",

@@ -15,7 +15,7 @@ from tiny_vit import COLOURS, image, write_folders, write_model, write_table
 
 from backends.base import silent
 from orchestrator import flow
-from orchestrator.asked import packed
+from orchestrator.job_request import packed
 from orchestrator.jobs.client import Client
 from orchestrator.plan import Plan
 from orchestrator.settings.files import read as read_config

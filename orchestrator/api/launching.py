@@ -13,7 +13,7 @@ from orchestrator.api.arguments import as_arguments
 from orchestrator.api.errors import CheckRefused
 from orchestrator.api.requests import JobAsked
 from orchestrator.api.verb import Caller
-from orchestrator.asked import Asked
+from orchestrator.job_request import JobRequest
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.summary import summed_up
 from orchestrator.preflight import CheckReport
@@ -67,12 +67,12 @@ def file_of(client: Client, asked: JobAsked) -> ConfigFile | None:
     return None if asked.config is None else read(asked.config)
 
 
-def settled(client: Client, asked: JobAsked) -> Asked:
+def settled(client: Client, asked: JobAsked) -> JobRequest:
     """Return the job that is asked for, its settings validated. Raises `BadConfig`."""
     return flow.ask(client, *gathered(client, asked))
 
 
-def passed(client: Client, job: Asked) -> flow.Checked:
+def passed(client: Client, job: JobRequest) -> flow.Checked:
     """Return a job whose check it has passed. Raises `CheckRefused`."""
     found = flow.check(client, job)
     if isinstance(found, flow.Refused):
@@ -80,7 +80,7 @@ def passed(client: Client, job: Asked) -> flow.Checked:
     return found
 
 
-def launch(caller: Caller, asked: Asked) -> Launch:
+def launch(caller: Caller, asked: JobRequest) -> Launch:
     """Check and launch a job. Raises `CheckRefused`, and `BadConfig` where a cap is lacking."""
     client = caller.client
     found = passed(client, asked)
@@ -95,7 +95,7 @@ def launch(caller: Caller, asked: Asked) -> Launch:
     return Launch(job=now, existed=existed, findings=said.findings, estimate=said.estimate)
 
 
-def unbounded(asked: Asked, report: CheckReport) -> BadConfig | None:
+def unbounded(asked: JobRequest, report: CheckReport) -> BadConfig | None:
     """Return what is wrong with a job that costs and that nothing ends; else none."""
     usd = report.flavor.usd_per_hour
     if not usd or asked.job.max_cost or asked.job.max_duration:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 
 import backends
 from orchestrator import flow, hosted
-from orchestrator.asked import Asked
 from orchestrator.form.draft import Draft, words_of
 from orchestrator.form.wording import Told, in_words, told
+from orchestrator.job_request import JobRequest
 from orchestrator.jobs.client import Client
 from orchestrator.mentions import mentions
 from orchestrator.preflight import CheckReport, Compared
@@ -39,7 +39,7 @@ OF_THE_PLACE = frozenset({*JobSettings.model_fields} - {"username", "push_to_hub
 class Read:
     """A draft's settings, read and validated; nothing is looked up."""
 
-    asked: Asked | None = None
+    asked: JobRequest | None = None
     """The job that is asked for; none where something is wrong."""
 
     at: Mapping[str, str] = field(default_factory=dict)

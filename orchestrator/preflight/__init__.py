@@ -34,7 +34,7 @@ from orchestrator.preflight.model import (
 from orchestrator.preflight.pace import History
 from orchestrator.preflight.project import allowed, check_output, check_project, is_repo_id
 from orchestrator.preflight.report import CheckReport, Facts, Findings, Held
-from orchestrator.preflight.request import JobRequest
+from orchestrator.preflight.request import CheckRequest
 from orchestrator.preflight.settings import check_settings
 from orchestrator.preflight.start import find_start
 from orchestrator.preflight.token import Asks, check_size
@@ -51,12 +51,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CheckReport",
+    "CheckRequest",
     "Compared",
     "Estimate",
     "Facts",
     "Findings",
     "Held",
-    "JobRequest",
     "Offer",
     "check",
     "compare",
@@ -64,7 +64,7 @@ __all__ = [
 
 
 def check(
-    request: JobRequest,
+    request: CheckRequest,
     hub: HfApi | None,
     backend: Backend[Any],
     clock: Clock,
@@ -94,7 +94,7 @@ def check(
 
 
 def compare(
-    request: JobRequest,
+    request: CheckRequest,
     hub: HfApi | None,
     backend: Backend[Any],
     others: Sequence[Backend[Any]],
@@ -114,7 +114,7 @@ def compare(
 class _Check:
     """One check: its parts in flight, and what they have found so far."""
 
-    request: JobRequest
+    request: CheckRequest
     hub: HfApi | None
     backend: Backend[Any]
     clock: Clock

@@ -10,7 +10,7 @@ from backends.base import Backend, Flavor
 from orchestrator.preflight.machine import Choice, best, choices, unable
 from orchestrator.preflight.model import BaseModel
 from orchestrator.preflight.pace import History
-from orchestrator.preflight.request import JobRequest
+from orchestrator.preflight.request import CheckRequest
 from orchestrator.words import size
 from worker.finding import Finding
 from worker.task import DataReport
@@ -57,7 +57,7 @@ class Compared:
 
 
 def offers(
-    request: JobRequest,
+    request: CheckRequest,
     model: BaseModel,
     data: DataReport,
     lists: Iterable[tuple[Backend[Any], Sequence[Flavor]]],
@@ -77,7 +77,7 @@ def _order(offer: Offer) -> tuple[bool, float, float]:
     return bool(offer.why_not), estimate.usd.expected, estimate.minutes.expected
 
 
-def _why_not(request: JobRequest, model: BaseModel, choice: Choice, backend: Backend[Any]) -> str:
+def _why_not(request: CheckRequest, model: BaseModel, choice: Choice, backend: Backend[Any]) -> str:
     if not choice.fits:
         need, there = choice.footprint.low, choice.capacity
         return f"does not fit: needs {size(need)} at least, has {size(there)}"

@@ -21,7 +21,7 @@ from orchestrator.preflight.estimate import (
 from orchestrator.preflight.model import BaseModel
 from orchestrator.preflight.pace import History
 from orchestrator.preflight.report import Findings
-from orchestrator.preflight.request import JobRequest
+from orchestrator.preflight.request import CheckRequest
 from orchestrator.words import money
 from worker import launch
 from worker.contract import ALONE, Limits, Parallel
@@ -76,7 +76,7 @@ class Choice:
 
 
 def check_machine(  # noqa: PLR0917
-    request: JobRequest,
+    request: CheckRequest,
     model: BaseModel,
     data: DataReport,
     flavors: Sequence[Flavor],
@@ -106,7 +106,7 @@ def check_machine(  # noqa: PLR0917
 
 
 def choices(  # noqa: PLR0917 (what a machine is judged by)
-    request: JobRequest,
+    request: CheckRequest,
     model: BaseModel,
     data: DataReport,
     flavors: Sequence[Flavor],
@@ -134,7 +134,7 @@ def choices(  # noqa: PLR0917 (what a machine is judged by)
 
 
 def _choice(
-    request: JobRequest,
+    request: CheckRequest,
     work: Work,
     footprint: Callable[[float | None], Footprint],
     limits: Limits,
@@ -160,7 +160,7 @@ def _choice(
     return Choice(flavor, size, takes(parallel=parallel, pace=pace), parallel)
 
 
-def _work(request: JobRequest, model: BaseModel, data: DataReport) -> Work:
+def _work(request: CheckRequest, model: BaseModel, data: DataReport) -> Work:
     """Return what the job does: where it goes on from a checkpoint, what is left to do."""
     task, params, earlier = request.task, request.params, request.earlier
     left = earlier.left(data.steps) if earlier else 1.0
@@ -227,7 +227,7 @@ def _say_memory(
         findings.warn("memory", f"{text} · may not fit", memory_advice)
 
 
-def _advice(request: JobRequest, chosen: Choice) -> str:
+def _advice(request: CheckRequest, chosen: Choice) -> str:
     """Return what to type for less memory, or for more of it where a setting holds it back."""
     advice = request.task.memory_advice(request.params)
     if not chosen.flavor.memory_setting or chosen.flavor.accelerators:
@@ -245,7 +245,7 @@ def _each(chosen: Choice) -> str:
     return f"each, {held} {count} {what} of "
 
 
-def _say_idle(chosen: Choice, request: JobRequest, findings: Findings) -> None:
+def _say_idle(chosen: Choice, request: CheckRequest, findings: Findings) -> None:
     """Say that GPUs would do nothing."""
     gpus, used = chosen.flavor.accelerators, chosen.parallel.processes
     idle = request.task.uses_accelerators and not request.task.runs_program
@@ -258,7 +258,7 @@ def _say_idle(chosen: Choice, request: JobRequest, findings: Findings) -> None:
         findings.warn("backend", f"{text}: {request.way} trains in one process")
 
 
-def _what(request: JobRequest, data: DataReport) -> str:
+def _what(request: CheckRequest, data: DataReport) -> str:
     """Return what of a training the estimate is for, in words: nothing where it is all of it."""
     earlier = request.earlier
     if earlier is None or earlier.start is None:
@@ -336,7 +336,7 @@ def _say_alternative(chosen: Choice, fitting: Sequence[Choice], findings: Findin
         findings.ok("price", f"{other.flavor.name} would fit too: {_about(other)}")
 
 
-def unable(request: JobRequest, choice: Choice, backend: Backend[Any]) -> tuple[str, str] | None:
+def unable(request: CheckRequest, choice: Choice, backend: Backend[Any]) -> tuple[str, str] | None:
     """Return why a machine is not one for this job, and what to type."""
     flavor = choice.flavor
     if why := _not_together(request, choice):
@@ -357,7 +357,7 @@ def unable(request: JobRequest, choice: Choice, backend: Backend[Any]) -> tuple[
     return None
 
 
-def _not_together(request: JobRequest, choice: Choice) -> tuple[str, str] | None:
+def _not_together(request: CheckRequest, choice: Choice) -> tuple[str, str] | None:
     """Return why several processes cannot do this job there, and what to type."""
     gpus, asked = choice.flavor.accelerators, getattr(request.params, "num_processes", None) or 1
     if asked > 1 and not request.together:
@@ -372,7 +372,7 @@ def _not_together(request: JobRequest, choice: Choice) -> tuple[str, str] | None
     return next(wrong, None) or _not_saved(request, choice)
 
 
-def _not_saved(request: JobRequest, choice: Choice) -> tuple[str, str] | None:
+def _not_saved(request: CheckRequest, choice: Choice) -> tuple[str, str] | None:
     """Return why a model that is divided could not be saved there, and what to type.
 
     Nothing is known of a machine that does not tell its main memory.

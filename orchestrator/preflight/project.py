@@ -10,7 +10,7 @@ from typing import Any
 
 from backends.base import Backend
 from orchestrator.preflight.report import Findings, Held
-from orchestrator.preflight.request import JobRequest
+from orchestrator.preflight.request import CheckRequest
 from orchestrator.words import already
 from worker import disk
 from worker.output import contents, settle
@@ -24,7 +24,7 @@ SUFFIX = 7
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?")
 
 
-def check_project(request: JobRequest, backend: Backend[Any], findings: Findings) -> None:
+def check_project(request: CheckRequest, backend: Backend[Any], findings: Findings) -> None:
     """Find whether the project's name can be used, and whether the model has a place to go."""
     if not allowed(request.project):
         findings.error(

@@ -41,7 +41,7 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True)
-class JobRequest:
+class CheckRequest:
     """A job as its user wants it, settings validated and nothing looked up yet."""
 
     task: Task[Any]

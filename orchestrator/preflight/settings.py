@@ -15,7 +15,7 @@ from backends.base import Backend
 from orchestrator.preflight.lookup import is_folder
 from orchestrator.preflight.model import BaseModel
 from orchestrator.preflight.report import Findings
-from orchestrator.preflight.request import JobRequest
+from orchestrator.preflight.request import CheckRequest
 from orchestrator.words import count, size
 from worker.errors import BadConfig
 from worker.facts import CheckContext, ModelFacts
@@ -27,7 +27,7 @@ NAMED = 3
 
 
 def check_settings(
-    request: JobRequest,
+    request: CheckRequest,
     backend: Backend[Any],
     model: BaseModel | None,
     other_model: Callable[[str, str], ModelFacts],
@@ -54,7 +54,7 @@ def check_settings(
     return findings
 
 
-def _check_along(request: JobRequest) -> list[Finding]:
+def _check_along(request: CheckRequest) -> list[Finding]:
     """Return what goes along of folders. Raises `BadConfig` for what cannot.
 
     That is also where two have one name: they lie side by side then.

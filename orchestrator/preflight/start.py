@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backends.base import Backend
-from orchestrator.preflight.request import Earlier, JobRequest
+from orchestrator.preflight.request import CheckRequest, Earlier
 from worker import checkpoints
 from worker.account import no_token
 from worker.clock import Clock
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def find_start(
-    request: JobRequest, start: Start, backend: Backend[Any], hub: HfApi | None, clock: Clock
+    request: CheckRequest, start: Start, backend: Backend[Any], hub: HfApi | None, clock: Clock
 ) -> list[Finding]:
     """Return what there is to say of where training goes on. Raises `BadConfig`, `HubError`."""
     files = _on_hub(start, hub, clock) if start.repo_id else _in_folder(start, backend)

@@ -19,7 +19,7 @@ import backends
 from backends.base import OnProgress, silent
 from orchestrator import flow
 from orchestrator.aside import command_of
-from orchestrator.asked import Asked, scratch
+from orchestrator.job_request import JobRequest, scratch
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record, Records
 from orchestrator.localhub import Runner, RunningHub, running_hub
@@ -48,12 +48,12 @@ SCRATCH = "rehearsal-"
 """What the names of folders begin with in which rehearsals have what they remove at their end."""
 
 
-def can_be_rehearsed(asked: Asked) -> bool:
+def can_be_rehearsed(asked: JobRequest) -> bool:
     """Whether a job rents something: others are their own rehearsal."""
     return asked.backend.on_hub and not asked.backend.sees_my_files
 
 
-def refuse_free(asked: Asked) -> None:
+def refuse_free(asked: JobRequest) -> None:
     """Raise `BadConfig` for a job that costs nothing and trains here: that is its own rehearsal."""
     if not can_be_rehearsed(asked):
         what = f"a job with --backend {asked.job.backend} rents nothing"
@@ -65,7 +65,7 @@ def refuse_free(asked: Asked) -> None:
 
 def rehearse(
     client: Client,
-    asked: Asked,
+    asked: JobRequest,
     report: CheckReport,
     settings: Settings,
     *,
@@ -134,7 +134,7 @@ class _Trial:
     """One rehearsal."""
 
     client: Client
-    asked: Asked
+    asked: JobRequest
     report: CheckReport
     settings: Settings
     steps: int

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from orchestrator.asked import Asked
+from orchestrator.job_request import JobRequest
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.summary import summary
 from orchestrator.localhub import Runner
@@ -23,7 +23,7 @@ from worker.task import Finding
 class Rehearsal:
     """A job that was tried on a Hub of this machine."""
 
-    asked: Asked
+    asked: JobRequest
     checked: CheckReport
     lent: Sequence[Lent]
     record: Record

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from orchestrator.asked import Asked
+from orchestrator.job_request import JobRequest
 from orchestrator.jobs.records import Record
 from orchestrator.preflight import CheckReport
 from orchestrator.preflight.offering import Offers
@@ -54,7 +54,7 @@ class Telling:
     def of(
         cls,
         name: str,
-        asked: Asked,
+        asked: JobRequest,
         checked: CheckReport,
         *,
         steps: int,
@@ -181,7 +181,7 @@ def _does(event: Event) -> str:
     return _BEGINS.get(type(event), "")
 
 
-def _place(asked: Asked, checked: CheckReport) -> str:
+def _place(asked: JobRequest, checked: CheckReport) -> str:
     """Return the job's machine as it is written behind `--backend`."""
     name, flavor = asked.backend.name, checked.flavor.name
     return name if flavor in {name, None, ""} else f"{name}-{flavor}"

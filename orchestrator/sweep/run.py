@@ -22,8 +22,8 @@ from typing import Any
 
 from backends.base import OnProgress, silent
 from orchestrator import flow
-from orchestrator.asked import Asked
 from orchestrator.flow import AlreadyDone, Checked, Refused
+from orchestrator.job_request import JobRequest
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.glance import Glance
 from orchestrator.jobs.records import Record
@@ -46,7 +46,7 @@ _CENT = 0.01
 OnTrials = Callable[[Sequence[Trial]], None]
 
 
-def asked_for(client: Client, spec: SweepSpec, trial: Trial) -> Asked:
+def asked_for(client: Client, spec: SweepSpec, trial: Trial) -> JobRequest:
     """Return a trial as a job that is asked for. Raises `BadConfig`."""
     asked = flow.ask(client, spec.kind, spec.job(trial.number, trial.settings))
     return replace(asked, trial=contract.Trial(sweep=spec.name, number=trial.number))
@@ -88,7 +88,7 @@ class Running:
 
     _news: SimpleQueue[_News] = field(default_factory=SimpleQueue)
     _watched: set[int] = field(default_factory=set)
-    _written: list[tuple[Trial, Asked, Record]] = field(default_factory=list)
+    _written: list[tuple[Trial, JobRequest, Record]] = field(default_factory=list)
     """What is on record and to be launched."""
 
     _begun_here: set[int] = field(default_factory=set)
@@ -245,7 +245,7 @@ class Running:
                 trial.record = outcome
                 self._watch(trial, outcome)
 
-    def _checked(self, asked: Asked) -> Checked | Refused:
+    def _checked(self, asked: JobRequest) -> Checked | Refused:
         first, self.first = self.first, None
         if first and (first.asked.project, first.asked.params) == (asked.project, asked.params):
             return first

@@ -8,8 +8,8 @@ from typing import Any
 
 import backends
 from orchestrator import flow
-from orchestrator.asked import Asked
 from orchestrator.exits import FAILED, MENDABLE
+from orchestrator.job_request import JobRequest
 from orchestrator.preflight import Compared, Offer
 from orchestrator.preflight.offering import Offers
 from orchestrator.settings.gather import task_of
@@ -51,7 +51,7 @@ def _of_settings(desk: Desk, task: Task[Any], settings: Settings) -> int:
     return _shown(desk, flow.ask(desk, task, settings))
 
 
-def _shown(desk: Desk, asked: Asked) -> int:
+def _shown(desk: Desk, asked: JobRequest) -> int:
     with desk.screen.waiting("Checking") as on_step:
         found = flow.compare(desk, asked, on_step)
     desk.screen.findings(found.findings)

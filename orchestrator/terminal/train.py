@@ -7,9 +7,9 @@ from typing import Any, Protocol
 import click
 
 from orchestrator import flow
-from orchestrator.asked import Asked
 from orchestrator.exits import MENDABLE
 from orchestrator.flow import AlreadyDone, Checked, Planned, Refused
+from orchestrator.job_request import JobRequest
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.submit import Submitted
 from orchestrator.jobs.summary import summary
@@ -61,7 +61,7 @@ def train(
 
 def run(
     desk: Desk,
-    asked: Asked,
+    asked: JobRequest,
     *,
     dry_run: bool,
     detach: bool,
@@ -94,7 +94,7 @@ def run(
     return code
 
 
-def passed(desk: Desk, asked: Asked) -> Checked | None:
+def passed(desk: Desk, asked: JobRequest) -> Checked | None:
     """Check a job and show what is found; none if it is refused, which is said then."""
     with desk.screen.waiting("Checking") as on_step:
         checked = flow.check(desk, asked, on_step)

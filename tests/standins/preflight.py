@@ -11,7 +11,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 import backends
-from orchestrator.preflight import CheckReport, JobRequest, check
+from orchestrator.preflight import CheckReport, CheckRequest, check
 from orchestrator.settings.job import JobSettings
 from standins.localhub import HubServer
 from worker.clock import SystemClock
@@ -116,7 +116,7 @@ class Asking:
         values = {"model": "ann/small", "data_path": str(self.data), "trainer": "sft", "peft": True}
         own = {"project_name": project, "push_to_hub": backend == "spaces"} | (job or {})
         made = JobSettings(**own)
-        request = JobRequest(
+        request = CheckRequest(
             task=TASK,
             options=backends.load(backend).options(),
             params=TASK.params(**values | settings),

@@ -10,8 +10,8 @@ from orchestrator.api.arguments import as_arguments
 from orchestrator.api.errors import DeploymentRefused
 from orchestrator.api.verb import Caller, verb
 from orchestrator.deploy import known
-from orchestrator.deploy.asked import asked as settled
 from orchestrator.deploy.documents import GONE, Deployment, DeploymentPlan, RemovedDeployment
+from orchestrator.deploy.request import deployment_request
 from orchestrator.jobs.client import Client
 from orchestrator.settings.layers import ARGUMENTS
 from orchestrator.words import money
@@ -87,7 +87,7 @@ def remove_deployment(caller: Caller, asked: requests.NamedDeployment) -> Remove
 
 
 def _checked(client: Client, asked: requests.CheckDeployment) -> flow.DeployCheck:
-    found = settled(asked.settings, ARGUMENTS).checked(client, asked.model)
+    found = deployment_request(asked.settings, ARGUMENTS).checked(client, asked.model)
     return as_arguments(found)
 
 

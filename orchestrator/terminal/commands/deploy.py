@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from orchestrator.deploy.asked import CLASSES, OTHERS, asked
+from orchestrator.deploy.request import CLASSES, OTHERS, deployment_request
 from orchestrator.flags import (
     DETACH,
     DRY_RUN,
@@ -45,7 +45,7 @@ def COMMAND(model: str, **values: Any) -> int:  # noqa: N802
     from orchestrator.terminal.deploy import deploy
 
     own = {option.name: values.pop(str(option.name)) for option in _OWN}
-    wanted = asked(given(values))
+    wanted = deployment_request(given(values))
     return deploy(
         Desk(bool(own["json"])),
         wanted.settings,

@@ -1,4 +1,4 @@
-"""A job as it is asked for, and its data packed: from the two comes the order that is submitted.
+"""A job request: validated settings, then its packed data, then the order that is submitted.
 
 It knows where a backend wants the data, and launches nothing.
 """
@@ -32,7 +32,7 @@ from worker.task import Finding, Task
 
 
 @dataclass(frozen=True)
-class Asked:
+class JobRequest:
     """A job as its user asks for it: settings read and validated, nothing looked up yet."""
 
     task: Task[Any]
@@ -70,10 +70,10 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Packed:
+class PackedJob:
     """A checked job and its data, packed in a folder that is there for a while."""
 
-    asked: Asked
+    asked: JobRequest
     report: CheckReport
     package: shipping.Package
     along: shipping.Package | None = None
@@ -115,7 +115,7 @@ class Packed:
         return sent(self.package), sent(self.along) if self.along else None
 
 
-def order_of(asked: Asked, report: CheckReport, planned: DataRef, data: DataRef) -> Order:
+def order_of(asked: JobRequest, report: CheckReport, planned: DataRef, data: DataRef) -> Order:
     """Return a job as an order; `planned` is where its data were to go, `data` where they are."""
     earlier = asked.earlier
     return Order(
@@ -145,7 +145,7 @@ def order_of(asked: Asked, report: CheckReport, planned: DataRef, data: DataRef)
     )
 
 
-def refusals(asked: Asked, report: CheckReport) -> list[Finding]:
+def refusals(asked: JobRequest, report: CheckReport) -> list[Finding]:
     """Return what the backend says that it cannot do of a checked job, its data not yet packed."""
     if asked.backend.sees_my_files:
         data = DataRef(folder=str(home() / "data"))
@@ -159,7 +159,7 @@ def refusals(asked: Asked, report: CheckReport) -> list[Finding]:
 
 
 @contextmanager
-def packed(asked: Asked, report: CheckReport, on_progress: OnProgress) -> Iterator[Packed]:
+def packed(asked: JobRequest, report: CheckReport, on_progress: OnProgress) -> Iterator[PackedJob]:
     """Yield the job with its data packed in a folder that is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="hubtrain-", dir=scratch()))
     try:
@@ -173,7 +173,7 @@ def packed(asked: Asked, report: CheckReport, on_progress: OnProgress) -> Iterat
             along = _earlier(earlier.files, here=here)
         else:
             along = shipping.files_along(asked.task.files(asked.params), folder / "along")
-        yield Packed(asked, report, package, along)
+        yield PackedJob(asked, report, package, along)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

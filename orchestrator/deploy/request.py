@@ -25,7 +25,7 @@ OTHERS = frozenset(Hub.model_fields.keys() - {"username"})
 
 
 @dataclass(frozen=True)
-class AskedDeployment:
+class DeploymentRequest:
     """What a deployment is to be like."""
 
     settings: DeploySettings
@@ -41,10 +41,10 @@ class AskedDeployment:
         return check(client, self.settings, find, self.owner)
 
 
-def asked(
+def deployment_request(
     given: Mapping[str, Any], source: str = FLAGS, environ: Mapping[str, str] = os.environ
-) -> AskedDeployment:
+) -> DeploymentRequest:
     """Return what was given, over what the environment says. Raises `BadConfig`."""
     catalog = Catalog(CLASSES)
     found = merge(catalog, [from_environment(catalog, environ), Layer(source, given)])
-    return AskedDeployment(found.of(DeploySettings), fixed(found, TASKS), found.of(Hub).username)
+    return DeploymentRequest(found.of(DeploySettings), fixed(found, TASKS), found.of(Hub).username)
