@@ -48,7 +48,7 @@ STARTED_BY = {"orchestrator.app": "orchestrator.terminal.commands"}
 MAY_IMPORT = {
     "worker.contract": ("worker.contract",),
     "worker.params": ("worker.facts", "worker.finding"),
-    "worker.batch": ("worker.leash",),
+    "worker.batch": ("worker.prctl",),
     "worker.clock": (),
     "worker.detached": (),
     "worker.ending": (),

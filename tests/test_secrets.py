@@ -20,7 +20,7 @@ from standins.localhub import HubServer
 from standins.waiting import until
 from tiny_llm import chats, write_model, write_rows
 
-import worker.leash
+import worker.prctl
 from backends.spaces import Spaces
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.gc import sweep, take_back
@@ -93,8 +93,8 @@ def test_the_code_of_a_private_model_trains_and_finds_no_token(laptop: Laptop) -
 
 PEEK = """
 import os, pathlib, subprocess, sys, types
-leash = types.ModuleType("leash")
-exec(os.environ["LEASH"], leash.__dict__)
+prctl = types.ModuleType("prctl")
+exec(os.environ["PRCTL"], prctl.__dict__)
 look = '''
 import os
 for name in ("environ", "mem", "maps"):
@@ -108,7 +108,7 @@ def seen():
     ran = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     return ran.stdout.split()
 before = seen()
-leash.keep_secrets()
+prctl.keep_secrets()
 limits = pathlib.Path("/proc/self/limits").read_text()
 print(before, seen(), limits.split("core file size")[1].split()[0])
 """
@@ -123,7 +123,7 @@ def test_a_process_that_keeps_its_secrets_cannot_be_read_by_its_children() -> No
     done = subprocess.run(
         [python, "-c", PEEK],
         cwd="/",
-        env={"LEASH": Path(worker.leash.__file__).read_text("utf-8")},
+        env={"PRCTL": Path(worker.prctl.__file__).read_text("utf-8")},
         capture_output=True,
         text=True,
         check=True,

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from worker.clock import SystemClock
 from worker.contract import DEPLOYMENT_FILE, EndReason, Failed, JobSpec, marked
 from worker.host import Host, host_of
-from worker.leash import adopt_orphans, keep_secrets
 from worker.page import serve
+from worker.prctl import adopt_orphans, keep_secrets
 from worker.redact import Redactor
 from worker.supervise.supervise import Supervisor
 

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from worker.leash import keep_secrets
+from worker.prctl import keep_secrets
 
 NEARLY_OVER = signal.Signals["SIGUSR1"] if sys.platform != "win32" else signal.SIGTERM
 """By which Slurm says that the wall time is nearly over; no cluster has Windows."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from worker.contract import Phase
-from worker.leash import leashed
+from worker.prctl import tied_to_parent
 
 TELL_SECONDS = 30.0
 """How often it is told that a program which prints goes on."""
@@ -60,7 +60,7 @@ def run_program(
     emit(Phase(name=what))
     told, words = time.monotonic(), _LastWords()
     with subprocess.Popen(
-        [*leashed(), *map(str, command)],
+        [*tied_to_parent(), *map(str, command)],
         cwd=folder,
         env=dict(environ),
         stdin=subprocess.DEVNULL,

@@ -44,7 +44,7 @@ from worker.contract import (
 from worker.errors import OUT_OF_MEMORY, BadConfig, HubtrainError, ProgramFailed
 from worker.fetching import fetch
 from worker.host import host_of
-from worker.leash import ends_with_parent
+from worker.prctl import ends_with_parent
 from worker.task import Measure, Run, Task
 
 QUIET = {

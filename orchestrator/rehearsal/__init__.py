@@ -36,7 +36,7 @@ from worker.contract import ModelRef
 from worker.errors import BadConfig, HubtrainError
 from worker.home import RECORDS_FILE
 from worker.hubclient import explained, hub
-from worker.leash import leashed
+from worker.prctl import tied_to_parent
 from worker.tasks import typed
 
 __all__ = ["Rehearsal", "Runner", "can_be_rehearsed", "refuse_free", "rehearse"]
@@ -178,7 +178,7 @@ class _Trial:
             (self.folder / "told.json").open("w+", encoding="utf-8") as told,
             (self.folder / "trouble.txt").open("w", encoding="utf-8") as trouble,
             subprocess.Popen(
-                [*leashed(), *train],
+                [*tied_to_parent(), *train],
                 stdout=told,
                 stderr=trouble,
                 env={**there.environ(self.owner), **self._carried()},

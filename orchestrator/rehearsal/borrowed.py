@@ -20,7 +20,7 @@ from worker.contract import DataRef, ModelRef
 from worker.errors import HubtrainError
 from worker.hubclient import explained
 from worker.hubrepo import sizes_of
-from worker.leash import leashed
+from worker.prctl import tied_to_parent
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -142,7 +142,7 @@ class Lending:
         words += [word for file in files for word in ("--include", glob.escape(file))]
         owner = name.split("/", maxsplit=1)[0]
         done = subprocess.run(
-            [*leashed(), *command_of("huggingface_hub.cli.hf", *words)],
+            [*tied_to_parent(), *command_of("huggingface_hub.cli.hf", *words)],
             env=self.there.environ(owner),
             capture_output=True,
             text=True,

@@ -19,7 +19,7 @@ from typing import IO
 
 import psutil
 
-from worker.leash import adopts_orphans, leashed
+from worker.prctl import adopts_orphans, tied_to_parent
 
 LINE_BYTES = 1 << 16
 """Of a longer line only the beginning comes out."""
@@ -57,7 +57,7 @@ class TrainerProcess:
 
         self._lines: queue.Queue[str] = queue.Queue(WAITING_LINES)
         self._process = subprocess.Popen(
-            [*leashed(), *command],
+            [*tied_to_parent(), *command],
             env=dict(env) if env is not None else None,
             cwd=cwd,
             stdin=subprocess.DEVNULL,

@@ -50,7 +50,7 @@ async def serve(environ: Mapping[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    from worker.leash import keep_secrets
+    from worker.prctl import keep_secrets
 
     keep_secrets()
     try:

@@ -18,7 +18,7 @@ from orchestrator.hosted import Guest
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.remote import remote
 from orchestrator.words import count
-from worker.leash import ends_with_parent, keep_secrets
+from worker.prctl import ends_with_parent, keep_secrets
 
 
 def main() -> None:

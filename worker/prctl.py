@@ -1,8 +1,9 @@
-"""Properties of processes on Linux, and what starts the trainer, or a program, with two of them.
+"""How processes are tied to their parent on Linux, by prctl(2), and how they keep their secrets.
 
-First, the kernel kills the trainer when its supervisor dies, even by SIGKILL. Second, when memory
-runs out the kernel kills the trainer first, so that the supervisor can report it. Run as a file
-that imports little, to start fast: `python leash.py SUPERVISOR_PID COMMAND...`
+`tied_to_parent` starts the trainer, or a program, with two properties. First, the kernel kills it
+when its supervisor dies, even by SIGKILL. Second, when memory runs out the kernel kills it first,
+so that the supervisor can report it. Run as a file that imports little, to start fast:
+`python prctl.py SUPERVISOR_PID COMMAND...`
 """
 
 import ctypes
@@ -58,7 +59,7 @@ def adopts_orphans() -> bool:
     return bool(found.value)
 
 
-def leashed() -> list[str]:
+def tied_to_parent() -> list[str]:
     """Return what begins a command that is to end with this process; nothing outside of Linux."""
     if sys.platform != "linux":
         return []
