@@ -588,7 +588,7 @@ def test_heavy_libraries_wait_until_they_are_used() -> None:
                     wrong.append(at(path, line, f"{name} at module level"))
     # Pages are Gradio's, and are imported only on the machine that has it, by what serves them.
     pages = (
-        "orchestrator/app/asking.py",
+        "orchestrator/app/confirm.py",
         "orchestrator/app/pages/",
         "worker/page/",
         "worker/serve/page.py",
@@ -602,7 +602,7 @@ def test_heavy_libraries_wait_until_they_are_used() -> None:
 def light_modules() -> list[str]:
     serving = ("worker.serve.page", "worker.show.answers", "worker.show.polled")
     served = (
-        "orchestrator.app.asking",
+        "orchestrator.app.confirm",
         "orchestrator.app.gate",
         "orchestrator.app.lobby.front",
         "orchestrator.app.lobby.proxy",

@@ -15,7 +15,7 @@ import yaml
 from huggingface_hub import ModelCard
 from PIL import Image
 
-from worker import judged
+from worker import evaluation_plots
 from worker.card import card, command, front_matter, write
 from worker.contract import (
     DataRef,
@@ -192,16 +192,17 @@ def test_where_the_model_errs_is_a_picture_on_the_card(tmp_path: Path) -> None:
     write(trained(*EVENTS), tmp_path)
     assert "judged.png" not in (tmp_path / "README.md").read_text()
     true = [str(i % 30) for i in range(900)]
-    judged.confusion(["7", *true[1:]], true, tmp_path)
+    evaluation_plots.confusion(["7", *true[1:]], true, tmp_path)
     with Image.open(tmp_path / "judged.png") as picture:
-        cells = judged.MOST * judged.SIDE
-        assert picture.height == judged.HEAD + cells + 16, "of 30 classes the most are shown"
+        height = evaluation_plots.HEAD + evaluation_plots.MOST * evaluation_plots.SIDE + 16
+        assert picture.height == height, "of 30 classes the most are shown"
     points = [(float(i), i + 0.5) for i in range(5000)]
-    judged.scatter({"rent": points, "nothing": [(2.0, 2.0), (1.0, math.nan)]}, tmp_path)
+    evaluation_plots.scatter({"rent": points, "nothing": [(2.0, 2.0), (1.0, math.nan)]}, tmp_path)
     with Image.open(tmp_path / "judged.png") as picture:
         assert (picture.format, picture.size) == ("PNG", (960, 420))
     steps = [(i / 10, 1 - i / 20) for i in range(11)]
-    judged.curves({f"class {i} 0.75": steps for i in range(9)} | {"of nothing": []}, tmp_path)
+    lines = {f"class {i} 0.75": steps for i in range(9)} | {"of nothing": []}
+    evaluation_plots.curves(lines, tmp_path)
     with Image.open(tmp_path / "precision_recall.png") as picture:
         assert (picture.format, picture.size) == ("PNG", (960, 420))
     write(trained(*EVENTS), tmp_path)

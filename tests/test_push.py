@@ -37,7 +37,7 @@ from worker.hubclient import explained
 from worker.supervise.journal import Journal
 from worker.supervise.keep import PUSH_GRACE
 from worker.supervise.live import Live
-from worker.supervise.patience import keep_trying
+from worker.supervise.retry import keep_trying
 
 pytestmark = pytest.mark.slow
 

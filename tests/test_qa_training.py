@@ -12,8 +12,8 @@ import pytest
 from tiny_reader import job, questions, tokenizer, train, write_model
 
 from worker.contract import Event, Metric
+from worker.evaluation_plots import JUDGED_FILE
 from worker.families.training.answers import LONGEST_ANSWER, answered, best_span, plain
-from worker.judged import JUDGED_FILE
 from worker.tasks.extractive_qa import TASK
 
 pytestmark = pytest.mark.slow

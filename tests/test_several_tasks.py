@@ -19,7 +19,7 @@ from test_image_regression import rows as greys
 from tiny_llm import write_rows
 
 from worker.contract import Event, JobSpec, Machine
-from worker.judged import JUDGED_FILE
+from worker.evaluation_plots import JUDGED_FILE
 from worker.task import Run
 from worker.tasks import load
 from worker.tasks.image_regression import TASK as NUMBERS

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from tiny_table import TASK, measured, rows, trained, without, write
 
-from worker import judged
+from worker import evaluation_plots
 from worker.contract import Checkpoint, DataRef, Metric, Progress
 from worker.reading import load
 from worker.task import Run
@@ -42,7 +42,7 @@ def test_every_model_learns_what_it_can(tmp_path: Path, model: Name) -> None:
         found = measured(trained(tmp_path, "dear", model=model, num_trials=1))
         assert found["valid_accuracy"] >= 0.73, "always no is right of 0.54"
         assert {"valid_loss", "valid_auc", "valid_f1", "valid_precision"} <= set(found)
-        assert (tmp_path / "out" / judged.CURVE_FILE).is_file()
+        assert (tmp_path / "out" / evaluation_plots.CURVE_FILE).is_file()
         odd, _ = TASK.answer(str(tmp_path / "out"), ask)
         assert odd["class"] in {"yes", "no"}
         assert sum(odd["probabilities"].values()) == pytest.approx(1, abs=1e-4)
@@ -109,8 +109,8 @@ def test_several_targets_each_have_a_model_of_their_own(tmp_path: Path) -> None:
     said = TASK.answer(str(tmp_path / "out"), Question(rows=json.dumps(flats)))
     assert [one["part"]["class"] for one in said] == [flat["part"] for flat in flats]
     assert {one["dear"]["class"] for one in said} <= {"yes", "no"}
-    with Image.open(tmp_path / "out" / judged.JUDGED_FILE) as picture:
-        assert picture.height == judged.HEAD + 2 * judged.SIDE + 16
+    with Image.open(tmp_path / "out" / evaluation_plots.JUDGED_FILE) as picture:
+        assert picture.height == evaluation_plots.HEAD + 2 * evaluation_plots.SIDE + 16
 
     two = [
         {**flat, "deposit": 5 - 3 * flat["rent"], "loud": "loud" in flat["note"]} for flat in rows()
@@ -123,7 +123,7 @@ def test_several_targets_each_have_a_model_of_their_own(tmp_path: Path) -> None:
     assert found["valid_loss"] == pytest.approx((1 - found["valid_r2"]) ** 0.5, rel=0.2)
     (said,) = TASK.answer(str(tmp_path / "numbers"), Question(rows=json.dumps(two[0])))
     assert said["deposit"]["value"] == pytest.approx(5 - 3 * said["rent"]["value"], rel=0.1)
-    assert (tmp_path / "numbers" / judged.JUDGED_FILE).is_file()
+    assert (tmp_path / "numbers" / evaluation_plots.JUDGED_FILE).is_file()
 
     labels = measured(trained(tmp_path, "dear", "loud", drop_columns="rent,part,deposit"))
     assert {"valid_f1_macro", "valid_recall_micro", "valid_accuracy_loud"} <= set(labels)

@@ -12,7 +12,7 @@ import pytest
 from tiny_reader import job, sentences, tokenizer, train, write_model
 
 from worker.contract import Checkpoint, Event, Metric
-from worker.judged import JUDGED_FILE
+from worker.evaluation_plots import JUDGED_FILE
 from worker.tasks.token_classification import TASK
 
 pytestmark = pytest.mark.slow

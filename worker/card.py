@@ -22,8 +22,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from worker import tasks
 from worker.contract import EVALUATED, JobSpec, Story
+from worker.evaluation_plots import PICTURES
 from worker.hubclient import endpoint
-from worker.judged import PICTURES
 from worker.manifest import TrainedJob, curve, drawn, manifest, telling
 from worker.markdown import FILTERS, code, text
 from worker.output import MANIFEST_FILE

@@ -23,7 +23,7 @@ from orchestrator.inference.model import Look, check
 from orchestrator.inference.process import SECONDS, ProcessSession
 from orchestrator.inference.prompts import STDIN, Answers, Prompt, read
 from orchestrator.settings.layers import Settings
-from orchestrator.terminal.asking import ByRows, answer_rows, asked_by_rows, many_of
+from orchestrator.terminal.batch_inference import ByRows, answer_rows, asked_by_rows, many_of
 from orchestrator.terminal.chat import Chat
 from orchestrator.terminal.desk import Desk
 from orchestrator.terminal.output import Screen

@@ -24,7 +24,7 @@ from worker.errors import HubtrainError
 from worker.paths import spec_for_others, text_for_others
 from worker.supervise.journal import jsonl
 from worker.supervise.live import Live
-from worker.supervise.patience import keep_trying
+from worker.supervise.retry import keep_trying
 from worker.timeout import within
 
 REFUSALS = 3

@@ -28,8 +28,8 @@ from worker.manifest import TrainedJob
 from worker.output import MANIFEST_FILE
 from worker.supervise.journal import jsonl
 from worker.supervise.live import Live
-from worker.supervise.patience import keep_trying
 from worker.supervise.push import Parcel, push_model, push_record
+from worker.supervise.retry import keep_trying
 
 PUSH_REFUSALS = 6
 PUSH_BYTES_PER_SECOND = 2e6

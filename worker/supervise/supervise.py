@@ -49,9 +49,9 @@ from worker.supervise.gather import gather
 from worker.supervise.journal import Journal
 from worker.supervise.keep import keep_ahead, keep_model, keep_record, keep_unfinished
 from worker.supervise.live import SIGNAL, Live, Page
-from worker.supervise.patience import keep_trying
 from worker.supervise.prove import only_lent, prove
 from worker.supervise.restarts import in_circles, tell_start
+from worker.supervise.retry import keep_trying
 from worker.supervise.start import Beginning, beginning
 from worker.supervise.target import prepare
 from worker.supervise.watch import asked_for, watch

@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from orchestrator.app.asking import PRESSED, question
 from orchestrator.app.base import App, Page
 from orchestrator.app.board import curve
+from orchestrator.app.confirm import PRESSED, question
 from orchestrator.app.shown import home as shown
 from orchestrator.app.shown.home import ROWS, Wanted
 from orchestrator.app.stopping import question as words_before

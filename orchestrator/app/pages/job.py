@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from orchestrator.app.asking import PRESSED, question
 from orchestrator.app.base import App, Page
+from orchestrator.app.confirm import PRESSED, question
 from orchestrator.app.goingon import GoingOn, question_before_removal, remove
 from orchestrator.app.pages._tryit import try_it
 from orchestrator.app.shown import job as shown

@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from orchestrator.app.asking import PRESSED, question
 from orchestrator.app.base import App, Page
+from orchestrator.app.confirm import PRESSED, question
 from orchestrator.app.shown import rehearsals as shown
 from worker.show.polled import Polled, redrawn
 from worker.show.visits import Visit

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from worker import judged
+from worker import evaluation_plots
 from worker.families.training.measures import (
     BINARY,
     Numbers,
@@ -26,7 +26,7 @@ def draw_one(names: Sequence[str], logits: Numbers, labels: Numbers, folder: Pat
     Of two classes also how often the second is right where it is said, as its measures are.
     """
     said, true = ([names[number] for number in some] for some in (logits.argmax(axis=1), labels))
-    judged.confusion(said, true, folder)
+    evaluation_plots.confusion(said, true, folder)
     if len(names) == BINARY:
         _curves({names[1]: (logits[:, 1] - logits[:, 0], labels == 1)}, folder)
 
@@ -37,11 +37,11 @@ def draw_several(names: Sequence[str], logits: Numbers, labels: Numbers, folder:
     `labels` are (examples, classes), above 0 where an example is of a class.
     """
     said, true = logits > 0, labels > 0
-    common = np.argsort(-true.sum(axis=0), kind="stable")[: judged.MOST]
+    common = np.argsort(-true.sum(axis=0), kind="stable")[: evaluation_plots.MOST]
     counts = [(said & true), (~said & true), (said & ~true)]
     rows = [[int(count[:, one].sum()) for count in counts] for one in common]
     columns = ("found", "missed", "wrongly said")
-    judged.matrix(rows, [names[one] for one in common], columns, folder)
+    evaluation_plots.matrix(rows, [names[one] for one in common], columns, folder)
     _curves({names[one]: (logits[:, one], true[:, one]) for one in common}, folder)
 
 
@@ -50,5 +50,5 @@ def _curves(found: dict[str, tuple[Numbers, Numbers]], folder: Path) -> None:
     lines = {}
     for name, (scores, labels) in found.items():
         curve = precision_recall(scores, labels)
-        lines[f"{shortened(name, judged.LETTERS)} {average_precision(curve):.3g}"] = curve
-    judged.curves(lines, folder)
+        lines[f"{shortened(name, evaluation_plots.LETTERS)} {average_precision(curve):.3g}"] = curve
+    evaluation_plots.curves(lines, folder)

@@ -86,7 +86,7 @@ class ExtractiveQa(HeadTask[QaParams]):
 
     def answering(self, model: str, question: Question, together: int) -> Answering:
         """Return the model, which answers with a text, its score and its place; none is empty."""
-        from worker.tasks.extractive_qa.training.asking import answering
+        from worker.tasks.extractive_qa.training.inference import answering
 
         return answering(model, question, together)
 

@@ -65,7 +65,7 @@ class ImageClassification(WholeImageTask[ImageParams]):
 
     def answering(self, model: str, question: Question, together: int) -> Answering:
         """Return the model; it answers with all classes and their scores."""
-        from worker.tasks.image_classification.training.asking import answering
+        from worker.tasks.image_classification.training.inference import answering
 
         return answering(model, question, together)
 

@@ -63,7 +63,7 @@ class ImageRegression(WholeImageTask[ImageRegressionParams]):
 
     def answering(self, model: str, question: AboutImage, together: int) -> Answering:
         """Return the model; it answers with the number under the name of what it is."""
-        from worker.tasks.image_regression.training.asking import answering
+        from worker.tasks.image_regression.training.inference import answering
 
         return answering(model, question, together)
 

@@ -122,7 +122,7 @@ class ObjectDetection(ImageTask[DetectionParams]):
 
     def answering(self, model: str, question: Question, together: int) -> Answering:
         """Return the model; it answers with boxes, the surest first."""
-        from worker.tasks.object_detection.training.asking import answering
+        from worker.tasks.object_detection.training.inference import answering
 
         return answering(model, question)
 

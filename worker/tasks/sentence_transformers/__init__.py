@@ -131,7 +131,7 @@ class SentenceTransformers(TextTask[SentenceParams]):
 
     def answering(self, model: str, question: Question, together: int) -> Answering:
         """Return the model, which makes a vector of a text, and a similarity of two."""
-        from worker.tasks.sentence_transformers.training.asking import answering
+        from worker.tasks.sentence_transformers.training.inference import answering
 
         return answering(model, question, together)
 

@@ -111,7 +111,7 @@ class Seq2Seq(TextTask[Seq2SeqParams]):
 
     def answering(self, model: str, question: Question, together: int) -> Answering:
         """Return the model, which writes a text to each."""
-        from worker.tasks.seq2seq.training.asking import answering
+        from worker.tasks.seq2seq.training.inference import answering
 
         return answering(model, question, together)
 

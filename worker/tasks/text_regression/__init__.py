@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from worker.exchange import Answering
 from worker.families.numbers import MEASURES
-from worker.families.text.asking import answering
+from worker.families.text.inference import answering
 from worker.families.text.task import SequenceTask
 from worker.task import DataReport, Field, Measure, ModelFacts, Page, Run, Sample, Splits
 from worker.tasks.text_regression import report, samples

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from worker import judged
+from worker import evaluation_plots
 from worker.engine.fit import begin
 from worker.engine.phases import phase
 from worker.errors import BadData
@@ -42,7 +42,7 @@ def head(model: Any, column: str, learned: Sequence[float]) -> sequences.Head[fl
     def drawn(logits: Any, labels: Any, folder: Path) -> None:
         scores = (some.reshape(-1) * scale.deviation + scale.mean for some in (labels, logits))
         true, said = (some.tolist() for some in scores)
-        judged.scatter({column: list(zip(true, said, strict=True))}, folder)
+        evaluation_plots.scatter({column: list(zip(true, said, strict=True))}, folder)
 
     return sequences.Head(
         label=lambda number: np.float32(scale.learned(number)),

@@ -73,7 +73,7 @@ class TokenClassification(HeadTask[TokenParams]):
 
     def answering(self, model: str, question: Question, together: int) -> Answering:
         """Return the model, which answers a text with its entities, their scores and places."""
-        from worker.tasks.token_classification.training.asking import answering
+        from worker.tasks.token_classification.training.inference import answering
 
         return answering(model, question, together)
 

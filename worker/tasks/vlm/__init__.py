@@ -153,7 +153,7 @@ class VlmTask(Task[VlmParams]):
 
     def answering(self, model: str, question: Question, together: int) -> Answering:
         """Return the model; it answers with what it says of an image."""
-        from worker.tasks.vlm.training.asking import answering
+        from worker.tasks.vlm.training.inference import answering
 
         return answering(model, question, together)
 

@@ -1,1 +1,1 @@
-"""Training and asking such a model: the only place of this task that imports torch."""
+"""Training and inference of such a model: the only place of this task that imports torch."""

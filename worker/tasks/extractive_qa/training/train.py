@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import AutoModelForQuestionAnswering, EvalPrediction
 
-from worker import judged
+from worker import evaluation_plots
 from worker.engine import processes
 from worker.engine.fit import begin, finish, fit
 from worker.engine.model import Loaded
@@ -133,4 +133,4 @@ def _draw(trainer: TextTrainer, judging: Read, folder: Path) -> None:
         told = "exact" if share == ALL else "in part" if share else "wrong"
         counts[kinds[not one.texts]][told if said else "says none"] += 1
     there = [kind for kind in kinds if sum(counts[kind].values())]
-    judged.matrix([[*counts[kind].values()] for kind in there], there, columns, folder)
+    evaluation_plots.matrix([[*counts[kind].values()] for kind in there], there, columns, folder)

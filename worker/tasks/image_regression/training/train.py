@@ -13,10 +13,10 @@ from worker.engine.fit import finish, fit
 from worker.engine.model import Loaded
 from worker.engine.phases import phase
 from worker.errors import BadData
+from worker.evaluation_plots import scatter
 from worker.families.pictures.training.album import Album, album_of
 from worker.families.pictures.training.heads import begun, said, trainer, with_head
 from worker.families.training.scaling import Scale, heads
-from worker.judged import scatter
 from worker.task import Run
 from worker.tasks.image_regression.examples import Scored, read
 from worker.tasks.image_regression.params import ImageRegressionParams

@@ -18,8 +18,8 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from worker.evaluation_plots import LETTERS, curves
 from worker.families.training.measures import Numbers
-from worker.judged import LETTERS, curves
 from worker.shorten import shortened
 from worker.tasks.object_detection.training.pictures import Truth
 

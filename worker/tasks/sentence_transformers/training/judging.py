@@ -16,9 +16,9 @@ from sentence_transformers.sentence_transformer.evaluation import (
     TripletEvaluator,
 )
 
+from worker.evaluation_plots import scatter
 from worker.families.training.classes import draw_one
 from worker.families.training.measures import Numbers, classification
-from worker.judged import scatter
 from worker.tasks.sentence_transformers.params import SentenceParams
 from worker.tasks.sentence_transformers.rows import Example, columns_of
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from worker.evaluation_plots import matrix, scatter
 from worker.families.training.classes import draw_one
-from worker.judged import matrix, scatter
 from worker.tasks.tabular.training.frames import Frame
 from worker.tasks.tabular.training.scores import Judge, places, predicted
 

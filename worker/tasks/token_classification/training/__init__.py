@@ -1,1 +1,1 @@
-"""Training and asking a tagger: the only place of this task that imports torch."""
+"""Training and inference of a tagger: the only place of this task that imports torch."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import AutoModelForTokenClassification, EvalPrediction
 
-from worker import judged
+from worker import evaluation_plots
 from worker.engine import processes
 from worker.engine.fit import begin, finish, fit
 from worker.engine.model import Loaded
@@ -75,7 +75,7 @@ def _draw(trainer: TextTrainer, names: tuple[str, ...], folder: Path) -> None:
     if processes.is_first():
         sides = named(seen.predictions, seen.label_ids, names)
         true, said = ([split(tag)[1] or tag for row in side for tag in row] for side in sides)
-        judged.confusion(said, true, folder)
+        evaluation_plots.confusion(said, true, folder)
 
 
 def _guessed(logits: Any, labels: Any) -> Any:

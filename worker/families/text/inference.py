@@ -1,4 +1,4 @@
-"""Asks a trained model of texts: imports transformers when it is called."""
+"""Inference with a trained model of texts: imports transformers when it is called."""
 
 from __future__ import annotations
 

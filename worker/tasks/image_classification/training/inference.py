@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from worker.exchange import Answering
-from worker.families.pictures.training import asking
+from worker.families.pictures.training import inference
 from worker.families.pictures.training.shrinking import Shrinking
 from worker.tasks.image_classification.params import Question
 
@@ -13,6 +13,6 @@ def answering(model: str, question: Question, together: int) -> Answering:
 
     All classes are there, the likeliest first.
     """
-    classify = asking.loaded("image-classification", model, question)
+    classify = inference.loaded("image-classification", model, question)
     shrinking, every = Shrinking(classify.image_processor), classify.model.config.num_labels
-    return asking.answering(classify, together, shrinking, top_k=every)
+    return inference.answering(classify, together, shrinking, top_k=every)

@@ -1,4 +1,4 @@
-"""Asks a trained model about images, some at a time, through the pipeline that it is pushed for."""
+"""Inference on images, in batches, through the pipeline that the model is pushed for."""
 
 from __future__ import annotations
 

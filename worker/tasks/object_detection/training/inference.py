@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from worker.exchange import Answering
-from worker.families.pictures.training import asking
+from worker.families.pictures.training import inference
 from worker.tasks.object_detection.params import Question
 
 
@@ -14,9 +14,9 @@ def answering(model: str, question: Question) -> Answering:
 
     One is `{"label": …, "score": …, "box": {"xmin", "ymin", "xmax", "ymax"}}`, in pixels.
     """
-    detect = asking.loaded("object-detection", model, question)
-    found = asking.answering(detect, 1, threshold=question.threshold)  # they differ in shape
-    return asking.each(found, _surest_first)
+    detect = inference.loaded("object-detection", model, question)
+    found = inference.answering(detect, 1, threshold=question.threshold)  # they differ in shape
+    return inference.each(found, _surest_first)
 
 
 def _surest_first(said: list[dict[str, Any]]) -> list[dict[str, Any]]:

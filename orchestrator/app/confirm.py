@@ -1,4 +1,4 @@
-"""The question that stands before what cannot be undone: asked once, answered with yes or no."""
+"""Asks for confirmation before what cannot be undone: one question, answered with yes or no."""
 
 from __future__ import annotations
 
