@@ -16,7 +16,7 @@ import backends
 import worker.tasks
 from backends.base import Backend, OnProgress, silent
 from backends.together import Together
-from orchestrator import again, hosted, month_budget, preflight, rerunning, resuming
+from orchestrator import deduplication, hosted, month_budget, preflight, rerunning, resuming
 from orchestrator.job_request import JobRequest, PackedJob, packed, refusals
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.glance import Glance
@@ -196,8 +196,8 @@ def check(
         broken := month_budget.over_budget(client.charged(jobs), client.clock.now(), report, alike)
     ):
         report = report.with_errors([broken])
-    if report.held and again.maker(client, report.makers) is None:
-        report = again.possibly(asked, report)
+    if report.held and deduplication.maker(client, report.makers) is None:
+        report = deduplication.refuse_unless_same(asked, report)
     ended = frozenset(job.job_id for job in jobs if job.final)
     return Checked(asked, report, ended) if report.ok else Refused(report, report.findings)
 
@@ -413,9 +413,9 @@ def _made_before(client: Client, job: PackedJob) -> AlreadyDone | Refused | None
     if not report.held:
         return None
     order = job.order()
-    made = again.made(client, report, order)
+    made = deduplication.existing_job(client, report, order)
     if made is None:
-        refused = again.refused(report, order)
+        refused = deduplication.refuse(report, order)
         new = tuple(one for one in refused.findings if one not in report.findings)
         return Refused(refused, new)
     return AlreadyDone(made) if made.story.state.final else None

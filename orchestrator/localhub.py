@@ -12,7 +12,7 @@ from enum import StrEnum, auto
 from importlib.util import find_spec
 from pathlib import Path
 
-from orchestrator.aside import command_of
+from orchestrator.subprocess_call import command_of
 from worker.ending import end
 from worker.environment import environment
 from worker.errors import BadConfig, HubtrainError

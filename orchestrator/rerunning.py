@@ -17,7 +17,7 @@ import backends
 import worker.tasks
 from orchestrator import resuming
 from orchestrator.job_request import JobRequest, order_of
-from orchestrator.jobs import alike
+from orchestrator.jobs import diff
 from orchestrator.jobs.client import Client
 from orchestrator.original import Original
 from orchestrator.preflight import CheckReport
@@ -189,7 +189,7 @@ def unlike(asked: JobRequest, report: CheckReport) -> list[Finding]:
     found = [Finding("ok", "original", _in_words(then))]
     if then.spec.start:
         found.append(Finding("warn", "original", _in_parts(then.spec)))
-    if other := alike.of_training(then.spec, now):
+    if other := diff.of_training(then.spec, now):
         said = some(other, 8, between="; ", longest=400)
         found.append(Finding("warn", "settings", f"not as in the original: {said}"))
     if asked.earlier.data is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import backends
 import worker.tasks
-from orchestrator.jobs.alike import plain
+from orchestrator.jobs.diff import plain
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.resumable import checkpoint_of
 from orchestrator.preflight.request import Earlier

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import worker.tasks
-from orchestrator.aside import aside, environ_of
 from orchestrator.jobs.client import Client
 from orchestrator.settings.layers import FLAGS, Catalog, Layer, merge
+from orchestrator.subprocess_call import call_in_subprocess, environ_of
 from worker.errors import BadConfig
 from worker.task import Tool
 
@@ -34,7 +34,9 @@ class Work:
     def do(self, client: Client) -> dict[str, Any]:
         """Return what came of it, once it is done. Raises `HubtrainError`."""
         words = ("worker.tool", self.task, self.tool.name)
-        done: dict[str, Any] = aside(words, self.asked, environ_of(client.token), SECONDS)
+        done: dict[str, Any] = call_in_subprocess(
+            words, self.asked, environ_of(client.token), SECONDS
+        )
         return done
 
 

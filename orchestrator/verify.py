@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import worker.tasks
-from orchestrator.jobs import alike
+from orchestrator.jobs import diff
 from worker.contract import Metric, Story
 from worker.manifest import Manifest
 from worker.shorten import some
@@ -106,7 +106,7 @@ def _gap(name: str, points: Mapping[int, float], now: Mapping[int, Mapping[str, 
 
 
 def _unlike(then: Manifest, now: Manifest) -> Iterator[str]:
-    yield from alike.of_training(then.spec, now.spec)
+    yield from diff.of_training(then.spec, now.spec)
     before, after = then.spec.machine.words, now.spec.machine.words
     if before != after:
         yield f"the machine was {'-'.join(before)} and is {'-'.join(after)}"

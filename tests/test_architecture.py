@@ -165,7 +165,7 @@ MAY_IMPORT = {
     "orchestrator": (),
     "orchestrator.words": ("worker.duration", "worker.money"),
     "orchestrator.visible": (),
-    "orchestrator.aside": BELOW,
+    "orchestrator.subprocess_call": BELOW,
     "orchestrator.document": (),
     "orchestrator.exits": (),
     "orchestrator.crash": BELOW,
@@ -176,10 +176,10 @@ MAY_IMPORT = {
         "orchestrator.preflight",
         "orchestrator.words",
     ),
-    "orchestrator.localhub": (*BELOW, "orchestrator.aside"),
+    "orchestrator.localhub": (*BELOW, "orchestrator.subprocess_call"),
     "orchestrator.rehearsal": (
         *BELOW,
-        "orchestrator.aside",
+        "orchestrator.subprocess_call",
         "orchestrator.job_request",
         "orchestrator.document",
         "orchestrator.flow",
@@ -192,7 +192,7 @@ MAY_IMPORT = {
     ),
     "orchestrator.inference": (
         *BELOW,
-        "orchestrator.aside",
+        "orchestrator.subprocess_call",
         "orchestrator.data.sources.media",
         "orchestrator.hosted",
         "orchestrator.inference",
@@ -255,7 +255,7 @@ MAY_IMPORT = {
         "orchestrator.settings",
         "orchestrator.words",
     ),
-    "orchestrator.again": (
+    "orchestrator.deduplication": (
         *BELOW,
         "orchestrator.job_request",
         "orchestrator.jobs",
@@ -282,7 +282,7 @@ MAY_IMPORT = {
     "orchestrator.samples": (*BELOW, "orchestrator.settings", "orchestrator.words"),
     "orchestrator.flow": (
         *BELOW,
-        "orchestrator.again",
+        "orchestrator.deduplication",
         "orchestrator.original",
         "orchestrator.rerunning",
         "orchestrator.resuming",
@@ -297,7 +297,7 @@ MAY_IMPORT = {
     ),
     "orchestrator.sweep": (
         *BELOW,
-        "orchestrator.aside",
+        "orchestrator.subprocess_call",
         "orchestrator.job_request",
         "orchestrator.document",
         "orchestrator.flow",
@@ -312,7 +312,7 @@ MAY_IMPORT = {
     "orchestrator.job_export": (*BELOW, "orchestrator.jobs", "orchestrator.settings"),
     "orchestrator.tools": (
         *BELOW,
-        "orchestrator.aside",
+        "orchestrator.subprocess_call",
         "orchestrator.jobs",
         "orchestrator.settings",
     ),

@@ -26,7 +26,7 @@ from backends.docker.options import DockerOptions
 from backends.docker.request import Folder, plan
 from backends.errors import LaunchFailed, PlanRefused
 from backends.handle import Handle
-from worker.contract import NOTHING_HANDED, DataRef, EndReason, Machine, ModelRef
+from worker.contract import NO_SECRETS_RECEIVED, DataRef, EndReason, Machine, ModelRef
 from worker.errors import HubUnreachable
 
 HUNGRY = b"held = []\nwhile True:\n    held.append(bytearray(b'x') * 10_000_000)\n"
@@ -93,7 +93,7 @@ def test_a_launch_that_died_before_it_handed_the_secrets_is_done_again(bench: Be
     with engine(request.place) as docker:
         docker.images.get(with_image(bench))
         dead = docker.containers.create(
-            with_image(bench), ["python", "-c", f"exit({NOTHING_HANDED})"], name=request.name
+            with_image(bench), ["python", "-c", f"exit({NO_SECRETS_RECEIVED})"], name=request.name
         )
         dead.start()
         dead.wait()
@@ -109,9 +109,9 @@ def with_image(bench: Bench) -> str:
 
 
 def test_a_worker_that_is_handed_nothing_ends_and_says_so_by_its_code() -> None:
-    command = [sys.executable, "-m", "worker.handed"]
+    command = [sys.executable, "-m", "worker.container"]
     ran = subprocess.run(command, stdin=subprocess.DEVNULL, check=False)
-    assert ran.returncode == NOTHING_HANDED
+    assert ran.returncode == NO_SECRETS_RECEIVED
 
 
 def test_folders_are_seen_by_their_own_names(bench: Bench, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from orchestrator.app.writing import drawn, parts
 from orchestrator.app.writing.thumbnails import SIDE, thumbnail
 from orchestrator.flow import Checked
 from orchestrator.form import uploads
-from orchestrator.form.again import free, fresh
+from orchestrator.form.clone import free, fresh
 from orchestrator.form.draft import Draft, draft, training_classes
 from orchestrator.form.fields import Form, form_of
 from orchestrator.form.look import Look, Read, Watched, read

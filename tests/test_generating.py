@@ -15,9 +15,9 @@ from standins.terminal import CTRL_D, terminal
 from standins.waiting import until
 from tiny_llm import write_model, write_rows
 
-from orchestrator.aside import environ_of
 from orchestrator.inference.process import ProcessSession
 from orchestrator.inference.prompts import read
+from orchestrator.subprocess_call import environ_of
 from orchestrator.visible import visible
 from worker.budget import OverBudget, budget
 from worker.errors import BadConfig, BadData

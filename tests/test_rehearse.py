@@ -20,9 +20,9 @@ from tiny_llm import chats, write_model, write_rows
 import hubtrain
 from orchestrator.localhub import RunningHub, running_hub
 from orchestrator.rehearsal import kept
-from orchestrator.rehearsal.borrowed import Lending
 from orchestrator.rehearsal.documents import Outcome, Report
-from orchestrator.rehearsal.telling import Halted
+from orchestrator.rehearsal.mirror import Lending
+from orchestrator.rehearsal.progress import Halted
 from worker.contract import ModelRef
 from worker.engine.small import make_small
 

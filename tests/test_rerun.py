@@ -15,8 +15,8 @@ from tiny_llm import chats, write_model, write_rows
 
 from backends import image
 from orchestrator import flow, original, rerunning
-from orchestrator.jobs.alike import differences
 from orchestrator.jobs.client import Client
+from orchestrator.jobs.diff import differences
 from orchestrator.settings.layers import FLAGS
 from orchestrator.verify import verified
 from worker import tasks

@@ -17,7 +17,7 @@ from backends.docker.request import APP, COMMAND, LABEL, ContainerRequest, model
 from backends.errors import BackendError, LaunchFailed
 from backends.local.run import PAGE_KEY, RunFolder
 from worker.clock import Clock
-from worker.contract import JOB_FILE, NOTHING_HANDED
+from worker.contract import JOB_FILE, NO_SECRETS_RECEIVED
 from worker.errors import HubtrainError, NotThere
 from worker.home import home, make_private
 from worker.hubclient import hub_variables
@@ -204,7 +204,7 @@ def handed(there: Any) -> bool:
     state = there.attrs["State"]
     if state["Status"] == "created":
         return False
-    return bool(state["Status"] != "exited" or state["ExitCode"] != NOTHING_HANDED)
+    return bool(state["Status"] != "exited" or state["ExitCode"] != NO_SECRETS_RECEIVED)
 
 
 def remove(there: Any) -> None:

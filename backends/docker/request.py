@@ -33,7 +33,7 @@ IMAGE = "hubtrain-worker"
 APP = PurePosixPath("/home/user/app")
 """Folder of the worker in its image, where its `job.json` lies."""
 
-COMMAND = ("python", "-m", "worker.handed")
+COMMAND = ("python", "-m", "worker.container")
 """Takes its secrets from its standard input, and is the worker then."""
 
 _OF_THE_IMAGE = (str(APP), "/home/user/.local", "/usr", "/etc", "/proc", "/sys", "/dev")

@@ -13,13 +13,13 @@ import threading
 from dataclasses import dataclass, field
 from typing import IO
 
-from orchestrator.aside import command_of
 from orchestrator.form import spelling
 from orchestrator.form.draft import Draft
 from orchestrator.jobs.client import Client
 from orchestrator.rehearsal import kept
 from orchestrator.rehearsal.documents import Outcome, Report
 from orchestrator.settings.job import JobSettings
+from orchestrator.subprocess_call import command_of
 from worker.errors import BadConfig, HubtrainError
 
 JOB = "job.yml"

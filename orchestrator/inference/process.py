@@ -11,7 +11,7 @@ from contextlib import suppress
 from queue import Empty, Queue
 from typing import Any
 
-from orchestrator.aside import answer_in, command_of
+from orchestrator.subprocess_call import answer_in, command_of
 from worker.duration import duration
 from worker.errors import HubtrainError
 from worker.session import End, Messages, Reply, Say, Session

@@ -13,7 +13,6 @@ from typing import Any
 
 import worker.tasks
 from orchestrator import hosted
-from orchestrator.aside import environ_of
 from orchestrator.inference.many import AT_ONCE
 from orchestrator.inference.model import Look, check
 from orchestrator.inference.process import SECONDS, ProcessSession
@@ -21,6 +20,7 @@ from orchestrator.inference.prompts import Prompt
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record
 from orchestrator.settings.layers import ARGUMENTS, Catalog, Layer, merge
+from orchestrator.subprocess_call import environ_of
 from worker.common import Prompting
 from worker.errors import BadConfig
 from worker.hubclient import hub

@@ -18,7 +18,6 @@ from orchestrator.data.sources.earlier import find_earlier
 from orchestrator.preflight.account import check_account, check_target
 from orchestrator.preflight.compare import Compared, Offer, offers
 from orchestrator.preflight.data import check_data, measure
-from orchestrator.preflight.doing import Doing, unheard
 from orchestrator.preflight.estimate import Estimate
 from orchestrator.preflight.evaluation import check_evaluation
 from orchestrator.preflight.inspecting import Budget, Inspector
@@ -32,6 +31,7 @@ from orchestrator.preflight.model import (
     facts_of,
 )
 from orchestrator.preflight.pace import History
+from orchestrator.preflight.progress import Progress, unheard
 from orchestrator.preflight.project import allowed, check_output, check_project, is_repo_id
 from orchestrator.preflight.report import CheckReport, Facts, Findings, Held
 from orchestrator.preflight.request import CheckRequest
@@ -80,7 +80,7 @@ def check(
     """
     started = clock.monotonic()
     with Inspector(request.task, budget) as inspector, ThreadPoolExecutor(8) as pool:
-        checking = _Check(request, hub, backend, clock, pool, inspector, Doing(tell), history)
+        checking = _Check(request, hub, backend, clock, pool, inspector, Progress(tell), history)
         facts = checking.run()
     found = checking.findings
     report = CheckReport(
@@ -105,7 +105,7 @@ def compare(
 ) -> Compared:
     """Return what a job of `backend` takes on each machine of `others`. Raises nothing."""
     with Inspector(request.task, Budget()) as inspector, ThreadPoolExecutor(8) as pool:
-        checking = _Check(request, hub, backend, clock, pool, inspector, Doing(tell), history)
+        checking = _Check(request, hub, backend, clock, pool, inspector, Progress(tell), history)
         found = checking.compare(others)
     return Compared(found, checking.findings.in_order(), tuple(checking.silent))
 
@@ -120,7 +120,7 @@ class _Check:
     clock: Clock
     pool: ThreadPoolExecutor
     inspector: Inspector
-    doing: Doing
+    doing: Progress
     history: History
 
     def __post_init__(self) -> None:

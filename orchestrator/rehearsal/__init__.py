@@ -18,7 +18,6 @@ from typing import Any
 import backends
 from backends.base import OnProgress, silent
 from orchestrator import flow
-from orchestrator.aside import command_of
 from orchestrator.job_request import JobRequest, scratch
 from orchestrator.jobs.client import Client
 from orchestrator.jobs.records import Record, Records
@@ -26,11 +25,12 @@ from orchestrator.localhub import Runner, RunningHub, running_hub
 from orchestrator.preflight import CheckReport
 from orchestrator.preflight.offering import Offers
 from orchestrator.rehearsal import kept
-from orchestrator.rehearsal.borrowed import Lending, Lent, owners
 from orchestrator.rehearsal.documents import Outcome
+from orchestrator.rehearsal.mirror import Lending, Lent, owners
+from orchestrator.rehearsal.progress import Telling
 from orchestrator.rehearsal.report import Rehearsal
-from orchestrator.rehearsal.telling import Telling
 from orchestrator.settings.layers import Settings
+from orchestrator.subprocess_call import command_of
 from worker import secret_variables
 from worker.contract import ModelRef
 from worker.errors import BadConfig, HubtrainError

@@ -12,8 +12,8 @@ from orchestrator.jobs.records import Record
 from orchestrator.jobs.summary import summary
 from orchestrator.localhub import Runner
 from orchestrator.preflight import CheckReport
-from orchestrator.rehearsal.borrowed import Lent
 from orchestrator.rehearsal.documents import Report
+from orchestrator.rehearsal.mirror import Lent
 from orchestrator.words import count, size
 from worker.contract import EndReason
 from worker.task import Finding

@@ -11,8 +11,8 @@ import subprocess
 from threading import Thread
 
 from orchestrator import hosted
-from orchestrator.aside import answer_in, command_of
 from orchestrator.jobs.client import Client
+from orchestrator.subprocess_call import answer_in, command_of
 from orchestrator.sweep.chosen import search_of
 from orchestrator.sweep.ending import left, place_best
 from orchestrator.sweep.run import Running

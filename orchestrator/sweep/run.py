@@ -278,9 +278,9 @@ class Running:
 
     def _watch(self, trial: Trial, record: Record) -> None:
         self._watched.add(trial.number)
-        self._aside(lambda: self._follow(trial, record))
+        self._in_background(lambda: self._follow(trial, record))
         if trial.pruned:
-            self._aside(lambda: self._cancel(trial, record))
+            self._in_background(lambda: self._cancel(trial, record))
 
     def _follow(self, trial: Trial, record: Record) -> None:
         def heard(known: Record) -> None:
@@ -300,7 +300,7 @@ class Running:
         except HubtrainError as error:
             self.on_trouble(trial, error)
 
-    def _aside(self, work: Callable[[], Any]) -> None:
+    def _in_background(self, work: Callable[[], Any]) -> None:
         """Do it in a thread that ends with the process."""
         Thread(target=work, daemon=True).start()
 
@@ -324,7 +324,7 @@ class Running:
             value = metric.values.get(self.spec.measure.name)
             if value is not None and self.search.report(trial.number, metric.step, value):
                 trial.pruned = True
-                self._aside(lambda: self._cancel(trial, record))
+                self._in_background(lambda: self._cancel(trial, record))
                 return
 
     def _told(self, trial: Trial) -> None:
@@ -369,7 +369,7 @@ class Running:
         """Cancel the trials that wait in their place for their turn."""
         for trial in self.trials:
             if trial.record and not trial.over and trial.record.story.started_at is None:
-                self._aside(partial(self._cancel, trial, trial.record))
+                self._in_background(partial(self._cancel, trial, trial.record))
 
     def _stop_beginning(self, trial: Trial, error: HubtrainError) -> None:
         if self.ended_early.endswith(f": {error.message}"):  # said of another already

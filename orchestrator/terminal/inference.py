@@ -16,13 +16,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from orchestrator.aside import environ_of
 from orchestrator.exits import DETACHED
 from orchestrator.inference.endpoint import EndpointSession, address_of, key_for
 from orchestrator.inference.model import Look, check
 from orchestrator.inference.process import SECONDS, ProcessSession
 from orchestrator.inference.prompts import STDIN, Answers, Prompt, read
 from orchestrator.settings.layers import Settings
+from orchestrator.subprocess_call import environ_of
 from orchestrator.terminal.batch_inference import ByRows, answer_rows, asked_by_rows, many_of
 from orchestrator.terminal.chat import Chat
 from orchestrator.terminal.desk import Desk

@@ -16,7 +16,7 @@ from backends.docker import Docker
 from backends.docker.engine import engine
 from backends.docker.request import ContainerRequest
 from backends.handle import Handle
-from worker.contract import NOTHING_HANDED, JobSpec
+from worker.contract import NO_SECRETS_RECEIVED, JobSpec
 
 
 class DockerBench(Bench):
@@ -62,8 +62,8 @@ def with_standin(request: ContainerRequest) -> ContainerRequest:
         "constraints.txt": b"",
         "worker/__init__.py": b"",
         "worker/__main__.py": STANDIN.read_bytes(),
-        "worker/contract.py": f"NOTHING_HANDED = {NOTHING_HANDED}".encode(),
-        "worker/handed.py": (files("worker") / "handed.py").read_bytes(),
+        "worker/contract.py": f"NO_SECRETS_RECEIVED = {NO_SECRETS_RECEIVED}".encode(),
+        "worker/container.py": (files("worker") / "container.py").read_bytes(),
     }
     return dataclasses.replace(request, files=given)
 

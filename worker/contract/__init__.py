@@ -51,7 +51,7 @@ from worker.contract.job import (
     Trial,
     branch_of,
 )
-from worker.contract.reason import NOTHING_HANDED, EndReason
+from worker.contract.reason import NO_SECRETS_RECEIVED, EndReason
 from worker.contract.story import Ending, State, Story, ending_of, fold
 
 __all__ = [
@@ -64,7 +64,7 @@ __all__ = [
     "LOG_TAIL_FILE",
     "MARK",
     "MARK_VARIABLE",
-    "NOTHING_HANDED",
+    "NO_SECRETS_RECEIVED",
     "REPLACED",
     "SAVED",
     "VALID",

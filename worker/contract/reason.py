@@ -53,6 +53,6 @@ _EXIT_CODES = {
 }
 """Scripts read these numbers: a new reason gets a new one, and none is ever given again."""
 
-NOTHING_HANDED = 75
+NO_SECRETS_RECEIVED = 75
 """The exit code of a worker that was started and then not told its secrets, so that nothing has
 begun: `EX_TEMPFAIL` of sysexits.h. No reason has this number."""

@@ -9,7 +9,7 @@ import gradio as gr
 
 from orchestrator.app.base import App, Page
 from orchestrator.app.confirm import PRESSED, question
-from orchestrator.app.goingon import GoingOn, question_before_removal, remove
+from orchestrator.app.job_actions import ResumeAction, question_before_removal, remove
 from orchestrator.app.pages._tryit import try_it
 from orchestrator.app.shown import job as shown
 from orchestrator.app.stopping import question as words_before
@@ -65,10 +65,10 @@ class Answers:
     """What the page is told when it asks."""
 
     app: App
-    going_on: GoingOn = field(init=False)
+    going_on: ResumeAction = field(init=False)
 
     def __post_init__(self) -> None:
-        self.going_on = GoingOn(self.app.board)
+        self.going_on = ResumeAction(self.app.board)
 
     def question(self, act: str, job_id: str) -> str:
         """Return what is asked before something is done with the job. Raises `HubtrainError`."""

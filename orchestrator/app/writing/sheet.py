@@ -21,7 +21,7 @@ from orchestrator.app.writing.drawn import Known
 from orchestrator.app.writing.received import received
 from orchestrator.app.writing.site import Site
 from orchestrator.form import models, sampled, spelling, uploads
-from orchestrator.form.again import again, fresh
+from orchestrator.form.clone import clone, fresh
 from orchestrator.form.draft import Draft, draft, words_of
 from orchestrator.form.fields import Form, form_of
 from orchestrator.form.look import Look, Read, Watched, read
@@ -97,7 +97,7 @@ class Sheet:
         A page that was loaded again goes on with what was written on it.
         """
         self._sent, asked = {}, dict(message.get("asked") or {})
-        self._aside(self._settle)
+        self._in_background(self._settle)
         taken = {job.project for job in self._site.client.glances()}
         told: Told = {"anew": True, "tasks": _tasks()}
         try:
@@ -107,7 +107,7 @@ class Sheet:
             elif kept := message.get("kept"):
                 said = self._of_yaml(str(kept))
             elif job := asked.get("again"):
-                said = again(self._site.client.record(str(job)).spec, taken)
+                said = clone(self._site.client.record(str(job)).spec, taken)
             else:
                 task, extra = task_of(str(asked.get("task") or _first_task()), "the task")
                 place = {} if self._site.own_machine else {"backend": RENTED}
@@ -118,7 +118,7 @@ class Sheet:
         self._offer = starting
         return told
 
-    def _aside(self, work: Callable[[], None]) -> None:
+    def _in_background(self, work: Callable[[], None]) -> None:
         """Do in a thread what takes a while; the page asks again until it is done."""
 
         def run() -> None:
@@ -256,7 +256,7 @@ class Sheet:
             self._previewed, self._preview, self._rows = key, NOTHING, ""
             allowed = "data_path" not in self._read.at
             if allowed and said.values.get("data_path"):
-                self._aside(partial(self._preview_of, said, key))
+                self._in_background(partial(self._preview_of, said, key))
 
     def _preview_of(self, said: Draft, key: str) -> None:
         found = preview(self._site.client, said)

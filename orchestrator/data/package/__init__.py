@@ -1,6 +1,6 @@
 """The user's data, packed into deterministic shards and sent to the Hub once."""
 
-from orchestrator.data.package.along import files_along
+from orchestrator.data.package.extra_files import files_along
 from orchestrator.data.package.shards import (
     Package,
     in_place,

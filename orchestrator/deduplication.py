@@ -1,8 +1,8 @@
-"""The same job asked for again: what is in the model's place may be what it made itself.
+"""Finds out whether a requested job has been done already, so that it does not run twice.
 
-What is there names the job that put it there. On the laptop that made it, whether that is the job
-asked for is known by the order's fingerprint; on another one by the job itself, as it lies beside
-its model. Both need the data packed but nothing sent.
+The target repo or folder names the job that wrote it. On the laptop that launched that job, the
+order's fingerprint tells whether it is the requested one; on another laptop the job's spec, stored
+beside its model, tells it. Both need the data packed, but nothing sent.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 from orchestrator.job_request import JobRequest, order_of
-from orchestrator.jobs.alike import differences
 from orchestrator.jobs.archive import archived_events
 from orchestrator.jobs.client import Client
+from orchestrator.jobs.diff import differences
 from orchestrator.jobs.records import Record
 from orchestrator.jobs.submit import Order
 from orchestrator.preflight import CheckReport
@@ -23,7 +23,7 @@ from worker.errors import BadConfig
 
 
 def maker(client: Client, job_ids: Iterable[str | None]) -> Record | None:
-    """Return the job of this laptop that made all that is there; none if others did, or several."""
+    """Return the job of this laptop that wrote the target; none if others did, or several."""
     makers = set(job_ids)
     job_id = makers.pop() if len(makers) == 1 else None
     with suppress(BadConfig):
@@ -32,8 +32,8 @@ def maker(client: Client, job_ids: Iterable[str | None]) -> Record | None:
     return None
 
 
-def same(client: Client, job_ids: Iterable[str | None], order: Order) -> Record | None:
-    """Return the job that `order` asks for, if it made what is there and has not failed."""
+def same_job(client: Client, job_ids: Iterable[str | None], order: Order) -> Record | None:
+    """Return the job that `order` asks for, if it wrote the target and has not failed."""
     record = maker(client, job_ids)
     if record is None or client.records.fingerprint(record.job_id) != order.fingerprint:
         return None
@@ -42,11 +42,11 @@ def same(client: Client, job_ids: Iterable[str | None], order: Order) -> Record 
     return None if state.final and state is not State.SUCCEEDED else record
 
 
-def possibly(asked: JobRequest, report: CheckReport) -> CheckReport:
-    """Return the report of a job whose place holds what no job of this laptop has made.
+def refuse_unless_same(asked: JobRequest, report: CheckReport) -> CheckReport:
+    """Refuse a job whose target was written by no job of this laptop, unless by the same job.
 
-    It stays as it is where this very job may have made that, from another laptop, as far as can be
-    told before its data are packed; else the job is refused.
+    The same job may have been launched from another laptop. The report is unchanged if so, as far
+    as that can be told before the data are packed.
     """
     if report.facts is None:
         return report.refused()
@@ -60,21 +60,21 @@ def possibly(asked: JobRequest, report: CheckReport) -> CheckReport:
     return report if same else report.refused()
 
 
-def made(client: Client, report: CheckReport, order: Order) -> Record | None:
-    """Return the job that `order` asks for, if it made all that is there. Raises `HubUnreachable`.
+def existing_job(client: Client, report: CheckReport, order: Order) -> Record | None:
+    """Return the job that `order` asks for, if it wrote the target. Raises `HubUnreachable`.
 
-    None for one that failed; it may still run.
+    It may still be running. None if it failed.
     """
-    return same(client, report.makers, order) or _elsewhere(client, report, order)
+    return same_job(client, report.makers, order) or _elsewhere(client, report, order)
 
 
-def refused(report: CheckReport, order: Order) -> CheckReport:
-    """Return the report of a job that is not the one that made what is there, and why it is not."""
+def refuse(report: CheckReport, order: Order) -> CheckReport:
+    """Refuse a job that is not the one that wrote the target, and say how the two differ."""
     return _compared(report, lambda _: order.spec("")).refused()
 
 
 def _compared(report: CheckReport, asked: Callable[[JobSpec], JobSpec]) -> CheckReport:
-    """Return the report with what makes each job that is there another one than that asked for."""
+    """Return the report with the differences between each job found and the requested one."""
     held = tuple(
         replace(one, unlike=tuple(differences(one.spec, asked(one.spec)))) if one.spec else one
         for one in report.held
@@ -83,7 +83,7 @@ def _compared(report: CheckReport, asked: Callable[[JobSpec], JobSpec]) -> Check
 
 
 def _elsewhere(client: Client, report: CheckReport, order: Order) -> Record | None:
-    """Return the job that another laptop asked for in the same words."""
+    """Return the same job, if another laptop launched it and it succeeded."""
     if len(report.held) != 1 or (spec := report.held[0].spec) is None:
         return None
     if differences(spec, order.spec("")):

@@ -1,4 +1,4 @@
-"""What two jobs differ in, in the words of their settings. Asks nobody.
+"""The differences between two jobs, in the words of their settings. No network.
 
 Names, ids and prices are no difference, nor is where on a disk something lies, nor the commit of
 packed data, whose repo is named by its content.

@@ -1,4 +1,4 @@
-"""What a check is doing: its parts run at the same time, and every change is reported."""
+"""Progress of a check: its parts run at the same time, and every change is reported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from threading import Lock
 
 
-class Doing:
+class Progress:
     """The parts in flight. As a context it is one of them: `with doing("reading the rows"):`."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""The report of a rehearsal while it is made: what it does, how long that takes, how it ends."""
+"""Progress of a rehearsal, written to its report: its steps, how long each takes, how it ends."""
 
 from __future__ import annotations
 

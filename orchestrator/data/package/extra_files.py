@@ -1,4 +1,4 @@
-"""Files of the user's that go along with a job: a package of their own, folders of it as zips.
+"""Extra files that a job takes along: packed separately from its data, folders as zips.
 
 It is named by its content and sent as data is. So a job that is asked for again with the same files
 sends nothing, one with others is another job, and the data is not sent again for either.

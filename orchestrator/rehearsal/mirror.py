@@ -1,4 +1,4 @@
-"""What a job takes from the Hub, lent to a Hub of this machine: models and data sets.
+"""Mirrors the models and datasets that a job reads, from the Hub to a local Hub.
 
 A model whose weights are large is lent as a small one of the same architecture with random weights;
 its tokenizer, its chat template and its code are the real ones.
@@ -14,8 +14,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.aside import aside, command_of, environ_of
 from orchestrator.localhub import RunningHub
+from orchestrator.subprocess_call import call_in_subprocess, command_of, environ_of
 from worker.contract import DataRef, ModelRef
 from worker.errors import HubtrainError
 from worker.hubclient import explained
@@ -98,7 +98,7 @@ class Lending:
             "task": self.task,
         }
         try:
-            made = self._aside("worker.smaller", asked, environ_of(None), MAKING_SECONDS)
+            made = self._in_subprocess("worker.smaller", asked, environ_of(None), MAKING_SECONDS)
         except HubtrainError:
             self.goes_on()
             return None
@@ -131,10 +131,12 @@ class Lending:
         }
         token = self.source.token if isinstance(self.source.token, str) else None
         environ = {**environ_of(token), "HF_ENDPOINT": self.source.endpoint}
-        return Path(self._aside("worker.snapshot", asked, environ, FETCHING_SECONDS))
+        return Path(self._in_subprocess("worker.snapshot", asked, environ, FETCHING_SECONDS))
 
-    def _aside(self, module: str, asked: object, environ: Mapping[str, str], seconds: float) -> Any:
-        return aside((module,), asked, environ, seconds, while_waiting=self.goes_on)
+    def _in_subprocess(
+        self, module: str, asked: object, environ: Mapping[str, str], seconds: float
+    ) -> Any:
+        return call_in_subprocess((module,), asked, environ, seconds, while_waiting=self.goes_on)
 
     def _give(self, name: str, folder: Path, files: Sequence[str], kind: str) -> None:
         """Upload files to the other Hub, in a process of its own: this one speaks to the first."""

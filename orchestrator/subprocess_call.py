@@ -1,4 +1,4 @@
-"""Work that takes heavy libraries, done in a process of its own, since this one must stay light."""
+"""Calls a module in a subprocess, for work with heavy libraries that this process must not load."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def command_of(*words: str) -> list[str]:
     return [sys.executable, "-P", "-m", *words]
 
 
-def aside(
+def call_in_subprocess(
     words: tuple[str, ...],
     asked: object,
     environ: Mapping[str, str],
@@ -44,10 +44,10 @@ def aside(
     *,
     while_waiting: Callable[[], None] = lambda: None,
 ) -> Any:
-    """Return what a module answers to the one question it is asked, as `worker.tool` does.
+    """Run a module in a subprocess, send it `asked` as JSON, and return its JSON answer.
 
-    `words` are its name and its arguments. `while_waiting` is called again and again; what it
-    raises ends the process. Raises `HubtrainError`, `BadConfig`.
+    `words` are the module's name and arguments; `worker.tool` is one. `while_waiting` is called
+    every `LOOK_SECONDS`; what it raises ends the process. Raises `HubtrainError`, `BadConfig`.
     """
     with (
         tempfile.TemporaryFile() as trouble,

@@ -1,4 +1,4 @@
-"""The draft of a job that is on record, to be run once more with changes."""
+"""Clones a job on record into a draft, to be run once more with changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker.tasks import typed
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-def again(spec: JobSpec, taken: Iterable[str]) -> Draft:
+def clone(spec: JobSpec, taken: Iterable[str]) -> Draft:
     """Return what a job says, under a name that no project has of those `taken`."""
     task = worker.tasks.load(spec.task)
     own = resuming.given_by(task.params, spec.params)

@@ -1,4 +1,4 @@
-"""Going on with a job that ended, and deleting one: what is asked before, and doing it."""
+"""Actions on a job that has ended: resume it or delete it, each with its confirmation."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from worker.finding import why_refused
 
 
 @dataclass
-class GoingOn:
-    """The jobs of one user that may be gone on with, each checked when it is asked about."""
+class ResumeAction:
+    """Resumes jobs of one user. Each is checked when its confirmation is shown."""
 
     board: Board
     _checked: dict[str, Checked] = field(default_factory=dict)
