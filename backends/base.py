@@ -1,11 +1,11 @@
-"""What every place that can run a job has to be able to do.
+"""The interface of a backend: a place that can run a job.
 
-A backend is a translation and nothing more: a `JobSpec` into its provider's own request, its
-provider's answers into a `Status`. It never reads a training parameter, and never polls, sleeps
-or prints; those belong to `orchestrator`.
+A backend only translates: a `JobSpec` into its provider's request, and its provider's answers
+into a `Status`. It never reads a training parameter, and never polls, sleeps or prints; the
+orchestrator does that.
 
 To add one, write `backends/<name>.py`, end it with `BACKEND = YourClass`, and run
-`pytest tests/test_backends.py -k <name>`: one set of tests judges them all.
+`pytest tests/test_backends.py -k <name>`: all backends pass the same tests.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from worker.params import Params
 
 
 class LaunchRequest(Protocol):
-    """What a backend would send, as a value: its `repr` is for people, this is for programs."""
+    """The request a backend would send, as a value. `repr` is for people, `to_json` for code."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data, without a secret."""
@@ -34,7 +34,7 @@ class LaunchRequest(Protocol):
 RequestT = TypeVar("RequestT", bound=LaunchRequest)
 
 OnProgress = Callable[[str, float | None], None]
-"""Told what `launch` is busy with and the share done, 0 to 1 or none: `("uploading", 0.4)`."""
+"""Called with the step of `launch` and the share done, 0 to 1 or none: `("uploading", 0.4)`."""
 
 
 def silent(what: str, done: float | None) -> None:
@@ -42,9 +42,9 @@ def silent(what: str, done: float | None) -> None:
 
 
 def spec_in(text: bytes | str, where: str) -> JobSpec:
-    """Return the job written down as `text`. Raises `BackendError` if this program cannot read it.
+    """Parse a job's spec. Raises `BackendError` if another version of hubtrain wrote it.
 
-    That happens between versions: the job may be well, so it is not `JobGone`.
+    It is not `JobGone`, because the job may be running.
     """
     try:
         return JobSpec.model_validate_json(text)
@@ -75,40 +75,40 @@ class Flavor:
     """Model of the GPU, as the provider says it."""
 
     accelerators: int = 0
-    """GPUs with memory of their own; none where the one there is shares the main memory."""
+    """Number of GPUs with their own memory; 0 if the GPU shares the main memory."""
 
     vram_bytes: float = 0.0
     """Memory of all GPUs together."""
 
     cpus: float = 0.0
     nodes: int = 1
-    """Machines that a job of it gets; memory, GPUs and cores are those of all of them."""
+    """Number of machines that a job gets; memory, GPUs and cores are those of all together."""
 
     short_names: tuple[str, ...] = ()
-    """What users may write instead, as in `spaces-a100`."""
+    """Names that users may write instead, as in `spaces-a100`."""
 
     words: tuple[tuple[str, str], ...] = ()
-    """The same machine in the words in which its provider is asked for it, if those are others."""
+    """The machine in the provider's request format, if that differs from its name."""
 
     memory_setting: str = ""
-    """The flag that holds its memory below all there is; empty where nothing does."""
+    """The flag that limits its memory; empty if none does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Something that the account a job runs under must have at the Hub."""
+    """Something that the account of a job must have at the Hub."""
 
     what: Literal["plan", "credit"]
     """A paid plan, or money that can be spent."""
 
     refusal: str
-    """What an account that has none is told: `Docker Spaces need a paid plan`."""
+    """The message if the account lacks it: `Docker Spaces need a paid plan`."""
 
     granted: str
-    """What an account that has it is told: `Docker Spaces allowed`."""
+    """The message if the account has it: `Docker Spaces allowed`."""
 
     instead: Literal["plan", "credit"] | None = None
-    """What does as well: a paid plan brings credit every month."""
+    """An alternative: a paid plan includes monthly credit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Status:
     """A provider's answer about one job's machine; the job's own state is in its events."""
 
     alive: bool
-    """Whether the worker runs, or still may come to."""
+    """Whether the worker runs, or may still start."""
 
     costing: bool
     """Whether the provider bills for it now."""
@@ -126,16 +126,16 @@ class Status:
 
     detail: str = ""
     url: str | None = None
-    """The job's page, where there is one."""
+    """The address of the job's page, if it has one."""
 
     reason: EndReason | None = None
-    """Why it is not alive, where the provider says: its image could not be built, say."""
+    """Why it is not alive, if the provider says; for example, the image build failed."""
 
     waiting: bool = False
-    """Whether it waits in the provider's queue, where none of its limits run."""
+    """Whether it waits in the provider's queue; limits do not count there."""
 
     def observed(self, at: datetime) -> Observed:
-        """Return it as what the laptop saw then, for the job's record."""
+        """Return the status as an event for the job's record."""
         return Observed(
             stage=self.stage,
             alive=self.alive,
@@ -150,58 +150,58 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Something of ours that a provider still has, whatever the laptop remembers."""
+    """A machine of hubtrain that a provider still has, whether on record or not."""
 
     handle: Handle
     job_id: str
     status: Status
     made_at: datetime | None = None
-    """When it was made, where the provider says and does not itself end it at its limits."""
+    """When it was created, if the provider says so and does not end it at its limits itself."""
 
 
 class Backend(ABC, Generic[RequestT]):
-    """What a place is like, and its verbs. All but `launch` may be repeated without harm.
+    """The properties of a backend, and its methods. All but `launch` may be repeated without harm.
 
-    `token` is the user's; a backend that needs none ignores it. Only `launch` and a following
-    `logs` let time pass, and both do it by `clock`. Nothing outside this package asks for a
-    backend by name: whatever the rest of hubtrain wants to know, it asks here.
+    `token` is the user's; a backend that needs none ignores it. Only `launch`, and `logs` with
+    `follow`, wait, and both wait by `clock`. No code outside this package tests for the name of a
+    backend: everything that hubtrain needs to know about one is a property or method here.
     """
 
     name: ClassVar[str]
     noun: ClassVar[str] = "Machine"
-    """What people call the thing a job runs on."""
+    """The user's word for what a job runs on: Space, Job, Container."""
 
     sees_my_files: bool
-    """Whether its machines read and write folders of this one.
+    """Whether its machines read and write folders of this machine.
 
-    Data and model then stay here. Otherwise the data goes to a private dataset on the Hub, the
-    base model must be on the Hub, and no folder here gets the model.
+    If so, data and model stay here. Otherwise the data goes to a private dataset on the Hub, the
+    base model must be on the Hub, and the model is not written to a folder here.
     """
 
     keeps_disk: bool
-    """Whether what a job leaves on its machine's disk is still there when the job is over.
+    """Whether the files of a job stay on its machine's disk after the job has ended.
 
-    Where it is not, a job that pushes nothing would lose its model and is refused.
+    If not, a job that does not push would lose its model, so it is refused.
     """
 
     bills: ClassVar[bool]
-    """Whether time on its machines costs money: they are prepared first, and stopped at the end."""
+    """Whether time on its machines costs money, so that they have to be stopped at the end."""
 
     on_hub: ClassVar[bool]
-    """Whether the Hub runs its machines: a job is then found only at the Hub that launched it."""
+    """Whether the Hub runs its machines; a job is then known only to the Hub that launched it."""
 
     builds_image: ClassVar[bool] = False
     """Whether the image that a job runs in is built from files that `launch` sends."""
 
     preferred_because: ClassVar[str] = ""
-    """Why to choose it before other places of the Hub's; none where there is no reason."""
+    """Why to prefer it to other backends of the Hub; empty if there is no reason."""
 
     needs: ClassVar[tuple[Need, ...]] = ()
-    """What the account that pays must have at the Hub."""
+    """What the paying account must have at the Hub."""
 
     permissions: ClassVar[tuple[str, ...]] = ()
-    """What its `launch` needs of a fine-grained token in the namespace that pays, beside writing
-    its repos: `job.write`."""
+    """Permissions that `launch` needs of a fine-grained token in the paying namespace, in addition
+    to writing repos: `job.write`."""
 
     aliases: ClassVar[tuple[str, ...]] = ()
     """Other names users may write."""
@@ -220,19 +220,19 @@ class Backend(ABC, Generic[RequestT]):
         self.clock = clock or SystemClock()
 
     def having(self, options: Any, flavor: str | None) -> Self:
-        """Return this backend for a job with these `options` on the flavor it names, if any.
+        """Return this backend, configured with the `options` and flavor of a new job.
 
-        For one that is elsewhere by its options, as a cluster behind a login node is. What is not
-        about a new job is asked of a backend without.
+        A backend overrides it if its options say where it is, such as the login node of a cluster.
+        Methods on existing jobs work without it.
         """
         return self
 
     @abstractmethod
     def flavors(self) -> list[Flavor]:
-        """Return what can be rented, cheapest first, at today's prices. May use the network."""
+        """Return the machines with today's prices, cheapest first. May use the network."""
 
     def flavor(self, name: str) -> Flavor:
-        """Return one of `flavors` by its own name or a short one.
+        """Return one of `flavors` by its name or short name.
 
         May use the network. Raises `UnknownFlavor` with the price list, nearest name first.
         """
@@ -244,41 +244,41 @@ class Backend(ABC, Generic[RequestT]):
         raise self.unknown(name, offered)
 
     def unknown(self, flavor: str, offered: Sequence[Flavor]) -> BackendError:
-        """Return what to say of a machine that is not among those offered."""
+        """Return the error for a flavor that is not among those offered."""
         return UnknownFlavor(self.name, flavor, {f.name: f.usd_per_hour for f in offered})
 
     def given(self, flavor: Flavor, options: Any) -> Flavor:
-        """Return what a job with these `options` gets of a machine: all of it, by default."""
+        """Return the part of a machine that a job with these `options` gets: by default all."""
         return flavor
 
     @classmethod
     def options_of(cls, job: JobSpec) -> Any:
-        """Return this backend's `options` as the job was made with.
+        """Return the `options` with which the job was created.
 
-        Raises `ValueError` for a job of another version of hubtrain, which had other options.
+        Raises `ValueError` if another version of hubtrain, with other options, created it.
         """
         return cls.options.model_validate(job.machine.options)
 
     def writes(self, owner: str, project: str) -> tuple[str, ...]:
-        """Return the Hub repos that `launch` makes or writes, whose rights are checked before.
+        """Return the Hub repos that `launch` writes; the check tests the rights to them.
 
-        The model's repo is not among them. Where a name holds the job's id, which is not known
-        yet, `…` stands for it.
+        The model's repo is not among them. `…` in a name stands for the job's id, which is not
+        known yet.
         """
         return ()
 
     def require(self, extras: tuple[str, ...]) -> None:
-        """Raise `PlanRefused` where its machines lack a package that these extras need.
+        """Raise `PlanRefused` if its machines lack a package that these extras need.
 
-        `plan` refuses such a job; this lets the check say it first. By default nothing is lacking:
-        the image of a job is made with all that it needs.
+        `plan` refuses such a job too; here the check learns it earlier. By default nothing is
+        lacking, because a job's image is built with all packages that it needs.
         """
         return
 
     def versions(self, names: Iterable[str], accelerators: int) -> Mapping[str, str]:
-        """Return the versions of these packages, and of Python, on a machine with so many GPUs.
+        """Return the versions of these packages and of Python on a machine with so many GPUs.
 
-        What is not known is left out. By default they are those of the image.
+        Unknown versions are left out. The default are the versions in the image.
         """
         from backends import image
 
@@ -289,110 +289,111 @@ class Backend(ABC, Generic[RequestT]):
     def plan(self, job: JobSpec) -> RequestT:
         """Return the request `launch` would send: no network, no clock, no state.
 
-        `--dry-run` prints it and the tests compare it, so its `repr` is written for people. It
-        reads nothing but the program's own files; its options are in `options_of(job)`. What this
-        provider cannot do raises `PlanRefused` here, before anything costs money.
+        `--dry-run` prints the request and tests compare it, so its `repr` is for people. `plan`
+        reads no files except the program's own; the options are in `options_of(job)`. Raises
+        `PlanRefused` for what this provider cannot do, before anything costs money.
         """
 
     @abstractmethod
     def launch(
         self, request: RequestT, secrets: Mapping[str, str], on_progress: OnProgress = silent
     ) -> Handle:
-        """Send the request and return once the provider has it. Secrets pass here and nowhere else.
+        """Send the request; return once the provider has accepted it. Only `launch` gets secrets.
 
-        Idempotent by the job's id: called again after a crash it finds what it made and goes on
-        from there. Money last; whatever fails before that removes what was made and raises
-        `LaunchFailed`. A provider that stops answering raises `HubUnreachable`: then it is not
-        known what there is, but what there is costs nothing and the same launch completes it.
+        Idempotent by the job's id: called again after a crash, it finds what it created and
+        continues. The step that costs money is the last one. If an earlier step fails, `launch`
+        removes what it created and raises `LaunchFailed`. If the provider stops answering, it
+        raises `HubUnreachable`: what was created is then unknown, but it costs nothing, and the
+        same launch completes it.
         """
 
     @abstractmethod
     def find(self, request: RequestT) -> Handle | None:
-        """Return the handle of a launch of this request whose answer was lost; none if none is.
+        """Return the handle of a completed launch of this request whose answer was lost, or none.
 
-        A launch that was cut short is none: calling `launch` again completes it.
+        None for an interrupted launch: calling `launch` again completes it.
         """
 
     @abstractmethod
     def status(self, handle: Handle) -> Status:
-        """Say how the machine is now. One look, no waiting.
+        """Return the machine's current status. One request, no waiting.
 
-        Raises `JobGone` only for a machine that is known to be gone: one that this token may not
-        see raises `NoWrite`.
+        Raises `JobGone` only if the machine is known to be gone, and `NoWrite` if this token may
+        not see it.
         """
 
     @abstractmethod
     def logs(self, handle: Handle, *, skip: int = 0, follow: bool = False) -> Iterator[str]:
         """Yield the worker's lines after the first `skip`, in an order that never changes.
 
-        With `follow`, blocks for more until the machine has stopped. The lines may be gone before
-        the job is: absence ends the iterator and is no error.
+        With `follow`, it blocks for more lines until the machine has stopped. The provider may
+        delete the lines before the job: the iterator then ends, without an error.
         """
 
     @abstractmethod
     def cancel(self, handle: Handle) -> None:
-        """Ask the machine to stop and cost nothing. One that already has is not an error."""
+        """Stop the machine and its billing. It is no error if it has stopped already."""
 
     @abstractmethod
     def remove(self, handle: Handle) -> None:
-        """Delete whatever `launch` made that could go on costing money or space. May repeat."""
+        """Delete everything `launch` created that costs money or space. May be repeated."""
 
     @abstractmethod
     def recall(self, handle: Handle) -> JobSpec:
-        """Return the job as the machine has it, for a laptop that has no record of it.
+        """Return the job's spec from its machine, for a laptop that has no record of it.
 
-        Raises `JobGone` where there is none, and `BackendError` where it cannot be understood.
+        Raises `JobGone` if there is no such job, and `BackendError` if the spec cannot be parsed.
         """
 
     def maker(self, handle: Handle) -> str | None:
-        """Return the account that launched a job; none where the provider does not say."""
+        """Return the account that launched a job, or none if the provider does not say."""
         return None
 
     def listed_as(self, handle: Handle) -> Handle:
-        """Return the handle by which `sweep` finds a machine; another one where it was renamed.
+        """Return the handle with which `sweep` lists a machine; it differs if that was renamed.
 
-        Raises `HubtrainError` where there is none.
+        Raises `HubtrainError` if there is no such machine.
         """
         return handle
 
     def clear(self, request: RequestT) -> None:
-        """Delete what a launch that was cut short has left where `sweep` does not find it.
+        """Delete leftovers of an interrupted launch that `sweep` does not find.
 
-        May repeat, and leaves a launch alone that was completed. By default there is no such thing.
+        May be repeated. Does not touch a completed launch. By default there are no such leftovers.
         """
 
     def look(self, handle: Handle) -> Status:
-        """Return `status`, where one that the provider has forgotten is simply gone."""
+        """Return `status`, with the stage `gone` instead of `JobGone`."""
         try:
             return self.status(handle)
         except JobGone:
             return Status(alive=False, costing=False, stage="gone")
 
     def holds_secrets(self, handle: Handle) -> bool:
-        """Whether a machine at rest still has what it was given as secrets.
+        """Whether a stopped machine still stores its secrets.
 
-        By default none has: they are gone with the program that was given them.
+        By default it does not: they are gone with the program that received them.
         """
         return False
 
     def forget_secrets(self, handle: Handle) -> None:
-        """Take the secrets back from a machine at rest, which stays at rest. May repeat."""
+        """Delete the secrets of a stopped machine without starting it. May be repeated."""
 
     def page(self, handle: Handle, url: str) -> str | None:
-        """Return `url`, a job's page, with whatever its owner's browser needs to be let in.
+        """Return the address of a job's page with the key that its owner's browser needs.
 
-        None where that is lost: nobody would be let in.
+        None if the key is lost, because nobody could open the page.
         """
         return url
 
     def build_logs(self, handle: Handle) -> Iterator[str]:
-        """Yield what the provider wrote while it made the machine; nothing where it makes none."""
+        """Yield the provider's build log; empty if it builds nothing."""
         return iter(())
 
     def sweep(self, owner: str) -> list[Found]:
-        """Return everything of `owner` made by `launch` that the provider still has.
+        """Return everything of `owner` that `launch` created and the provider still has.
 
-        One question about all jobs, for `gc`: it needs no record, so it also finds what a
-        laptop that is gone has left. Empty where nothing can be left that costs.
+        One request for all jobs, for `gc`. It needs no record, so it also finds what a lost laptop
+        left running. Empty if nothing can be left that costs money.
         """
         return []

@@ -17,9 +17,9 @@
     page = hubtrain.deploy(job.model).wait()
     print(page.url)
 
-Settings are keyword arguments with the names of the YAML keys. Nothing but `Job.watch` shows or
-prints anything. A job goes on when this process ends; `hubtrain.job(id)` finds it from any other.
-What goes wrong is a `HubtrainError`.
+Settings are keyword arguments with the names of the YAML keys. Only `Job.watch` prints. A job
+continues when this process ends; `hubtrain.job(id)` finds it from any other process. Every error
+is a `HubtrainError`.
 """
 
 from __future__ import annotations
@@ -94,22 +94,21 @@ def train(
     on_progress: OnProgress | None = None,
     **settings: Any,
 ) -> Job:
-    """Check a job, send its data and launch it; returns as soon as it is launched.
+    """Check a job, upload its data and launch it. Returns once it is launched.
 
-    The same call again is the same job: it is found running, or, once it has succeeded, returned
-    as it ended; `overwrite=True` trains again.
+    A repeated call returns the same job, running or succeeded; `overwrite=True` trains again.
 
     Args:
-        task: The kind of training, as in `llm` or `llm-sft`; none is that of `config`.
-        config: A YAML file of settings, or its address. Settings given here win over it.
-        token: The Hub token; none is `HF_TOKEN`, or that of `hf auth login`.
-        on_progress: Called with what goes on now, and the share done (0 to 1, or none).
+        task: The task, such as `llm` or `llm-sft`; by default that of `config`.
+        config: A YAML file of settings, or its address. Arguments override it.
+        token: The Hub token; by default `HF_TOKEN`, or that of `hf auth login`.
+        on_progress: Called with the current step and the share done (0 to 1, or none).
         settings: Any setting of the task, the job and the backend, by its name in a file.
 
     Raises:
-        CheckFailed: The check found something to mend; nothing was created.
-        BadConfig: A setting is unknown or has no usable value.
-        HubtrainError: Something failed on the way; the same call goes on where it stopped.
+        CheckFailed: The check found errors; nothing was created.
+        BadConfig: A setting is unknown or has an invalid value.
+        HubtrainError: A step failed; the same call continues where it stopped.
     """
     with in_arguments():
         client, asked = _asked(task, config, token, settings)
@@ -123,20 +122,20 @@ def resume(
     on_progress: OnProgress | None = None,
     **changes: Any,
 ) -> Job:
-    """Go on with a job that ended without its model, from its last checkpoint; returns a new job.
+    """Resume a job that ended without its model, from its last checkpoint; return the new job.
 
-    The same call again is the same job.
+    A repeated call returns the same new job.
 
     Args:
         name: The job as in `job`, or `OWNER/NAME` of its model repo.
-        token: The Hub token; none is `HF_TOKEN`, or that of `hf auth login`.
+        token: The Hub token; by default `HF_TOKEN`, or that of `hf auth login`.
         on_progress: As in `train`.
-        changes: Settings that are to be others than they were, such as `backend` and `epochs`.
+        changes: Settings to change, such as `backend` and `epochs`.
 
     Raises:
-        CheckFailed: The check found something to mend; nothing was created.
-        BadConfig: The job cannot be gone on with, or not with these changes.
-        HubtrainError: Something failed on the way; the same call goes on where it stopped.
+        CheckFailed: The check found errors; nothing was created.
+        BadConfig: The job cannot be resumed, or not with these changes.
+        HubtrainError: A step failed; the same call continues where it stopped.
     """
     from orchestrator import flow
     from orchestrator.jobs.resumed import job_to_resume, successor
@@ -158,21 +157,21 @@ def rerun(
     on_progress: OnProgress | None = None,
     **changes: Any,
 ) -> Job:
-    """Train a model once more, as it was trained before; returns a new job, once it is launched.
+    """Repeat the training of a model. Returns the new job once it is launched.
 
-    The new model goes to a place of its own, `PROJECT-rerun`. Of a model that no job of this
-    machine has made, what costs or runs code has to be said. The same call again is the same job.
+    The new model goes to `PROJECT-rerun`. If no job of this machine trained the model, settings
+    that cost money or run code have to be given. A repeated call returns the same new job.
 
     Args:
         model: `OWNER/NAME` on the Hub, `OWNER/NAME@REVISION`, a folder, or a job that succeeded.
-        token: The Hub token; none is `HF_TOKEN`, or that of `hf auth login`.
+        token: The Hub token; by default `HF_TOKEN`, or that of `hf auth login`.
         on_progress: As in `train`.
-        changes: Settings that are to be others than they were, such as `backend` and `lr`.
+        changes: Settings to change, such as `backend` and `lr`.
 
     Raises:
-        CheckFailed: The check found something to mend; nothing was created.
-        BadConfig: Nothing tells how the model was trained, or it cannot be trained so here.
-        HubtrainError: Something failed on the way; the same call goes on where it stopped.
+        CheckFailed: The check found errors; nothing was created.
+        BadConfig: The model has no record of its training, or it cannot be repeated here.
+        HubtrainError: A step failed; the same call continues where it stopped.
     """
     from orchestrator import flow
     from orchestrator.original import original
@@ -199,10 +198,10 @@ def _launched(client: Jobs, asked: JobRequest, on_progress: OnProgress | None) -
 
 
 def init(task: str, folder: str | os.PathLike[str] = ".") -> list[Path]:
-    """Write a job to begin with and a sample of data into `folder`, as `hubtrain init` does.
+    """Write an example job and a sample of data into `folder`, as `hubtrain init` does.
 
     Returns the files, `job.yml` first: `train(config="job.yml")` trains it in that folder. Raises
-    `BadConfig` where a file is there already, or where there is no sample of this task.
+    `BadConfig` if a file exists already, or if this task has no sample.
     """
     from orchestrator.samples import begin
 
@@ -219,11 +218,11 @@ def check(
     token: str | None = None,
     **settings: Any,
 ) -> CheckReport:
-    """Check a job as `train` does, free and in seconds, and return all that was found.
+    """Check a job as `train` does, free and in seconds, and return the report.
 
-    `report.ok` says whether it may run, `report.findings` what was found (each with `level`,
-    `topic`, `text` and `fix`), `report.estimate` what it would take. Arguments are those of
-    `train`. Raises `BadConfig` if a setting is unknown or has no usable value.
+    `report.ok` says whether it may run, `report.findings` has all findings (each with `level`,
+    `topic`, `text` and `fix`), `report.estimate` the expected time and cost. Arguments are those of
+    `train`. Raises `BadConfig` if a setting is unknown or has an invalid value.
     """
     from orchestrator import flow
 
@@ -243,24 +242,24 @@ def rehearse(
     on_progress: OnProgress | None = None,
     **settings: Any,
 ) -> Rehearsal:
-    """Try a job for a few steps on a Hub of this machine, as `hubtrain rehearse` does.
+    """Try a job for a few steps on a local Hub, as `hubtrain rehearse` does.
 
-    Blocks until it has ended. `ok` says whether it came to its good end, `proved()` and
-    `unproved()` what it has shown and what it could not show (each with `topic` and `text`).
+    Blocks until it has ended. `ok` says whether it succeeded, `proved()` and `unproved()` what it
+    has shown and what it could not show (each with `topic` and `text`).
 
     Args:
         task: As for `train`, like `config`, `token`, `on_progress` and the settings.
         config: As above.
         token: As above.
         steps: Steps to train.
-        runner: What a Space is here: `process`, or `docker`, which really builds its image.
+        runner: How the Space runs: `process`, or `docker`, which builds its image.
         on_progress: As above.
         settings: As above.
 
     Raises:
-        CheckFailed: The check found something to mend.
-        BadConfig: The job rents nothing, or a setting is unknown or has no usable value.
-        HubtrainError: What it takes is not installed, cannot be fetched, or does not start.
+        CheckFailed: The check found errors.
+        BadConfig: The job rents nothing, or a setting is unknown or has an invalid value.
+        HubtrainError: Something is not installed, cannot be fetched, or does not start.
     """
     from backends.base import silent
     from orchestrator import flow
@@ -289,21 +288,21 @@ def rehearse(
 def export(
     model: str | os.PathLike[str], *, token: str | None = None, **settings: Any
 ) -> dict[str, Any]:
-    """Bring a trained model into the form that another program takes, as `hubtrain export` does.
+    """Convert a trained model to the format of another program, as `hubtrain export` does.
 
         hubtrain.export("support-bot", gguf="q8_0")["folder"]
 
-    Blocks until it is written, and returns what came of it: `folder`, and of a file `file` and
-    `size`, as `--json` shows it.
+    Blocks until it is written. Returns the same as `--json`: `folder`, and for a single file
+    `file` and `size`.
 
     Args:
         model: A Hub id, a folder, or a job that succeeded: its id or its project's name.
-        token: The Hub token; none is `HF_TOKEN`, or that of `hf auth login`.
-        settings: The form and where it goes, as `hubtrain export --help` names them.
+        token: The Hub token; by default `HF_TOKEN`, or that of `hf auth login`.
+        settings: The format and the target, as `hubtrain export --help` names them.
 
     Raises:
-        BadConfig: A setting is unknown or has no usable value, or the model has no such form.
-        HubtrainError: Something failed on the way; nothing that looks finished is left.
+        BadConfig: A setting is unknown or invalid, or the model has no such format.
+        HubtrainError: A step failed; nothing that looks complete is left.
     """
     from orchestrator.settings.layers import ARGUMENTS
     from orchestrator.tools import export_of
@@ -322,21 +321,21 @@ def deploy(
     on_progress: OnProgress | None = None,
     **settings: Any,
 ) -> Deployment:
-    """Let a trained model of the Hub answer on a page, as `hubtrain deploy` does.
+    """Deploy a trained model of the Hub on a page where it answers, as `hubtrain deploy` does.
 
-    Checks and makes it, and returns at once; `wait` returns when it answers. The same call again
-    brings it up to date.
+    Checks and creates the deployment and returns at once; `wait` returns when it answers. A
+    repeated call updates the deployment.
 
     Args:
         model: The model's repo on the Hub.
-        token: The Hub token; none is `HF_TOKEN`, or that of `hf auth login`.
-        on_progress: Called with what goes on now, and the share done (0 to 1, or none).
+        token: The Hub token; by default `HF_TOKEN`, or that of `hf auth login`.
+        on_progress: Called with the current step and the share done (0 to 1, or none).
         settings: Any setting of `hubtrain deploy --help`, such as `deploy_backend` and `system`.
 
     Raises:
-        CheckFailed: The check found something to mend; nothing was created.
-        BadConfig: A setting is unknown or has no usable value.
-        HubtrainError: Something failed on the way, and was undone.
+        CheckFailed: The check found errors; nothing was created.
+        BadConfig: A setting is unknown or has an invalid value.
+        HubtrainError: A step failed, and what had been created was removed.
     """
     from backends.base import silent
     from orchestrator import deploy as flow
@@ -358,8 +357,8 @@ def deploy(
 def job(name: str, *, token: str | None = None, refresh: bool = True) -> Job:
     """Return a job by its id, the start of it, its project's name, `latest`, or its handle.
 
-    A handle also finds a job that another machine launched. Its provider is asked how it is,
-    unless `refresh` is off. Raises `BadConfig` if there is no such job.
+    A handle also finds a job that another machine launched. Asks the provider for the job's
+    state, unless `refresh` is off. Raises `BadConfig` if there is no such job.
     """
     typed(name, str, "the job", "'k4x7qp'")
     if not name:
@@ -372,7 +371,7 @@ def job(name: str, *, token: str | None = None, refresh: bool = True) -> Job:
 def jobs(*, token: str | None = None, refresh: bool = True) -> list[Job]:
     """Return all jobs this machine knows, newest first.
 
-    Their providers are asked how they are, unless `refresh` is off.
+    Asks their providers for their state, unless `refresh` is off.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -422,7 +421,7 @@ def _gathered(
 
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings as files have them: paths as text."""
+    """Return the settings with paths as text, as a file has them."""
     return {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
 
 

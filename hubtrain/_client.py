@@ -56,7 +56,7 @@ class Client:
         config: str | os.PathLike[str] | None = None,
         **settings: Any,
     ) -> Job:
-        """Check a job, send its data and launch it; as `hubtrain.train`."""
+        """Check a job, upload its data and launch it; as `hubtrain.train`."""
         from orchestrator.api.answers import Launch
 
         done = self._app.asked("train", _asked(task, config, settings), Launch)

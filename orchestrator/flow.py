@@ -1,8 +1,8 @@
 """The way from settings to a finished job: ask, check, plan or submit, watch.
 
 Values in, values out: nothing here prints, asks a question or ends the process. Every surface (the
-terminal, the Python API) calls these functions and shows what they return. Long work tells how far
-it is through callbacks. To add a surface, call them in this order.
+terminal, the app, the Python API) calls these functions and shows what they return. Long work
+reports progress through callbacks. To add a surface, call them in this order.
 """
 
 from __future__ import annotations
@@ -55,26 +55,26 @@ class Refused:
 
     report: CheckReport
     new: tuple[Finding, ...]
-    """Those of the report's findings that no earlier step has returned."""
+    """The findings of the report that no earlier step has returned."""
 
 
 @dataclass(frozen=True)
 class AlreadyDone:
-    """This very job has been done before; its model is where it was to go."""
+    """The same job has succeeded before; its model is in the target."""
 
     record: Record
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A job checked and packed, and what would be sent for it. Nothing was created."""
+    """A job that was checked and packed, with its plan. Nothing was created."""
 
     report: CheckReport
     plan: Plan
 
 
 def ask(client: Client, task: Task[Any], settings: Settings) -> JobRequest:
-    """Return the settings, validated; raises `BadConfig` that names all that is wrong."""
+    """Return the validated settings. Raises `BadConfig`, which names everything that is wrong."""
     found = Findings()
     read = partial(found.attempt, "settings")
     where = str(settings.values.get("backend", JobSettings.model_fields["backend"].default))
@@ -120,10 +120,10 @@ def ask(client: Client, task: Task[Any], settings: Settings) -> JobRequest:
 def resume(
     client: Client, record: Record, changes: Mapping[str, Any], source: str = FLAGS
 ) -> JobRequest:
-    """Return a job that goes on with another's training, with some settings changed.
+    """Return a job that resumes the training of another job, with some settings changed.
 
-    Raises `BadConfig` for a job that cannot be gone on with, and for changes that no training
-    bears half-way.
+    Raises `BadConfig` for a job that cannot be resumed, and for changes that are impossible in the
+    middle of a training.
     """
     earlier = resuming.resumed(record)
     task = worker.tasks.load(record.spec.task)
@@ -135,9 +135,10 @@ def resume(
 def rerun(
     client: Client, original: Original, changes: Mapping[str, Any], source: str = FLAGS
 ) -> JobRequest:
-    """Return a job that does a training once more, with some settings changed.
+    """Return a job that repeats a training, with some settings changed.
 
-    Raises `BadConfig`, also for what only the user can say of a training that is not on record.
+    Raises `BadConfig`, also if a training that is not on record lacks a setting that only the user
+    can give.
     """
     settings = rerunning.settings_of_original(original, changes, source)
     asked = ask(client, worker.tasks.load(original.spec.task), settings)
@@ -146,18 +147,18 @@ def rerun(
 
 
 def _named_by(task: Task[Any], params: Any) -> bool:
-    """Whether a job that nobody has named gets its name from settings that are wrong."""
+    """Whether an unnamed job takes its name from settings that are invalid."""
     return params is None and type(task).project is not Task.project
 
 
 def _pushes_unasked(task: Task[Any], backend: Backend[Any], settings: Settings) -> bool:
-    """Whether what a job leaves goes to the Hub although nobody has said so, or not."""
+    """Whether the job's output goes to the Hub although `push_to_hub` is not given."""
     said = settings.values.get("push_to_hub") is not None
     return task.makes == "output" and not backend.keeps_disk and not said
 
 
 def _in_lines(finding: Finding) -> str:
-    """Return a finding as text: the fix behind what is one line, and below a list."""
+    """Return a finding as text, its fix on the same line, or below a text of several lines."""
     between = "\n  " if "\n" in finding.text else " "
     return f"{finding.text}{between}{finding.fix}" if finding.fix else finding.text
 
@@ -165,9 +166,9 @@ def _in_lines(finding: Finding) -> str:
 def check(
     client: Client, asked: JobRequest, on_step: Callable[[str], None] = lambda step: None
 ) -> Checked | Refused:
-    """Check the job: free, in seconds, everything wrong at once.
+    """Check the job: free, in seconds, all errors at once.
 
-    `on_step` is told, from several threads, what is looked at now.
+    `on_step` is called from several threads with what is being checked now.
     """
     jobs = client.glances()
     report = preflight.check(
@@ -223,7 +224,7 @@ def _request(client: Client, asked: JobRequest) -> CheckRequest:
 def compare(
     client: Client, asked: JobRequest, on_step: Callable[[str], None] = lambda step: None
 ) -> Compared:
-    """Return what a job takes on every machine there is: nothing is rented, nothing is created."""
+    """Return time and cost of the job on every machine. Nothing is rented or created."""
     return preflight.compare(
         _request(client, asked),
         hub(client.token),
@@ -239,7 +240,7 @@ def compare(
 
 
 def asked_before(client: Client, record: Record) -> JobRequest:
-    """Return a job on record as it was asked for. Raises `BadConfig` where another version was."""
+    """Return the request of a job on record. Raises `BadConfig` if another version made it."""
     spec = record.spec
     try:
         task = worker.tasks.load(spec.task)
@@ -267,7 +268,7 @@ def asked_before(client: Client, record: Record) -> JobRequest:
 def plan(
     client: Client, checked: Checked, on_progress: OnProgress = silent
 ) -> Planned | AlreadyDone | Refused:
-    """Pack the data and return what would be sent; nothing is created. Raises `PlanRefused`."""
+    """Pack the data and return the plan. Nothing is created. Raises `PlanRefused`."""
     with packed(checked.asked, checked.report, on_progress) as job:
         request = job.request()
         shown = Plan(checked.asked.shown, job.package, job.order(), request, job.along)
@@ -278,9 +279,9 @@ def plan(
 def submit(
     client: Client, checked: Checked, on_progress: OnProgress = silent
 ) -> Submitted | AlreadyDone | Refused:
-    """Pack, send and launch a checked job, exactly once.
+    """Pack, upload and launch a checked job, exactly once.
 
-    Interrupted anywhere, the same call goes on where it stopped. Raises `HubtrainError`.
+    If it is interrupted, the same call continues where it stopped. Raises `HubtrainError`.
     """
     written, asked = write_down(client, checked, on_progress), checked.asked
     if not isinstance(written, Record):
@@ -292,9 +293,9 @@ def submit(
 def write_down(
     client: Client, checked: Checked, on_progress: OnProgress = silent
 ) -> Record | AlreadyDone | Refused:
-    """Pack, send and put on record a checked job, as `submit` does before it launches it.
+    """Pack, upload and record a checked job: the part of `submit` before the launch.
 
-    From here on `gc` and the same command know it. Raises `HubtrainError`.
+    From then on `gc`, and the same command, find the job. Raises `HubtrainError`.
     """
     with packed(checked.asked, checked.report, on_progress) as job:
         job.request()  # what the backend cannot do is refused here
@@ -313,9 +314,9 @@ def write_down(
 def complete(
     client: Client, asked: JobRequest, record: Record, on_progress: OnProgress = silent
 ) -> Record:
-    """Launch a job that was written down and whose launch was cut short; `asked` has its secrets.
+    """Launch a recorded job whose launch was interrupted; `asked` has its secrets.
 
-    Exactly once, as `submit`. Raises `HubtrainError`.
+    Exactly once, as `submit` does. Raises `HubtrainError`.
     """
     how: dict[str, Any] = {"records": client.records, "clock": client.clock}
     return launch_claimed(
@@ -324,7 +325,7 @@ def complete(
 
 
 def together(asked: JobRequest) -> int:
-    """Return how many jobs like this one its place takes by one request."""
+    """Return how many jobs like this one its backend can launch with one request."""
     return asked.backend.most if isinstance(asked.backend, Together) else 1
 
 
@@ -334,10 +335,10 @@ def launch_all(
     at_once: int,
     on_progress: OnProgress = silent,
 ) -> list[Record | HubtrainError]:
-    """Launch jobs that were written down, of one place and with the same secrets.
+    """Launch recorded jobs that share one backend and the same secrets.
 
-    By one request where their place takes several: it then has at most `at_once` of them run at a
-    time. Returns for each its record, or why it is not launched.
+    A backend that can launch several jobs with one request then runs at most `at_once` of them at
+    a time. Returns for each job its record, or the error.
     """
     asked = jobs[0][0]
     if len(jobs) > 1 and isinstance(asked.backend, Together):
@@ -369,12 +370,12 @@ def watch(
     on_silence: Callable[[Silence], None] | None = None,
     timeout: float | None = None,
 ) -> Record:
-    """Watch a job until it has ended and its machine costs nothing; returns the job as it is then.
+    """Watch a job until it has ended and its machine costs nothing; return the job as it is then.
 
-    Blocks, for `timeout` seconds at most; an interrupt or a timeout leaves the job as it is.
-    `on_news` is told of every change, `on_line` of every line of output, `on_silence` when its
-    provider is out of reach and when it answers again. Raises `HubtrainError` if the provider
-    refuses to be asked.
+    Blocks for `timeout` seconds at most. An interrupt or a timeout does not stop the job.
+    `on_news` is called on every change, `on_line` with every line of output, `on_silence` when the
+    provider stops answering and when it answers again. Raises `HubtrainError` if the provider
+    refuses access.
     """
     watching = client.watch(record)
     watching.on_news = on_news or watching.on_news
@@ -384,9 +385,9 @@ def watch(
 
 
 def _broken_budget(client: Client, job: PackedJob) -> Refused | None:
-    """Return what is to be said of a new job that the month's budget does not allow; else none.
+    """Return the refusal of a new job that exceeds the month's budget, or none.
 
-    The check let pass what may be this very job, running already.
+    A job that is running already is not refused: its cost is in the budget.
     """
     this = client.records.open_one(job.order().fingerprint)
     if this is not None:
@@ -397,7 +398,7 @@ def _broken_budget(client: Client, job: PackedJob) -> Refused | None:
 
 
 def _admit(client: Client, report: CheckReport, order: Order, jobs: list[Glance]) -> None:
-    """Refuse a job that those on record, some made while it was packed, leave no room for."""
+    """Refuse a job for which the budget has no room, jobs recorded since the check included."""
     refuse_twice(order, jobs)
     if broken := month_budget.over_budget(jobs, client.clock.now(), report):
         raise month_budget.OverBudget(broken)
@@ -408,7 +409,7 @@ def _refused(job: PackedJob, broken: Finding) -> Refused:
 
 
 def _made_before(client: Client, job: PackedJob) -> AlreadyDone | Refused | None:
-    """Return what is to be said of a job in whose place a model lies already; else none."""
+    """Return the outcome of a job whose target holds a model already, or none."""
     report = job.report
     if not report.held:
         return None

@@ -1,15 +1,15 @@
 """The trainer's process: `python -m worker.run --job job.json --output DIR --work DIR`.
 
-Reads the job, trains, and prints events as marked lines on standard output, between whatever the
-libraries print. The mark comes from `HUBTRAIN_EVENT_MARK`: what a model, a data set or a library
-prints cannot know it and so cannot pass for an event. It leaves the model in `--output` and says at
-most one ending, Failed; that a job is finished is for the supervisor to say. With `--fetch` it only
-brings model and data here, which takes `HF_TOKEN` in the environment; training, it mostly finds
-none (`worker.supervise.gather`). On SIGTERM it writes a checkpoint after the step it is in and
-exits with 143.
+It reads the job, trains, and prints events as marked lines on standard output, between the output
+of libraries. The mark comes from `HUBTRAIN_EVENT_MARK`. A model, a dataset or a library cannot know
+it, so it cannot forge an event. The model is written to `--output`. The only ending that this
+process reports is Failed; the supervisor reports that a job has finished. With `--fetch` it only
+downloads model and data, which needs `HF_TOKEN` in the environment; for training that is usually
+removed (`worker.supervise.gather`). On SIGTERM it finishes its step, writes a checkpoint and exits
+with 143.
 
-Where several processes train together (`worker.launch`), each is one of these. The first tells the
-events; of the others only a failure is told, and what they print goes to `rank-1.log` and so on in
+If several processes train together (`worker.launch`), each of them runs this module. The first one
+reports all events, the others only a failure; their output goes to `rank-1.log` and so on in
 `--work`.
 """
 
@@ -56,18 +56,18 @@ QUIET = {
     "BITSANDBYTES_NOWELCOME": "1",
     "TOKENIZERS_PARALLELISM": "true",
 }
-"""Environment that keeps libraries from reporting home, and from asking about it."""
+"""Environment that turns off the telemetry of libraries, and their questions about it."""
 
 ASKED_TO_STOP = 128 + signal.SIGTERM
 DETAIL_CHARACTERS = 4000
 MESSAGE_CHARACTERS = 2000
-"""An event is one line, and what reads it takes no longer ones than 64 KiB."""
+"""An event is one line, and its readers accept at most 64 KiB."""
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _NO_CHECKPOINTS = "Make room there, or write no checkpoints: --save-strategy no"
 
 LOST_ANOTHER = ("Connection closed by peer", "Connection reset by peer", "NCCL", "Gloo", "gloo")
-"""What torch says of a process that waits for another which is gone."""
+"""Parts of torch's messages in a process that waits for another one that has died."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -111,21 +111,21 @@ def _stop(stop: threading.Event) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """Which of so many processes this is, as a launcher says it in the environment."""
+    """The number of this process among those that train together, from the environment."""
 
     number: int = 0
     count: int = 1
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Rank:
-        """Return this process's place; that of the only one where no launcher has started it."""
+        """Return this process's rank: 0 of 1 if no launcher started it."""
         return cls(int(environ.get("RANK", "0")), int(environ.get("WORLD_SIZE", "1")))
 
 
 class Reporter:
-    """Prints events as marked lines, at once, and remembers how far training was.
+    """Prints events as marked lines, unbuffered, and remembers the last step.
 
-    All but the first of several processes print to a file, and tell nothing but their failure.
+    All processes but the first write their output to a file and report only a failure.
     """
 
     def __init__(self, rank: Rank, work: Path) -> None:
@@ -134,7 +134,8 @@ class Reporter:
             MARK_VARIABLE, MARK
         )  # removed, so that no library in this process can read it
         self._writing = threading.Lock()
-        self._out = sys.stdout if rank.number == 0 else _aside(work / f"rank-{rank.number}.log")
+        log = work / f"rank-{rank.number}.log"
+        self._out = sys.stdout if rank.number == 0 else _redirect_output(log)
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Progress | Metric):
@@ -143,7 +144,7 @@ class Reporter:
             self._write(event)
 
     def fail(self, failed: Failed) -> None:
-        """Tell why this process has to end; the supervisor heeds what it hears first."""
+        """Report why this process fails. The supervisor uses the first report that it gets."""
         if self.rank.number:  # a pipe keeps lines of several writers whole up to 4 KiB
             cut = failed.detail[-DETAIL_CHARACTERS // 4 :]
             failed = failed.model_copy(update={"detail": cut})
@@ -156,8 +157,8 @@ class Reporter:
             self._out.flush()
 
 
-def _aside(file: Path) -> TextIO:
-    """Send what this process prints to a file, and return where it went until now."""
+def _redirect_output(file: Path) -> TextIO:
+    """Redirect this process's output to a file, and return the previous standard output."""
     sys.stdout.flush()
     file.parent.mkdir(parents=True, exist_ok=True)
     until_now = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -204,7 +205,7 @@ def _train(asked: argparse.Namespace, emit: Reporter, stop: threading.Event) -> 
 
 
 def _get_ready(job: JobSpec, task: Task[Any], params: Any, rank: Rank, *, trains: bool) -> None:
-    """Make this process one that trains. Raises `HubtrainError`."""
+    """Prepare this process for training. Raises `HubtrainError`."""
     from worker.engine.lean import leave_out, unused
 
     if trains:
@@ -213,7 +214,7 @@ def _get_ready(job: JobSpec, task: Task[Any], params: Any, rank: Rank, *, trains
 
 
 def _take_gpu(job: JobSpec, rank: Rank) -> None:
-    """Take this process's GPU, and find those it trains with. Raises `HubtrainError`."""
+    """Select this process's GPU, and join the other processes. Raises `HubtrainError`."""
     lent = host_of(os.environ).accelerators(job.gpus_per_node)
     if rank.count == 1 and lent > 1:  # transformers would divide each batch among all it sees
         seen = os.environ.get("CUDA_VISIBLE_DEVICES") or "0"
@@ -234,7 +235,7 @@ def _one_line(error: Any) -> str:
 
 
 def explain(error: BaseException, step: int = 0) -> Failed:
-    """Return the ending an exception after `step` steps stands for, in words for the user."""
+    """Return the ending for an exception after `step` steps, with a message for the user."""
     failed = _explained(error, step)
     if isinstance(error, ProgramFailed):
         return failed.model_copy(update={"detail": error.last_words})
@@ -260,26 +261,26 @@ def _explained(error: BaseException, step: int) -> Failed:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, on any device."""
+    """Whether the error means out of memory, on any device."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError | OSError) and any(w in str(error) for w in OUT_OF_MEMORY)
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether a disk had no room; torch and safetensors say so in errors of their own."""
+    """Whether the error means a full disk; torch and safetensors raise errors of their own."""
     return getattr(error, "errno", None) in DISK_FULL or os.strerror(errno.ENOSPC) in str(error)
 
 
 def lost_another(error: BaseException) -> bool:
-    """Whether a process failed because another one that trains with it is gone."""
+    """Whether a process failed because another one that trains with it has died."""
     if type(error).__name__.startswith("Dist"):
         return True
     return isinstance(error, RuntimeError) and any(word in str(error) for word in LOST_ANOTHER)
 
 
 def _too_much(error: BaseException, step: int) -> str:
-    """Return what is known: torch says how much it wanted and how much there was."""
+    """Return the message for out of memory; torch says how much was needed and available."""
     when = f"at step {step + 1}" if step else "before the first step was done"
     said = str(error).splitlines()[0] if str(error) else ""
     return f"Out of memory {when}. {said}".strip()

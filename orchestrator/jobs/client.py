@@ -1,7 +1,7 @@
-"""One user's side of all jobs: the clock, the token, the records here, and the backends.
+"""The jobs of one user: their token, the records on this machine, and the backends.
 
-It prints nothing and knows no surface; the terminal, the Python API and the flow all work with it.
-What a job is made of is imported on use: a list of jobs is shown without it.
+It prints nothing and knows no surface; the terminal, the Python API and the flow all use it.
+Modules are imported on use, so that a list of jobs appears fast.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Client:
     """The Hub token to use; none is that of the environment or of `hf auth login`."""
 
     guest: Guest | None = None
-    """Who it is, where several use this machine and may not reach into it; else none."""
+    """The user, if several share this machine and may not access its files; else none."""
 
     @cached_property
     def records(self) -> Records:
@@ -56,14 +56,14 @@ class Client:
 
     @cached_property
     def pages(self) -> Pages:
-        """What jobs have printed, page by page."""
+        """The output of jobs, page by page."""
         from orchestrator.jobs.pages import Pages
 
         return Pages()
 
     @cached_property
     def token(self) -> str | None:
-        """The Hub token; none if there is none, which is no error yet."""
+        """The Hub token, or none: some jobs need no token."""
         if is_placeholder(os.environ.get("HF_TOKEN", "")):
             del os.environ["HF_TOKEN"]  # or whoever asks for the login would get it
         if token := (self.given_token or os.environ.get("HF_TOKEN", "")).strip():
@@ -82,18 +82,18 @@ class Client:
         return list(who(hub(self.token), self.clock).namespaces)
 
     def glances(self) -> list[Glance]:
-        """Return every job this machine knows at a glance, newest first."""
+        """Return a summary of every job this machine knows, newest first."""
         from orchestrator.jobs.glance import kept
 
         known = kept(home())
         return self.records.glances() if known is None else known
 
     def charged(self, jobs: Sequence[Glance]) -> list[Glance]:
-        """Return what money is counted by: these jobs, and removed ones that have cost some."""
+        """Return the jobs that count for costs: these, and removed ones that have cost money."""
         return [*jobs, *self.records.spent()]
 
     def asked(self, jobs: Sequence[Glance]) -> list[Glance]:
-        """Return these jobs as their providers know them now, where that may be something new."""
+        """Return these jobs, the unfinished ones refreshed from their providers."""
         open_jobs = [job for job in jobs if not job.settled]
         if not open_jobs:
             return list(jobs)
@@ -104,7 +104,7 @@ class Client:
         return [known.get(job.job_id, job) for job in jobs]
 
     def asked_of(self, job: Glance) -> Glance:
-        """Return a job as its provider knows it now."""
+        """Return the job, refreshed from its provider."""
         from orchestrator.jobs.seen import glance_of
 
         return glance_of(self.refreshed(self.records.get(job.job_id)))
@@ -127,7 +127,7 @@ class Client:
         return self.records.get(name)
 
     def backend(self, record: Record) -> Backend[Any]:
-        """Return the backend that has the job."""
+        """Return the backend that the job runs on."""
         from backends.handle import Handle
 
         handle = record.story.handle
@@ -141,7 +141,7 @@ class Client:
         return [n for n in backends.names() if self.guest is None or backends.load(n).on_hub]
 
     def provider(self, name: str) -> Backend[Any]:
-        """Return a backend by name, as this user's. Raises `BadConfig` for one they may not use."""
+        """Return the named backend with this user's token. Raises `BadConfig` if not allowed."""
         import backends
 
         if self.guest is not None:
@@ -151,9 +151,9 @@ class Client:
         return backends.load(name)(self.token, self.clock)
 
     def deployment(self, name: str) -> Handle | None:
-        """Return the deployment of a handle, known here or not, or of a name; none if none is.
+        """Return the deployment with this handle or name, or none. A handle need not be on record.
 
-        Raises `BadConfig` for a name that is a job's, too.
+        Raises `BadConfig` if a job has the same name.
         """
         import backends.deploy
         from backends.handle import Handle
@@ -170,7 +170,7 @@ class Client:
         return handle
 
     def place(self, handle: Handle) -> Place[Any]:
-        """Return where a deployment is, as this user's. Raises `BadConfig`."""
+        """Return the place of a deployment, with this user's token. Raises `BadConfig`."""
         import backends.deploy
         from worker.errors import BadConfig
 
@@ -180,7 +180,7 @@ class Client:
         return place(self.token, self.clock)
 
     def watch(self, record: Record) -> Watch:
-        """Return a watch on the job, which so far tells nobody. Raises `HubtrainError`."""
+        """Return a watch on the job, without callbacks so far. Raises `HubtrainError`."""
         from orchestrator.jobs.watch import Watch
         from worker.errors import HubtrainError
         from worker.hubclient import endpoint
@@ -193,9 +193,9 @@ class Client:
         return Watch(record, self.backend(record), self.records, self.clock)
 
     def refreshed(self, record: Record) -> Record:
-        """Return the job as its provider knows it now.
+        """Return the job, refreshed from its provider.
 
-        As it was last known if none answers; `unanswered` then says why.
+        If the provider does not answer, it is the job as last known; `unanswered` says why.
         """
         from worker.errors import HubtrainError
 
@@ -210,7 +210,7 @@ class Client:
         return replace(known, unanswered=_said(problem)) if problem else known
 
     def page(self, record: Record) -> str | None:
-        """Return the address of the job's page as its owner opens it; none while there is none."""
+        """Return the address of the job's page for its owner, or none while it has no page."""
         from backends.handle import Handle
 
         story = record.story
@@ -219,7 +219,7 @@ class Client:
         return self.backend(record).page(Handle.parse(story.handle), story.url)
 
     def elsewhere(self, record: Record) -> str:
-        """Return the address of the job's Hub if it is not the present one, else ""."""
+        """Return the address of the job's Hub if it differs from the current one, else ""."""
         import backends
         from worker.hubclient import endpoint
 
@@ -228,13 +228,13 @@ class Client:
         return record.hub if backends.load(record.spec.machine.backend).on_hub else ""
 
     def _adopt(self, handle: Handle) -> Record:
-        """Take over a job that another laptop launched."""
+        """Record a job that another laptop launched."""
         spec = self.provider(handle.backend).recall(handle)
         return self.records.adopt(spec, str(handle), self.clock.now())
 
 
 def _said(problem: HubtrainError) -> str:
-    """Return why a job could not be asked about, with what to type where that may help now."""
+    """Return why the provider could not be asked, with the fix if one may help now."""
     from worker.errors import HubUnreachable
 
     return problem.message if isinstance(problem, HubUnreachable) else str(problem)

@@ -1,8 +1,8 @@
 """From a checked request to a launched job, exactly once.
 
-The order is the safety: data first (content-named, so sending it twice sends nothing), then the
-record, then the provider, which spends money last. A process killed anywhere leaves either
-nothing that costs, or a record under which the same command goes on where it stopped.
+The order of the steps makes it safe: first the data (named by its content, so a second upload
+sends nothing), then the record, then the provider, which spends money last. If the process is
+killed at any point, either nothing costs money, or the same command finds the record and continues.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from worker.contract import (
 from worker.errors import BadConfig, HubtrainError
 
 ADDED = frozenset({"files", "start", "trial"})
-"""Fields of a job that older records lack. Where none is given they are no part of a fingerprint,
-so that a job on record is found again by a version that knows them."""
+"""Fields that older records lack. If they are none, the fingerprint leaves them out, so that a
+newer version still finds an older record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A job as asked for, checked, with its data in place; all but its id."""
+    """A checked job with its data uploaded: a `JobSpec` without its id."""
 
     task: str
     params: Mapping[str, Any]
@@ -61,24 +61,24 @@ class Order:
     overwrite_output: bool = False
     extras: tuple[str, ...] = ()
     planned_data: DataRef | None = None
-    """The data as it is known before it is sent; the same as `data` where none is given."""
+    """The data as it is known before the upload; none if it is the same as `data`."""
 
     files: DataRef | None = None
-    """Files that go along; none if none do."""
+    """Extra files of the job; none if it has none."""
 
     planned_files: DataRef | None = None
-    """As `planned_data`, of `files`."""
+    """As `planned_data`, for `files`."""
 
     forecast: Forecast | None = None
-    """What is expected of it; kept with its record."""
+    """Expected time and cost; stored with the record."""
     start: Start | None = None
-    """The checkpoint that it goes on from; none if it begins anew."""
+    """The checkpoint to resume from; none for a training from its first step."""
 
     trial: Trial | None = None
-    """Which trial of a sweep it is; none for a job by itself."""
+    """The trial of a sweep that this job is; none outside of a sweep."""
 
     def spec(self, job_id: str) -> JobSpec:
-        """Return the job under its name."""
+        """Return the spec of this job with an id."""
         return JobSpec(
             job_id=job_id,
             task=self.task,
@@ -101,7 +101,7 @@ class Order:
 
     @property
     def fingerprint(self) -> str:
-        """The same for two orders that ask for the same job: what makes submitting exactly-once."""
+        """Equal for two orders of the same job, so that `submit` launches it exactly once."""
         asked = self.spec("").model_dump(mode="json")
         for name, planned in (("data", self.planned_data), ("files", self.planned_files)):
             if planned is not None:  # a repo named by its content may have any commit
@@ -113,12 +113,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A job that its provider has."""
+    """A job that its provider has accepted."""
 
     record: Record
     handle: Handle
     existed: bool
-    """Whether it had been launched before, by this command or one like it."""
+    """Whether an earlier call of this order had launched it already."""
 
 
 def submit(
@@ -131,12 +131,12 @@ def submit(
     on_progress: OnProgress = silent,
     ended: Collection[str] | None = None,
 ) -> Submitted:
-    """Record and launch `order`, or find the launch that an earlier, interrupted call made.
+    """Record and launch `order`, or find the launch of an earlier, interrupted call.
 
-    `ended`: jobs that had ended when it was checked; one that has succeeded since is found, too.
-
-    A launch whose outcome is unknown (no network in the middle of it) leaves its record open, and
-    the same order goes on with it; one that failed and was rolled back closes its record.
+    `ended` are the jobs that had ended at the time of the check: if the same job has succeeded
+    since, it is returned too. If the outcome of a launch is unknown (the network failed), its
+    record stays open, and the same order continues the launch. If the launch failed and was rolled
+    back, the record is closed.
     """
     record = claim(order, records=records, clock=clock, ended=ended)
     return launch_claimed(
@@ -152,9 +152,9 @@ def claim(
     ended: Collection[str] | None = None,
     admit: Callable[[list[Glance]], None] = lambda jobs: None,
 ) -> Record:
-    """Return the job of `order` that has not ended, or write it down: see `submit`.
+    """Return the running job of `order`, or record a new one: see `submit`.
 
-    `admit` is told all jobs before a new one is written down, and what it raises keeps it out.
+    `admit` is called with all jobs before a new one is recorded; if it raises, none is recorded.
     """
     return records.claim(
         order.fingerprint,
@@ -175,9 +175,9 @@ def launch_claimed(
     clock: Clock,
     on_progress: OnProgress = silent,
 ) -> Submitted:
-    """Launch a job that is on record, or find the launch that an interrupted call made.
+    """Launch a recorded job, or find the launch of an interrupted call.
 
-    Its data has been sent before it was written down. Raises `HubtrainError`.
+    Its data was uploaded before it was recorded. Raises `HubtrainError`.
     """
     known = record.story.handle
     if known is not None:
@@ -200,10 +200,10 @@ def launch_together(
     clock: Clock,
     on_progress: OnProgress = silent,
 ) -> list[Record | HubtrainError]:
-    """Launch jobs that are on record by one request, as `launch_claimed` does each.
+    """Launch recorded jobs with one request, each as `launch_claimed` does.
 
-    Returns for each its record, or what became of it. Where the request is refused, those that an
-    earlier one has launched stay.
+    Returns for each job its record, or the error. If the provider refuses the request, jobs that an
+    earlier request launched are kept.
     """
     assert isinstance(backend, Backend)
 
@@ -235,10 +235,11 @@ def launch_together(
 def _launched(
     record: Record, handle: Handle, backend: Backend[Any], records: Records, clock: Clock
 ) -> Record:
-    """Write down the launch and return the record, which somebody may have removed meanwhile.
+    """Record the launch and return the record.
 
-    Then nobody would find the machine again: it is removed, and that is raised. One that was
-    cancelled while it was being launched is cancelled now.
+    If the record was removed in the meantime, nobody could find the machine again: it is removed
+    too, and `LaunchFailed` is raised. If the job was cancelled in the meantime, its machine is
+    stopped now.
     """
     try:
         launched = Launched(handle=str(handle), at=clock.now(), source="laptop")
@@ -256,9 +257,9 @@ def _launched(
 
 
 def find_launch(record: Record, backend: Backend[Any]) -> Handle | None:
-    """Return the handle of a launch whose answer never reached the record; none if none is.
+    """Return the handle of a launch whose answer never reached the record, or none.
 
-    Asks the provider. A job this machine cannot even plan any more has not been launched from it.
+    Asks the provider. None for a job that this machine can no longer plan.
     """
     try:
         request = backend.plan(record.spec)
@@ -268,7 +269,7 @@ def find_launch(record: Record, backend: Backend[Any]) -> Handle | None:
 
 
 def clear_launch(record: Record, backend: Backend[Any]) -> None:
-    """Delete what a launch without a handle has left. Raises `HubtrainError` where it may run."""
+    """Delete what a launch without a handle left. Raises `HubtrainError` if it may be running."""
     try:
         request = backend.plan(record.spec)
     except (PlanRefused, ValueError):

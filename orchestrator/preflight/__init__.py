@@ -1,7 +1,7 @@
-"""The check before anything is rented: free, in seconds, everything wrong at once.
+"""The check before anything is rented: free, in seconds, all errors at once.
 
-Each part looks at one thing and knows nothing of the others; they run at the same time where they
-do not need each other. What a part raises becomes a finding, and the rest goes on.
+Each part checks one thing and knows nothing of the others. Parts that do not depend on each other
+run at the same time. An error in one part becomes a finding, and the other parts continue.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ def check(
     tell: Callable[[str], None] = unheard,
     history: History = History(),  # noqa: B008 (frozen)
 ) -> CheckReport:
-    """Return what can be known of a job before it costs anything. Raises nothing of the user's.
+    """Check a job and return the report. The user's errors are findings, not exceptions.
 
-    `budget` is what a look at the examples may take of this machine; `tell` is told, from several
-    threads, what is going on; `history` is what earlier runs took.
+    `budget` limits the memory and time for reading the examples. `tell` is called from several
+    threads with what is being checked. `history` is how long earlier runs took.
     """
     started = clock.monotonic()
     with Inspector(request.task, budget) as inspector, ThreadPoolExecutor(8) as pool:
@@ -103,7 +103,7 @@ def compare(
     tell: Callable[[str], None] = unheard,
     history: History = History(),  # noqa: B008 (frozen)
 ) -> Compared:
-    """Return what a job of `backend` takes on each machine of `others`. Raises nothing."""
+    """Return time and cost of a job of `backend` on each machine of `others`. Raises nothing."""
     with Inspector(request.task, Budget()) as inspector, ThreadPoolExecutor(8) as pool:
         checking = _Check(request, hub, backend, clock, pool, inspector, Progress(tell), history)
         found = checking.compare(others)
@@ -112,7 +112,7 @@ def compare(
 
 @dataclass
 class _Check:
-    """One check: its parts in flight, and what they have found so far."""
+    """One check: its running parts, and their findings so far."""
 
     request: CheckRequest
     hub: HfApi | None
@@ -126,7 +126,7 @@ class _Check:
     def __post_init__(self) -> None:
         self.findings = Findings()
         self.pinned: dict[str, Any] = {}
-        """Settings that name models beside the base, each with the commits they are at now."""
+        """Settings that name models other than the base, each pinned to its current commit."""
 
         self.others: dict[str, ModelFacts] = {}
         self.silent: list[str] = []
@@ -172,7 +172,7 @@ class _Check:
         )
 
     def _beginning_and_output(self) -> None:
-        """Look at the checkpoint that the job begins at, and at the folder its model goes to."""
+        """Check the checkpoint that the job starts from, and the folder that gets its model."""
         request = self.request
         start = request.earlier.start if request.earlier else None
         if start is not None:
@@ -183,7 +183,7 @@ class _Check:
             check_output(request.output, request.job.overwrite, continued, self.findings)
 
     def compare(self, others: Sequence[Backend[Any]]) -> tuple[Offer, ...]:
-        """Look at model and examples once, and return what the job takes everywhere."""
+        """Check model and examples once, and return time and cost on every machine."""
         source, account = self.pool.submit(self._source), self.pool.submit(self._account)
         lists = [(backend, self.pool.submit(backend.flavors)) for backend in others]
         model, of_model = self._model(account)
@@ -208,7 +208,7 @@ class _Check:
 
     @property
     def _needs_account(self) -> str:
-        """What of the job needs an account of the Hub; empty if nothing does."""
+        """The part of the job that needs an account of the Hub; empty if none does."""
         if self.backend.on_hub or not self.backend.sees_my_files:
             return self.backend.name
         return "--push-to-hub" if self.request.job.push_to_hub else ""
@@ -225,7 +225,7 @@ class _Check:
         return self.request.owner or (account.name if account else None)
 
     def _target(self, account: Future[Account | None]) -> Findings:
-        """Look at the model repo, once it is known whose it is."""
+        """Check the model repo, once its owner is known."""
         if account.exception() or self.hub is None:
             return Findings()
         known = account.result()
@@ -250,7 +250,7 @@ class _Check:
         return owner, push
 
     def _asks(self, owner: str, push: PushTarget | None) -> Asks:
-        """Return what the job asks of its token."""
+        """Return the permissions that the job needs of its token."""
         writes = [push.repo_id] if push else []
         writes += self.backend.writes(owner, self.request.project)
         if self._sends_data:
@@ -259,7 +259,7 @@ class _Check:
 
     @property
     def _sends_data(self) -> bool:
-        """Whether examples or files of this machine go to a dataset of the owner's."""
+        """Whether the job uploads examples or files of this machine to a dataset."""
         request, earlier = self.request, self.request.earlier
         if self.backend.sees_my_files:
             return False
@@ -271,7 +271,7 @@ class _Check:
     def _token_is_small(
         self, account: Future[Account | None], push: PushTarget | None, *, gated: bool
     ) -> None:
-        """Warn of a token that leaves this machine and can do more than the job asks of it."""
+        """Warn if the token leaves this machine and has more permissions than the job needs."""
         known = _known(account)
         if known is None or self.backend.sees_my_files:
             return
@@ -313,7 +313,7 @@ class _Check:
         return facts
 
     def _pin(self, flag: str, name: str, pinned: str) -> None:
-        """Note that a setting means a model as it is now, or one of the models that it names."""
+        """Pin the model that a setting names, or one of several, to its current commit."""
         setting = flag.removeprefix("--").replace("-", "_")
         said = self.pinned.get(setting, getattr(self.request.params, setting))
         whole = isinstance(said, str)

@@ -59,7 +59,7 @@ from worker.supervise.watch import asked_for, watch
 T = TypeVar("T")
 
 HUB_SECONDS = 600.0
-"""How long the Hub may be away when the job begins."""
+"""How long to retry when the Hub does not answer at the start of the job."""
 
 HUB_REFUSALS = 2
 SHOW_END_SECONDS = 5.0
@@ -67,14 +67,14 @@ SHOW_END_SECONDS = 5.0
 
 
 class Replaced(Exception):
-    """The provider replaces this machine by another and starts the job there: it has not ended."""
+    """The provider moves the job to another machine and starts it there; it has not ended."""
 
 
 class Supervisor:
     """One run of a worker.
 
-    `serve` shows the page of the job, or returns none where that cannot be; `command` starts the
-    trainer, and by default it is that of `worker.run`.
+    `serve` starts the page of the job, or returns none if it cannot. `command` starts the trainer;
+    the default runs `worker.run`.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Supervisor:
         return keep_unfinished(self.live, resumable(self.live, self._by_whom(ending)))
 
     def _prepare(self, target: PushTarget) -> None:
-        """See that the model can be pushed before it is trained. Raises `HubtrainError`."""
+        """Check before the training that the model can be pushed. Raises `HubtrainError`."""
         self._keep_trying(
             lambda: prepare(self.live.spec, target, self.live.host.token),
             f"preparing {target.repo_id}",
@@ -148,7 +148,7 @@ class Supervisor:
             tell_start(self.live, target)
 
     def _train(self, begun: Beginning | None, sending: Checkpoints) -> Ending:
-        """Train from `begun` on, and wait for the last checkpoint to be where it is kept."""
+        """Train, from checkpoint `begun` if there is one, and wait until the last one is stored."""
         live = self.live
         gathered = gather(live)
         if not isinstance(gathered, Mapping):
@@ -184,7 +184,7 @@ class Supervisor:
         return self._pushed_before()
 
     def _take_over(self, events: list[Event]) -> None:
-        """Take over what was told before this machine was restarted, and the time it took."""
+        """Adopt the events from before this machine was restarted, and the time that they took."""
         story = fold(events)
         if story.started_at is None:
             return
@@ -193,7 +193,7 @@ class Supervisor:
         self.live.born -= story.seconds(story.heard_at or story.started_at)
 
     def _pushed_before(self) -> Ending | None:
-        """Return the ending of a job whose model is on the Hub, without its evaluation."""
+        """Return the ending if the model is on the Hub already, without its evaluation."""
         story = self.live.story()
         if not story.pushed:
             return None
@@ -212,7 +212,7 @@ class Supervisor:
         self.live.journal.say(started)
 
     def _accelerators(self) -> dict[str, object]:
-        """Return how many accelerators the job may count on, and why where they are fewer."""
+        """Return the number of accelerators for the job, with a note if some are missing."""
         paid = self.live.spec.gpus_per_node
         lent = self.live.host.accelerators(paid)
         note = {"note": only_lent(lent, paid)} if lent < paid else {}
@@ -229,7 +229,7 @@ class Supervisor:
         )
 
     def _by_whom(self, ending: Ending) -> Ending:
-        """Tell a pause from outside, which somebody wanted, from a machine that was taken away."""
+        """Distinguish a pause that somebody requested from a machine that was taken away."""
         if not isinstance(ending, Stopped) or ending.reason != EndReason.PREEMPTED:
             return ending
         wished = self.live.host.stopped_on_purpose()
