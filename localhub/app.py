@@ -19,12 +19,12 @@ and subscribes in `routes` to what it reacts to (`hub.on_create`, `on_commit`, `
     hub.faults       `cut_after(scope)`: events after which this stream is to end
     hub.data, hub.clock, hub.endpoint, hub.port, hub.loop, hub.secret(name), hub.options
 
-Handlers are plain functions of one `Call`, wrapped by `localhub.call.endpoint(hub, handler)`:
+Handlers are plain functions of one `Call`, wrapped by `localhub.http.call.endpoint(hub, handler)`:
 they run in worker threads and may block, return JSON or a Response, and raise `Refusal`s.
 `call.repo("space", write=True)` finds the repo of the path parameters `ns` and `name` and
 checks the caller. Streams (SSE, proxies) write their own async endpoints.
 
-Requests to `<subdomain>.localhost` go to `localhub.proxy.application(hub)`, an ASGI
+Requests to `<subdomain>.localhost` go to `localhub.http.proxy.application(hub)`, an ASGI
 application, and to no room.
 """
 
@@ -40,25 +40,25 @@ from urllib.parse import unquote
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from localhub import proxy
 from localhub.faults import broken
+from localhub.http import proxy
+from localhub.http.limits import limited
 from localhub.hub import Hub
-from localhub.limits import limited
 
 ROOMS = (
     "localhub.api.admin",
     "localhub.api.identity",
     "localhub.api.webhooks",
-    "localhub.spaces",
-    "localhub.jobs",
-    "localhub.endpoints",
-    "localhub.oauth",
-    "localhub.buckets",
+    "localhub.api.spaces",
+    "localhub.api.jobs",
+    "localhub.api.endpoints",
+    "localhub.api.oauth",
+    "localhub.api.buckets",
     "localhub.api.repos",
     "localhub.api.files",
     "localhub.api.revisions",
     "localhub.api.commits",
-    "localhub.discussions",
+    "localhub.api.discussions",
     "localhub.api.lfs",
     "localhub.api.reconstructions",
     "localhub.api.xet",

@@ -19,10 +19,10 @@ from typing import Any
 import uvicorn
 
 from localhub.app import application
-from localhub.containers import Containers
 from localhub.errors import Refusal
 from localhub.hub import Hub, Options
-from localhub.prices import memory_option
+from localhub.runtime.containers import Containers
+from localhub.runtime.prices import memory_option
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,6 +1,6 @@
 """Error answers of the Hub: an HTTP status, a code for clients, and a message for people.
 
-Knows nothing of routes; any room raises a `Refusal` and `localhub.call` answers it.
+Knows nothing of routes; any room raises a `Refusal` and `localhub.http.call` answers it.
 """
 
 from __future__ import annotations

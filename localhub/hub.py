@@ -13,18 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localhub.accounts import Accounts
-from localhub.buckets.files import Buckets
+from localhub.auth.accounts import Accounts
 from localhub.clock import Clock
-from localhub.content import Content
-from localhub.discussions.records import Discussions
-from localhub.doors import Door
 from localhub.faults import Faults
-from localhub.jobs.dispatcher import Dispatcher
-from localhub.machines import Machines
-from localhub.repos import Repo, Repos
-from localhub.spaces.scheduler import Scheduler
-from localhub.store import Store
+from localhub.runtime.doors import Door
+from localhub.runtime.jobs.calendar import Calendar
+from localhub.runtime.jobs.dispatcher import Dispatcher
+from localhub.runtime.machines import Machines
+from localhub.runtime.spaces.scheduler import Scheduler
+from localhub.storage.buckets import Buckets
+from localhub.storage.content import Content
+from localhub.storage.discussions import Discussions
+from localhub.storage.repos import Repo, Repos
+from localhub.storage.store import Store
 
 __all__ = ["Clock", "Hub", "Options"]
 
@@ -85,6 +86,7 @@ class Hub:
         self.machines = Machines(self.store, data, memory or {})
         self.spaces = Scheduler(self, self.machines)
         self.jobs = Dispatcher(self, self.machines)
+        self.calendar = Calendar(self.store, self.jobs)
         self.admin_token = self.secret("admin")
         self._created: list[Created] = []
         self._committed: list[Committed] = []

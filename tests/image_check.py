@@ -25,7 +25,7 @@ from packaging.utils import canonicalize_name
 from standins import small_job
 
 from backends.image import image_files
-from localhub.prices import FLAVORS
+from localhub.runtime.prices import FLAVORS
 
 BUILD = Path(__file__).parent.parent / "build"
 """On the disk: a folder for temporary files may lie in memory."""

@@ -27,7 +27,7 @@ from backends.handle import Handle
 from backends.hub.hardware import flavor
 from backends.spaces import Spaces, status_of
 from backends.spaces.request import SpaceRequest
-from localhub.prices import FLAVORS
+from localhub.runtime.prices import FLAVORS
 from worker.contract import DataRef, EndReason, Machine, ModelRef
 from worker.errors import HubtrainError, HubUnreachable, NoWrite
 

@@ -10,7 +10,7 @@ from test_supervise import spec
 
 from backends.base import Flavor
 from backends.spaces import Spaces
-from localhub.prices import FLAVORS
+from localhub.runtime.prices import FLAVORS
 from orchestrator.preflight.estimate import (
     CPU_CORE,
     PASS_SECONDS,

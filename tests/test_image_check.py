@@ -8,7 +8,7 @@ import image_check
 import pytest
 
 from backends.image import image_files
-from localhub.prices import FLAVORS
+from localhub.runtime.prices import FLAVORS
 
 MIRROR = "https://mirror.example/simple"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from localhub.spaces import dockerfile, readme
-from localhub.spaces.build import BuildFailure, build
-from localhub.spaces.records import SpaceStage
-from localhub.volumes import relocated
+from localhub.runtime.spaces import dockerfile, readme
+from localhub.runtime.spaces.build import BuildFailure, build
+from localhub.runtime.spaces.records import SpaceStage
+from localhub.runtime.volumes import relocated
 
 WHOLE = r"""# syntax=docker/dockerfile:1
 ARG VERSION=3.11

@@ -19,8 +19,8 @@ from standins.localhub import HubServer
 from standins.spaces import SERVE, bill, new_space, wait_for
 from standins.waiting import PATIENCE, until
 
-from localhub.jobs.cron import Schedule
-from localhub.processes import SHARED
+from localhub.runtime.jobs.cron import Schedule
+from localhub.runtime.processes import SHARED
 
 HubFactory = Callable[..., HubServer]
 FINAL = {"COMPLETED", "ERROR", "CANCELED"}

@@ -7,8 +7,8 @@ import yaml
 
 from localhub.api.card import front_matter
 from localhub.api.patterns import ignored, lfs_patterns, matches
-from localhub.gitobjects import blob_id, pointer, read_pointer, tree_id
-from localhub.repos import GITATTRIBUTES
+from localhub.storage.gitobjects import blob_id, pointer, read_pointer, tree_id
+from localhub.storage.repos import GITATTRIBUTES
 
 
 @pytest.mark.parametrize(

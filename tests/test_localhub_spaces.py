@@ -28,8 +28,8 @@ from standins.spaces import (
 )
 from standins.waiting import PATIENCE
 
-from localhub.prices import FLAVORS, GIB, PriceList, memory_option
-from localhub.processes import SHARED
+from localhub.runtime.prices import FLAVORS, GIB, PriceList, memory_option
+from localhub.runtime.processes import SHARED
 
 HubFactory = Callable[..., HubServer]
 CANARY = "LOCALHUB_TEST_CANARY"

@@ -16,7 +16,7 @@ import pytest
 from huggingface_hub import HfApi
 from standins.localhub import HubServer
 
-from localhub.xet import GROUPED, LZ4, PLAIN, chunks, read_shard
+from localhub.storage.xet import GROUPED, LZ4, PLAIN, chunks, read_shard
 
 NUMBERS = itertools.count()
 SCRIPT = """

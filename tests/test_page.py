@@ -28,7 +28,7 @@ from standins.waiting import PATIENCE, until
 from starlette.types import Message
 from test_supervise import Worker, spec
 
-from localhub.processes import free_port
+from localhub.runtime.processes import free_port
 from worker.contract import (
     Checkpoint,
     Chosen,

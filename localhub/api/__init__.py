@@ -1,1 +1,1 @@
-"""The rooms of the Hub that every client needs: accounts, repos, files. One file each."""
+"""The rooms of the Hub: what it answers, at which paths. One file each, or a folder."""

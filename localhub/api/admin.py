@@ -10,9 +10,9 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Route
 
-from localhub.call import Answer, Call, endpoint
-from localhub.caller import NO_RIGHTS
+from localhub.auth.caller import NO_RIGHTS
 from localhub.errors import bad_request
+from localhub.http.call import Answer, Call, endpoint
 from localhub.hub import Hub
 
 

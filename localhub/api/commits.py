@@ -16,17 +16,17 @@ from typing import Any
 import yaml
 from starlette.routing import BaseRoute, Route
 
-from localhub import gitobjects
 from localhub.api.card import front_matter
+from localhub.api.discussions.handlers import opened, proposable
 from localhub.api.patterns import ignored, lfs_patterns, matches
 from localhub.api.repos import ONE
 from localhub.api.revisions import HEADS
-from localhub.call import Answer, Call, endpoint
-from localhub.discussions.api import opened, proposable
-from localhub.discussions.records import PULLS
 from localhub.errors import Refusal, bad_request, revision_not_found
+from localhub.http.call import Answer, Call, endpoint
 from localhub.hub import Hub
-from localhub.repos import Repo
+from localhub.storage import gitobjects
+from localhub.storage.discussions import PULLS
+from localhub.storage.repos import Repo
 
 
 def routes(hub: Hub) -> list[BaseRoute]:

@@ -10,13 +10,13 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from localhub.api.repos import ONE
-from localhub.call import Answer, Call, endpoint
 from localhub.clock import stamp
-from localhub.content import Commit, Content
 from localhub.errors import entry_not_found
-from localhub.gitobjects import TreeEntry
+from localhub.http.call import Answer, Call, endpoint
 from localhub.hub import Hub
-from localhub.repos import Repo
+from localhub.storage.content import Commit, Content
+from localhub.storage.gitobjects import TreeEntry
+from localhub.storage.repos import Repo
 
 
 def routes(hub: Hub) -> list[BaseRoute]:

@@ -19,11 +19,11 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from localhub.api.pushes import Move, Push, take
-from localhub.bare import Bare, environment
-from localhub.call import Answer, Call, Handler, endpoint
 from localhub.errors import Refusal, bad_request
+from localhub.http.call import Answer, Call, Handler, endpoint
 from localhub.hub import Hub
-from localhub.repos import Repo
+from localhub.storage.bare import Bare, environment
+from localhub.storage.repos import Repo
 
 FETCH = "git-upload-pack"
 PUSH = "git-receive-pack"

@@ -7,12 +7,12 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Route
 
-from localhub.accounts import Account
-from localhub.call import Answer, Call, endpoint
-from localhub.caller import Token
+from localhub.auth.accounts import Account
+from localhub.auth.caller import Token
+from localhub.auth.policies import RESTRICTION
 from localhub.errors import Refusal, login_needed
+from localhub.http.call import Answer, Call, endpoint
 from localhub.hub import Hub
-from localhub.policies import RESTRICTION
 
 
 def routes(hub: Hub) -> list[BaseRoute]:

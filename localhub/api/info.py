@@ -20,11 +20,11 @@ from localhub.api.card import front_matter
 from localhub.api.files import paged
 from localhub.api.nowhere import nowhere
 from localhub.api.repos import ONE
-from localhub.call import Answer, Call, endpoint
 from localhub.clock import stamp
-from localhub.content import Blob
+from localhub.http.call import Answer, Call, endpoint
 from localhub.hub import Hub
-from localhub.repos import PREFIX, Repo
+from localhub.storage.content import Blob
+from localhub.storage.repos import PREFIX, Repo
 
 LISTED = frozenset(
     (

@@ -20,12 +20,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from localhub.api.discussions.handlers import proposable
 from localhub.api.signing import Signed, sign, verified
-from localhub.call import Answer, Call, Endpoint, endpoint
-from localhub.discussions.api import proposable
 from localhub.errors import Refusal, bad_request
+from localhub.http.call import Answer, Call, Endpoint, endpoint
 from localhub.hub import Hub
-from localhub.repos import Repo
+from localhub.storage.repos import Repo
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 BATCH = ".git/info/lfs/objects/batch"

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from localhub.content import Blob, Content
+from localhub.storage.content import Blob, Content
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"

@@ -7,8 +7,8 @@ from typing import NoReturn
 
 from starlette.routing import BaseRoute, Route
 
-from localhub.call import Call, endpoint
 from localhub.errors import Refusal, repo_not_found
+from localhub.http.call import Call, endpoint
 from localhub.hub import Hub
 
 KINDS = ("models", "datasets", "spaces")

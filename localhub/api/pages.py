@@ -9,12 +9,12 @@ from urllib.parse import parse_qs, quote
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.routing import BaseRoute, Route
 
-from localhub.accounts import COOKIE
 from localhub.api.info import main_of
-from localhub.call import Answer, Call, endpoint
+from localhub.auth.accounts import COOKIE
 from localhub.errors import Refusal
+from localhub.http.call import Answer, Call, endpoint
 from localhub.hub import Hub
-from localhub.repos import PREFIX
+from localhub.storage.repos import PREFIX
 
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from localhub import gitobjects
 from localhub.api.commits import card_errors, good_path, uploaded_size
-from localhub.bare import environment, fits
-from localhub.content import Commit
 from localhub.errors import bad_request, conflict, forbidden
 from localhub.hub import Hub
-from localhub.repos import Repo
+from localhub.storage import gitobjects
+from localhub.storage.bare import environment, fits
+from localhub.storage.content import Commit
+from localhub.storage.repos import Repo
 
 NOTHING = "0" * 40
 """Stands for the commit of a ref that is not there."""

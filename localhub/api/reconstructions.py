@@ -20,13 +20,13 @@ from starlette.routing import BaseRoute, Route
 from localhub.api.repos import ONE
 from localhub.api.signing import sign, verified
 from localhub.api.xet import CAS, VALID_SECONDS, connection
-from localhub.call import Answer, Call, Endpoint, endpoint
-from localhub.caller import NOBODY
+from localhub.auth.caller import NOBODY
 from localhub.errors import Refusal, invalid_token
+from localhub.http.call import Answer, Call, Endpoint, endpoint
+from localhub.http.tickets import holder, ticket
 from localhub.hub import Hub
-from localhub.repos import Repo
-from localhub.tickets import holder, ticket
-from localhub.xet import CHUNK_HEADER, PLAIN
+from localhub.storage.repos import Repo
+from localhub.storage.xet import CHUNK_HEADER, PLAIN
 
 CHUNK = 64 << 10
 TERM = 64 * CHUNK

@@ -7,10 +7,10 @@ from typing import Any, cast
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import BaseRoute, Route
 
-from localhub.call import Answer, Call, endpoint
 from localhub.errors import bad_request, forbidden, repo_not_found
+from localhub.http.call import Answer, Call, endpoint
 from localhub.hub import Hub
-from localhub.repos import PREFIX, Repo, RepoType
+from localhub.storage.repos import PREFIX, Repo, RepoType
 
 ONE = "/api/{kind}/{ns}/{name}"
 """Path of one repo; `kind` is models, datasets or spaces."""

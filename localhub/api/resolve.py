@@ -8,12 +8,12 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from localhub.api.signing import sign
-from localhub.call import Answer, Call, endpoint
-from localhub.content import Blob
 from localhub.errors import entry_not_found
-from localhub.gitobjects import pointer
+from localhub.http.call import Answer, Call, endpoint
 from localhub.hub import Hub
-from localhub.repos import Repo
+from localhub.storage.content import Blob
+from localhub.storage.gitobjects import pointer
+from localhub.storage.repos import Repo
 
 
 def routes(hub: Hub) -> list[BaseRoute]:

@@ -9,11 +9,11 @@ from starlette.routing import BaseRoute, Route
 
 from localhub.api.files import paged
 from localhub.api.repos import ONE
-from localhub.call import Answer, Call, endpoint
 from localhub.clock import stamp
-from localhub.discussions.records import PULLS
 from localhub.errors import bad_request, conflict, forbidden, revision_not_found
+from localhub.http.call import Answer, Call, endpoint
 from localhub.hub import Hub
+from localhub.storage.discussions import PULLS
 
 HEADS = "refs/heads/"
 TAGS = "refs/tags/"

@@ -13,13 +13,13 @@ from starlette.routing import BaseRoute, Route
 
 from localhub.api.files import paged
 from localhub.api.repos import ONE
-from localhub.call import Answer, Call, endpoint
 from localhub.clock import stamp
-from localhub.content import Commit
 from localhub.errors import bad_request, forbidden
-from localhub.gitobjects import TreeEntry
+from localhub.http.call import Answer, Call, endpoint
 from localhub.hub import Hub
-from localhub.repos import PREFIX, Repo
+from localhub.storage.content import Commit
+from localhub.storage.gitobjects import TreeEntry
+from localhub.storage.repos import PREFIX, Repo
 
 UNREFERENCED = "unknown"
 """Name of a large file that no branch holds any more."""

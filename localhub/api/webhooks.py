@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from starlette.routing import BaseRoute, Route
 
-from localhub.call import Answer, Call, endpoint
 from localhub.errors import Refusal, bad_request
+from localhub.http.call import Answer, Call, endpoint
 from localhub.hub import Hub
-from localhub.repos import Repo
+from localhub.storage.repos import Repo
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS webhooks (

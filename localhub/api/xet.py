@@ -15,15 +15,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from localhub.api.discussions.handlers import proposable
 from localhub.api.lfs import SHA256, Arrival, admit
 from localhub.api.repos import ONE
 from localhub.api.signing import Signed
-from localhub.call import Answer, Call, endpoint
-from localhub.discussions.api import proposable
 from localhub.errors import Refusal, bad_request, forbidden, repo_not_found
+from localhub.http.call import Answer, Call, endpoint
 from localhub.hub import Hub
-from localhub.repos import Repo
-from localhub.xet import Described, chunks, read_shard
+from localhub.storage.repos import Repo
+from localhub.storage.xet import Described, chunks, read_shard
 
 VALID_SECONDS = 24 * 3600
 MOST_BYTES = 64 << 20

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from localhub.processes import free_port
+from localhub.runtime.processes import free_port
 from standins.waiting import until
 
 NAME = "login.cluster"
