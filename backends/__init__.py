@@ -24,7 +24,17 @@ from worker.params import unused
 if TYPE_CHECKING:
     from backends.base import Backend
 
-_BESIDE = {"base", "deploy", "errors", "handle", "hub", "image", "keeping", "packages", "together"}
+_BESIDE = {
+    "base",
+    "batch_launch",
+    "deploy",
+    "errors",
+    "handle",
+    "hub",
+    "image",
+    "image_keeping",
+    "packages",
+}
 """Modules here that are no backends."""
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import backends
 import worker.tasks
 from backends.base import Backend, OnProgress, silent
-from backends.together import Together
+from backends.batch_launch import Together
 from orchestrator import deduplication, hosted, month_budget, preflight, rerunning, resuming
 from orchestrator.job_request import JobRequest, PackedJob, packed, refusals
 from orchestrator.jobs.client import Client

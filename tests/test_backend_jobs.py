@@ -25,8 +25,8 @@ from backends.hub.files import RepoFile
 from backends.jobs import Jobs, status_of
 from backends.jobs.options import JobsOptions
 from backends.jobs.request import JOB_LABEL, TIMEOUT_LABEL, JobRequest
+from worker.bootstrap import BUILD_ERROR, has_all
 from worker.contract import DataRef, EndReason, Limits, Machine
-from worker.equip import BUILD_ERROR, has_all
 from worker.errors import HubtrainError, HubUnreachable, NoWrite
 from worker.host.job import Job, JobDoor
 from worker.hubjobs import page_key
@@ -410,8 +410,8 @@ def test_what_the_image_lacks_is_installed_torch_first(tmp_path: Path, broken: s
     """With a stand-in for uv, which says what it is asked for."""
     code, programs = tmp_path / "job", tmp_path / "bin"
     (code / "worker").mkdir(parents=True)
-    (code / "worker" / "equip.py").write_bytes(
-        (Path(__file__).parents[1] / "worker" / "equip.py").read_bytes()
+    (code / "worker" / "bootstrap.py").write_bytes(
+        (Path(__file__).parents[1] / "worker" / "bootstrap.py").read_bytes()
     )
     (code / "worker" / "__main__.py").write_text("import os, sys; print('worker in', os.getcwd())")
     (code / "requirements.txt").write_text("no-such-package-at-all\n")
@@ -419,7 +419,7 @@ def test_what_the_image_lacks_is_installed_torch_first(tmp_path: Path, broken: s
     (programs / "uv").write_text(UV)
     (programs / "uv").chmod(0o755)
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "worker.equip"],
+        [sys.executable, "-P", "-m", "worker.bootstrap"],
         env={
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(code),

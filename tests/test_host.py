@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from test_supervise import Worker, spec
 
+from worker.bootstrap import SINCE
 from worker.clock import SystemClock
 from worker.contract import EndReason, Machine
-from worker.equip import SINCE
 from worker.host import Host, PlainMachine, host_of
 from worker.host.hubdoor import HubDoor
 from worker.host.space import Space

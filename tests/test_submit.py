@@ -13,9 +13,9 @@ from standins import swept
 from standins.script import RUNS, Far, Hurried, Scripted
 
 from backends.base import OnProgress, silent
+from backends.batch_launch import Together
 from backends.errors import LaunchFailed
 from backends.handle import Handle
-from backends.together import Together
 from orchestrator.jobs.records import Record, Records
 from orchestrator.jobs.resumed import refuse_twice
 from orchestrator.jobs.submit import Order, claim, launch_together, submit

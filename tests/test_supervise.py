@@ -17,6 +17,7 @@ import psutil
 import pytest
 from standins.spaces import gone
 
+from worker.bootstrap import SINCE
 from worker.contract import (
     ENDINGS,
     Chosen,
@@ -39,7 +40,6 @@ from worker.contract import (
     from_line,
 )
 from worker.duration import roughly
-from worker.equip import SINCE
 from worker.hardware import parse_bytes
 from worker.output import MANIFEST_FILE, made_by
 from worker.redact import HIDDEN, Redactor

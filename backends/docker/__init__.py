@@ -23,7 +23,7 @@ from backends.docker.options import DockerOptions
 from backends.docker.request import APP, NAME, ContainerRequest, plan
 from backends.errors import BackendError, JobGone, PlanRefused
 from backends.handle import Handle
-from backends.keeping import KeepsImages, KeptImage
+from backends.image_keeping import KeepsImages, KeptImage
 from backends.local.machine import this_machine
 from backends.local.run import RunFolder
 from worker.clock import Clock

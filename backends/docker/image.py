@@ -13,7 +13,7 @@ from backends.base import OnProgress, silent
 from backends.docker.engine import asking
 from backends.docker.request import IMAGE, ContainerRequest
 from backends.errors import BackendError, LaunchFailed
-from backends.keeping import KeptImage
+from backends.image_keeping import KeptImage
 from worker.contract import JOB_FILE, EndReason
 
 LABEL = "hubtrain=worker"

@@ -21,6 +21,7 @@ from backends.hub.files import delete, recalled
 from backends.hub.hardware import SHORT_NAMES, flavors
 from backends.hub.notes import Notes
 from backends.hub.refusals import absent, shown
+from backends.image_keeping import KeepsImages, KeptImage
 from backends.jobs.image import NAME as IMAGE_NAME
 from backends.jobs.image import OWN, SPACES, images, is_image, running
 from backends.jobs.launch import Launch, forget, stop
@@ -35,7 +36,6 @@ from backends.jobs.request import (
     JobRequest,
     plan,
 )
-from backends.keeping import KeepsImages, KeptImage
 from worker.account import RUN_JOBS
 from worker.clock import Clock
 from worker.contract import MARK, EndReason, JobSpec

@@ -23,7 +23,7 @@ from backends.hub.files import RepoFile, commit, has_files, once
 from backends.hub.notes import USE_SECONDS, Notes
 from backends.hub.space import KIND, PAGE_PORT
 from backends.image import TORCH_FILE
-from backends.keeping import KeptImage
+from backends.image_keeping import KeptImage
 from backends.spaces.launch import create
 from worker.account import who
 from worker.clock import Clock

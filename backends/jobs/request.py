@@ -31,7 +31,7 @@ KIND = "dataset"
 """What the Hub calls the repo that holds code and job: Jobs mount such repos, at a commit."""
 
 MOUNT = "/job"
-COMMAND = ("python", "-P", "-m", "worker.equip")
+COMMAND = ("python", "-P", "-m", "worker.bootstrap")
 """`-P`: what lies in the image's own folder, such as the worker of a Space, is not searched."""
 
 PAGE_USD_PER_HOUR = 0.01

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from backends.base import Backend, Flavor, Found, OnProgress, Status, silent, spec_in
+from backends.batch_launch import Together
 from backends.errors import BackendError, JobGone, LaunchFailed
 from backends.handle import Handle
 from backends.packages import installed, refuse_lacking
@@ -26,7 +27,6 @@ from backends.slurm.launch import payload
 from backends.slurm.options import SlurmOptions
 from backends.slurm.request import NAME, SlurmRequest, job_id_in, plan
 from backends.slurm.states import status_of
-from backends.together import Together
 from worker.clock import Clock
 from worker.contract import JobSpec
 from worker.errors import HubUnreachable

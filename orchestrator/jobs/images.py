@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import backends
-from backends.keeping import KeepsImages, KeptImage
+from backends.image_keeping import KeepsImages, KeptImage
 from orchestrator.jobs.client import Client
 from worker.errors import HubtrainError
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from backends.base import Backend, OnProgress, silent
+from backends.batch_launch import Together
 from backends.errors import LaunchFailed, PlanRefused
 from backends.handle import Handle
-from backends.together import Together
 from orchestrator.forecast import Forecast
 from orchestrator.jobs.glance import Glance
 from orchestrator.jobs.records import Record, Records

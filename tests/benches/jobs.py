@@ -60,7 +60,7 @@ def cancel_all(hub: HubServer) -> None:
 
 def with_standin(request: JobRequest) -> JobRequest:
     """Return the Job with the stand-in for its worker, which needs nothing installed."""
-    kept = [f for f in request.files if f.path == "worker/equip.py" or "worker/" not in f.path]
+    kept = [f for f in request.files if f.path == "worker/bootstrap.py" or "worker/" not in f.path]
     files = [f for f in kept if f.path != "requirements.txt"]
     files += [
         RepoFile("requirements.txt", b""),

@@ -31,7 +31,7 @@ OURS = {
 _NOW = "__import__('worker.clock').clock.SystemClock().now()"
 CLOCKLESS = {
     "worker/contract/events.py": ("datetime.now(UTC)", _NOW),
-    "worker/equip.py": ("time.time()", f"{_NOW}.timestamp()"),
+    "worker/bootstrap.py": ("time.time()", f"{_NOW}.timestamp()"),
 }
 """What asks for the time without a clock that could be given to it, and what it asks here."""
 

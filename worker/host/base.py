@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
+from worker.bootstrap import SINCE
 from worker.clock import Clock
 from worker.contract import JOB_FILE, Stopped
-from worker.equip import SINCE
 from worker.hardware import Node, stated_memory
 from worker.show.door import Door
 
@@ -130,7 +130,7 @@ class Host(ABC):
     def since(self, now: datetime) -> datetime:
         """Return since when this machine works for the job, given the time that it is now.
 
-        That is before the worker came to life where it was equipped first (`worker.equip`).
+        That is before the worker began, if packages were installed first (`worker.bootstrap`).
         """
         told = self.environ.get(SINCE, "")
         try:

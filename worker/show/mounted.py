@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 from worker.show import HERE, style
-from worker.show.lost import Lost
+from worker.show.not_found import NotFound
 
 IDLE_SECONDS = 1.0
 
@@ -32,7 +32,7 @@ def mounted(
     """
     import gradio as gr
 
-    app.add_middleware(Lost)
+    app.add_middleware(NotFound)
     page.space_id = None  # otherwise gradio adds a header on Spaces, with fonts from other servers
     # Gradio would check its queues a thousand times a second.
     page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = IDLE_SECONDS

@@ -1,4 +1,4 @@
-"""An address where there is nothing: people get a page with the way home, programs their data."""
+"""The answer 404: browsers get a page with a link home, programs the plain response."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from worker.show import colours, filled
 from worker.show.crosssite import SAFE
 
 
-class Lost:
-    """ASGI middleware: a browser that opens such an address is told in words, whoever answers."""
+class NotFound:
+    """ASGI middleware: gives a browser a readable page for every 404 of the app behind it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on a request, and put a page in the place of an answer that there is nothing."""
+        """Pass on a request, and replace the body of an answer 404 by the page."""
         if scope["type"] != "http" or not _is_of_a_person(Request(scope)):
             await self.app(scope, receive, send)
             return
@@ -49,6 +49,6 @@ def _kept(message: Message) -> list[tuple[bytes, bytes]]:
 
 
 def _page() -> HTMLResponse:
-    there = Path(__file__).parent / "lost.html.jinja"
+    there = Path(__file__).parent / "not_found.html.jinja"
     style = colours(":root", ".dark")
     return HTMLResponse(filled(there, colours=style), HTTPStatus.NOT_FOUND)

@@ -1,4 +1,4 @@
-"""Installs what the machine lacks, then is the worker: `python -P -m worker.equip`.
+"""Installs missing packages, then becomes the worker: `python -P -m worker.bootstrap`.
 
 For machines whose image was not made for hubtrain, such as those of Jobs. It runs before anything
 is installed, so it imports the standard library alone. An image that has every package that

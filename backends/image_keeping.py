@@ -1,4 +1,4 @@
-"""What a backend has, beside its other verbs, that keeps the images its jobs ran in."""
+"""The extra interface of a backend that keeps the images its jobs ran in."""
 
 from __future__ import annotations
 

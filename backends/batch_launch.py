@@ -1,4 +1,4 @@
-"""What a backend has, beside its other verbs, that launches several jobs by one request."""
+"""The extra interface of a backend that launches several jobs with one request."""
 
 from __future__ import annotations
 
