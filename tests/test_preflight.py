@@ -27,6 +27,7 @@ from worker.account import who
 from worker.clock import SystemClock
 from worker.installing import install
 from worker.output import put
+from worker.tasks import load
 
 
 @pytest.fixture(scope="module")
@@ -420,17 +421,23 @@ def test_a_model_that_no_gpu_holds_is_divided_among_several(ask: Asking) -> None
     assert "the model on each of 4 GPUs of a10g-largex4" in said(two, "memory")
 
 
-def test_rows_that_gpus_cannot_divide_say_how_many_they_can(ask: Asking) -> None:
+def test_rows_that_gpus_cannot_divide_say_how_many_they_can(ask: Asking, tmp_path: Path) -> None:
     wrong = only_error(ask(flavor="a10g-largex4", batch_size=1, gradient_accumulation=2))
     assert wrong.fix.startswith("--gradient-accumulation 4")
     wrong = only_error(ask(flavor="a10g-largex4", num_processes=8))
     assert "a10g-largex4 has 4 GPUs" in wrong.text
-    alone: dict[str, Any] = {
-        "trainer": "grpo",
-        "reward_funcs": "think_format_reward",
-        "num_processes": 2,
-    }
-    found = errors(ask(flavor="a10g-largex4", **alone))
-    assert "grpo trains in one process." in [one.text for one in found]
+    pairs = tmp_path / "pairs.jsonl"
+    pair = {"sentence1": "a fox", "sentence2": "a dog", "target": 0.5}
+    pairs.write_text(9 * f"{json.dumps(pair)}\n")
+    alone: dict[str, Any] = {"task": load("sentence_transformers"), "data_path": str(pairs)}
+    found = errors(ask(flavor="a10g-largex4", num_processes=2, **alone))
+    assert "pair_score trains in one process." in [one.text for one in found]
+    rewarded: dict[str, Any] = {"trainer": "grpo", "reward_funcs": "think_format_reward"}
+    four = ask(flavor="a10g-largex4", batch_size=8, **rewarded)
+    assert four.ok and four.parallel.processes == 4, errors(four)
+    shared = {"distributed_backend": "fsdp", "batch_size": 8, **rewarded}
+    wrong = only_error(ask(flavor="a10g-largex4", **shared))
+    assert "cannot divide its model among processes (fsdp)" in wrong.text
+    assert wrong.fix.startswith("--distributed-backend ddp")
     idle = ask(flavor="a10g-largex4", num_processes=2)
     assert "2 of the 4 GPUs of a10g-largex4 would train" in said(idle, "backend")

@@ -138,6 +138,52 @@ def test_two_processes_learn_what_one_does(
     assert max(off.values()) < 1e-3, off
 
 
+SAYS = """
+def fox(completions, log_metric, **kwargs):
+    log_metric("called", 1)
+    return [min(1.0, said.count("o") / 3) for said in completions]
+
+def best(completions, prompts, answer, trainer_state, **kwargs):
+    asked = list(zip(prompts, answer))
+    each = 4 if len(asked) > len(set(asked)) else 1
+    assert all(asked.count(one) % each == 0 for one in asked), "all answers to a prompt are there"
+    said = {one: [len(c) for c, a in zip(completions, asked) if a == one] for one in asked}
+    return [float(len(c) == max(said[a])) for c, a in zip(completions, asked)]
+"""
+
+
+def test_answers_do_not_depend_on_how_a_step_is_divided(model: Path, tmp_path: Path) -> None:
+    """Three prompts a step, one with nobody beside it; passes of four answers, or of three."""
+    rows = [{"prompt": f"say {i}:", "answer": i} for i in range(12)]
+    data = write_rows(tmp_path / "data" / "train.jsonl", rows[:7])
+    valid = write_rows(tmp_path / "data" / "valid.jsonl", rows[7:])
+    (tmp_path / "rewards.py").write_text(SAYS)
+    how: dict[str, Any] = {
+        **{"trainer": "grpo", "reward_funcs": str(tmp_path / "rewards.py"), "lr": 5e-3},
+        **{"batch_size": 4, "gradient_accumulation": 3, "num_generations": 4, "logging_steps": 1},
+        **{"num_iterations": 2, "epsilon": 0.01, "grpo_beta": 0.1, "max_completion_length": 8},
+        **{"max_steps": 8, "eval_strategy": "steps", "save_strategy": "steps", "save_steps": 1},
+        "save_total_limit": 9,
+    }
+    one = alone(model, data, tmp_path / "one", valid, **how)
+    two = together(spec(model, data, valid, TWO, **how), tmp_path / "two")
+    measures = {name for e in one if isinstance(e, Metric) for name in e.values}
+    assert {"clip_ratio", "kl", "reward", "called", "valid_reward", "grad_norm"} <= measures
+    for name in measures:
+        expected = curve(one, name)
+        assert curve(two, name) == pytest.approx(expected, abs=1e-3, rel=1e-2), name
+    assert max(map(abs, curve(one, "loss").values())) > 1e-2
+    ours, theirs = (weights(tmp_path / which / "output") for which in ("two", "one"))
+    assert all(float((ours[name] - w).abs().max()) < 1e-3 for name, w in theirs.items())
+    amid = together(spec(model, data, valid, TWO, **how), tmp_path / "amid", left_at(two, 3))
+    params, run, between = job(model, data, tmp_path / "on", valid=valid, **how)
+    TASK.train(params, replace(run, last_checkpoint=left_at(two, 4)))
+    for events, first in ((amid, 4), (between, 5)):
+        losses = curve(events, "loss")
+        assert min(losses) == first
+        assert losses == pytest.approx({at: curve(two, "loss")[at] for at in losses}, abs=1e-3)
+
+
 def left_at(events: list[Event], step: int) -> Path:
     """Return the checkpoint that was told of a step."""
     return next(Path(e.where) for e in events if isinstance(e, Checkpoint) and e.step == step)

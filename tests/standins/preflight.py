@@ -110,16 +110,18 @@ class Asking:
         typed: tuple[str, ...] = (),
         secrets: tuple[str, ...] = (),
         output: Path | None = None,
+        task: Any = TASK,
         **settings: Any,
     ) -> CheckReport:
         token = token or (self.hub.tokens[user] if user else None)
-        values = {"model": "ann/small", "data_path": str(self.data), "trainer": "sft", "peft": True}
+        values: dict[str, Any] = {"model": "ann/small", "data_path": str(self.data)}
+        values |= {"trainer": "sft", "peft": True} if task is TASK else {}
         own = {"project_name": project, "push_to_hub": backend == "spaces"} | (job or {})
         made = JobSettings(**own)
         request = CheckRequest(
-            task=TASK,
+            task=task,
             options=backends.load(backend).options(),
-            params=TASK.params(**values | settings),
+            params=task.params(**values | settings),
             project=project,
             owner=made.username,
             token_given=token is not None,

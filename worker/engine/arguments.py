@@ -111,7 +111,7 @@ def leaves_out_weights(config: Any) -> bool:
 
 def _optimisation(params: TransformersSettings, steps: int) -> dict[str, Any]:
     """Return what decides how the weights move."""
-    rows, passes = _mine(params)
+    rows, passes = share_of_step(params)
     return {
         "num_train_epochs": params.epochs,
         "max_steps": params.max_steps or -1,
@@ -183,8 +183,11 @@ def tracked(params: TransformersSettings, run: Run) -> dict[str, Any]:
     }
 
 
-def _mine(params: TransformersSettings) -> tuple[int, int]:
-    """Return the rows of a pass and the passes that this process takes of a step."""
+def share_of_step(params: TransformersSettings) -> tuple[int, int]:
+    """Return the rows of a pass and the passes that this process takes of a step.
+
+    Raises `BadConfig` where the rows of a step cannot be divided among the processes.
+    """
     found = share(params.batch_size, params.gradient_accumulation, processes.count())
     if found is None:
         step = params.batch_size * params.gradient_accumulation

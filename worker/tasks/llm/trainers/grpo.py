@@ -24,7 +24,6 @@ class Grpo(Trainer[GrpoParams]):
     name = NAME
     help = "learns from rewards for what the model answers"
     settings = GrpoParams
-    trains_together = False
     unused: ClassVar[Mapping[str, str]] = {
         "auto_find_batch_size": "answers of a step are so many to each prompt.",
         "completion_column": "the model writes the answers itself.",

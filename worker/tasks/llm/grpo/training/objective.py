@@ -74,8 +74,12 @@ class Objective:
     longest: int = 1
     """Tokens of the longest answer there may be."""
 
-    def __call__(self, tokens: Tokens, passes: int, in_step: int) -> Outcome:
-        """Return the part of one of so many `passes` of a step that has `in_step` tokens."""
+    def __call__(self, tokens: Tokens, passes: int, in_step: float) -> Outcome:
+        """Return the part of one of so many `passes` of a step that has `in_step` tokens.
+
+        Of several processes, whose losses are averaged, each counts its own passes, and its share
+        of the tokens of all.
+        """
         ratio = torch.exp(tokens.now - tokens.before)
         gain = tokens.advantages[tokens.owners]
         held = ratio.clamp(1 - self.low, 1 + self.high)
@@ -92,10 +96,12 @@ class Objective:
             measured["kl"] = divergence.detach().sum()
         return Outcome(self._mean(each, tokens, passes, in_step), measured)
 
-    def _mean(self, each: torch.Tensor, tokens: Tokens, passes: int, in_step: int) -> torch.Tensor:
+    def _mean(
+        self, each: torch.Tensor, tokens: Tokens, passes: int, in_step: float
+    ) -> torch.Tensor:
         answers = len(tokens.advantages)
         if self.kind == "dapo":
-            return each.sum() / max(1, in_step)
+            return each.sum() / (in_step or 1)
         if self.kind == "bnpo":
             return each.sum() / max(1, len(each)) / passes
         if self.kind == "dr_grpo":

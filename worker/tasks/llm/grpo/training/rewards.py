@@ -43,13 +43,21 @@ LONGEST_FAULT = 300
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The answers of a step, and what they answer: everything that is scored."""
+    """Answers that are scored together, and what they answer: everything that is scored."""
 
     prompts: Sequence[Prompt]
     """One for each answer."""
 
     texts: Sequence[str]
     ids: Sequence[Sequence[int]]
+
+    def only(self, places: Sequence[int]) -> Answers:
+        """Return the answers at some places."""
+        return Answers(
+            [self.prompts[i] for i in places],
+            [self.texts[i] for i in places],
+            [self.ids[i] for i in places],
+        )
 
     def handed(self) -> dict[str, Any]:
         """Return what TRL hands to reward functions, by the names it gives it."""

@@ -10,9 +10,9 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from worker.engine import devices
+from worker.engine import devices, processes
 from worker.engine.adapter import adapt
-from worker.engine.arguments import trainer_parts
+from worker.engine.arguments import share_of_step, trainer_parts
 from worker.engine.dropout import without_dropout
 from worker.engine.fit import begin, finish, fit
 from worker.engine.model import Loaded, load
@@ -150,7 +150,7 @@ def _rollouts(
         ),
         tokenizer,
         each=own.num_generations,
-        batch=params.batch_size,
+        batch=share_of_step(params)[0],
         scaled_by=own.scale_rewards,
         temperature=own.temperature,
         drop_cut_off=own.mask_truncated_completions,
@@ -192,7 +192,8 @@ def _trainer(
 ) -> RewardedTrainer:
     """Return the trainer, whose batches are the prompts of a step."""
     rows = PromptRows(asked.train, prompts_a_step(params, own), own.num_iterations)
-    steps = {"batch_size": rows.a_step, "gradient_accumulation": 1, "auto_find_batch_size": False}
+    visited = rows.a_step * processes.count()
+    steps = {"batch_size": visited, "gradient_accumulation": 1, "auto_find_batch_size": False}
     by_prompts = params.model_copy(update=steps)
     more = {
         "checkpointing": checkpointing,
