@@ -15,12 +15,12 @@ A whole program is [examples/python_api.py](../examples/python_api.py), and
 [examples/hubtrain.ipynb](../examples/hubtrain.ipynb) is [a notebook](#in-a-notebook).
 """
 
-SETTINGS = """Settings are keyword arguments: [every setting](settings.md) by its name. Numbers,
-booleans and paths are given as Python has them. What is not given comes from the environment
-(`HUBTRAIN_<NAME>`), then from `config`, then from the defaults.
+SETTINGS = """[Every setting](settings.md) is listed by its name. Numbers, booleans and paths are
+given as Python has them. What is not given comes from the environment (`HUBTRAIN_<NAME>`), then
+from `config`, then from the defaults.
 
-Jobs live outside of the process that launched them: Ctrl-C, or the end of the process, stops none.
-They are those that `hubtrain jobs` lists, and every command of the terminal works on them.
+Ctrl-C stops no job either. Jobs are those that `hubtrain jobs` lists, and every command of the
+terminal works on them.
 """
 
 

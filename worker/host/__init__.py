@@ -1,8 +1,8 @@
 """What the worker runs on. Each module here for one kind of host ends with `HOST = ItsClass`.
 
-The environment tells which one it is. To add one, such as a Job of Hugging Face, write a file with
-a subclass of `Host`: it answers how to stop paying, which hardware this is, who stopped it, where
-the model lies, and who may see the page. Nobody else asks where the worker runs.
+The environment tells which one it is. To add one, write a file with a subclass of `Host`: it
+answers how to stop paying, which hardware this is, who stopped it, where the model lies, and who
+may see the page. Nobody else asks where the worker runs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows out of CSV, JSONL, Parquet and gzip, in bounded memory, wherever the files lie.
+"""Rows out of CSV, JSON, Parquet and Excel, gzip too, in bounded memory, wherever the files lie.
 
 The laptop and the machine that trains read with the same code: the same bytes give the same rows,
 with the same line numbers, or are refused in the same words. Knows neither tasks nor where rows

@@ -1,6 +1,6 @@
 """Pushes to the Hub: the model in one commit, or the events and log of a job without a model.
 
-Nothing here retries; `patience` does. If the answer to a commit is lost, the next try first looks
+Nothing here retries; `retry` does. If the answer to a commit is lost, the next try first looks
 whether the commit is on the Hub, so no model is pushed twice.
 """
 
