@@ -375,6 +375,30 @@ def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
     assert edges(torch.zeros(2, 3, dtype=torch.long), never).argmax(1).tolist() == [1, 2]
 
 
+def test_a_later_epoch_goes_on_amid_it_in_several_processes() -> None:
+    from accelerate.data_loader import prepare_data_loader, skip_first_batches
+    from torch.utils.data import DataLoader
+
+    from worker.engine.rounds import in_rounds
+    from worker.tasks.llm.grpo.training.trainer import PromptRows, Visits
+
+    some: list[Any] = [*range(7)]
+    rows = PromptRows(some, 3, times=2)  # as many visits as two processes make
+    whole = DataLoader(rows, batch_size=3, sampler=Visits(rows, 42), collate_fn=list)
+    loader = prepare_data_loader(whole, num_processes=2, process_index=0, put_on_device=False)
+    in_rounds(loader, 2, 0)
+    epochs = []
+    for epoch in range(2):
+        loader.set_epoch(epoch)
+        epochs.append(list(loader))
+    assert len(loader) == len(epochs[1]) == 3 and epochs[0] != epochs[1]
+    anew = prepare_data_loader(whole, num_processes=2, process_index=0, put_on_device=False)
+    in_rounds(anew, 2, 0)
+    left = skip_first_batches(anew, 1)
+    left.set_epoch(1)
+    assert list(left) == epochs[1][1:]
+
+
 @pytest.mark.slow
 def test_a_planted_reward_is_learned_from_a_file(folder: Path, tmp_path: Path) -> None:
     output, events = trained(folder, tmp_path, file(tmp_path, FOX), epochs=5)

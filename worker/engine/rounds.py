@@ -56,6 +56,7 @@ def in_rounds(loader: Any, processes: int, mine: int) -> Rounds:
     rounds = Rounds(shard.batch_sampler, processes, mine)
     shard.batch_sampler, shard.num_processes, shard.process_index = rounds, 1, 0
     shard.even_batches = False
+    shard.sampler = rounds.sampler  # is told the epoch also where its first batches are skipped
     return rounds
 
 
