@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from localhub.auth.accounts import Accounts
+from localhub.auth.caller import Caller
 from localhub.clock import Clock
 from localhub.faults import Faults
 from localhub.runtime.doors import Door
@@ -31,7 +32,7 @@ __all__ = ["Clock", "Hub", "Options"]
 
 LOG = logging.getLogger("localhub")
 
-Created = Callable[[Repo, dict[str, Any]], None]
+Created = Callable[[Repo, dict[str, Any], Caller], None]
 Committed = Callable[[Repo, str], None]
 Described = Callable[[Repo, dict[str, Any]], None]
 Happened = Callable[[Repo], None]
@@ -118,10 +119,10 @@ class Hub:
         return path.read_text()
 
     def on_create(self, react: Created) -> None:
-        """Call `react(repo, body)` when a repo is created, inside its transaction.
+        """Call `react(repo, body, caller)` when a repo is created, inside its transaction.
 
-        `body` is the JSON of the request. Raising a `Refusal` undoes the creation; processes
-        are started from `store.after_commit`, not here.
+        `body` is the JSON of the request, `caller` who makes it. Raising a `Refusal` undoes the
+        creation; processes are started from `store.after_commit`, not here.
         """
         self._created.append(react)
 
@@ -145,10 +146,10 @@ class Hub:
         """Call `react(old, new)` inside the transaction that renames a repo; `id` stays."""
         self._moved.append(react)
 
-    def created(self, repo: Repo, body: dict[str, Any]) -> None:
+    def created(self, repo: Repo, body: dict[str, Any], caller: Caller) -> None:
         """Tell the rooms that `repo` is being created."""
         for react in self._created:
-            react(repo, body)
+            react(repo, body, caller)
 
     def committed(self, repo: Repo, sha: str) -> None:
         """Tell the rooms of a new commit on main; an error in a room does not undo it."""

@@ -18,6 +18,13 @@ from huggingface_hub.errors import BucketBatchError, BucketNotFoundError, HfHubH
 from standins.localhub import HubServer
 from standins.waiting import until
 
+from localhub.clock import Clock
+from localhub.runtime.mounts import Mount
+from localhub.storage.buckets import Buckets
+from localhub.storage.content import Content
+from localhub.storage.repos import Repos
+from localhub.storage.store import Store
+
 NUMBERS = itertools.count()
 HELLO = "c37b043933bb2c3d079a3bc02b14f79801c713bb85387a4a4b1a4fdd1fd216d6"
 """How Xet calls the content `hi`, as the stock client told it."""
@@ -214,6 +221,60 @@ def test_what_a_job_writes_to_a_bucket_is_in_it_when_it_has_ended(
     bob = HfApi(endpoint=shared_hub.endpoint, token=token)
     with pytest.raises(HfHubHTTPError, match="404"):
         bob.run_job(image="x", command=["true"], volumes=[volume], namespace="bob")
+
+
+def test_a_token_mounts_in_a_new_space_no_more_than_it_opens(shared_hub: HubServer) -> None:
+    kept = shared_hub.api().create_bucket(f"lab/kept{next(NUMBERS)}", private=True).bucket_id
+    scope = {"entity": {"type": "user", "name": "ann"}, "permissions": ["repo.write"]}
+    asked = {"user": "ann", "role": "fineGrained", "scoped": [scope]}
+    made = shared_hub.admin("POST", "tokens", asked)
+    narrow = HfApi(endpoint=shared_hub.endpoint, token=made["token"])
+    name = f"ann/mounts{next(NUMBERS)}"
+    volumes = [Volume(type="bucket", source=kept, mount_path="/data")]
+    with pytest.raises(HfHubHTTPError, match="404"):
+        narrow.create_repo(name, repo_type="space", space_sdk="static", space_volumes=volumes)
+    shared_hub.api().create_repo(
+        name, repo_type="space", space_sdk="static", space_volumes=volumes
+    )  # which a token of hers that opens all may do
+
+
+def test_no_link_in_a_folder_leads_a_bucket_out_of_it(tmp_path: Path) -> None:
+    store = Store(tmp_path / "hub")
+    content = Content(store)
+    buckets, repos = Buckets(store, content.large), Repos(store, content, Clock().now)
+    repo = repos.create("bucket", "ann/b", private=True, creator="ann", url="").id
+    (outside := tmp_path / "outside").mkdir()
+    (mine := outside / "a.txt").write_text("mine")
+    (tmp_path / "run").mkdir()
+    folder = tmp_path / "run" / "data"
+    mount = Mount(buckets, repo, folder, tmp_path / "run" / "data.json", read_only=False)
+
+    def put(path: str, text: str) -> None:
+        (tmp_path / "sent").write_text(text)
+        buckets.put(repo, path, buckets.take(repo, tmp_path / "sent"), 1.0)
+
+    for path in ("old/a.txt", "b.txt"):
+        put(path, "first")
+    mount.sync()
+    assert (folder / "old" / "a.txt").read_text() == "first"
+    (folder / "old" / "a.txt").unlink()
+    (folder / "old").rmdir()
+    for link in ("old", "new"):
+        (folder / link).symlink_to(outside)
+    (folder / ".b.txt.arriving").symlink_to(mine)
+    buckets.remove(repo, "old/a.txt")
+    for path in ("new/a.txt", "new/deep/a.txt", "b.txt"):
+        put(path, "second")
+    mount.sync()
+    assert [path.name for path in outside.rglob("*")] == ["a.txt"]
+    assert mine.read_text() == "mine"
+    assert (folder / "b.txt").read_text() == "second"
+    assert {one.path for one in buckets.files(repo)} == {"b.txt", "new/a.txt", "new/deep/a.txt"}
+    elsewhere = folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(outside)
+    mount.sync()
+    assert [path.name for path in outside.rglob("*")] == ["a.txt"]
+    assert elsewhere.is_dir() and buckets.file(repo, "a.txt") is None
 
 
 @pytest.mark.slow

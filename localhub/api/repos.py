@@ -74,7 +74,7 @@ def create(call: Call) -> Answer:
         repo = call.hub.repos.create(
             kind, full_name, private=bool(is_private(body, False)), creator=user, url=url
         )
-        call.hub.created(repo, body)
+        call.hub.created(repo, body, call.caller)
     return {"url": url, "name": repo.full_name, "id": str(repo.id), "private": repo.private}
 
 
@@ -142,7 +142,7 @@ def duplicate(call: Call) -> Answer:
             message=f"Duplicate from {source.full_name}",
         )
         content.set_ref(made.id, "refs/heads/main", sha)
-        call.hub.created(made, body)
+        call.hub.created(made, body, call.caller)
     call.hub.committed(made, sha)
     return {"url": url}
 

@@ -1,7 +1,8 @@
 """A bucket as a folder of a run: what either side changes, the other has a moment later.
 
 Both are looked at every second, and once more when the run has ended. Where both changed a file,
-the run's is kept. Symbolic links are left alone, so that nothing outside the folder is read.
+the run's is kept. Symbolic links are left alone, so that nothing outside the folder is read, or
+written to.
 """
 
 from __future__ import annotations
@@ -9,17 +10,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from localhub.storage.buckets import BucketFile, Buckets
 
 LOOK_SECONDS = 1.0
-ARRIVING = re.compile(r"\..+\.arriving")
-"""What a file from the bucket is called until it is complete."""
 
 Seen = list[object]
 """What both sides agreed on: the content's name, and size and time of the file in the folder."""
@@ -46,7 +44,7 @@ class Mount:
 
     def sync(self) -> None:
         """Carry changes both ways; nothing happens once the bucket is deleted."""
-        if not self.buckets.exists(self.repo):
+        if not self.buckets.exists(self.repo) or self.folder.is_symlink():
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         theirs = {file.path: file for file in self.buckets.files(self.repo)}
@@ -81,17 +79,24 @@ class Mount:
 
     def _fetch(self, path: str, theirs: BucketFile | None) -> None:
         target = self.folder / path
+        if self._leads_away(path):
+            return
         if theirs is None:
             target.unlink(missing_ok=True)
             self._agreed.pop(path, None)
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        arriving = target.with_name(f".{target.name}.arriving")
+        arriving = self.state.with_suffix(".arriving")  # beside the folder: no link lies there
         shutil.copyfile(self.buckets.store.content("lfs", theirs.sha256), arriving)
         when = theirs.mtime.timestamp()
         os.utime(arriving, (when, when))
         arriving.replace(target)
         self._agreed[path] = [theirs.xet, *_told(target.lstat())]
+
+    def _leads_away(self, path: str) -> bool:
+        """Whether one of the folders above a file is a link, by which it lies elsewhere."""
+        above = list(PurePosixPath(path).parents)[:-1]
+        return any((self.folder / one).is_symlink() for one in above)
 
     def _remembered(self) -> dict[str, Seen]:
         with contextlib.suppress(OSError, ValueError):
@@ -109,7 +114,7 @@ def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
         for name in names:
             path = Path(above, name)
             with contextlib.suppress(FileNotFoundError):
-                if not path.is_symlink() and path.is_file() and not ARRIVING.fullmatch(name):
+                if not path.is_symlink() and path.is_file():
                     yield path.relative_to(folder).as_posix(), path.lstat()
 
 

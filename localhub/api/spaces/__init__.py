@@ -19,7 +19,7 @@ from localhub.storage.repos import Repo
 def routes(hub: Hub) -> list[BaseRoute]:
     """Return this room's paths, and react to what happens to repos."""
     hub.doors.append(hub.spaces.door)
-    hub.on_create(lambda repo, body: handlers.on_create(hub, repo, body))
+    hub.on_create(lambda repo, body, caller: handlers.on_create(hub, repo, body, caller))
     hub.on_commit(lambda repo, _: _committed(hub, repo))
     hub.on_info(lambda repo, info: handlers.on_info(hub, repo, info))
     hub.on_delete(lambda repo: hub.spaces.forget(repo) if repo.type == "space" else None)

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from localhub.api.spaces import settings
 from localhub.api.volumes import checked
+from localhub.auth.caller import Caller
 from localhub.errors import Refusal, bad_request, conflict, forbidden
 from localhub.http.call import Answer, Call, Handler, endpoint
 from localhub.http.sse import event_stream
@@ -48,7 +49,7 @@ def routes(hub: Hub) -> list[BaseRoute]:
 # creation and description, for the hub's callbacks
 
 
-def on_create(hub: Hub, repo: Repo, body: dict[str, Any]) -> None:
+def on_create(hub: Hub, repo: Repo, body: dict[str, Any], caller: Caller) -> None:
     """Make a Space's record from the one POST that creates its repo, or refuse."""
     if repo.type != "space":
         return
@@ -70,7 +71,7 @@ def on_create(hub: Hub, repo: Repo, body: dict[str, Any]) -> None:
         sleep_seconds=_checked_sleep(body.get("sleepTimeSeconds"), flavor),
         secrets=settings.read(body.get("secrets")),
         variables=settings.read(body.get("variables")),
-        volumes=checked(hub, hub.accounts.caller_of(repo.creator), body.get("volumes") or []),
+        volumes=checked(hub, caller, body.get("volumes") or []),
     )
     settings.check_collision(space)
     hub.spaces.records.put(space)
@@ -233,7 +234,7 @@ def _duplicate(call: Call) -> Answer:
             message=f"Duplicate from {source.full_name}",
         )
         hub.content.set_ref(repo.id, "refs/heads/main", sha)
-        hub.created(repo, wish)
+        hub.created(repo, wish, call.caller)
     hub.committed(repo, sha)
     return {"url": url}
 
