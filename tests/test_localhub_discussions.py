@@ -98,6 +98,10 @@ def test_a_discussion_goes_on_until_it_is_closed(
         stranger.edit_discussion_comment(repo, begun.num, said.id, "No")
     with pytest.raises(HfHubHTTPError, match="403"):
         stranger.hide_discussion_comment(repo, begun.num, said.id)
+    first = begun.events[0].id
+    ann.hide_discussion_comment(repo, begun.num, first)
+    with pytest.raises(HfHubHTTPError, match="hidden and stays so"):
+        stranger.edit_discussion_comment(repo, begun.num, first, "It says it again.")
     assert stranger.rename_discussion(repo, begun.num, "Why?").old_title == "Why <b>?"
     ann.change_discussion_status(repo, begun.num, "closed", comment="Said.")
     assert [event.type for event in ann.get_discussion_details(repo, begun.num).events] == [

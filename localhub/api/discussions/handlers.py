@@ -241,6 +241,8 @@ def edit(call: Call) -> Answer:
     one = _comment(call, repo, found)
     if call.need_write_token() != one.author:
         raise forbidden("Only who said it can change it")
+    if one.data["hidden"]:
+        raise bad_request("It has been hidden and stays so")
     data = said(text_of(call.json(), "content"), edited=True)
     return _rewritten(call, one, data)
 
