@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from functools import cache
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from worker.errors import BadData
+from worker.errors import BadConfig, BadData
 from worker.families.pictures.training.photo import Photo
 from worker.families.pictures.training.shrinking import Shrinking
+from worker.families.pictures.training.store import opened
 
 pytestmark = pytest.mark.slow
 
@@ -89,6 +91,17 @@ def test_a_part_of_a_photo_is_found_on_what_was_decoded_of_it() -> None:
 def test_what_is_no_photo_is_refused_as_the_caller_says(content: bytes) -> None:
     with pytest.raises(BadData, match="no picture"):
         photo(content).pixels(8)
+
+
+def test_a_strip_of_a_few_lines_is_decoded_too() -> None:
+    Image.new("RGB", (3000, 3), "red").save(out := io.BytesIO(), "JPEG")
+    assert photo(out.getvalue()).pixels(16).size == (1500, 2)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a file that nobody may read is Linux's")
+def test_a_file_that_may_not_be_read_is_told_as_that() -> None:
+    said = opened("/proc/sys/vm/drop_caches")
+    assert isinstance(said, BadConfig) and "Permission denied" in said.message
 
 
 def test_a_photo_that_is_cut_short_is_shown_as_far_as_it_goes() -> None:

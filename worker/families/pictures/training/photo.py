@@ -62,7 +62,7 @@ class Photo:
         scale = next((scale for scale in SCALES if shrinking >= SPARE * scale), 1)
         try:
             if scale > 1:
-                image.draft(None, (image.width // scale, image.height // scale))
+                image.draft(None, (max(1, image.width // scale), max(1, image.height // scale)))
             return ImageOps.exif_transpose(image).convert("RGB")
         except UNREADABLE as error:
             raise self._fault(error) from error

@@ -70,5 +70,7 @@ def opened(file: str, shrinking: Shrinking | None = None) -> Image.Image | BadCo
         with open(file, "rb") as stream:
             photo = Photo(stream, fault)
             return photo.pixels(shrinking.of(photo.size) if shrinking else 1)
+    except OSError as error:
+        return fault(error)
     except BadConfig as error:
         return error
