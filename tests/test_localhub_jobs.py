@@ -14,7 +14,7 @@ import httpx2
 import psutil
 import pytest
 from huggingface_hub import HfApi, JobInfo, Volume
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
 from standins.localhub import HubServer
 from standins.spaces import SERVE, bill, new_space, wait_for
 from standins.waiting import PATIENCE, until
@@ -208,6 +208,11 @@ def test_what_a_job_may_not_be(hub: HubServer, api: HfApi) -> None:
     bucket = Volume(type="bucket", source="ann/b", mount_path="/data")
     refused(HTTPStatus.NOT_FOUND, lambda: submit(api, "pass", volumes=[bucket]))
     refused(HTTPStatus.FORBIDDEN, lambda: submit(hub.api("bob"), "pass"))
+    api.create_repo("ann/closed", repo_type="dataset")
+    api.update_repo_settings("ann/closed", repo_type="dataset", gated="auto")
+    closed = [Volume(type="dataset", source="ann/closed", mount_path="/data")]
+    with pytest.raises(GatedRepoError):
+        submit(hub.api("bob"), "pass", namespace="bob", volumes=closed)
     hub.admin("PUT", "machines", {"credits": {"ann": False}})
     refused(HTTPStatus.PAYMENT_REQUIRED, lambda: submit(api, "pass"))
     hub.admin("PUT", "machines", {"credits": {"ann": True}})

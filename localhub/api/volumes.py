@@ -7,13 +7,17 @@ from typing import Any
 
 from localhub.auth.caller import Caller
 from localhub.errors import bad_request, forbidden, repo_not_found
+from localhub.http.call import refuse_at_gate
 from localhub.hub import Hub
 
 KINDS = {"model", "dataset", "space", "bucket"}
 
 
 def checked(hub: Hub, caller: Caller, volumes: object) -> list[dict[str, Any]]:
-    """Return the volumes of a request, or refuse: 400 if they make no sense, 404 if hidden."""
+    """Return the volumes of a request, or refuse: 400 if they make no sense, 404 if hidden.
+
+    What is before a gate, or may only be read, is refused with 403.
+    """
     if not isinstance(volumes, list):
         raise bad_request('"volumes" must be a list')
     for volume in volumes:
@@ -25,6 +29,7 @@ def checked(hub: Hub, caller: Caller, volumes: object) -> list[dict[str, Any]]:
         repo = hub.repos.find(volume["type"], str(volume.get("source")))
         if repo is None or not caller.may_read(repo):
             raise repo_not_found(anonymous=caller.name is None)
+        refuse_at_gate(hub, caller, repo)
         if repo.type == "bucket" and not volume.get("readOnly") and not caller.may_write(repo):
             raise forbidden(f"{repo.full_name} can be mounted by you with readOnly alone")
     return volumes

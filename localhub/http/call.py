@@ -125,24 +125,30 @@ class Call:
 
     def opened(self, repo: Repo) -> Repo:
         """Return a repo that the caller may see, if no gate is before its files, or refuse."""
-        name = self.caller.name
-        if not repo.gated or repo.ns in self.caller.roles:
-            return repo
-        if name and self.caller.opens_gates() and self.hub.repos.accepted(repo, name):
-            return repo
-        status = HTTPStatus.FORBIDDEN if name else HTTPStatus.UNAUTHORIZED
-        known = "you are not in the authorized list" if name else "you must be authenticated"
-        raise Refusal(
-            status,
-            f"Access to {repo.type} {repo.full_name} is restricted and {known}. Visit"
-            f" {self.hub.endpoint}/{repo.page} to ask for access.",
-            code="GatedRepo",
-        )
+        refuse_at_gate(self.hub, self.caller, repo)
+        return repo
 
     def _elsewhere(self, old: str, new: str) -> str:
         url = self.request.url
         path = str(self.request.scope["raw_path"].decode().replace(old, new, 1))
         return path + (f"?{url.query}" if url.query else "")
+
+
+def refuse_at_gate(hub: Hub, caller: Caller, repo: Repo) -> None:
+    """Raise `Refusal` where a gate is before the files of a repo that the caller may see."""
+    name = caller.name
+    if not repo.gated or repo.ns in caller.roles:
+        return
+    if name and caller.opens_gates() and hub.repos.accepted(repo, name):
+        return
+    status = HTTPStatus.FORBIDDEN if name else HTTPStatus.UNAUTHORIZED
+    known = "you are not in the authorized list" if name else "you must be authenticated"
+    raise Refusal(
+        status,
+        f"Access to {repo.type} {repo.full_name} is restricted and {known}. Visit"
+        f" {hub.endpoint}/{repo.page} to ask for access.",
+        code="GatedRepo",
+    )
 
 
 def endpoint(hub: Hub, handler: Handler, *, admin: bool = False, form: bool = False) -> Endpoint:
