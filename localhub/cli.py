@@ -28,7 +28,8 @@ from localhub.runtime.prices import memory_option
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     made = argparse.ArgumentParser(
-        prog="localhub", description="A Hub on loopback: repos, Spaces and Jobs that really run."
+        prog="hubtrain hub",
+        description="A Hub on loopback: repos, Spaces and Jobs that really run.",
     )
     made.add_argument("--host", default="127.0.0.1", help="address to listen on")
     made.add_argument("--port", type=int, default=0, help="0 takes any free port")
