@@ -210,9 +210,15 @@ def _located(ending: Ending, kept: Path | None, live: Live) -> Ending:
 
 
 def _told_in(folder: Path, live: Live, ending: Ending) -> Ending:
-    """Write the events beside the model, the ending as it will be told, and return the ending."""
+    """Write the events beside the model, the ending as it will be told, and return the ending.
+
+    A model is worth more than its events: a full disk does not end the job.
+    """
     told = [*live.journal.events, live.journal.draft(ending, 1)]
-    (folder / EVENTS_FILE).write_text(jsonl(told), encoding="utf-8")
+    try:
+        (folder / EVENTS_FILE).write_text(jsonl(told), encoding="utf-8")
+    except OSError as error:
+        live.journal.log(f"The events could not be written beside the model: {error}")
     return ending
 
 
