@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from http import HTTPStatus
 
+from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
 INVALID_CREDENTIALS = "Invalid credentials in Authorization header"
@@ -94,3 +95,10 @@ def forbidden(message: str, *, code: str = "") -> Refusal:
 def conflict(message: str, *, body: dict[str, object] | None = None) -> Refusal:
     """Return the 409 of something that is there already."""
     return Refusal(HTTPStatus.CONFLICT, message, body=body)
+
+
+def first_wrong(error: ValidationError) -> str:
+    """Return the first thing that does not fit a model: where it stands, and what is wrong."""
+    wrong = error.errors()[0]
+    where = ".".join(str(part) for part in wrong["loc"])
+    return f"{where}: {wrong['msg']}"

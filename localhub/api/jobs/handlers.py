@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from localhub.api.files import paged
 from localhub.api.volumes import checked
-from localhub.errors import Refusal, bad_request, forbidden, repo_not_found
+from localhub.errors import Refusal, bad_request, first_wrong, forbidden, repo_not_found
 from localhub.http.call import Answer, Call, Handler, endpoint
 from localhub.http.entry import SIGN
 from localhub.http.sse import event_stream
@@ -93,9 +93,7 @@ def _valid(model: type[ModelT], body: object) -> ModelT:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        wrong = error.errors()[0]
-        where = ".".join(str(part) for part in wrong["loc"])
-        raise bad_request(f"{where}: {wrong['msg']}") from error
+        raise bad_request(first_wrong(error)) from error
 
 
 def _job(call: Call, *, write: bool = False) -> Job:

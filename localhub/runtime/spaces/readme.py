@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from localhub.errors import first_wrong
+
 SDKS = ("docker", "gradio", "static", "streamlit")
 DEFAULT_PORT = 7860
 HALF_AN_HOUR = 1800.0
@@ -65,6 +67,4 @@ def read(text: str) -> FrontMatter:
     try:
         return FrontMatter.model_validate(values)
     except ValidationError as error:
-        wrong = error.errors()[0]
-        where = ".".join(str(part) for part in wrong["loc"])
-        raise ConfigError(f"Invalid configuration in README: {where}: {wrong['msg']}") from error
+        raise ConfigError(f"Invalid configuration in README: {first_wrong(error)}") from error
